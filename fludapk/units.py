@@ -1,0 +1,186 @@
+"""Units and the reading of quantities a person types.
+
+The table is closed: a unit that is not in it is refused, never guessed. Internally everything is in
+h, mg, L, mg/L, kg, cm, years, mg/dL (creatinine), mL/min (CrCl) and mL/min/1.73 m2 (eGFR).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from fludapk.errors import InputError
+
+MOLAR_MASS_PHOSPHATE: Final = 365.21
+"""Fludarabine phosphate (F-ara-AMP), C10H13FN5O7P, g/mol."""
+MOLAR_MASS_F_ARA_A: Final = 285.23
+"""F-ara-A, C10H12FN5O4, g/mol: what circulates, what assays measure, what models describe."""
+CREATININE_UMOL_L_PER_MG_DL: Final = 88.4
+VIAL_MG: Final = 50.0
+VIAL_ML: Final = 2.0
+MG_PER_ML: Final = VIAL_MG / VIAL_ML
+
+_DAYS_PER_YEAR = 365.25
+
+UNITS: Final[dict[str, dict[str, float]]] = {
+    "age": {
+        "years": 1.0,
+        "months": 1 / 12,
+        "weeks": 7 / _DAYS_PER_YEAR,
+        "days": 1 / _DAYS_PER_YEAR,
+    },
+    "weight": {"kg": 1.0, "g": 1e-3, "lb": 0.45359237},
+    "height": {"cm": 1.0, "m": 100.0, "mm": 0.1, "in": 2.54, "ft": 30.48},
+    "creatinine": {
+        "mg/dL": 1.0,
+        "umol/L": 1 / CREATININE_UMOL_L_PER_MG_DL,
+    },
+    "eGFR": {"mL/min/1.73 m2": 1.0},
+    "CrCl": {"mL/min": 1.0, "mL/s": 60.0, "L/h": 1000 / 60},
+    "time": {"h": 1.0, "min": 1 / 60, "days": 24.0},
+    "concentration": {
+        "mg/L": 1.0,
+        "ug/mL": 1.0,
+        "ng/mL": 1e-3,
+        "ug/L": 1e-3,
+        "umol/L": MOLAR_MASS_F_ARA_A / 1000,
+    },
+    "dose": {"mg/m2": 1.0, "mg/kg": 1.0, "mg": 1.0},
+}
+"""Dimension -> unit -> factor to the internal unit (the first of each)."""
+
+_SPELLINGS = {
+    "y": "years", "yr": "years", "yrs": "years", "year": "years", "a": "years",
+    "mo": "months", "mon": "months", "mth": "months", "month": "months",
+    "wk": "weeks", "week": "weeks", "d": "days", "day": "days",
+    "kgs": "kg", "lbs": "lb", "pound": "lb", "pounds": "lb", "inch": "in", "inches": "in",
+    '"': "in", "foot": "ft", "feet": "ft",
+    "um": "umol/l", "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "minutes": "min",
+    "mcg/ml": "ug/ml", "mcg/l": "ug/l",
+}  # fmt: skip
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?=$|[^\d.,])")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with the unit it was typed in, and the same in the internal unit."""
+
+    value: float
+    """In the internal unit of its dimension."""
+    unit: str
+    """The unit it was given in."""
+    given: float
+    """The number as typed, in `unit`."""
+    bare: bool
+    """True if no unit was typed and the default was taken."""
+
+
+def canonical_unit(text: str, dimension: str) -> str | None:
+    """Spell a unit the way the table does, or None if the dimension does not have it.
+
+    Examples
+    --------
+    >>> canonical_unit("µmol/l", "creatinine"), canonical_unit("mo", "age")
+    ('umol/L', 'months')
+    """
+    word = text.strip().lower().replace("µ", "u").replace("μ", "u")
+    word = word.replace("²", "2").replace("^", "").replace("1.73m2", "1.73 m2").replace("per", "/")
+    word = re.sub(r"\s*/\s*", "/", word)
+    word = re.sub(r"\s+", " ", word)
+    word = _SPELLINGS.get(word, word)
+    return next((unit for unit in UNITS[dimension] if unit.lower() == word.lower()), None)
+
+
+def parse_number(text: str, name: str) -> tuple[float, str]:
+    """Split a typed quantity into its finite number and the rest.
+
+    Raises
+    ------
+    InputError
+        For text, NaN, infinity, a decimal comma or a thousands separator; says what to write.
+
+    Examples
+    --------
+    >>> parse_number("0.3 mg/dL", "scr")
+    (0.3, 'mg/dL')
+    """
+    stripped = text.strip().replace("\N{MINUS SIGN}", "-")
+    match = _NUMBER.match(stripped)
+    if match is None:
+        lowered = stripped.lower()
+        if re.match(r"[+-]?(nan|inf)", lowered):
+            raise InputError(f"{name} = {text!r} is not a finite number")
+        if re.match(r"[+-]?\d{1,3}(,\d{3})+(?!\d)", stripped):
+            plain = re.match(r"[+-]?[\d,.]+", stripped)
+            digits = plain.group().replace(",", "") if plain else ""
+            raise InputError(
+                f"{name} = {text!r} has a comma that could be a thousands separator or a decimal "
+                f"comma: write {digits} without separator, or use a decimal point"
+            )
+        if re.match(r"[+-]?\d*,\d", stripped):
+            fixed = stripped.replace(",", ".", 1)
+            raise InputError(f"{name} = {text!r} has a decimal comma: write {fixed!r}")
+        raise InputError(f"{name} = {text!r} is not a number")
+    value = float(match.group())
+    if not math.isfinite(value):
+        raise InputError(f"{name} = {text!r} is not a finite number")
+    return value, stripped[match.end() :].strip()
+
+
+def parse_quantity(text: str | float, *, dimension: str, name: str, bare: str | None) -> Quantity:
+    """Read a quantity a person typed.
+
+    Parameters
+    ----------
+    text : str or float
+        For example ``"0.3 mg/dL"``, ``"8mo"``, ``"110"``.
+    dimension : str
+        A key of `UNITS`.
+    name : str
+        What the quantity is called in messages.
+    bare : str or None
+        The unit of a number without unit; None if the unit is mandatory.
+
+    Raises
+    ------
+    InputError
+        If it is not a finite number in a known unit.
+
+    Examples
+    --------
+    >>> parse_quantity("26.52 umol/L", dimension="creatinine", name="scr", bare=None).value
+    0.3
+    >>> parse_quantity("43 in", dimension="height", name="height", bare="cm").value
+    109.22
+    """
+    number, rest = parse_number(str(text), name)
+    allowed = ", ".join(UNITS[dimension])
+    if not rest:
+        if bare is None:
+            raise InputError(
+                f"{name} = {str(text)!r} has no unit: write for example "
+                + " or ".join(f'"{number:g} {unit}"' for unit in list(UNITS[dimension])[:2])
+            )
+        return Quantity(number * UNITS[dimension][bare], bare, number, True)
+    unit = canonical_unit(rest, dimension)
+    if unit is None:
+        raise InputError(f"{name} = {str(text)!r}: unknown unit {rest!r}; allowed: {allowed}")
+    value = number * UNITS[dimension][unit]
+    return Quantity(float(f"{value:.12g}"), unit, number, False)
+
+
+def other_readings(
+    number: float, *, dimension: str, unit: str, low: float, high: float
+) -> list[tuple[str, float]]:
+    """Find the other units that would put a number inside [low, high] (internal unit).
+
+    Examples
+    --------
+    >>> other_readings(1.10, dimension="height", unit="cm", low=80, high=130)
+    [('m', 110.00000000000001)]
+    """
+    readings = ((u, number * f) for u, f in UNITS[dimension].items() if u != unit)
+    return [(u, value) for u, value in readings if low <= value <= high]
