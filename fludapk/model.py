@@ -1,0 +1,515 @@
+"""Find, load and compile published models; turn covariates into rows for the kernels."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from fludapk import formulas, kernels
+from fludapk.errors import FileError, InputError, nearest
+from fludapk.formulas import FORMULAS
+from fludapk.schema import CATEGORICAL, Category, Effect, ModelFile, RandomEffect, Rule, read_toml
+
+F8 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int64]
+
+DEFAULT_MODEL: Final = "langenhorst2019"
+SLOTS: Final = ("CL", "V1", "Q2", "V2", "Q3", "V3")
+_MICRO_SLOTS = ("CL", "V1", "k12", "k21", "k13", "k31")
+_KINDS = {
+    "power": (kernels.POWER, "ref", "exponent"),
+    "linear": (kernels.LINEAR, "ref", "slope"),
+    "exponential": (kernels.EXPONENTIAL, "ref", "slope"),
+    "sigmoid": (kernels.SIGMOID, "x50", "hill"),
+}
+
+Columns = Mapping[str, F8]
+"""AGE, SEX (1 female, 0 male), WT, HT, BSA, SCR, eGFR, CrCl and level numbers of the categories,
+one array each, NaN where unknown."""
+
+
+# ------------------------------------------------------------------ compilation to arrays
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A model as the arrays the kernels take: the same types and ranks for every model."""
+
+    theta: F8
+    terms: I8
+    effects: I8
+    levels: I8
+    is_micro: int
+    covariates: tuple[str, ...]
+    """Columns of the covariate rows, in order."""
+    load_eta: F8
+    """(6, n_eta) loadings on the logarithms of CL, V1, Q2, V2, Q3, V3."""
+    root_omega: F8
+    """(n_eta, n_eta) lower Cholesky factor of omega: eta = root_omega @ standard normals."""
+    load_kappa: F8
+    root_omega_iov: F8
+    compartments: int
+
+    @property
+    def n_eta(self) -> int:
+        """How many etas."""
+        return int(self.load_eta.shape[1])
+
+    @property
+    def n_kappa(self) -> int:
+        """How many kappas an occasion has."""
+        return int(self.load_kappa.shape[1])
+
+    def typical_values(self, rows: F8) -> tuple[F8, F8]:
+        """Typical CL, V1, Q2, V2, Q3, V3 and the renal fraction of CL.
+
+        Parameters
+        ----------
+        rows : (n, len(covariates)) array
+
+        Raises
+        ------
+        InputError
+            Naming the first row whose parameters are not finite and positive.
+        """
+        rows = np.array(rows, dtype=np.float64, order="C", ndmin=2)
+        tv, renal, status = kernels.typical_values(
+            self.theta, self.terms, self.effects, self.levels, self.is_micro, rows
+        )
+        bad = np.flatnonzero(status)
+        if bad.size:
+            values = ", ".join(
+                f"{name} = {value:g}"
+                for name, value in zip(self.covariates, rows[bad[0]], strict=True)
+            )
+            raise InputError(
+                f"row {bad[0] + 1}: no valid parameters from {values or 'no covariate'}"
+            )
+        return tv, renal
+
+
+def compile_program(file: ModelFile) -> Program:
+    """Compile a checked model file to arrays."""
+    names = list(file.theta)
+    theta = [file.theta[name].value for name in names]
+    index = {name: i for i, name in enumerate(names)}
+
+    def number(value: float | str) -> int:
+        """Index of a theta, or of a constant appended to theta."""
+        if isinstance(value, str):
+            return index[value]
+        theta.append(float(value))
+        return len(theta) - 1
+
+    covariates: list[str] = []
+    terms: list[tuple[int, int, int]] = []
+    effects: list[tuple[int, int, int, int, int, int]] = []
+    levels: list[int] = []
+
+    def add(owner: int, target: int, effect: Effect) -> None:
+        if effect.covariate not in covariates:
+            covariates.append(effect.covariate)
+        column = covariates.index(effect.covariate)
+        if isinstance(effect, Category):
+            first = len(levels)
+            levels.extend(
+                number(effect.factors[level]) for level in file.covariates[effect.covariate].levels
+            )
+            effects.append((owner, target, kernels.CATEGORY, column, first, 0))
+        else:
+            kind, a, b = _KINDS[effect.kind]
+            numbers = number(getattr(effect, a)), number(getattr(effect, b))
+            effects.append((owner, target, kind, column, *numbers))
+
+    is_micro = "k12" in file.parameters
+    slots = _MICRO_SLOTS if is_micro else SLOTS
+    for name, parameter in file.parameters.items():
+        slot = slots.index(name)
+        for term in parameter.terms:
+            where = -1 if term.theta is None else index[term.theta]
+            terms.append((slot, where, int(term.name == "renal")))
+            for effect in term.effects:
+                add(kernels.ON_TERM, len(terms) - 1, effect)
+        for effect in parameter.effects:
+            add(kernels.ON_PARAMETER, slot, effect)
+
+    pairs = {frozenset(row.between): row.value for row in file.iiv_correlations}
+    pairs_iov = {frozenset(row.between): row.value for row in file.iov_correlations}
+    return Program(
+        theta=np.array(theta, dtype=np.float64),
+        terms=np.array(terms, dtype=np.int64).reshape(-1, 3),
+        effects=np.array(effects, dtype=np.int64).reshape(-1, 6),
+        levels=np.array(levels, dtype=np.int64),
+        is_micro=int(is_micro),
+        covariates=tuple(covariates),
+        load_eta=_loadings(file.iiv, slots, file.compartments),
+        root_omega=_root(file.iiv, pairs, f"{file.id}: iiv_correlations"),
+        load_kappa=_loadings(file.iov, slots, file.compartments),
+        root_omega_iov=_root(file.iov, pairs_iov, f"{file.id}: iov_correlations"),
+        compartments=file.compartments,
+    )
+
+
+def _loadings(effects: Sequence[RandomEffect], slots: Sequence[str], compartments: int) -> F8:
+    """Loadings on log CL, V1, Q2, V2, Q3, V3, of models in micro-constants too."""
+    load = np.zeros((6, len(effects)))
+    for column, effect in enumerate(effects):
+        for name, loading in effect.on.items():
+            load[slots.index(name), column] = loading
+    if slots is _MICRO_SLOTS:
+        for q in range(2, 2 * compartments, 2):  # Q2 = k12 V1, V2 = k12 V1 / k21
+            flow = load[q] + load[1]
+            load[q], load[q + 1] = flow, flow - load[q + 1]
+    for q in range(2 * compartments, 6, 2):  # absent: moves with the rest, so nothing special
+        load[q], load[q + 1] = load[0], load[1]
+    return np.ascontiguousarray(load)
+
+
+def _root(effects: Sequence[RandomEffect], pairs: Mapping[frozenset[str], float], where: str) -> F8:
+    n = len(effects)
+    omega = np.diag([effect.variance for effect in effects]).reshape(n, n)
+    for i in range(n):
+        for j in range(i):
+            r = pairs.get(frozenset((effects[i].name, effects[j].name)), 0.0)
+            omega[i, j] = omega[j, i] = r * np.sqrt(omega[i, i] * omega[j, j])
+    try:
+        return np.ascontiguousarray(np.linalg.cholesky(omega)) if n else np.zeros((0, 0))
+    except np.linalg.LinAlgError:
+        raise FileError(f"{where}: the correlations are not possible together") from None
+
+
+# ------------------------------------------------------------------ models and where they are
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A published model: its file, where it came from, and its compiled form."""
+
+    file: ModelFile
+    path: Path
+    sha256: str
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return self.file.id
+
+    @cached_property
+    def program(self) -> Program:
+        """Its compiled form."""
+        return compile_program(self.file)
+
+    @property
+    def renal_covariate(self) -> str | None:
+        """'eGFR' or 'CrCl', whichever the model needs, if any."""
+        return next((name for name in ("eGFR", "CrCl") if name in self.file.covariates), None)
+
+    def levels(self, category: str) -> list[str]:
+        """Level names of a category of this model; empty if it has none."""
+        covariate = self.file.covariates.get(category)
+        return [] if covariate is None else covariate.levels
+
+
+def model_folders(extra: str | Path | None = None) -> list[Path]:
+    """Folders searched for models, first wins: the given one, FLUDAPK_MODELS, the shipped one."""
+    here = Path(__file__).resolve().parent
+    installed = here / "models"
+    shipped = installed if installed.is_dir() else here.parent / "models"
+    asked = [Path(folder) for folder in (extra, os.environ.get("FLUDAPK_MODELS")) if folder]
+    for folder in asked:
+        if not folder.is_dir():
+            raise FileError(f"{folder}: no such folder of models")
+    return [*asked, shipped]
+
+
+def model_paths(folders: Sequence[Path] | None = None) -> dict[str, Path]:
+    """Model name -> file, the default model first, then by name."""
+    found: dict[str, Path] = {}
+    for folder in folders or model_folders():
+        for path in sorted(folder.glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
+
+
+def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None) -> Model:
+    """Load a model by name.
+
+    Parameters
+    ----------
+    name : str
+    folders : sequence of Path, optional
+        See `model_folders`.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+    FileError
+        If its file has faults; all are listed.
+
+    Examples
+    --------
+    >>> load_model("varela2025").file.population.n
+    56
+    """
+    paths = model_paths(folders)
+    if name not in paths:
+        raise InputError(f"unknown model {name!r}: {nearest(name, list(paths))}")
+    return _load(paths[name], paths[name].stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _load(path: Path, _modified: int) -> Model:
+    file = read_toml(path, ModelFile)
+    if file.id != path.stem:
+        raise FileError(f"{path}: id: {file.id!r} must be the name of the file, {path.stem!r}")
+    return Model(file, path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def load_models(folders: Sequence[Path] | None = None) -> list[Model]:
+    """All models, the default first.
+
+    Raises
+    ------
+    FileError
+        With the faults of every bad file.
+    """
+    models: list[Model] = []
+    faults: list[str] = []
+    for name in model_paths(folders):
+        try:
+            models.append(load_model(name, folders))
+        except FileError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise FileError(*faults)
+    return models
+
+
+# ------------------------------------------------------------------ covariates of patients
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the calculation, for a second person to re-do."""
+
+    name: str
+    value: float
+    unit: str
+    how: str
+
+
+def _arguments(columns: Columns) -> dict[str, F8 | npt.NDArray[np.bool_]]:
+    return {
+        "age_years": columns["AGE"],
+        "weight_kg": columns["WT"],
+        "height_cm": columns["HT"],
+        "bsa_m2": columns["BSA"],
+        "scr_mg_dl": columns["SCR"],
+        "female": columns["SEX"] == 1.0,
+        "egfr_ml_min_1_73m2": columns["eGFR"],
+        "gfr_ml_min": columns["CrCl"],
+    }
+
+
+def evaluate(formula: str, columns: Columns) -> tuple[F8, str]:
+    """A formula of `fludapk.formulas` on columns; NaN where an input is; and its arithmetic.
+
+    The arithmetic is that of the first row.
+    """
+    entry = FORMULAS[formula]
+    given = {need: value for need, value in _arguments(columns).items() if need in entry.needs}
+    value = np.asarray(entry.function(**given), dtype=np.float64)
+    if "female" in entry.needs:
+        value = np.where(np.isnan(columns["SEX"]), np.nan, value)
+    first = {need: column[0].item() for need, column in given.items()}
+    return value, entry.explain(**first) if value.size == 1 and np.isfinite(value[0]) else ""
+
+
+def covariate_columns(
+    model: Model, columns: Columns, egfr_formula: str | None = None
+) -> tuple[dict[str, F8], list[Step]]:
+    """Every covariate a model names, from what is known of the patients.
+
+    Parameters
+    ----------
+    model : Model
+    columns : mapping of str to (n,) arrays
+        See `Columns`.
+    egfr_formula : str, optional
+        Instead of the model's own rules.
+
+    Returns
+    -------
+    values : dict of str to (n,) arrays
+        NaN where something needed is unknown.
+    steps : list of Step
+        How the renal values were made, of the first row.
+    """
+    known = dict(columns)
+    values: dict[str, F8] = {}
+    steps: list[Step] = []
+    for name, covariate in model.file.covariates.items():
+        if covariate.rules:
+            rules = [Rule(formula=egfr_formula)] if egfr_formula else covariate.rules
+            known[name] = _renal(name, covariate.unit or "", rules, columns, steps)
+            if covariate.cap is not None:
+                free = known[name]
+                known[name] = np.asarray(
+                    formulas.capped_by_knots(
+                        value=free, at=known[covariate.cap.by], knots=covariate.cap.knots
+                    )
+                )
+                if known[name][0] < free[0]:
+                    cap = f"capped: the model's highest value at {known[covariate.cap.by][0]:g} y"
+                    steps.append(Step(name, known[name][0], covariate.unit or "", cap))
+        elif covariate.derived is not None:
+            known[name], how = evaluate(covariate.derived, known)
+            steps.append(Step(name, known[name][0], covariate.unit or "", how))
+        values[name] = known[name]
+    return values, steps
+
+
+def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, steps: list[Step]) -> F8:
+    """EGFR or CrCl: as given, else from the other one, else from creatinine by the rules."""
+    other = "CrCl" if name == "eGFR" else "eGFR"
+    bridge = "index_gfr" if name == "eGFR" else "deindex_gfr"
+    age, sex = columns["AGE"], columns["SEX"]
+    out = np.full(age.shape, np.nan)
+    remaining = np.isnan(columns[name]) & np.isnan(columns[other])
+    for rule in rules:
+        fits = remaining & ((rule.age_from is None) | (age >= (rule.age_from or 0.0)))
+        if rule.sex is not None:
+            remaining = remaining & ~(fits & np.isnan(sex))  # cannot be decided
+            fits &= sex == float(rule.sex == "female")
+        remaining = remaining & ~fits
+        if not fits.any():
+            continue
+        value, how = evaluate(rule.formula, columns)
+        quantity, value_unit = FORMULAS[rule.formula].quantity, FORMULAS[rule.formula].unit
+        if fits[0]:
+            steps.append(Step(quantity, value[0], value_unit, f"{rule.formula}: {how}"))
+        if quantity != name:
+            value, how = evaluate(bridge, {**columns, quantity: value})
+            if fits[0]:
+                steps.append(Step(name, value[0], unit, how))
+        out = np.where(fits, value, out)
+    converted, how = evaluate(bridge, columns)
+    if np.isnan(columns[name][0]) and np.isfinite(columns[other][0]):
+        steps.append(Step(name, converted[0], unit, f"from the {other} given: {how}"))
+    elif np.isfinite(columns[name][0]):
+        steps.append(Step(name, columns[name][0], unit, "as given"))
+    out = np.where(np.isfinite(columns[other]), converted, out)
+    return np.where(np.isfinite(columns[name]), columns[name], out)
+
+
+def covariate_rows(model: Model, values: Mapping[str, F8]) -> F8:
+    """(n, c) rows for the kernels, in the order of `Program.covariates`."""
+    columns = [values[name] for name in model.program.covariates]
+    n = next(iter(values.values())).shape[0] if values else 1
+    return np.ascontiguousarray(np.column_stack(columns)) if columns else np.zeros((n, 0))
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A covariate of a patient outside what a model was built from."""
+
+    covariate: str
+    value: float
+    unit: str
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.covariate} {self.value:.3g} {self.unit} (studied {self.low:g}-{self.high:g})"
+
+
+def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) -> list[Outside]:
+    """Covariates of one row outside the studied range.
+
+    Raises
+    ------
+    InputError
+        If one is outside the possible limits; all such are listed.
+    """
+    outside, faults = [], []
+    for name, covariate in model.file.covariates.items():
+        if covariate.range is None or covariate.limits is None:
+            continue
+        value, unit = float(values[name][row]), covariate.unit or ""
+        low, high = covariate.limits
+        if value < low or value > high:
+            faults.append(
+                f"{name} = {value:.4g} {unit} is outside {low:g}-{high:g}, the limits of "
+                f"{model.id}: check the value, or choose another model"
+            )
+        elif not covariate.range[0] <= value <= covariate.range[1]:
+            outside.append(Outside(name, value, unit, *covariate.range))
+    if faults:
+        raise InputError(*faults)
+    return outside
+
+
+def missing_covariates(model: Model, values: Mapping[str, F8], columns: Columns) -> list[str]:
+    """What must still be said about the first patient before the model can be used."""
+    lacking = []
+    for name in values:
+        if not np.isnan(values[name][0]):
+            continue
+        if name in CATEGORICAL:
+            lacking.append(f"--{name} ({' or '.join(model.levels(name))})")
+        elif name in ("eGFR", "CrCl"):
+            has_input = any(np.isfinite(columns[key][0]) for key in ("SCR", "eGFR", "CrCl"))
+            if not has_input:
+                lacking.append('a renal function: --scr "0.3 mg/dL", --egfr or --crcl')
+            elif np.isnan(columns["SEX"][0]):
+                lacking.append(f"--sex (the {name} formula at this age needs it)")
+    return lacking
+
+
+def clearance_arithmetic(model: Model, values: Mapping[str, F8]) -> str:
+    """The typical clearance of the first row, written out with its numbers.
+
+    Examples
+    --------
+    >>> model = load_model("varela2025")
+    >>> values = {"WT": np.array([70.0]), "CrCl": np.array([96.0]), "product": np.array([0.0])}
+    >>> clearance_arithmetic(model, values)
+    '(4.4 + 1.7 × (96/96))'
+    """
+    file = model.file
+
+    def number(value: float | str) -> float:
+        return file.theta[value].value if isinstance(value, str) else value
+
+    def written(effect: Effect) -> str:
+        x = float(values[effect.covariate][0])
+        if effect.kind == "category":
+            level = file.covariates[effect.covariate].levels[int(x)]
+            return f"{number(effect.factors[level]):.6g}"
+        if effect.kind == "power":
+            ref, exponent = number(effect.ref), number(effect.exponent)
+            base = f"{x:.4g}" if ref == 1.0 else f"({x:.4g}/{ref:g})"
+            return base if exponent == 1.0 else f"{base}^{exponent:g}"
+        if effect.kind == "sigmoid":
+            hill, x50 = number(effect.hill), number(effect.x50)
+            return f"{x:.4g}^{hill:g}/({x50:g}^{hill:g} + {x:.4g}^{hill:g})"
+        change = f"{number(effect.slope):g} × ({x:.4g} − {number(effect.ref):g})"
+        return f"(1 + {change})" if effect.kind == "linear" else f"exp({change})"
+
+    parameter = file.parameters["CL"]
+    terms = []
+    for term in parameter.terms:
+        head = [] if term.theta is None else [f"{number(term.theta):g}"]
+        terms.append(" × ".join(head + [written(effect) for effect in term.effects]))
+    total = f"({' + '.join(terms)})" if len(terms) > 1 else terms[0]
+    factors = [written(effect) for effect in parameter.effects]
+    return " × ".join([total, *(factor for factor in factors if factor not in ("1", "(70/70)"))])

@@ -1,0 +1,698 @@
+"""What a model, regimen, target or population file may say, checked with all faults at once.
+
+Every class here is one table of a TOML file; unknown keys are faults. Names that refer to another
+table (a theta, a covariate, a parameter) are checked where they stand, so a fault carries its path.
+"""
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from fludapk.errors import FileError
+from fludapk.formulas import FORMULAS
+from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE
+
+PARAMETERS: Final = ("CL", "V1", "Q2", "V2", "Q3", "V3", "k12", "k21", "k13", "k31")
+ESTIMATED: Final = {
+    1: (("CL", "V1"),),
+    2: (("CL", "V1", "Q2", "V2"), ("CL", "V1", "k12", "k21")),
+    3: (("CL", "V1", "Q2", "V2", "Q3", "V3"), ("CL", "V1", "k12", "k21", "k13", "k31")),
+}
+"""Compartments -> the sets of parameters a paper may have estimated."""
+
+PATIENT_COVARIATES: Final = {
+    "AGE": "years",
+    "WT": "kg",
+    "HT": "cm",
+    "BSA": "m2",
+    "SCR": "mg/dL",
+    "eGFR": "mL/min/1.73 m2",
+    "CrCl": "mL/min",
+}
+"""Covariates every patient has, and the unit a model file must give them."""
+CATEGORICAL: Final = ("product", "diagnosis", "genotype")
+
+DATA: Final = Path(__file__).resolve().parent / "data"
+"""Data files that ship inside the package."""
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Table(BaseModel):
+    """A table of a file: no unknown keys, no coercion, no NaN, no change after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        defer_build=True,
+    )
+
+
+def _known(what: str) -> AfterValidator:
+    """Check that a name is one of the names that the file itself defines (see `_names`)."""
+
+    def check(name: str, info: ValidationInfo) -> str:
+        names: Sequence[str] = (info.context or {}).get(what, [name])
+        if name not in names:
+            raise ValueError(
+                f"{name!r} is not a {what} of this file ({', '.join(names) or 'none'})"
+            )
+        return name
+
+    return AfterValidator(check)
+
+
+ThetaName = Annotated[str, _known("theta")]
+CovariateName = Annotated[str, _known("covariate")]
+ParameterName = Annotated[str, _known("parameter")]
+IivName = Annotated[str, _known("iiv")]
+IovName = Annotated[str, _known("iov")]
+Number = float | ThetaName
+"""A number in place, or the name of a theta."""
+
+
+def _formula(*quantities: str) -> AfterValidator:
+    def check(name: str) -> str:
+        known = [f for f, formula in FORMULAS.items() if formula.quantity in quantities]
+        if name not in known:
+            raise ValueError(f"{name!r} is not one of: {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
+
+
+# ------------------------------------------------------------------ a model file
+
+
+class Citation(Table):
+    """Where it was published."""
+
+    authors: Text
+    title: Text
+    journal: Text
+    year: Annotated[int, Field(ge=1960, le=2100)]
+    volume: str = ""
+    pages: str = ""
+    doi: Annotated[str, StringConstraints(pattern=r"^10\.\d{4,}/\S+$")]
+
+    @property
+    def short(self) -> str:
+        """One line: first author, journal, year, DOI."""
+        first = self.authors.split(",")[0]
+        place = f"{self.volume}:{self.pages}" if self.volume and self.pages else ""
+        return f"{first} et al., {self.journal} {self.year};{place} doi {self.doi}"
+
+
+class Dose(Table):
+    """What a milligram of a prescription is in the model."""
+
+    prescribed: Literal["fludarabine phosphate"]
+    modelled: Literal["F-ara-A"]
+    factor: Positive
+    basis: Literal["stated", "inferred", "unknown"]
+    evidence: Text
+    source: Text
+
+    @field_validator("factor")
+    @classmethod
+    def _one_or_the_mass_ratio(cls, factor: float) -> float:
+        ratio = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
+        if abs(factor - 1.0) > 1e-9 and abs(factor / ratio - 1.0) > 0.005:
+            raise ValueError(f"{factor} is neither 1 nor the ratio of the molar masses {ratio:.4f}")
+        return factor
+
+
+class Population(Table):
+    """Whom the model was built from."""
+
+    n: Annotated[int, Field(gt=0)]
+    who: Text
+    description: Text
+    regimen: Text
+    diseases: list[Identifier] = []
+    source: Text
+
+
+class Rule(Table):
+    """The formula of a renal covariate for whom it fits; the first rule that fits is used."""
+
+    formula: Annotated[str, _formula("eGFR", "CrCl")]
+    sex: Literal["female", "male"] | None = None
+    age_from: float | None = None
+
+
+def _rising(name: str, values: Sequence[float]) -> None:
+    if any(b <= a for a, b in pairwise(values)):
+        raise ValueError(f"{name} must rise: {list(values)}")
+
+
+class Cap(Table):
+    """The highest value of a covariate, straight lines between knots, flat beyond them."""
+
+    by: Literal["AGE"]
+    knots: Annotated[
+        list[Annotated[list[float], Field(min_length=2, max_length=2)]], Field(min_length=2)
+    ]
+    source: Text
+
+    @field_validator("knots")
+    @classmethod
+    def _ordered(cls, knots: list[list[float]]) -> list[list[float]]:
+        _rising("the first column", [knot[0] for knot in knots])
+        return knots
+
+
+class Covariate(Table):
+    """A covariate: measured, computed from a formula, derived, or a category."""
+
+    unit: Text | None = None
+    range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    limits: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    rules: list[Rule] = []
+    cap: Cap | None = None
+    derived: Annotated[str, _formula("GFR")] | None = None
+    levels: list[Text] = []
+    source: Text
+
+    @field_validator("range", "limits")
+    @classmethod
+    def _low_below_high(cls, pair: list[float] | None) -> list[float] | None:
+        if pair is not None:
+            _rising("the pair", pair)
+        return pair
+
+    @property
+    def is_category(self) -> bool:
+        """Whether its values are names."""
+        return bool(self.levels)
+
+
+class Theta(Table):
+    """One number of a paper."""
+
+    value: float
+    unit: Text
+    rse_percent: Positive | None = None
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    fixed: bool = False
+    source: Text
+
+    @model_validator(mode="after")
+    def _inside_its_interval(self) -> Self:
+        if self.ci95 is not None and not self.ci95[0] <= self.value <= self.ci95[1]:
+            raise ValueError(f"{self.value} is outside its own ci95 {self.ci95}")
+        if self.fixed and (self.ci95 is not None or self.rse_percent is not None):
+            raise ValueError("a fixed value has no rse_percent and no ci95")
+        return self
+
+
+class Power(Table):
+    """(x / ref) ^ exponent."""
+
+    kind: Literal["power"]
+    covariate: CovariateName
+    ref: Number
+    exponent: Number
+
+
+class Linear(Table):
+    """1 + slope (x - ref)."""
+
+    kind: Literal["linear"]
+    covariate: CovariateName
+    ref: Number
+    slope: Number
+
+
+class Exponential(Table):
+    """exp(slope (x - ref))."""
+
+    kind: Literal["exponential"]
+    covariate: CovariateName
+    ref: Number
+    slope: Number
+
+
+class Sigmoid(Table):
+    """x^hill / (x50^hill + x^hill)."""
+
+    kind: Literal["sigmoid"]
+    covariate: CovariateName
+    x50: Number
+    hill: Number
+
+
+class Category(Table):
+    """A factor for each level."""
+
+    kind: Literal["category"]
+    covariate: CovariateName
+    factors: dict[str, Number]
+
+    @model_validator(mode="after")
+    def _all_levels(self, info: ValidationInfo) -> Self:
+        levels = (info.context or {}).get("levels", {}).get(self.covariate)
+        if levels is not None and set(levels) != set(self.factors):
+            raise ValueError(f"factors must name each level once: {', '.join(levels) or 'none'}")
+        return self
+
+
+Effect = Annotated[Power | Linear | Exponential | Sigmoid | Category, Field(discriminator="kind")]
+
+
+class Term(Table):
+    """theta (one if absent) times effects."""
+
+    name: Literal["renal", "non-renal"] | None = None
+    theta: ThetaName | None = None
+    effects: list[Effect] = []
+
+
+class Parameter(Table):
+    """(term + term + ...) times effects, then times exp(random effects)."""
+
+    unit: Text
+    terms: Annotated[list[Term], Field(min_length=1)]
+    effects: list[Effect] = []
+
+
+class RandomEffect(Table):
+    """One eta or kappa and the parameters whose logarithm it moves."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^(eta|kappa)_[A-Za-z0-9]+$")]
+    value: Positive
+    scale: Literal["cv_exact", "cv_approx", "variance", "sd"]
+    on: Annotated[dict[ParameterName, float], Field(min_length=1)]
+    rse_percent: Positive | None = None
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    shrinkage_percent: Annotated[float, Field(ge=0, lt=100)] | None = None
+    source: Text
+
+    @property
+    def variance(self) -> float:
+        """Omega squared: the variance of the logarithm."""
+        return {
+            "cv_exact": math.log1p(self.value**2),
+            "cv_approx": self.value**2,
+            "variance": self.value,
+            "sd": self.value**2,
+        }[self.scale]
+
+
+class _Correlation(Table):
+    value: Annotated[float, Field(gt=-1, lt=1)]
+    source: Text
+
+
+class IivCorrelation(_Correlation):
+    """Correlation of two etas."""
+
+    between: Annotated[list[IivName], Field(min_length=2, max_length=2)]
+
+
+class IovCorrelation(_Correlation):
+    """Correlation of two kappas of one occasion."""
+
+    between: Annotated[list[IovName], Field(min_length=2, max_length=2)]
+
+
+class ResidualError(Table):
+    """A residual standard deviation."""
+
+    value: Positive
+    rse_percent: Positive | None = None
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    shrinkage_percent: Annotated[float, Field(ge=0, lt=100)] | None = None
+    source: Text
+
+
+class Ruv(Table):
+    """Residual unexplained variability; additive in mg/L, log: SD of the natural logarithm."""
+
+    proportional: ResidualError | None = None
+    additive: ResidualError | None = None
+    log: ResidualError | None = None
+
+    @model_validator(mode="after")
+    def _one_scale(self) -> Self:
+        linear = self.proportional is not None or self.additive is not None
+        if linear == (self.log is not None):
+            raise ValueError("give either log, or proportional and/or additive")
+        return self
+
+
+class Reproduces(Table):
+    """A published number that the file must give back."""
+
+    what: Text
+    quantity: Literal["CL", "V1", "Q2", "V2", "Q3", "V3", "auc_0_inf"]
+    at: dict[CovariateName, float | str] | None = None
+    population: Identifier | None = None
+    regimen: Identifier | None = None
+    statistic: Literal["median"] | None = None
+    printed: Annotated[str, StringConstraints(pattern=r"^-?\d+(\.\d+)?$")]
+    unit: Text
+    tolerance: Annotated[float, Field(gt=0, lt=0.2)] | None = None
+    tolerance_reason: Text | None = None
+    source: Text
+
+    @model_validator(mode="after")
+    def _typical_or_population(self) -> Self:
+        of_population = (self.population, self.regimen, self.statistic, self.tolerance)
+        if self.quantity == "auc_0_inf":
+            if None in of_population or self.tolerance_reason is None or self.at is not None:
+                raise ValueError(
+                    "auc_0_inf needs population, regimen, statistic, tolerance, tolerance_reason "
+                    "and no `at`"
+                )
+        elif self.at is None or any(value is not None for value in of_population):
+            raise ValueError(f"{self.quantity} needs `at`; its tolerance is the printed digits")
+        return self
+
+
+class Departure(Table):
+    """Where file and print disagree, or print is silent."""
+
+    topic: Text
+    print: Text
+    file: Text
+    reason: Text
+    open_question: bool
+    shown: Text | None = None
+    shown_below_age: Positive | None = None
+
+
+class ModelFile(Table):
+    """One published model."""
+
+    format: Literal["fludapk.model/1"]
+    id: Identifier
+    title: Text
+    compartments: Literal[1, 2, 3]
+    reading_of: Identifier | None = None
+    citation: Citation
+    dose: Dose
+    population: Population
+    covariates: dict[str, Covariate]
+    theta: Annotated[dict[str, Theta], Field(min_length=1)]
+    parameters: dict[Literal[PARAMETERS], Parameter]  # type: ignore[valid-type]
+    iiv: Annotated[list[RandomEffect], Field(min_length=1)]
+    iiv_correlations: list[IivCorrelation] = []
+    iov: list[RandomEffect] = []
+    iov_correlations: list[IovCorrelation] = []
+    ruv: Ruv
+    reproduces: Annotated[list[Reproduces], Field(min_length=1)]
+    departures: list[Departure] = []
+
+    @field_validator("parameters")
+    @classmethod
+    def _complete(
+        cls, parameters: dict[str, Parameter], info: ValidationInfo
+    ) -> dict[str, Parameter]:
+        choices = ESTIMATED.get(info.data.get("compartments", 0), ())
+        if choices and set(parameters) not in [set(choice) for choice in choices]:
+            wanted = " or ".join(", ".join(choice) for choice in choices)
+            raise ValueError(f"{info.data['compartments']} compartments need exactly {wanted}")
+        return parameters
+
+    @field_validator("covariates")
+    @classmethod
+    def _sensible(cls, covariates: dict[str, Covariate]) -> dict[str, Covariate]:
+        faults = []
+        for name, covariate in covariates.items():
+            if name in CATEGORICAL:
+                if not covariate.levels or covariate.unit or covariate.range or covariate.rules:
+                    faults.append(f"{name}: a category has levels and no unit, range or rules")
+                continue
+            if covariate.levels:
+                faults.append(f"{name}: only {', '.join(CATEGORICAL)} may have levels")
+            if covariate.derived is not None:
+                unit = FORMULAS[covariate.derived].unit
+                if covariate.unit != unit:
+                    faults.append(f"{name}: unit is {unit!r} for {covariate.derived}")
+                continue
+            unit_wanted = PATIENT_COVARIATES.get(name)
+            if unit_wanted is None:
+                known = ", ".join((*PATIENT_COVARIATES, *CATEGORICAL))
+                faults.append(f"{name}: neither one of {known} nor `derived`")
+            elif covariate.unit != unit_wanted:
+                faults.append(f"{name}: unit is {unit_wanted!r}, not {covariate.unit!r}")
+            if covariate.range is None or covariate.limits is None:
+                faults.append(f"{name}: range (studied) and limits (possible) are required")
+            elif not (
+                covariate.limits[0] <= covariate.range[0]
+                and covariate.range[1] <= covariate.limits[1]
+            ):
+                faults.append(
+                    f"{name}: range {covariate.range} is outside limits {covariate.limits}"
+                )
+            if bool(covariate.rules) != (name in ("eGFR", "CrCl")):
+                faults.append(f"{name}: eGFR and CrCl need rules, others have none")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return covariates
+
+
+def _names(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Names that the file defines, taken tolerantly so that every reference can be checked."""
+
+    def keys(table: str) -> list[str]:
+        value = raw.get(table)
+        return list(value) if isinstance(value, dict) else []
+
+    def rows(table: str) -> list[str]:
+        value = raw.get(table)
+        items = value if isinstance(value, list) else []
+        return [str(row.get("name")) for row in items if isinstance(row, dict)]
+
+    covariates = raw.get("covariates")
+    levels = {
+        name: list(table["levels"]) if isinstance(table.get("levels"), list) else []
+        for name, table in (covariates.items() if isinstance(covariates, dict) else ())
+        if isinstance(table, dict)
+    }
+    return {
+        "theta": keys("theta"),
+        "covariate": keys("covariates"),
+        "parameter": keys("parameters"),
+        "iiv": rows("iiv"),
+        "iov": rows("iov"),
+        "levels": levels,
+    }
+
+
+# ------------------------------------------------------------------ regimens, targets, populations
+
+
+class RegimenEntry(Table):
+    """A published course of fludarabine."""
+
+    id: Identifier
+    title: Text
+    product: Identifier | None = None
+    disease: Identifier | None = None
+    who: Text
+    ages: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    """From, and below, in years."""
+    dose: Positive
+    unit: Literal["mg/m2", "mg/kg", "mg"]
+    days: Annotated[int, Field(ge=1, le=14)]
+    interval_h: Positive
+    infusion_h: Positive
+    cyclophosphamide: str = ""
+    cells: str = ""
+    cells_at_h: Positive | None = None
+    unsettled: str = ""
+    source: Text
+
+
+class TargetEntry(Table):
+    """A published window on the cumulative AUC and the context it is bound to."""
+
+    id: Identifier
+    title: Text
+    low: Positive | None = None
+    high: Positive | None = None
+    optimum: Positive | None = None
+    """Where a paper gives a best value but no window that we know of."""
+    disease: Identifier | None = None
+    product: Identifier | None = None
+    ages: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    auc_by: Text
+    context: Text
+    finding: Text
+    citation: Text
+    doi: Annotated[str, StringConstraints(pattern=r"^10\.\d{4,}/\S+$")] | None = None
+
+    @model_validator(mode="after")
+    def _a_window(self) -> Self:
+        if (self.low is None and self.high is None) == (self.optimum is None):
+            raise ValueError("give low, high or both; or optimum alone")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        return self
+
+
+class LabelStep(Table):
+    """One row of a renal rule: from a renal function upwards, this factor on the dose."""
+
+    at_least: Annotated[float, Field(ge=0)]
+    factor: Annotated[float, Field(ge=0, le=1)] | None = None
+    advice: Text
+
+
+class LabelRule(Table):
+    """A renal dosing rule of a label or a centre."""
+
+    id: Identifier
+    title: Text
+    measure: Literal["CrCl", "eGFR"]
+    adults_only: bool
+    steps: Annotated[list[LabelStep], Field(min_length=1)]
+    source: Text
+
+    @field_validator("steps")
+    @classmethod
+    def _falling(cls, steps: list[LabelStep]) -> list[LabelStep]:
+        _rising("at_least, from the last row up,", [step.at_least for step in reversed(steps)])
+        return steps
+
+
+class Creatinine(Table):
+    """Log-normal serum creatinine around the FAS reference for age and sex."""
+
+    ratio: Positive
+    cv: Positive
+    source: Text
+
+
+class Quartiles(Table):
+    """Log-normal with these quartiles, redrawn until inside low..high."""
+
+    q25: Positive
+    median: Positive
+    q75: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _rising("q25, median, q75", [self.q25, self.median, self.q75])
+        return self
+
+
+class PopulationEntry(Table):
+    """A virtual population."""
+
+    id: Identifier
+    title: Text
+    age: Annotated[
+        list[Annotated[list[float], Field(min_length=2, max_length=2)]], Field(min_length=2)
+    ]
+    """Rows of [cumulative fraction, years], straight lines between."""
+    female: Annotated[float, Field(ge=0, le=1)]
+    weight_kg: Quartiles | None = None
+    """By quartiles; if absent, by age and sex from the growth reference."""
+    weight_range_kg: Annotated[list[float], Field(min_length=2, max_length=2)]
+    weight_height_correlation: Annotated[float, Field(gt=-1, lt=1)]
+    creatinine: Creatinine
+    source: Text
+
+    @field_validator("age")
+    @classmethod
+    def _whole(cls, age: list[list[float]]) -> list[list[float]]:
+        _rising("cumulative fraction", [row[0] for row in age])
+        _rising("age", [row[1] for row in age])
+        if age[0][0] != 0.0 or age[-1][0] != 1.0:
+            raise ValueError("cumulative fractions go from 0 to 1")
+        return age
+
+
+class RegimenFile(Table):
+    """`data/regimens.toml`."""
+
+    regimens: Annotated[list[RegimenEntry], Field(min_length=1)]
+    label_rules: list[LabelRule] = []
+
+
+class PopulationFile(Table):
+    """`data/populations.toml`."""
+
+    populations: Annotated[list[PopulationEntry], Field(min_length=1)]
+
+
+class TargetFile(Table):
+    """`data/targets.toml`."""
+
+    targets: Annotated[list[TargetEntry], Field(min_length=1)]
+
+
+# ------------------------------------------------------------------ reading
+
+T = TypeVar("T", bound=Table)
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """Read and check a TOML file.
+
+    Parameters
+    ----------
+    path : Path
+    kind : subclass of Table
+
+    Raises
+    ------
+    FileError
+        With every fault of the file, each with its key path.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: is not TOML: {error}") from error
+    return check_table(raw, kind, str(path))
+
+
+def check_table(raw: Mapping[str, Any], kind: type[T], where: str) -> T:
+    """Check a table that was read from `where`; see `read_toml`."""
+    try:
+        return kind.model_validate(dict(raw), context=_names(raw))
+    except ValidationError as error:
+        raise FileError(*(f"{where}: {fault}" for fault in _faults(error))) from error
+
+
+def _faults(error: ValidationError) -> list[str]:
+    faults = []
+    for item in error.errors(include_url=False):
+        path = ""
+        for part in item["loc"]:
+            if isinstance(part, int):
+                path += f"[{part}]"
+            elif part not in ("float", "str", "function-after[check(), str]") and part not in (
+                "power", "linear", "exponential", "sigmoid", "category",
+            ):  # fmt: skip
+                path += f".{part}" if path else str(part)
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] not in ("value_error", "missing", "extra_forbidden"):
+            message += f", not {item['input']!r}"
+        faults.append(f"{path or 'file'}: {message}")
+    return list(dict.fromkeys(faults))
