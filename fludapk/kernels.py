@@ -1,0 +1,601 @@
+"""Every compiled function, and nothing else.
+
+The kernels know nothing of patients, papers or units beyond h, mg, L and mg/L. They take float64
+and int64 arrays in C order, trust them, never raise, draw no random numbers and give the same bits
+for the same input. They release the interpreter lock, so callers may run blocks of subjects in
+threads.
+
+All of them live in one file because an on-disk compiled kernel does not notice that a function it
+calls in another file has changed.
+
+Mathematics
+-----------
+With x_i = A_i / sqrt(V_i) the mammillary system is ``dx/dt = -M x + b R`` with M symmetric::
+
+    M = | (CL+Q2+Q3)/V1   -Q2/sqrt(V1 V2)   -Q3/sqrt(V1 V3) |
+        | -Q2/sqrt(V1 V2)       Q2/V2              0        |
+        | -Q3/sqrt(V1 V3)         0              Q3/V3      |
+
+so its rates are real and its eigenvectors orthonormal, equal rates included. In z = U'x one step of
+h hours at infusion rate R is ``z <- z exp(-lam h) + U[0] R/sqrt(V1) (1 - exp(-lam h))/lam``.
+A compartment that a model does not have is Q = 0, V = 1: its rate is zero and it stays empty.
+The area under the curve of a step is (amount in - change of the amount in the body) / CL: exact.
+
+An occasion is a dose and the time until the next. Amounts are continuous from one to the next,
+concentrations are not when V1 changes; a sample at the instant of a dose is taken before it.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba.core import event
+
+F8 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int64]
+Status = npt.NDArray[np.int8]
+
+OK: Final = 0
+BAD_PARAMETER: Final = 1
+"""A clearance or volume of this subject is not finite and positive."""
+
+POWER: Final = 0
+LINEAR: Final = 1
+EXPONENTIAL: Final = 2
+SIGMOID: Final = 3
+CATEGORY: Final = 4
+
+ON_PARAMETER: Final = 0
+ON_TERM: Final = 1
+
+CL, V1, Q2, V2, Q3, V3 = range(6)
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _kernel(function: _Function) -> _Function:
+    """Compile: the one place that says how. No fastmath, because it would change results."""
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)
+    return cast(_Function, compiled)
+
+
+class _FirstCompilation(event.Listener):
+    """Calls back once, when something has to be compiled that no cache holds."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback: Callable[[], None] | None = callback
+
+    def on_start(self, event: object) -> None:
+        if self._callback is not None:
+            callback, self._callback = self._callback, None
+            callback()
+
+    def on_end(self, event: object) -> None:
+        pass
+
+
+def on_first_compilation(callback: Callable[[], None]) -> None:
+    """Arrange for `callback` to be called if, and when first, a kernel must be compiled."""
+    event.register("numba:compile", _FirstCompilation(callback))  # type: ignore[no-untyped-call]
+
+
+def spare_the_blas() -> None:
+    """Save a process of its own, like the command line, the quarter second of importing scipy.
+
+    When its first kernel loads, numba looks for BLAS in scipy.linalg; no kernel here uses it. After
+    this call nothing that the process compiles can use ``np.dot``, so a library must not call it.
+    """
+    if "scipy.linalg" not in sys.modules:
+        sys.modules["scipy.linalg"] = None  # type: ignore[assignment]
+        try:
+            pass
+        finally:
+            del sys.modules["scipy.linalg"]
+
+
+# ------------------------------------------------------------------ covariates to parameters
+
+
+@_kernel
+def typical_values(
+    theta: F8, terms: I8, effects: I8, levels: I8, is_micro: int, covariates: F8
+) -> tuple[F8, F8, Status]:
+    """Typical parameters of every subject.
+
+    Parameters
+    ----------
+    theta : (k,)
+        Estimates and constants.
+    terms : (t, 3)
+        Rows of parameter (0..5), theta index (-1: one), 1 if the term is renal.
+    effects : (e, 6)
+        Rows of `ON_PARAMETER` or `ON_TERM`, index of that, kind, covariate column, a, b; a and b
+        are theta indices, for `CATEGORY` a is the first row of `levels`.
+    levels : (m,)
+        Theta index of each level of each categorical effect.
+    is_micro : int
+        1 if Q2, V2, Q3, V3 hold k12, k21, k13, k31.
+    covariates : (n, c)
+        One row per subject; categories as level numbers.
+
+    Returns
+    -------
+    tv : (n, 6)
+        CL, V1, Q2, V2, Q3, V3 in L/h and L.
+    renal : (n,)
+        Fraction of CL from renal terms.
+    status : (n,)
+    """
+    n = covariates.shape[0]
+    tv = np.empty((n, 6))
+    renal = np.empty(n)
+    status = np.zeros(n, np.int8)
+    term_value = np.empty(terms.shape[0])
+    for i in range(n):
+        for t in range(terms.shape[0]):
+            term_value[t] = theta[terms[t, 1]] if terms[t, 1] >= 0 else 1.0
+        for e in range(effects.shape[0]):
+            if effects[e, 0] == ON_TERM:
+                term_value[effects[e, 1]] *= _effect(theta, effects[e], levels, covariates[i])
+        for p in range(6):
+            tv[i, p] = 0.0
+        renal_sum = 0.0
+        for t in range(terms.shape[0]):
+            tv[i, terms[t, 0]] += term_value[t]
+            if terms[t, 2] == 1:
+                renal_sum += term_value[t]
+        renal[i] = renal_sum / tv[i, CL]
+        for e in range(effects.shape[0]):
+            if effects[e, 0] == ON_PARAMETER:
+                tv[i, effects[e, 1]] *= _effect(theta, effects[e], levels, covariates[i])
+        if is_micro == 1:
+            for q in (Q2, Q3):
+                if tv[i, q] > 0.0:
+                    tv[i, q] *= tv[i, V1]
+                    tv[i, q + 1] = tv[i, q] / tv[i, q + 1]
+        for q in (Q2, Q3):
+            if tv[i, q] == 0.0 and tv[i, q + 1] == 0.0:
+                tv[i, q + 1] = 1.0
+        if not _valid(tv[i]):
+            status[i] = BAD_PARAMETER
+            for p in range(6):
+                tv[i, p] = np.nan
+    return tv, renal, status
+
+
+@_kernel
+def _effect(theta: F8, effect: I8, levels: I8, covariate: F8) -> float:
+    kind = effect[2]
+    x = covariate[effect[3]]
+    if math.isnan(x):
+        return np.nan
+    if kind == CATEGORY:
+        return theta[levels[effect[4] + int(x)]]
+    a = theta[effect[4]]
+    b = theta[effect[5]]
+    if kind == POWER:
+        return (x / a) ** b
+    if kind == LINEAR:
+        return 1.0 + b * (x - a)
+    if kind == EXPONENTIAL:
+        return math.exp(b * (x - a))
+    return x**b / (a**b + x**b)
+
+
+@_kernel
+def _valid(p: F8) -> bool:
+    ok = True
+    for j in range(6):
+        lowest_allowed = p[j] > 0.0 or (p[j] == 0.0 and j in (Q2, Q3))
+        ok = ok and lowest_allowed and p[j] < np.inf
+    return ok
+
+
+@_kernel
+def individual_parameters(
+    tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, n_occasions: int
+) -> F8:
+    """Parameters of every subject on every occasion.
+
+    Parameters
+    ----------
+    tv : (n or 1, 6)
+    load_eta, load_kappa : (6, n_eta), (6, n_kappa)
+        Loadings on the logarithms of CL, V1, Q2, V2, Q3, V3.
+    eta : (n or 1, n_eta)
+    kappa : (n or 1, occasions, n_kappa)
+    n_occasions : int
+
+    Returns
+    -------
+    (n, occasions, 6)
+    """
+    n = max(tv.shape[0], eta.shape[0], kappa.shape[0])
+    out = np.empty((n, n_occasions, 6))
+    for i in range(n):
+        for k in range(n_occasions):
+            _parameters(
+                tv[i % tv.shape[0]],
+                load_eta,
+                eta[i % eta.shape[0]],
+                load_kappa,
+                kappa[i % kappa.shape[0], k],
+                out[i, k],
+            )
+    return out
+
+
+@_kernel
+def _parameters(tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, out: F8) -> None:
+    for p in range(6):
+        exponent = 0.0
+        for j in range(eta.shape[0]):
+            exponent += load_eta[p, j] * eta[j]
+        for j in range(kappa.shape[0]):
+            exponent += load_kappa[p, j] * kappa[j]
+        out[p] = tv[p] * math.exp(exponent) if exponent != 0.0 else tv[p]
+
+
+# ------------------------------------------------------------------ the linear system
+
+
+@_kernel
+def _rotation(a: float, b: float, off: float) -> tuple[float, float, float]:
+    """Tangent, cosine and sine of the rotation that makes [[a, off], [off, b]] diagonal."""
+    d = b - a
+    if off == 0.0:
+        return 0.0, 1.0, 0.0
+    t = math.copysign(2.0 * off, off * d) / (abs(d) + math.sqrt(d * d + 4.0 * off * off))
+    c = 1.0 / math.sqrt(1.0 + t * t)
+    return t, c, t * c
+
+
+@_kernel
+def _decompose(p: F8, lam: F8, u: F8) -> None:
+    """Eigenvalues and eigenvectors of M by Jacobi rotations: accurate for equal rates too."""
+    a = (p[CL] + p[Q2] + p[Q3]) / p[V1]
+    b = p[Q2] / p[V2]
+    c = p[Q3] / p[V3]
+    ab = -p[Q2] / math.sqrt(p[V1] * p[V2])
+    ac = -p[Q3] / math.sqrt(p[V1] * p[V3])
+    bc = 0.0
+    u00, u01, u02 = 1.0, 0.0, 0.0
+    u10, u11, u12 = 0.0, 1.0, 0.0
+    u20, u21, u22 = 0.0, 0.0, 1.0
+    negligible = 1e-34 * a * a
+    for _ in range(12):  # quadratic convergence: four or five sweeps in practice
+        if ab * ab + ac * ac + bc * bc <= negligible:
+            break
+        t, co, si = _rotation(a, b, ab)
+        a, b, ab = a - t * ab, b + t * ab, 0.0
+        ac, bc = co * ac - si * bc, si * ac + co * bc
+        u00, u01 = co * u00 - si * u01, si * u00 + co * u01
+        u10, u11 = co * u10 - si * u11, si * u10 + co * u11
+        u20, u21 = co * u20 - si * u21, si * u20 + co * u21
+        t, co, si = _rotation(a, c, ac)
+        a, c, ac = a - t * ac, c + t * ac, 0.0
+        ab, bc = co * ab - si * bc, si * ab + co * bc
+        u00, u02 = co * u00 - si * u02, si * u00 + co * u02
+        u10, u12 = co * u10 - si * u12, si * u10 + co * u12
+        u20, u22 = co * u20 - si * u22, si * u20 + co * u22
+        t, co, si = _rotation(b, c, bc)
+        b, c, bc = b - t * bc, c + t * bc, 0.0
+        ab, ac = co * ab - si * ac, si * ab + co * ac
+        u01, u02 = co * u01 - si * u02, si * u01 + co * u02
+        u11, u12 = co * u11 - si * u12, si * u11 + co * u12
+        u21, u22 = co * u21 - si * u22, si * u21 + co * u22
+    lam[0], lam[1], lam[2] = max(a, 0.0), max(b, 0.0), max(c, 0.0)
+    u[0, 0], u[0, 1], u[0, 2] = u00, u01, u02
+    u[1, 0], u[1, 1], u[1, 2] = u10, u11, u12
+    u[2, 0], u[2, 1], u[2, 2] = u20, u21, u22
+
+
+@_kernel
+def rates(parameters: F8) -> F8:
+    """Rates (1/h) of (n, 6) parameters, ascending; those of absent compartments are 0."""
+    n = parameters.shape[0]
+    out = np.empty((n, 3))
+    u = np.empty((3, 3))
+    for i in range(n):
+        _decompose(parameters[i], out[i], u)
+        out[i].sort()
+    return out
+
+
+@_kernel
+def _same_rows(loads: F8, p: int, q: int) -> bool:
+    for j in range(loads.shape[1]):
+        if loads[p, j] != loads[q, j]:
+            return False
+    return True
+
+
+@_kernel
+def _flows_and_volumes_move_together(load_kappa: F8) -> bool:
+    """One factor on all flows and one on all volumes: the eigenvectors never change."""
+    return (
+        _same_rows(load_kappa, CL, Q2)
+        and _same_rows(load_kappa, CL, Q3)
+        and _same_rows(load_kappa, V1, V2)
+        and _same_rows(load_kappa, V1, V3)
+    )
+
+
+@_kernel
+def _enter_occasion(
+    k: int,
+    together: bool,
+    base: F8,
+    base_lam: F8,
+    load_kappa: F8,
+    kappa: F8,
+    p: F8,
+    lam: F8,
+    u: F8,
+    body: F8,
+    amounts: F8,
+    z: F8,
+) -> None:
+    """Parameters, rates and state of occasion k; `body` are the weights that make z an amount."""
+    if together:
+        if k == 0 or kappa.shape[0] > 0:
+            flow, volume = 0.0, 0.0
+            for j in range(kappa.shape[0]):
+                flow += load_kappa[CL, j] * kappa[j]
+                volume += load_kappa[V1, j] * kappa[j]
+            flow, volume = math.exp(flow), math.exp(volume)
+            for q in (CL, Q2, Q3):
+                p[q] = base[q] * flow
+                p[q + 1] = base[q + 1] * volume
+            for j in range(3):
+                lam[j] = base_lam[j] * flow / volume
+    else:
+        for q in range(6):
+            exponent = 0.0
+            for j in range(kappa.shape[0]):
+                exponent += load_kappa[q, j] * kappa[j]
+            p[q] = base[q] * math.exp(exponent)
+        _decompose(p, lam, u)
+    s1, s2, s3 = math.sqrt(p[V1]), math.sqrt(p[V2]), math.sqrt(p[V3])
+    for j in range(3):
+        body[j] = s1 * u[0, j] + s2 * u[1, j] + s3 * u[2, j]
+        z[j] = u[0, j] * amounts[0] / s1 + u[1, j] * amounts[1] / s2 + u[2, j] * amounts[2] / s3
+
+
+@_kernel
+def _leave_occasion(p: F8, u: F8, z: F8, amounts: F8) -> None:
+    for i in range(3):
+        x = u[i, 0] * z[0] + u[i, 1] * z[1] + u[i, 2] * z[2]
+        amounts[i] = x * math.sqrt(p[V1 + 2 * i])
+
+
+@_kernel
+def _advance(z: F8, lam: F8, u: F8, drive: float, h: float, out: F8) -> None:
+    """State after h hours; `drive` is the infusion rate over sqrt(V1)."""
+    for j in range(3):
+        x = lam[j] * h
+        loss = -math.expm1(-x)
+        gain = h if x == 0.0 else loss / lam[j]
+        out[j] = z[j] * (1.0 - loss) + u[0, j] * drive * gain
+
+
+@_kernel
+def _decay(z: F8, lam: F8, h: float, out: F8) -> None:
+    for j in range(3):
+        out[j] = z[j] * math.exp(-lam[j] * h)
+
+
+@_kernel
+def _dot(a: F8, b: F8) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@_kernel
+def exposure(
+    tv: F8,
+    load_eta: F8,
+    eta: F8,
+    load_kappa: F8,
+    kappa: F8,
+    start: F8,
+    duration: F8,
+    amount: F8,
+) -> tuple[F8, F8, F8, F8, Status]:
+    """Areas, peak and troughs of a course of infusions.
+
+    Parameters
+    ----------
+    tv, load_eta, eta, load_kappa, kappa
+        As in `individual_parameters`; one occasion per dose.
+    start, duration : (doses,)
+        h; ordered, not overlapping.
+    amount : (n or 1, doses)
+        mg F-ara-A.
+
+    Returns
+    -------
+    auc_0_inf : (n,)
+        mg h/L, from the first dose to infinity.
+    auc_per_dose : (n, doses)
+        mg h/L, from each dose to the next, the last to infinity; they add up to `auc_0_inf`.
+    cmax : (n,)
+        mg/L, the highest of the ends of infusions and starts of occasions.
+    trough : (n, doses)
+        mg/L, just before each dose.
+    status : (n,)
+    """
+    n = max(tv.shape[0], eta.shape[0], kappa.shape[0], amount.shape[0])
+    n_doses = start.shape[0]
+    auc = np.empty(n)
+    per_dose = np.empty((n, n_doses))
+    cmax = np.empty(n)
+    trough = np.empty((n, n_doses))
+    status = np.zeros(n, np.int8)
+    together = _flows_and_volumes_move_together(load_kappa)
+    none = np.empty(0)
+    base, base_lam = np.empty(6), np.empty(3)
+    p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
+    body, amounts, z = np.empty(3), np.empty(3), np.empty(3)
+    for i in range(n):
+        _parameters(tv[i % tv.shape[0]], load_eta, eta[i % eta.shape[0]], load_kappa, none, base)
+        if not _valid(base):
+            status[i] = BAD_PARAMETER
+            auc[i] = cmax[i] = np.nan
+            for k in range(n_doses):
+                per_dose[i, k] = trough[i, k] = np.nan
+            continue
+        if together:
+            _decompose(base, base_lam, u)
+        dose = amount[i % amount.shape[0]]
+        total, peak, conc = 0.0, 0.0, 0.0
+        for j in range(3):
+            amounts[j] = 0.0
+        for k in range(n_doses):
+            trough[i, k] = conc
+            _enter_occasion(
+                k, together, base, base_lam, load_kappa, kappa[i % kappa.shape[0], k],
+                p, lam, u, body, amounts, z,
+            )  # fmt: skip
+            s1 = math.sqrt(p[V1])
+            before = amounts[0] + amounts[1] + amounts[2]
+            _advance(z, lam, u, dose[k] / duration[k] / s1, duration[k], z)
+            at_end = (u[0, 0] * z[0] + u[0, 1] * z[1] + u[0, 2] * z[2]) / s1
+            peak = max(peak, at_end, amounts[0] / p[V1])
+            after = 0.0
+            if k + 1 < n_doses:
+                _decay(z, lam, start[k + 1] - start[k] - duration[k], z)
+                _leave_occasion(p, u, z, amounts)
+                after = amounts[0] + amounts[1] + amounts[2]
+                conc = amounts[0] / p[V1]
+            per_dose[i, k] = (dose[k] + before - after) / p[CL]
+            total += per_dose[i, k]
+        auc[i] = total
+        cmax[i] = peak
+    return auc, per_dose, cmax, trough, status
+
+
+@_kernel
+def course(
+    tv: F8,
+    load_eta: F8,
+    eta: F8,
+    load_kappa: F8,
+    kappa: F8,
+    start: F8,
+    duration: F8,
+    amount: F8,
+    times: F8,
+    conc: F8,
+    auc: F8,
+) -> Status:
+    """Concentration and, if asked for, area so far at given times.
+
+    Parameters
+    ----------
+    tv, load_eta, eta, load_kappa, kappa, start, duration, amount
+        As in `exposure`.
+    times : (m,)
+        h, ascending. On an evenly spaced grid the state is multiplied forward instead of calling
+        exp at every time.
+    conc : (n, m)
+        Written: mg/L.
+    auc : (n, m) or (0, 0)
+        Written: mg h/L from the first dose to each time; not computed if (0, 0).
+
+    Returns
+    -------
+    status : (n,)
+    """
+    n, m = conc.shape
+    n_doses = start.shape[0]
+    want_auc = auc.shape[0] == n
+    status = np.zeros(n, np.int8)
+    together = _flows_and_volumes_move_together(load_kappa)
+    spacing = _even_spacing(times)
+    none = np.empty(0)
+    base, base_lam = np.empty(6), np.empty(3)
+    p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
+    body, amounts, z, zt, factor = np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    for i in range(n):
+        _parameters(tv[i % tv.shape[0]], load_eta, eta[i % eta.shape[0]], load_kappa, none, base)
+        if not _valid(base):
+            status[i] = BAD_PARAMETER
+            for t in range(m):
+                conc[i, t] = np.nan
+                if want_auc:
+                    auc[i, t] = np.nan
+            continue
+        if together:
+            _decompose(base, base_lam, u)
+        dose = amount[i % amount.shape[0]]
+        for j in range(3):
+            amounts[j] = 0.0
+        so_far = 0.0
+        t = 0
+        while t < m and times[t] <= start[0]:
+            conc[i, t] = 0.0
+            if want_auc:
+                auc[i, t] = 0.0
+            t += 1
+        for k in range(n_doses):
+            if t == m:
+                break
+            _enter_occasion(
+                k, together, base, base_lam, load_kappa, kappa[i % kappa.shape[0], k],
+                p, lam, u, body, amounts, z,
+            )  # fmt: skip
+            s1 = math.sqrt(p[V1])
+            in_body = amounts[0] + amounts[1] + amounts[2]
+            rate = dose[k] / duration[k]
+            end = start[k] + duration[k]
+            next_start = start[k + 1] if k + 1 < n_doses else np.inf
+            while t < m and times[t] <= end:
+                h = times[t] - start[k]
+                _advance(z, lam, u, rate / s1, h, zt)
+                conc[i, t] = (u[0, 0] * zt[0] + u[0, 1] * zt[1] + u[0, 2] * zt[2]) / s1
+                if want_auc:
+                    auc[i, t] = so_far + (rate * h + in_body - _dot(body, zt)) / p[CL]
+                t += 1
+            _advance(z, lam, u, rate / s1, duration[k], z)
+            so_far += (dose[k] + in_body - _dot(body, z)) / p[CL]
+            in_body = _dot(body, z)
+            w1, w2, w3 = u[0, 0] / s1, u[0, 1] / s1, u[0, 2] / s1
+            first = t
+            while t < m and times[t] <= next_start:
+                if t == first or spacing == 0.0:
+                    _decay(z, lam, times[t] - end, zt)
+                else:
+                    if t == first + 1:
+                        for j in range(3):
+                            factor[j] = math.exp(-lam[j] * spacing)
+                    for j in range(3):
+                        zt[j] *= factor[j]
+                conc[i, t] = w1 * zt[0] + w2 * zt[1] + w3 * zt[2]
+                if want_auc:
+                    auc[i, t] = so_far + (in_body - _dot(body, zt)) / p[CL]
+                t += 1
+            if k + 1 < n_doses:
+                _decay(z, lam, next_start - end, z)
+                so_far += (in_body - _dot(body, z)) / p[CL]
+                _leave_occasion(p, u, z, amounts)
+    return status
+
+
+@_kernel
+def _even_spacing(times: F8) -> float:
+    """Distance of an evenly spaced grid, or 0."""
+    m = times.shape[0]
+    if m < 3:
+        return 0.0
+    step = (times[m - 1] - times[0]) / (m - 1)
+    slack = 4.0 * 2.2e-16 * max(abs(times[0]), abs(times[m - 1]))
+    for t in range(m):
+        if abs(times[t] - (times[0] + t * step)) > slack:
+            return 0.0
+    return step

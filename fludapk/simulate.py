@@ -1,0 +1,202 @@
+"""Random effects and what follows from them: parameters, exposures and concentrations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from fludapk import kernels
+from fludapk.errors import InputError
+from fludapk.model import Program
+from fludapk.schema import DATA
+
+F8 = npt.NDArray[np.float64]
+
+POINT_SET: Final = "sobol.csv"
+POINT_SET_SEED: Final = 20222022
+"""Seed of the scrambling, for the provenance of a result."""
+
+
+@dataclass(frozen=True, eq=False)
+class RandomEffects:
+    """eta (n, n_eta) and kappa (n, doses, n_kappa): deviations on the log scale."""
+
+    eta: F8
+    kappa: F8
+
+    @classmethod
+    def none(cls, program: Program, n_doses: int) -> RandomEffects:
+        """The typical patient: every effect zero."""
+        return cls(np.zeros((1, program.n_eta)), np.zeros((1, n_doses, program.n_kappa)))
+
+    @classmethod
+    def from_normals(cls, program: Program, z: F8, n_doses: int) -> RandomEffects:
+        """Effects from (n, n_eta + doses * n_kappa) standard normals, etas first.
+
+        Examples
+        --------
+        >>> from fludapk.model import load_model
+        >>> program = load_model().program
+        >>> effects = RandomEffects.from_normals(program, np.zeros((3, 10)), n_doses=4)
+        >>> effects.eta.shape, effects.kappa.shape
+        ((3, 2), (3, 4, 2))
+        """
+        n_eta, n_kappa = program.n_eta, program.n_kappa
+        eta = z[:, :n_eta] @ program.root_omega.T
+        standard = z[:, n_eta : n_eta + n_doses * n_kappa].reshape(len(z), n_doses, n_kappa)
+        kappa = standard @ program.root_omega_iov.T
+        return cls(np.ascontiguousarray(eta), np.ascontiguousarray(kappa))
+
+
+@dataclass(frozen=True, eq=False)
+class Exposure:
+    """Exposure of n simulated courses; see `fludapk.kernels.exposure`."""
+
+    auc_0_inf: F8
+    """(n,) mg h/L."""
+    auc_per_dose: F8
+    """(n, doses) mg h/L, from each dose to the next, the last to infinity."""
+    cmax: F8
+    """(n,) mg/L."""
+    trough: F8
+    """(n, doses) mg/L, just before each dose."""
+
+
+def exposure(
+    program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
+) -> Exposure:
+    """Exposure of courses of infusions, one occasion per dose.
+
+    Parameters
+    ----------
+    program : Program
+    tv : (n or 1, 6)
+        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
+    effects : RandomEffects
+    times_h, infusion_h : (doses,)
+    amounts_mg : (n or 1, doses)
+        F-ara-A.
+
+    Raises
+    ------
+    InputError
+        Naming the first row whose parameters are not finite and positive.
+
+    Examples
+    --------
+    >>> from fludapk.model import load_model
+    >>> program = load_model().program
+    >>> tv = np.array([[10.0, 39.0, 8.6, 20.0, 3.8, 50.0]])
+    >>> typical = RandomEffects.none(program, n_doses=1)
+    >>> exposure(program, tv, typical, np.zeros(1), np.ones(1), np.array([[50.0]])).auc_0_inf
+    array([5.])
+    """
+    *areas, status = kernels.exposure(
+        *_arguments(program, tv, effects, times_h, infusion_h, amounts_mg)
+    )
+    _raise_for(status)
+    return Exposure(*areas)
+
+
+def concentrations(
+    program: Program,
+    tv: F8,
+    effects: RandomEffects,
+    times_h: F8,
+    infusion_h: F8,
+    amounts_mg: F8,
+    at_h: F8,
+) -> tuple[F8, F8]:
+    """Concentration (mg/L) and area so far (mg h/L) at ascending times, each (n, times).
+
+    A sample at the instant of a dose is taken before it. Other parameters as in `exposure`.
+    """
+    at = np.ascontiguousarray(at_h, dtype=np.float64)
+    if np.any(np.diff(at) < 0) or not np.all(np.isfinite(at)):
+        raise InputError("times must be finite and ascending")
+    arguments = _arguments(program, tv, effects, times_h, infusion_h, amounts_mg)
+    n = max(len(arguments[i]) for i in (0, 2, 4, 7))
+    conc, auc = np.empty((n, at.size)), np.empty((n, at.size))
+    _raise_for(kernels.course(*arguments, at, conc, auc))
+    return conc, auc
+
+
+def _arguments(
+    program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
+) -> tuple[F8, F8, F8, F8, F8, F8, F8, F8]:
+    """Kernel arguments: float64, C order, writable, so that each kernel is compiled once."""
+    return (
+        _array(tv, 2),
+        _array(program.load_eta, 2),
+        _array(effects.eta, 2),
+        _array(program.load_kappa, 2),
+        _array(effects.kappa, 3),
+        _array(times_h, 1),
+        _array(infusion_h, 1),
+        _array(amounts_mg, 2),
+    )
+
+
+def _array(values: F8, ndim: int) -> F8:
+    array = np.require(values, np.float64, ["C", "W", "A"])
+    if array.ndim != ndim:
+        raise ValueError(f"expected {ndim} dimensions, not shape {array.shape}")
+    return array
+
+
+def _raise_for(status: npt.NDArray[np.int8]) -> None:
+    bad = np.flatnonzero(status)
+    if bad.size:
+        raise InputError(f"row {bad[0] + 1}: clearances and volumes must be finite and above zero")
+
+
+# ------------------------------------------------------------------ deterministic points
+
+
+@lru_cache(maxsize=1)
+def _generators() -> npt.NDArray[np.int64]:
+    return np.loadtxt(DATA / POINT_SET, dtype=np.int64, delimiter=",", comments="#")
+
+
+def sobol_points(log2_points: int, dimensions: int) -> F8:
+    """The first 2^log2_points scrambled Sobol points, inside (0, 1).
+
+    Parameters
+    ----------
+    log2_points, dimensions : int
+        At most 14 and 64: what the data file holds.
+
+    Returns
+    -------
+    (2^log2_points, dimensions)
+
+    References
+    ----------
+    Generators by scipy.stats.qmc.Sobol; see ``data/make_sobol.py``.
+
+    Examples
+    --------
+    >>> sobol_points(3, 2).mean(axis=0).round(1)
+    array([0.5, 0.5])
+    """
+    generators = _generators()[:dimensions]
+    if len(generators) < dimensions or log2_points >= generators.shape[1]:
+        raise ValueError(f"the point set has {_generators().shape} generators")
+    points = generators[:, :1].T
+    for doubling in generators[:, 1 : log2_points + 1].T:
+        points = np.concatenate([points, points ^ doubling])
+    return np.asarray((points + 0.5) / 2.0**30)
+
+
+_inverse_normal = np.frompyfunc(NormalDist().inv_cdf, 1, 1)  # scipy would cost a third of a second
+
+
+@lru_cache(maxsize=8)
+def standard_normal_points(log2_points: int, dimensions: int) -> F8:
+    """`sobol_points` as standard normals."""
+    return np.asarray(_inverse_normal(sobol_points(log2_points, dimensions)), dtype=np.float64)

@@ -1,0 +1,335 @@
+"""The slow, obvious twin: a model file, read and solved in the plainest way.
+
+Nothing here is fast and nothing comes from fludapk, so that the two can be compared.
+Units: h, mg (F-ara-A), L, mg/L, kg, cm, years, m2; clearances in L/h.
+
+    model = load("models/langenhorst2019.toml")
+    patient = {"AGE": 5, "SEX": "female", "WT": 18.2, "HT": 110, "SCR": 0.3}
+    covariates = covariates_of(model, patient)
+    auc_0_inf(typical(model, covariates), [(0.0, 0.5, 17.5), (24.0, 0.5, 17.5)])
+"""
+
+import math
+import tomllib
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+from scipy.linalg import expm
+
+Table = dict[str, Any]  # a model file, or a part of it
+Numbers = dict[str, float]  # CL, V1, Q2, V2, Q3, V3; or random effects by name
+Infusion = tuple[float, float, float]  # start (h), duration (h), amount (mg F-ara-A)
+Step = Callable[[Numbers, float, list[float], float], list[float]]
+
+
+def load(path: str | Path) -> Table:
+    """The model file as nested dictionaries."""
+    return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+
+
+# --- covariates -----------------------------------------------------------------------------------
+
+
+def mosteller(patient: Table) -> float:
+    """Body surface area, m2."""
+    return math.sqrt(patient["HT"] * patient["WT"] / 3600.0)
+
+
+def cockcroft_gault(patient: Table) -> float:
+    """Creatinine clearance, mL/min, not indexed to body surface."""
+    factor = {"female": 0.85, "male": 1.0}[patient["SEX"]]
+    age, weight, creatinine = patient["AGE"], patient["WT"], patient["SCR"]
+    return float((140.0 - age) * weight / (72.0 * creatinine) * factor)
+
+
+def schwartz_bedside(patient: Table) -> float:
+    """Estimated glomerular filtration rate, mL/min/1.73 m2."""
+    return float(0.413 * patient["HT"] / patient["SCR"])
+
+
+def kidney(name: str, table: Table, patient: Table) -> float:
+    """eGFR (mL/min/1.73 m2) or CrCl (mL/min), as `name` says: given, or from creatinine (mg/dL)."""
+    if patient.get("eGFR") is not None:
+        value, indexed = float(patient["eGFR"]), True
+    elif patient.get("CrCl") is not None:
+        value, indexed = float(patient["CrCl"]), False
+    else:
+        formula = next(
+            rule["formula"]
+            for rule in table["rules"]
+            if ("sex" not in rule or rule["sex"] == patient["SEX"])
+            and ("age_from" not in rule or patient["AGE"] >= rule["age_from"])
+        )
+        function, indexed = {
+            "cockcroft_gault": (cockcroft_gault, False),
+            "schwartz_bedside": (schwartz_bedside, True),
+        }[formula]
+        value = function(patient)
+    if name == "eGFR" and not indexed:
+        value *= 1.73 / mosteller(patient)
+    if name == "CrCl" and indexed:
+        value *= mosteller(patient) / 1.73
+    if "cap" in table:
+        value = min(value, on_line(table["cap"]["knots"], patient[table["cap"]["by"]]))
+    return value
+
+
+def on_line(knots: list[list[float]], x: float) -> float:
+    """Straight lines through the knots [x, y]; flat beyond both ends."""
+    if x <= knots[0][0]:
+        return knots[0][1]
+    for (x0, y0), (x1, y1) in pairwise(knots):
+        if x <= x1:
+            return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    return knots[-1][1]
+
+
+def covariates_of(model: Table, patient: Table) -> Table:
+    """What the parameters of the model ask for; SCR in mg/dL, or eGFR or CrCl given.
+
+    Keys of the patient: AGE (years), SEX ("female", "male" or None), WT (kg), HT (cm), one of
+    SCR (mg/dL), eGFR (mL/min/1.73 m2), CrCl (mL/min); product, diagnosis, genotype if needed.
+    """
+    bsa = mosteller(patient)
+    found: Table = {"BSA": bsa}
+    for name, table in model["covariates"].items():
+        if name in ("eGFR", "CrCl"):
+            found[name] = kidney(name, table, patient)
+        elif name != "BSA" and "derived" not in table:
+            found[name] = patient[name]
+    for name, table in model["covariates"].items():
+        if table.get("derived") == "gfr_l_h_per_70kg":
+            found[name] = found["eGFR"] * bsa / 1.73 * 0.06 * 70.0 / patient["WT"]
+        elif table.get("derived") == "egfr_l_h":
+            found[name] = found["eGFR"] * 0.06
+        elif "derived" in table:
+            raise ValueError(f"unknown derived covariate {table['derived']!r}")
+    return found
+
+
+# --- parameters -----------------------------------------------------------------------------------
+
+
+def effects(model: Table, table: Table, covariates: Table) -> float:
+    """The product of the effects of a term or of a parameter."""
+
+    def number(value: float | str) -> float:
+        return float(model["theta"][value]["value"] if isinstance(value, str) else value)
+
+    product = 1.0
+    for effect in table.get("effects", []):
+        kind, x = effect["kind"], covariates[effect["covariate"]]
+        if kind == "power":
+            product *= (x / number(effect["ref"])) ** number(effect["exponent"])
+        elif kind == "linear":
+            product *= 1.0 + number(effect["slope"]) * (x - number(effect["ref"]))
+        elif kind == "exponential":
+            product *= math.exp(number(effect["slope"]) * (x - number(effect["ref"])))
+        elif kind == "sigmoid":
+            x50, hill = number(effect["x50"]), number(effect["hill"])
+            product *= x**hill / (x50**hill + x**hill)
+        elif kind == "category":
+            product *= number(effect["factors"][x])
+        else:
+            raise ValueError(f"unknown effect {kind!r}")
+    return product
+
+
+def estimated(model: Table, covariates: Table) -> Numbers:
+    """Typical values of the parameters the paper estimated: (sum of terms) x effects."""
+    values = {}
+    for name, parameter in model["parameters"].items():
+        total = 0.0
+        for term in parameter["terms"]:
+            theta = model["theta"][term["theta"]]["value"] if "theta" in term else 1.0
+            total += theta * effects(model, term, covariates)
+        values[name] = total * effects(model, parameter, covariates)
+    return values
+
+
+def flows_and_volumes(values: Numbers) -> Numbers:
+    """CL, V1, Q2, V2, Q3, V3 from what was estimated; an absent compartment is Q = 0, V = 1."""
+    result = {"CL": values["CL"], "V1": values["V1"]}
+    for n in (2, 3):
+        if f"Q{n}" in values:
+            result[f"Q{n}"], result[f"V{n}"] = values[f"Q{n}"], values[f"V{n}"]
+        elif f"k1{n}" in values:
+            result[f"Q{n}"] = values[f"k1{n}"] * values["V1"]
+            result[f"V{n}"] = result[f"Q{n}"] / values[f"k{n}1"]
+        else:
+            result[f"Q{n}"], result[f"V{n}"] = 0.0, 1.0
+    return result
+
+
+def typical(model: Table, covariates: Table) -> Numbers:
+    """CL, Q2, Q3 (L/h) and V1, V2, V3 (L) with every random effect at 0."""
+    return flows_and_volumes(estimated(model, covariates))
+
+
+def individual(
+    model: Table, covariates: Table, eta: Numbers, kappas: Sequence[Numbers]
+) -> list[Numbers]:
+    """CL, Q2, Q3 (L/h) and V1, V2, V3 (L) of each occasion; a random effect not named is 0."""
+    occasions = []
+    for kappa in kappas:
+        values = estimated(model, covariates)
+        for rows, effect in ((model.get("iiv", []), eta), (model.get("iov", []), kappa)):
+            for row in rows:
+                for name, loading in row["on"].items():
+                    values[name] *= math.exp(loading * effect.get(row["name"], 0.0))
+        occasions.append(flows_and_volumes(values))
+    return occasions
+
+
+def omega(model: Table, level: str) -> tuple[list[str], list[list[float]]]:
+    """Names and covariance matrix of the random effects; level "iiv" or "iov"."""
+    variances = {}
+    for row in model.get(level, []):
+        value = row["value"]
+        variances[row["name"]] = {
+            "cv_exact": math.log(1.0 + value**2),
+            "cv_approx": value**2,
+            "sd": value**2,
+            "variance": value,
+        }[row["scale"]]
+    names = list(variances)
+    matrix = [[variances[a] if a == b else 0.0 for b in names] for a in names]
+    for row in model.get(f"{level}_correlations", []):
+        a, b = row["between"]
+        covariance = row["value"] * math.sqrt(variances[a] * variances[b])
+        matrix[names.index(a)][names.index(b)] = covariance
+        matrix[names.index(b)][names.index(a)] = covariance
+    return names, matrix
+
+
+def residual(model: Table, prediction: float) -> float:
+    """SD (mg/L) of a level around its prediction (mg/L); with [ruv.log] SD of its logarithm."""
+    ruv = model["ruv"]
+    if "log" in ruv:
+        return float(ruv["log"]["value"])
+    proportional = ruv.get("proportional", {"value": 0.0})["value"] * prediction
+    additive = ruv.get("additive", {"value": 0.0})["value"]
+    return math.sqrt(proportional**2 + additive**2)
+
+
+# --- the course of the drug -----------------------------------------------------------------------
+
+
+def rates(p: Numbers) -> list[list[float]]:
+    """K (1/h) of d(amounts)/dt = K amounts + input, for A1, A2, A3 (mg)."""
+    k10, k12, k13 = p["CL"] / p["V1"], p["Q2"] / p["V1"], p["Q3"] / p["V1"]
+    k21 = p["Q2"] / p["V2"] if p["Q2"] > 0 else 0.0
+    k31 = p["Q3"] / p["V3"] if p["Q3"] > 0 else 0.0
+    return [[-(k10 + k12 + k13), k21, k31], [k12, -k21, 0.0], [k13, 0.0, -k31]]
+
+
+def step_ode(p: Numbers, rate: float, state: list[float], hours: float) -> list[float]:
+    """A1, A2, A3 (mg) and AUC (mg h/L) after some hours of constant input (mg/h)."""
+    k = rates(p)
+
+    def slope(_: float, y: NDArray[np.float64]) -> list[float]:
+        a1, a2, a3, _ = y
+        return [
+            k[0][0] * a1 + k[0][1] * a2 + k[0][2] * a3 + rate,
+            k[1][0] * a1 + k[1][1] * a2,
+            k[2][0] * a1 + k[2][2] * a3,
+            a1 / p["V1"],
+        ]
+
+    # atol (mg) far below any level: the relative error holds down to the last trace of drug.
+    answer = solve_ivp(slope, (0.0, hours), state, method="DOP853", rtol=1e-12, atol=1e-60)
+    if not answer.success:
+        raise ArithmeticError(answer.message)
+    return [float(y[-1]) for y in answer.y]
+
+
+def step_expm(p: Numbers, rate: float, state: list[float], hours: float) -> list[float]:
+    """The same by one matrix exponential; a fifth state that stays 1 carries the input."""
+    k = rates(p)
+    matrix = [
+        [*k[0], 0.0, rate],
+        [*k[1], 0.0, 0.0],
+        [*k[2], 0.0, 0.0],
+        [1.0 / p["V1"], 0.0, 0.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0, 0.0],
+    ]
+    after = expm(np.array(matrix) * hours) @ np.array([*state, 1.0])
+    return [float(y) for y in after[:4]]
+
+
+def in_force(
+    parameters: Numbers | Sequence[Numbers], infusions: Sequence[Infusion], time: float
+) -> Numbers:
+    """The parameters just after `time`: those of the last infusion that has started."""
+    if isinstance(parameters, dict):
+        return parameters
+    assert len(parameters) == len(infusions), "one set of parameters per infusion"
+    started = [(start, i) for i, (start, _, _) in enumerate(infusions) if start <= time]
+    return parameters[max(started)[1]]
+
+
+def walk(
+    parameters: Numbers | Sequence[Numbers],
+    infusions: Sequence[Infusion],
+    times: Sequence[float],
+    step: Step,
+) -> dict[float, tuple[float, list[float]]]:
+    """Concentration (mg/L) and state after the first dose: at the times, every start and end.
+
+    Each stretch ends AT its last moment, so a sample at the start of a dose belongs to the
+    stretch before it. Amounts are carried over; an occasion lasts from one start to the next.
+    """
+    now = min(start for start, _, _ in infusions)
+    stops = {float(t) for t in times}
+    for start, duration, _ in infusions:
+        stops |= {start, start + duration}
+    state, found = [0.0, 0.0, 0.0, 0.0], {}
+    for stop in sorted(t for t in stops if t > now):
+        rate = sum(mg / hours for start, hours, mg in infusions if start <= now < start + hours)
+        p = in_force(parameters, infusions, now)
+        state = step(p, rate, state, stop - now)
+        found[stop] = (state[0] / p["V1"], state)
+        now = stop
+    return found
+
+
+def solve(
+    parameters: Numbers | Sequence[Numbers],
+    infusions: Sequence[Infusion],
+    times: Sequence[float],
+    step: Step = step_ode,
+) -> tuple[list[float], list[float]]:
+    """Concentrations (mg/L) and cumulative AUC (mg h/L) at the times (h), by solve_ivp.
+
+    One set of parameters for all, or one per infusion; 0 up to the start of the first infusion.
+    """
+    found = walk(parameters, infusions, times, step)
+    nothing = (0.0, [0.0, 0.0, 0.0, 0.0])
+    points = [found.get(float(t), nothing) for t in times]
+    return [concentration for concentration, _ in points], [state[3] for _, state in points]
+
+
+def solve_expm(
+    parameters: Numbers | Sequence[Numbers], infusions: Sequence[Infusion], times: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """The same by scipy.linalg.expm."""
+    return solve(parameters, infusions, times, step_expm)
+
+
+def auc_0_inf(parameters: Numbers | Sequence[Numbers], infusions: Sequence[Infusion]) -> float:
+    """AUC (mg h/L) of the whole course: to the end of the last infusion, then to infinity.
+
+    With no more input the amounts integrate to -K^-1 amounts; the first of them / V1 is the AUC.
+    """
+    end = max(start + duration for start, duration, _ in infusions)
+    _, state = walk(parameters, infusions, [end], step_expm)[end]
+    p = in_force(parameters, infusions, end)
+    present = [0] + [n - 1 for n in (2, 3) if p[f"Q{n}"] > 0]
+    k = np.array(rates(p))[np.ix_(present, present)]
+    remaining = np.linalg.solve(-k, np.array([state[i] for i in present]))
+    return state[3] + float(remaining[0]) / p["V1"]
