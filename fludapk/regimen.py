@@ -1,0 +1,296 @@
+"""A prescription as doses of fludarabine phosphate: rounding, ceilings, label rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from fludapk.errors import InputError, nearest
+from fludapk.patient import Patient
+from fludapk.schema import DATA, LabelRule, LabelStep, RegimenEntry, RegimenFile, read_toml
+from fludapk.units import MG_PER_ML, UNITS, VIAL_MG, canonical_unit, parse_number
+
+DAILY_CEILING_MG_M2: Final = 50.0
+COURSE_CEILING_MG_M2: Final = 250.0
+NEUROTOXICITY_MG_M2: Final = 40.0
+"""From this daily dose up the check repeats the boxed warning."""
+NEUROTOXICITY: Final = (
+    "neurotoxicity: 96 mg/m2/day for 5-7 days gave severe CNS toxicity in 36 % (boxed warning); "
+    "≤ 0.2 % at CLL doses"
+)
+MAX_DOSES: Final = 14
+ROUNDING_CAUTION, ROUNDING_REFUSED = 0.05, 0.10
+
+F8 = npt.NDArray[np.float64]
+DoseUnit = Literal["mg/m2", "mg/kg", "mg"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regimen:
+    """A planned course of equal infusions of fludarabine phosphate.
+
+    Parameters
+    ----------
+    dose : float
+        Per infusion, in `unit`.
+    unit : {'mg/m2', 'mg/kg', 'mg'}
+    days : int
+        How many infusions.
+    interval_h, infusion_h : float
+    cells_at_h : float, optional
+        Cell infusion, hours from the first dose.
+    id, title, product, disease, who, ages, cells, unsettled, source
+        Of a published regimen.
+
+    Raises
+    ------
+    InputError
+        Listing every fault.
+
+    Examples
+    --------
+    >>> plan = Regimen.named("tisa_cel_ball")
+    >>> plan.dose, plan.unit, plan.days, plan.infusion_h
+    (30.0, 'mg/m2', 4, 0.5)
+    """
+
+    dose: float
+    unit: DoseUnit
+    days: int
+    interval_h: float = 24.0
+    infusion_h: float = 0.5
+    cells_at_h: float | None = None
+    id: str = "custom"
+    title: str = "custom course"
+    product: str | None = None
+    disease: str | None = None
+    who: str = ""
+    ages: tuple[float, float] | None = None
+    cells: str = ""
+    unsettled: str = ""
+    source: str = "as typed"
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name} = {value} must be a finite number above zero"
+            for name, value in (
+                ("dose", self.dose),
+                ("interval", self.interval_h),
+                ("infusion-time", self.infusion_h),
+            )
+            if not (math.isfinite(value) and value > 0)
+        ]
+        if self.unit not in UNITS["dose"]:
+            faults.append(f"dose unit {self.unit!r}: write {', '.join(UNITS['dose'])}")
+        if not 1 <= self.days <= MAX_DOSES:
+            faults.append(f"days = {self.days}: from 1 to {MAX_DOSES} doses")
+        if not faults and self.days > 1 and self.interval_h < self.infusion_h:
+            faults.append(
+                f"infusions overlap: interval {self.interval_h:g} h is shorter than the infusion "
+                f"time {self.infusion_h:g} h"
+            )
+        if self.cells_at_h is not None and not (
+            math.isfinite(self.cells_at_h) and self.cells_at_h > 0
+        ):
+            faults.append(f"cells-at = {self.cells_at_h}: hours from the first dose, above zero")
+        if faults:
+            raise InputError(*faults)
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """A published regimen.
+
+        Raises
+        ------
+        InputError
+            If there is none of that name; the nearest is suggested.
+        """
+        entry = regimens().get(name)
+        if entry is None:
+            raise InputError(f"unknown regimen {name!r}: {nearest(name, list(regimens()))}")
+        known = entry.model_dump(exclude={"cyclophosphamide", "ages"})
+        return cls(**known, ages=(entry.ages[0], entry.ages[1]) if entry.ages else None)
+
+    @property
+    def times_h(self) -> tuple[float, ...]:
+        """Starts of the infusions, h from the first."""
+        return tuple(k * self.interval_h for k in range(self.days))
+
+    def course(self, patient: Patient, round_to_mg: float | None = None) -> Course:
+        """The doses of a patient.
+
+        Parameters
+        ----------
+        patient : Patient
+        round_to_mg : float, optional
+            Round each dose to a multiple of this; not rounded if absent.
+
+        Raises
+        ------
+        InputError
+            Above 50 mg/m2 a day or 250 mg/m2 in all, or rounded by more than 10 %.
+        """
+        per = {"mg/m2": patient.bsa_m2, "mg/kg": patient.weight_kg, "mg": 1.0}[self.unit]
+        planned = self.dose * per
+        given = planned if round_to_mg is None else _rounded(planned, round_to_mg)
+        course = Course(
+            times_h=self.times_h,
+            infusion_h=(self.infusion_h,) * self.days,
+            doses_mg=(given,) * self.days,
+            planned_mg=planned,
+        )
+        faults = course.ceiling_faults(patient.bsa_m2)
+        change = course.rounding_change
+        if abs(change) > ROUNDING_REFUSED + 1e-12:
+            faults.append(
+                f"rounding to {round_to_mg:g} mg changes each dose from {planned:.2f} mg to "
+                f"{given:g} mg, {change:+.1%}: above {ROUNDING_REFUSED:.0%} is refused, round finer"
+            )
+        if faults:
+            raise InputError(*faults)
+        return course
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """Infusions as given: times, lengths, and mg of fludarabine phosphate.
+
+    Raises
+    ------
+    InputError
+        If infusions overlap or are out of order.
+    """
+
+    times_h: tuple[float, ...]
+    infusion_h: tuple[float, ...]
+    doses_mg: tuple[float, ...]
+    planned_mg: float | None = None
+    """Each dose before rounding."""
+
+    def __post_init__(self) -> None:
+        ends = [t + d for t, d in zip(self.times_h, self.infusion_h, strict=True)]
+        faults = [
+            f"infusions {k + 1} and {k + 2} overlap: the first ends at {end:g} h, the second "
+            f"starts at {t:g} h"
+            for k, (end, t) in enumerate(zip(ends, self.times_h[1:], strict=False))
+            if t < end - 1e-9
+        ]
+        if faults:
+            raise InputError(*faults)
+
+    @property
+    def total_mg(self) -> float:
+        """Fludarabine phosphate, mg."""
+        return math.fsum(self.doses_mg)
+
+    @property
+    def rounding_change(self) -> float:
+        """Relative change of a dose by rounding."""
+        return 0.0 if self.planned_mg is None else self.doses_mg[0] / self.planned_mg - 1.0
+
+    def arrays(self, factor: float) -> tuple[F8, F8, F8]:
+        """Starts (h), durations (h) and (1, doses) amounts of F-ara-A (mg) for the kernels."""
+        amounts = np.array([self.doses_mg]) * factor
+        return np.array(self.times_h), np.array(self.infusion_h), amounts
+
+    def highest_daily_mg(self) -> float:
+        """The most that starts within any 24 h, mg."""
+        return max(
+            math.fsum(
+                d for t, d in zip(self.times_h, self.doses_mg, strict=True) if s <= t < s + 24
+            )
+            for s in self.times_h
+        )
+
+    def ceiling_faults(self, bsa_m2: float) -> list[str]:
+        """What is above the ceilings per day and per course."""
+        daily, total = self.highest_daily_mg() / bsa_m2, self.total_mg / bsa_m2
+        faults = []
+        if daily > DAILY_CEILING_MG_M2 * (1 + 1e-9):
+            faults.append(
+                f"{daily:.1f} mg/m2 in a day is above {DAILY_CEILING_MG_M2:g} mg/m2: refused. "
+                f"{NEUROTOXICITY[0].upper()}{NEUROTOXICITY[1:]}"
+            )
+        if total > COURSE_CEILING_MG_M2 * (1 + 1e-9):
+            faults.append(
+                f"{total:.1f} mg/m2 in the course is above {COURSE_CEILING_MG_M2:g} mg/m2: refused"
+            )
+        return faults
+
+    def preparation(self) -> Preparation:
+        """What one dose is at the bench (equal doses)."""
+        dose = self.doses_mg[0]
+        vials = math.ceil(dose / VIAL_MG - 1e-9)
+        return Preparation(dose, dose / MG_PER_ML, vials, vials * VIAL_MG - dose)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """One dose drawn up from 50 mg / 2 mL vials."""
+
+    dose_mg: float
+    volume_ml: float
+    vials: int
+    waste_mg: float
+
+
+def _rounded(dose_mg: float, step_mg: float) -> float:
+    if not (math.isfinite(step_mg) and step_mg > 0):
+        raise InputError(f"round-to = {step_mg} must be a finite number of mg above zero")
+    steps = math.floor(dose_mg / step_mg + 0.5)
+    return float(f"{steps * step_mg:.12g}")
+
+
+def parse_dose(text: str) -> tuple[float, DoseUnit]:
+    """Read a dose per infusion: ``"30 mg/m2"``, ``"1.2 mg/kg"``, ``"45 mg"``.
+
+    Raises
+    ------
+    InputError
+        Without a unit, or in another.
+
+    Examples
+    --------
+    >>> parse_dose("30 mg/m²")
+    (30.0, 'mg/m2')
+    """
+    number, rest = parse_number(text, "dose")
+    unit = canonical_unit(rest, "dose")
+    if unit is None:
+        raise InputError(
+            f'dose = {text!r} needs a unit: write for example "30 mg/m2", "1 mg/kg" or "45 mg" '
+            "(of fludarabine phosphate, per infusion)"
+        )
+    return number, cast(DoseUnit, unit)
+
+
+@lru_cache(maxsize=1)
+def _file() -> RegimenFile:
+    return read_toml(DATA / "regimens.toml", RegimenFile)
+
+
+def regimens() -> Mapping[str, RegimenEntry]:
+    """Published regimens by name."""
+    return {entry.id: entry for entry in _file().regimens}
+
+
+def label_rules() -> list[LabelRule]:
+    """Renal dosing rules of labels and centres; they contradict each other."""
+    return _file().label_rules
+
+
+def label_step(rule: LabelRule, renal_function: float) -> LabelStep:
+    """The row of a rule for a renal function, in the unit of the rule.
+
+    Examples
+    --------
+    >>> label_step(label_rules()[0], 62.0).advice
+    '20 % less (20 mg/m2 in CLL)'
+    """
+    return next(step for step in rule.steps if renal_function >= step.at_least)
