@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 FLUDAPK = str(Path(sys.executable).with_name("fludapk"))
-GIRL = "check --age 5 --sex female --weight 18.2 --height 110 --regimen tisa_cel_ball --scr".split()
+GIRL = ["check", "--age", "5", "--sex", "female", "--weight", "18.2", "--height", "110", "--regimen", "tisa_cel_ball", "--scr"]
 COMMANDS = {
     "import numpy, numba, pydantic": [sys.executable, "-c", "import numpy, numba, pydantic"],
     "fludapk check": [FLUDAPK, *GIRL, "0.3 mg/dL"],

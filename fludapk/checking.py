@@ -10,15 +10,14 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
-from fludapk import __version__, exposure, kernels, simulate
+from fludapk import __version__, exposure, simulate
 from fludapk.errors import FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.exposure import Flag, TargetStatus
 from fludapk.model import (
@@ -66,11 +65,8 @@ FLAG_CONTEXT: Final = (
 # ------------------------------------------------------------------ the result
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-class PatientRecord(_Record):
+@dataclass(frozen=True, kw_only=True)
+class PatientRecord:
     """The patient and what was derived before any model of fludarabine."""
 
     age_years: float
@@ -93,7 +89,8 @@ class PatientRecord(_Record):
     genotype: str | None
 
 
-class RegimenRecord(_Record):
+@dataclass(frozen=True, kw_only=True)
+class RegimenRecord:
     """The course; mg of fludarabine phosphate unless said."""
 
     id: str
@@ -116,7 +113,8 @@ class RegimenRecord(_Record):
     """When the label gives the cells; `cells_at_h` is the earliest such time unless typed."""
 
 
-class ExposureRecord(_Record):
+@dataclass(frozen=True, kw_only=True)
+class ExposureRecord:
     """F-ara-A; the typical patient, and the interval over IIV and IOV."""
 
     auc_0_inf: float
@@ -131,7 +129,8 @@ class ExposureRecord(_Record):
     half_life_h: float
 
 
-class TargetRecord(_Record):
+@dataclass(frozen=True, kw_only=True)
+class TargetRecord:
     """A published target and this patient."""
 
     id: str
@@ -148,7 +147,8 @@ class TargetRecord(_Record):
     citation: str
 
 
-class SensitivityRecord(_Record):
+@dataclass(frozen=True, kw_only=True)
+class SensitivityRecord:
     """The same patient by a model."""
 
     model: str
@@ -160,7 +160,8 @@ class SensitivityRecord(_Record):
     """Why it does not apply."""
 
 
-class LabelRecord(_Record):
+@dataclass(frozen=True, kw_only=True)
+class LabelRecord:
     """What a label or a centre says for this kidney function."""
 
     id: str
@@ -175,7 +176,8 @@ class LabelRecord(_Record):
     source: str
 
 
-class Remark(_Record):
+@dataclass(frozen=True, kw_only=True)
+class Remark:
     """Something the reader must know."""
 
     code: str
@@ -183,7 +185,8 @@ class Remark(_Record):
     message: str
 
 
-class Provenance(_Record):
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
     """What made this result."""
 
     version: str
@@ -193,10 +196,11 @@ class Provenance(_Record):
     points: int
 
 
-class CheckResult(_Record):
-    """Result of `check`; `model_dump(by_alias=True)` is the JSON."""
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """Result of `check`."""
 
-    schema_: Literal["fludapk.check/1"] = Field("fludapk.check/1", alias="schema")
+    schema: Literal["fludapk.check/1"] = "fludapk.check/1"
     model: str
     model_title: str
     model_citation: str
@@ -218,7 +222,7 @@ class CheckResult(_Record):
 
     def to_json(self) -> str:
         """One JSON document, indented."""
-        return self.model_dump_json(by_alias=True, indent=2)
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 # ------------------------------------------------------------------ the computation
@@ -482,25 +486,14 @@ def _labels(patient: Patient, auc: float) -> list[LabelRecord]:
     return rows
 
 
-def _renal_origin(patient: Patient, prediction: Prediction, name: str) -> str | None:
-    """Where the eGFR or CrCl of the model came from."""
-    if name not in prediction.values:
-        return None
-    given = {"eGFR": patient.egfr_ml_min_1_73m2, "CrCl": patient.crcl_ml_min}
-    if given[name] is not None:
-        return "given"
-    other = "CrCl" if name == "eGFR" else "eGFR"
-    if given[other] is not None:
-        return f"from {other}"
-    hows = [step.how for step in prediction.steps if ": " in step.how]
-    return next((how.split(":")[0] for how in hows if not how.startswith("capped")), None)
+def _renal_origin(prediction: Prediction) -> str | None:
+    """Which formula gave the renal function of the model, or "given", or "from" the other kind."""
+    return next((step.by for step in prediction.steps if step.name in ("eGFR", "CrCl")), None)
 
 
 def _patient_record(patient: Patient, regimen: Regimen, prediction: Prediction) -> PatientRecord:
-    values = prediction.values
-    free = [
-        s.value for s in prediction.steps if s.name == "eGFR" and not s.how.startswith("capped")
-    ]
+    values, origin = prediction.values, _renal_origin(prediction)
+    free = [s.value for s in prediction.steps if s.name == "eGFR" and s.by != "cap"]
     egfr = float(values["eGFR"][0]) if "eGFR" in values else None
     uncapped = free[-1] if free and egfr is not None else egfr
     return PatientRecord(
@@ -513,10 +506,10 @@ def _patient_record(patient: Patient, regimen: Regimen, prediction: Prediction) 
         scr_mg_dl=patient.scr_mg_dl,
         egfr_ml_min_1_73m2=egfr,
         egfr_uncapped_ml_min_1_73m2=uncapped,
-        egfr_formula=_renal_origin(patient, prediction, "eGFR"),
+        egfr_formula=origin if "eGFR" in values else None,
         egfr_capped=egfr is not None and uncapped is not None and egfr < uncapped,
         crcl_ml_min=float(values["CrCl"][0]) if "CrCl" in values else patient.crcl_ml_min,
-        crcl_formula=_renal_origin(patient, prediction, "CrCl"),
+        crcl_formula=origin if "CrCl" in values else None,
         product=patient.product or regimen.product,
         diagnosis=patient.diagnosis or regimen.disease,
         genotype=patient.genotype,
@@ -560,7 +553,7 @@ def _exposure_record(
             program, prediction.tv, none, *prediction.arrays, np.array([regimen.cells_at_h])
         )
         to_cells, at_cells = float(auc[0, 0]), float(conc[0, 0])
-    rates = kernels.rates(prediction.tv)[0]
+    rates = simulate.rates(prediction.tv)[0]
     has_renal = bool(program.terms[:, 2].any())
     return ExposureRecord(
         auc_0_inf=float(typical.auc_0_inf[0]),
@@ -596,13 +589,13 @@ def _trail(patient: Patient, regimen: Regimen, prediction: Prediction, auc: floa
         renal = clearance * prediction.renal_fraction
         split = f" = non-renal {clearance - renal:.3f} + renal {renal:.3f}"
     return [
-        Step("BSA", patient.bsa_m2, "m2", f"{patient.bsa_formula}: {how_bsa}"),
-        Step("dose", dose, "mg fludarabine phosphate", per),
-        Step("course", course.total_mg, "mg fludarabine phosphate", f"{n} × {dose:.2f} mg"),
-        Step("amount", amount, "mg F-ara-A", f"{course.total_mg:.2f} mg × {factor:g}"),
+        Step("BSA", patient.bsa_m2, "m2", patient.bsa_formula, how_bsa),
+        Step("dose", dose, "mg fludarabine phosphate", "", per),
+        Step("course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {dose:.2f} mg"),
+        Step("amount", amount, "mg F-ara-A", "", f"{course.total_mg:.2f} mg × {factor:g}"),
         *prediction.steps,
-        Step("CL", clearance, "L/h", clearance_arithmetic(model, prediction.values) + split),
-        Step("AUC0-inf", auc, "mg·h/L", f"amount / CL = {amount:.2f} mg / {clearance:.4g} L/h"),
+        Step("CL", clearance, "L/h", "", clearance_arithmetic(model, prediction.values) + split),
+        Step("AUC0-inf", auc, "mg·h/L", "", f"amount / CL = {amount:.2f} mg / {clearance:.4g} L/h"),
     ]
 
 
@@ -682,7 +675,7 @@ def _warnings(
             )
         )
     name = model.renal_covariate
-    if name is not None and (_renal_origin(patient, prediction, name) or "").startswith("from"):
+    if name is not None and (_renal_origin(prediction) or "").startswith("from"):
         other = "CrCl" if name == "eGFR" else "eGFR"
         notes.append(
             (

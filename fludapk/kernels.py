@@ -19,7 +19,8 @@ With x_i = A_i / sqrt(V_i) the mammillary system is ``dx/dt = -M x + b R`` with 
 so its rates are real and its eigenvectors orthonormal, equal rates included. In z = U'x one step of
 h hours at infusion rate R is ``z <- z exp(-lam h) + U[0] R/sqrt(V1) (1 - exp(-lam h))/lam``.
 A compartment that a model does not have is Q = 0, V = 1: its rate is zero and it stays empty.
-The area under the curve of a step is (amount in - change of the amount in the body) / CL: exact.
+The area under the curve of a step is (amount in - change of the amount in the body) / CL: exact but
+for rounding.
 
 An occasion is a dose and the time until the next. Amounts are continuous from one to the next,
 concentrations are not when V1 changes; a sample at the instant of a dose is taken before it.
@@ -30,6 +31,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Final, TypeVar, cast
 
 import numba
@@ -94,7 +96,7 @@ def spare_the_blas() -> None:
     if "scipy.linalg" not in sys.modules:
         sys.modules["scipy.linalg"] = None  # type: ignore[assignment]
         try:
-            pass
+            import_module("numba.np.arraymath")
         finally:
             del sys.modules["scipy.linalg"]
 
@@ -297,18 +299,6 @@ def _decompose(p: F8, lam: F8, u: F8) -> None:
 
 
 @_kernel
-def rates(parameters: F8) -> F8:
-    """Rates (1/h) of (n, 6) parameters, ascending; those of absent compartments are 0."""
-    n = parameters.shape[0]
-    out = np.empty((n, 3))
-    u = np.empty((3, 3))
-    for i in range(n):
-        _decompose(parameters[i], out[i], u)
-        out[i].sort()
-    return out
-
-
-@_kernel
 def _same_rows(loads: F8, p: int, q: int) -> bool:
     for j in range(loads.shape[1]):
         if loads[p, j] != loads[q, j]:
@@ -341,8 +331,11 @@ def _enter_occasion(
     body: F8,
     amounts: F8,
     z: F8,
-) -> None:
-    """Parameters, rates and state of occasion k; `body` are the weights that make z an amount."""
+) -> bool:
+    """Parameters, rates and state of occasion k; `body` are the weights that make z an amount.
+
+    False if a parameter of the occasion is not finite and positive.
+    """
     if together:
         if k == 0 or kappa.shape[0] > 0:
             flow, volume = 0.0, 0.0
@@ -353,6 +346,8 @@ def _enter_occasion(
             for q in (CL, Q2, Q3):
                 p[q] = base[q] * flow
                 p[q + 1] = base[q + 1] * volume
+            if not _valid(p):
+                return False
             for j in range(3):
                 lam[j] = base_lam[j] * flow / volume
     else:
@@ -361,11 +356,14 @@ def _enter_occasion(
             for j in range(kappa.shape[0]):
                 exponent += load_kappa[q, j] * kappa[j]
             p[q] = base[q] * math.exp(exponent)
+        if not _valid(p):
+            return False
         _decompose(p, lam, u)
     s1, s2, s3 = math.sqrt(p[V1]), math.sqrt(p[V2]), math.sqrt(p[V3])
     for j in range(3):
         body[j] = s1 * u[0, j] + s2 * u[1, j] + s3 * u[2, j]
         z[j] = u[0, j] * amounts[0] / s1 + u[1, j] * amounts[1] / s2 + u[2, j] * amounts[2] / s3
+    return True
 
 
 @_kernel
@@ -444,13 +442,7 @@ def exposure(
     body, amounts, z = np.empty(3), np.empty(3), np.empty(3)
     for i in range(n):
         _parameters(tv[i % tv.shape[0]], load_eta, eta[i % eta.shape[0]], load_kappa, none, base)
-        if not _valid(base):
-            status[i] = BAD_PARAMETER
-            auc[i] = cmax[i] = np.nan
-            for k in range(n_doses):
-                per_dose[i, k] = trough[i, k] = np.nan
-            continue
-        if together:
+        if together and _valid(base):
             _decompose(base, base_lam, u)
         dose = amount[i % amount.shape[0]]
         total, peak, conc = 0.0, 0.0, 0.0
@@ -458,10 +450,12 @@ def exposure(
             amounts[j] = 0.0
         for k in range(n_doses):
             trough[i, k] = conc
-            _enter_occasion(
+            if not _enter_occasion(
                 k, together, base, base_lam, load_kappa, kappa[i % kappa.shape[0], k],
                 p, lam, u, body, amounts, z,
-            )  # fmt: skip
+            ):  # fmt: skip
+                status[i] = BAD_PARAMETER
+                break
             s1 = math.sqrt(p[V1])
             before = amounts[0] + amounts[1] + amounts[2]
             _advance(z, lam, u, dose[k] / duration[k] / s1, duration[k], z)
@@ -477,6 +471,10 @@ def exposure(
             total += per_dose[i, k]
         auc[i] = total
         cmax[i] = peak
+        if status[i] != OK:
+            auc[i] = cmax[i] = np.nan
+            for k in range(n_doses):
+                per_dose[i, k] = trough[i, k] = np.nan
     return auc, per_dose, cmax, trough, status
 
 
@@ -524,14 +522,7 @@ def course(
     body, amounts, z, zt, factor = np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     for i in range(n):
         _parameters(tv[i % tv.shape[0]], load_eta, eta[i % eta.shape[0]], load_kappa, none, base)
-        if not _valid(base):
-            status[i] = BAD_PARAMETER
-            for t in range(m):
-                conc[i, t] = np.nan
-                if want_auc:
-                    auc[i, t] = np.nan
-            continue
-        if together:
+        if together and _valid(base):
             _decompose(base, base_lam, u)
         dose = amount[i % amount.shape[0]]
         for j in range(3):
@@ -546,10 +537,12 @@ def course(
         for k in range(n_doses):
             if t == m:
                 break
-            _enter_occasion(
+            if not _enter_occasion(
                 k, together, base, base_lam, load_kappa, kappa[i % kappa.shape[0], k],
                 p, lam, u, body, amounts, z,
-            )  # fmt: skip
+            ):  # fmt: skip
+                status[i] = BAD_PARAMETER
+                break
             s1 = math.sqrt(p[V1])
             in_body = amounts[0] + amounts[1] + amounts[2]
             rate = dose[k] / duration[k]
@@ -584,6 +577,11 @@ def course(
                 _decay(z, lam, next_start - end, z)
                 so_far += (in_body - _dot(body, z)) / p[CL]
                 _leave_occasion(p, u, z, amounts)
+        if status[i] != OK:
+            for t in range(m):
+                conc[i, t] = np.nan
+                if want_auc:
+                    auc[i, t] = np.nan
     return status
 
 

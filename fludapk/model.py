@@ -304,7 +304,10 @@ class Step:
     name: str
     value: float
     unit: str
+    by: str
+    """A formula of `fludapk.formulas`, "given", "from CrCl", "from eGFR", "cap", or empty."""
     how: str
+    """The arithmetic with its numbers."""
 
 
 def _arguments(columns: Columns) -> dict[str, F8 | npt.NDArray[np.bool_]]:
@@ -357,7 +360,9 @@ def covariate_columns(
     known = dict(columns)
     values: dict[str, F8] = {}
     steps: list[Step] = []
-    for name, covariate in model.file.covariates.items():
+    # A table has no order: what is derived comes after what it is derived from.
+    named = sorted(model.file.covariates.items(), key=lambda item: item[1].derived is not None)
+    for name, covariate in named:
         if covariate.rules:
             rules = [Rule(formula=egfr_formula)] if egfr_formula else covariate.rules
             known[name] = _renal(name, covariate.unit or "", rules, columns, steps)
@@ -369,11 +374,13 @@ def covariate_columns(
                     )
                 )
                 if known[name][0] < free[0]:
-                    cap = f"capped: the model's highest value at {known[covariate.cap.by][0]:g} y"
-                    steps.append(Step(name, known[name][0], covariate.unit or "", cap))
+                    why = f"the model's highest value at {known[covariate.cap.by][0]:.3g} y"
+                    steps.append(
+                        Step(name, float(known[name][0]), covariate.unit or "", "cap", why)
+                    )
         elif covariate.derived is not None:
             known[name], how = evaluate(covariate.derived, known)
-            steps.append(Step(name, known[name][0], covariate.unit or "", how))
+            steps.append(Step(name, float(known[name][0]), covariate.unit or "", "", how))
         values[name] = known[name]
     return values, steps
 
@@ -396,17 +403,17 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, steps:
         value, how = evaluate(rule.formula, columns)
         quantity, value_unit = FORMULAS[rule.formula].quantity, FORMULAS[rule.formula].unit
         if fits[0]:
-            steps.append(Step(quantity, value[0], value_unit, f"{rule.formula}: {how}"))
+            steps.append(Step(quantity, float(value[0]), value_unit, rule.formula, how))
         if quantity != name:
             value, how = evaluate(bridge, {**columns, quantity: value})
             if fits[0]:
-                steps.append(Step(name, value[0], unit, how))
+                steps.append(Step(name, float(value[0]), unit, "", how))
         out = np.where(fits, value, out)
     converted, how = evaluate(bridge, columns)
     if np.isnan(columns[name][0]) and np.isfinite(columns[other][0]):
-        steps.append(Step(name, converted[0], unit, f"from the {other} given: {how}"))
+        steps.append(Step(name, float(converted[0]), unit, f"from {other}", how))
     elif np.isfinite(columns[name][0]):
-        steps.append(Step(name, columns[name][0], unit, "as given"))
+        steps.append(Step(name, float(columns[name][0]), unit, "given", ""))
     out = np.where(np.isfinite(columns[other]), converted, out)
     return np.where(np.isfinite(columns[name]), columns[name], out)
 

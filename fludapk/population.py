@@ -60,7 +60,7 @@ def virtual_patients(name: str, *, n: int, seed: int) -> dict[str, F8]:
     while todo.size:  # redrawn until inside the printed range
         z_weight[todo] = rng.standard_normal(todo.size)
         weight[todo] = _weight(entry, age[todo], female[todo], z_weight[todo])
-        todo = todo[(weight[todo] < low) | (weight[todo] > high)]
+        todo = todo[~((weight[todo] >= low) & (weight[todo] <= high))]  # NaN is redrawn too
     r = entry.weight_height_correlation
     z_height = r * z_weight + np.sqrt(1 - r**2) * rng.standard_normal(n)
     height = _by_growth_reference("height", age, female, z_height)

@@ -152,7 +152,8 @@ def _disagreement(r: CheckResult) -> str:
 def _trail(r: CheckResult) -> RenderableType:
     table = _grid("fixed", "number", "fixed", "fold")
     for step in r.trail:
-        table.add_row(step.name, f"{step.value:.4g}", step.unit, step.how)
+        how = ": ".join(part for part in (step.by, step.how) if part)
+        table.add_row(step.name, f"{step.value:.4g}", step.unit, how)
     e = r.exposure
     extra = [f"terminal half-life {e.half_life_h:.1f} h", f"Cmax {e.cmax_mg_l:.2f} mg/L"]
     if e.conc_at_cells_mg_l is not None:

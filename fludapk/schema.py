@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -67,6 +68,11 @@ class Table(BaseModel):
         defer_build=True,
     )
 
+    @classmethod
+    def cross_faults(cls, raw: Mapping[str, Any]) -> list[str]:
+        """Faults between tables, looked for even where a table has faults of its own."""
+        return []
+
 
 def _known(what: str) -> AfterValidator:
     """Check that a name is one of the names that the file itself defines (see `_names`)."""
@@ -87,7 +93,19 @@ CovariateName = Annotated[str, _known("covariate")]
 ParameterName = Annotated[str, _known("parameter")]
 IivName = Annotated[str, _known("iiv")]
 IovName = Annotated[str, _known("iov")]
-Number = float | ThetaName
+
+
+def _number_or_theta(value: object, info: ValidationInfo) -> float | str:
+    if isinstance(value, str):
+        names: Sequence[str] = (info.context or {}).get("theta", [value])
+        if value in names:
+            return value
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise ValueError(f"{value!r} is neither a number nor a theta of this file")
+
+
+Number = Annotated[float | str, PlainValidator(_number_or_theta)]
 """A number in place, or the name of a theta."""
 
 
@@ -217,13 +235,20 @@ class Theta(Table):
     fixed: bool = False
     source: Text
 
-    @model_validator(mode="after")
-    def _inside_its_interval(self) -> Self:
-        if self.ci95 is not None and not self.ci95[0] <= self.value <= self.ci95[1]:
-            raise ValueError(f"{self.value} is outside its own ci95 {self.ci95}")
-        if self.fixed and (self.ci95 is not None or self.rse_percent is not None):
+    @field_validator("ci95")
+    @classmethod
+    def _holds_the_value(cls, ci95: list[float] | None, info: ValidationInfo) -> list[float] | None:
+        value = info.data.get("value")
+        if ci95 is not None and value is not None and not ci95[0] <= value <= ci95[1]:
+            raise ValueError(f"the value {value} is outside {ci95}")
+        return ci95
+
+    @field_validator("fixed")
+    @classmethod
+    def _fixed_is_not_estimated(cls, fixed: bool, info: ValidationInfo) -> bool:
+        if fixed and (info.data.get("ci95") or info.data.get("rse_percent")):
             raise ValueError("a fixed value has no rse_percent and no ci95")
-        return self
+        return fixed
 
 
 class Power(Table):
@@ -424,80 +449,112 @@ class ModelFile(Table):
     reproduces: Annotated[list[Reproduces], Field(min_length=1)]
     departures: list[Departure] = []
 
-    @field_validator("parameters")
     @classmethod
-    def _complete(
-        cls, parameters: dict[str, Parameter], info: ValidationInfo
-    ) -> dict[str, Parameter]:
-        choices = ESTIMATED.get(info.data.get("compartments", 0), ())
+    def cross_faults(cls, raw: Mapping[str, Any]) -> list[str]:
+        """Faults between tables of a model file, each with its key path."""
+        covariates, parameters = _tables(raw, "covariates"), _tables(raw, "parameters")
+        faults = []
+        for name, table in covariates.items():
+            faults += [f"covariates.{name}{fault}" for fault in _covariate_faults(name, table)]
+        choices = ESTIMATED.get(raw.get("compartments", 0), ())
         if choices and set(parameters) not in [set(choice) for choice in choices]:
             wanted = " or ".join(", ".join(choice) for choice in choices)
-            raise ValueError(f"{info.data['compartments']} compartments need exactly {wanted}")
-        return parameters
+            faults.append(f"parameters: {raw['compartments']} compartments need exactly {wanted}")
+        for name, table in parameters.items():
+            unit = "1/h" if name.startswith("k") else "L" if name.startswith("V") else "L/h"
+            if table.get("unit") not in (unit, None):
+                faults.append(f"parameters.{name}.unit: is {unit!r}, not {table['unit']!r}")
+            places = [(f"parameters.{name}", table)]
+            terms = _rows(table, "terms")
+            places += [(f"parameters.{name}.terms[{i}]", term) for i, term in enumerate(terms)]
+            for path, owner in places:
+                for i, effect in enumerate(_rows(owner, "effects")):
+                    covariate = effect.get("covariate")
+                    is_category = covariate in CATEGORICAL
+                    if covariate in covariates and is_category != (
+                        effect.get("kind") == "category"
+                    ):
+                        what = "a category" if is_category else "a number"
+                        faults.append(f"{path}.effects[{i}]: {covariate} is {what}")
+        for effects, pairs in (("iiv", "iiv_correlations"), ("iov", "iov_correlations")):
+            names = [row.get("name") for row in _rows(raw, effects)]
+            twice = sorted({str(name) for name in names if names.count(name) > 1})
+            faults += [f"{effects}: {name!r} is there twice" for name in twice]
+            seen: list[set[Any]] = []
+            for i, row in enumerate(_rows(raw, pairs)):
+                between = row.get("between")
+                pair = set(between) if isinstance(between, list) else set()
+                if len(pair) == 1:
+                    faults.append(f"{pairs}[{i}].between: an effect correlated with itself")
+                if pair in seen:
+                    faults.append(f"{pairs}[{i}].between: this pair is there already")
+                seen.append(pair)
+        for i, row in enumerate(_rows(raw, "reproduces")):
+            at = row.get("at")
+            for name, value in at.items() if isinstance(at, dict) else ():
+                levels = covariates.get(name, {}).get("levels")
+                fits = value in levels if isinstance(levels, list) else not isinstance(value, str)
+                if name in covariates and not fits:
+                    faults.append(f"reproduces[{i}].at.{name}: {value!r} is not a value of {name}")
+        return faults
 
-    @field_validator("covariates")
-    @classmethod
-    def _sensible(cls, covariates: dict[str, Covariate]) -> dict[str, Covariate]:
-        faults = []
-        for name, covariate in covariates.items():
-            if name in CATEGORICAL:
-                if not covariate.levels or covariate.unit or covariate.range or covariate.rules:
-                    faults.append(f"{name}: a category has levels and no unit, range or rules")
-                continue
-            if covariate.levels:
-                faults.append(f"{name}: only {', '.join(CATEGORICAL)} may have levels")
-            if covariate.derived is not None:
-                unit = FORMULAS[covariate.derived].unit
-                if covariate.unit != unit:
-                    faults.append(f"{name}: unit is {unit!r} for {covariate.derived}")
-                continue
-            unit_wanted = PATIENT_COVARIATES.get(name)
-            if unit_wanted is None:
-                known = ", ".join((*PATIENT_COVARIATES, *CATEGORICAL))
-                faults.append(f"{name}: neither one of {known} nor `derived`")
-            elif covariate.unit != unit_wanted:
-                faults.append(f"{name}: unit is {unit_wanted!r}, not {covariate.unit!r}")
-            if covariate.range is None or covariate.limits is None:
-                faults.append(f"{name}: range (studied) and limits (possible) are required")
-            elif not (
-                covariate.limits[0] <= covariate.range[0]
-                and covariate.range[1] <= covariate.limits[1]
-            ):
-                faults.append(
-                    f"{name}: range {covariate.range} is outside limits {covariate.limits}"
-                )
-            if bool(covariate.rules) != (name in ("eGFR", "CrCl")):
-                faults.append(f"{name}: eGFR and CrCl need rules, others have none")
-        if faults:
-            raise ValueError("; ".join(faults))
-        return covariates
+
+def _tables(raw: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    """Tables of a table, whatever else is there by mistake."""
+    value = raw.get(key)
+    items = value.items() if isinstance(value, dict) else ()
+    return {name: table for name, table in items if isinstance(table, dict)}
+
+
+def _rows(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    value = raw.get(key)
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def _covariate_faults(name: str, table: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a covariate of this name."""
+    unit, levels, derived = table.get("unit"), table.get("levels"), table.get("derived")
+    if name in CATEGORICAL:
+        faults = [] if levels else [".levels: a category needs its levels"]
+        if isinstance(levels, list) and len(set(map(str, levels))) < len(levels):
+            faults.append(".levels: a level is there twice")
+        extra = [k for k in ("unit", "range", "limits", "rules", "cap", "derived") if k in table]
+        return faults + [f".{key}: a category has none" for key in extra]
+    faults = [] if not levels else [f".levels: only {', '.join(CATEGORICAL)} have levels"]
+    if derived is not None:
+        formula = FORMULAS.get(derived) if isinstance(derived, str) else None
+        if formula is not None and unit != formula.unit:
+            faults.append(f".unit: is {formula.unit!r} for {derived}, not {unit!r}")
+        return faults
+    if name not in PATIENT_COVARIATES:
+        known = ", ".join((*PATIENT_COVARIATES, *CATEGORICAL))
+        return [*faults, f": neither one of {known}, nor `derived`"]
+    if unit != PATIENT_COVARIATES[name]:
+        faults.append(f".unit: is {PATIENT_COVARIATES[name]!r}, not {unit!r}")
+    for key, meaning in (("range", "studied"), ("limits", "possible")):
+        if key not in table:
+            faults.append(f".{key}: the {meaning} values are required")
+    studied, possible = table.get("range"), table.get("limits")
+    try:
+        if studied and possible and not possible[0] <= studied[0] <= studied[1] <= possible[1]:
+            faults.append(f".range: {studied} is not inside the limits {possible}")
+    except (TypeError, LookupError, KeyError):
+        pass  # not two pairs of numbers: said by the table itself
+    if bool(table.get("rules")) != (name in ("eGFR", "CrCl")):
+        faults.append(".rules: eGFR and CrCl need rules, others have none")
+    return faults
 
 
 def _names(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Names that the file defines, taken tolerantly so that every reference can be checked."""
-
-    def keys(table: str) -> list[str]:
-        value = raw.get(table)
-        return list(value) if isinstance(value, dict) else []
-
-    def rows(table: str) -> list[str]:
-        value = raw.get(table)
-        items = value if isinstance(value, list) else []
-        return [str(row.get("name")) for row in items if isinstance(row, dict)]
-
-    covariates = raw.get("covariates")
-    levels = {
-        name: list(table["levels"]) if isinstance(table.get("levels"), list) else []
-        for name, table in (covariates.items() if isinstance(covariates, dict) else ())
-        if isinstance(table, dict)
-    }
+    covariates = _tables(raw, "covariates")
     return {
-        "theta": keys("theta"),
-        "covariate": keys("covariates"),
-        "parameter": keys("parameters"),
-        "iiv": rows("iiv"),
-        "iov": rows("iov"),
-        "levels": levels,
+        "theta": list(_tables(raw, "theta")),
+        "covariate": list(covariates),
+        "parameter": list(_tables(raw, "parameters")),
+        "iiv": [str(row.get("name")) for row in _rows(raw, "iiv")],
+        "iov": [str(row.get("name")) for row in _rows(raw, "iov")],
+        "levels": {name: table.get("levels") or [] for name, table in covariates.items()},
     }
 
 
@@ -674,25 +731,32 @@ def read_toml(path: Path, kind: type[T]) -> T:
 
 def check_table(raw: Mapping[str, Any], kind: type[T], where: str) -> T:
     """Check a table that was read from `where`; see `read_toml`."""
+    faults = kind.cross_faults(raw)
     try:
-        return kind.model_validate(dict(raw), context=_names(raw))
+        table = kind.model_validate(dict(raw), context=_names(raw))
     except ValidationError as error:
-        raise FileError(*(f"{where}: {fault}" for fault in _faults(error))) from error
+        faults = [*_faults(error), *faults]
+    if faults:
+        raise FileError(*(f"{where}: {fault}" for fault in dict.fromkeys(faults)))
+    return table
 
 
 def _faults(error: ValidationError) -> list[str]:
+    """One line per fault, with its key path."""
     faults = []
     for item in error.errors(include_url=False):
         path = ""
         for part in item["loc"]:
             if isinstance(part, int):
                 path += f"[{part}]"
-            elif part not in ("float", "str", "function-after[check(), str]") and part not in (
-                "power", "linear", "exponential", "sigmoid", "category",
-            ):  # fmt: skip
-                path += f".{part}" if path else str(part)
+            elif part not in _NOT_A_KEY:
+                path += f".{part}" if path else part
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] not in ("value_error", "missing", "extra_forbidden"):
             message += f", not {item['input']!r}"
         faults.append(f"{path or 'file'}: {message}")
-    return list(dict.fromkeys(faults))
+    return faults
+
+
+_NOT_A_KEY = ("[key]", "float", "str", "power", "linear", "exponential", "sigmoid", "category")
+"""Parts of pydantic's locations that are not keys of the file."""
