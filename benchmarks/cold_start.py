@@ -15,10 +15,17 @@ import time
 from pathlib import Path
 
 FLUDAPK = str(Path(sys.executable).with_name("fludapk"))
-GIRL = ["check", "--age", "5", "--sex", "female", "--weight", "18.2", "--height", "110", "--regimen", "tisa_cel_ball", "--scr"]
+GIRL = {
+    "--age": "5",
+    "--sex": "female",
+    "--weight": "18.2",
+    "--height": "110",
+    "--scr": "0.3 mg/dL",
+    "--regimen": "tisa_cel_ball",
+}
 COMMANDS = {
     "import numpy, numba, pydantic": [sys.executable, "-c", "import numpy, numba, pydantic"],
-    "fludapk check": [FLUDAPK, *GIRL, "0.3 mg/dL"],
+    "fludapk check": [FLUDAPK, "check", *(word for pair in GIRL.items() for word in pair)],
     "import click": [sys.executable, "-c", "import click"],
     "fludapk --help": [FLUDAPK, "--help"],
 }

@@ -25,9 +25,9 @@ from fludapk.model import (
     Model,
     Outside,
     Step,
-    clearance_arithmetic,
     covariate_columns,
     covariate_rows,
+    equation,
     evaluate,
     load_model,
     load_models,
@@ -594,7 +594,7 @@ def _trail(patient: Patient, regimen: Regimen, prediction: Prediction, auc: floa
         Step("course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {dose:.2f} mg"),
         Step("amount", amount, "mg F-ara-A", "", f"{course.total_mg:.2f} mg × {factor:g}"),
         *prediction.steps,
-        Step("CL", clearance, "L/h", "", clearance_arithmetic(model, prediction.values) + split),
+        Step("CL", clearance, "L/h", "", equation(model, "CL", prediction.values) + split),
         Step("AUC0-inf", auc, "mg·h/L", "", f"amount / CL = {amount:.2f} mg / {clearance:.4g} L/h"),
     ]
 

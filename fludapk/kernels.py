@@ -318,6 +318,43 @@ def _flows_and_volumes_move_together(load_kappa: F8) -> bool:
 
 
 @_kernel
+def _enter_subject(
+    typical: F8,
+    is_new: bool,
+    load_eta: F8,
+    eta: F8,
+    eta_together: bool,
+    kappa_together: bool,
+    typical_lam: F8,
+    base: F8,
+    base_lam: F8,
+    u: F8,
+) -> None:
+    """Parameters of a subject before occasions, and as much of the decomposition as stays valid.
+
+    If etas, too, move all flows and all volumes together, one decomposition of the typical values
+    serves every subject that has them.
+    """
+    if eta_together and kappa_together:
+        if is_new and _valid(typical):
+            _decompose(typical, typical_lam, u)
+        flow, volume = 0.0, 0.0
+        for j in range(eta.shape[0]):
+            flow += load_eta[CL, j] * eta[j]
+            volume += load_eta[V1, j] * eta[j]
+        flow, volume = math.exp(flow), math.exp(volume)
+        for q in (CL, Q2, Q3):
+            base[q] = typical[q] * flow
+            base[q + 1] = typical[q + 1] * volume
+        for j in range(3):
+            base_lam[j] = typical_lam[j] * flow / volume
+        return
+    _parameters(typical, load_eta, eta, load_eta[:, :0], eta[:0], base)
+    if kappa_together and _valid(base):
+        _decompose(base, base_lam, u)
+
+
+@_kernel
 def _enter_occasion(
     k: int,
     together: bool,
@@ -436,14 +473,15 @@ def exposure(
     trough = np.empty((n, n_doses))
     status = np.zeros(n, np.int8)
     together = _flows_and_volumes_move_together(load_kappa)
-    none = np.empty(0)
-    base, base_lam = np.empty(6), np.empty(3)
+    eta_together = _flows_and_volumes_move_together(load_eta)
+    base, base_lam, typical_lam = np.empty(6), np.empty(3), np.zeros(3)
     p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
     body, amounts, z = np.empty(3), np.empty(3), np.empty(3)
     for i in range(n):
-        _parameters(tv[i % tv.shape[0]], load_eta, eta[i % eta.shape[0]], load_kappa, none, base)
-        if together and _valid(base):
-            _decompose(base, base_lam, u)
+        _enter_subject(
+            tv[i % tv.shape[0]], i == 0 or tv.shape[0] > 1, load_eta, eta[i % eta.shape[0]],
+            eta_together, together, typical_lam, base, base_lam, u,
+        )  # fmt: skip
         dose = amount[i % amount.shape[0]]
         total, peak, conc = 0.0, 0.0, 0.0
         for j in range(3):
@@ -515,15 +553,16 @@ def course(
     want_auc = auc.shape[0] == n
     status = np.zeros(n, np.int8)
     together = _flows_and_volumes_move_together(load_kappa)
+    eta_together = _flows_and_volumes_move_together(load_eta)
     spacing = _even_spacing(times)
-    none = np.empty(0)
-    base, base_lam = np.empty(6), np.empty(3)
+    base, base_lam, typical_lam = np.empty(6), np.empty(3), np.zeros(3)
     p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
     body, amounts, z, zt, factor = np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     for i in range(n):
-        _parameters(tv[i % tv.shape[0]], load_eta, eta[i % eta.shape[0]], load_kappa, none, base)
-        if together and _valid(base):
-            _decompose(base, base_lam, u)
+        _enter_subject(
+            tv[i % tv.shape[0]], i == 0 or tv.shape[0] > 1, load_eta, eta[i % eta.shape[0]],
+            eta_together, together, typical_lam, base, base_lam, u,
+        )  # fmt: skip
         dose = amount[i % amount.shape[0]]
         for j in range(3):
             amounts[j] = 0.0

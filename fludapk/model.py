@@ -482,41 +482,53 @@ def missing_covariates(model: Model, values: Mapping[str, F8], columns: Columns)
     return lacking
 
 
-def clearance_arithmetic(model: Model, values: Mapping[str, F8]) -> str:
-    """The typical clearance of the first row, written out with its numbers.
+def equation(model: Model, parameter: str, values: Mapping[str, F8] | None = None) -> str:
+    """Write out a typical parameter, in names or with the numbers of the first row.
+
+    Parameters
+    ----------
+    model : Model
+    parameter : str
+        As the paper estimated it: CL, V1, k12 ...
+    values : mapping of str to (n,) arrays, optional
+        Covariates; if absent, names stand for thetas and covariates.
 
     Examples
     --------
     >>> model = load_model("varela2025")
-    >>> values = {"WT": np.array([70.0]), "CrCl": np.array([96.0]), "product": np.array([0.0])}
-    >>> clearance_arithmetic(model, values)
-    '(4.4 + 1.7 × (96/96))'
+    >>> equation(model, "V1")
+    'V1 × (WT/70)^allometry_volume'
+    >>> values = {"WT": np.array([70.0]), "CrCl": np.array([48.0]), "product": np.array([0.0])}
+    >>> equation(model, "CL", values)
+    '(4.4 + 1.7 × (48/96)) × (70/70)^0.75'
     """
     file = model.file
 
-    def number(value: float | str) -> float:
-        return file.theta[value].value if isinstance(value, str) else value
+    def number(value: float | str) -> str:
+        if isinstance(value, str):
+            return value if values is None else f"{file.theta[value].value:g}"
+        return f"{value:g}"
 
     def written(effect: Effect) -> str:
-        x = float(values[effect.covariate][0])
+        name = effect.covariate
+        x = name if values is None else f"{values[name][0]:.4g}"
         if effect.kind == "category":
-            level = file.covariates[effect.covariate].levels[int(x)]
-            return f"{number(effect.factors[level]):.6g}"
+            if values is None:
+                rows = (f"{number(f)} if {level}" for level, f in effect.factors.items())
+                return f"({', '.join(rows)})"
+            return number(effect.factors[model.levels(name)[int(values[name][0])]])
         if effect.kind == "power":
-            ref, exponent = number(effect.ref), number(effect.exponent)
-            base = f"{x:.4g}" if ref == 1.0 else f"({x:.4g}/{ref:g})"
-            return base if exponent == 1.0 else f"{base}^{exponent:g}"
+            base = x if effect.ref == 1.0 else f"({x}/{number(effect.ref)})"
+            return base if effect.exponent == 1.0 else f"{base}^{number(effect.exponent)}"
         if effect.kind == "sigmoid":
-            hill, x50 = number(effect.hill), number(effect.x50)
-            return f"{x:.4g}^{hill:g}/({x50:g}^{hill:g} + {x:.4g}^{hill:g})"
-        change = f"{number(effect.slope):g} × ({x:.4g} − {number(effect.ref):g})"
+            power = f"{x}^{number(effect.hill)}"
+            return f"{power}/({number(effect.x50)}^{number(effect.hill)} + {power})"
+        change = f"{number(effect.slope)} × ({x} − {number(effect.ref)})"
         return f"(1 + {change})" if effect.kind == "linear" else f"exp({change})"
 
-    parameter = file.parameters["CL"]
     terms = []
-    for term in parameter.terms:
-        head = [] if term.theta is None else [f"{number(term.theta):g}"]
+    for term in file.parameters[parameter].terms:
+        head = [] if term.theta is None else [number(term.theta)]
         terms.append(" × ".join(head + [written(effect) for effect in term.effects]))
     total = f"({' + '.join(terms)})" if len(terms) > 1 else terms[0]
-    factors = [written(effect) for effect in parameter.effects]
-    return " × ".join([total, *(factor for factor in factors if factor not in ("1", "(70/70)"))])
+    return " × ".join([total, *(written(e) for e in file.parameters[parameter].effects)])

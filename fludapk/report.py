@@ -13,9 +13,9 @@ from rich.text import Text
 
 from fludapk.checking import CheckResult, LabelRecord, SensitivityRecord, TargetRecord
 from fludapk.exposure import LOW, MET, targets
-from fludapk.model import Model
+from fludapk.model import Model, equation
 from fludapk.regimen import label_rules, regimens
-from fludapk.schema import RandomEffect
+from fludapk.schema import RandomEffect, TargetEntry
 from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _trail(r: CheckResult) -> RenderableType:
     return Group(table, Text("; ".join(extra)))
 
 
-def _window(t: TargetRecord) -> str:
+def _window(t: TargetRecord | TargetEntry) -> str:
     if t.optimum is not None:
         return f"about {t.optimum:g}"
     if t.high is None:
@@ -261,8 +261,8 @@ def _footer(r: CheckResult) -> Iterable[RenderableType]:
 
 def _listing(*headers: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
+    for number, header in enumerate(headers):
+        table.add_column(header, overflow="fold", no_wrap=number == 0)
     return table
 
 
@@ -294,6 +294,8 @@ def print_model(model: Model, console: Console) -> None:
             f"({file.dose.basis}). {file.dose.evidence}"
         )
     )
+    for name in file.parameters:
+        console.print(Text(f"typical {name} = {equation(model, name)}"))
     table = _listing("parameter", "value", "unit", "RSE %", "95 % CI", "source")
     for name, theta in file.theta.items():
         interval = "" if theta.ci95 is None else f"{theta.ci95[0]:g}-{theta.ci95[1]:g}"
@@ -355,11 +357,11 @@ def _variability(label: str, effect: RandomEffect) -> tuple[str, ...]:
 
 def print_verified(rows: Sequence[Verified], console: Console) -> None:
     """Print published against computed numbers."""
-    table = _listing("", "model", "number", "printed", "computed", "allowed", "source")
+    table = _listing("model", "", "number", "printed", "computed", "allowed", "source")
     for row in rows:
         table.add_row(
-            "ok" if row.ok else "MISS",
             row.model,
+            "ok" if row.ok else "MISS",
             row.what,
             f"{row.printed} {row.unit}",
             f"{row.computed:.4g}",
@@ -377,7 +379,7 @@ def print_regimens(console: Console) -> None:
     for entry in regimens().values():
         table.add_row(
             entry.id,
-            f"{entry.title}: {entry.who}",
+            entry.title,
             f"{entry.dose:g} {entry.unit} × {entry.days}, {entry.infusion_h:g} h",
             entry.cyclophosphamide or "-",
             (entry.cells or "-") + (" (?)" if entry.unsettled else ""),
@@ -402,16 +404,13 @@ def print_regimen(name: str, console: Console) -> None:
 
 def print_targets(console: Console) -> None:
     """Print every published target with its context."""
-    table = _listing("target", "AUC0-inf mg·h/L", "published for", "AUC by", "finding", "source")
     for t in targets().values():
-        window = (
-            f"about {t.optimum:g}"
-            if t.optimum is not None
-            else f"≥ {t.low:g}" + (f", ≤ {t.high:g}" if t.high is not None else "")
-        )
-        cite = t.citation + (f", doi {t.doi}" if t.doi else "")
-        table.add_row(t.id, window, t.context, t.auc_by, t.finding, cite)
-    _print(console, table)
+        doi = f", doi {t.doi}" if t.doi else ""
+        console.print(Text(f"{t.id}: AUC0-inf {_window(t)} mg·h/L", style="bold"))
+        lines = (f"For: {t.context}", f"AUC by: {t.auc_by}", t.finding, f"{t.citation}{doi}")
+        for line in lines:
+            console.print(Padding(Text(line), (0, 0, 0, 2)))
+        console.print()
     console.print(
         Text("All from retrospective studies; outside its context a target is no target.")
     )

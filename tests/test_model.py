@@ -17,9 +17,9 @@ from fludapk.model import (
     DEFAULT_MODEL,
     SLOTS,
     Model,
-    clearance_arithmetic,
     covariate_columns,
     covariate_rows,
+    equation,
     load_model,
     load_models,
     missing_covariates,
@@ -270,7 +270,7 @@ def test_the_written_clearance_can_be_worked_out_to_the_clearance_of_the_twin(
 ) -> None:
     patient = random_patients(model, 30)[26]
     values, _ = covariate_columns(model, columns(model, [patient]))
-    written = clearance_arithmetic(model, values)
+    written = equation(model, "CL", values)
     for sign, operator in (("×", "*"), ("−", "-"), ("^", "**"), ("exp", "np.exp")):
         written = written.replace(sign, operator)
     worked_out = eval(written, {"np": np})
