@@ -546,13 +546,7 @@ def _exposure_record(
     prediction: Prediction, regimen: Regimen, typical: simulate.Exposure, simulated: F8
 ) -> ExposureRecord:
     program = prediction.model.program
-    to_cells = at_cells = None
-    if regimen.cells_at_h is not None:
-        none = simulate.RandomEffects.none(program, len(prediction.course.doses_mg))
-        conc, auc = simulate.concentrations(
-            program, prediction.tv, none, *prediction.arrays, np.array([regimen.cells_at_h])
-        )
-        to_cells, at_cells = float(auc[0, 0]), float(conc[0, 0])
+    to_cells, at_cells = _at_cells(prediction, regimen.cells_at_h)
     rates = simulate.rates(prediction.tv)[0]
     has_renal = bool(program.terms[:, 2].any())
     return ExposureRecord(
@@ -566,6 +560,23 @@ def _exposure_record(
         renal_fraction=prediction.renal_fraction if has_renal else None,
         half_life_h=math.log(2) / float(rates[3 - program.compartments]),
     )
+
+
+def _at_cells(prediction: Prediction, at_h: float | None) -> tuple[float | None, float | None]:
+    """AUC so far and concentration of the typical patient when the cells are given."""
+    if at_h is None:
+        return None, None
+    program, (times, lengths, amounts) = prediction.model.program, prediction.arrays
+    if at_h >= times[-1] + lengths[-1]:  # a dose of nothing then: its trough is the concentration
+        typical = simulate.RandomEffects.none(program, len(times) + 1)
+        courses = np.append(times, at_h), np.append(lengths, 1.0), np.append(amounts, [[0.0]], 1)
+        result = simulate.exposure(program, prediction.tv, typical, *courses)
+        return float(result.auc_per_dose[0, :-1].sum()), float(result.trough[0, -1])
+    typical = simulate.RandomEffects.none(program, len(times))
+    conc, auc = simulate.concentrations(
+        program, prediction.tv, typical, times, lengths, amounts, np.array([at_h])
+    )
+    return float(auc[0, 0]), float(conc[0, 0])
 
 
 def _trail(patient: Patient, regimen: Regimen, prediction: Prediction, auc: float) -> list[Step]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import json
+import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,14 +20,13 @@ from fludapk import __version__
 from fludapk.errors import ExitStatus, FludapkError, InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from fludapk.patient import Patient
     from fludapk.regimen import Regimen
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MAX_WIDTH = 110
 
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them is slow
 gc.set_threshold(100_000)  # collecting while importing takes a tenth of a short command
 
 
@@ -51,13 +52,11 @@ def main() -> None:
     """
 
 
-def _console() -> Console:
-    """Standard output at the width of the terminal, 100 columns in a pipe."""
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=False)
-    width = min(console.width, _MAX_WIDTH) if console.is_terminal else 100
-    return Console(highlight=False, width=width)
+def _width() -> int:
+    """Columns of the terminal up to a readable line; 100 in a pipe."""
+    if not sys.stdout.isatty():
+        return 100
+    return max(60, min(shutil.get_terminal_size().columns, _MAX_WIDTH))
 
 
 @contextmanager
@@ -216,9 +215,9 @@ def check(
     if as_json:
         click.echo(result.to_json())
     else:
-        from fludapk.report import print_check
+        from fludapk.report import check_page
 
-        print_check(result, _console())
+        click.echo(check_page(result, _width()))
 
 
 @main.group()
@@ -249,9 +248,9 @@ def models_list(models_dir: str | None, as_json: bool) -> None:
             ]
         )
     else:
-        from fludapk.report import print_models
+        from fludapk.report import models_page
 
-        print_models(found, _console())
+        click.echo(models_page(found, _width()))
 
 
 @models.command("show")
@@ -266,9 +265,9 @@ def models_show(name: str, models_dir: str | None, as_json: bool) -> None:
     if as_json:
         _json({**model.file.model_dump(exclude_none=True), "sha256": model.sha256})
     else:
-        from fludapk.report import print_model
+        from fludapk.report import model_page
 
-        print_model(model, _console())
+        click.echo(model_page(model, _width()))
 
 
 @models.command("verify")
@@ -302,9 +301,9 @@ def _verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> No
     if as_json:
         _json([{**asdict(row), "ok": row.ok} for row in rows])
     else:
-        from fludapk.report import print_verified
+        from fludapk.report import verified_page
 
-        print_verified(rows, _console())
+        click.echo(verified_page(rows, _width()))
     if not all(row.ok for row in rows):
         sys.exit(int(ExitStatus.INTERNAL))
 
@@ -323,9 +322,9 @@ def regimens_list(as_json: bool) -> None:
     if as_json:
         _json([entry.model_dump() for entry in published().values()])
     else:
-        from fludapk.report import print_regimens
+        from fludapk.report import regimens_page
 
-        print_regimens(_console())
+        click.echo(regimens_page(_width()))
 
 
 @regimens.command("show")
@@ -341,9 +340,9 @@ def regimens_show(name: str, as_json: bool) -> None:
         rules = [rule.model_dump() for rule in label_rules()]
         _json({**published()[name].model_dump(), "label_rules": rules})
     else:
-        from fludapk.report import print_regimen
+        from fludapk.report import regimen_page
 
-        print_regimen(name, _console())
+        click.echo(regimen_page(name, _width()))
 
 
 @main.group()
@@ -360,6 +359,6 @@ def targets_list(as_json: bool) -> None:
     if as_json:
         _json([entry.model_dump() for entry in published().values()])
     else:
-        from fludapk.report import print_targets
+        from fludapk.report import targets_page
 
-        print_targets(_console())
+        click.echo(targets_page(_width()))

@@ -61,10 +61,20 @@ CL, V1, Q2, V2, Q3, V3 = range(6)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _kernel(function: _Function) -> _Function:
+def _compiled(function: _Function, *, cache: bool) -> _Function:
     """Compile: the one place that says how. No fastmath, because it would change results."""
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)
+    compiled = numba.njit(cache=cache, nogil=True, error_model="numpy", fastmath=False)(function)
     return cast(_Function, compiled)
+
+
+def _kernel(function: _Function) -> _Function:
+    """A function that Python calls: compiled and kept on disk."""
+    return _compiled(function, cache=True)
+
+
+def _part(function: _Function) -> _Function:
+    """A function that only kernels call: it is kept inside them."""
+    return _compiled(function, cache=False)
 
 
 class _FirstCompilation(event.Listener):
@@ -171,7 +181,7 @@ def typical_values(
     return tv, renal, status
 
 
-@_kernel
+@_part
 def _effect(theta: F8, effect: I8, levels: I8, covariate: F8) -> float:
     kind = effect[2]
     x = covariate[effect[3]]
@@ -190,7 +200,7 @@ def _effect(theta: F8, effect: I8, levels: I8, covariate: F8) -> float:
     return x**b / (a**b + x**b)
 
 
-@_kernel
+@_part
 def _valid(p: F8) -> bool:
     ok = True
     for j in range(6):
@@ -233,7 +243,7 @@ def individual_parameters(
     return out
 
 
-@_kernel
+@_part
 def _parameters(tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, out: F8) -> None:
     for p in range(6):
         exponent = 0.0
@@ -247,7 +257,7 @@ def _parameters(tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, out: F
 # ------------------------------------------------------------------ the linear system
 
 
-@_kernel
+@_part
 def _rotation(a: float, b: float, off: float) -> tuple[float, float, float]:
     """Tangent, cosine and sine of the rotation that makes [[a, off], [off, b]] diagonal."""
     d = b - a
@@ -258,7 +268,7 @@ def _rotation(a: float, b: float, off: float) -> tuple[float, float, float]:
     return t, c, t * c
 
 
-@_kernel
+@_part
 def _decompose(p: F8, lam: F8, u: F8) -> None:
     """Eigenvalues and eigenvectors of M by Jacobi rotations: accurate for equal rates too."""
     a = (p[CL] + p[Q2] + p[Q3]) / p[V1]
@@ -298,7 +308,7 @@ def _decompose(p: F8, lam: F8, u: F8) -> None:
     u[2, 0], u[2, 1], u[2, 2] = u20, u21, u22
 
 
-@_kernel
+@_part
 def _same_rows(loads: F8, p: int, q: int) -> bool:
     for j in range(loads.shape[1]):
         if loads[p, j] != loads[q, j]:
@@ -306,7 +316,7 @@ def _same_rows(loads: F8, p: int, q: int) -> bool:
     return True
 
 
-@_kernel
+@_part
 def _flows_and_volumes_move_together(load_kappa: F8) -> bool:
     """One factor on all flows and one on all volumes: the eigenvectors never change."""
     return (
@@ -317,7 +327,7 @@ def _flows_and_volumes_move_together(load_kappa: F8) -> bool:
     )
 
 
-@_kernel
+@_part
 def _enter_subject(
     typical: F8,
     is_new: bool,
@@ -354,7 +364,7 @@ def _enter_subject(
         _decompose(base, base_lam, u)
 
 
-@_kernel
+@_part
 def _enter_occasion(
     k: int,
     together: bool,
@@ -403,14 +413,14 @@ def _enter_occasion(
     return True
 
 
-@_kernel
+@_part
 def _leave_occasion(p: F8, u: F8, z: F8, amounts: F8) -> None:
     for i in range(3):
         x = u[i, 0] * z[0] + u[i, 1] * z[1] + u[i, 2] * z[2]
         amounts[i] = x * math.sqrt(p[V1 + 2 * i])
 
 
-@_kernel
+@_part
 def _advance(z: F8, lam: F8, u: F8, drive: float, h: float, out: F8) -> None:
     """State after h hours; `drive` is the infusion rate over sqrt(V1)."""
     for j in range(3):
@@ -420,13 +430,13 @@ def _advance(z: F8, lam: F8, u: F8, drive: float, h: float, out: F8) -> None:
         out[j] = z[j] * (1.0 - loss) + u[0, j] * drive * gain
 
 
-@_kernel
+@_part
 def _decay(z: F8, lam: F8, h: float, out: F8) -> None:
     for j in range(3):
         out[j] = z[j] * math.exp(-lam[j] * h)
 
 
-@_kernel
+@_part
 def _dot(a: F8, b: F8) -> float:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
@@ -624,7 +634,7 @@ def course(
     return status
 
 
-@_kernel
+@_part
 def _even_spacing(times: F8) -> float:
     """Distance of an evenly spaced grid, or 0."""
     m = times.shape[0]

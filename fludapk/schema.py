@@ -466,6 +466,8 @@ class ModelFile(Table):
                 faults.append(f"parameters.{name}.unit: is {unit!r}, not {table['unit']!r}")
             places = [(f"parameters.{name}", table)]
             terms = _rows(table, "terms")
+            if name != "CL" and any("name" in term for term in terms):
+                faults.append(f"parameters.{name}.terms: only terms of CL are renal or non-renal")
             places += [(f"parameters.{name}.terms[{i}]", term) for i, term in enumerate(terms)]
             for path, owner in places:
                 for i, effect in enumerate(_rows(owner, "effects")):
@@ -478,6 +480,9 @@ class ModelFile(Table):
                         faults.append(f"{path}.effects[{i}]: {covariate} is {what}")
         for effects, pairs in (("iiv", "iiv_correlations"), ("iov", "iov_correlations")):
             names = [row.get("name") for row in _rows(raw, effects)]
+            prefix = "eta_" if effects == "iiv" else "kappa_"
+            strange = [n for n in names if isinstance(n, str) and not n.startswith(prefix)]
+            faults += [f"{effects}: {name!r} must begin with {prefix!r}" for name in strange]
             twice = sorted({str(name) for name in names if names.count(name) > 1})
             faults += [f"{effects}: {name!r} is there twice" for name in twice]
             seen: list[set[Any]] = []
@@ -521,7 +526,14 @@ def _covariate_faults(name: str, table: Mapping[str, Any]) -> list[str]:
         extra = [k for k in ("unit", "range", "limits", "rules", "cap", "derived") if k in table]
         return faults + [f".{key}: a category has none" for key in extra]
     faults = [] if not levels else [f".levels: only {', '.join(CATEGORICAL)} have levels"]
+    rules = _rows(table, "rules")
+    if "cap" in table and not rules:
+        faults.append(".cap: only a covariate with rules is capped")
     if derived is not None:
+        if rules:
+            faults.append(".rules: a derived covariate has none")
+        if name in PATIENT_COVARIATES:
+            faults.append(f".derived: {name} is known of a patient, name it otherwise")
         formula = FORMULAS.get(derived) if isinstance(derived, str) else None
         if formula is not None and unit != formula.unit:
             faults.append(f".unit: is {formula.unit!r} for {derived}, not {unit!r}")
@@ -540,8 +552,10 @@ def _covariate_faults(name: str, table: Mapping[str, Any]) -> list[str]:
             faults.append(f".range: {studied} is not inside the limits {possible}")
     except (TypeError, LookupError, KeyError):
         pass  # not two pairs of numbers: said by the table itself
-    if bool(table.get("rules")) != (name in ("eGFR", "CrCl")):
+    if bool(rules) != (name in ("eGFR", "CrCl")):
         faults.append(".rules: eGFR and CrCl need rules, others have none")
+    if rules and ("sex" in rules[-1] or "age_from" in rules[-1]):
+        faults.append(".rules: the last rule must fit everybody")
     return faults
 
 

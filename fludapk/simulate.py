@@ -212,7 +212,10 @@ def sobol_points(log2_points: int, dimensions: int) -> F8:
     """
     generators = _generators()[:dimensions]
     if len(generators) < dimensions or log2_points >= generators.shape[1]:
-        raise ValueError(f"the point set has {_generators().shape} generators")
+        raise InputError(
+            f"{dimensions} random effects over the course: at most {len(_generators())}, "
+            "use fewer doses"
+        )
     points = generators[:, :1].T
     for doubling in generators[:, 1 : log2_points + 1].T:
         points = np.concatenate([points, points ^ doubling])

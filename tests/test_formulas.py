@@ -57,10 +57,7 @@ def twin_schwartz_original(
 ) -> float:
     if age_years > 18:
         return math.nan
-    if age_years < 1:
-        k = 0.45
-    else:
-        k = 0.70 if age_years >= 13 and not female else 0.55
+    k = 0.45 if age_years < 1 else 0.70 if age_years >= 13 and not female else 0.55
     return k * height_cm / scr_mg_dl
 
 
@@ -76,8 +73,8 @@ def twin_ckid_u25(scr_mg_dl: float, height_cm: float, age_years: float, female: 
 
 
 def twin_fas_q(age_years: float, female: bool) -> float:
-    boys = ".26 .29 .31 .34 .38 .41 .44 .46 .49 .51 .53 .57 .59 .61 .72 .78 .82 .85 .88 .90".split()
-    table = [float(q) for q in boys]
+    table = [0.26, 0.29, 0.31, 0.34, 0.38, 0.41, 0.44, 0.46, 0.49, 0.51]
+    table += [0.53, 0.57, 0.59, 0.61, 0.72, 0.78, 0.82, 0.85, 0.88, 0.90]
     if female:
         table[14:] = [0.64, 0.67, 0.69, 0.69, 0.70, 0.70]
     if age_years < 1:

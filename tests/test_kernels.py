@@ -32,6 +32,8 @@ from fludapk.simulate import Exposure, RandomEffects
 
 F8 = NDArray[np.float64]
 
+pytestmark = pytest.mark.interpreted
+
 NOT_COMPILED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = list(SLOTS)

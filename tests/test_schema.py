@@ -150,7 +150,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     ),
     "a theta of a factor that does not exist": (
         ('lbcl = "Q3"', 'lbcl = "Q4"'),
-        r"^parameters\.Q3\.terms\[0\]\.effects\[0\]\.factors\.lbcl: 'Q4' is neither a number nor a theta",
+        r"^parameters\.Q3\.terms\[0\]\.effects\[0\]\.factors\.lbcl: 'Q4' is neither a number",
     ),
     "an effect of an unknown covariate": (
         ('covariate = "HT"', 'covariate = "height"'),
