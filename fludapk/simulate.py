@@ -210,12 +210,15 @@ def sobol_points(log2_points: int, dimensions: int) -> F8:
     >>> sobol_points(3, 2).mean(axis=0).round(1)
     array([0.5, 0.5])
     """
-    generators = _generators()[:dimensions]
-    if len(generators) < dimensions or log2_points >= generators.shape[1]:
+    generators = _generators()
+    if log2_points >= generators.shape[1]:
+        raise ValueError(f"at most 2^{generators.shape[1] - 1} points, not 2^{log2_points}")
+    if dimensions > len(generators):
         raise InputError(
-            f"{dimensions} random effects over the course: at most {len(_generators())}, "
+            f"{dimensions} random effects over the course: at most {len(generators)}, "
             "use fewer doses"
         )
+    generators = generators[:dimensions]
     points = generators[:, :1].T
     for doubling in generators[:, 1 : log2_points + 1].T:
         points = np.concatenate([points, points ^ doubling])
