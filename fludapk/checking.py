@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from fludapk import __version__, exposure, simulate
 from fludapk.errors import FludapkError, InputError, StudiedRangeError, nearest
-from fludapk.exposure import Flag, TargetStatus
+from fludapk.exposure import HIGH, Flag, TargetStatus
 from fludapk.model import (
     DEFAULT_MODEL,
     Model,
@@ -171,6 +171,8 @@ class LabelRecord:
     value: float | None
     unit: str
     advice: str
+    refused: bool
+    """The rule says not to give it."""
     factor: float | None
     auc_0_inf: float | None
     source: str
@@ -350,7 +352,7 @@ def check(
         sensitivity=sensitivity,
         models_agree=agree,
         label_rules=labels,
-        warnings=_warnings(patient, regimen, prediction, sensitivity, agree, targets, labels),
+        warnings=_warnings(patient, regimen, prediction, auc, sensitivity, agree, targets, labels),
         reading_note=_reading_note(chosen, patient),
         trail=_trail(patient, regimen, prediction, auc),
         provenance=Provenance(
@@ -407,7 +409,7 @@ def _sensitivity(
             else:
                 auc = float(other.exposure().auc_0_inf[0])
         except FludapkError as error:
-            reason = f"{population.who}; {error}"
+            reason = f"{population.who}; {'; '.join(error.faults)}"
     return SensitivityRecord(
         model=model.id,
         applies=reason is None,
@@ -478,6 +480,7 @@ def _labels(patient: Patient, auc: float) -> list[LabelRecord]:
                 value=value if usable else None,
                 unit="mL/min" if rule.measure == "CrCl" else "mL/min/1.73 m2",
                 advice=step.advice if step else why_not,
+                refused=step.refuse if step else False,
                 factor=factor,
                 auc_0_inf=None if factor is None else auc * factor,
                 source=rule.source,
@@ -625,6 +628,7 @@ def _warnings(
     patient: Patient,
     regimen: Regimen,
     prediction: Prediction,
+    auc: float,
     sensitivity: Sequence[SensitivityRecord],
     agree: bool,
     targets: Sequence[TargetRecord],
@@ -652,7 +656,15 @@ def _warnings(
         cautions.append(
             ("outside_studied_range", f"outside the population of {model.id}: {listed}")
         )
-    refusing = [row for row in labels if row.applies and row.factor is None]
+    if auc > HIGH:
+        cautions.append(
+            (
+                "high_exposure",
+                f"AUC above {HIGH:g} mg·h/L: more ICANS and non-relapse death in scordo2023, more "
+                "non-relapse death in langenhorst2019b",
+            )
+        )
+    refusing = [row for row in labels if row.refused]
     if refusing:
         said = "; ".join(
             f"{r.title} at {r.measure} {r.value:.0f} {r.unit}: {r.advice}" for r in refusing

@@ -19,6 +19,8 @@ LOW: Final = 13.8
 """fabrizio2022, mg h/L."""
 MET: Final = 14.0
 """dekker2022, mg h/L."""
+HIGH: Final = 20.0
+"""scordo2023 and langenhorst2019b, mg h/L: above it harm was found."""
 
 
 def flag(auc_0_inf: float) -> Flag:

@@ -124,20 +124,20 @@ class Patient:
         if self.egfr_formula is not None:
             faults.extend(self._formula_faults("egfr_formula", ("eGFR", "CrCl")))
             if self.scr_mg_dl is None:
-                faults.append("egfr_formula: is used only with scr, which is not given")
+                faults.append("egfr-formula is used only with scr, which is not given")
         if faults:
             raise InputError(*faults)
 
     def _formula_faults(self, option: str, quantities: tuple[str, ...]) -> list[str]:
-        name = getattr(self, option)
+        name, asked = getattr(self, option), option.replace("_", "-")
         known = [key for key, formula in FORMULAS.items() if formula.quantity in quantities]
         if name not in known:
-            return [f"{option} = {name!r} is unknown: {nearest(name, known)}"]
+            return [f"{asked} = {name!r} is unknown: {nearest(name, known)}"]
         low, high = FORMULAS[name].ages
         possible_age = LIMITS["age"][0] <= self.age_years <= LIMITS["age"][1]
         if not possible_age or low <= self.age_years <= high:
             return []
-        return [f"{option} = {name!r} is for {low:g} to {high:g} y; age is {self.age_years:.3g} y"]
+        return [f"{asked} = {name!r} is for {low:g} to {high:g} y; age is {self.age_years:.3g} y"]
 
     def _faults_of(self, name: str, option: str, dimension: str, value: float) -> list[str]:
         """Whether a number is possible, and if not, in which unit it would be."""

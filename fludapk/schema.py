@@ -629,6 +629,8 @@ class LabelStep(Table):
 
     at_least: Annotated[float, Field(ge=0)]
     factor: Annotated[float, Field(ge=0, le=1)] | None = None
+    refuse: bool = False
+    """The rule says not to give it."""
     advice: Text
 
 
