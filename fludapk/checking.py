@@ -469,7 +469,9 @@ def _labels(patient: Patient, auc: float) -> list[LabelRecord]:
         value = float(known[rule.measure][0])
         usable = (adult or not rule.adults_only) and math.isfinite(value)
         step = label_step(rule, value) if usable else None
-        why_not = "written for adults" if not adult else "no creatinine clearance: give sex"
+        given = any(value is not None for value in patient.renal_inputs)
+        lacking = "needs sex" if given else "needs a renal function"
+        why_not = f"not computed: {lacking}" if adult else "written for adults"
         factor = step.factor if step else None
         rows.append(
             LabelRecord(
@@ -656,6 +658,10 @@ def _warnings(
         cautions.append(
             ("outside_studied_range", f"outside the population of {model.id}: {listed}")
         )
+    diseases, disease = model.file.population.diseases, patient.diagnosis or regimen.disease
+    if diseases and disease is not None and disease not in diseases:
+        who = model.file.population.who
+        cautions.append(("other_disease", f"{model.id} was built from {who}, not from {disease}"))
     if auc > HIGH:
         cautions.append(
             (

@@ -6,6 +6,7 @@ Heavy imports happen inside the commands, so that ``fludapk --help`` is quick.
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import shutil
@@ -34,6 +35,9 @@ class _Group(click.Group):
     """Turns every deliberate error into one line per fault and its exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):  # a pipe may lack ≥, × or √
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except FludapkError as error:
@@ -201,7 +205,7 @@ def check(
 
     step = None
     if round_to is not None:
-        step = parse_quantity(round_to, dimension="dose", name="round-to", bare="mg").value
+        step = parse_quantity(round_to, dimension="mass", name="round-to", bare="mg").value
     patient, regimen = _patient(options), _regimen(options)
     with _first_compilation_said():
         result = run(

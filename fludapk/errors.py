@@ -72,6 +72,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
     """
     from difflib import get_close_matches
 
-    close = get_close_matches(word, known, n=1, cutoff=0.5)
+    lowered = {name.lower(): name for name in known}
+    close = [lowered[c] for c in get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)]
     names = ", ".join(sorted(known))
     return (f"did you mean {close[0]!r}? " if close else "") + f"Known: {names}"

@@ -270,6 +270,11 @@ class Patient:
             values[name] = float(levels.index(level)) if level in levels else math.nan
         return {name: np.array([math.nan if v is None else v]) for name, v in values.items()}
 
+    @property
+    def renal_inputs(self) -> tuple[float | None, ...]:
+        """Creatinine, eGFR and CrCl, of which at most one is given."""
+        return tuple(getattr(self, name) for name in RENAL_INPUTS)
+
     def unusual_for_age(self) -> list[str]:
         """Weight and height far from the CDC 2000 reference; empty above 20 y."""
         notes: list[str] = []

@@ -77,14 +77,15 @@ class Regimen:
     source: str = "as typed"
 
     def __post_init__(self) -> None:
+        possible = {
+            "dose": (self.dose, 0.001, 10_000.0),
+            "interval": (self.interval_h, 0.01, 1000.0),
+            "infusion-time": (self.infusion_h, 0.01, 1000.0),
+        }
         faults = [
-            f"{name} = {value} must be a finite number above zero"
-            for name, value in (
-                ("dose", self.dose),
-                ("interval", self.interval_h),
-                ("infusion-time", self.infusion_h),
-            )
-            if not (math.isfinite(value) and value > 0)
+            f"{name} = {value:g} must be a number from {low:g} to {high:g}"
+            for name, (value, low, high) in possible.items()
+            if not low <= value <= high
         ]
         if self.unit not in UNITS["dose"]:
             faults.append(f"dose unit {self.unit!r}: write {', '.join(UNITS['dose'])}")
@@ -241,8 +242,8 @@ class Preparation:
 
 
 def _rounded(dose_mg: float, step_mg: float) -> float:
-    if not (math.isfinite(step_mg) and step_mg > 0):
-        raise InputError(f"round-to = {step_mg} must be a finite number of mg above zero")
+    if not 0.01 <= step_mg <= 1000:
+        raise InputError(f"round-to = {step_mg:g} must be a number of mg from 0.01 to 1000")
     steps = math.floor(dose_mg / step_mg + 0.5)
     return float(f"{steps * step_mg:.12g}")
 

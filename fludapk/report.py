@@ -134,7 +134,8 @@ def _target_line(r: CheckResult) -> str:
 def _disagreement(r: CheckResult) -> str:
     """The disagreement in one plain sentence."""
     rivals = [row for row in r.sensitivity if row.applies and row.flag != r.flag]
-    readings = [row for row in rivals if row.reading_of == r.model]
+    own = next((row.reading_of for row in r.sensitivity if row.model == r.model), None)
+    readings = [row for row in rivals if row.reading_of == r.model or row.model == own]
     said = "; ".join(
         f"{row.model}: {row.auc_0_inf:.2f} mg·h/L, {FLAG_WORDS[row.flag]}"
         for row in rivals
@@ -316,7 +317,7 @@ def model_page(model: Model, width: int) -> str:
             ("reason", departure.reason),
         ]
         blocks.append(f"Departure: {departure.topic} ({mark})\n{table(rows, width)}")
-    blocks.append(f"{model.path.name} sha256 {model.sha256}")
+    blocks.append(paragraph(f"{model.path.name} sha256 {model.sha256}", width))
     return "\n\n".join(blocks)
 
 

@@ -47,6 +47,7 @@ UNITS: Final[dict[str, dict[str, float]]] = {
         "ug/L": 1e-3,
         "umol/L": MOLAR_MASS_F_ARA_A / 1000,
     },
+    "mass": {"mg": 1.0},
     "dose": {"mg/m2": 1.0, "mg/kg": 1.0, "mg": 1.0},
 }
 """Dimension -> unit -> factor to the internal unit (the first of each)."""
