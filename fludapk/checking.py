@@ -679,7 +679,7 @@ def _warnings(
     daily = course.highest_daily_mg() / bsa
     if daily >= NEUROTOXICITY_MG_M2 * (1 - 1e-9):
         cautions.append(("neurotoxicity", f"{daily:.1f} mg/m2 a day; {NEUROTOXICITY}"))
-    if abs(course.rounding_change) > ROUNDING_CAUTION:
+    if abs(course.rounding_change) > ROUNDING_CAUTION + 1e-12:
         cautions.append(
             ("rounding", f"rounding changes each dose by {course.rounding_change:+.1%} of the plan")
         )

@@ -17,7 +17,7 @@ from fludapk.errors import InputError, nearest
 from fludapk.formulas import FORMULAS
 from fludapk.model import Model
 from fludapk.schema import CATEGORICAL, DATA
-from fludapk.units import UNITS, Quantity, other_readings, parse_quantity
+from fludapk.units import UNITS, Quantity, canonical_unit, other_readings, parse_quantity
 
 F8 = npt.NDArray[np.float64]
 
@@ -117,7 +117,7 @@ class Patient:
                 faults.extend(self._faults_of(name, option, dimension, value))
         renal = [_QUANTITIES[name][0] for name in RENAL_INPUTS if getattr(self, name) is not None]
         if len(renal) > 1:
-            faults.append(f"{' and '.join(renal)} are both given: give one renal function only")
+            faults.append(f"{' and '.join(renal)} are given together: give one renal function only")
         if self.sex not in ("female", "male", None):
             faults.append(f"sex = {self.sex!r}: write female or male")
         faults.extend(self._formula_faults("bsa_formula", ("BSA",)))
@@ -308,7 +308,8 @@ def _fmt(value: float, dimension: str) -> str:
 
 def _cross_unit_hint(option: str, fault: str) -> str:
     """Point to the other renal option when its unit was typed."""
-    if option == "egfr" and "unknown unit 'mL/min'" in fault:
+    typed = fault.partition("unknown unit ")[2].partition(";")[0].strip("'\"")
+    if option == "egfr" and canonical_unit(typed, "CrCl"):
         return fault + "; a creatinine clearance in mL/min goes to --crcl"
     if option == "crcl" and "1.73" in fault:
         return fault + "; an eGFR in mL/min/1.73 m2 goes to --egfr"

@@ -264,8 +264,9 @@ def parse_dose(text: str) -> tuple[float, DoseUnit]:
     number, rest = parse_number(text, "dose")
     unit = canonical_unit(rest, "dose")
     if unit is None:
+        fault = f"has an unknown unit {rest!r}" if rest else "needs a unit"
         raise InputError(
-            f'dose = {text!r} needs a unit: write for example "30 mg/m2", "1 mg/kg" or "45 mg" '
+            f'dose = {text!r} {fault}: write for example "30 mg/m2", "1 mg/kg" or "45 mg" '
             "(of fludarabine phosphate, per infusion)"
         )
     return number, cast(DoseUnit, unit)

@@ -26,7 +26,7 @@ FLAG_WORDS: Final = {
     "met": f"{MET:g} OR MORE",
 }
 _DRUG = "mg fludarabine phosphate"
-_LEAST_COLUMN = 24
+_LEAST_COLUMN = 20
 
 
 def percent(p: float) -> str:

@@ -109,6 +109,10 @@ def parse_number(text: str, name: str) -> tuple[float, str]:
     (0.3, 'mg/dL')
     """
     stripped = text.strip().replace("\N{MINUS SIGN}", "-")
+    grouped = re.match(r"[+-]?\d{1,3}(?:[ '_\u00a0\u202f]\d{3})+(?!\d)", stripped)
+    if grouped:
+        digits = re.sub(r"[^\d+-]", "", grouped.group())
+        raise InputError(f"{name} = {text!r} has a thousands separator: write {digits}")
     match = _NUMBER.match(stripped)
     if match is None:
         lowered = stripped.lower()

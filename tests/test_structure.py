@@ -1,0 +1,223 @@
+"""The house plan: who may import whom, where heavy libraries live, and what a start costs."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PACKAGE: Final = ROOT / "fludapk"
+
+FLOORS: Final = {
+    0: ("kernels", "errors"),
+    1: ("units", "formulas"),
+    2: ("schema", "model", "patient", "regimen"),
+    3: ("population", "simulate", "exposure", "bayes", "dosing", "verify", "checking"),
+    4: ("io", "report"),
+    5: ("cli",),
+}
+"""From the ground up; on its own floor a module may use those before it."""
+ORDER: Final = [module for floor in FLOORS.values() for module in floor]
+
+HOMES: Final = {
+    "numba": {"kernels"},
+    "scipy": {"dosing", "simulate", "bayes", "verify"},
+    "pandas": {"io", "report", "population"},
+    "click": {"cli", "report"},
+    "rich": {"cli", "report"},
+    "matplotlib": {"report"},
+    "jinja2": {"report"},
+}
+"""A heavy import and the modules that may have it."""
+
+MODULES: Final = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+
+def parsed(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def is_type_checking(node: ast.If) -> bool:
+    """`if TYPE_CHECKING:`, whose imports never run."""
+    name = node.test.attr if isinstance(node.test, ast.Attribute) else node.test
+    return name == "TYPE_CHECKING" or getattr(name, "id", None) == "TYPE_CHECKING"
+
+
+def imports(node: ast.AST, *, into_functions: bool = True) -> Iterator[str]:
+    """Dotted names of what is imported, without what is for type checkers only."""
+    inside: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute"
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.If) and is_type_checking(node):
+        inside = node.orelse
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not into_functions:
+        inside = ()
+    for part in inside:
+        yield from imports(part, into_functions=into_functions)
+
+
+def siblings(module: str) -> set[str]:
+    """Modules of the package that a module imports."""
+    names = (name.split(".") for name in imports(parsed(module)))
+    return {parts[1] for parts in names if parts[0] == "fludapk" and len(parts) > 1} & set(ORDER)
+
+
+# --- Floors ---------------------------------------------------------------------------------------
+
+
+def test_every_module_has_a_floor() -> None:
+    assert set(MODULES) <= set(ORDER)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module in ORDER])
+def test_a_module_imports_only_what_is_below_it(module: str) -> None:
+    above = [name for name in siblings(module) if ORDER.index(name) >= ORDER.index(module)]
+    assert above == []
+
+
+def test_a_check_does_not_need_the_verification() -> None:
+    assert "verify" not in siblings("checking")
+
+
+def test_the_walk_sees_imports_wherever_they_are() -> None:
+    tree = ast.parse(
+        "import a.b\n"
+        "from c import d, e\n"
+        "if TYPE_CHECKING:\n    import f\nelse:\n    import g\n"
+        "if typing.TYPE_CHECKING:\n    import n\n"
+        "def h() -> None:\n    import i\n"
+        "class J:\n    import k\n"
+        "try:\n    import l\nexcept ImportError:\n    import m\n"
+    )
+    assert list(imports(tree)) == ["a.b", "c.d", "c.e", "g", "i", "k", "l", "m"]
+    assert list(imports(tree, into_functions=False)) == ["a.b", "c.d", "c.e", "g", "k", "l", "m"]
+
+
+# --- Heavy imports --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_heavy_import_has_one_home(library: str) -> None:
+    users = {
+        module
+        for module in MODULES
+        if any(name.split(".")[0] == library for name in imports(parsed(module)))
+    }
+    assert users <= HOMES[library]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_pictures_and_templates_are_imported_inside_functions(module: str) -> None:
+    at_import = {name.split(".")[0] for name in imports(parsed(module), into_functions=False)}
+    assert not at_import & {"matplotlib", "jinja2"}
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert list(imports(parsed("__init__"))) == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_generated_or_evaluated(module: str) -> None:
+    called = {
+        node.func.id
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not called & {"eval", "exec", "compile", "__import__"}
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Libraries in memory after a command, in a process of its own."""
+    program = (
+        "import sys\n"
+        "from fludapk.cli import main\n"
+        "try:\n"
+        f"    main({list(arguments)!r})\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code, end.code\n"
+        "names = [n for n, m in sys.modules.items() if m is not None]\n"
+        "print(*names, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("check", "--help"), ("--version",)])
+def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    loaded = loaded_by(*arguments)
+    assert "click" in loaded
+    assert not loaded & {"numba", "numpy", "pandas", "scipy", "matplotlib", "pydantic"}
+
+
+def test_a_check_loads_no_more_than_it_needs() -> None:
+    loaded = loaded_by(
+        *("check", "--age", "5", "--weight", "18.2", "--height", "110"),
+        *("--scr", "0.3 mg/dL", "--regimen", "tisa_cel_ball"),
+    )
+    assert "numba" in loaded
+    assert not loaded & {"scipy.stats", "scipy.linalg", "pandas", "matplotlib"}
+
+
+# --- Documentation --------------------------------------------------------------------------------
+
+Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def public(tree: ast.Module) -> Iterator[tuple[str, Documented]]:
+    """Public functions, classes and methods."""
+    for node in tree.body:
+        if isinstance(node, Documented) and not node.name.startswith("_"):
+            yield node.name, node
+            if isinstance(node, ast.ClassDef):
+                for part in node.body:
+                    if isinstance(part, Documented) and not part.name.startswith("_"):
+                        yield f"{node.name}.{part.name}", part
+
+
+@pytest.mark.parametrize("module", ["__init__", *MODULES])
+def test_everything_public_has_a_docstring(module: str) -> None:
+    tree = parsed(module)
+    assert ast.get_docstring(tree), module
+    assert [name for name, node in public(tree) if not ast.get_docstring(node)] == []
+
+
+# --- The repository -------------------------------------------------------------------------------
+
+NOT_OURS: Final = {
+    *(".git", ".venv", ".hypothesis", ".benchmarks", "__pycache__", "build", "dist"),
+    *(".mypy_cache", ".ruff_cache", ".pytest_cache"),
+}
+
+
+def our_files(folder: Path) -> Iterator[Path]:
+    """Files of the repository, without environments, caches and what was built."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            is_environment = (path / "pyvenv.cfg").exists()
+            if path.name not in NOT_OURS and path.suffix != ".egg-info" and not is_environment:
+                yield from our_files(path)
+        elif path.name not in NOT_OURS:
+            yield path
+
+
+def test_no_file_mentions_the_place_where_it_was_made() -> None:
+    places = [f"..{'/'}shared".encode(), f"{'/'}work{'/'}".encode()]
+    files = list(our_files(ROOT))
+    assert {Path(__file__).resolve(), ROOT / "pyproject.toml"} <= set(files)
+    guilty = [
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        if any(place in path.read_bytes() for place in places)
+    ]
+    assert guilty == []
