@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
-from fludapk.checking import CheckResult, LabelRecord, SensitivityRecord, TargetRecord
+from fludapk.checking import CheckResult, LabelRecord, Remark, SensitivityRecord, TargetRecord
 from fludapk.exposure import LOW, MET, targets
 from fludapk.model import DEFAULT_MODEL, Model, equation
 from fludapk.regimen import label_rules, regimens
@@ -17,6 +17,7 @@ from fludapk.schema import RandomEffect, ResidualError, TargetEntry, Theta
 from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
+    from fludapk.dosing import DoseResult, Proposal
     from fludapk.verify import Verified  # imports scipy
 
 MAX_WARNINGS: Final = 5
@@ -236,11 +237,14 @@ def _auc_under(row: LabelRecord) -> str:
 
 
 def _warnings(r: CheckResult, width: int) -> str:
-    rest = [w for w in r.warnings if w.code != "models_disagree"]  # said at the top
+    return _remarks([w for w in r.warnings if w.code != "models_disagree"], width)  # said above
+
+
+def _remarks(remarks: Sequence[Remark], width: int) -> str:
     words = {"caution": "! caution", "note": "- note"}
-    rows = [(words[warning.level], warning.message) for warning in rest[:MAX_WARNINGS]]
-    if len(rest) > MAX_WARNINGS:
-        rows.append(("", f"and {len(rest) - MAX_WARNINGS} more in --json"))
+    rows = [(words[warning.level], warning.message) for warning in remarks[:MAX_WARNINGS]]
+    if len(remarks) > MAX_WARNINGS:
+        rows.append(("", f"and {len(remarks) - MAX_WARNINGS} more in --json"))
     return table(rows, width) if rows else "  None."
 
 
@@ -253,6 +257,95 @@ def _footer(r: CheckResult, width: int) -> str:
         r.model_citation,
     )
     return "\n".join(paragraph(line, width) for line in lines)
+
+
+def dose_page(r: DoseResult, width: int) -> str:
+    """The dose for a target on one page."""
+    main, p = r.proposals[0], r.proposed.patient
+    size = f"{p.age_years:.3g} y, {p.weight_kg:.4g} kg, {p.height_cm:.4g} cm"
+    who = f"{p.sex}, {size}" if p.sex else size
+    head = [paragraph(f"{who} | {main.doses} infusions | goal: {r.goal}", width)]
+    if r.answer is None:
+        head.append(
+            paragraph("NO SINGLE ANSWER: the models disagree. Each model's dose is below.", width)
+        )
+    else:
+        head.append(_draw_up(r.answer, r))
+    sections = {
+        "Dose by each model that applies": _proposals(r, width),
+        "Beside the planned course": _planned(r, width),
+        "Renal rules of labels (beside the model, never instead)": _labels(r.proposed, width),
+        "Warnings": _remarks([w for w in r.warnings if w.code != "models_disagree"], width),
+    }
+    body = [f"{title}\n{text}" for title, text in sections.items() if text]
+    return "\n\n".join([*head, *body, _footer(r.proposed, width)])
+
+
+def _draw_up(p: Proposal, r: DoseResult) -> str:
+    low, high = p.auc_0_inf_pi90
+    lines = [
+        f"{p.dose_mg:g} {_DRUG} a dose, {p.doses} doses = {p.total_mg:g} mg"
+        + ("" if p.reached else "   [ GOAL NOT REACHED ]"),
+        f"{p.dose_mg_m2:.1f} mg/m2 ({p.total_mg_m2:.0f} in all), {p.dose_mg_kg:.2f} mg/kg; "
+        f"{p.volume_ml_per_dose:.2f} mL ({MG_PER_ML:g} mg/mL), {p.vials_per_dose} × {VIAL_MG:g}-mg "
+        f"vial, {p.waste_mg_per_dose:g} mg waste",
+        f"AUC0-inf {p.auc_0_inf:.2f} mg·h/L   90 % interval {low:.1f}-{high:.1f}   "
+        f"[ {FLAG_WORDS[p.flag]} ]",
+        _chances(p, r),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _chances(p: Proposal, r: DoseResult) -> str:
+    """Probabilities of the goal, if it is a window."""
+    if r.goal_high is not None and r.goal_low == r.goal_high:
+        return ""
+    if r.goal_high is None:
+        return f"P(≥ {r.goal_low:g}) {percent(p.p_within)}"
+    return (
+        f"P(< {r.goal_low:g}) {percent(p.p_below)}, P(within) {percent(p.p_within)}, "
+        f"P(> {r.goal_high:g}) {percent(p.p_above)}"
+    )
+
+
+def _proposals(r: DoseResult, width: int) -> str:
+    rows = []
+    for p in r.proposals:
+        low, high = p.auc_0_inf_pi90
+        about = [f"90 % interval {low:.1f}-{high:.1f}", FLAG_WORDS[p.flag].lower(), _chances(p, r)]
+        about += ["goal not reached"] if not p.reached else []
+        about += [f"another reading of {p.reading_of}"] if p.reading_of else []
+        rows.append(
+            (
+                p.model,
+                f"{p.dose_mg:g} mg",
+                f"{p.dose_mg_m2:.1f} mg/m2",
+                f"AUC {p.auc_0_inf:.2f}",
+                "; ".join(part for part in about if part),
+            )
+        )
+    return table(rows, width, right="123")
+
+
+def _planned(r: DoseResult, width: int) -> str:
+    if r.planned is None or r.change_from_planned is None:
+        return ""
+    plan, new = r.planned, r.proposals[0]
+    rows = [
+        (
+            f"planned {plan.regimen.id}",
+            f"{plan.regimen.doses_mg[0]:.2f} mg",
+            f"AUC {plan.exposure.auc_0_inf:.2f}",
+            FLAG_WORDS[plan.flag].lower(),
+        ),
+        (
+            f"by {new.model}",
+            f"{new.dose_mg:.2f} mg",
+            f"AUC {new.auc_0_inf:.2f}",
+            f"{FLAG_WORDS[new.flag].lower()}; {100 * r.change_from_planned:+.0f} % of dose",
+        ),
+    ]
+    return table(rows, width, right="12")
 
 
 # ------------------------------------------------------------------ lists

@@ -17,7 +17,7 @@ FLOORS: Final = {
     1: ("units", "formulas"),
     2: ("schema", "model", "patient", "regimen"),
     3: ("population", "simulate", "exposure", "verify", "checking", "dosing", "nomogram", "bayes"),
-    4: ("io", "figures", "html", "report"),
+    4: ("io", "figures", "report", "html"),
     5: ("cli", "__main__"),
 }
 """From the ground up; on its own floor a module may use those before it."""
@@ -34,11 +34,20 @@ HOMES: Final = {
 }
 """A heavy import and the modules that may have it."""
 
-MODULES: Final = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+MODULES: Final = sorted(
+    {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+)
 
 
 def parsed(module: str) -> ast.Module:
-    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    """A module, or all files of a folder that is one."""
+    files = [PACKAGE / f"{module}.py"]
+    if not files[0].is_file():
+        files = sorted((PACKAGE / module).glob("*.py"))
+    return ast.Module(
+        [node for file in files for node in ast.parse(file.read_text("utf-8")).body], []
+    )
 
 
 def is_type_checking(node: ast.If) -> bool:
@@ -66,7 +75,8 @@ def imports(node: ast.AST, *, into_functions: bool = True) -> Iterator[str]:
 def siblings(module: str) -> set[str]:
     """Modules of the package that a module imports."""
     names = (name.split(".") for name in imports(parsed(module)))
-    return {parts[1] for parts in names if parts[0] == "fludapk" and len(parts) > 1} & set(ORDER)
+    found = {parts[1] for parts in names if parts[0] == "fludapk" and len(parts) > 1}
+    return (found & set(ORDER)) - {module}
 
 
 # --- Floors ---------------------------------------------------------------------------------------

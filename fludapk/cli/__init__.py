@@ -1,0 +1,37 @@
+"""The command line: a thin layer over the library."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import click
+
+from fludapk import __version__
+from fludapk.cli import lists, patients
+from fludapk.cli.common import Group
+
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them is slow
+gc.set_threshold(100_000)  # collecting while importing takes a tenth of a short command
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fludapk")
+def main() -> None:
+    """Estimate the exposure to fludarabine before CAR T cells.
+
+    Cumulative AUC of F-ara-A from dose, size and kidney function by published models. Research and
+    second-check software, not a medical device. Nothing leaves this machine.
+    """
+
+
+for _command in (
+    patients.check,
+    patients.dose,
+    lists.nomogram,
+    lists.models,
+    lists.regimens,
+    lists.targets,
+    lists.verify,
+):
+    main.add_command(_command)

@@ -1,0 +1,192 @@
+"""What the commands share: errors to exit codes, widths, JSON, and the options of a patient.
+
+Heavy imports happen inside functions, so that ``fludapk --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from fludapk.errors import FludapkError, InputError
+
+if TYPE_CHECKING:
+    from fludapk.patient import Patient
+    from fludapk.regimen import Regimen
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_MAX_WIDTH: Final = 110
+
+
+class Group(click.Group):
+    """Turns every deliberate error into one line per fault and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; on a deliberate error print its faults and exit with its code."""
+        for stream in (sys.stdout, sys.stderr):  # a pipe may lack ≥, × or √
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        try:
+            return super().invoke(ctx)
+        except FludapkError as error:
+            for fault in error.faults:
+                click.echo(f"fludapk: {fault}", err=True)
+            ctx.exit(int(error.exit_status))
+
+
+def width() -> int:
+    """Columns of the terminal up to a readable line; 100 in a pipe."""
+    if not sys.stdout.isatty():
+        return 100
+    return max(60, min(shutil.get_terminal_size().columns, _MAX_WIDTH))
+
+
+def say_first_compilation() -> None:
+    """Say on stderr that kernels are being compiled, if and when they are."""
+    from fludapk import kernels
+
+    kernels.spare_the_blas()
+    message = "fludapk: compiling kernels, once after installing (some seconds) ..."
+    kernels.on_first_compilation(lambda: click.echo(message, err=True))
+
+
+def echo_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+# ------------------------------------------------------------------ shared options
+
+
+def _all(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a page.")
+models_dir_option = click.option(
+    "--models-dir",
+    metavar="DIR",
+    help="A folder of model files, searched before FLUDAPK_MODELS and the shipped models.",
+)
+model_option = click.option(
+    "--model",
+    default="langenhorst2019",
+    show_default=True,
+    metavar="NAME",
+    help="A published model; see `fludapk models list`.",
+)
+strict_option = click.option(
+    "--strict", is_flag=True, help="Exit 5 if the patient is outside the studied range."
+)
+patient_options = _all(
+    click.option("--age", metavar="AGE", help='Age: years, or "8 mo". Required.'),
+    click.option("--sex", metavar="SEX", help="female or male, where a formula needs it."),
+    click.option("--weight", metavar="WEIGHT", help='Actual weight: kg, or "40 lb". Required.'),
+    click.option("--height", metavar="HEIGHT", help='Height: cm, or "1.10 m", "43 in". Required.'),
+    click.option("--scr", metavar="SCR", help='Creatinine, with unit: "0.3 mg/dL", "26.5 umol/L".'),
+    click.option("--egfr", metavar="EGFR", help="or eGFR, mL/min/1.73 m2."),
+    click.option("--crcl", metavar="CRCL", help="or creatinine clearance, mL/min."),
+    click.option("--bsa-formula", metavar="NAME", default="mosteller", show_default=True,
+                 help="mosteller, du_bois, haycock or gehan_george."),
+    click.option("--egfr-formula", metavar="NAME", help="Instead of the formula of the model."),
+    click.option("--diagnosis", metavar="NAME", help="For models and targets, e.g. b_all."),
+    click.option("--product", metavar="NAME", help="For models and targets, e.g. axi_cel."),
+    click.option("--genotype", metavar="NAME", help="NT5E rs2295890: GG or carrier (mohanan2017)."),
+)  # fmt: skip
+regimen_options = _all(
+    click.option("--regimen", metavar="NAME", help="A course of `fludapk regimens list`."),
+    click.option("--dose", metavar="DOSE",
+                 help='or mg fludarabine phosphate per infusion: "30 mg/m2".'),
+    click.option("--days", type=int, metavar="N", help="Number of infusions (with --dose)."),
+    click.option("--interval", metavar="H", help="Hours between starts (with --dose; 24)."),
+    click.option("--infusion-time", metavar="H", help="Hours of an infusion; default 0.5."),
+    click.option("--cells-at", metavar="H", help="Cell infusion, hours from the first dose."),
+)  # fmt: skip
+
+
+def patient_of(options: dict[str, Any]) -> Patient:
+    """Read the patient that was typed."""
+    from fludapk.patient import Patient
+
+    names = ("age", "weight", "height", "sex", "scr", "egfr", "crcl")
+    others = ("product", "diagnosis", "genotype", "bsa_formula", "egfr_formula")
+    return Patient.from_text(**{name: options[name] for name in (*names, *others)})
+
+
+def schedule_of(options: dict[str, Any]) -> tuple[Regimen, bool]:
+    """Infusions to find a dose for, and whether they come with a planned dose."""
+    if options["regimen"] is None and options["dose"] is None:
+        if options["days"] is None:
+            raise InputError("give --days N, the number of infusions, or --regimen NAME")
+        return regimen_of({**options, "dose": "1 mg"}), False
+    return regimen_of(options), True
+
+
+def regimen_of(options: dict[str, Any]) -> Regimen:
+    """Read the course that was typed."""
+    from dataclasses import replace
+
+    from fludapk.regimen import Regimen, parse_dose
+    from fludapk.units import parse_quantity
+
+    def hours(name: str, text: str | None) -> float | None:
+        if text is None:
+            return None
+        return parse_quantity(text, dimension="time", name=name, bare="h").value
+
+    name, dose, days = options["regimen"], options["dose"], options["days"]
+    if (name is None) == (dose is None):
+        raise InputError("give either --regimen NAME or --dose with --days")
+    interval = hours("interval", options["interval"])
+    infusion = hours("infusion-time", options["infusion_time"])
+    cells = hours("cells-at", options["cells_at"])
+    if name is not None:
+        if days is not None or interval is not None:
+            raise InputError("--days and --interval go with --dose; a regimen has its own")
+        plan = Regimen.named(name)
+        return replace(
+            plan,
+            infusion_h=plan.infusion_h if infusion is None else infusion,
+            cells_at_h=plan.cells_at_h if cells is None else cells,
+        )
+    if days is None:
+        raise InputError("--dose needs --days, the number of infusions")
+    value, unit = parse_dose(dose)
+    return Regimen(
+        dose=value,
+        unit=unit,
+        days=days,
+        interval_h=24.0 if interval is None else interval,
+        infusion_h=0.5 if infusion is None else infusion,
+        cells_at_h=cells,
+    )
+
+
+def mass_mg(text: str | None, name: str) -> float | None:
+    """Milligrams as typed, or None."""
+    from fludapk.units import parse_quantity
+
+    if text is None:
+        return None
+    return parse_quantity(text, dimension="mass", name=name, bare="mg").value
+
+
+def steps(grid: tuple[float, float, float] | None, name: str) -> list[float] | None:
+    """Values from, to and in steps of what was typed, or None."""
+    if grid is None:
+        return None
+    low, high, step = grid
+    if not (0 < low <= high < 1e6 and step > 0 and (high - low) / step < 1000):
+        raise InputError(f"{name} = {low:g} {high:g} {step:g}: from, to and step, from above zero")
+    return [low + k * step for k in range(round((high - low) / step * (1 - 1e-12)) + 1)]

@@ -1,0 +1,224 @@
+"""The dose for a target is exact, rounded to what can be drawn up, and never above a ceiling."""
+
+import itertools
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fludapk.checking import check
+from fludapk.cli import main
+from fludapk.dosing import (
+    Goal,
+    best_dose,
+    candidate_doses,
+    ceiling_mg,
+    find_dose,
+    probabilities,
+)
+from fludapk.errors import InputError
+from fludapk.patient import Patient
+from fludapk.regimen import Regimen
+
+GIRL = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+MAN = Patient(age_years=60, sex="male", weight_kg=80, height_cm=178, scr_mg_dl=1.0)
+BALL, AXI = Regimen.named("tisa_cel_ball"), Regimen.named("axi_cel")
+
+
+@pytest.mark.parametrize("step", [0.1, 0.5, 1.0, 2.5])
+@pytest.mark.parametrize("auc", [5.0, 13.8, 15.0, 20.0])
+def test_the_dose_for_an_auc_is_the_nearest_that_can_be_drawn_up(auc: float, step: float) -> None:
+    (proposal, *_) = find_dose(GIRL, BALL, Goal.chosen(auc=auc), round_to_mg=step).proposals
+    per_mg = proposal.auc_0_inf / proposal.dose_mg
+    assert proposal.dose_mg / step == pytest.approx(round(proposal.dose_mg / step))
+    assert abs(proposal.auc_0_inf - auc) <= step * per_mg / 2 * (1 + 1e-9)
+    assert proposal.reached
+
+
+def test_the_check_of_the_proposed_dose_gives_the_same_numbers() -> None:
+    result = find_dose(MAN, AXI, Goal.chosen(target="scordo2023"))
+    proposal = result.proposals[0]
+    again = check(MAN, Regimen(dose=proposal.dose_mg, unit="mg", days=3)).exposure
+    assert proposal.auc_0_inf == pytest.approx(again.auc_0_inf, rel=1e-12)
+    assert proposal.auc_0_inf_pi90 == pytest.approx(again.auc_0_inf_pi90, rel=1e-9)
+    (target,) = [t for t in result.proposed.targets if t.id == "scordo2023"]
+    assert target.p_within == pytest.approx(proposal.p_within, abs=2 / 8192)
+
+
+def test_the_dose_for_a_bound_is_the_smallest_that_reaches_it() -> None:
+    (proposal, *_) = find_dose(GIRL, BALL, Goal.chosen(target="fabrizio2022")).proposals
+    per_mg = proposal.auc_0_inf / proposal.dose_mg
+    assert proposal.auc_0_inf >= 13.8 > proposal.auc_0_inf - per_mg
+
+
+def test_the_dose_for_a_probability_is_the_smallest_that_reaches_it() -> None:
+    goal = Goal.chosen(target="fabrizio2022", probability=0.8)
+    (proposal, *_) = find_dose(GIRL, BALL, goal).proposals
+    assert proposal.p_within >= 0.8
+    less = check(GIRL, Regimen(dose=proposal.dose_mg - 1, unit="mg", days=4))
+    (target,) = [t for t in less.targets if t.id == "fabrizio2022"]
+    assert 1 - target.p_below < 0.8
+
+
+def test_no_dose_of_the_window_is_likelier_than_the_one_proposed() -> None:
+    (proposal, *_) = find_dose(GIRL, BALL, Goal.chosen(window=(13.8, 20.0))).proposals
+    for dose in range(15, 37):
+        rival = check(GIRL, Regimen(dose=dose, unit="mg", days=4)).targets
+        below = next(t.p_below for t in rival if t.id == "fabrizio2022")
+        above = next(t.p_above for t in rival if t.id == "langenhorst2019b")
+        assert 1 - below - above <= proposal.p_within + 1e-9
+
+
+def test_a_window_narrower_than_the_variability_gives_the_best_that_can_be_had() -> None:
+    result = find_dose(MAN, AXI, Goal.chosen(target="scordo2023", probability=0.5))
+    best = find_dose(MAN, AXI, Goal.chosen(target="scordo2023"))
+    assert not result.proposals[0].reached
+    assert not result.proposals[0].at_ceiling
+    assert result.proposals[0].dose_mg == best.proposals[0].dose_mg
+    (said,) = [w.message for w in result.warnings if w.code == "not_reached"]
+    assert "variability between patients" in said
+    assert "P(in the window) 0.18" in said
+
+
+def test_a_ceiling_is_not_passed_for_any_goal() -> None:
+    result = find_dose(MAN, AXI, Goal.chosen(auc=80.0))
+    proposal = result.proposals[0]
+    assert proposal.at_ceiling
+    assert not proposal.reached
+    assert proposal.dose_mg_m2 <= 50
+    assert proposal.dose_mg + 1 > result.ceiling_mg
+    assert "ceiling on the dose" in next(w.message for w in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("days", "interval", "mg_m2"), [(3, 24.0, 50.0), (6, 24.0, 250 / 6), (4, 12.0, 25.0)]
+)
+def test_the_ceiling_is_per_day_and_per_course(days: int, interval: float, mg_m2: float) -> None:
+    assert ceiling_mg(GIRL, days, interval) == pytest.approx(mg_m2 * GIRL.bsa_m2, rel=1e-12)
+    highest = candidate_doses(GIRL, days, interval, 0.1)[-1]
+    plan = Regimen(dose=float(highest), unit="mg", days=days, interval_h=interval)
+    assert plan.course(GIRL).total_mg > 0
+    with pytest.raises(InputError, match="refused"):
+        Regimen(dose=float(highest) + 0.2, unit="mg", days=days, interval_h=interval).course(GIRL)
+
+
+def test_where_the_readings_disagree_no_dose_is_the_answer() -> None:
+    result = find_dose(GIRL, BALL, Goal.chosen(auc=15), planned=True)
+    assert result.answer is None
+    assert [p.dose_mg for p in result.proposals] == [25.0, 17.0]
+    page = run("--regimen", "tisa_cel_ball", "--auc", "15").stdout
+    assert "NO SINGLE ANSWER" in page
+    assert "25 mg" in page
+    assert "17 mg" in page
+
+
+def test_where_they_agree_there_is_one_answer() -> None:
+    result = find_dose(MAN, AXI.__class__(dose=1, unit="mg", days=3), Goal.chosen(auc=15))
+    assert result.answer is not None
+    assert result.answer.model == "langenhorst2019"
+
+
+def test_a_proposal_above_the_plan_carries_reason_and_risk() -> None:
+    result = find_dose(GIRL, BALL, Goal.chosen(auc=15), planned=True)
+    (said,) = [w.message for w in result.warnings if w.code == "above_planned"]
+    assert "12 % above the planned dose" in said
+    assert "AUC0-inf 15 mg·h/L" in said
+    assert "CNS toxicity" in said
+    assert "no trial supports" in said
+    lower = find_dose(MAN, AXI, Goal.chosen(auc=15), planned=True)
+    assert "above_planned" not in [w.code for w in lower.warnings]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    aucs=st.lists(st.floats(0.05, 5.0), min_size=1, max_size=40),
+    low=st.floats(1.0, 30.0),
+    width=st.floats(0.0, 20.0),
+)
+def test_probabilities_are_counts_of_patients(aucs: list[float], low: float, width: float) -> None:
+    doses = np.arange(1.0, 60.0)
+    below, within, above = probabilities(doses, np.array(aucs), low, low + width)
+    slack = 1e-12 * (low + width)
+    for number, dose in enumerate(doses):
+        exposures = [dose * auc for auc in aucs]
+        if any(abs(x - edge) < slack for x in exposures for edge in (low, low + width)):
+            continue
+        assert below[number] == pytest.approx(sum(x < low for x in exposures) / len(aucs))
+        assert above[number] == pytest.approx(sum(x > low + width for x in exposures) / len(aucs))
+    assert below + within + above == pytest.approx(np.ones(len(doses)))
+
+
+def test_the_search_is_that_of_a_person_who_tries_every_dose() -> None:
+    rng = np.random.default_rng(7)
+    aucs = rng.lognormal(math.log(0.4), 0.3, 500)
+    doses = np.arange(1.0, 80.0)
+    for low, wanted in itertools.product((5.0, 14.0), (0.3, 0.6, 0.99)):
+        goal = Goal.chosen(window=(low, low + 6), probability=wanted)
+        shares = [np.mean((d * aucs >= low) & (d * aucs <= low + 6)) for d in doses]
+        enough = [d for d, share in zip(doses, shares, strict=True) if share >= wanted]
+        expected = enough[0] if enough else doses[int(np.argmax(shares))]
+        assert best_dose(goal, doses, 0.4, aucs) == (expected, bool(enough))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "give one goal"),
+        ({"auc": 15.0, "target": "fabrizio2022"}, "give one goal"),
+        ({"target": "fabrizio"}, "did you mean 'fabrizio2022'"),
+        ({"window": (20.0, 13.8)}, "low first"),
+        ({"window": (math.nan, 20.0)}, "low first"),
+        ({"auc": -1.0}, "above zero"),
+        ({"auc": math.inf}, "above zero"),
+        ({"auc": 15.0, "probability": 0.8}, "needs a window"),
+        ({"target": "fabrizio2022", "probability": 80.0}, "between 0 and 1"),
+    ],
+)
+def test_an_impossible_goal_is_refused(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Goal.chosen(**asked)
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, math.nan, 1000.0, 1e-9])
+def test_a_rounding_step_without_a_dose_is_refused(step: float) -> None:
+    with pytest.raises(InputError, match="round"):
+        find_dose(GIRL, BALL, Goal.chosen(auc=15), round_to_mg=step)
+
+
+def run(*arguments: str) -> Any:
+    girl = ["--age", "5", "--sex", "female", "--weight", "18.2", "--height", "110"]
+    return CliRunner().invoke(main, ["dose", *girl, "--scr", "0.3 mg/dL", *arguments])
+
+
+def test_the_command_prints_json_that_says_what_the_page_says() -> None:
+    done = run("--days", "4", "--window", "13.8", "20", "--round-to", "0.5 mg", "--json")
+    answer = json.loads(done.stdout)
+    assert answer["schema"] == "fludapk.dose/1"
+    assert answer["goal_low"] == 13.8
+    assert answer["planned"] is None
+    assert answer["proposals"][0]["dose_mg"] % 0.5 == 0
+    page = run("--days", "4", "--window", "13.8", "20", "--round-to", "0.5 mg").stdout
+    assert f"{answer['proposals'][0]['dose_mg']:g} mg" in page
+    assert "not a medical device" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--auc", "15"), "give --days N"),
+        (("--days", "4"), "give one goal"),
+        (("--days", "4", "--auc", "15", "--round-to", "1 g"), "unknown unit 'g'"),
+        (("--days", "4", "--target", "dekker"), "did you mean 'dekker2022'"),
+    ],
+)
+def test_the_command_refuses_in_one_line(arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 3
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
