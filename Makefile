@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := check --age 5 --sex female --weight 18.2 --height 110 --scr "0.3 mg/dL" --regimen tisa_cel_ball
 
-.PHONY: demo test lint unit bench clean
+.PHONY: demo test test-browser lint unit bench clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/fludapk $(DEMO)
@@ -20,6 +20,11 @@ lint: $(VENV)/.installed-test
 unit: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m interpreted
+
+# Needs Chromium: `apt-get install chromium`, or its path in FLUDAPK_CHROMIUM.
+test-browser: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
+	$(BIN)/python -m pytest -q -m browser
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/cold_start.py

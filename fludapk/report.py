@@ -26,6 +26,8 @@ FLAG_WORDS: Final = {
     "borderline": f"BORDERLINE, {LOW:g} to {MET:g}",
     "met": f"{MET:g} OR MORE",
 }
+AT_THE_TOP: Final = ("models_disagree", "models_disagree_target", "other_disease")
+"""Warnings said with the answer and not again below; the first has a sentence of its own."""
 _DRUG = "mg fludarabine phosphate"
 _LEAST_COLUMN = 20
 
@@ -39,6 +41,17 @@ def percent(p: float) -> str:
     ('52 %', '< 1 %', '> 99 %')
     """
     return "< 1 %" if p < 0.01 else "> 99 %" if p > 0.99 else f"{100 * p:.0f} %"
+
+
+def concentration(mg_l: float) -> str:
+    """Four decimals of a concentration, or that it is less.
+
+    Examples
+    --------
+    >>> concentration(0.00237), concentration(1e-7)
+    ('0.0024', '< 0.0001')
+    """
+    return "< 0.0001" if mg_l < 5e-5 else f"{mg_l:.4f}"
 
 
 def paragraph(text: str, width: int, indent: int = 0) -> str:
@@ -92,24 +105,52 @@ def check_page(result: CheckResult, width: int) -> str:
 
 
 def _answer(r: CheckResult, width: int) -> Iterable[str]:
-    p, e, course = r.patient, r.exposure, r.regimen
+    low, high = r.exposure.auc_0_inf_pi90
+    yield paragraph(f"{who(r)} | {plan(r)}", width)
+    lines = [
+        f"AUC0-inf {r.exposure.auc_0_inf:.2f} mg·h/L   90 % interval {low:.1f}-{high:.1f}   "
+        f"[ {FLAG_WORDS[r.flag]} ]",
+        flag_chances(r),
+        target_line(r),
+        *dose_lines(r),
+    ]
+    yield "\n".join(line if len(line) <= width else paragraph(line, width) for line in lines)
+    said = [f"!! {text}" for text in contested(r)] + ([r.reading_note] if r.reading_note else [])
+    if said:
+        yield "\n".join(paragraph(text, width) for text in said)
+
+
+def who(r: CheckResult) -> str:
+    """The patient in a line."""
+    p = r.patient
     size = f"{p.age_years:.3g} y, {p.weight_kg:.4g} kg, {p.height_cm:.4g} cm"
-    who = f"{p.sex}, {size}" if p.sex else size
-    plan = (
-        f"{course.dose:g} {course.dose_unit} × {len(course.doses_mg)} "
+    return f"{p.sex}, {size}" if p.sex else size
+
+
+def plan(r: CheckResult) -> str:
+    """The course in a line."""
+    course = r.regimen
+    return (
+        f"{course.id}: {course.dose:g} {course.dose_unit} × {len(course.doses_mg)} "
         f"({course.total_mg_m2:.0f} mg/m2), {course.infusion_h:g}-h infusions"
     )
-    yield paragraph(f"{who} | {course.id}: {plan}", width)
-    low, high = e.auc_0_inf_pi90
-    by = {row.id: row for row in r.targets}
+
+
+def flag_chances(r: CheckResult) -> str:
+    """Probabilities of the two thresholds of the flag."""
+    by = {row.id: row.p_below for row in r.targets}
+    return (
+        f"Probability of < {LOW:g}: {percent(by['fabrizio2022'])}; of < {MET:g}: "
+        f"{percent(by['dekker2022'])} (cumulative F-ara-A by {r.model})"
+    )
+
+
+def dose_lines(r: CheckResult) -> list[str]:
+    """What is given, and how it is drawn up if it was rounded."""
+    course = r.regimen
     lines = [
-        f"AUC0-inf {e.auc_0_inf:.2f} mg·h/L   90 % interval {low:.1f}-{high:.1f}   "
-        f"[ {FLAG_WORDS[r.flag]} ]",
-        f"Probability of < {LOW:g}: {percent(by['fabrizio2022'].p_below)}; of < {MET:g}: "
-        f"{percent(by['dekker2022'].p_below)} (cumulative F-ara-A by {r.model})",
-        _target_line(r),
         f"Each dose {course.doses_mg[0]:.2f} {_DRUG}; course {course.total_mg:.2f} mg "
-        f"(= {course.amount_f_ara_a_mg:.2f} mg F-ara-A)",
+        f"(= {course.amount_f_ara_a_mg:.2f} mg F-ara-A)"
     ]
     if course.round_to_mg is not None:
         lines.append(
@@ -117,22 +158,24 @@ def _answer(r: CheckResult, width: int) -> Iterable[str]:
             f"{course.volume_ml_per_dose:.2f} mL ({MG_PER_ML:g} mg/mL), {course.vials_per_dose} × "
             f"{VIAL_MG:g}-mg vial, {course.waste_mg_per_dose:.1f} mg waste per dose"
         )
-    yield "\n".join(line if len(line) <= width else paragraph(line, width) for line in lines)
-    said = [] if r.models_agree else [f"!! {_disagreement(r)}"]
-    said += [r.reading_note] if r.reading_note else []
-    if said:
-        yield "\n".join(paragraph(text, width) for text in said)
+    return lines
 
 
-def _target_line(r: CheckResult) -> str:
+def contested(r: CheckResult) -> list[str]:
+    """What must be said with the answer."""
+    said = [] if r.models_agree else [disagreement(r)]
+    return said + [w.message for w in r.warnings if w.code in AT_THE_TOP[1:]]
+
+
+def target_line(r: CheckResult) -> str:
     """Whose thresholds these are, for this patient."""
-    applying = [f"{t.id} {_window(t)}: {t.status.upper()}" for t in r.targets if t.applies]
+    applying = [f"{t.id} {window(t)}: {t.status.upper()}" for t in r.targets if t.applies]
     if applying:
         return f"Targets published for such patients: {'; '.join(applying)}"
     return f"No published target covers this patient ({LOW:g} and {MET:g}: r/r B-ALL, tisa-cel)"
 
 
-def _disagreement(r: CheckResult) -> str:
+def disagreement(r: CheckResult) -> str:
     """The disagreement in one plain sentence."""
     rivals = [row for row in r.sensitivity if row.applies and row.flag != r.flag]
     own = next((row.reading_of for row in r.sensitivity if row.model == r.model), None)
@@ -157,18 +200,24 @@ def _trail(r: CheckResult, width: int) -> str:
         )
         for step in r.trail
     ]
+    return f"{table(rows, width, right='1')}\n{paragraph(course_facts(r), width, 2)}"
+
+
+def course_facts(r: CheckResult) -> str:
+    """Half-life, peak and what is left when the cells are given."""
     e = r.exposure
-    extra = [f"terminal half-life {e.half_life_h:.1f} h", f"Cmax {e.cmax_mg_l:.2f} mg/L"]
+    facts = [f"terminal half-life {e.half_life_h:.1f} h", f"Cmax {e.cmax_mg_l:.2f} mg/L"]
     if e.conc_at_cells_mg_l is not None:
-        extra.append(
+        facts.append(
             f"at cell infusion, {r.regimen.cells_at_h:g} h after the first dose, "
-            f"{e.conc_at_cells_mg_l:.4f} mg/L"
+            f"{concentration(e.conc_at_cells_mg_l)} mg/L"
             + (f" (label: {r.regimen.cells})" if r.regimen.cells else "")
         )
-    return f"{table(rows, width, right='1')}\n{paragraph('; '.join(extra), width, 2)}"
+    return "; ".join(facts)
 
 
-def _window(t: TargetRecord | TargetEntry) -> str:
+def window(t: TargetRecord | TargetEntry) -> str:
+    """The bounds of a target in words."""
     if t.optimum is not None:
         return f"about {t.optimum:g}"
     if t.high is None:
@@ -176,20 +225,25 @@ def _window(t: TargetRecord | TargetEntry) -> str:
     return f"{t.low:g}-{t.high:g}" if t.low is not None else f"≤ {t.high:g}"
 
 
+def target_chances(t: TargetRecord) -> str:
+    """Probabilities of being below, within and above a target, as far as it has bounds."""
+    chances = [f"P(below) {percent(t.p_below)}"]
+    if t.p_within is not None and t.high is not None:
+        chances.append(f"P(within) {percent(t.p_within)}")
+    if t.high is not None or t.optimum is not None:
+        chances.append(f"P(above) {percent(t.p_above)}")
+    return ", ".join(chances)
+
+
 def _targets(r: CheckResult, width: int) -> str:
     rows = []
     for t in r.targets:
         if t.applies:
-            chances = [f"P(below) {percent(t.p_below)}"]
-            if t.p_within is not None and t.high is not None:
-                chances.append(f"P(within) {percent(t.p_within)}")
-            if t.high is not None or t.optimum is not None:
-                chances.append(f"P(above) {percent(t.p_above)}")
-            about = f"{', '.join(chances)}. {t.context}. {t.finding}."
-            rows.append((t.id, _window(t), t.status.upper(), about))
+            about = f"{target_chances(t)}. {t.context}. {t.finding}."
+            rows.append((t.id, window(t), t.status.upper(), about))
     parts = [table(rows, width)] if rows else ["  None applies to this patient."]
     others = [
-        f"{t.id} ({_window(t)}: {t.context.split(';')[0]})" for t in r.targets if not t.applies
+        f"{t.id} ({window(t)}: {t.context.split(';')[0]})" for t in r.targets if not t.applies
     ]
     if others:
         parts.append(paragraph(f"Published for others: {'; '.join(others)}", width, 2))
@@ -202,14 +256,15 @@ def _models(r: CheckResult, width: int) -> str:
             row.model,
             "" if row.auc_0_inf is None else f"{row.auc_0_inf:.2f}",
             row.flag or "",
-            _about_model(row, r),
+            about_model(row, r),
         )
         for row in r.sensitivity
     ]
     return table(rows, width, right="1")
 
 
-def _about_model(row: SensitivityRecord, r: CheckResult) -> str:
+def about_model(row: SensitivityRecord, r: CheckResult) -> str:
+    """What a row of the models says beside its AUC."""
     if not row.applies:
         return f"not this patient: {row.reason}" + ("; used above" if row.model == r.model else "")
     if row.model == r.model:
@@ -222,22 +277,24 @@ def _labels(r: CheckResult, width: int) -> str:
         reasons = dict.fromkeys(row.advice for row in r.label_rules)
         titles = ", ".join(row.title for row in r.label_rules)
         return paragraph(f"{titles}: {'; '.join(reasons)}.", width, 2)
-    rows = [(row.title, _measured(row), f"{row.advice}{_auc_under(row)}") for row in r.label_rules]
+    rows = [(row.title, measured(row), f"{row.advice}{auc_under(row)}") for row in r.label_rules]
     return table(rows, width)
 
 
-def _measured(row: LabelRecord) -> str:
+def measured(row: LabelRecord) -> str:
+    """A kidney function with its unit, or nothing."""
     return "" if row.value is None else f"{row.measure} {row.value:.0f} {row.unit}"
 
 
-def _auc_under(row: LabelRecord) -> str:
+def auc_under(row: LabelRecord) -> str:
+    """The AUC if the rule were followed."""
     if row.auc_0_inf is None or row.factor is None or row.factor == 1.0:
         return ""
     return f": AUC {row.auc_0_inf:.2f} mg·h/L at {100 * row.factor:.0f} % of the planned dose"
 
 
 def _warnings(r: CheckResult, width: int) -> str:
-    return _remarks([w for w in r.warnings if w.code != "models_disagree"], width)  # said above
+    return _remarks([w for w in r.warnings if w.code not in AT_THE_TOP], width)
 
 
 def _remarks(remarks: Sequence[Remark], width: int) -> str:
@@ -261,10 +318,8 @@ def _footer(r: CheckResult, width: int) -> str:
 
 def dose_page(r: DoseResult, width: int) -> str:
     """The dose for a target on one page."""
-    main, p = r.proposals[0], r.proposed.patient
-    size = f"{p.age_years:.3g} y, {p.weight_kg:.4g} kg, {p.height_cm:.4g} cm"
-    who = f"{p.sex}, {size}" if p.sex else size
-    head = [paragraph(f"{who} | {main.doses} infusions | goal: {r.goal}", width)]
+    n = r.proposals[0].doses
+    head = [paragraph(f"{who(r.proposed)} | {n} infusions | goal: {r.goal}", width)]
     if r.answer is None:
         head.append(
             paragraph("NO SINGLE ANSWER: the models disagree. Each model's dose is below.", width)
@@ -330,13 +385,13 @@ def _proposals(r: DoseResult, width: int) -> str:
 def _planned(r: DoseResult, width: int) -> str:
     if r.planned is None or r.change_from_planned is None:
         return ""
-    plan, new = r.planned, r.proposals[0]
+    old, new = r.planned, r.proposals[0]
     rows = [
         (
-            f"planned {plan.regimen.id}",
-            f"{plan.regimen.doses_mg[0]:.2f} mg",
-            f"AUC {plan.exposure.auc_0_inf:.2f}",
-            FLAG_WORDS[plan.flag].lower(),
+            f"planned {old.regimen.id}",
+            f"{old.regimen.doses_mg[0]:.2f} mg",
+            f"AUC {old.exposure.auc_0_inf:.2f}",
+            FLAG_WORDS[old.flag].lower(),
         ),
         (
             f"by {new.model}",
@@ -472,7 +527,7 @@ def targets_page(width: int) -> str:
     for t in targets().values():
         doi = f", doi {t.doi}" if t.doi else ""
         lines = (f"For {t.context}", f"AUC by {t.auc_by}", t.finding, f"{t.citation}{doi}")
-        title = f"{t.id}: AUC0-inf {_window(t)} mg·h/L"
+        title = f"{t.id}: AUC0-inf {window(t)} mg·h/L"
         blocks.append("\n".join([title, *(paragraph(line, width, 2) for line in lines)]))
     blocks.append("All from retrospective studies; outside its context a target is no target.")
     return "\n\n".join(blocks)

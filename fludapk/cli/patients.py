@@ -28,12 +28,14 @@ from fludapk.cli.common import (
 @model_option
 @click.option("--round-to", metavar="MG", help="Round each dose to a multiple of this many mg.")
 @strict_option
+@click.option("--report", metavar="FILE", help="Write the page as HTML, to print and sign.")
 @models_dir_option
 @json_option
 def check(
     model: str,
     round_to: str | None,
     strict: bool,
+    report: str | None,
     models_dir: str | None,
     as_json: bool,
     **options: Any,
@@ -50,6 +52,16 @@ def check(
     step = mass_mg(round_to, "round-to")
     say_first_compilation()
     result = run(patient, regimen, model=model, round_to_mg=step, strict=strict, folders=folders)
+    if report is not None:
+        from fludapk.checking import predict
+        from fludapk.html import check_html, curve, horizon_h
+        from fludapk.io import write_whole
+        from fludapk.model import load_model
+
+        course = regimen.course(patient, step)
+        prediction = predict(load_model(model, folders), patient, regimen, course)
+        until = horizon_h(regimen.times_h, regimen.cells_at_h)
+        write_whole(report, check_html(result, curve(prediction, until_h=until)))
     if as_json:
         click.echo(result.to_json())
     else:

@@ -1,0 +1,184 @@
+"""The report in a browser: calm on a screen, one A4 sheet on paper, nothing lost.
+
+Needs ``pip install playwright pypdf`` and a Chromium (``FLUDAPK_CHROMIUM``, or
+``/usr/bin/chromium``); run with ``pytest -m browser``.
+"""
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from fludapk.checking import CheckResult, Remark, check, predict
+from fludapk.html import Curve, check_html, curve, horizon_h
+from fludapk.model import load_model
+from fludapk.patient import Patient
+from fludapk.regimen import Regimen
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM: Final = os.environ.get("FLUDAPK_CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS: Final = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+)
+GIRL: Final = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3, sex="female")
+MAN: Final = Patient(age_years=63, weight_kg=80, height_cm=175, scr_mg_dl=0.9, sex="male")
+WIDTHS: Final = (794, 390)
+
+
+def checked(patient: Patient, name: str) -> tuple[CheckResult, Curve]:
+    regimen = Regimen.named(name)
+    prediction = predict(load_model(), patient, regimen, regimen.course(patient))
+    until_h = horizon_h(regimen.times_h, regimen.cells_at_h)
+    return check(patient, regimen), curve(prediction, until_h=until_h)
+
+
+@pytest.fixture(scope="module")
+def girl() -> tuple[CheckResult, Curve]:
+    return checked(GIRL, "tisa_cel_ball")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api")
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that may not complain nor ask the network for anything."""
+    context = browser.new_context(viewport={"width": WIDTHS[0], "height": 1123})
+    page = context.new_page()
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    yield page
+    context.close()
+    assert complaints == []
+    assert {url.partition(":")[0] for url in asked} == {"file"}
+
+
+def opened(page: Any, folder: Path, result: CheckResult, drawn: Curve) -> None:
+    path = folder / "out.html"
+    path.write_text(check_html(result, drawn), encoding="utf-8")
+    page.goto(path.as_uri())
+
+
+def printed(page: Any) -> tuple[int, str]:
+    """How many sheets, and their text without blanks."""
+    reader = pytest.importorskip("pypdf").PdfReader(
+        BytesIO(page.pdf(format="A4", prefer_css_page_size=True))
+    )
+    width, height = (float(side) / 72 * 25.4 for side in reader.pages[0].mediabox[2:])
+    assert (width, height) == pytest.approx((210.0, 297.0), abs=0.5)
+    return len(reader.pages), squeezed("".join(sheet.extract_text() for sheet in reader.pages))
+
+
+def squeezed(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split())
+
+
+def words(page: Any) -> list[str]:
+    """Every word a reader sees, in the text and in the pictures."""
+    text = page.evaluate("document.body.innerText")
+    drawn = page.evaluate("[...document.querySelectorAll('svg text')].map(t => t.textContent)")
+    return [squeezed(word) for word in f"{text} {' '.join(drawn)}".split()]
+
+
+def overflow(page: Any) -> int:
+    return int(page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_the_screen(
+    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve], width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    opened(page, tmp_path, *girl)
+    assert overflow(page) <= 0
+    wide = page.evaluate(
+        """[...document.querySelectorAll('body *')].filter(e => !e.closest('svg')
+           && e.getBoundingClientRect().right > window.innerWidth + 0.5).map(e => e.outerHTML)"""
+    )
+    assert wide == []
+    assert len(page.screenshot(full_page=True)) > 20_000
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_long_words_are_broken(
+    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve], width: int
+) -> None:
+    result, drawn = girl
+    patient = replace(result.patient, product="x" * 400, diagnosis="<b>" * 100)
+    regimen = replace(result.regimen, id="y" * 200, title="z" * 400)
+    page.set_viewport_size({"width": width, "height": 900})
+    opened(page, tmp_path, replace(result, patient=patient, regimen=regimen), drawn)
+    assert overflow(page) <= 0
+
+
+def test_readable_at_twice_the_size(
+    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve]
+) -> None:
+    opened(page, tmp_path, *girl)
+    page.evaluate("document.documentElement.style.fontSize = '30px'")
+    assert overflow(page) <= 0
+    page.evaluate("document.documentElement.style.fontSize = ''")
+    page.set_viewport_size({"width": WIDTHS[0] // 2, "height": 560})  # as the browser zooms
+    assert overflow(page) <= 0
+
+
+@pytest.mark.parametrize(
+    ("patient", "regimen"), [(GIRL, "tisa_cel_ball"), (MAN, "axi_cel"), (MAN, "hct_160")]
+)
+def test_one_sheet_of_paper_with_all_of_the_text(
+    page: Any, tmp_path: Path, patient: Patient, regimen: str
+) -> None:
+    opened(page, tmp_path, *checked(patient, regimen))
+    sheets, text = printed(page)
+    assert sheets == 1
+    assert [word for word in words(page) if word not in text] == []
+
+
+def test_one_sheet_in_a_wide_typeface(
+    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve]
+) -> None:
+    """DejaVu Sans is a seventh wider than Arial: what a bare Linux has."""
+    opened(page, tmp_path, *girl)
+    page.evaluate("document.body.style.fontFamily = '\"DejaVu Sans\"'")
+    assert printed(page)[0] == 1
+
+
+def test_warnings_may_go_over_but_nothing_is_cut(
+    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve]
+) -> None:
+    result, drawn = girl
+    many = [Remark(code="x", level="note", message=f"remark-{k} " * 12) for k in range(40)]
+    opened(page, tmp_path, replace(result, warnings=many), drawn)
+    sheets, text = printed(page)
+    assert sheets == 2
+    assert [word for word in words(page) if word not in text] == []
+
+
+def test_dark_mode_changes_nothing(
+    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve]
+) -> None:
+    opened(page, tmp_path, *girl)
+    light = page.screenshot()
+    page.emulate_media(color_scheme="dark")
+    assert page.screenshot() == light

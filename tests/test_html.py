@@ -1,0 +1,433 @@
+"""The page that is signed: complete, in order, escaped, self-contained, the same every time."""
+
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Final
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("jinja2", reason="the extra `report` is not installed")
+
+from fludapk import html
+from fludapk.checking import (
+    CheckResult,
+    Prediction,
+    Remark,
+    TargetRecord,
+    check,
+    predict,
+)
+from fludapk.errors import InputError
+from fludapk.html import Curve, Scale, check_html, course_figure, curve, horizon_h, round_steps
+from fludapk.model import load_model
+from fludapk.patient import Patient
+from fludapk.regimen import Regimen
+from fludapk.report import check_page
+
+PATIENTS: Final = {
+    "the worked girl": (
+        Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3, sex="female"),
+        "tisa_cel_ball",
+        None,
+    ),
+    "an adult before axi-cel": (
+        Patient(age_years=63, weight_kg=80, height_cm=175, scr_mg_dl=0.9, sex="male"),
+        "axi_cel",
+        1.0,
+    ),
+    "a transplant without cells": (
+        Patient(age_years=30, weight_kg=65, height_cm=168, scr_mg_dl=0.7, sex="female"),
+        "hct_160",
+        None,
+    ),
+    "nobody's target": (
+        Patient(age_years=55, weight_kg=85, height_cm=178, scr_mg_dl=1.6, sex="male"),
+        "ide_cel",
+        5.0,
+    ),
+}
+VOID: Final = {"meta", "br", "wbr", "hr", "img", "input", "link"}
+INLINE: Final = {"wbr", "small", "strong", "span", "code", "cite", "data"}
+HOSTILE: Final = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</style></title></svg><b>",
+    "{{ 7 * 7 }}{% raw %}",
+    "' onmouseover='alert(1)",
+    "a & b <!-- c",
+)
+SECTIONS: Final = (
+    "How (re-derive by hand)",
+    "Targets: published thresholds on AUC0-inf, mg·h/L",
+    "Models",
+    "Renal rules of labels (beside the model, never instead)",
+    "Warnings",
+)
+
+
+def course_of(name: str) -> tuple[CheckResult, Prediction, Regimen]:
+    patient, regimen_name, step = PATIENTS[name]
+    regimen = Regimen.named(regimen_name)
+    prediction = predict(load_model(), patient, regimen, regimen.course(patient, step))
+    return check(patient, regimen, round_to_mg=step), prediction, regimen
+
+
+@pytest.fixture(scope="module", params=PATIENTS)
+def checked(request: pytest.FixtureRequest) -> tuple[CheckResult, Curve]:
+    result, prediction, regimen = course_of(request.param)
+    return result, curve(
+        prediction, until_h=horizon_h(regimen.times_h, regimen.cells_at_h), log2_points=6
+    )
+
+
+@pytest.fixture(scope="module")
+def girl() -> tuple[CheckResult, Curve]:
+    result, prediction, _ = course_of("the worked girl")
+    return result, curve(prediction, until_h=144.0, log2_points=6)
+
+
+class Page(HTMLParser):
+    """Text, elements and attributes; refuses what is not closed in its order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: list[str] = []
+        self.starts: list[tuple[str, dict[str, str | None]]] = []
+        self.headings: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.starts.append((tag, dict(attrs)))
+        assert len(dict(attrs)) == len(attrs)
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag not in INLINE:
+            self.pieces.append(" ")
+        if tag in ("h1", "h2"):
+            self.headings.append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.starts.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+        if tag not in INLINE:
+            self.pieces.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self._open or "svg" in self._open or "title" in self._open:
+            return
+        self.pieces.append(data)
+        if self._open and self._open[-1] in ("h1", "h2"):
+            self.headings[-1] += data
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.pieces).split())
+
+    @property
+    def tags(self) -> list[str]:
+        return [tag for tag, _ in self.starts]
+
+
+def pictures(text: str) -> list[ElementTree.Element]:
+    return [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
+
+
+# --- Content --------------------------------------------------------------------------------------
+
+
+def test_every_word_and_number_of_the_terminal_page_is_there(
+    checked: tuple[CheckResult, Curve],
+) -> None:
+    result, _ = checked
+    have = {bare(word) for word in Page(check_html(*checked)).text.split()}
+    said = {bare(word) for word in check_page(result, 4000).split()}
+    assert said <= have | {""}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_rows_read_as_in_the_terminal(checked: tuple[CheckResult, Curve], section: str) -> None:
+    result, _ = checked
+    text = re.sub(r"[ .]+", " ", Page(check_html(*checked)).text)
+    blocks = check_page(result, 4000).split("\n\n")
+    (block,) = [block for block in blocks if block.startswith(f"{section}\n")]
+    for line in block.splitlines():
+        row = re.sub(r"[ .]+", " ", line).strip()
+        if "models disagree on" in row:
+            row = row.replace("! caution", "!! caution:")
+        assert row.rstrip(")") in text or (section.startswith("Targets") and "Published" in row)
+
+
+def bare(word: str) -> str:
+    return word.strip("!|[]();:,.")
+
+
+def test_sections_come_in_the_order_of_the_terminal_page(
+    checked: tuple[CheckResult, Curve],
+) -> None:
+    result, _ = checked
+    headings = Page(check_html(*checked)).headings
+    assert [heading for heading in headings if heading in SECTIONS] == list(SECTIONS)
+    page = check_page(result, 100)
+    assert sorted(SECTIONS, key=page.index) == list(SECTIONS)
+    assert headings.index("AUC0-inf") == 1, "the answer is first, after the name of the page"
+
+
+def test_the_answer_says_the_flag_in_words(checked: tuple[CheckResult, Curve]) -> None:
+    result, _ = checked
+    text = Page(check_html(*checked)).text
+    low, high = result.exposure.auc_0_inf_pi90
+    answer = f"AUC0-inf {result.exposure.auc_0_inf:.2f} mg·h/L 90 % interval {low:.1f}-{high:.1f}"
+    assert answer in text
+    assert text.index(answer) < text.index(SECTIONS[0])
+
+
+def test_the_worked_girl(girl: tuple[CheckResult, Curve]) -> None:
+    text = Page(check_html(*girl)).text
+    assert "AUC0-inf 13.58 mg·h/L 90 % interval 9.3-20.1 BELOW 13.8" in text
+    assert "Probability of < 13.8: 52 %; of < 14: 54 %" in text
+    box = text.index("!! THE TWO READINGS OF THIS PAPER DISAGREE about this patient.")
+    assert box < text.index("AUC against published targets")
+    assert text.index("not this patient: adults 23-82 y") > text.index("Models")
+    assert "Fabrizio et al., Blood Adv 2022;6:1961" in text
+    assert "Scordo et al., Blood Adv 2023" in text
+
+
+def test_thresholds_of_others_do_not_look_like_the_patients() -> None:
+    result, prediction, _ = course_of("an adult before axi-cel")
+    page = check_html(result, curve(prediction, until_h=144.0, log2_points=4))
+    assert '<p class="flag applies">scordo2023 18-20: BELOW</p>' in page
+    assert '<p class="flag">14 OR MORE</p>' in page
+    assert "Published for others: 13.8: fabrizio2022" in page
+
+
+def test_models_that_disagree_on_a_target_are_said_at_the_top(
+    girl: tuple[CheckResult, Curve],
+) -> None:
+    result, drawn = girl
+    remark = Remark(code="models_disagree_target", level="caution", message="models: two minds")
+    text = Page(check_html(replace(result, models_agree=True, warnings=[remark]), drawn)).text
+    assert text.index("!! models: two minds") < text.index(SECTIONS[0])
+    assert text.count("two minds") == 1
+
+
+def test_no_warning_is_cut(girl: tuple[CheckResult, Curve]) -> None:
+    result, drawn = girl
+    many = [Remark(code="x", level="note", message=f"remark number {k}") for k in range(30)]
+    text = Page(check_html(replace(result, warnings=many), drawn)).text
+    assert all(f"remark number {k}" in text for k in range(30))
+
+
+def test_what_is_empty_is_said(girl: tuple[CheckResult, Curve]) -> None:
+    result, drawn = girl
+    text = Page(check_html(replace(result, warnings=[], targets=_others(result)), drawn)).text
+    assert "Warnings None." in text
+    assert "None applies to this patient." in text
+
+
+def _others(result: CheckResult) -> list[TargetRecord]:
+    return [replace(target, applies=False) for target in result.targets]
+
+
+def test_space_to_sign_and_where_the_numbers_come_from(
+    checked: tuple[CheckResult, Curve],
+) -> None:
+    result, _ = checked
+    page = check_html(*checked)
+    text, made = Page(page).text, result.provenance
+    for words in ("Prepared by", "Checked by", "Date and time", result.disclaimer, "8192 points"):
+        assert words in text
+    for word in (made.version, made.model_sha256[:12], made.input_sha256[:12], str(made.seed)):
+        assert word in text
+    assert made.model_sha256 in page
+    assert made.input_sha256 in page
+
+
+# --- The file -------------------------------------------------------------------------------------
+
+
+def test_self_contained(checked: tuple[CheckResult, Curve]) -> None:
+    page = check_html(*checked)
+    assert "://" not in page
+    assert "@import" not in page
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", page))
+    parsed = Page(page)
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base"} & set(parsed.tags)
+    for _, attributes in parsed.starts:
+        assert not {"src", "href", "xlink:href", "srcset", "action"} & set(attributes)
+        assert not [name for name in attributes if name.startswith("on")]
+
+
+def test_proper_headings_tables_and_language(checked: tuple[CheckResult, Curve]) -> None:
+    page = check_html(*checked)
+    assert page.startswith('<!DOCTYPE html>\n<html lang="en">')
+    parsed = Page(page)
+    assert parsed.tags.count("h1") == 1
+    assert all(attributes.get("scope") for tag, attributes in parsed.starts if tag == "th")
+    ids = [attributes["id"] for _, attributes in parsed.starts if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in parsed.starts:
+        assert set((attributes.get("aria-labelledby") or "").split()) <= set(ids)
+    assert parsed.tags.count("table") == parsed.tags.count("thead") >= 2
+
+
+def test_pictures_are_well_formed_and_described(checked: tuple[CheckResult, Curve]) -> None:
+    found = pictures(check_html(*checked))
+    assert len(found) == 2
+    for svg in found:
+        width, height = map(float, svg.attrib["viewBox"].split()[2:])
+        assert svg[0].tag == "title"
+        assert svg[0].text
+        assert svg[1].tag == "desc"
+        assert svg[1].text
+        assert svg.attrib["role"] == "img"
+        for element in svg.iter():
+            for name, limit in (("x", width), ("x1", width), ("x2", width), ("cx", width)):
+                assert 0 <= float(element.attrib.get(name, 0)) <= limit
+            for name in ("y", "y1", "y2", "cy"):
+                assert 0 <= float(element.attrib.get(name, 0)) <= height
+        assert "nan" not in ElementTree.tostring(svg, encoding="unicode").lower()
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    pages = set()
+    for _ in range(2):
+        result, prediction, _ = course_of("the worked girl")
+        pages.add(check_html(result, curve(prediction, until_h=144.0, log2_points=5)))
+    assert len(pages) == 1
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_was_typed_is_escaped(girl: tuple[CheckResult, Curve], text: str) -> None:
+    page, plain = (check_html(_with_text(girl[0], said), girl[1]) for said in (text, "said"))
+    assert text not in page or not set(text) & set("<>&'")
+    parsed = Page(page)
+    assert parsed.tags == Page(plain).tags
+    assert parsed.text.count(" ".join(text.split())) == Page(plain).text.count("said")
+    assert len(pictures(page)) == 2
+
+
+def _with_text(result: CheckResult, text: str) -> CheckResult:
+    """A result that says this wherever it says words."""
+    return replace(
+        result,
+        model=text,
+        patient=replace(result.patient, product=text, diagnosis=text, genotype=text, sex=text),
+        regimen=replace(result.regimen, id=text, title=text, cells=text, dose_unit=text),
+        flag_context=text,
+        targets=[
+            replace(t, id=t.id if t.applies else text, context=text, finding=text, citation=text)
+            for t in result.targets
+        ],
+        sensitivity=[replace(row, model=text, reason=text) for row in result.sensitivity],
+        label_rules=[replace(row, title=text, advice=text) for row in result.label_rules],
+        warnings=[Remark(code="x", level="note", message=text)],
+        reading_note=text,
+        trail=[replace(step, name=text, unit=text, by=text, how=text) for step in result.trail],
+        model_citation=text,
+        disclaimer=text,
+    )
+
+
+def test_without_jinja2_the_reader_is_told_what_to_install(
+    girl: tuple[CheckResult, Curve], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    html._environment.cache_clear()
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(InputError, match=r"pip install 'fludapk\[report\]'"):
+        check_html(*girl)
+
+
+# --- The curve ------------------------------------------------------------------------------------
+
+
+def test_the_curve_has_the_peak_and_the_level_at_cell_infusion() -> None:
+    result, prediction, _ = course_of("the worked girl")
+    drawn = curve(prediction, until_h=144.0)
+    assert drawn.times_h[0] == 0.0
+    assert drawn.times_h[-1] == 144.0
+    assert np.all(np.diff(drawn.times_h) > 0)
+    assert drawn.typical.max() == pytest.approx(result.exposure.cmax_mg_l, rel=1e-9)
+    at_cells = np.interp(120.0, drawn.times_h, drawn.typical)
+    assert at_cells == pytest.approx(result.exposure.conc_at_cells_mg_l, rel=1e-9)
+
+
+def test_the_band_holds_nine_of_ten_patients() -> None:
+    _, prediction, _ = course_of("the worked girl")
+    drawn = curve(prediction, until_h=96.0, log2_points=8)
+    assert np.all(drawn.low <= drawn.high)
+    late = drawn.times_h > 0
+    assert np.all((drawn.low < drawn.typical)[late])
+    assert np.all((drawn.typical < drawn.high)[late])
+    wider = curve(prediction, until_h=96.0, log2_points=9)
+    assert np.allclose(wider.high[late], drawn.high[late], rtol=0.15)
+
+
+@pytest.mark.parametrize("until_h", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_curve_needs_an_end(until_h: float) -> None:
+    _, prediction, _ = course_of("the worked girl")
+    with pytest.raises(InputError, match="finite number above zero"):
+        curve(prediction, until_h=until_h)
+
+
+@pytest.mark.parametrize("until_h", [0.2, 30.0, 600.0])
+def test_a_curve_may_be_short_or_long(girl: tuple[CheckResult, Curve], until_h: float) -> None:
+    result, prediction, _ = course_of("the worked girl")
+    drawn = curve(prediction, until_h=until_h, log2_points=4)
+    figure = course_figure(result, drawn)
+    assert (figure.cells_x is None) == (until_h < 120.0)
+    assert ("after the end of this curve" in figure.desc) == (until_h < 120.0)
+    assert len(pictures(check_html(result, drawn))) == 2
+
+
+def test_the_end_covers_the_last_dose_and_the_cells() -> None:
+    assert horizon_h([0.0, 24.0, 48.0, 72.0]) == 96.0
+    assert horizon_h([0.0, 24.0], cells_at_h=24.0 * 16) == 24.0 * 17
+    assert horizon_h([0.0], cells_at_h=1.0) == 24.0
+
+
+# --- Scales ---------------------------------------------------------------------------------------
+
+
+@given(st.floats(1e-3, 1e5), st.integers(3, 9))
+def test_axes_end_above_the_data_at_a_round_number(last: float, most: int) -> None:
+    steps = round_steps(last, most)
+    assert steps[0] == 0.0
+    assert steps[-1] >= last * (1 - 1e-9)
+    assert 2 <= len(steps) <= most + 1
+    lead = f"{steps[1]:.6e}"
+    assert lead[0] in "125"
+    assert set(lead[2:8]) == {"0"}
+
+
+@given(st.floats(-50.0, 500.0))
+def test_a_scale_holds_its_values_inside(value: float) -> None:
+    assert 20.0 <= Scale(0.0, 30.0, 20.0, 320.0)(value) <= 320.0
+
+
+@pytest.mark.parametrize(
+    ("auc", "interval"), [(0.4, (0.1, 0.9)), (13.8, (13.7, 13.9)), (95.0, (40.0, 210.0))]
+)
+def test_the_bar_holds_any_exposure(
+    girl: tuple[CheckResult, Curve], auc: float, interval: tuple[float, float]
+) -> None:
+    result, drawn = girl
+    odd = replace(result.exposure, auc_0_inf=auc, auc_0_inf_pi90=interval)
+    changed = replace(result, exposure=odd)
+    figure = html.bar(changed)
+    assert figure.low_x <= figure.auc_x <= figure.high_x
+    assert float(figure.ticks[-1].label) >= interval[1]
+    for lane in figure.lanes:
+        covered = sum(region.width for region in lane.regions)
+        assert covered == pytest.approx(284.0, abs=0.3), "regions fill the axis"
+    assert len(pictures(check_html(changed, drawn))) == 2
