@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -414,7 +415,6 @@ def test_csv_holds_the_map(name: str) -> None:
 
 @lru_cache
 def svg(name: str) -> str:
-    pytest.importorskip("matplotlib")
     return nomogram_svg(drawn_up(name))
 
 
@@ -483,7 +483,6 @@ def test_the_figure_is_grey_and_its_letters_are_large(name: str) -> None:
 
 
 def test_the_figure_is_the_same_every_time_whatever_the_users_style() -> None:
-    matplotlib = pytest.importorskip("matplotlib")
     with matplotlib.rc_context({"font.size": 30.0, "svg.fonttype": "path", "axes.grid": False}):
         again = nomogram_svg(drawn_up("girls and boys"))
         assert matplotlib.rcParams["font.size"] == 30.0
@@ -492,7 +491,6 @@ def test_the_figure_is_the_same_every_time_whatever_the_users_style() -> None:
 
 
 def test_a_png_is_written(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     path = tmp_path / "map.png"
     small = nomogram(TISA, weights_kg=[10.0, 20.0], renal=[60.0, 120.0])
     nomogram_png(small, path)
@@ -506,7 +504,6 @@ def test_a_png_is_written(tmp_path: Path) -> None:
 
 
 def test_a_single_row_is_no_map() -> None:
-    pytest.importorskip("matplotlib")
     with pytest.raises(InputError, match="two weights and two renal functions"):
         nomogram_svg(nomogram(TISA, weights_kg=[20.0]))
 

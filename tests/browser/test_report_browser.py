@@ -8,6 +8,7 @@ import os
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -49,9 +50,8 @@ def girl() -> tuple[CheckResult, Curve]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}")
+    api = import_module("playwright.sync_api")
+    assert Path(CHROMIUM).exists(), f"no Chromium at {CHROMIUM}: install it or set FLUDAPK_CHROMIUM"
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -82,7 +82,7 @@ def opened(page: Any, folder: Path, result: CheckResult, drawn: Curve) -> None:
 
 def printed(page: Any) -> tuple[int, str]:
     """How many sheets, and their text without blanks."""
-    reader = pytest.importorskip("pypdf").PdfReader(
+    reader = import_module("pypdf").PdfReader(
         BytesIO(page.pdf(format="A4", prefer_css_page_size=True))
     )
     width, height = (float(side) / 72 * 25.4 for side in reader.pages[0].mediabox[2:])
