@@ -269,7 +269,8 @@ def about_model(row: SensitivityRecord, r: CheckResult) -> str:
         return f"not this patient: {row.reason}" + ("; used above" if row.model == r.model else "")
     if row.model == r.model:
         return "used above"
-    return f"another reading of {row.reading_of}" if row.reading_of else ""
+    verdict = "agrees on the flag" if row.flag == r.flag else "DISAGREES on the flag"
+    return f"another reading of {row.reading_of}; {verdict}" if row.reading_of else verdict
 
 
 def _labels(r: CheckResult, width: int) -> str:

@@ -1,12 +1,22 @@
 """A file of results appears whole or not at all."""
 
+import csv
+import io
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from fludapk.checking import check
+from fludapk.cli import main
 from fludapk.errors import InputError
-from fludapk.io import write_whole
+from fludapk.io import EVENT_COLUMNS, events_csv, write_whole
+from fludapk.model import load_model
+from fludapk.patient import Patient
+from fludapk.regimen import Regimen
+from fludapk.simulate import RandomEffects, exposure
 
 
 def test_a_file_is_written_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
@@ -29,3 +39,57 @@ def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         write_whole(tmp_path / "page", "x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["page"]
+
+
+# --- NONMEM-style records -------------------------------------------------------------------------
+
+GIRL = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+TYPED = [
+    *("check", "--age", "5", "--weight", "18.2", "--height", "110", "--egfr", "140"),
+    *("--regimen", "tisa_cel_ball"),
+]
+
+
+def test_a_course_run_again_from_its_records_gives_the_same_auc() -> None:
+    result = check(GIRL, Regimen.named("tisa_cel_ball"), round_to_mg=1)
+    records = list(csv.DictReader(io.StringIO(events_csv(result))))
+    times, amounts, rates = (
+        np.array([float(record[name]) for record in records]) for name in ("TIME", "AMT", "RATE")
+    )
+    assert [record["DOSE_MG"] for record in records] == ["22"] * 4
+    # By hand, from the records alone.
+    first = {name: float(records[0][name]) for name in ("WT", "BSA", "EGFR")}
+    gfr = first["EGFR"] * first["BSA"] / 1.73 * 0.06 * 70 / first["WT"]
+    clearance = (3.24 + 0.782 * gfr) * (first["WT"] / 70) ** 0.75
+    assert amounts.sum() / clearance == pytest.approx(result.exposure.auc_0_inf, rel=1e-12)
+    # By the kernels, with the peak, which needs the rates.
+    program = load_model().program
+    tv, _ = program.typical_values(np.array([[gfr, first["WT"]]]))
+    nobody = RandomEffects.none(program, 4)
+    again = exposure(program, tv, nobody, times, amounts / rates, amounts[np.newaxis])
+    assert again.cmax[0] == pytest.approx(result.exposure.cmax_mg_l, rel=1e-12)
+
+
+def test_what_is_not_known_is_a_dot() -> None:
+    nobody_asked = Patient(age_years=5, weight_kg=18.2, height_cm=110, egfr_ml_min_1_73m2=90)
+    text = events_csv(check(nobody_asked, Regimen.named("tisa_cel_ball")))
+    record = next(csv.DictReader(io.StringIO(text)))
+    assert tuple(record) == EVENT_COLUMNS
+    assert (record["SEXF"], record["SCR"], record["CRCL"]) == (".", ".", ".")
+    assert (record["EGFR"], record["EVID"], record["MDV"]) == ("90", "1", "1")
+
+
+def test_the_command_writes_the_records_and_the_report_beside_the_page(tmp_path: Path) -> None:
+    events, report = tmp_path / "course.csv", tmp_path / "girl.html"
+    done = CliRunner().invoke(main, [*TYPED, "--events", str(events), "--report", str(report)])
+    assert done.exit_code == 0
+    assert done.stdout == CliRunner().invoke(main, TYPED).stdout
+    assert events.read_text("utf-8").startswith("ID,TIME,AMT,RATE,EVID,MDV")
+    assert "13.58" in report.read_text("utf-8")
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    for option in ("--events", "--report"):
+        done = CliRunner().invoke(main, [*TYPED, option, str(tmp_path / "no" / "file")])
+        assert (done.exit_code, done.stdout) == (3, "")
+        assert "cannot be written" in done.stderr

@@ -29,6 +29,7 @@ from fludapk.cli.common import (
 @click.option("--round-to", metavar="MG", help="Round each dose to a multiple of this many mg.")
 @strict_option
 @click.option("--report", metavar="FILE", help="Write the page as HTML, to print and sign.")
+@click.option("--events", metavar="FILE", help="Write the course as NONMEM-style CSV.")
 @models_dir_option
 @json_option
 def check(
@@ -36,6 +37,7 @@ def check(
     round_to: str | None,
     strict: bool,
     report: str | None,
+    events: str | None,
     models_dir: str | None,
     as_json: bool,
     **options: Any,
@@ -52,6 +54,10 @@ def check(
     step = mass_mg(round_to, "round-to")
     say_first_compilation()
     result = run(patient, regimen, model=model, round_to_mg=step, strict=strict, folders=folders)
+    if events is not None:
+        from fludapk.io import events_csv, write_whole
+
+        write_whole(events, events_csv(result))
     if report is not None:
         from fludapk.checking import predict
         from fludapk.html import check_html, curve, horizon_h
