@@ -25,6 +25,8 @@ from fludapk.report import FLAG_WORDS
 if TYPE_CHECKING:
     import jinja2
 
+    from fludapk.dosing import DoseResult
+
 F8 = npt.NDArray[np.float64]
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -456,6 +458,50 @@ def check_html(result: CheckResult, curve: Curve) -> str:
             labels=_labels(result),
             warnings=[w for w in result.warnings if w.code not in report.AT_THE_TOP],
             made=_made(result),
+        )
+    )
+
+
+def dose_html(result: DoseResult, curve: Curve) -> str:
+    """The dose for a target on one self-contained page.
+
+    Parameters
+    ----------
+    result : DoseResult
+    curve : Curve
+        Of the chosen model's dose.
+
+    Returns
+    -------
+    str
+        The same bytes for the same input.
+
+    Raises
+    ------
+    InputError
+        If jinja2, the extra ``report``, is not installed.
+    """
+    check = result.proposed
+    head = {**_head(check), "plan": f"{result.proposals[0].doses} infusions; goal: {result.goal}"}
+    return (
+        _environment()
+        .get_template("dose.html")
+        .render(
+            r=check,
+            head=head,
+            lines=[] if result.answer is None else report.draw_up(result.answer, result),
+            no_answer=report.NO_ANSWER,
+            note=check.reading_note or "",
+            proposals=report.proposal_rows(result),
+            planned=report.planned_rows(result),
+            model=result.proposals[0].model,
+            bar=bar(check),
+            course=course_figure(check, curve),
+            trail=_trail(check),
+            targets=_targets(check),
+            labels=_labels(check),
+            warnings=[w for w in result.warnings if w.code not in report.AT_THE_TOP],
+            made=_made(check),
         )
     )
 

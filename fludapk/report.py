@@ -28,6 +28,7 @@ FLAG_WORDS: Final = {
 }
 AT_THE_TOP: Final = ("models_disagree", "models_disagree_target", "other_disease")
 """Warnings said with the answer and not again below; the first has a sentence of its own."""
+NO_ANSWER: Final = "the models disagree. Each model's dose is below."
 _DRUG = "mg fludarabine phosphate"
 _LEAST_COLUMN = 20
 
@@ -319,17 +320,16 @@ def _footer(r: CheckResult, width: int) -> str:
 
 def dose_page(r: DoseResult, width: int) -> str:
     """The dose for a target on one page."""
-    n = r.proposals[0].doses
+    n, planned = r.proposals[0].doses, planned_rows(r)
     head = [paragraph(f"{who(r.proposed)} | {n} infusions | goal: {r.goal}", width)]
     if r.answer is None:
-        head.append(
-            paragraph("NO SINGLE ANSWER: the models disagree. Each model's dose is below.", width)
-        )
+        head.append(paragraph(f"NO SINGLE ANSWER: {NO_ANSWER}", width))
     else:
-        head.append(_draw_up(r.answer, r))
+        lines = draw_up(r.answer, r)
+        head.append("\n".join(x if len(x) <= width else paragraph(x, width) for x in lines))
     sections = {
-        "Dose by each model that applies": _proposals(r, width),
-        "Beside the planned course": _planned(r, width),
+        "Dose by each model that applies": table(proposal_rows(r), width, right="123"),
+        "Beside the planned course": table(planned, width, right="12") if planned else "",
         "Renal rules of labels (beside the model, never instead)": _labels(r.proposed, width),
         "Warnings": _remarks([w for w in r.warnings if w.code != "models_disagree"], width),
     }
@@ -337,7 +337,8 @@ def dose_page(r: DoseResult, width: int) -> str:
     return "\n\n".join([*head, *body, _footer(r.proposed, width)])
 
 
-def _draw_up(p: Proposal, r: DoseResult) -> str:
+def draw_up(p: Proposal, r: DoseResult) -> list[str]:
+    """A proposal as it is prepared, and what it gives."""
     low, high = p.auc_0_inf_pi90
     lines = [
         f"{p.dose_mg:g} {_DRUG} a dose, {p.doses} doses = {p.total_mg:g} mg"
@@ -349,7 +350,7 @@ def _draw_up(p: Proposal, r: DoseResult) -> str:
         f"[ {FLAG_WORDS[p.flag]} ]",
         _chances(p, r),
     ]
-    return "\n".join(line for line in lines if line)
+    return [line for line in lines if line]
 
 
 def _chances(p: Proposal, r: DoseResult) -> str:
@@ -364,8 +365,9 @@ def _chances(p: Proposal, r: DoseResult) -> str:
     )
 
 
-def _proposals(r: DoseResult, width: int) -> str:
-    rows = []
+def proposal_rows(r: DoseResult) -> list[tuple[str, ...]]:
+    """Model, dose, dose per m2, AUC and remarks of every proposal."""
+    rows: list[tuple[str, ...]] = []
     for p in r.proposals:
         low, high = p.auc_0_inf_pi90
         about = [f"90 % interval {low:.1f}-{high:.1f}", FLAG_WORDS[p.flag].lower(), _chances(p, r)]
@@ -380,14 +382,15 @@ def _proposals(r: DoseResult, width: int) -> str:
                 "; ".join(part for part in about if part),
             )
         )
-    return table(rows, width, right="123")
+    return rows
 
 
-def _planned(r: DoseResult, width: int) -> str:
+def planned_rows(r: DoseResult) -> list[tuple[str, ...]]:
+    """The planned course and the chosen model's, if there is a plan."""
     if r.planned is None or r.change_from_planned is None:
-        return ""
+        return []
     old, new = r.planned, r.proposals[0]
-    rows = [
+    return [
         (
             f"planned {old.regimen.id}",
             f"{old.regimen.doses_mg[0]:.2f} mg",
@@ -401,7 +404,6 @@ def _planned(r: DoseResult, width: int) -> str:
             f"{FLAG_WORDS[new.flag].lower()}; {100 * r.change_from_planned:+.0f} % of dose",
         ),
     ]
-    return table(rows, width, right="12")
 
 
 # ------------------------------------------------------------------ lists

@@ -23,8 +23,18 @@ from fludapk.checking import (
     check,
     predict,
 )
+from fludapk.dosing import Goal, find_dose
 from fludapk.errors import InputError
-from fludapk.html import Curve, Scale, check_html, course_figure, curve, horizon_h, round_steps
+from fludapk.html import (
+    Curve,
+    Scale,
+    check_html,
+    course_figure,
+    curve,
+    dose_html,
+    horizon_h,
+    round_steps,
+)
 from fludapk.model import load_model
 from fludapk.patient import Patient
 from fludapk.regimen import Regimen
@@ -431,3 +441,33 @@ def test_the_bar_holds_any_exposure(
         covered = sum(region.width for region in lane.regions)
         assert covered == pytest.approx(284.0, abs=0.3), "regions fill the axis"
     assert len(pictures(check_html(changed, drawn))) == 2
+
+
+# --- The dose for a target ------------------------------------------------------------------------
+
+
+def dose_page_of(patient: Patient, schedule: Regimen, auc: float, planned: bool) -> str:
+    result = find_dose(patient, schedule, Goal.chosen(auc=auc), planned=planned)
+    course = replace(schedule, dose=result.proposals[0].dose_mg, unit="mg")
+    prediction = predict(load_model(), patient, course, course.course(patient))
+    return dose_html(result, curve(prediction, until_h=96.0))
+
+
+def test_a_dose_that_models_agree_on_stands_first() -> None:
+    man = Patient(age_years=60, sex="male", weight_kg=80, height_cm=178, scr_mg_dl=1.0)
+    text = dose_page_of(man, Regimen(dose=1, unit="mg", days=3), 15.0, planned=False)
+    page = Page(text)
+    assert page.text.index("49 mg fludarabine phosphate a dose") < page.text.index("Dose by each")
+    assert "1.96 mL" in page.text
+    assert "planned course" not in page.text
+    assert "not a medical device" in page.text
+    assert "<script" not in text
+    assert text == dose_page_of(man, Regimen(dose=1, unit="mg", days=3), 15.0, planned=False)
+
+
+def test_where_models_disagree_the_page_calls_no_dose_the_answer() -> None:
+    girl = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+    text = Page(dose_page_of(girl, Regimen.named("tisa_cel_ball"), 15.0, planned=True)).text
+    assert text.index("No single answer") < text.index("25 mg") < text.index("17 mg")
+    assert "planned tisa_cel_ball" in text.replace("\u200b", "")
+    assert "12 % above the planned dose" in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,11 @@ from fludapk.cli.common import (
     strict_option,
     width,
 )
+
+if TYPE_CHECKING:
+    from fludapk.html import Curve
+    from fludapk.patient import Patient
+    from fludapk.regimen import Regimen
 
 
 @click.command()
@@ -59,15 +64,10 @@ def check(
 
         write_whole(events, events_csv(result))
     if report is not None:
-        from fludapk.checking import predict
-        from fludapk.html import check_html, curve, horizon_h
+        from fludapk.html import check_html
         from fludapk.io import write_whole
-        from fludapk.model import load_model
 
-        course = regimen.course(patient, step)
-        prediction = predict(load_model(model, folders), patient, regimen, course)
-        until = horizon_h(regimen.times_h, regimen.cells_at_h)
-        write_whole(report, check_html(result, curve(prediction, until_h=until)))
+        write_whole(report, check_html(result, _curve(patient, regimen, model, step, models_dir)))
     if as_json:
         click.echo(result.to_json())
     else:
@@ -99,6 +99,7 @@ def check(
     help="What can be drawn up: doses are multiples of this.",
 )
 @strict_option
+@click.option("--report", metavar="FILE", help="Write the page as HTML, to print and sign.")
 @models_dir_option
 @json_option
 def dose(
@@ -109,6 +110,7 @@ def dose(
     model: str,
     round_to: str,
     strict: bool,
+    report: str | None,
     models_dir: str | None,
     as_json: bool,
     **options: Any,
@@ -134,9 +136,34 @@ def dose(
         strict=strict,
         folders=model_folders(models_dir),
     )
+    if report is not None:
+        from dataclasses import replace
+
+        from fludapk.html import dose_html
+        from fludapk.io import write_whole
+
+        given = replace(schedule, dose=result.proposals[0].dose_mg, unit="mg")
+        write_whole(report, dose_html(result, _curve(patient, given, model, None, models_dir)))
     if as_json:
         click.echo(result.to_json())
     else:
         from fludapk.report import dose_page
 
         click.echo(dose_page(result, width()))
+
+
+def _curve(
+    patient: Patient,
+    regimen: Regimen,
+    model: str,
+    round_to_mg: float | None,
+    models_dir: str | None,
+) -> Curve:
+    """Concentrations for a report."""
+    from fludapk.checking import predict
+    from fludapk.html import curve, horizon_h
+    from fludapk.model import load_model, model_folders
+
+    chosen = load_model(model, model_folders(models_dir))
+    prediction = predict(chosen, patient, regimen, regimen.course(patient, round_to_mg))
+    return curve(prediction, until_h=horizon_h(regimen.times_h, regimen.cells_at_h))
