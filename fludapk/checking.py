@@ -448,17 +448,7 @@ def _target(
 def _labels(patient: Patient, auc: float) -> list[LabelRecord]:
     """Label rules by Cockcroft-Gault, or by what was given; adults only."""
     adult = patient.age_years >= 18
-    columns = {
-        "AGE": patient.age_years,
-        "SEX": math.nan if patient.sex is None else float(patient.sex == "female"),
-        "WT": patient.weight_kg,
-        "HT": patient.height_cm,
-        "BSA": patient.bsa_m2,
-        "SCR": patient.scr_mg_dl or math.nan,
-        "eGFR": patient.egfr_ml_min_1_73m2 or math.nan,
-        "CrCl": patient.crcl_ml_min or math.nan,
-    }
-    known = {name: np.array([value]) for name, value in columns.items()}
+    known = patient.columns()
     if np.isnan(known["CrCl"][0]):
         source = "deindex_gfr" if np.isfinite(known["eGFR"][0]) else "cockcroft_gault"
         known["CrCl"] = evaluate(source, known)[0]

@@ -237,14 +237,14 @@ class Patient:
         return float(function(height_cm=self.height_cm, weight_kg=self.weight_kg))
 
     def columns(
-        self, model: Model, product: str | None = None, disease: str | None = None
+        self, model: Model | None = None, product: str | None = None, disease: str | None = None
     ) -> dict[str, F8]:
         """What is known of the patient as arrays of one row, for `model.covariate_columns`.
 
         Parameters
         ----------
-        model : Model
-            Its categories are turned into level numbers.
+        model : Model, optional
+            Its categories are turned into level numbers; without it they are NaN.
         product, disease : str, optional
             Of the regimen; what the patient states comes first. A level the model does not have
             is NaN.
@@ -265,7 +265,7 @@ class Patient:
             "genotype": self.genotype,
         }
         for name in CATEGORICAL:
-            levels = model.levels(name)
+            levels = [] if model is None else model.levels(name)
             level = stated[name]
             values[name] = float(levels.index(level)) if level in levels else math.nan
         return {name: np.array([math.nan if v is None else v]) for name, v in values.items()}
