@@ -543,7 +543,6 @@ def _exposure_record(
     program = prediction.model.program
     to_cells, at_cells = _at_cells(prediction, regimen.cells_at_h)
     rates = simulate.rates(prediction.tv)[0]
-    has_renal = bool(program.terms[:, 2].any())
     return ExposureRecord(
         auc_0_inf=float(typical.auc_0_inf[0]),
         auc_0_inf_pi90=exposure.prediction_interval(simulated),
@@ -552,7 +551,7 @@ def _exposure_record(
         auc_to_cells=to_cells,
         conc_at_cells_mg_l=at_cells,
         clearance_l_h=float(prediction.tv[0, 0]),
-        renal_fraction=prediction.renal_fraction if has_renal else None,
+        renal_fraction=prediction.renal_fraction if program.has_renal_term else None,
         half_life_h=math.log(2) / float(rates[3 - program.compartments]),
     )
 
@@ -578,8 +577,7 @@ def _trail(patient: Patient, regimen: Regimen, prediction: Prediction, auc: floa
     """The calculation for a second person, in order."""
     model, course = prediction.model, prediction.course
     dose, n = course.doses_mg[0], len(course.doses_mg)
-    columns = patient.columns(model)
-    how_bsa = evaluate(patient.bsa_formula, columns)[1]
+    how_bsa = evaluate(patient.bsa_formula, patient.columns())[1]
     per = {
         "mg/m2": f"{regimen.dose:g} mg/m2 × {patient.bsa_m2:.4f} m2",
         "mg/kg": f"{regimen.dose:g} mg/kg × {patient.weight_kg:g} kg",
@@ -591,7 +589,7 @@ def _trail(patient: Patient, regimen: Regimen, prediction: Prediction, auc: floa
     amount = course.total_mg * factor
     clearance = float(prediction.tv[0, 0])
     split = ""
-    if model.program.terms[:, 2].any():
+    if model.program.has_renal_term:
         renal = clearance * prediction.renal_fraction
         split = f" = non-renal {clearance - renal:.3f} + renal {renal:.3f}"
     return [

@@ -31,13 +31,7 @@ from fludapk.errors import InputError, nearest
 from fludapk.exposure import Flag
 from fludapk.model import DEFAULT_MODEL, load_model, load_models
 from fludapk.patient import Patient
-from fludapk.regimen import (
-    COURSE_CEILING_MG_M2,
-    DAILY_CEILING_MG_M2,
-    NEUROTOXICITY,
-    Course,
-    Regimen,
-)
+from fludapk.regimen import NEUROTOXICITY, Regimen, ceiling_mg
 
 F8 = npt.NDArray[np.float64]
 
@@ -200,7 +194,7 @@ def candidate_doses(patient: Patient, days: int, interval_h: float, round_to_mg:
     """
     if not (math.isfinite(round_to_mg) and round_to_mg > 0):
         raise InputError(f"round-to = {round_to_mg} must be a finite number of mg above zero")
-    ceiling = ceiling_mg(patient, days, interval_h)
+    ceiling = ceiling_mg(patient.bsa_m2, days, interval_h)
     steps = math.floor(ceiling / round_to_mg * (1 + 1e-12))
     if steps < 1:
         raise InputError(
@@ -210,12 +204,6 @@ def candidate_doses(patient: Patient, days: int, interval_h: float, round_to_mg:
     if steps > 1_000_000:
         raise InputError(f"round-to = {round_to_mg:g} mg is finer than anything can be drawn up")
     return np.arange(1.0, steps + 1.0) * round_to_mg
-
-
-def ceiling_mg(patient: Patient, days: int, interval_h: float) -> float:
-    """The highest dose below 50 mg/m2 in 24 h and 250 mg/m2 in the course, mg."""
-    a_day = sum(k * interval_h < 24 for k in range(days))
-    return patient.bsa_m2 * min(DAILY_CEILING_MG_M2 / a_day, COURSE_CEILING_MG_M2 / days)
 
 
 def probabilities(doses: F8, auc_per_mg: F8, low: float, high: float) -> tuple[F8, F8, F8]:
@@ -309,15 +297,16 @@ def find_dose(
     """
     chosen = load_model(model, folders)
     doses = candidate_doses(patient, schedule.days, schedule.interval_h, round_to_mg)
-    main = _proposal(predict(chosen, patient, schedule, _unit(schedule)), patient, goal, doses)
+    one_mg = schedule.course_of(1.0)
+    main = _proposal(predict(chosen, patient, schedule, one_mg), patient, goal, doses)
     proposed = check(
-        patient, _given(schedule, main.dose_mg), model=model, strict=strict, folders=folders
+        patient, schedule.in_mg(main.dose_mg), model=model, strict=strict, folders=folders
     )
     proposals = [main]
     by_model = {row.model: row for row in proposed.sensitivity}
     for other in load_models(folders):
         if other.id != chosen.id and by_model[other.id].applies:
-            prediction = predict(other, patient, schedule, _unit(schedule))
+            prediction = predict(other, patient, schedule, one_mg)
             proposals.append(_proposal(prediction, patient, goal, doses))
     plan = None
     if planned:
@@ -333,7 +322,7 @@ def find_dose(
         goal_probability=goal.probability,
         target=goal.target,
         round_to_mg=round_to_mg,
-        ceiling_mg=ceiling_mg(patient, schedule.days, schedule.interval_h),
+        ceiling_mg=ceiling_mg(patient.bsa_m2, schedule.days, schedule.interval_h),
         answer=main if agree else None,
         proposals=proposals,
         models_agree=agree,
@@ -341,19 +330,6 @@ def find_dose(
         warnings=_warnings(goal, proposals, agree, change, proposed),
         proposed=proposed,
         planned=plan,
-    )
-
-
-def _given(schedule: Regimen, dose_mg: float) -> Regimen:
-    """The same course with a dose in mg."""
-    return replace(schedule, dose=dose_mg, unit="mg")
-
-
-def _unit(schedule: Regimen) -> Course:
-    """A course of 1 mg a dose."""
-    n = schedule.days
-    return Course(
-        times_h=schedule.times_h, infusion_h=(schedule.infusion_h,) * n, doses_mg=(1.0,) * n
     )
 
 
@@ -404,7 +380,11 @@ def _warnings(
         )
         remarks.append(("models_disagree", f"no single dose is the answer: {said}"))
     if not main.reached:
-        why = "the ceiling on the dose" if main.at_ceiling else "the variability between patients"
+        why = "the variability between patients"
+        if main.at_ceiling:
+            why = "the ceiling on the dose"
+        elif goal.kind == "auc":
+            why = "the smallest dose that can be drawn up"
         best = f"P(in the window) {main.p_within:.2f}" if goal.kind == "window" else ""
         auc = f"AUC {main.auc_0_inf:.2f} mg·h/L"
         achieved = ", ".join(part for part in (auc, best) if part)

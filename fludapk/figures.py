@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from fludapk.errors import InputError
 from fludapk.exposure import LOW, MET, targets
+from fludapk.io import write_whole
 from fludapk.nomogram import Nomogram
 from fludapk.schema import TargetEntry
 
@@ -100,15 +101,10 @@ def nomogram_png(nomogram: Nomogram, path: str | Path) -> None:
     InputError
         Without matplotlib, if an axis has a single value, or if the file cannot be written.
     """
-    out, path = io.BytesIO(), Path(path)
+    out = io.BytesIO()
     with _drawn(nomogram) as figure:
         figure.savefig(out, format="png", dpi=PNG_DPI, metadata={"Software": None})
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_bytes(out.getvalue())
-        unfinished.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    write_whole(path, out.getvalue())
 
 
 @contextmanager

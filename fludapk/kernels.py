@@ -328,6 +328,21 @@ def _flows_and_volumes_move_together(load_kappa: F8) -> bool:
 
 
 @_part
+def _move_together(base: F8, base_lam: F8, loads: F8, effects: F8, out: F8, out_lam: F8) -> None:
+    """Apply effects that are one factor on all flows and one on all volumes."""
+    flow, volume = 0.0, 0.0
+    for j in range(effects.shape[0]):
+        flow += loads[CL, j] * effects[j]
+        volume += loads[V1, j] * effects[j]
+    flow, volume = math.exp(flow), math.exp(volume)
+    for q in (CL, Q2, Q3):
+        out[q] = base[q] * flow
+        out[q + 1] = base[q + 1] * volume
+    for j in range(3):
+        out_lam[j] = base_lam[j] * flow / volume
+
+
+@_part
 def _enter_subject(
     typical: F8,
     is_new: bool,
@@ -348,18 +363,9 @@ def _enter_subject(
     if eta_together and kappa_together:
         if is_new and _valid(typical):
             _decompose(typical, typical_lam, u)
-        flow, volume = 0.0, 0.0
-        for j in range(eta.shape[0]):
-            flow += load_eta[CL, j] * eta[j]
-            volume += load_eta[V1, j] * eta[j]
-        flow, volume = math.exp(flow), math.exp(volume)
-        for q in (CL, Q2, Q3):
-            base[q] = typical[q] * flow
-            base[q + 1] = typical[q + 1] * volume
-        for j in range(3):
-            base_lam[j] = typical_lam[j] * flow / volume
+        _move_together(typical, typical_lam, load_eta, eta, base, base_lam)
         return
-    _parameters(typical, load_eta, eta, load_eta[:, :0], eta[:0], base)
+    _parameters(typical, load_eta, eta, load_eta, eta[:0], base)
     if kappa_together and _valid(base):
         _decompose(base, base_lam, u)
 
@@ -385,24 +391,11 @@ def _enter_occasion(
     """
     if together:
         if k == 0 or kappa.shape[0] > 0:
-            flow, volume = 0.0, 0.0
-            for j in range(kappa.shape[0]):
-                flow += load_kappa[CL, j] * kappa[j]
-                volume += load_kappa[V1, j] * kappa[j]
-            flow, volume = math.exp(flow), math.exp(volume)
-            for q in (CL, Q2, Q3):
-                p[q] = base[q] * flow
-                p[q + 1] = base[q + 1] * volume
+            _move_together(base, base_lam, load_kappa, kappa, p, lam)
             if not _valid(p):
                 return False
-            for j in range(3):
-                lam[j] = base_lam[j] * flow / volume
     else:
-        for q in range(6):
-            exponent = 0.0
-            for j in range(kappa.shape[0]):
-                exponent += load_kappa[q, j] * kappa[j]
-            p[q] = base[q] * math.exp(exponent)
+        _parameters(base, load_kappa, kappa, load_kappa, kappa[:0], p)
         if not _valid(p):
             return False
         _decompose(p, lam, u)

@@ -68,6 +68,11 @@ class Program:
         """How many kappas an occasion has."""
         return int(self.load_kappa.shape[1])
 
+    @property
+    def has_renal_term(self) -> bool:
+        """Whether clearance is split into renal and non-renal."""
+        return bool(self.terms[:, 2].any())
+
     def typical_values(self, rows: F8) -> tuple[F8, F8]:
         """Typical CL, V1, Q2, V2, Q3, V3 and the renal fraction of CL.
 

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -35,6 +35,7 @@ from fludapk.regimen import (
     NEUROTOXICITY_MG_M2,
     Course,
     Regimen,
+    ceiling_mg,
 )
 from fludapk.schema import PATIENT_COVARIATES
 
@@ -198,12 +199,7 @@ def nomogram(
     people = _people(chosen, weights_kg, renal, age_years, height_cm, sex, target_auc, fine=fine)
     asked = {"product": product, "diagnosis": diagnosis, "genotype": genotype}
     i, j = len(people.weights) // 2, len(people.renal) // 2
-    one_mg = replace(regimen, dose=1.0, unit="mg")
-    course = Course(
-        times_h=regimen.times_h,
-        infusion_h=(regimen.infusion_h,) * regimen.days,
-        doses_mg=(1.0,) * regimen.days,
-    )
+    one_mg, course = regimen.in_mg(1.0), regimen.course_of(1.0)
     columns, covariates = people.covariates(chosen, regimen, asked)
     if missing_covariates(chosen, covariates, columns):
         check(people.patient(i, j, asked), one_mg, model=model, folders=folders)  # refuses
@@ -218,12 +214,8 @@ def nomogram(
         else target_auc / per_mg
     )
     bsa = people.bsa[:, None]
-    daily, total = course.highest_daily_mg() * doses / bsa, course.total_mg * doses / bsa
-    allowed = (
-        possible.reshape(people.shape)
-        & (daily <= DAILY_CEILING_MG_M2 * (1 + 1e-9))
-        & (total <= COURSE_CEILING_MG_M2 * (1 + 1e-9))
-    )
+    ceiling = ceiling_mg(bsa, regimen.days, regimen.interval_h)
+    allowed = possible.reshape(people.shape) & (doses <= ceiling * (1 + 1e-9))
     if not allowed.any():
         raise InputError(f"no value: every dose is {_CEILINGS}")
     values = per_mg * doses if target_auc is None else doses
@@ -242,6 +234,7 @@ def nomogram(
             auc = _typical_auc(other, theirs, sound & ~beyond, course).reshape(people.shape)
             ratios = (auc / per_mg)[allowed]
             notes.append(_compared(other, ratios if target_auc is None else 1 / ratios))
+    daily = course.highest_daily_mg() * doses / bsa
     notes += _notes_on_doses(regimen, people, daily[allowed])
     notes += [remark.message for remark in middle.warnings if remark.code in _REPEATED]
     if outside.any():
@@ -339,8 +332,7 @@ class _People:
 
     def planned_mg(self, regimen: Regimen) -> F8:
         """Dose per infusion of each weight, mg."""
-        per = {"mg/m2": self.bsa, "mg/kg": self.weights, "mg": np.ones(self.weights.size)}
-        return regimen.dose * per[regimen.unit]
+        return regimen.dose_mg(self.bsa, self.weights)
 
     def patient(self, i: int, j: int, asked: Mapping[str, str | None]) -> Patient:
         """The patient of a cell."""

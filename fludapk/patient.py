@@ -221,14 +221,15 @@ class Patient:
                 )
             except InputError as error:
                 faults.extend(_cross_unit_hint(option, fault) for fault in error.faults)
-        if sex is not None and sex.strip().lower() not in SEXES:
-            faults.append(f"sex = {sex!r}: write female or male")
-            sex = None
+        try:
+            known_sex = parse_sex(sex)
+        except InputError as error:
+            faults.extend(error.faults)
         if faults:
             raise InputError(*faults)
         known: dict[str, Any] = {name: quantity.value for name, quantity in typed.items()}
         known |= {name: value for name, value in others.items() if value is not None}
-        return cls(sex=None if sex is None else SEXES[sex.strip().lower()], typed=typed, **known)
+        return cls(sex=known_sex, typed=typed, **known)
 
     @property
     def bsa_m2(self) -> float:
@@ -300,6 +301,24 @@ class Patient:
             for name, q in self.typed.items()
             if q.unit != next(iter(UNITS[_QUANTITIES[name][1]]))
         ]
+
+
+def parse_sex(text: str | None) -> Literal["female", "male"] | None:
+    """Read a sex as typed; None if nothing was.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+
+    Examples
+    --------
+    >>> parse_sex("F"), parse_sex(None)
+    ('female', None)
+    """
+    if text is not None and text.strip().lower() not in SEXES:
+        raise InputError(f"sex = {text!r}: write female or male")
+    return None if text is None else SEXES[text.strip().lower()]
 
 
 def _fmt(value: float, dimension: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, Literal, Self, cast
+from typing import Final, Literal, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ ROUNDING_CAUTION, ROUNDING_REFUSED = 0.05, 0.10
 
 F8 = npt.NDArray[np.float64]
 DoseUnit = Literal["mg/m2", "mg/kg", "mg"]
+_Size = TypeVar("_Size", float, F8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,25 @@ class Regimen:
         """Starts of the infusions, h from the first."""
         return tuple(k * self.interval_h for k in range(self.days))
 
+    def in_mg(self, dose_mg: float) -> Self:
+        """The same infusions with a dose in mg."""
+        return replace(self, dose=dose_mg, unit="mg")
+
+    def dose_mg(self, bsa_m2: _Size, weight_kg: _Size) -> _Size:
+        """Dose per infusion for a body size, or for many, mg."""
+        per = {"mg/m2": bsa_m2, "mg/kg": weight_kg, "mg": weight_kg / weight_kg}
+        return self.dose * per[self.unit]
+
+    def course_of(self, dose_mg: float, planned_mg: float | None = None) -> Course:
+        """The infusions with a dose in mg, whatever the ceilings."""
+        n = self.days
+        return Course(
+            times_h=self.times_h,
+            infusion_h=(self.infusion_h,) * n,
+            doses_mg=(dose_mg,) * n,
+            planned_mg=planned_mg,
+        )
+
     def course(self, patient: Patient, round_to_mg: float | None = None) -> Course:
         """The doses of a patient.
 
@@ -137,15 +157,9 @@ class Regimen:
         InputError
             Above 50 mg/m2 a day or 250 mg/m2 in all, or rounded by more than 10 %.
         """
-        per = {"mg/m2": patient.bsa_m2, "mg/kg": patient.weight_kg, "mg": 1.0}[self.unit]
-        planned = self.dose * per
+        planned = self.dose_mg(patient.bsa_m2, patient.weight_kg)
         given = planned if round_to_mg is None else _rounded(planned, round_to_mg)
-        course = Course(
-            times_h=self.times_h,
-            infusion_h=(self.infusion_h,) * self.days,
-            doses_mg=(given,) * self.days,
-            planned_mg=planned,
-        )
+        course = self.course_of(given, planned_mg=planned)
         faults = course.ceiling_faults(patient.bsa_m2)
         change = course.rounding_change
         if abs(change) > ROUNDING_REFUSED + 1e-12:
@@ -239,6 +253,18 @@ class Preparation:
     volume_ml: float
     vials: int
     waste_mg: float
+
+
+def ceiling_mg(bsa_m2: _Size, days: int, interval_h: float) -> _Size:
+    """The highest dose below 50 mg/m2 in 24 h and 250 mg/m2 in the course, mg.
+
+    Examples
+    --------
+    >>> ceiling_mg(2.0, days=4, interval_h=24.0)
+    100.0
+    """
+    a_day = sum(k * interval_h < 24 for k in range(days))
+    return bsa_m2 * min(DAILY_CEILING_MG_M2 / a_day, COURSE_CEILING_MG_M2 / days)
 
 
 def _rounded(dose_mg: float, step_mg: float) -> float:

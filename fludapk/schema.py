@@ -219,11 +219,6 @@ class Covariate(Table):
             _rising("the pair", pair)
         return pair
 
-    @property
-    def is_category(self) -> bool:
-        """Whether its values are names."""
-        return bool(self.levels)
-
 
 class Theta(Table):
     """One number of a paper."""

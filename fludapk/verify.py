@@ -15,7 +15,7 @@ from fludapk import simulate
 from fludapk.errors import FileError
 from fludapk.model import SLOTS, Model, covariate_columns, covariate_rows, load_models
 from fludapk.population import populations, virtual_patients
-from fludapk.regimen import regimens
+from fludapk.regimen import Regimen, regimens
 from fludapk.schema import Reproduces
 
 F8 = npt.NDArray[np.float64]
@@ -89,23 +89,23 @@ def _typical(model: Model, row: Reproduces) -> float:
 
 
 def _population_median(model: Model, row: Reproduces) -> float:
-    entry, population = regimens().get(row.regimen or ""), row.population or ""
-    if entry is None or population not in populations():
+    name, population = row.regimen or "", row.population or ""
+    if name not in regimens() or population not in populations():
         raise FileError(
-            f"{model.path}: reproduces: no regimen {row.regimen!r} or no population {population!r}"
+            f"{model.path}: reproduces: no regimen {name!r} or no population {population!r}"
         )
+    regimen = Regimen.named(name)
     patients = virtual_patients(population, n=PATIENTS, seed=SEED)
     values, _ = covariate_columns(model, patients)
     tv, _ = model.program.typical_values(covariate_rows(model, values))
-    per = {"mg/m2": patients["BSA"], "mg/kg": patients["WT"], "mg": np.ones(PATIENTS)}[entry.unit]
-    amounts = np.repeat((entry.dose * per * model.file.dose.factor)[:, None], entry.days, axis=1)
-    program = model.program
+    days, program = regimen.days, model.program
+    doses = regimen.dose_mg(patients["BSA"], patients["WT"]) * model.file.dose.factor
     normals = np.random.default_rng(SEED).standard_normal(
-        (PATIENTS, program.n_eta + entry.days * program.n_kappa)
+        (PATIENTS, program.n_eta + days * program.n_kappa)
     )
-    effects = simulate.RandomEffects.from_normals(program, normals, entry.days)
-    times = np.arange(entry.days, dtype=np.float64) * entry.interval_h
-    lengths = np.array([entry.infusion_h] * entry.days)
+    effects = simulate.RandomEffects.from_normals(program, normals, days)
+    times, lengths, _ = regimen.course_of(1.0).arrays(1.0)
+    amounts = np.repeat(doses[:, None], days, axis=1)
     result = simulate.exposure(program, tv, effects, times, lengths, amounts)
     return float(np.median(result.auc_0_inf))
 

@@ -960,3 +960,23 @@ def test_any_options_are_answered_or_refused_without_a_crash(
         whole = read_json(result.stdout)
         low, high = whole["exposure"]["auc_0_inf_pi90"]
         assert 0 < low < whole["exposure"]["auc_0_inf"] < high
+
+
+# --- Axes of a nomogram ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "weights"),
+    [
+        (("10", "30", "10"), [10, 20, 30]),
+        (("10", "30", "12"), [10, 22]),
+        (("10", "30", "15"), [10, 25]),
+        (("10", "10", "5"), [10]),
+        (("5", "6", "0.1"), [5, 5.1, 5.2, 5.3, 5.4, 5.5, 5.6, 5.7, 5.8, 5.9, 6]),
+    ],
+)
+def test_an_axis_ends_at_or_before_what_was_typed(
+    typed: tuple[str, ...], weights: list[float]
+) -> None:
+    result = run("nomogram", "--regimen", "tisa_cel_ball", "--weights", *typed, "--json")
+    assert read_json(result.stdout)["weights_kg"] == pytest.approx(weights)

@@ -17,13 +17,12 @@ from fludapk.dosing import (
     Goal,
     best_dose,
     candidate_doses,
-    ceiling_mg,
     find_dose,
     probabilities,
 )
 from fludapk.errors import InputError
 from fludapk.patient import Patient
-from fludapk.regimen import Regimen
+from fludapk.regimen import Regimen, ceiling_mg
 
 GIRL = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
 MAN = Patient(age_years=60, sex="male", weight_kg=80, height_cm=178, scr_mg_dl=1.0)
@@ -95,11 +94,18 @@ def test_a_ceiling_is_not_passed_for_any_goal() -> None:
     assert "ceiling on the dose" in next(w.message for w in result.warnings)
 
 
+def test_an_auc_below_that_of_the_smallest_dose_is_not_blamed_on_patients() -> None:
+    result = find_dose(GIRL, BALL, Goal.chosen(auc=0.01))
+    assert not result.proposals[0].reached
+    (said,) = [w.message for w in result.warnings if w.code == "not_reached"]
+    assert "the smallest dose that can be drawn up" in said
+
+
 @pytest.mark.parametrize(
     ("days", "interval", "mg_m2"), [(3, 24.0, 50.0), (6, 24.0, 250 / 6), (4, 12.0, 25.0)]
 )
 def test_the_ceiling_is_per_day_and_per_course(days: int, interval: float, mg_m2: float) -> None:
-    assert ceiling_mg(GIRL, days, interval) == pytest.approx(mg_m2 * GIRL.bsa_m2, rel=1e-12)
+    assert ceiling_mg(GIRL.bsa_m2, days, interval) == pytest.approx(mg_m2 * GIRL.bsa_m2, rel=1e-12)
     highest = candidate_doses(GIRL, days, interval, 0.1)[-1]
     plan = Regimen(dose=float(highest), unit="mg", days=days, interval_h=interval)
     assert plan.course(GIRL).total_mg > 0

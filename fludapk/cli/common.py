@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 import sys
 from collections.abc import Callable
@@ -189,4 +190,4 @@ def steps(grid: tuple[float, float, float] | None, name: str) -> list[float] | N
     low, high, step = grid
     if not (0 < low <= high < 1e6 and step > 0 and (high - low) / step < 1000):
         raise InputError(f"{name} = {low:g} {high:g} {step:g}: from, to and step, from above zero")
-    return [low + k * step for k in range(round((high - low) / step * (1 - 1e-12)) + 1)]
+    return [low + k * step for k in range(math.floor((high - low) / step + 1e-9) + 1)]

@@ -62,11 +62,9 @@ def nomogram(
     """
     from fludapk.model import model_folders
     from fludapk.nomogram import nomogram as run
-    from fludapk.patient import SEXES
+    from fludapk.patient import parse_sex
     from fludapk.units import parse_quantity
 
-    if sex is not None and sex.lower() not in SEXES:
-        raise InputError(f"sex = {sex!r}: write female or male")
     if figure is not None and not figure.endswith((".svg", ".png")):
         raise InputError(f"figure = {figure!r}: a file that ends in .svg or .png")
     regimen, _ = schedule_of(options) if target_auc is not None else (regimen_of(options), True)
@@ -80,7 +78,7 @@ def nomogram(
         "renal": steps(renal, "renal"),
         "age_years": None if years is None else years.value,
         "height_cm": tall,
-        "sex": None if sex is None else SEXES[sex.lower()],
+        "sex": parse_sex(sex),
         "target_auc": target_auc,
         "product": product,
         "folders": model_folders(models_dir),

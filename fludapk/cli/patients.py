@@ -137,12 +137,10 @@ def dose(
         folders=model_folders(models_dir),
     )
     if report is not None:
-        from dataclasses import replace
-
         from fludapk.html import dose_html
         from fludapk.io import write_whole
 
-        given = replace(schedule, dose=result.proposals[0].dose_mg, unit="mg")
+        given = schedule.in_mg(result.proposals[0].dose_mg)
         write_whole(report, dose_html(result, _curve(patient, given, model, None, models_dir)))
     if as_json:
         click.echo(result.to_json())
