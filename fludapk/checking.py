@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +27,7 @@ from fludapk.model import (
     DEFAULT_MODEL,
     Model,
     Outside,
+    Program,
     Step,
     covariate_columns,
     covariate_rows,
@@ -34,7 +38,7 @@ from fludapk.model import (
     missing_covariates,
     outside_studied_range,
 )
-from fludapk.patient import Patient
+from fludapk.patient import Patient, columns_of
 from fludapk.regimen import (
     NEUROTOXICITY,
     NEUROTOXICITY_MG_M2,
@@ -230,52 +234,201 @@ class CheckResult:
 # ------------------------------------------------------------------ the computation
 
 
+class Case(NamedTuple):
+    """A course of a patient."""
+
+    patient: Patient
+    regimen: Regimen
+    course: Course
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One model's typical patient."""
+    """One model's typical patient; arrays have one row."""
 
     model: Model
+    case: Case
     values: dict[str, F8]
-    steps: list[Step]
+    uncapped: float | None
+    """eGFR or CrCl before the cap of the model."""
+    origin: str | None
+    """Which formula gave that, or "given", or "from" the other kind."""
     outside: list[Outside]
     tv: F8
     renal_fraction: float
-    course: Course
+    half_life_h: float
+    typical: simulate.Exposure
+    at_cells: tuple[float | None, float | None]
+    """AUC so far and concentration when the cells are given."""
 
     @property
     def arrays(self) -> tuple[F8, F8, F8]:
         """Times, durations, amounts of F-ara-A."""
-        return self.course.arrays(self.model.file.dose.factor)
+        return self.case.course.arrays(self.model.file.dose.factor)
 
-    def exposure(self, effects: simulate.RandomEffects | None = None) -> simulate.Exposure:
-        """Exposure, typical unless random effects are given."""
-        program = self.model.program
-        typical = simulate.RandomEffects.none(program, len(self.course.doses_mg))
-        return simulate.exposure(program, self.tv, effects or typical, *self.arrays)
+    @property
+    def auc_0_inf(self) -> float:
+        """Of the typical patient."""
+        return float(self.typical.auc_0_inf[0])
+
+    @property
+    def steps(self) -> list[Step]:
+        """How the covariates were made."""
+        patient, regimen, _ = self.case
+        known = patient.columns(self.model, regimen.product, regimen.disease)
+        return covariate_columns(self.model, known, patient.egfr_formula).steps
+
+    def exposure(self, effects: simulate.RandomEffects) -> simulate.Exposure:
+        """Exposure with random effects."""
+        return simulate.exposure(self.model.program, self.tv, effects, *self.arrays)
 
     def random_effects(self, log2_points: int) -> simulate.RandomEffects:
         """Effects on the fixed Sobol points."""
-        program, doses = self.model.program, len(self.course.doses_mg)
-        z = simulate.standard_normal_points(log2_points, program.n_eta + doses * program.n_kappa)
-        return simulate.RandomEffects.from_normals(program, z, doses)
+        return _effects(self.model.program, len(self.case.course.doses_mg), log2_points)
+
+
+@lru_cache(maxsize=16)
+def _effects(program: Program, doses: int, log2_points: int) -> simulate.RandomEffects:
+    z = simulate.standard_normal_points(log2_points, program.n_eta + doses * program.n_kappa)
+    return simulate.RandomEffects.from_normals(program, z, doses)
 
 
 def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) -> Prediction:
-    """Typical parameters of a patient by a model.
+    """Typical parameters and exposure of a patient by a model.
 
     Raises
     ------
     InputError
         If the model needs something that is not known, or a value is impossible.
     """
-    columns = patient.columns(model, regimen.product, regimen.disease)
-    values, steps = covariate_columns(model, columns, patient.egfr_formula)
-    lacking = missing_covariates(model, values, columns)
-    if lacking:
-        raise InputError(f"{model.id} needs {'; '.join(lacking)}")
-    outside = outside_studied_range(model, values)
-    tv, renal = model.program.typical_values(covariate_rows(model, values))
-    return Prediction(model, values, steps, outside, tv, float(renal[0]), course)
+    (found,) = predictions(model, [Case(patient, regimen, course)])
+    if isinstance(found, InputError):
+        raise found
+    return found
+
+
+def predictions(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]:
+    """`predict` for many: the prediction of each case, or why there is none."""
+    found: dict[int, Prediction | InputError] = {}
+    alike: dict[Hashable, list[int]] = {}
+    for i, (patient, regimen, course) in enumerate(cases):
+        key = patient.egfr_formula, course.times_h, course.infusion_h, regimen.cells_at_h
+        alike.setdefault(key, []).append(i)
+    for rows in alike.values():
+        found.update(zip(rows, _alike(model, [cases[i] for i in rows]), strict=True))
+    return [found[i] for i in range(len(cases))]
+
+
+def _alike(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]:
+    """Predictions of cases with the same times and eGFR formula."""
+    patients = [case.patient for case in cases]
+    products = [case.regimen.product for case in cases]
+    diseases = [case.regimen.disease for case in cases]
+    known = columns_of(patients, model, products, diseases)
+    made = covariate_columns(model, known, patients[0].egfr_formula)
+    found: dict[int, Prediction | InputError] = {}
+    studied: dict[int, list[Outside]] = {}
+    for i in range(len(cases)):
+        try:
+            lacking = missing_covariates(model, made.values, known, i)
+            if lacking:
+                raise InputError(f"{model.id} needs {'; '.join(lacking)}")
+            studied[i] = outside_studied_range(model, made.values, i)
+        except InputError as error:
+            found[i] = error
+    usable = list(studied)
+    if not usable:
+        return [found[i] for i in range(len(cases))]
+    try:
+        tv, renal = model.program.typical_values(
+            covariate_rows(model, {k: v[usable] for k, v in made.values.items()}, len(usable))
+        )
+    except InputError as error:
+        if len(cases) == 1:
+            return [error]
+        return [_alike(model, [case])[0] for case in cases]
+    times, lengths, _ = cases[0].course.arrays(1.0)
+    amounts = np.array([cases[i].course.doses_mg for i in usable]) * model.file.dose.factor
+    none = simulate.RandomEffects.none(model.program, len(times))
+    typical = simulate.exposure(model.program, tv, none, times, lengths, amounts)
+    half_life = math.log(2) / simulate.rates(tv)[:, 3 - model.program.compartments]
+    at_cells = _at_cells(model, tv, times, lengths, amounts, cases[0].regimen.cells_at_h)
+    name = model.renal_covariate
+    for j, i in enumerate(usable):
+        found[i] = Prediction(
+            model=model,
+            case=cases[i],
+            values={key: column[i : i + 1] for key, column in made.values.items()},
+            uncapped=None if name is None else float(made.uncapped[name][i]),
+            origin=None if name is None else made.origin[name][i],
+            outside=studied[i],
+            tv=tv[j : j + 1],
+            renal_fraction=float(renal[j]),
+            half_life_h=float(half_life[j]),
+            typical=typical.row(j),
+            at_cells=at_cells[j],
+        )
+    return [found[i] for i in range(len(cases))]
+
+
+def _at_cells(
+    model: Model, tv: F8, times: F8, lengths: F8, amounts: F8, at_h: float | None
+) -> list[tuple[float | None, float | None]]:
+    """AUC so far and concentration of typical patients when the cells are given."""
+    if at_h is None:
+        return [(None, None)] * len(tv)
+    program = model.program
+    if at_h >= times[-1] + lengths[-1]:  # a dose of nothing then: its trough is the concentration
+        typical = simulate.RandomEffects.none(program, len(times) + 1)
+        nothing = np.zeros((len(tv), 1))
+        courses = np.append(times, at_h), np.append(lengths, 1.0), np.hstack([amounts, nothing])
+        result = simulate.exposure(program, tv, typical, *courses)
+        auc, conc = result.auc_per_dose[:, :-1].sum(axis=1), result.trough[:, -1]
+    else:
+        typical = simulate.RandomEffects.none(program, len(times))
+        at = np.array([at_h])
+        both = simulate.concentrations(program, tv, typical, times, lengths, amounts, at)
+        conc, auc = both[0][:, 0], both[1][:, 0]
+    return list(zip(auc.tolist(), conc.tolist(), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A planned course of a patient to be checked.
+
+    Parameters
+    ----------
+    patient : Patient
+    regimen : Regimen
+    model : str
+    round_to_mg : float, optional
+        Round each dose to a multiple of this many mg.
+    course : Course, optional
+        Doses and times as given, instead of those of the regimen.
+    """
+
+    patient: Patient
+    regimen: Regimen
+    model: str = DEFAULT_MODEL
+    round_to_mg: float | None = None
+    course: Course | None = None
+
+    def case(self) -> Case:
+        """The doses of this patient.
+
+        Raises
+        ------
+        InputError
+            As `Regimen.course`.
+        """
+        if self.course is None:
+            course = self.regimen.course(self.patient, self.round_to_mg)
+        else:
+            course = self.course
+            faults = course.ceiling_faults(self.patient.bsa_m2)
+            if faults:
+                raise InputError(*faults)
+        return Case(self.patient, self.regimen, course)
 
 
 def check(
@@ -321,19 +474,112 @@ def check(
     >>> round(result.exposure.auc_0_inf, 2), result.flag, result.models_agree
     (13.58, 'below', False)
     """
-    models = load_models(folders)
-    chosen = load_model(model, folders)
-    _known_names(patient, regimen, models)
-    course = regimen.course(patient, round_to_mg)
-    prediction = predict(chosen, patient, regimen, course)
-    if strict and prediction.outside:
-        listed = ", ".join(map(str, prediction.outside))
-        raise StudiedRangeError(f"outside the studied range of {chosen.id}: {listed}")
+    request = Request(patient=patient, regimen=regimen, model=model, round_to_mg=round_to_mg)
+    (outcome,) = checks([request], strict=strict, folders=folders)
+    if isinstance(outcome, FludapkError):
+        raise outcome
+    return outcome
 
-    typical = prediction.exposure()
-    auc = float(typical.auc_0_inf[0])
-    simulated = prediction.exposure(prediction.random_effects(LOG2_POINTS)).auc_0_inf
-    sensitivity = [_sensitivity(other, prediction, patient, regimen, course) for other in models]
+
+def checks(
+    requests: Sequence[Request],
+    *,
+    log2_points: int = LOG2_POINTS,
+    trails: bool = True,
+    strict: bool = False,
+    folders: Sequence[Path] | None = None,
+) -> Iterator[CheckResult | FludapkError]:
+    """`check` for many: the result of each request in order, or why it was refused.
+
+    Patients are computed together; only the simulated courses behind the probabilities, 2 to the
+    power of `log2_points` for each, are run one patient after the other, in threads. Without
+    `trails` the results have none, which is quicker.
+
+    Raises
+    ------
+    FileError
+        If a model file is bad.
+
+    Examples
+    --------
+    >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+    >>> plan = Regimen.named("tisa_cel_ball")
+    >>> [r.flag for r in checks([Request(patient=girl, regimen=plan)] * 2, log2_points=9)]
+    ['below', 'below']
+    """
+    models = {model.id: model for model in load_models(folders)}
+    known = _known_names(models.values())
+    refused: dict[int, FludapkError] = {}
+    cases: dict[int, Case] = {}
+    for i, request in enumerate(requests):
+        try:
+            if request.model not in models:
+                load_model(request.model, folders)  # says which there are
+            _check_names(request.patient, request.regimen, known)
+            cases[i] = request.case()
+        except FludapkError as error:
+            refused[i] = error
+    by_model: dict[str, dict[int, Prediction | InputError]] = {}
+    for model in models.values():
+        rows = [
+            i
+            for i, case in cases.items()
+            if requests[i].model == model.id or _other_disease(model, case) is None
+        ]
+        found = predictions(model, [cases[i] for i in rows])
+        by_model[model.id] = dict(zip(rows, found, strict=True))
+
+    simulated: dict[int, Future[F8]] = {}
+    with ThreadPoolExecutor(_threads(len(cases))) as pool:
+        for i in cases:
+            outcome = by_model[requests[i].model][i]
+            if isinstance(outcome, InputError):
+                refused[i] = outcome
+            elif strict and outcome.outside:
+                listed = ", ".join(map(str, outcome.outside))
+                refused[i] = StudiedRangeError(
+                    f"outside the studied range of {outcome.model.id}: {listed}"
+                )
+            else:
+                simulated[i] = pool.submit(_simulated, outcome, log2_points)
+        for i, request in enumerate(requests):
+            if i in refused:
+                yield refused[i]
+                continue
+            rivals = {name: found[i] for name, found in by_model.items() if i in found}
+            result = _result(
+                request, rivals, tuple(models.values()), simulated.pop(i).result(), log2_points
+            )
+            yield replace(result, trail=_trail(_made(rivals[request.model]))) if trails else result
+
+
+def _made(outcome: Prediction | InputError) -> Prediction:
+    """A prediction that is known to be one."""
+    assert isinstance(outcome, Prediction)
+    return outcome
+
+
+def _threads(cases: int) -> int:
+    """Threads for simulating so many cases."""
+    return min(os.cpu_count() or 1, max(1, cases))
+
+
+def _simulated(prediction: Prediction, log2_points: int) -> F8:
+    """Cumulative AUC on the fixed points, ascending."""
+    return np.sort(prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf)
+
+
+def _result(
+    request: Request,
+    rivals: Mapping[str, Prediction | InputError],
+    models: Sequence[Model],
+    simulated: F8,
+    log2_points: int,
+) -> CheckResult:
+    patient, regimen = request.patient, request.regimen
+    prediction = _made(rivals[request.model])
+    chosen, auc = prediction.model, prediction.auc_0_inf
+    sensitivity = [_sensitivity(model, prediction.case, rivals.get(model.id)) for model in models]
     agree = len({row.flag for row in sensitivity if row.applies} | {exposure.flag(auc)}) == 1
     targets = [
         _target(entry, auc, simulated, patient, regimen) for entry in exposure.targets().values()
@@ -343,40 +589,47 @@ def check(
         model=chosen.id,
         model_title=chosen.file.title,
         model_citation=chosen.file.citation.short,
-        patient=_patient_record(patient, regimen, prediction),
-        regimen=_regimen_record(patient, regimen, prediction, round_to_mg),
-        exposure=_exposure_record(prediction, regimen, typical, simulated),
+        patient=_patient_record(prediction),
+        regimen=_regimen_record(prediction, request.round_to_mg),
+        exposure=_exposure_record(prediction, simulated),
         flag=exposure.flag(auc),
         flag_context=FLAG_CONTEXT,
         targets=targets,
         sensitivity=sensitivity,
         models_agree=agree,
         label_rules=labels,
-        warnings=_warnings(patient, regimen, prediction, auc, sensitivity, agree, targets, labels),
+        warnings=_warnings(prediction, sensitivity, agree, targets, labels),
         reading_note=_reading_note(chosen, patient),
-        trail=_trail(patient, regimen, prediction, auc),
+        trail=[],
         provenance=Provenance(
             version=__version__,
             model_sha256=chosen.sha256,
-            input_sha256=_input_hash(patient, regimen, model, round_to_mg),
+            input_sha256=_input_hash(request),
             seed=simulate.POINT_SET_SEED,
-            points=2**LOG2_POINTS,
+            points=2**log2_points,
         ),
     )
 
 
-def _known_names(patient: Patient, regimen: Regimen, models: Sequence[Model]) -> None:
-    """Refuse a product, diagnosis or genotype nobody knows, with the nearest name."""
+def _known_names(models: Iterable[Model]) -> dict[str, set[str | None]]:
+    """Products, diagnoses and genotypes that some regimen or model has."""
     entries = list(regimens().values())
-    known: dict[str, list[str | None]] = {
-        "product": [entry.product for entry in entries],
-        "diagnosis": [entry.disease for entry in entries],
-        "genotype": [],
+    known: dict[str, set[str | None]] = {
+        "product": {entry.product for entry in entries},
+        "diagnosis": {entry.disease for entry in entries},
+        "genotype": set(),
     }
     for model in models:
-        known["diagnosis"] += model.file.population.diseases
+        known["diagnosis"].update(model.file.population.diseases)
         for category, names in known.items():
-            names += model.levels(category)
+            names.update(model.levels(category))
+    return known
+
+
+def _check_names(
+    patient: Patient, regimen: Regimen, known: Mapping[str, Collection[str | None]]
+) -> None:
+    """Refuse a product, diagnosis or genotype nobody knows, with the nearest name."""
     faults = []
     for category, names in known.items():
         value = getattr(patient, category)
@@ -391,25 +644,28 @@ def _known_names(patient: Patient, regimen: Regimen, models: Sequence[Model]) ->
         raise InputError(*faults)
 
 
+def _other_disease(model: Model, case: Case) -> str | None:
+    """The disease of a case, if a model was built from others."""
+    diseases, disease = model.file.population.diseases, case.patient.diagnosis
+    disease = disease or case.regimen.disease
+    return disease if diseases and disease is not None and disease not in diseases else None
+
+
 def _sensitivity(
-    model: Model, main: Prediction, patient: Patient, regimen: Regimen, course: Course
+    model: Model, case: Case, other: Prediction | InputError | None
 ) -> SensitivityRecord:
     """The course by another model, if its population covers the patient."""
-    population = model.file.population
-    disease = patient.diagnosis or regimen.disease
+    who = model.file.population.who
     reason: str | None = None
     auc: float | None = None
-    if population.diseases and disease is not None and disease not in population.diseases:
-        reason = population.who
+    if other is None or _other_disease(model, case) is not None:
+        reason = who
+    elif isinstance(other, InputError):
+        reason = f"{who}; {'; '.join(other.faults)}"
+    elif other.outside:
+        reason = f"{who}; {', '.join(map(str, other.outside))}"
     else:
-        try:
-            other = main if model is main.model else predict(model, patient, regimen, course)
-            if other.outside:
-                reason = f"{population.who}; {', '.join(map(str, other.outside))}"
-            else:
-                auc = float(other.exposure().auc_0_inf[0])
-        except FludapkError as error:
-            reason = f"{population.who}; {'; '.join(error.faults)}"
+        auc = other.auc_0_inf
     return SensitivityRecord(
         model=model.id,
         applies=reason is None,
@@ -481,16 +737,10 @@ def _labels(patient: Patient, auc: float) -> list[LabelRecord]:
     return rows
 
 
-def _renal_origin(prediction: Prediction) -> str | None:
-    """Which formula gave the renal function of the model, or "given", or "from" the other kind."""
-    return next((step.by for step in prediction.steps if step.name in ("eGFR", "CrCl")), None)
-
-
-def _patient_record(patient: Patient, regimen: Regimen, prediction: Prediction) -> PatientRecord:
-    values, origin = prediction.values, _renal_origin(prediction)
-    free = [s.value for s in prediction.steps if s.name == "eGFR" and s.by != "cap"]
+def _patient_record(prediction: Prediction) -> PatientRecord:
+    (patient, regimen, _), values = prediction.case, prediction.values
     egfr = float(values["eGFR"][0]) if "eGFR" in values else None
-    uncapped = free[-1] if free and egfr is not None else egfr
+    uncapped = prediction.uncapped if egfr is not None else None
     return PatientRecord(
         age_years=patient.age_years,
         sex=patient.sex,
@@ -501,20 +751,18 @@ def _patient_record(patient: Patient, regimen: Regimen, prediction: Prediction) 
         scr_mg_dl=patient.scr_mg_dl,
         egfr_ml_min_1_73m2=egfr,
         egfr_uncapped_ml_min_1_73m2=uncapped,
-        egfr_formula=origin if "eGFR" in values else None,
+        egfr_formula=prediction.origin if "eGFR" in values else None,
         egfr_capped=egfr is not None and uncapped is not None and egfr < uncapped,
         crcl_ml_min=float(values["CrCl"][0]) if "CrCl" in values else patient.crcl_ml_min,
-        crcl_formula=origin if "CrCl" in values else None,
+        crcl_formula=prediction.origin if "CrCl" in values else None,
         product=patient.product or regimen.product,
         diagnosis=patient.diagnosis or regimen.disease,
         genotype=patient.genotype,
     )
 
 
-def _regimen_record(
-    patient: Patient, regimen: Regimen, prediction: Prediction, round_to_mg: float | None
-) -> RegimenRecord:
-    course = prediction.course
+def _regimen_record(prediction: Prediction, round_to_mg: float | None) -> RegimenRecord:
+    patient, regimen, course = prediction.case
     bench = course.preparation()
     return RegimenRecord(
         id=regimen.id,
@@ -528,7 +776,7 @@ def _regimen_record(
         total_mg_m2=course.total_mg / patient.bsa_m2,
         amount_f_ara_a_mg=course.total_mg * prediction.model.file.dose.factor,
         times_h=list(course.times_h),
-        infusion_h=regimen.infusion_h,
+        infusion_h=course.infusion_h[0],
         volume_ml_per_dose=bench.volume_ml,
         vials_per_dose=bench.vials,
         waste_mg_per_dose=bench.waste_mg,
@@ -537,45 +785,27 @@ def _regimen_record(
     )
 
 
-def _exposure_record(
-    prediction: Prediction, regimen: Regimen, typical: simulate.Exposure, simulated: F8
-) -> ExposureRecord:
-    program = prediction.model.program
-    to_cells, at_cells = _at_cells(prediction, regimen.cells_at_h)
-    rates = simulate.rates(prediction.tv)[0]
+def _exposure_record(prediction: Prediction, simulated: F8) -> ExposureRecord:
+    typical = prediction.typical
+    to_cells, at_cells = prediction.at_cells
+    has_renal_term = prediction.model.program.has_renal_term
     return ExposureRecord(
-        auc_0_inf=float(typical.auc_0_inf[0]),
+        auc_0_inf=prediction.auc_0_inf,
         auc_0_inf_pi90=exposure.prediction_interval(simulated),
         auc_per_dose=typical.auc_per_dose[0].tolist(),
         cmax_mg_l=float(typical.cmax[0]),
         auc_to_cells=to_cells,
         conc_at_cells_mg_l=at_cells,
         clearance_l_h=float(prediction.tv[0, 0]),
-        renal_fraction=prediction.renal_fraction if program.has_renal_term else None,
-        half_life_h=math.log(2) / float(rates[3 - program.compartments]),
+        renal_fraction=prediction.renal_fraction if has_renal_term else None,
+        half_life_h=prediction.half_life_h,
     )
 
 
-def _at_cells(prediction: Prediction, at_h: float | None) -> tuple[float | None, float | None]:
-    """AUC so far and concentration of the typical patient when the cells are given."""
-    if at_h is None:
-        return None, None
-    program, (times, lengths, amounts) = prediction.model.program, prediction.arrays
-    if at_h >= times[-1] + lengths[-1]:  # a dose of nothing then: its trough is the concentration
-        typical = simulate.RandomEffects.none(program, len(times) + 1)
-        courses = np.append(times, at_h), np.append(lengths, 1.0), np.append(amounts, [[0.0]], 1)
-        result = simulate.exposure(program, prediction.tv, typical, *courses)
-        return float(result.auc_per_dose[0, :-1].sum()), float(result.trough[0, -1])
-    typical = simulate.RandomEffects.none(program, len(times))
-    conc, auc = simulate.concentrations(
-        program, prediction.tv, typical, times, lengths, amounts, np.array([at_h])
-    )
-    return float(auc[0, 0]), float(conc[0, 0])
-
-
-def _trail(patient: Patient, regimen: Regimen, prediction: Prediction, auc: float) -> list[Step]:
+def _trail(prediction: Prediction) -> list[Step]:
     """The calculation for a second person, in order."""
-    model, course = prediction.model, prediction.course
+    model, (patient, regimen, course) = prediction.model, prediction.case
+    auc = prediction.auc_0_inf
     dose, n = course.doses_mg[0], len(course.doses_mg)
     how_bsa = evaluate(patient.bsa_formula, patient.columns())[1]
     per = {
@@ -615,17 +845,15 @@ def _reading_note(model: Model, patient: Patient) -> str | None:
 
 
 def _warnings(
-    patient: Patient,
-    regimen: Regimen,
     prediction: Prediction,
-    auc: float,
     sensitivity: Sequence[SensitivityRecord],
     agree: bool,
     targets: Sequence[TargetRecord],
     labels: Sequence[LabelRecord],
 ) -> list[Remark]:
     """Cautions first, then notes, each in the order of its weight."""
-    model, course, bsa = prediction.model, prediction.course, patient.bsa_m2
+    model, (patient, regimen, course) = prediction.model, prediction.case
+    auc, bsa = prediction.auc_0_inf, patient.bsa_m2
     cautions: list[tuple[str, str]] = []
     notes: list[tuple[str, str]] = []
     if not agree:
@@ -646,8 +874,8 @@ def _warnings(
         cautions.append(
             ("outside_studied_range", f"outside the population of {model.id}: {listed}")
         )
-    diseases, disease = model.file.population.diseases, patient.diagnosis or regimen.disease
-    if diseases and disease is not None and disease not in diseases:
+    disease = _other_disease(model, prediction.case)
+    if disease is not None:
         who = model.file.population.who
         cautions.append(("other_disease", f"{model.id} was built from {who}, not from {disease}"))
     if auc > HIGH:
@@ -692,7 +920,7 @@ def _warnings(
             )
         )
     name = model.renal_covariate
-    if name is not None and (_renal_origin(prediction) or "").startswith("from"):
+    if name is not None and (prediction.origin or "").startswith("from"):
         other = "CrCl" if name == "eGFR" else "eGFR"
         notes.append(
             (
@@ -733,12 +961,16 @@ def _statuses(target: str, sensitivity: Sequence[SensitivityRecord]) -> set[Targ
     return {exposure.status(entry, s.auc_0_inf) for s in sensitivity if s.auc_0_inf is not None}
 
 
-def _input_hash(patient: Patient, regimen: Regimen, model: str, round_to_mg: float | None) -> str:
+def _input_hash(request: Request) -> str:
     """Hash of what was asked, whatever the order or unit it was typed in."""
+    patient, course = vars(request.patient), request.course
     asked = {
-        "patient": {k: v for k, v in vars(patient).items() if k != "typed"},
-        "regimen": vars(regimen),
-        "model": model,
-        "round_to_mg": round_to_mg,
+        "patient": {
+            k: v for k, v in patient.items() if k in Patient.__dataclass_fields__ and k != "typed"
+        },
+        "regimen": vars(request.regimen),
+        "model": request.model,
+        "round_to_mg": request.round_to_mg,
+        **({} if course is None else {"course": vars(course)}),
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -335,11 +335,11 @@ def find_dose(
 
 def _proposal(unit: Prediction, patient: Patient, goal: Goal, doses: F8) -> Proposal:
     """The dose of one model from its prediction for 1 mg."""
-    per_mg = float(unit.exposure().auc_0_inf[0])
+    per_mg = unit.auc_0_inf
     simulated = unit.exposure(unit.random_effects(LOG2_POINTS)).auc_0_inf
     dose, reached = best_dose(goal, doses, per_mg, simulated)
-    n = len(unit.course.doses_mg)
-    bench = replace(unit.course, doses_mg=(dose,) * n).preparation()
+    n = len(unit.case.course.doses_mg)
+    bench = replace(unit.case.course, doses_mg=(dose,) * n).preparation()
     below, within, above = probabilities(np.array([dose]), simulated, goal.low, goal.high)
     return Proposal(
         model=unit.model.id,

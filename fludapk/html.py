@@ -74,9 +74,9 @@ def curve(prediction: Prediction, *, until_h: float, log2_points: int = 10) -> C
     """
     if not (math.isfinite(until_h) and until_h > 0):
         raise InputError(f"the curve ends at {until_h} h: a finite number above zero is needed")
-    at = _grid(prediction.course.times_h, prediction.course.infusion_h, until_h)
+    at = _grid(prediction.case.course.times_h, prediction.case.course.infusion_h, until_h)
     program = prediction.model.program
-    none = simulate.RandomEffects.none(program, len(prediction.course.doses_mg))
+    none = simulate.RandomEffects.none(program, len(prediction.case.course.doses_mg))
     typical, simulated = (
         simulate.concentrations(program, prediction.tv, effects, *prediction.arrays, at)[0]
         for effects in (none, prediction.random_effects(log2_points))

@@ -342,9 +342,23 @@ def evaluate(formula: str, columns: Columns) -> tuple[F8, str]:
     return value, entry.explain(**first) if value.size == 1 and np.isfinite(value[0]) else ""
 
 
+@dataclass(frozen=True, eq=False)
+class Covariates:
+    """What a model needs of n patients; the arrays have a row per patient."""
+
+    values: dict[str, F8]
+    """NaN where something needed is unknown."""
+    uncapped: dict[str, F8]
+    """eGFR or CrCl before the cap of the model."""
+    origin: dict[str, npt.NDArray[np.object_]]
+    """Of eGFR or CrCl: a formula, "given", "from" the other one, or None."""
+    steps: list[Step]
+    """How the values of the first patient were made."""
+
+
 def covariate_columns(
     model: Model, columns: Columns, egfr_formula: str | None = None
-) -> tuple[dict[str, F8], list[Step]]:
+) -> Covariates:
     """Every covariate a model names, from what is known of the patients.
 
     Parameters
@@ -354,48 +368,39 @@ def covariate_columns(
         See `Columns`.
     egfr_formula : str, optional
         Instead of the model's own rules.
-
-    Returns
-    -------
-    values : dict of str to (n,) arrays
-        NaN where something needed is unknown.
-    steps : list of Step
-        How the renal values were made, of the first row.
     """
     known = dict(columns)
-    values: dict[str, F8] = {}
-    steps: list[Step] = []
+    found = Covariates({}, {}, {}, [])
     # A table has no order: what is derived comes after what it is derived from.
     named = sorted(model.file.covariates.items(), key=lambda item: item[1].derived is not None)
     for name, covariate in named:
+        unit = covariate.unit or ""
         if covariate.rules:
             rules = [Rule(formula=egfr_formula)] if egfr_formula else covariate.rules
-            known[name] = _renal(name, covariate.unit or "", rules, columns, steps)
+            free = _renal(name, unit, rules, columns, found)
+            known[name] = found.uncapped[name] = free
             if covariate.cap is not None:
-                free = known[name]
+                at = known[covariate.cap.by]
                 known[name] = np.asarray(
-                    formulas.capped_by_knots(
-                        value=free, at=known[covariate.cap.by], knots=covariate.cap.knots
-                    )
+                    formulas.capped_by_knots(value=free, at=at, knots=covariate.cap.knots)
                 )
                 if known[name][0] < free[0]:
-                    why = f"the model's highest value at {known[covariate.cap.by][0]:.3g} y"
-                    steps.append(
-                        Step(name, float(known[name][0]), covariate.unit or "", "cap", why)
-                    )
+                    why = f"the model's highest value at {at[0]:.3g} y"
+                    found.steps.append(Step(name, float(known[name][0]), unit, "cap", why))
         elif covariate.derived is not None:
             known[name], how = evaluate(covariate.derived, known)
-            steps.append(Step(name, float(known[name][0]), covariate.unit or "", "", how))
-        values[name] = known[name]
-    return values, steps
+            found.steps.append(Step(name, float(known[name][0]), unit, "", how))
+        found.values[name] = known[name]
+    return found
 
 
-def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, steps: list[Step]) -> F8:
+def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, found: Covariates) -> F8:
     """EGFR or CrCl: as given, else from the other one, else from creatinine by the rules."""
     other = "CrCl" if name == "eGFR" else "eGFR"
     bridge = "index_gfr" if name == "eGFR" else "deindex_gfr"
     age, sex = columns["AGE"], columns["SEX"]
     out = np.full(age.shape, np.nan)
+    origin = np.full(age.shape, None, dtype=object)
     remaining = np.isnan(columns[name]) & np.isnan(columns[other])
     for rule in rules:
         fits = remaining & ((rule.age_from is None) | (age >= (rule.age_from or 0.0)))
@@ -408,25 +413,30 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, steps:
         value, how = evaluate(rule.formula, columns)
         quantity, value_unit = FORMULAS[rule.formula].quantity, FORMULAS[rule.formula].unit
         if fits[0]:
-            steps.append(Step(quantity, float(value[0]), value_unit, rule.formula, how))
+            found.steps.append(Step(quantity, float(value[0]), value_unit, rule.formula, how))
         if quantity != name:
             value, how = evaluate(bridge, {**columns, quantity: value})
             if fits[0]:
-                steps.append(Step(name, float(value[0]), unit, "", how))
+                found.steps.append(Step(name, float(value[0]), unit, "", how))
         out = np.where(fits, value, out)
+        origin[fits] = rule.formula
+    is_given, is_converted = np.isfinite(columns[name]), np.isfinite(columns[other])
     converted, how = evaluate(bridge, columns)
-    if np.isnan(columns[name][0]) and np.isfinite(columns[other][0]):
-        steps.append(Step(name, float(converted[0]), unit, f"from {other}", how))
-    elif np.isfinite(columns[name][0]):
-        steps.append(Step(name, float(columns[name][0]), unit, "given", ""))
-    out = np.where(np.isfinite(columns[other]), converted, out)
-    return np.where(np.isfinite(columns[name]), columns[name], out)
+    if is_given[0]:
+        found.steps.append(Step(name, float(columns[name][0]), unit, "given", ""))
+    elif is_converted[0]:
+        found.steps.append(Step(name, float(converted[0]), unit, f"from {other}", how))
+    origin[is_converted], origin[is_given] = f"from {other}", "given"
+    found.origin[name] = origin
+    return np.where(is_given, columns[name], np.where(is_converted, converted, out))
 
 
-def covariate_rows(model: Model, values: Mapping[str, F8]) -> F8:
-    """(n, c) rows for the kernels, in the order of `Program.covariates`."""
+def covariate_rows(model: Model, values: Mapping[str, F8], n: int = 1) -> F8:
+    """(n, c) rows for the kernels, in the order of `Program.covariates`.
+
+    `n` is for models without covariates.
+    """
     columns = [values[name] for name in model.program.covariates]
-    n = next(iter(values.values())).shape[0] if values else 1
     return np.ascontiguousarray(np.column_stack(columns)) if columns else np.zeros((n, 0))
 
 
@@ -470,19 +480,21 @@ def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) 
     return outside
 
 
-def missing_covariates(model: Model, values: Mapping[str, F8], columns: Columns) -> list[str]:
-    """What must still be said about the first patient before the model can be used."""
+def missing_covariates(
+    model: Model, values: Mapping[str, F8], columns: Columns, row: int = 0
+) -> list[str]:
+    """What must still be said about a patient before the model can be used."""
     lacking = []
     for name in values:
-        if not np.isnan(values[name][0]):
+        if not np.isnan(values[name][row]):
             continue
         if name in CATEGORICAL:
             lacking.append(f"--{name} ({' or '.join(model.levels(name))})")
         elif name in ("eGFR", "CrCl"):
-            has_input = any(np.isfinite(columns[key][0]) for key in ("SCR", "eGFR", "CrCl"))
+            has_input = any(np.isfinite(columns[key][row]) for key in ("SCR", "eGFR", "CrCl"))
             if not has_input:
                 lacking.append('a renal function: --scr "0.3 mg/dL", --egfr or --crcl')
-            elif np.isnan(columns["SEX"][0]):
+            elif np.isnan(columns["SEX"][row]):
                 lacking.append(f"--sex (the {name} formula at this age needs it)")
     return lacking
 

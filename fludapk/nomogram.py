@@ -328,7 +328,7 @@ class _People:
         by_weight = {"AGE": self.ages, "WT": self.weights, "HT": self.heights, "BSA": self.bsa}
         columns |= {key: np.repeat(value, self.renal.size) for key, value in by_weight.items()}
         columns[self.name] = np.tile(self.renal, self.weights.size)
-        return columns, covariate_columns(model, columns)[0]
+        return columns, covariate_columns(model, columns).values
 
     def planned_mg(self, regimen: Regimen) -> F8:
         """Dose per infusion of each weight, mg."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, Self
 
 import numpy as np
@@ -231,7 +231,7 @@ class Patient:
         known |= {name: value for name, value in others.items() if value is not None}
         return cls(sex=known_sex, typed=typed, **known)
 
-    @property
+    @cached_property
     def bsa_m2(self) -> float:
         """Body surface area by `bsa_formula`, m2."""
         function = FORMULAS[self.bsa_formula].function
@@ -250,26 +250,7 @@ class Patient:
             Of the regimen; what the patient states comes first. A level the model does not have
             is NaN.
         """
-        values: dict[str, float | None] = {
-            "AGE": self.age_years,
-            "SEX": math.nan if self.sex is None else float(self.sex == "female"),
-            "WT": self.weight_kg,
-            "HT": self.height_cm,
-            "BSA": self.bsa_m2,
-            "SCR": self.scr_mg_dl,
-            "eGFR": self.egfr_ml_min_1_73m2,
-            "CrCl": self.crcl_ml_min,
-        }
-        stated = {
-            "product": self.product or product,
-            "diagnosis": self.diagnosis or disease,
-            "genotype": self.genotype,
-        }
-        for name in CATEGORICAL:
-            levels = [] if model is None else model.levels(name)
-            level = stated[name]
-            values[name] = float(levels.index(level)) if level in levels else math.nan
-        return {name: np.array([math.nan if v is None else v]) for name, v in values.items()}
+        return columns_of([self], model, [product], [disease])
 
     @property
     def renal_inputs(self) -> tuple[float | None, ...]:
@@ -301,6 +282,45 @@ class Patient:
             for name, q in self.typed.items()
             if q.unit != next(iter(UNITS[_QUANTITIES[name][1]]))
         ]
+
+
+def columns_of(
+    patients: Sequence[Patient],
+    model: Model | None = None,
+    products: Sequence[str | None] | None = None,
+    diseases: Sequence[str | None] | None = None,
+) -> dict[str, F8]:
+    """`Patient.columns` of many, one row each; products and diseases are those of their courses.
+
+    Examples
+    --------
+    >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+    >>> columns_of([girl, girl])["WT"]
+    array([18.2, 18.2])
+    """
+    nothing = [None] * len(patients)
+    table: dict[str, list[float | None]] = {
+        "AGE": [p.age_years for p in patients],
+        "SEX": [None if p.sex is None else float(p.sex == "female") for p in patients],
+        "WT": [p.weight_kg for p in patients],
+        "HT": [p.height_cm for p in patients],
+        "BSA": [p.bsa_m2 for p in patients],
+        "SCR": [p.scr_mg_dl for p in patients],
+        "eGFR": [p.egfr_ml_min_1_73m2 for p in patients],
+        "CrCl": [p.crcl_ml_min for p in patients],
+    }
+    stated = {
+        "product": [p.product or q for p, q in zip(patients, products or nothing, strict=True)],
+        "diagnosis": [p.diagnosis or q for p, q in zip(patients, diseases or nothing, strict=True)],
+        "genotype": [p.genotype for p in patients],
+    }
+    for name in CATEGORICAL:
+        numbers = {} if model is None else {k: i for i, k in enumerate(model.levels(name))}
+        table[name] = [numbers.get(level or "") for level in stated[name]]
+    return {
+        name: np.array([math.nan if v is None else v for v in values], dtype=np.float64)
+        for name, values in table.items()
+    }
 
 
 def parse_sex(text: str | None) -> Literal["female", "male"] | None:

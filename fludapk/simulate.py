@@ -66,6 +66,13 @@ class Exposure:
     trough: F8
     """(n, doses) mg/L, just before each dose."""
 
+    def row(self, i: int) -> Exposure:
+        """The course of one of them."""
+        only = slice(i, i + 1)
+        return Exposure(
+            self.auc_0_inf[only], self.auc_per_dose[only], self.cmax[only], self.trough[only]
+        )
+
 
 def exposure(
     program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8

@@ -96,7 +96,7 @@ def _population_median(model: Model, row: Reproduces) -> float:
         )
     regimen = Regimen.named(name)
     patients = virtual_patients(population, n=PATIENTS, seed=SEED)
-    values, _ = covariate_columns(model, patients)
+    values = covariate_columns(model, patients).values
     tv, _ = model.program.typical_values(covariate_rows(model, values))
     days, program = regimen.days, model.program
     doses = regimen.dose_mg(patients["BSA"], patients["WT"]) * model.file.dose.factor

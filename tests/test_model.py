@@ -91,7 +91,7 @@ def one(**known: Any) -> Table:
 
 def test_covariates_are_those_of_the_twin(model: Model, twin: Table) -> None:
     patients = random_patients(model, 300)
-    values, _ = covariate_columns(model, columns(model, patients))
+    values = covariate_columns(model, columns(model, patients)).values
     slow = [reference.covariates_of(twin, patient) for patient in patients]
     assert set(values) == set(twin["covariates"])
     for name in values:
@@ -102,7 +102,7 @@ def test_covariates_are_those_of_the_twin(model: Model, twin: Table) -> None:
 
 def test_typical_values_of_patients_are_those_of_the_twin(model: Model, twin: Table) -> None:
     patients = random_patients(model, 100)
-    values, _ = covariate_columns(model, columns(model, patients))
+    values = covariate_columns(model, columns(model, patients)).values
     tv, _ = model.program.typical_values(covariate_rows(model, values))
     for row, patient in zip(tv, patients, strict=True):
         slow = reference.typical(twin, reference.covariates_of(twin, patient))
@@ -111,10 +111,10 @@ def test_typical_values_of_patients_are_those_of_the_twin(model: Model, twin: Ta
 
 def test_many_patients_at_once_are_the_patients_one_by_one(model: Model) -> None:
     patients = random_patients(model, 60)
-    together, _ = covariate_columns(model, columns(model, patients))
+    together = covariate_columns(model, columns(model, patients)).values
     rows = covariate_rows(model, together)
     for i, patient in enumerate(patients):
-        alone, _ = covariate_columns(model, columns(model, [patient]))
+        alone = covariate_columns(model, columns(model, [patient])).values
         for name, column in alone.items():
             assert_array_equal(column, together[name][i : i + 1])
         assert_array_equal(covariate_rows(model, alone)[0], rows[i])
@@ -122,10 +122,10 @@ def test_many_patients_at_once_are_the_patients_one_by_one(model: Model) -> None
 
 def test_a_given_renal_function_is_used_as_it_is() -> None:
     model = load_model("varela2025")
-    values, _ = covariate_columns(model, columns(model, [one(CrCl=96.0, product="axi_cel")]))
+    values = covariate_columns(model, columns(model, [one(CrCl=96.0, product="axi_cel")])).values
     assert values["CrCl"][0] == 96.0
     model = load_model("langenhorst2019")
-    values, _ = covariate_columns(model, columns(model, [one(eGFR=90.0)]))
+    values = covariate_columns(model, columns(model, [one(eGFR=90.0)])).values
     assert values["eGFR"][0] == 90.0
 
 
@@ -133,12 +133,11 @@ def test_an_egfr_is_deindexed_where_a_clearance_is_wanted_and_the_reverse() -> N
     tall = {"AGE": 50.0, "WT": 95.0, "HT": 190.0, "product": "axi_cel"}
     over = reference.mosteller(tall) / 1.73
     model = load_model("varela2025")
-    values, _ = covariate_columns(model, columns(model, [one(**tall, eGFR=80.0)]))
+    values = covariate_columns(model, columns(model, [one(**tall, eGFR=80.0)])).values
     assert values["CrCl"][0] == pytest.approx(80.0 * over, rel=1e-14)
     model = load_model("langenhorst2019")
-    values, _ = covariate_columns(
-        model, columns(model, [one(**tall | {"product": None}, CrCl=80.0)])
-    )
+    known = columns(model, [one(**tall | {"product": None}, CrCl=80.0)])
+    values = covariate_columns(model, known).values
     assert values["eGFR"][0] == pytest.approx(80.0 / over, rel=1e-14)
 
 
@@ -147,10 +146,12 @@ def test_an_egfr_is_deindexed_where_a_clearance_is_wanted_and_the_reverse() -> N
 )
 def test_egfr_is_capped_by_age_even_if_given(age: float, highest: float) -> None:
     model = load_model("langenhorst2019")
-    values, steps = covariate_columns(model, columns(model, [one(AGE=age, eGFR=250.0)]))
+    made = covariate_columns(model, columns(model, [one(AGE=age, eGFR=250.0)]))
+    values, steps = made.values, made.steps
     assert values["eGFR"][0] == pytest.approx(highest, rel=1e-14)
     assert [step.by for step in steps if step.name == "eGFR"] == ["given", "cap"]
-    values, steps = covariate_columns(model, columns(model, [one(AGE=age, eGFR=highest - 1)]))
+    made = covariate_columns(model, columns(model, [one(AGE=age, eGFR=highest - 1)]))
+    values, steps = made.values, made.steps
     assert values["eGFR"][0] == highest - 1
     assert [step.by for step in steps if step.name == "eGFR"] == ["given"]
 
@@ -168,8 +169,8 @@ def test_the_order_of_the_covariates_in_a_file_means_nothing(
     other = load_model(model.id, [tmp_path])
     assert list(other.file.covariates) != list(model.file.covariates)
     table = columns(model, [one(**known)])
-    expected, _ = covariate_columns(model, table)
-    found, _ = covariate_columns(other, table)
+    expected = covariate_columns(model, table).values
+    found = covariate_columns(other, table).values
     assert found == expected
 
 
@@ -185,7 +186,8 @@ def test_the_order_of_the_covariates_in_a_file_means_nothing(
 def test_the_steps_say_where_the_renal_function_comes_from(known: Table, by: str) -> None:
     model = load_model("langenhorst2019")
     patient = one(**{"AGE": 40.0, "HT": 170.0, "WT": 70.0} | known)
-    values, steps = covariate_columns(model, columns(model, [patient]))
+    made = covariate_columns(model, columns(model, [patient]))
+    values, steps = made.values, made.steps
     assert steps[0].by == by
     renal = [step for step in steps if step.name == "eGFR"]
     assert renal[-1].value == values["eGFR"][0]
@@ -195,16 +197,16 @@ def test_sex_is_asked_for_only_where_a_formula_needs_it() -> None:
     model = load_model("langenhorst2019")
     ages = [5.0, 13.9, 14.0, 16.9, 17.0, 40.0]
     patients = [one(AGE=age, SCR=0.6) for age in ages]
-    values, _ = covariate_columns(model, columns(model, patients))
+    values = covariate_columns(model, columns(model, patients)).values
     # Schwartz below 14 y whatever the sex; from 14 y on a boy is measured by Cockcroft-Gault
     assert_array_equal(np.isnan(values["eGFR"]), [age >= 14 for age in ages])
     assert_array_equal(np.isnan(values["GFR"]), [age >= 14 for age in ages])
     for patient in patients[2:]:
         known = columns(model, [patient])
-        (asked,) = missing_covariates(model, covariate_columns(model, known)[0], known)
+        (asked,) = missing_covariates(model, covariate_columns(model, known).values, known)
         assert "--sex" in asked
     girl, boy = one(AGE=15.0, SCR=0.6, SEX="female"), one(AGE=15.0, SCR=0.6, SEX="male")
-    values, _ = covariate_columns(model, columns(model, [girl, boy]))
+    values = covariate_columns(model, columns(model, [girl, boy])).values
     assert values["eGFR"][0] == pytest.approx(min(0.413 * 110 / 0.6, 140))
     assert values["eGFR"][1] == pytest.approx(
         min(reference.cockcroft_gault(boy) * 1.73 / reference.mosteller(boy), 140)
@@ -218,14 +220,14 @@ def test_sex_is_not_asked_for_where_the_renal_function_is_given() -> None:
             table = columns(
                 model, [one(AGE=40.0, **known, product=[*model.levels("product"), ""][0])]
             )
-            values, _ = covariate_columns(model, table)
+            values = covariate_columns(model, table).values
             assert missing_covariates(model, values, table) == []
 
 
 def test_a_patient_of_unknown_sex_does_not_harm_the_others() -> None:
     model = load_model("langenhorst2019")
     patients = [one(AGE=40.0, SCR=0.8, SEX=sex) for sex in ("female", None, "male")]
-    values, _ = covariate_columns(model, columns(model, patients))
+    values = covariate_columns(model, columns(model, patients)).values
     assert_array_equal(np.isnan(values["eGFR"]), [False, True, False])
     assert values["eGFR"][0] == pytest.approx(0.85 * values["eGFR"][2], rel=1e-14)
 
@@ -235,31 +237,32 @@ def test_what_is_missing_is_asked_for_by_its_option() -> None:
     known = columns(model, [one(diagnosis="aplastic_anaemia", genotype="GG")])
     for name in ("diagnosis", "genotype"):
         lacking = known | {name: np.array([np.nan])}
-        values, _ = covariate_columns(model, lacking)
+        values = covariate_columns(model, lacking).values
         (asked,) = missing_covariates(model, values, lacking)
         assert asked == f"--{name} ({' or '.join(model.levels(name))})"
     model = load_model("langenhorst2019")
     known = columns(model, [one()])
-    (asked,) = missing_covariates(model, covariate_columns(model, known)[0], known)
+    (asked,) = missing_covariates(model, covariate_columns(model, known).values, known)
     assert "--scr" in asked
 
 
 def test_an_other_egfr_formula_replaces_the_rules_of_the_model() -> None:
     model = load_model("langenhorst2019")
     known = columns(model, [one(AGE=40.0, HT=170.0, WT=70.0, SCR=1.1, SEX="male")])
-    values, steps = covariate_columns(model, known, egfr_formula="ckd_epi_2021")
+    made = covariate_columns(model, known, egfr_formula="ckd_epi_2021")
+    values, steps = made.values, made.steps
     assert values["eGFR"][0] == pytest.approx(142 * (1.1 / 0.9) ** -1.2 * 0.9938**40, rel=1e-14)
     assert steps[0].by == "ckd_epi_2021"
 
 
 def test_outside_the_studied_range_is_told_and_outside_the_limits_refused() -> None:
     model = load_model("langenhorst2019")
-    values, _ = covariate_columns(model, columns(model, [one(AGE=80.0, WT=140.0, eGFR=80.0)]))
+    values = covariate_columns(model, columns(model, [one(AGE=80.0, WT=140.0, eGFR=80.0)])).values
     assert [(row.covariate, row.low, row.high) for row in outside_studied_range(model, values)] == [
         ("AGE", 0.3, 74.0),
         ("WT", 4.3, 130.0),
     ]
-    values, _ = covariate_columns(model, columns(model, [one(AGE=101.0, WT=301.0, eGFR=50.0)]))
+    values = covariate_columns(model, columns(model, [one(AGE=101.0, WT=301.0, eGFR=50.0)])).values
     with pytest.raises(InputError) as refused:
         outside_studied_range(model, values)
     assert [fault.split(" =")[0] for fault in refused.value.faults] == ["AGE", "WT"]
@@ -269,7 +272,7 @@ def test_the_written_clearance_can_be_worked_out_to_the_clearance_of_the_twin(
     model: Model, twin: Table
 ) -> None:
     patient = random_patients(model, 30)[26]
-    values, _ = covariate_columns(model, columns(model, [patient]))
+    values = covariate_columns(model, columns(model, [patient])).values
     written = equation(model, "CL", values)
     for sign, operator in (("×", "*"), ("−", "-"), ("^", "**"), ("exp", "np.exp")):
         written = written.replace(sign, operator)

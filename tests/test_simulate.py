@@ -35,7 +35,7 @@ def auc_of(
         effects = prediction.random_effects(LOG2_POINTS)
     else:
         effects = RandomEffects.from_normals(model.program, z, regimen.days)
-    typical = float(prediction.exposure().auc_0_inf[0])
+    typical = prediction.auc_0_inf
     return typical, prediction.exposure(effects).auc_0_inf
 
 
@@ -245,7 +245,7 @@ def test_a_virtual_population_has_the_printed_quartiles_of_weight_and_median_egf
 ) -> None:
     patients = virtual_patients(name, n=20_000, seed=4)
     assert_allclose(np.quantile(patients["WT"], [0.25, 0.5, 0.75]), quartiles, rtol=0.04)
-    values, _ = covariate_columns(load_model("langenhorst2019"), patients)
+    values = covariate_columns(load_model("langenhorst2019"), patients).values
     assert np.median(values["eGFR"]) == pytest.approx(egfr, rel=0.04)
 
 
