@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -491,9 +489,9 @@ def checks(
 ) -> Iterator[CheckResult | FludapkError]:
     """`check` for many: the result of each request in order, or why it was refused.
 
-    Patients are computed together; only the simulated courses behind the probabilities, 2 to the
-    power of `log2_points` for each, are run one patient after the other, in threads. Without
-    `trails` the results have none, which is quicker.
+    Patients are computed together, only the simulated courses behind the probabilities, 2 to the
+    power of `log2_points` for each, one patient after the other. Without `trails` the results have
+    none, which is quicker.
 
     Raises
     ------
@@ -529,39 +527,17 @@ def checks(
         found = predictions(model, [cases[i] for i in rows])
         by_model[model.id] = dict(zip(rows, found, strict=True))
 
-    simulated: dict[int, Future[F8]] = {}
-    with ThreadPoolExecutor(_threads(len(cases))) as pool:
-        for i in cases:
-            outcome = by_model[requests[i].model][i]
-            if isinstance(outcome, InputError):
-                refused[i] = outcome
-            elif strict and outcome.outside:
-                listed = ", ".join(map(str, outcome.outside))
-                refused[i] = StudiedRangeError(
-                    f"outside the studied range of {outcome.model.id}: {listed}"
-                )
-            else:
-                simulated[i] = pool.submit(_simulated, outcome, log2_points)
-        for i, request in enumerate(requests):
-            if i in refused:
-                yield refused[i]
-                continue
+    for i, request in enumerate(requests):
+        outcome = refused.get(i) or by_model[request.model][i]
+        if isinstance(outcome, FludapkError):
+            yield outcome
+        elif strict and outcome.outside:
+            listed = ", ".join(map(str, outcome.outside))
+            yield StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
+        else:
             rivals = {name: found[i] for name, found in by_model.items() if i in found}
-            result = _result(
-                request, rivals, tuple(models.values()), simulated.pop(i).result(), log2_points
-            )
-            yield replace(result, trail=_trail(_made(rivals[request.model]))) if trails else result
-
-
-def _made(outcome: Prediction | InputError) -> Prediction:
-    """A prediction that is known to be one."""
-    assert isinstance(outcome, Prediction)
-    return outcome
-
-
-def _threads(cases: int) -> int:
-    """Threads for simulating so many cases."""
-    return min(os.cpu_count() or 1, max(1, cases))
+            result = _result(outcome, request, rivals, tuple(models.values()), log2_points)
+            yield replace(result, trail=_trail(outcome)) if trails else result
 
 
 def _simulated(prediction: Prediction, log2_points: int) -> F8:
@@ -570,14 +546,14 @@ def _simulated(prediction: Prediction, log2_points: int) -> F8:
 
 
 def _result(
+    prediction: Prediction,
     request: Request,
     rivals: Mapping[str, Prediction | InputError],
     models: Sequence[Model],
-    simulated: F8,
     log2_points: int,
 ) -> CheckResult:
-    patient, regimen = request.patient, request.regimen
-    prediction = _made(rivals[request.model])
+    patient, regimen, _ = prediction.case
+    simulated = _simulated(prediction, log2_points)
     chosen, auc = prediction.model, prediction.auc_0_inf
     sensitivity = [_sensitivity(model, prediction.case, rivals.get(model.id)) for model in models]
     agree = len({row.flag for row in sensitivity if row.applies} | {exposure.flag(auc)}) == 1
@@ -705,10 +681,11 @@ def _labels(patient: Patient, auc: float) -> list[LabelRecord]:
     """Label rules by Cockcroft-Gault, or by what was given; adults only."""
     adult = patient.age_years >= 18
     known = patient.columns()
-    if np.isnan(known["CrCl"][0]):
+    asked = adult or not all(rule.adults_only for rule in label_rules())
+    if asked and np.isnan(known["CrCl"][0]):
         source = "deindex_gfr" if np.isfinite(known["eGFR"][0]) else "cockcroft_gault"
         known["CrCl"] = evaluate(source, known)[0]
-    if np.isnan(known["eGFR"][0]):
+    if asked and np.isnan(known["eGFR"][0]):
         known["eGFR"] = evaluate("index_gfr", known)[0]
     rows = []
     for rule in label_rules():

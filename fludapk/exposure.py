@@ -93,12 +93,26 @@ def window_probabilities(auc_0_inf: F8, low: float, high: float) -> tuple[float,
     >>> window_probabilities(np.array([10.0, 15.0, 16.0, 25.0]), 13.8, 20.0)
     (0.25, 0.5, 0.25)
     """
-    below = float(np.mean(auc_0_inf < low))
-    above = float(np.mean(auc_0_inf > high))
+    n = len(auc_0_inf)
+    below = int(np.count_nonzero(auc_0_inf < low)) / n
+    above = int(np.count_nonzero(auc_0_inf > high)) / n
     return below, max(0.0, 1.0 - below - above), above
 
 
 def prediction_interval(values: F8, level: float = 0.90) -> tuple[float, float]:
-    """Central interval of simulated values."""
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    """Central interval of simulated values, between the nearest two by a straight line.
+
+    Examples
+    --------
+    >>> prediction_interval(np.arange(101.0))
+    (5.0, 95.0)
+    """
+    ordered = np.sort(values)
+    low, high = (len(ordered) - 1) * (1 - level) / 2, (len(ordered) - 1) * (1 + level) / 2
+    return _between(ordered, low), _between(ordered, high)
+
+
+def _between(ordered: F8, place: float) -> float:
+    i = min(int(place), len(ordered) - 2) if len(ordered) > 1 else 0
+    left, right = float(ordered[i]), float(ordered[min(i + 1, len(ordered) - 1)])
+    return left + (right - left) * (place - i)

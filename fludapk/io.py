@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from fludapk.errors import InputError
 
@@ -15,10 +17,12 @@ if TYPE_CHECKING:
 
 EVENT_COLUMNS: Final = (
     "ID", "TIME", "AMT", "RATE", "EVID", "MDV", "CMT",
-    "DOSE_MG", "AGE", "SEXF", "WT", "HT", "BSA", "SCR", "EGFR", "CRCL",
+    "DOSE_MG", "AGE", "SEXF", "WT", "HT", "BSA", "SCR_MG_DL", "EGFR", "CRCL",
+    "EGFR_MODEL", "CRCL_MODEL",
 )  # fmt: skip
 """TIME h, AMT and RATE mg and mg/h of F-ara-A, DOSE_MG mg of fludarabine phosphate, AGE years, WT
-kg, HT cm, BSA m2, SCR mg/dL, EGFR mL/min/1.73 m2 and CRCL mL/min as the model uses them."""
+kg, HT cm, BSA m2; the renal function that was given: SCR_MG_DL, EGFR mL/min/1.73 m2 or CRCL mL/min;
+and what the model made of it."""
 
 
 def events_csv(result: CheckResult) -> str:
@@ -36,8 +40,13 @@ def events_csv(result: CheckResult) -> str:
     p, course = result.patient, result.regimen
     factor = course.amount_f_ara_a_mg / course.total_mg
     female = None if p.sex is None else int(p.sex == "female")
-    covariates = (p.age_years, female, p.weight_kg, p.height_cm, p.bsa_m2, p.scr_mg_dl)
-    renal = (p.egfr_ml_min_1_73m2, p.crcl_ml_min)
+    covariates = (p.age_years, female, p.weight_kg, p.height_cm, p.bsa_m2)
+    renal: list[float | None] = [p.scr_mg_dl, None, None]
+    if p.scr_mg_dl is None and p.crcl_ml_min is not None:
+        renal[2] = p.crcl_ml_min
+    elif p.scr_mg_dl is None:
+        renal[1] = p.egfr_uncapped_ml_min_1_73m2
+    renal += [p.egfr_ml_min_1_73m2, p.crcl_ml_min]
     lines = [",".join(EVENT_COLUMNS)]
     for time, dose in zip(course.times_h, course.doses_mg, strict=True):
         amount = dose * factor
@@ -68,19 +77,34 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     ...     (Path(folder) / "page.txt").read_text(encoding="utf-8")
     '13.58 mg·h/L'
     """
+    with whole_file(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write to, which appears under its name at the end, or not at all.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written, saying why.
+    """
     target = Path(path)
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = ""
+    temporary: Path | None = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(target)
+            yield file
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+        temporary = None
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise InputError(f"{target}: cannot be written: {error.strerror}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:

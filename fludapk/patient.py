@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -151,9 +152,11 @@ class Patient:
         if dimension == "age" and typed.unit == "years" and 1900 <= value <= 2100:
             return [f"{what} looks like a year of birth: give the age, in years or as 8mo"]
         low, high = LIMITS[dimension]
-        usual_low, usual_high = self._usual(dimension)
         possible = low <= value <= high
-        if possible and (not typed.bare or usual_low <= value <= usual_high):
+        if possible and not typed.bare:
+            return []
+        usual_low, usual_high = self._usual(dimension)
+        if possible and usual_low <= value <= usual_high:
             return []
         scale = UNITS[dimension][typed.unit]
         readings = " or ".join(
@@ -367,6 +370,14 @@ def growth_reference() -> dict[tuple[str, str], F8]:
     return {key: np.array(table) for key, table in rows.items()}
 
 
+@lru_cache(maxsize=1)
+def _growth_rows() -> dict[tuple[str, str], tuple[list[float], list[list[float]]]]:
+    return {
+        key: (table[:, 0].tolist(), table[:, 1:].tolist())
+        for key, table in growth_reference().items()
+    }
+
+
 def growth_lms(dimension: str, sex: str | None, age_years: float) -> tuple[float, float, float]:
     """L, M, S of weight (kg) or height (cm) at an age; above 20 y the values at 20 y.
 
@@ -376,6 +387,8 @@ def growth_lms(dimension: str, sex: str | None, age_years: float) -> tuple[float
     >>> round(M, 1)
     107.7
     """
-    table = growth_reference()[dimension, sex or "female"]
-    L, M, S = (float(np.interp(age_years, table[:, 0], table[:, column])) for column in (1, 2, 3))
+    ages, rows = _growth_rows()[dimension, sex or "female"]
+    i = min(max(bisect_right(ages, age_years), 1), len(ages) - 1)
+    share = min(max((age_years - ages[i - 1]) / (ages[i] - ages[i - 1]), 0.0), 1.0)
+    L, M, S = (a + share * (b - a) for a, b in zip(rows[i - 1], rows[i], strict=True))
     return L, M, S

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, Literal, Self, TypeVar, cast
+from typing import Any, Final, Literal, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fludapk.errors import InputError, nearest
 from fludapk.patient import Patient
 from fludapk.schema import DATA, LabelRule, LabelStep, RegimenEntry, RegimenFile, read_toml
-from fludapk.units import MG_PER_ML, UNITS, VIAL_MG, canonical_unit, parse_number
+from fludapk.units import MG_PER_ML, UNITS, VIAL_MG, canonical_unit, parse_number, parse_quantity
 
 DAILY_CEILING_MG_M2: Final = 50.0
 COURSE_CEILING_MG_M2: Final = 250.0
@@ -118,6 +118,52 @@ class Regimen:
             raise InputError(f"unknown regimen {name!r}: {nearest(name, list(regimens()))}")
         known = entry.model_dump(exclude={"cyclophosphamide", "ages"})
         return cls(**known, ages=(entry.ages[0], entry.ages[1]) if entry.ages else None)
+
+    @classmethod
+    def from_text(
+        cls,
+        *,
+        regimen: str | None = None,
+        dose: str | None = None,
+        days: str | int | None = None,
+        interval: str | None = None,
+        infusion_time: str | None = None,
+        cells_at: str | None = None,
+    ) -> Self:
+        """Read a course as typed: a published regimen, or a dose and days; times in hours.
+
+        Raises
+        ------
+        InputError
+            If both or neither is given, or a value cannot be read.
+
+        Examples
+        --------
+        >>> Regimen.from_text(dose="25 mg/m2", days=3, infusion_time="30 min").infusion_h
+        0.5
+        """
+
+        def hours(name: str, text: str | None) -> float | None:
+            if text is None:
+                return None
+            return parse_quantity(text, dimension="time", name=name, bare="h").value
+
+        if (regimen is None) == (dose is None):
+            raise InputError("give either --regimen NAME or --dose with --days")
+        times = {
+            "interval_h": hours("interval", interval),
+            "infusion_h": hours("infusion-time", infusion_time),
+            "cells_at_h": hours("cells-at", cells_at),
+        }
+        typed: dict[str, Any] = {k: v for k, v in times.items() if v is not None}
+        if regimen is not None:
+            if days is not None or interval is not None:
+                raise InputError("--days and --interval go with --dose; a regimen has its own")
+            return replace(cls.named(regimen), **typed)
+        if days is None:
+            raise InputError("--dose needs --days, the number of infusions")
+        value, unit = parse_dose(dose or "")
+        return cls(dose=value, unit=unit, days=_count(days), **typed)
 
     @property
     def times_h(self) -> tuple[float, ...]:
@@ -265,6 +311,15 @@ def ceiling_mg(bsa_m2: _Size, days: int, interval_h: float) -> _Size:
     """
     a_day = sum(k * interval_h < 24 for k in range(days))
     return bsa_m2 * min(DAILY_CEILING_MG_M2 / a_day, COURSE_CEILING_MG_M2 / days)
+
+
+def _count(days: str | int) -> int:
+    if isinstance(days, int):
+        return days
+    number, rest = parse_number(days, "days")
+    if rest or number != int(number):
+        raise InputError(f"days = {days!r}: a whole number of infusions")
+    return int(number)
 
 
 def _rounded(dose_mg: float, step_mg: float) -> float:

@@ -1,4 +1,4 @@
-"""One patient, one course: the numbers of the issue, laws they obey, and every remark."""
+"""One patient, one course: worked numbers, laws they obey, and every remark."""
 
 import json
 import math
@@ -99,7 +99,7 @@ def result(request: pytest.FixtureRequest) -> CheckResult:
     return checked(patient, regimen, model=model)
 
 
-# --- The numbers of the issue ---------------------------------------------------------------------
+# --- The worked patients ----------------------------------------------------------------------
 
 
 def test_the_girl_is_just_below_13_8() -> None:

@@ -126,7 +126,7 @@ def _kernels_are_compiled() -> None:
         CliRunner().invoke(main, arguments(options))
 
 
-# --- The numbers of the issue ---------------------------------------------------------------------
+# --- The worked patients ----------------------------------------------------------------------
 
 
 def test_the_page_of_the_girl_answers_first() -> None:
@@ -754,7 +754,7 @@ CALLS: Final[Mapping[tuple[str, ...], list[str]]] = {
 """A call of every command that succeeds."""
 
 
-def test_the_commands_of_the_issue_are_there() -> None:
+def test_the_commands_are_there() -> None:
     assert set(LEAVES) >= set(CALLS)
 
 

@@ -58,8 +58,8 @@ def test_a_course_run_again_from_its_records_gives_the_same_auc() -> None:
     )
     assert [record["DOSE_MG"] for record in records] == ["22"] * 4
     # By hand, from the records alone.
-    first = {name: float(records[0][name]) for name in ("WT", "BSA", "EGFR")}
-    gfr = first["EGFR"] * first["BSA"] / 1.73 * 0.06 * 70 / first["WT"]
+    first = {name: float(records[0][name]) for name in ("WT", "BSA", "EGFR_MODEL")}
+    gfr = first["EGFR_MODEL"] * first["BSA"] / 1.73 * 0.06 * 70 / first["WT"]
     clearance = (3.24 + 0.782 * gfr) * (first["WT"] / 70) ** 0.75
     assert amounts.sum() / clearance == pytest.approx(result.exposure.auc_0_inf, rel=1e-12)
     # By the kernels, with the peak, which needs the rates.
@@ -75,7 +75,7 @@ def test_what_is_not_known_is_a_dot() -> None:
     text = events_csv(check(nobody_asked, Regimen.named("tisa_cel_ball")))
     record = next(csv.DictReader(io.StringIO(text)))
     assert tuple(record) == EVENT_COLUMNS
-    assert (record["SEXF"], record["SCR"], record["CRCL"]) == (".", ".", ".")
+    assert (record["SEXF"], record["SCR_MG_DL"], record["CRCL"]) == (".", ".", ".")
     assert (record["EGFR"], record["EVID"], record["MDV"]) == ("90", "1", "1")
 
 

@@ -14,9 +14,19 @@ PACKAGE: Final = ROOT / "fludapk"
 
 FLOORS: Final = {
     0: ("kernels", "errors"),
-    1: ("units", "formulas"),
+    1: ("units", "formulas", "tables"),
     2: ("schema", "model", "patient", "regimen"),
-    3: ("population", "simulate", "exposure", "verify", "checking", "dosing", "nomogram", "bayes"),
+    3: (
+        "population",
+        "simulate",
+        "exposure",
+        "verify",
+        "checking",
+        "batch",
+        "dosing",
+        "nomogram",
+        "bayes",
+    ),
     4: ("io", "figures", "report", "html"),
     5: ("cli", "__main__"),
 }

@@ -8,7 +8,7 @@ import os
 import click
 
 from fludapk import __version__
-from fludapk.cli import lists, patients
+from fludapk.cli import batch, lists, patients
 from fludapk.cli.common import Group
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them is slow
@@ -28,6 +28,7 @@ def main() -> None:
 for _command in (
     patients.check,
     patients.dose,
+    batch.batch,
     lists.nomogram,
     lists.models,
     lists.regimens,

@@ -136,42 +136,10 @@ def schedule_of(options: dict[str, Any]) -> tuple[Regimen, bool]:
 
 def regimen_of(options: dict[str, Any]) -> Regimen:
     """Read the course that was typed."""
-    from dataclasses import replace
+    from fludapk.regimen import Regimen
 
-    from fludapk.regimen import Regimen, parse_dose
-    from fludapk.units import parse_quantity
-
-    def hours(name: str, text: str | None) -> float | None:
-        if text is None:
-            return None
-        return parse_quantity(text, dimension="time", name=name, bare="h").value
-
-    name, dose, days = options["regimen"], options["dose"], options["days"]
-    if (name is None) == (dose is None):
-        raise InputError("give either --regimen NAME or --dose with --days")
-    interval = hours("interval", options["interval"])
-    infusion = hours("infusion-time", options["infusion_time"])
-    cells = hours("cells-at", options["cells_at"])
-    if name is not None:
-        if days is not None or interval is not None:
-            raise InputError("--days and --interval go with --dose; a regimen has its own")
-        plan = Regimen.named(name)
-        return replace(
-            plan,
-            infusion_h=plan.infusion_h if infusion is None else infusion,
-            cells_at_h=plan.cells_at_h if cells is None else cells,
-        )
-    if days is None:
-        raise InputError("--dose needs --days, the number of infusions")
-    value, unit = parse_dose(dose)
-    return Regimen(
-        dose=value,
-        unit=unit,
-        days=days,
-        interval_h=24.0 if interval is None else interval,
-        infusion_h=0.5 if infusion is None else infusion,
-        cells_at_h=cells,
-    )
+    names = ("regimen", "dose", "days", "interval", "infusion_time", "cells_at")
+    return Regimen.from_text(**{name: options[name] for name in names})
 
 
 def mass_mg(text: str | None, name: str) -> float | None:

@@ -1,0 +1,190 @@
+"""The command for a list of patients."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import click
+
+from fludapk.cli.common import (
+    model_option,
+    models_dir_option,
+    regimen_options,
+    say_first_compilation,
+)
+from fludapk.errors import ExitStatus, InputError
+
+if TYPE_CHECKING:
+    from fludapk.batch import Done, Tally
+
+SMALL: Final = 1000
+"""Up to so many rows each has as many points as a check, and one process does."""
+_FEW_POINTS: Final = 9
+_SHOWN: Final = 10
+
+
+@click.command()
+@click.argument("list_file", metavar="LIST.csv")
+@click.option("-o", "--output", metavar="FILE", help="Results; standard output if absent.")
+@click.option(
+    "--map",
+    "names",
+    multiple=True,
+    metavar="COLUMN=NAME",
+    help="What a column is, e.g. KREA=scr_umol_l; COLUMN=- leaves it unread.",
+)
+@regimen_options
+@model_option
+@click.option("--product", metavar="NAME", help="For rows that do not say.")
+@click.option("--diagnosis", metavar="NAME", help="For rows that do not say.")
+@click.option("--genotype", metavar="NAME", help="For rows that do not say.")
+@click.option("--bsa-formula", metavar="NAME", help="For rows that do not say.")
+@click.option("--egfr-formula", metavar="NAME", help="For rows that do not say.")
+@click.option("--round-to", metavar="MG", help="Round each dose to a multiple of this many mg.")
+@click.option(
+    "--amt",
+    type=click.Choice(["phosphate", "f_ara_a"]),
+    help="What AMT of NONMEM-style records is mg of.",
+)
+@click.option(
+    "--points",
+    "log2_points",
+    type=click.IntRange(4, 13),
+    metavar="LOG2",
+    help="2 to this power simulated courses per row: 13 (as check) up to 1000 rows, 9 above.",
+)
+@models_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON line per row instead of CSV.")
+def batch(
+    list_file: str,
+    output: str | None,
+    names: tuple[str, ...],
+    amt: str | None,
+    log2_points: int | None,
+    models_dir: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Check a list of patients: one row in, one row out, in order.
+
+    Columns: age_years (or age_months), weight_kg, height_cm, sex, scr_mg_dl or scr_umol_l (or egfr,
+    crcl), regimen or dose, days; AGE, WT, HT, SEXF, EGFR, CRCL of common exports are known. Every
+    column is kept, results are appended. A row that cannot be computed says why in `error`; then
+    the exit code is 3. NONMEM-style records (ID TIME AMT RATE EVID MDV) give one row per ID.
+    """
+    from fludapk.batch import Layout, Plan, Tally, chunks, is_column, run
+    from fludapk.checking import LOG2_POINTS
+    from fludapk.model import model_folders
+    from fludapk.tables import open_list
+
+    source = open_list(list_file, is_column)
+    layout = Layout.read(
+        source.header,
+        names=_names(names),
+        defaults={name: str(text) for name, text in options.items() if text is not None},
+        decimal_comma=source.decimal_comma,
+    )
+    rows = sum(1 for _ in source.rows())
+    if log2_points is None:
+        log2_points = LOG2_POINTS if rows <= SMALL else _FEW_POINTS
+    plan = Plan(
+        layout=layout,
+        delimiter=source.delimiter,
+        log2_points=log2_points,
+        amount=amt,
+        folders=model_folders(models_dir),
+        as_json=as_json,
+    )
+    say_first_compilation()
+    tally = Tally()
+    processes = 1 if rows <= SMALL else (os.cpu_count() or 1)
+    with _stopped_by_signals(), _destination(output) as file:
+        if not as_json:
+            file.write(plan.header().encode("utf-8", "surrogateescape"))
+        done = run(plan, chunks(layout, source.rows()), processes)
+        for one in _with_progress(done, rows):
+            file.write(one.text.encode("utf-8", "surrogateescape"))
+            tally.add(one)
+    click.echo(_summary(list_file, tally, plan.log2_points), err=True)
+    if tally.counts["refused"]:
+        raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
+
+
+def _names(pairs: tuple[str, ...]) -> dict[str, str]:
+    wrong = [f"--map {pair}: write COLUMN=NAME" for pair in pairs if "=" not in pair]
+    if wrong:
+        raise InputError(*wrong)
+    return {column: name for column, _, name in (pair.rpartition("=") for pair in pairs)}
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Being told to stop leaves no file behind."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before: Any = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _destination(output: str | None) -> AbstractContextManager[BinaryIO]:
+    from fludapk.io import whole_file
+
+    if output is None:
+        return nullcontext(sys.stdout.buffer)
+    return whole_file(output)
+
+
+def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
+    """Rows per second and time left, on a terminal."""
+    if not sys.stderr.isatty() or rows <= SMALL:
+        yield from done
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    bar = Progress(BarColumn(), MofNCompleteColumn(), "rows", TimeRemainingColumn(),
+                   console=Console(stderr=True), transient=True)  # fmt: skip
+    with bar:
+        task = bar.add_task("", total=rows)
+        for one in done:
+            bar.advance(task)
+            yield one
+
+
+def _summary(name: str, tally: Tally, log2_points: int) -> str:
+    """Counts, then the rows to look at first."""
+    n, low = tally.counts, [one for one in tally.worst if one.flag != "met"]
+    lines = [
+        f"{name}: {tally.rows} rows: {n['below']} below 13.8, {n['borderline']} borderline "
+        f"(13.8-14), {n['met']} met (14 or more), {n['refused']} refused; AUC0-inf in mg·h/L, "
+        f"{2**log2_points} points a row"
+    ]
+    if tally.disagree:
+        lines.append(f"  models disagree on the flag of {tally.disagree} (models_agree = false)")
+    lines += [
+        f"  row {one.row}{_called(one)}: {one.auc_0_inf:.2f}, {one.flag}; "
+        f"P(< 13.8) {one.p_below * 100:.0f} %"
+        for one in low[:_SHOWN]
+    ]
+    if n["below"] + n["borderline"] > _SHOWN:
+        lines.append(f"  ... and {n['below'] + n['borderline'] - _SHOWN} more: see flag")
+    lines += [
+        f"  row {one.row}{_called(one)}: REFUSED: {one.error}" for one in tally.refused[:_SHOWN]
+    ]
+    if n["refused"] > _SHOWN:
+        lines.append(f"  ... and {n['refused'] - _SHOWN} more refused: see error")
+    return "\n".join(lines)
+
+
+def _called(one: Done) -> str:
+    return f" ({one.id})" if one.id else ""

@@ -1,0 +1,167 @@
+"""Lists as CSV files: separators and decimal commas as they come, cells safe for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from fludapk.errors import InputError
+
+Value: TypeAlias = str | float | int | bool | None
+
+DELIMITERS: Final = (",", ";", "\t")
+_SAMPLE: Final = 1000
+_FORMULA: Final = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
+_NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
+_SPLITS: Final = re.compile(r'[,;\t"\r\n]')
+_WITH_COMMA: Final = re.compile(r"[+-]?\d*,\d+")
+_WITH_POINT: Final = re.compile(r"[+-]?\d*\.\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvList:
+    """A list in a CSV file."""
+
+    path: Path
+    encoding: str
+    delimiter: str
+    decimal_comma: bool
+    header: tuple[str, ...]
+
+    def rows(self) -> Iterator[list[str]]:
+        """Every row below the header as it stands; blank lines at the end are not rows."""
+        blank = 0
+        for cells in islice(_rows(self.path, self.encoding, self.delimiter), 1, None):
+            if not cells:
+                blank += 1
+                continue
+            yield from ([""] * len(self.header) for _ in range(blank))
+            blank = 0
+            yield cells
+
+
+def open_list(path: str | Path, understood: Callable[[str], bool]) -> CsvList:
+    r"""Find out how a list is written, from its header and its first rows.
+
+    Parameters
+    ----------
+    path : str or Path
+        Comma, semicolon or tab separated; UTF-8 with or without byte-order mark. Bytes that are
+        not UTF-8 are carried through.
+    understood : callable
+        Whether a column name is known: the separator is the one that gives most of those.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds no header.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "list.csv"
+    ...     _ = path.write_text("id;wt\n1;18,2\n", encoding="utf-8")
+    ...     found = open_list(path, {"id", "wt"}.__contains__)
+    >>> found.delimiter, found.decimal_comma, found.header
+    (';', True, ('id', 'wt'))
+    """
+    path = Path(path)
+    csv.field_size_limit(sys.maxsize)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"{path}: is UTF-16: save it as CSV UTF-8")
+    if start.startswith(b"PK\x03\x04") or start.startswith(b"\xd0\xcf\x11\xe0"):
+        raise InputError(f"{path}: is a workbook: save the sheet as CSV UTF-8")
+    encoding = "utf-8-sig" if start.startswith(b"\xef\xbb\xbf") else "utf-8"
+
+    def known(delimiter: str) -> tuple[int, int]:
+        try:
+            header = next(_rows(path, encoding, delimiter), [])
+        except InputError:
+            return 0, 0
+        return sum(map(understood, header)), len(header)
+
+    delimiter = max(DELIMITERS, key=known)
+    sample = list(islice(_rows(path, encoding, delimiter), _SAMPLE + 1))
+    if not sample or not any(cell.strip() for cell in sample[0]):
+        raise InputError(f"{path}: the first line must name the columns")
+    cells = [cell.strip() for row in sample[1:] for cell in row]
+    has_point = any(_WITH_POINT.fullmatch(cell) for cell in cells)
+    has_comma = any(_WITH_COMMA.fullmatch(cell) for cell in cells)
+    return CsvList(
+        path=path,
+        encoding=encoding,
+        delimiter=delimiter,
+        decimal_comma=delimiter != "," and has_comma and not has_point,
+        header=tuple(sample[0]),
+    )
+
+
+def _rows(path: Path, encoding: str, delimiter: str) -> Iterator[list[str]]:
+    with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            yield from reader
+        except csv.Error as error:
+            raise InputError(
+                f"{path} line {reader.line_num}: quotation marks do not match ({error})"
+            ) from error
+
+
+def safe(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: an apostrophe goes before.
+
+    Examples
+    --------
+    >>> safe("=1+1"), safe("-1.5"), safe("@SUM(A1)"), safe("ward 3")
+    ("'=1+1", '-1.5', "'@SUM(A1)", 'ward 3')
+    """
+    begins = text.lstrip(" ")[:1]
+    return f"'{text}" if begins and begins in _FORMULA and not _is_harmless(text) else text
+
+
+def _is_harmless(text: str) -> bool:
+    return text.strip() in ("-", "+") or _NUMBER.fullmatch(text.strip()) is not None
+
+
+def cell(value: Value, *, decimal_comma: bool = False) -> str:
+    r"""A value as a cell: every digit of a number, nothing for None; safe for spreadsheets.
+
+    It is quoted where any separator, not only that of this file, could split it.
+
+    Examples
+    --------
+    >>> cell(13.5, decimal_comma=True), cell(True), cell(None), cell("a;=1+1")
+    ('"13,5"', 'true', '', '"a;=1+1"')
+    """
+    kind = type(value)
+    if kind is float:
+        return f'"{value!r}"'.replace(".", ",") if decimal_comma else repr(value)
+    if value is None:
+        return ""
+    if kind is str:
+        text = safe(value)  # type: ignore[arg-type]
+        return '"' + text.replace('"', '""') + '"' if _SPLITS.search(text) else text
+    return str(value).lower()
+
+
+def line(values: Iterable[Value], delimiter: str, *, decimal_comma: bool = False) -> str:
+    r"""A line of a CSV file.
+
+    Examples
+    --------
+    >>> line(["ward 3", 13.5, None], ";", decimal_comma=True)
+    'ward 3;"13,5";\n'
+    """
+    return delimiter.join([cell(value, decimal_comma=decimal_comma) for value in values]) + "\n"
