@@ -232,26 +232,37 @@ def individual_parameters(
     out = np.empty((n, n_occasions, 6))
     for i in range(n):
         for k in range(n_occasions):
-            _parameters(
-                tv[i % tv.shape[0]],
-                load_eta,
-                eta[i % eta.shape[0]],
-                load_kappa,
-                kappa[i % kappa.shape[0], k],
-                out[i, k],
-            )
+            for p in range(6):
+                exponent = _shift(p, load_eta, eta, i % eta.shape[0])
+                exponent += _shift_on(p, load_kappa, kappa, i % kappa.shape[0], k)
+                out[i, k, p] = _times_exp(tv[i % tv.shape[0], p], exponent)
     return out
 
 
+# Rows are passed as an array and an index: making a view costs more than using it.
+
+
 @_part
-def _parameters(tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, out: F8) -> None:
-    for p in range(6):
-        exponent = 0.0
-        for j in range(eta.shape[0]):
-            exponent += load_eta[p, j] * eta[j]
-        for j in range(kappa.shape[0]):
-            exponent += load_kappa[p, j] * kappa[j]
-        out[p] = tv[p] * math.exp(exponent) if exponent != 0.0 else tv[p]
+def _shift(p: int, loads: F8, effects: F8, row: int) -> float:
+    """Change of the logarithm of parameter p."""
+    exponent = 0.0
+    for j in range(effects.shape[1]):
+        exponent += loads[p, j] * effects[row, j]
+    return exponent
+
+
+@_part
+def _shift_on(p: int, loads: F8, effects: F8, row: int, k: int) -> float:
+    """Change of the logarithm of parameter p on occasion k."""
+    exponent = 0.0
+    for j in range(effects.shape[2]):
+        exponent += loads[p, j] * effects[row, k, j]
+    return exponent
+
+
+@_part
+def _times_exp(value: float, exponent: float) -> float:
+    return value * math.exp(exponent) if exponent != 0.0 else value
 
 
 # ------------------------------------------------------------------ the linear system
@@ -328,24 +339,19 @@ def _flows_and_volumes_move_together(load_kappa: F8) -> bool:
 
 
 @_part
-def _move_together(base: F8, base_lam: F8, loads: F8, effects: F8, out: F8, out_lam: F8) -> None:
-    """Apply effects that are one factor on all flows and one on all volumes."""
-    flow, volume = 0.0, 0.0
-    for j in range(effects.shape[0]):
-        flow += loads[CL, j] * effects[j]
-        volume += loads[V1, j] * effects[j]
-    flow, volume = math.exp(flow), math.exp(volume)
+def _scaled(base: F8, base_lam: F8, flow: float, volume: float, out: F8, out_lam: F8) -> None:
+    """Parameters and rates when all flows and all volumes are multiplied."""
     for q in (CL, Q2, Q3):
         out[q] = base[q] * flow
         out[q + 1] = base[q + 1] * volume
     for j in range(3):
-        out_lam[j] = base_lam[j] * flow / volume
+        out_lam[j] = base_lam[j] * (flow / volume)
 
 
 @_part
 def _enter_subject(
-    typical: F8,
-    is_new: bool,
+    i: int,
+    tv: F8,
     load_eta: F8,
     eta: F8,
     eta_together: bool,
@@ -354,24 +360,41 @@ def _enter_subject(
     base: F8,
     base_lam: F8,
     u: F8,
-) -> None:
-    """Parameters of a subject before occasions, and as much of the decomposition as stays valid.
+) -> bool:
+    """Parameters of subject i before occasions, and as much of the decomposition as stays valid.
 
     If etas, too, move all flows and all volumes together, one decomposition of the typical values
-    serves every subject that has them.
+    serves every subject that has them. False if a parameter is not finite and positive.
     """
+    row, me = i % tv.shape[0], i % eta.shape[0]
     if eta_together and kappa_together:
-        if is_new and _valid(typical):
-            _decompose(typical, typical_lam, u)
-        _move_together(typical, typical_lam, load_eta, eta, base, base_lam)
-        return
-    _parameters(typical, load_eta, eta, load_eta, eta[:0], base)
-    if kappa_together and _valid(base):
+        if i == 0 or tv.shape[0] > 1:
+            for p in range(6):
+                base[p] = tv[row, p]
+            if not _valid(base):
+                typical_lam[0] = np.nan
+            else:
+                _decompose(base, typical_lam, u)
+        flow = math.exp(_shift(CL, load_eta, eta, me))
+        volume = math.exp(_shift(V1, load_eta, eta, me))
+        for q in (CL, Q2, Q3):
+            base[q] = tv[row, q] * flow
+            base[q + 1] = tv[row, q + 1] * volume
+        for j in range(3):
+            base_lam[j] = typical_lam[j] * (flow / volume)
+        return not math.isnan(typical_lam[0]) and _valid(base)
+    for p in range(6):
+        base[p] = _times_exp(tv[row, p], _shift(p, load_eta, eta, me))
+    if not _valid(base):
+        return False
+    if kappa_together:
         _decompose(base, base_lam, u)
+    return True
 
 
 @_part
 def _enter_occasion(
+    i: int,
     k: int,
     together: bool,
     base: F8,
@@ -389,13 +412,17 @@ def _enter_occasion(
 
     False if a parameter of the occasion is not finite and positive.
     """
+    me = i % kappa.shape[0]
     if together:
-        if k == 0 or kappa.shape[0] > 0:
-            _move_together(base, base_lam, load_kappa, kappa, p, lam)
+        if k == 0 or kappa.shape[2] > 0:
+            flow = math.exp(_shift_on(CL, load_kappa, kappa, me, k))
+            volume = math.exp(_shift_on(V1, load_kappa, kappa, me, k))
+            _scaled(base, base_lam, flow, volume, p, lam)
             if not _valid(p):
                 return False
     else:
-        _parameters(base, load_kappa, kappa, load_kappa, kappa[:0], p)
+        for q in range(6):
+            p[q] = _times_exp(base[q], _shift_on(q, load_kappa, kappa, me, k))
         if not _valid(p):
             return False
         _decompose(p, lam, u)
@@ -481,42 +508,151 @@ def exposure(
     p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
     body, amounts, z = np.empty(3), np.empty(3), np.empty(3)
     for i in range(n):
-        _enter_subject(
-            tv[i % tv.shape[0]], i == 0 or tv.shape[0] > 1, load_eta, eta[i % eta.shape[0]],
-            eta_together, together, typical_lam, base, base_lam, u,
-        )  # fmt: skip
-        dose = amount[i % amount.shape[0]]
-        total, peak, conc = 0.0, 0.0, 0.0
-        for j in range(3):
-            amounts[j] = 0.0
-        for k in range(n_doses):
-            trough[i, k] = conc
-            if not _enter_occasion(
-                k, together, base, base_lam, load_kappa, kappa[i % kappa.shape[0], k],
-                p, lam, u, body, amounts, z,
-            ):  # fmt: skip
-                status[i] = BAD_PARAMETER
-                break
-            s1 = math.sqrt(p[V1])
-            before = amounts[0] + amounts[1] + amounts[2]
-            _advance(z, lam, u, dose[k] / duration[k] / s1, duration[k], z)
-            at_end = (u[0, 0] * z[0] + u[0, 1] * z[1] + u[0, 2] * z[2]) / s1
-            peak = max(peak, at_end, amounts[0] / p[V1])
-            after = 0.0
-            if k + 1 < n_doses:
-                _decay(z, lam, start[k + 1] - start[k] - duration[k], z)
-                _leave_occasion(p, u, z, amounts)
-                after = amounts[0] + amounts[1] + amounts[2]
-                conc = amounts[0] / p[V1]
-            per_dose[i, k] = (dose[k] + before - after) / p[CL]
-            total += per_dose[i, k]
-        auc[i] = total
-        cmax[i] = peak
-        if status[i] != OK:
+        ok = _enter_subject(
+            i, tv, load_eta, eta, eta_together, together, typical_lam, base, base_lam, u
+        )
+        if ok and together:
+            ok = _fixed_basis(
+                i, base, base_lam, u, load_kappa, kappa, start, duration, amount,
+                auc, per_dose, cmax, trough,
+            )  # fmt: skip
+        elif ok:
+            ok = _new_basis(
+                i, base, load_kappa, kappa, start, duration, amount,
+                p, lam, u, body, amounts, z, auc, per_dose, cmax, trough,
+            )  # fmt: skip
+        if not ok:
+            status[i] = BAD_PARAMETER
             auc[i] = cmax[i] = np.nan
             for k in range(n_doses):
                 per_dose[i, k] = trough[i, k] = np.nan
     return auc, per_dose, cmax, trough, status
+
+
+@_part
+def _fixed_basis(
+    i: int,
+    base: F8,
+    base_lam: F8,
+    u: F8,
+    load_kappa: F8,
+    kappa: F8,
+    start: F8,
+    duration: F8,
+    amount: F8,
+    auc: F8,
+    per_dose: F8,
+    cmax: F8,
+    trough: F8,
+) -> bool:
+    """Course of one subject whose eigenvectors are the same on every occasion.
+
+    The state is kept in the basis of the subject without kappa, in which amounts, and so z, are
+    continuous from one occasion to the next; rates and concentrations are scaled.
+    """
+    n_doses = start.shape[0]
+    me, mine = i % kappa.shape[0], i % amount.shape[0]
+    has_kappa = kappa.shape[2] > 0
+    s1, s2, s3 = math.sqrt(base[V1]), math.sqrt(base[V2]), math.sqrt(base[V3])
+    in0 = s1 * u[0, 0] + s2 * u[1, 0] + s3 * u[2, 0]  # weights that make z an amount
+    in1 = s1 * u[0, 1] + s2 * u[1, 1] + s3 * u[2, 1]
+    in2 = s1 * u[0, 2] + s2 * u[1, 2] + s3 * u[2, 2]
+    c0, c1, c2 = u[0, 0] / s1, u[0, 1] / s1, u[0, 2] / s1  # and a concentration, also a push
+    z0, z1, z2 = 0.0, 0.0, 0.0
+    total, peak, conc, before = 0.0, 0.0, 0.0, 0.0
+    flow, volume = 1.0, 1.0
+    for k in range(n_doses):
+        trough[i, k] = conc
+        if has_kappa:
+            in_central = conc * volume
+            flow = math.exp(_shift_on(CL, load_kappa, kappa, me, k))
+            volume = math.exp(_shift_on(V1, load_kappa, kappa, me, k))
+            for q in (CL, Q2, Q3):
+                if not (base[q] * flow < np.inf and base[q + 1] * volume < np.inf):
+                    return False
+            if not (base[CL] * flow > 0.0 and min(base[V1], base[V2], base[V3]) * volume > 0.0):
+                return False
+            peak = max(peak, in_central / volume)
+        pace = flow / volume
+        l0, l1, l2 = base_lam[0] * pace, base_lam[1] * pace, base_lam[2] * pace
+        h, dose = duration[k], amount[mine, k]
+        rate = dose / h
+        z0 = _infused(z0, l0, h, c0 * rate)
+        z1 = _infused(z1, l1, h, c1 * rate)
+        z2 = _infused(z2, l2, h, c2 * rate)
+        peak = max(peak, (c0 * z0 + c1 * z1 + c2 * z2) / volume)
+        after = 0.0
+        if k + 1 < n_doses:
+            gap = start[k + 1] - start[k] - h
+            z0 *= math.exp(-l0 * gap)
+            z1 *= math.exp(-l1 * gap)
+            z2 *= math.exp(-l2 * gap)
+            after = in0 * z0 + in1 * z1 + in2 * z2
+            conc = (c0 * z0 + c1 * z1 + c2 * z2) / volume
+        area = (dose + before - after) / (base[CL] * flow)
+        per_dose[i, k] = area
+        total += area
+        before = after
+    auc[i] = total
+    cmax[i] = peak
+    return True
+
+
+@_part
+def _infused(z: float, rate: float, h: float, push: float) -> float:
+    """One coordinate of the state after h hours of infusion."""
+    x = rate * h
+    loss = -math.expm1(-x)
+    return z * (1.0 - loss) + push * (h if x == 0.0 else loss / rate)
+
+
+@_part
+def _new_basis(
+    i: int,
+    base: F8,
+    load_kappa: F8,
+    kappa: F8,
+    start: F8,
+    duration: F8,
+    amount: F8,
+    p: F8,
+    lam: F8,
+    u: F8,
+    body: F8,
+    amounts: F8,
+    z: F8,
+    auc: F8,
+    per_dose: F8,
+    cmax: F8,
+    trough: F8,
+) -> bool:
+    """Course of one subject whose eigenvectors change with the occasion."""
+    n_doses, mine = start.shape[0], i % amount.shape[0]
+    total, peak, conc = 0.0, 0.0, 0.0
+    for j in range(3):
+        amounts[j] = 0.0
+    for k in range(n_doses):
+        trough[i, k] = conc
+        if not _enter_occasion(
+            i, k, False, base, lam, load_kappa, kappa, p, lam, u, body, amounts, z
+        ):
+            return False
+        s1, dose = math.sqrt(p[V1]), amount[mine, k]
+        before = amounts[0] + amounts[1] + amounts[2]
+        _advance(z, lam, u, dose / duration[k] / s1, duration[k], z)
+        at_end = (u[0, 0] * z[0] + u[0, 1] * z[1] + u[0, 2] * z[2]) / s1
+        peak = max(peak, at_end, amounts[0] / p[V1])
+        after = 0.0
+        if k + 1 < n_doses:
+            _decay(z, lam, start[k + 1] - start[k] - duration[k], z)
+            _leave_occasion(p, u, z, amounts)
+            after = amounts[0] + amounts[1] + amounts[2]
+            conc = amounts[0] / p[V1]
+        per_dose[i, k] = (dose + before - after) / p[CL]
+        total += per_dose[i, k]
+    auc[i] = total
+    cmax[i] = peak
+    return True
 
 
 @_kernel
@@ -562,11 +698,11 @@ def course(
     p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
     body, amounts, z, zt, factor = np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     for i in range(n):
-        _enter_subject(
-            tv[i % tv.shape[0]], i == 0 or tv.shape[0] > 1, load_eta, eta[i % eta.shape[0]],
-            eta_together, together, typical_lam, base, base_lam, u,
-        )  # fmt: skip
-        dose = amount[i % amount.shape[0]]
+        if not _enter_subject(
+            i, tv, load_eta, eta, eta_together, together, typical_lam, base, base_lam, u
+        ):
+            status[i] = BAD_PARAMETER
+        mine = i % amount.shape[0]
         for j in range(3):
             amounts[j] = 0.0
         so_far = 0.0
@@ -577,17 +713,17 @@ def course(
                 auc[i, t] = 0.0
             t += 1
         for k in range(n_doses):
-            if t == m:
+            if t == m or status[i] != OK:
                 break
             if not _enter_occasion(
-                k, together, base, base_lam, load_kappa, kappa[i % kappa.shape[0], k],
-                p, lam, u, body, amounts, z,
-            ):  # fmt: skip
+                i, k, together, base, base_lam, load_kappa, kappa, p, lam, u, body, amounts, z
+            ):
                 status[i] = BAD_PARAMETER
                 break
             s1 = math.sqrt(p[V1])
             in_body = amounts[0] + amounts[1] + amounts[2]
-            rate = dose[k] / duration[k]
+            dose = amount[mine, k]
+            rate = dose / duration[k]
             end = start[k] + duration[k]
             next_start = start[k + 1] if k + 1 < n_doses else np.inf
             while t < m and times[t] <= end:
@@ -598,7 +734,7 @@ def course(
                     auc[i, t] = so_far + (rate * h + in_body - _dot(body, zt)) / p[CL]
                 t += 1
             _advance(z, lam, u, rate / s1, duration[k], z)
-            so_far += (dose[k] + in_body - _dot(body, z)) / p[CL]
+            so_far += (dose + in_body - _dot(body, z)) / p[CL]
             in_body = _dot(body, z)
             w1, w2, w3 = u[0, 0] / s1, u[0, 1] / s1, u[0, 2] / s1
             first = t
