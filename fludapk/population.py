@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from fludapk import formulas
 from fludapk.errors import InputError, nearest
+from fludapk.model import Model
 from fludapk.patient import growth_reference
-from fludapk.schema import DATA, PopulationEntry, PopulationFile, read_toml
+from fludapk.schema import (
+    CATEGORICAL,
+    DATA,
+    Age,
+    BetaAge,
+    LogNormal,
+    PopulationEntry,
+    PopulationFile,
+    UniformAge,
+    read_toml,
+)
 
 F8 = npt.NDArray[np.float64]
 
 _Z_OF_QUARTILE = 0.6744897501960817
+
+_ROUNDS: Final = 2000
+_MANY: Final = 4000
+"""Redrawn so often, or so many at once, one patient in a hundred would have been inside."""
 
 
 @lru_cache(maxsize=1)
@@ -25,20 +42,26 @@ def populations() -> Mapping[str, PopulationEntry]:
     return {entry.id: entry for entry in entries}
 
 
-def virtual_patients(name: str, *, n: int, seed: int) -> dict[str, F8]:
-    """Draw patients.
+def virtual_patients(name: str, *, n: int, seed: int, model: Model | None = None) -> dict[str, F8]:
+    """Draw patients of a ready-made population.
 
     Parameters
     ----------
     name : str
         Of `populations`.
     n, seed : int
+    model : Model, optional
+        See `level_numbers`.
 
     Returns
     -------
     dict of str to (n,) arrays
-        AGE (years), SEX (1 female), WT (kg), HT (cm), BSA (m2, Mosteller), SCR (mg/dL); eGFR, CrCl
-        and the categories are NaN, so that models compute them.
+        As `draw`, for `fludapk.model.covariate_columns`.
+
+    Raises
+    ------
+    InputError
+        If there is no such population; see also `level_numbers`.
 
     Examples
     --------
@@ -49,24 +72,70 @@ def virtual_patients(name: str, *, n: int, seed: int) -> dict[str, F8]:
     if name not in populations():
         raise InputError(f"unknown population {name!r}: {nearest(name, list(populations()))}")
     entry = populations()[name]
-    rng = np.random.default_rng(seed)
-    fractions, years = np.array(entry.age).T
-    age = np.interp(rng.random(n), fractions, years)
+    return level_numbers(entry, draw(entry, np.random.default_rng(seed), n), model)
+
+
+def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, F8]:
+    """Draw patients.
+
+    In this order: age, sex, weight given both, height given all three, creatinine, categories. A
+    weight outside its range is redrawn for the same age and sex, then a height, then a creatinine,
+    so limits never change ages and sexes.
+
+    Parameters
+    ----------
+    entry : PopulationEntry
+    rng : np.random.Generator
+        Of its own for every block of patients, if blocks are not to depend on each other.
+    n : int
+
+    Returns
+    -------
+    dict of str to (n,) arrays
+        AGE (years), SEX (1 female), WT (kg), HT (cm), BSA (m2, Mosteller), SCR (mg/dL); eGFR and
+        CrCl are NaN, so that models compute them; product, diagnosis and genotype are numbers of
+        `entry.levels`, NaN where there are none: see `level_numbers`.
+
+    Raises
+    ------
+    InputError
+        Naming the limits that fewer than about 1 in 100 patients of some age can meet.
+
+    References
+    ----------
+    Size to 20 y: CDC 2000 growth reference (``data/cdc2000_lms.csv``). Above: log-normal with the
+    quartiles of NHANES 2021-2023 by sex at the middle of each age band (``nhanes2023_adults.csv``),
+    L, M and S on straight lines between, also from 20 to 25 y, so that nobody jumps at 20 y. The
+    5th and 95th percentile of weight that the same report prints come back within 15 %.
+    Creatinine: `fludapk.formulas.fas_q`, below 1 y its value at 1 y.
+
+    Examples
+    --------
+    >>> entry = populations()["lbcl_adults"]
+    >>> patients = draw(entry, np.random.default_rng(1), 4096)
+    >>> entry.levels("product"), np.unique(patients["product"])
+    (['axi_cel', 'tisa_cel'], array([0., 1.]))
+    """
+    age = _ages(entry.age, rng, n)
     female = rng.random(n) < entry.female
-    low, high = entry.weight_range_kg
-    weight = np.full(n, np.nan)
-    z_weight = np.empty(n)
-    todo = np.arange(n)
-    while todo.size:  # redrawn until inside the printed range
-        z_weight[todo] = rng.standard_normal(todo.size)
-        weight[todo] = _weight(entry, age[todo], female[todo], z_weight[todo])
-        todo = todo[~((weight[todo] >= low) & (weight[todo] <= high))]  # NaN is redrawn too
+    if entry.weight_kg is None:
+        lms = _lms(entry, "weight", age, female)
+    else:
+        lms = _log_normal(entry.weight_kg.median, _sd(entry.weight_kg), n)
+    z_weight, weight = _inside(entry, "weight_range_kg", rng, age, lms)
     r = entry.weight_height_correlation
-    z_height = r * z_weight + np.sqrt(1 - r**2) * rng.standard_normal(n)
-    height = _by_growth_reference("height", age, female, z_height)
-    sd = np.sqrt(np.log1p(entry.creatinine.cv**2))
-    reference = formulas.fas_q(age_years=np.maximum(age, 1.0), female=female)
-    scr = entry.creatinine.ratio * reference * np.exp(sd * rng.standard_normal(n))
+    _, height = _inside(
+        entry,
+        "height_range_cm",
+        rng,
+        age,
+        _lms(entry, "height", age, female),
+        centre=r * z_weight,
+        spread=float(np.sqrt(1 - r**2)),
+    )
+    typical = entry.creatinine.ratio * formulas.fas_q(age_years=np.maximum(age, 1.0), female=female)
+    scatter = _log_normal(typical, _sd_of_cv(entry.creatinine.cv), n)
+    _, scr = _inside(entry, "scr_range_mg_dl", rng, age, scatter)
     unknown = np.full(n, np.nan)
     return {
         "AGE": age,
@@ -77,25 +146,146 @@ def virtual_patients(name: str, *, n: int, seed: int) -> dict[str, F8]:
         "SCR": scr,
         "eGFR": unknown,
         "CrCl": unknown,
-        "product": unknown,
-        "diagnosis": unknown,
-        "genotype": unknown,
+        **{name: _categories(getattr(entry, name), rng, n) for name in CATEGORICAL},
     }
 
 
-def _weight(entry: PopulationEntry, age: F8, female: npt.NDArray[np.bool_], z: F8) -> F8:
-    if entry.weight_kg is None:
-        return _by_growth_reference("weight", age, female, z)
-    quartiles = entry.weight_kg
-    sd = np.log(quartiles.q75 / quartiles.q25) / (2 * _Z_OF_QUARTILE)
-    return np.asarray(quartiles.median * np.exp(sd * z))
+def level_numbers(
+    entry: PopulationEntry, patients: Mapping[str, F8], model: Model | None = None
+) -> dict[str, F8]:
+    """Turn the categories of drawn patients into the level numbers of a model.
+
+    Parameters
+    ----------
+    entry : PopulationEntry
+    patients : mapping of str to (n,) arrays
+        What `draw` gave for it.
+    model : Model, optional
+        Without it, and where it or the population has no such category, all are NaN.
+
+    Raises
+    ------
+    InputError
+        If the model has the category but not a level of the population.
+
+    Examples
+    --------
+    >>> from fludapk.model import load_model
+    >>> entry = populations()["prwcc_ball"]
+    >>> patients = draw(entry, np.random.default_rng(1), 2)
+    >>> entry.levels("product"), load_model("varela2025").levels("product")
+    (['tisa_cel'], ['axi_cel', 'tisa_cel'])
+    >>> level_numbers(entry, patients, load_model("varela2025"))["product"]
+    array([1., 1.])
+    """
+    columns = dict(patients)
+    faults = []
+    for name in CATEGORICAL:
+        levels, known = entry.levels(name), [] if model is None else model.levels(name)
+        if model is not None and known:
+            faults += [
+                f"population {entry.id}: {name} {level!r} is not one of {model.id}: "
+                f"{', '.join(known)}"
+                for level in levels
+                if level not in known
+            ]
+        numbers = [float(known.index(level)) if level in known else np.nan for level in levels]
+        if levels:
+            columns[name] = np.array(numbers)[patients[name].astype(np.intp)]
+    if faults:
+        raise InputError(*faults)
+    return columns
 
 
-def _by_growth_reference(measure: str, age: F8, female: npt.NDArray[np.bool_], z: F8) -> F8:
-    """CDC 2000 value at a normal score; the reference at 20 y for adults."""
-    out = np.empty_like(age)
+# ------------------------------------------------------------------ parts of a patient
+
+
+def _ages(age: Age, rng: np.random.Generator, n: int) -> F8:
+    if isinstance(age, BetaAge):
+        return np.asarray(age.low + (age.high - age.low) * rng.beta(age.a, age.b, n))
+    if isinstance(age, UniformAge):
+        return age.low + (age.high - age.low) * rng.random(n)
+    fractions, years = np.array(age).T
+    return np.asarray(np.interp(rng.random(n), fractions, years))
+
+
+def _inside(
+    entry: PopulationEntry,
+    limits: str,
+    rng: np.random.Generator,
+    age: F8,
+    lms: F8,
+    centre: F8 | None = None,
+    spread: float = 1.0,
+) -> tuple[F8, F8]:
+    """Normal scores and their values, redrawn until inside the limits of this name."""
+    low, high = getattr(entry, limits) or (0.0, np.inf)
+    n = age.size
+    score, value = np.empty(n), np.full(n, np.nan)
+    todo = np.arange(n)
+    for _ in range(_ROUNDS):
+        z = spread * rng.standard_normal(todo.size)
+        score[todo] = z if centre is None else centre[todo] + z
+        L, M, S = lms[:, todo]
+        value[todo] = formulas.lms_value(z=score[todo], L=L, M=M, S=S)
+        tried = todo.size
+        todo = todo[~((value[todo] >= low) & (value[todo] <= high))]  # NaN is redrawn too
+        if not todo.size:
+            return score, value
+        if tried >= _MANY and todo.size > 0.99 * tried:
+            break
+    raise InputError(
+        f"population {entry.id}: {limits} [{low:g}, {high:g}] keeps out nearly everybody of "
+        f"{age[todo].min():.3g}-{age[todo].max():.3g} y: widen it, or change age"
+    )
+
+
+def _log_normal(median: float | F8, sd: float, n: int) -> F8:
+    """(3, n) L, M, S of a log-normal."""
+    lms = np.zeros((3, n))
+    lms[1], lms[2] = median, sd
+    return lms
+
+
+def _sd(given: LogNormal) -> float:
+    """Of the logarithm."""
+    if given.q25 is not None and given.q75 is not None:
+        return float(np.log(given.q75 / given.q25)) / (2 * _Z_OF_QUARTILE)
+    assert given.cv is not None  # one of the two is there: checked when it was read
+    return _sd_of_cv(given.cv)
+
+
+def _sd_of_cv(cv: float) -> float:
+    return float(np.sqrt(np.log1p(cv**2)))
+
+
+def _lms(entry: PopulationEntry, measure: str, age: F8, female: npt.NDArray[np.bool_]) -> F8:
+    """(3, n) L, M, S for age and sex."""
+    lms = np.empty((3, age.size))
     for sex, who in (("female", female), ("male", ~female)):
-        table = growth_reference()[measure, sex]
-        L, M, S = (np.interp(age[who], table[:, 0], table[:, column]) for column in (1, 2, 3))
-        out[who] = formulas.lms_value(z=z[who], L=L, M=M, S=S)
-    return out
+        table = _size_reference(entry.adults)[measure, sex]
+        for column in (1, 2, 3):
+            lms[column - 1, who] = np.interp(age[who], table[:, 0], table[:, column])
+    return lms
+
+
+@lru_cache(maxsize=2)
+def _size_reference(adults: str) -> Mapping[tuple[str, str], F8]:
+    """(measure, sex) -> rows of age in years, L, M, S from birth on; flat after the last."""
+    if adults == "cdc2000":
+        return growth_reference()
+    rows: dict[tuple[str, str], list[list[float]]] = {}
+    with (DATA / f"{adults}_adults.csv").open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+            p25, p50, p75 = (float(row[key]) for key in ("p25", "p50", "p75"))
+            sd = _sd(LogNormal(median=p50, q25=p25, q75=p75))
+            key = row["measure"].split("_")[0], row["sex"]
+            rows.setdefault(key, []).append([float(row["age_from"]) + 5, 0.0, p50, sd])
+    return {key: np.vstack([table, rows[key]]) for key, table in growth_reference().items()}
+
+
+def _categories(shares: Mapping[str, float] | None, rng: np.random.Generator, n: int) -> F8:
+    if shares is None:
+        return np.full(n, np.nan)
+    edges = np.cumsum(list(shares.values()))[:-1]
+    return np.searchsorted(edges, rng.random(n), side="right").astype(np.float64)

@@ -15,9 +15,8 @@ from scipy.stats import norm, qmc
 from fludapk import exposure, simulate
 from fludapk.checking import LOG2_POINTS, predict
 from fludapk.errors import InputError
-from fludapk.model import Model, covariate_columns, load_model
+from fludapk.model import Model, load_model
 from fludapk.patient import Patient
-from fludapk.population import populations, virtual_patients
 from fludapk.regimen import MAX_DOSES, Regimen
 from fludapk.schema import DATA
 from fludapk.simulate import RandomEffects, sobol_points, standard_normal_points
@@ -228,55 +227,3 @@ def test_variability_between_doses_widens_a_single_dose_more_than_a_course() -> 
     patients, doses = np.log1p(0.23**2), np.log1p(0.12**2)
     assert spread[1] == pytest.approx(np.sqrt(patients + doses), rel=2e-3)  # amount / CL of day 1
     assert np.sqrt(patients) < spread[4] < spread[1]
-
-
-# --- Virtual patients -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "quartiles", "egfr"),
-    [
-        ("langenhorst2019_children", (14, 29, 52), 140),
-        ("langenhorst2019_adults", (65, 78, 89), 110),
-    ],
-)
-def test_a_virtual_population_has_the_printed_quartiles_of_weight_and_median_egfr(
-    name: str, quartiles: tuple[float, ...], egfr: float
-) -> None:
-    patients = virtual_patients(name, n=20_000, seed=4)
-    assert_allclose(np.quantile(patients["WT"], [0.25, 0.5, 0.75]), quartiles, rtol=0.04)
-    values = covariate_columns(load_model("langenhorst2019"), patients).values
-    assert np.median(values["eGFR"]) == pytest.approx(egfr, rel=0.04)
-
-
-@pytest.mark.parametrize("name", list(populations()))
-def test_virtual_patients_are_inside_the_printed_ranges(name: str) -> None:
-    entry = populations()[name]
-    patients = virtual_patients(name, n=5000, seed=9)
-    low, high = entry.weight_range_kg
-    assert low <= patients["WT"].min() < patients["WT"].max() <= high
-    assert entry.age[0][1] <= patients["AGE"].min() < patients["AGE"].max() <= entry.age[-1][1]
-    assert np.mean(patients["SEX"]) == pytest.approx(entry.female, abs=0.02)
-    assert_allclose(patients["BSA"], np.sqrt(patients["HT"] * patients["WT"] / 3600), rtol=1e-14)
-
-
-@pytest.mark.parametrize("name", list(populations()))
-def test_every_virtual_patient_has_a_size_and_a_creatinine(name: str) -> None:
-    for seed in range(3):
-        patients = virtual_patients(name, n=20_000, seed=seed)
-        for column in ("AGE", "SEX", "WT", "HT", "BSA", "SCR"):
-            assert np.isfinite(patients[column]).all(), column
-
-
-def test_the_same_seed_gives_the_same_patients_to_the_bit_and_another_seed_others() -> None:
-    first, again, other = (
-        virtual_patients("langenhorst2019_children", n=500, seed=seed) for seed in (1, 1, 2)
-    )
-    for name in ("AGE", "SEX", "WT", "HT", "BSA", "SCR"):
-        assert_array_equal(first[name], again[name])
-        assert (first[name] != other[name]).any()
-
-
-def test_an_unknown_population_suggests_the_nearest() -> None:
-    with pytest.raises(InputError, match="did you mean 'langenhorst2019_adults'"):
-        virtual_patients("langenhorst_adults", n=1, seed=1)
