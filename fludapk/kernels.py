@@ -339,16 +339,6 @@ def _flows_and_volumes_move_together(load_kappa: F8) -> bool:
 
 
 @_part
-def _scaled(base: F8, base_lam: F8, flow: float, volume: float, out: F8, out_lam: F8) -> None:
-    """Parameters and rates when all flows and all volumes are multiplied."""
-    for q in (CL, Q2, Q3):
-        out[q] = base[q] * flow
-        out[q + 1] = base[q + 1] * volume
-    for j in range(3):
-        out_lam[j] = base_lam[j] * (flow / volume)
-
-
-@_part
 def _enter_subject(
     i: int,
     tv: F8,
@@ -393,6 +383,15 @@ def _enter_subject(
 
 
 @_part
+def _basis(p: F8, u: F8, body: F8, push: F8) -> None:
+    """Weights of z: what makes it an amount, and what an infusion adds to it per mg."""
+    s1, s2, s3 = math.sqrt(p[V1]), math.sqrt(p[V2]), math.sqrt(p[V3])
+    for j in range(3):
+        body[j] = s1 * u[0, j] + s2 * u[1, j] + s3 * u[2, j]
+        push[j] = u[0, j] / s1
+
+
+@_part
 def _enter_occasion(
     i: int,
     k: int,
@@ -405,49 +404,61 @@ def _enter_occasion(
     lam: F8,
     u: F8,
     body: F8,
+    push: F8,
+    weight: F8,
     amounts: F8,
     z: F8,
 ) -> bool:
-    """Parameters, rates and state of occasion k; `body` are the weights that make z an amount.
+    """Parameters, rates and state of occasion k; `weight` makes z a concentration.
 
-    False if a parameter of the occasion is not finite and positive.
+    If flows and volumes move together z stays in the basis of the subject without kappa, where
+    amounts, and so z, are continuous; only rates and concentrations are scaled. False if a
+    parameter of the occasion is not finite and positive.
     """
     me = i % kappa.shape[0]
     if together:
-        if k == 0 or kappa.shape[2] > 0:
-            flow = math.exp(_shift_on(CL, load_kappa, kappa, me, k))
-            volume = math.exp(_shift_on(V1, load_kappa, kappa, me, k))
-            _scaled(base, base_lam, flow, volume, p, lam)
-            if not _valid(p):
-                return False
-    else:
-        for q in range(6):
-            p[q] = _times_exp(base[q], _shift_on(q, load_kappa, kappa, me, k))
+        flow = math.exp(_shift_on(CL, load_kappa, kappa, me, k))
+        volume = math.exp(_shift_on(V1, load_kappa, kappa, me, k))
+        for q in (CL, Q2, Q3):
+            p[q] = base[q] * flow
+            p[q + 1] = base[q + 1] * volume
         if not _valid(p):
             return False
-        _decompose(p, lam, u)
+        if k == 0:
+            _basis(base, u, body, push)
+        for j in range(3):
+            lam[j] = base_lam[j] * (flow / volume)
+            weight[j] = push[j] / volume
+            z[j] = 0.0 if k == 0 else z[j]
+        return True
+    for q in range(6):
+        p[q] = _times_exp(base[q], _shift_on(q, load_kappa, kappa, me, k))
+    if not _valid(p):
+        return False
+    _decompose(p, lam, u)
+    _basis(p, u, body, push)
     s1, s2, s3 = math.sqrt(p[V1]), math.sqrt(p[V2]), math.sqrt(p[V3])
     for j in range(3):
-        body[j] = s1 * u[0, j] + s2 * u[1, j] + s3 * u[2, j]
-        z[j] = u[0, j] * amounts[0] / s1 + u[1, j] * amounts[1] / s2 + u[2, j] * amounts[2] / s3
+        weight[j] = push[j]
+        z[j] = 0.0
+        if k > 0:
+            z[j] = u[0, j] * amounts[0] / s1 + u[1, j] * amounts[1] / s2 + u[2, j] * amounts[2] / s3
     return True
 
 
 @_part
 def _leave_occasion(p: F8, u: F8, z: F8, amounts: F8) -> None:
+    """Amounts, to be carried into another basis."""
     for i in range(3):
         x = u[i, 0] * z[0] + u[i, 1] * z[1] + u[i, 2] * z[2]
         amounts[i] = x * math.sqrt(p[V1 + 2 * i])
 
 
 @_part
-def _advance(z: F8, lam: F8, u: F8, drive: float, h: float, out: F8) -> None:
-    """State after h hours; `drive` is the infusion rate over sqrt(V1)."""
+def _advance(z: F8, lam: F8, push: F8, rate: float, h: float, out: F8) -> None:
+    """State after h hours of infusion."""
     for j in range(3):
-        x = lam[j] * h
-        loss = -math.expm1(-x)
-        gain = h if x == 0.0 else loss / lam[j]
-        out[j] = z[j] * (1.0 - loss) + u[0, j] * drive * gain
+        out[j] = _infused(z[j], lam[j], h, push[j] * rate)
 
 
 @_part
@@ -506,7 +517,8 @@ def exposure(
     eta_together = _flows_and_volumes_move_together(load_eta)
     base, base_lam, typical_lam = np.empty(6), np.empty(3), np.zeros(3)
     p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
-    body, amounts, z = np.empty(3), np.empty(3), np.empty(3)
+    body, push, weight = np.empty(3), np.empty(3), np.empty(3)
+    amounts, z = np.empty(3), np.empty(3)
     for i in range(n):
         ok = _enter_subject(
             i, tv, load_eta, eta, eta_together, together, typical_lam, base, base_lam, u
@@ -519,7 +531,7 @@ def exposure(
         elif ok:
             ok = _new_basis(
                 i, base, load_kappa, kappa, start, duration, amount,
-                p, lam, u, body, amounts, z, auc, per_dose, cmax, trough,
+                p, lam, u, body, push, weight, amounts, z, auc, per_dose, cmax, trough,
             )  # fmt: skip
         if not ok:
             status[i] = BAD_PARAMETER
@@ -619,6 +631,8 @@ def _new_basis(
     lam: F8,
     u: F8,
     body: F8,
+    push: F8,
+    weight: F8,
     amounts: F8,
     z: F8,
     auc: F8,
@@ -629,25 +643,22 @@ def _new_basis(
     """Course of one subject whose eigenvectors change with the occasion."""
     n_doses, mine = start.shape[0], i % amount.shape[0]
     total, peak, conc = 0.0, 0.0, 0.0
-    for j in range(3):
-        amounts[j] = 0.0
     for k in range(n_doses):
         trough[i, k] = conc
         if not _enter_occasion(
-            i, k, False, base, lam, load_kappa, kappa, p, lam, u, body, amounts, z
-        ):
+            i, k, False, base, lam, load_kappa, kappa,
+            p, lam, u, body, push, weight, amounts, z,
+        ):  # fmt: skip
             return False
-        s1, dose = math.sqrt(p[V1]), amount[mine, k]
-        before = amounts[0] + amounts[1] + amounts[2]
-        _advance(z, lam, u, dose / duration[k] / s1, duration[k], z)
-        at_end = (u[0, 0] * z[0] + u[0, 1] * z[1] + u[0, 2] * z[2]) / s1
-        peak = max(peak, at_end, amounts[0] / p[V1])
+        dose, before = amount[mine, k], _dot(body, z)
+        at_start = _dot(weight, z)
+        _advance(z, lam, push, dose / duration[k], duration[k], z)
+        peak = max(peak, at_start, _dot(weight, z))
         after = 0.0
         if k + 1 < n_doses:
             _decay(z, lam, start[k + 1] - start[k] - duration[k], z)
+            after, conc = _dot(body, z), _dot(weight, z)
             _leave_occasion(p, u, z, amounts)
-            after = amounts[0] + amounts[1] + amounts[2]
-            conc = amounts[0] / p[V1]
         per_dose[i, k] = (dose + before - after) / p[CL]
         total += per_dose[i, k]
     auc[i] = total
@@ -693,74 +704,121 @@ def course(
     status = np.zeros(n, np.int8)
     together = _flows_and_volumes_move_together(load_kappa)
     eta_together = _flows_and_volumes_move_together(load_eta)
+    steady = together and kappa.shape[2] == 0  # every occasion is like the first
     spacing = _even_spacing(times)
+    before_all = _count_up_to(times, start[0])
+    infused, decayed = np.empty(n_doses, np.int64), np.empty(n_doses, np.int64)
+    for k in range(n_doses):
+        infused[k] = _count_up_to(times, start[k] + duration[k])
+        decayed[k] = _count_up_to(times, start[k + 1] if k + 1 < n_doses else np.inf)
     base, base_lam, typical_lam = np.empty(6), np.empty(3), np.zeros(3)
     p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
-    body, amounts, z, zt, factor = np.empty(3), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    body, push, weight = np.empty(3), np.empty(3), np.empty(3)
+    amounts, z, zt = np.empty(3), np.empty(3), np.empty(3)
     for i in range(n):
         if not _enter_subject(
             i, tv, load_eta, eta, eta_together, together, typical_lam, base, base_lam, u
         ):
             status[i] = BAD_PARAMETER
-        mine = i % amount.shape[0]
-        for j in range(3):
-            amounts[j] = 0.0
-        so_far = 0.0
-        t = 0
-        while t < m and times[t] <= start[0]:
+        mine, so_far = i % amount.shape[0], 0.0
+        for t in range(before_all):
             conc[i, t] = 0.0
             if want_auc:
                 auc[i, t] = 0.0
-            t += 1
         for k in range(n_doses):
-            if t == m or status[i] != OK:
+            reached = decayed[k - 1] if k else before_all
+            if status[i] != OK or reached == m:
                 break
-            if not _enter_occasion(
-                i, k, together, base, base_lam, load_kappa, kappa, p, lam, u, body, amounts, z
-            ):
+            if (k == 0 or not steady) and not _enter_occasion(
+                i, k, together, base, base_lam, load_kappa, kappa,
+                p, lam, u, body, push, weight, amounts, z,
+            ):  # fmt: skip
                 status[i] = BAD_PARAMETER
                 break
-            s1 = math.sqrt(p[V1])
-            in_body = amounts[0] + amounts[1] + amounts[2]
-            dose = amount[mine, k]
+            in_body, dose = _dot(body, z), amount[mine, k]
             rate = dose / duration[k]
-            end = start[k] + duration[k]
-            next_start = start[k + 1] if k + 1 < n_doses else np.inf
-            while t < m and times[t] <= end:
+            for t in range(reached, infused[k]):
                 h = times[t] - start[k]
-                _advance(z, lam, u, rate / s1, h, zt)
-                conc[i, t] = (u[0, 0] * zt[0] + u[0, 1] * zt[1] + u[0, 2] * zt[2]) / s1
+                _advance(z, lam, push, rate, h, zt)
+                conc[i, t] = _dot(weight, zt)
                 if want_auc:
                     auc[i, t] = so_far + (rate * h + in_body - _dot(body, zt)) / p[CL]
-                t += 1
-            _advance(z, lam, u, rate / s1, duration[k], z)
+            _advance(z, lam, push, rate, duration[k], z)
             so_far += (dose + in_body - _dot(body, z)) / p[CL]
-            in_body = _dot(body, z)
-            w1, w2, w3 = u[0, 0] / s1, u[0, 1] / s1, u[0, 2] / s1
-            first = t
-            while t < m and times[t] <= next_start:
-                if t == first or spacing == 0.0:
+            in_body, end = _dot(body, z), start[k] + duration[k]
+            if spacing > 0.0:
+                _decaying_evenly(
+                    i, infused[k], decayed[k], end, spacing, lam, weight, body, z,
+                    so_far + in_body / p[CL], p[CL], times, conc, auc,
+                )  # fmt: skip
+            else:
+                for t in range(infused[k], decayed[k]):
                     _decay(z, lam, times[t] - end, zt)
-                else:
-                    if t == first + 1:
-                        for j in range(3):
-                            factor[j] = math.exp(-lam[j] * spacing)
-                    for j in range(3):
-                        zt[j] *= factor[j]
-                conc[i, t] = w1 * zt[0] + w2 * zt[1] + w3 * zt[2]
-                if want_auc:
-                    auc[i, t] = so_far + (in_body - _dot(body, zt)) / p[CL]
-                t += 1
+                    conc[i, t] = _dot(weight, zt)
+                    if want_auc:
+                        auc[i, t] = so_far + (in_body - _dot(body, zt)) / p[CL]
             if k + 1 < n_doses:
-                _decay(z, lam, next_start - end, z)
+                _decay(z, lam, start[k + 1] - end, z)
                 so_far += (in_body - _dot(body, z)) / p[CL]
-                _leave_occasion(p, u, z, amounts)
+                if not together:
+                    _leave_occasion(p, u, z, amounts)
         if status[i] != OK:
             for t in range(m):
                 conc[i, t] = np.nan
                 if want_auc:
                     auc[i, t] = np.nan
     return status
+
+
+@_part
+def _decaying_evenly(
+    i: int,
+    first: int,
+    last: int,
+    end: float,
+    spacing: float,
+    lam: F8,
+    weight: F8,
+    body: F8,
+    z: F8,
+    whole_auc: float,
+    clearance: float,
+    times: F8,
+    conc: F8,
+    auc: F8,
+) -> None:
+    """Times after an infusion on an even grid: the state is multiplied from one to the next."""
+    if first == last:
+        return
+    h = times[first] - end
+    z0, z1, z2 = (
+        z[0] * math.exp(-lam[0] * h),
+        z[1] * math.exp(-lam[1] * h),
+        z[2] * math.exp(-lam[2] * h),
+    )
+    f0, f1, f2 = (
+        math.exp(-lam[0] * spacing),
+        math.exp(-lam[1] * spacing),
+        math.exp(-lam[2] * spacing),
+    )
+    a0, a1, a2 = weight[0] * z0, weight[1] * z1, weight[2] * z2
+    for t in range(first, last):
+        conc[i, t] = a0 + a1 + a2
+        a0, a1, a2 = a0 * f0, a1 * f1, a2 * f2
+    if auc.shape[0] > 0:
+        a0, a1, a2 = body[0] / clearance * z0, body[1] / clearance * z1, body[2] / clearance * z2
+        for t in range(first, last):
+            auc[i, t] = whole_auc - (a0 + a1 + a2)
+            a0, a1, a2 = a0 * f0, a1 * f1, a2 * f2
+
+
+@_part
+def _count_up_to(times: F8, limit: float) -> int:
+    """How many of ascending times are not after a limit."""
+    n = 0
+    while n < times.shape[0] and times[n] <= limit:
+        n += 1
+    return n
 
 
 @_part
