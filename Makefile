@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := check --age 5 --sex female --weight 18.2 --height 110 --scr "0.3 mg/dL" --regimen tisa_cel_ball
 
-.PHONY: demo test test-browser lint unit bench clean
+.PHONY: demo test test-browser lint unit bench bench-quick bench-compare clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/fludapk $(DEMO)
@@ -26,8 +26,20 @@ test-browser: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	$(BIN)/python -m pytest -q -m browser
 
-bench: $(VENV)/.installed-test
+# Minutes: every way in full, the table, and how long a person waits.
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m pytest -q -o addopts= benchmarks --benchmark-json=bench.json
+	$(BIN)/python benchmarks/ratios.py bench.json --check
 	$(BIN)/python benchmarks/cold_start.py
+
+# The same in short: do they run, and are the recorded ratios kept?
+bench-quick: $(VENV)/.installed-bench
+	$(BIN)/python -m pytest -q -o addopts= benchmarks --benchmark-json=bench-quick.json --benchmark-max-time=0.2 --benchmark-min-rounds=3
+	$(BIN)/python benchmarks/ratios.py bench-quick.json --check
+
+# make bench-compare OLD=before.json NEW=bench.json
+bench-compare: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/ratios.py $(NEW) --against $(OLD)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +51,10 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
