@@ -37,7 +37,9 @@ from typing import Any, Final, TypeVar, cast
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba.core import event
+from llvmlite import ir
+from numba.core import event, types
+from numba.extending import intrinsic
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
@@ -75,6 +77,11 @@ def _kernel(function: _Function) -> _Function:
 def _part(function: _Function) -> _Function:
     """A function that only kernels call: it is kept inside them."""
     return _compiled(function, cache=False)
+
+
+def _lane(function: _Function) -> _Function:
+    """A part of a loop over lanes: put into it before anything else, or it is not vectorised."""
+    return cast(_Function, numba.njit(inline="always", error_model="numpy")(function))
 
 
 class _FirstCompilation(event.Listener):
@@ -233,13 +240,19 @@ def individual_parameters(
     for i in range(n):
         for k in range(n_occasions):
             for p in range(6):
-                exponent = _shift(p, load_eta, eta, i % eta.shape[0])
-                exponent += _shift_on(p, load_kappa, kappa, i % kappa.shape[0], k)
-                out[i, k, p] = _times_exp(tv[i % tv.shape[0], p], exponent)
+                exponent = _shift(p, load_eta, eta, _row(i, eta.shape[0]))
+                exponent += _shift_on(p, load_kappa, kappa, _row(i, kappa.shape[0]), k)
+                out[i, k, p] = _times_exp(tv[_row(i, tv.shape[0]), p], exponent)
     return out
 
 
 # Rows are passed as an array and an index: making a view costs more than using it.
+
+
+@_part
+def _row(i: int, rows: int) -> int:
+    """Row of subject i in an array of a row for each, or of one for all."""
+    return i if rows > 1 else 0
 
 
 @_part
@@ -279,6 +292,9 @@ def _rotation(a: float, b: float, off: float) -> tuple[float, float, float]:
     return t, c, t * c
 
 
+_NEGLIGIBLE: Final = 1e-34
+
+
 @_part
 def _decompose(p: F8, lam: F8, u: F8) -> None:
     """Eigenvalues and eigenvectors of M by Jacobi rotations: accurate for equal rates too."""
@@ -291,7 +307,7 @@ def _decompose(p: F8, lam: F8, u: F8) -> None:
     u00, u01, u02 = 1.0, 0.0, 0.0
     u10, u11, u12 = 0.0, 1.0, 0.0
     u20, u21, u22 = 0.0, 0.0, 1.0
-    negligible = 1e-34 * a * a
+    negligible = _NEGLIGIBLE * a * a
     for _ in range(12):  # quadratic convergence: four or five sweeps in practice
         if ab * ab + ac * ac + bc * bc <= negligible:
             break
@@ -319,6 +335,164 @@ def _decompose(p: F8, lam: F8, u: F8) -> None:
     u[2, 0], u[2, 1], u[2, 2] = u20, u21, u22
 
 
+# ------------------------------------------------------------------ many subjects at once
+#
+# Subjects are taken LANES at a time, so that the compiler can give each instruction several of
+# them. For that a loop over lanes must hold arithmetic only: exp is a polynomial here, which also
+# makes its bits the same on every machine, and the workspace is one array, a row per quantity.
+
+LANES: Final = 64
+
+_P, _LAM, _BODY, _PUSH, _Z = (row * LANES for row in (0, 6, 9, 12, 15))
+(
+    _FLOW, _VOLUME, _DOSE, _CONC, _TROUGH, _BEFORE, _AREA, _TOTAL, _PEAK, _USABLE, _REST,
+) = (row * LANES for row in range(18, 29))  # fmt: skip
+_ROWS: Final = 29
+
+_LOG2_E: Final = 1.4426950408889634
+_LN2_HIGH: Final = 6.93147180369123816490e-01
+_LN2_LOW: Final = 1.90821492927058770002e-10
+_TO_INTEGER: Final = 6755399441055744.0
+"""1.5 * 2^52: adding it rounds to an integer, which is then in the low bits."""
+
+
+@intrinsic
+def _compiled_power_of_2(_typing: Any, shifted: Any) -> Any:
+    """2^k of a double that holds k + `_TO_INTEGER`, by putting k into the exponent."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        integer = ir.IntType(64)
+        exponent = builder.add(builder.bitcast(arguments[0], integer), ir.Constant(integer, 1023))
+        return builder.bitcast(builder.shl(exponent, ir.Constant(integer, 52)), ir.DoubleType())
+
+    return types.float64(types.float64), codegen
+
+
+def _interpreted_power_of_2(shifted: float) -> float:
+    return 2.0 ** (shifted - _TO_INTEGER)
+
+
+_power_of_2: Any = (
+    _interpreted_power_of_2 if numba.config.DISABLE_JIT else _compiled_power_of_2  # type: ignore[attr-defined]
+)
+
+
+@_lane
+def _exp_parts(x: float) -> tuple[float, float]:
+    """Expm1 of a remainder and a power of two: exp(x) = (1 + first) second, x within +-708."""
+    shifted = x * _LOG2_E + _TO_INTEGER
+    k = shifted - _TO_INTEGER
+    r = (x - k * _LN2_HIGH) - k * _LN2_LOW
+    q = 1.0 / 6227020800.0
+    q = q * r + 1.0 / 479001600.0
+    q = q * r + 1.0 / 39916800.0
+    q = q * r + 1.0 / 3628800.0
+    q = q * r + 1.0 / 362880.0
+    q = q * r + 1.0 / 40320.0
+    q = q * r + 1.0 / 5040.0
+    q = q * r + 1.0 / 720.0
+    q = q * r + 1.0 / 120.0
+    q = q * r + 1.0 / 24.0
+    q = q * r + 1.0 / 6.0
+    q = q * r + 0.5
+    return r + r * r * q, _power_of_2(shifted)
+
+
+@_lane
+def _exp(x: float) -> float:
+    """Exponential; 0 below -708, infinite above 708."""
+    p, power = _exp_parts(min(max(x, -708.0), 708.0))
+    value = power * p + power
+    return 0.0 if x < -708.0 else np.inf if x > 708.0 else value
+
+
+@_lane
+def _infused_lane(z: float, rate: float, h: float, push: float) -> float:
+    """As `_infused`."""
+    x = rate * h
+    p, power = _exp_parts(max(-x, -708.0))
+    loss = -(power * p + (power - 1.0))
+    tiny = x < 1e-300
+    return z * (1.0 - loss) + push * (h if tiny else loss / (1.0 if tiny else rate))
+
+
+@_lane
+def _turn(a: float, b: float, off: float) -> tuple[float, float, float]:
+    """As `_rotation`, without a branch."""
+    d = b - a
+    reach = abs(d) + math.sqrt(d * d + 4.0 * off * off)
+    t = 2.0 * off / (1.0 if reach == 0.0 else reach)
+    t = t if d >= 0.0 else -t
+    c = 1.0 / math.sqrt(1.0 + t * t)
+    return t, c, t * c
+
+
+@_lane
+def _sweep(
+    a: float, b: float, c: float, ab: float, ac: float,
+    u00: float, u01: float, u02: float, u10: float, u11: float, u12: float,
+    u20: float, u21: float, u22: float,
+) -> tuple[float, ...]:  # fmt: skip
+    """Three rotations of a matrix whose entry bc is zero, and is again; see `_decompose`."""
+    t, co, si = _turn(a, b, ab)
+    a, b = a - t * ab, b + t * ab
+    ac, bc = co * ac, si * ac
+    u00, u01 = co * u00 - si * u01, si * u00 + co * u01
+    u10, u11 = co * u10 - si * u11, si * u10 + co * u11
+    u20, u21 = co * u20 - si * u21, si * u20 + co * u21
+    t, co, si = _turn(a, c, ac)
+    a, c = a - t * ac, c + t * ac
+    ab, bc = -si * bc, co * bc
+    u00, u02 = co * u00 - si * u02, si * u00 + co * u02
+    u10, u12 = co * u10 - si * u12, si * u10 + co * u12
+    u20, u22 = co * u20 - si * u22, si * u20 + co * u22
+    t, co, si = _turn(b, c, bc)
+    b, c = b - t * bc, c + t * bc
+    ab, ac = co * ab, si * ab
+    u01, u02 = co * u01 - si * u02, si * u01 + co * u02
+    u11, u12 = co * u11 - si * u12, si * u11 + co * u12
+    u21, u22 = co * u21 - si * u22, si * u21 + co * u22
+    return a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22
+
+
+@_part
+def _decompose_lanes(w: F8) -> None:
+    """`_decompose` and `_basis` of every lane: four sweeps; what is left goes to _REST."""
+    for j in range(LANES):
+        cl, v1 = w[_P + j], w[_P + LANES + j]
+        q2, v2 = w[_P + 2 * LANES + j], w[_P + 3 * LANES + j]
+        q3, v3 = w[_P + 4 * LANES + j], w[_P + 5 * LANES + j]
+        s1, s2, s3 = math.sqrt(v1), math.sqrt(v2), math.sqrt(v3)
+        a, b, c = (cl + q2 + q3) / v1, q2 / v2, q3 / v3
+        largest = a
+        ab, ac = -q2 / (s1 * s2), -q3 / (s1 * s3)
+        u00, u01, u02 = 1.0, 0.0, 0.0
+        u10, u11, u12 = 0.0, 1.0, 0.0
+        u20, u21, u22 = 0.0, 0.0, 1.0
+        a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22 = _sweep(
+            a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22
+        )
+        a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22 = _sweep(
+            a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22
+        )
+        a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22 = _sweep(
+            a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22
+        )
+        a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22 = _sweep(
+            a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22
+        )
+        w[_LAM + j] = max(a, 0.0)
+        w[_LAM + LANES + j] = max(b, 0.0)
+        w[_LAM + 2 * LANES + j] = max(c, 0.0)
+        w[_BODY + j] = s1 * u00 + s2 * u10 + s3 * u20
+        w[_BODY + LANES + j] = s1 * u01 + s2 * u11 + s3 * u21
+        w[_BODY + 2 * LANES + j] = s1 * u02 + s2 * u12 + s3 * u22
+        w[_PUSH + j] = u00 / s1
+        w[_PUSH + LANES + j] = u01 / s1
+        w[_PUSH + 2 * LANES + j] = u02 / s1
+        w[_REST + j] = (ab * ab + ac * ac) / (largest * largest)
+
+
 @_part
 def _same_rows(loads: F8, p: int, q: int) -> bool:
     for j in range(loads.shape[1]):
@@ -339,47 +513,24 @@ def _flows_and_volumes_move_together(load_kappa: F8) -> bool:
 
 
 @_part
-def _enter_subject(
-    i: int,
-    tv: F8,
-    load_eta: F8,
-    eta: F8,
-    eta_together: bool,
-    kappa_together: bool,
-    typical_lam: F8,
-    base: F8,
-    base_lam: F8,
-    u: F8,
-) -> bool:
-    """Parameters of subject i before occasions, and as much of the decomposition as stays valid.
-
-    If etas, too, move all flows and all volumes together, one decomposition of the typical values
-    serves every subject that has them. False if a parameter is not finite and positive.
-    """
-    row, me = i % tv.shape[0], i % eta.shape[0]
-    if eta_together and kappa_together:
-        if i == 0 or tv.shape[0] > 1:
-            for p in range(6):
-                base[p] = tv[row, p]
-            if not _valid(base):
-                typical_lam[0] = np.nan
-            else:
-                _decompose(base, typical_lam, u)
-        flow = math.exp(_shift(CL, load_eta, eta, me))
-        volume = math.exp(_shift(V1, load_eta, eta, me))
-        for q in (CL, Q2, Q3):
-            base[q] = tv[row, q] * flow
-            base[q + 1] = tv[row, q + 1] * volume
-        for j in range(3):
-            base_lam[j] = typical_lam[j] * (flow / volume)
-        return not math.isnan(typical_lam[0]) and _valid(base)
+def _enter_subject(i: int, tv: F8, load_eta: F8, eta: F8, base: F8) -> bool:
+    """Parameters of subject i before occasions; False if one is not finite and positive."""
     for p in range(6):
-        base[p] = _times_exp(tv[row, p], _shift(p, load_eta, eta, me))
-    if not _valid(base):
-        return False
-    if kappa_together:
-        _decompose(base, base_lam, u)
-    return True
+        shift = _shift(p, load_eta, eta, _row(i, eta.shape[0]))
+        base[p] = _times_exp(tv[_row(i, tv.shape[0]), p], shift)
+    return _valid(base)
+
+
+@_part
+def _enter_lane(j: int, w: F8, base: F8, base_lam: F8, body: F8, push: F8) -> bool:
+    """The subject in lane j, whose basis is that of every occasion."""
+    for q in range(6):
+        base[q] = w[_P + q * LANES + j]
+    for q in range(3):
+        base_lam[q] = w[_LAM + q * LANES + j]
+        body[q] = w[_BODY + q * LANES + j]
+        push[q] = w[_PUSH + q * LANES + j]
+    return w[_USABLE + j] == 1.0
 
 
 @_part
@@ -415,7 +566,7 @@ def _enter_occasion(
     amounts, and so z, are continuous; only rates and concentrations are scaled. False if a
     parameter of the occasion is not finite and positive.
     """
-    me = i % kappa.shape[0]
+    me = _row(i, kappa.shape[0])
     if together:
         flow = math.exp(_shift_on(CL, load_kappa, kappa, me, k))
         volume = math.exp(_shift_on(V1, load_kappa, kappa, me, k))
@@ -424,8 +575,6 @@ def _enter_occasion(
             p[q + 1] = base[q + 1] * volume
         if not _valid(p):
             return False
-        if k == 0:
-            _basis(base, u, body, push)
         for j in range(3):
             lam[j] = base_lam[j] * (flow / volume)
             weight[j] = push[j] / volume
@@ -515,26 +664,35 @@ def exposure(
     status = np.zeros(n, np.int8)
     together = _flows_and_volumes_move_together(load_kappa)
     eta_together = _flows_and_volumes_move_together(load_eta)
-    base, base_lam, typical_lam = np.empty(6), np.empty(3), np.zeros(3)
+    base, base_lam = np.empty(6), np.empty(3)
     p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
     body, push, weight = np.empty(3), np.empty(3), np.empty(3)
     amounts, z = np.empty(3), np.empty(3)
-    for i in range(n):
-        ok = _enter_subject(
-            i, tv, load_eta, eta, eta_together, together, typical_lam, base, base_lam, u
-        )
-        if ok and together:
-            ok = _fixed_basis(
-                i, base, base_lam, u, load_kappa, kappa, start, duration, amount,
-                auc, per_dose, cmax, trough,
-            )  # fmt: skip
-        elif ok:
-            ok = _new_basis(
+    if together:
+        w = np.empty(_ROWS * LANES)
+        shared = eta_together and tv.shape[0] == 1
+        if shared:
+            _enter_typical(tv, base, base_lam, u, body, push)
+        for first in range(0, n, LANES):
+            _enter_lanes(first, n, tv, load_eta, eta, shared, base, base_lam, u, body, push, w)
+            for k in range(n_doses):
+                _occasion_lanes(first, n, k, load_kappa, kappa, start, duration, amount, w)
+                for j in range(min(LANES, n - first)):
+                    per_dose[first + j, k] = w[_AREA + j]
+                    trough[first + j, k] = w[_TROUGH + j]
+            for j in range(min(LANES, n - first)):
+                auc[first + j] = w[_TOTAL + j]
+                cmax[first + j] = w[_PEAK + j]
+                status[first + j] = OK if w[_USABLE + j] == 1.0 else BAD_PARAMETER
+    else:
+        for i in range(n):
+            if not _enter_subject(i, tv, load_eta, eta, base) or not _new_basis(
                 i, base, load_kappa, kappa, start, duration, amount,
                 p, lam, u, body, push, weight, amounts, z, auc, per_dose, cmax, trough,
-            )  # fmt: skip
-        if not ok:
-            status[i] = BAD_PARAMETER
+            ):  # fmt: skip
+                status[i] = BAD_PARAMETER
+    for i in range(n):
+        if status[i] != OK:
             auc[i] = cmax[i] = np.nan
             for k in range(n_doses):
                 per_dose[i, k] = trough[i, k] = np.nan
@@ -542,72 +700,139 @@ def exposure(
 
 
 @_part
-def _fixed_basis(
-    i: int,
-    base: F8,
-    base_lam: F8,
+def _enter_typical(tv: F8, base: F8, base_lam: F8, u: F8, body: F8, push: F8) -> None:
+    """Decomposition of typical values that serves every subject."""
+    for q in range(6):
+        base[q] = tv[0, q]
+    if _valid(base):
+        _decompose(base, base_lam, u)
+        _basis(base, u, body, push)
+
+
+@_part
+def _enter_lanes(
+    first: int,
+    n: int,
+    tv: F8,
+    load_eta: F8,
+    eta: F8,
+    shared: bool,
+    typical: F8,
+    lam: F8,
     u: F8,
+    body: F8,
+    push: F8,
+    w: F8,
+) -> None:
+    """Parameters of subjects `first` and on, and their decompositions, into lanes.
+
+    Lanes beyond the last subject repeat it. `shared`: typical values, already decomposed, whose
+    flows and volumes the etas scale.
+    """
+    for j in range(LANES):
+        me = _row(min(first + j, n - 1), eta.shape[0])
+        for q in range(6):
+            w[_P + q * LANES + j] = _shift(q, load_eta, eta, me)
+    for x in range(_P, _P + 6 * LANES):
+        w[x] = _exp(w[x])
+    if shared:
+        for j in range(LANES):
+            flow, volume = w[_P + j], w[_P + LANES + j]
+            size = math.sqrt(volume)
+            w[_LAM + j] = lam[0] * (flow / volume)
+            w[_LAM + LANES + j] = lam[1] * (flow / volume)
+            w[_LAM + 2 * LANES + j] = lam[2] * (flow / volume)
+            w[_BODY + j] = body[0] * size
+            w[_BODY + LANES + j] = body[1] * size
+            w[_BODY + 2 * LANES + j] = body[2] * size
+            w[_PUSH + j] = push[0] / size
+            w[_PUSH + LANES + j] = push[1] / size
+            w[_PUSH + 2 * LANES + j] = push[2] / size
+    for j in range(LANES):
+        i = _row(min(first + j, n - 1), tv.shape[0])
+        for q in range(6):
+            typical[q] = tv[i, q] * w[_P + q * LANES + j]
+        usable = _valid(typical)
+        w[_USABLE + j] = 1.0 if usable else 0.0
+        for q in range(6):
+            w[_P + q * LANES + j] = typical[q] if usable else 1.0
+        w[_TOTAL + j] = w[_PEAK + j] = w[_CONC + j] = w[_BEFORE + j] = 0.0
+        w[_Z + j] = w[_Z + LANES + j] = w[_Z + 2 * LANES + j] = 0.0
+    if shared:
+        return
+    _decompose_lanes(w)
+    for j in range(LANES):
+        if w[_REST + j] > _NEGLIGIBLE:
+            for q in range(6):
+                typical[q] = w[_P + q * LANES + j]
+            _decompose(typical, lam, u)
+            _basis(typical, u, body, push)
+            for q in range(3):
+                w[_LAM + q * LANES + j] = lam[q]
+                w[_BODY + q * LANES + j] = body[q]
+                w[_PUSH + q * LANES + j] = push[q]
+
+
+@_part
+def _occasion_lanes(
+    first: int,
+    n: int,
+    k: int,
     load_kappa: F8,
     kappa: F8,
     start: F8,
     duration: F8,
     amount: F8,
-    auc: F8,
-    per_dose: F8,
-    cmax: F8,
-    trough: F8,
-) -> bool:
-    """Course of one subject whose eigenvectors are the same on every occasion.
+    w: F8,
+) -> None:
+    """A dose and the time until the next, in every lane.
 
-    The state is kept in the basis of the subject without kappa, in which amounts, and so z, are
-    continuous from one occasion to the next; rates and concentrations are scaled.
+    z stays in the basis of the subject without kappa, where amounts, and so z, are continuous; only
+    rates and concentrations are scaled.
     """
-    n_doses = start.shape[0]
-    me, mine = i % kappa.shape[0], i % amount.shape[0]
-    has_kappa = kappa.shape[2] > 0
-    s1, s2, s3 = math.sqrt(base[V1]), math.sqrt(base[V2]), math.sqrt(base[V3])
-    in0 = s1 * u[0, 0] + s2 * u[1, 0] + s3 * u[2, 0]  # weights that make z an amount
-    in1 = s1 * u[0, 1] + s2 * u[1, 1] + s3 * u[2, 1]
-    in2 = s1 * u[0, 2] + s2 * u[1, 2] + s3 * u[2, 2]
-    c0, c1, c2 = u[0, 0] / s1, u[0, 1] / s1, u[0, 2] / s1  # and a concentration, also a push
-    z0, z1, z2 = 0.0, 0.0, 0.0
-    total, peak, conc, before = 0.0, 0.0, 0.0, 0.0
-    flow, volume = 1.0, 1.0
-    for k in range(n_doses):
-        trough[i, k] = conc
-        if has_kappa:
-            in_central = conc * volume
-            flow = math.exp(_shift_on(CL, load_kappa, kappa, me, k))
-            volume = math.exp(_shift_on(V1, load_kappa, kappa, me, k))
-            for q in (CL, Q2, Q3):
-                if not (base[q] * flow < np.inf and base[q + 1] * volume < np.inf):
-                    return False
-            if not (base[CL] * flow > 0.0 and min(base[V1], base[V2], base[V3]) * volume > 0.0):
-                return False
-            peak = max(peak, in_central / volume)
-        pace = flow / volume
-        l0, l1, l2 = base_lam[0] * pace, base_lam[1] * pace, base_lam[2] * pace
-        h, dose = duration[k], amount[mine, k]
-        rate = dose / h
-        z0 = _infused(z0, l0, h, c0 * rate)
-        z1 = _infused(z1, l1, h, c1 * rate)
-        z2 = _infused(z2, l2, h, c2 * rate)
-        peak = max(peak, (c0 * z0 + c1 * z1 + c2 * z2) / volume)
-        after = 0.0
-        if k + 1 < n_doses:
-            gap = start[k + 1] - start[k] - h
-            z0 *= math.exp(-l0 * gap)
-            z1 *= math.exp(-l1 * gap)
-            z2 *= math.exp(-l2 * gap)
-            after = in0 * z0 + in1 * z1 + in2 * z2
-            conc = (c0 * z0 + c1 * z1 + c2 * z2) / volume
-        area = (dose + before - after) / (base[CL] * flow)
-        per_dose[i, k] = area
-        total += area
-        before = after
-    auc[i] = total
-    cmax[i] = peak
-    return True
+    n_doses, h = start.shape[0], duration[k]
+    is_last = k + 1 == n_doses
+    gap = 0.0 if is_last else start[k + 1] - start[k] - h
+    for j in range(LANES):
+        i = min(first + j, n - 1)
+        me = _row(i, kappa.shape[0])
+        w[_FLOW + j] = _shift_on(CL, load_kappa, kappa, me, k)
+        w[_VOLUME + j] = _shift_on(V1, load_kappa, kappa, me, k)
+        w[_DOSE + j] = amount[_row(i, amount.shape[0]), k]
+    for x in range(_FLOW, _FLOW + 2 * LANES):
+        w[x] = _exp(w[x])
+    for j in range(LANES):
+        flow, volume, dose = w[_FLOW + j], w[_VOLUME + j], w[_DOSE + j]
+        clearance = w[_P + j] * flow
+        most_flow = max(clearance, w[_P + 2 * LANES + j] * flow, w[_P + 4 * LANES + j] * flow)
+        v1, v2, v3 = w[_P + LANES + j], w[_P + 3 * LANES + j], w[_P + 5 * LANES + j]
+        most, least = max(v1, v2, v3) * volume, min(v1, v2, v3) * volume
+        usable = (clearance > 0.0) & (most_flow < np.inf) & (least > 0.0) & (most < np.inf)
+        w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
+        pace, rate = flow / volume, dose / h
+        l0, l1, l2 = (
+            w[_LAM + j] * pace, w[_LAM + LANES + j] * pace, w[_LAM + 2 * LANES + j] * pace,
+        )  # fmt: skip
+        b0, b1, b2 = w[_BODY + j], w[_BODY + LANES + j], w[_BODY + 2 * LANES + j]
+        c0, c1, c2 = w[_PUSH + j], w[_PUSH + LANES + j], w[_PUSH + 2 * LANES + j]
+        z0, z1, z2 = w[_Z + j], w[_Z + LANES + j], w[_Z + 2 * LANES + j]
+        at_start = (c0 * z0 + c1 * z1 + c2 * z2) / volume
+        z0 = _infused_lane(z0, l0, h, c0 * rate)
+        z1 = _infused_lane(z1, l1, h, c1 * rate)
+        z2 = _infused_lane(z2, l2, h, c2 * rate)
+        at_end = (c0 * z0 + c1 * z1 + c2 * z2) / volume
+        w[_PEAK + j] = max(w[_PEAK + j], at_start, at_end)
+        z0, z1, z2 = z0 * _exp(-l0 * gap), z1 * _exp(-l1 * gap), z2 * _exp(-l2 * gap)
+        after = 0.0 if is_last else b0 * z0 + b1 * z1 + b2 * z2
+        area = (dose + w[_BEFORE + j] - after) / clearance
+        w[_TROUGH + j] = w[_CONC + j]
+        w[_CONC + j] = (c0 * z0 + c1 * z1 + c2 * z2) / volume
+        w[_BEFORE + j] = after
+        w[_AREA + j] = area
+        w[_TOTAL + j] += area
+        w[_Z + j] = z0
+        w[_Z + LANES + j] = z1
+        w[_Z + 2 * LANES + j] = z2
 
 
 @_part
@@ -641,7 +866,7 @@ def _new_basis(
     trough: F8,
 ) -> bool:
     """Course of one subject whose eigenvectors change with the occasion."""
-    n_doses, mine = start.shape[0], i % amount.shape[0]
+    n_doses, mine = start.shape[0], _row(i, amount.shape[0])
     total, peak, conc = 0.0, 0.0, 0.0
     for k in range(n_doses):
         trough[i, k] = conc
@@ -711,16 +936,38 @@ def course(
     for k in range(n_doses):
         infused[k] = _count_up_to(times, start[k] + duration[k])
         decayed[k] = _count_up_to(times, start[k + 1] if k + 1 < n_doses else np.inf)
-    base, base_lam, typical_lam = np.empty(6), np.empty(3), np.zeros(3)
+    base, base_lam = np.empty(6), np.empty(3)
+    typical, typical_lam, w = np.empty(6), np.empty(3), np.empty(_ROWS * LANES)
     p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
     body, push, weight = np.empty(3), np.empty(3), np.empty(3)
+    shared_body, shared_push = np.empty(3), np.empty(3)
     amounts, z, zt = np.empty(3), np.empty(3), np.empty(3)
+    shared = eta_together and tv.shape[0] == 1
+    if together and shared:
+        _enter_typical(tv, typical, typical_lam, u, shared_body, shared_push)
     for i in range(n):
-        if not _enter_subject(
-            i, tv, load_eta, eta, eta_together, together, typical_lam, base, base_lam, u
-        ):
+        if together:
+            if i % LANES == 0:
+                _enter_lanes(
+                    i,
+                    n,
+                    tv,
+                    load_eta,
+                    eta,
+                    shared,
+                    typical,
+                    typical_lam,
+                    u,
+                    shared_body,
+                    shared_push,
+                    w,
+                )
+            usable = _enter_lane(i % LANES, w, base, base_lam, body, push)
+        else:
+            usable = _enter_subject(i, tv, load_eta, eta, base)
+        if not usable:
             status[i] = BAD_PARAMETER
-        mine, so_far = i % amount.shape[0], 0.0
+        mine, so_far = _row(i, amount.shape[0]), 0.0
         for t in range(before_all):
             conc[i, t] = 0.0
             if want_auc:
@@ -752,11 +999,10 @@ def course(
                     so_far + in_body / p[CL], p[CL], times, conc, auc,
                 )  # fmt: skip
             else:
-                for t in range(infused[k], decayed[k]):
-                    _decay(z, lam, times[t] - end, zt)
-                    conc[i, t] = _dot(weight, zt)
-                    if want_auc:
-                        auc[i, t] = so_far + (in_body - _dot(body, zt)) / p[CL]
+                _decaying(
+                    i, infused[k], decayed[k], end, lam, weight, body, z,
+                    so_far + in_body / p[CL], p[CL], times, conc, auc,
+                )  # fmt: skip
             if k + 1 < n_doses:
                 _decay(z, lam, start[k + 1] - end, z)
                 so_far += (in_body - _dot(body, z)) / p[CL]
@@ -768,6 +1014,37 @@ def course(
                 if want_auc:
                     auc[i, t] = np.nan
     return status
+
+
+@_part
+def _decaying(
+    i: int,
+    first: int,
+    last: int,
+    end: float,
+    lam: F8,
+    weight: F8,
+    body: F8,
+    z: F8,
+    whole_auc: float,
+    clearance: float,
+    times: F8,
+    conc: F8,
+    auc: F8,
+) -> None:
+    """Times after an infusion."""
+    l0, l1, l2 = lam[0], lam[1], lam[2]
+    a0, a1, a2 = weight[0] * z[0], weight[1] * z[1], weight[2] * z[2]
+    for t in range(first, last):
+        h = end - times[t]
+        conc[i, t] = a0 * _exp(l0 * h) + a1 * _exp(l1 * h) + a2 * _exp(l2 * h)
+    if auc.shape[0] > 0:
+        a0, a1, a2 = (
+            body[0] / clearance * z[0], body[1] / clearance * z[1], body[2] / clearance * z[2],
+        )  # fmt: skip
+        for t in range(first, last):
+            h = end - times[t]
+            auc[i, t] = whole_auc - (a0 * _exp(l0 * h) + a1 * _exp(l1 * h) + a2 * _exp(l2 * h))
 
 
 @_part
