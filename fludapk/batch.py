@@ -367,7 +367,7 @@ def _mass(text: str | None) -> float | None:
 # ------------------------------------------------------------------ NONMEM-style records
 
 
-def courses(
+def by_course(
     layout: Layout, rows: Iterator[Sequence[str]]
 ) -> Iterator[tuple[str, list[Sequence[str]]]]:
     """Records of one course together: neighbours with the same ID."""
@@ -705,7 +705,7 @@ def chunks(layout: Layout, rows: Iterable[Sequence[str]], size: int = 250) -> It
     """Courses of a list, some at a time."""
     if layout.is_events:
         row, chunk = 2, []
-        for _, together in courses(layout, iter(rows)):
+        for _, together in by_course(layout, iter(rows)):
             chunk.append((row, together))
             row += len(together)
             if len(chunk) == size:

@@ -18,7 +18,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import __version__, exposure, simulate
+from fludapk import __version__, courses, exposure
 from fludapk.errors import FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.exposure import HIGH, Flag, TargetStatus
 from fludapk.model import (
@@ -255,7 +255,7 @@ class Prediction:
     tv: F8
     renal_fraction: float
     half_life_h: float
-    typical: simulate.Exposure
+    typical: courses.Exposure
     at_cells: tuple[float | None, float | None]
     """AUC so far and concentration when the cells are given."""
 
@@ -276,19 +276,19 @@ class Prediction:
         known = patient.columns(self.model, regimen.product, regimen.disease)
         return covariate_columns(self.model, known, patient.egfr_formula).steps
 
-    def exposure(self, effects: simulate.RandomEffects) -> simulate.Exposure:
+    def exposure(self, effects: courses.RandomEffects) -> courses.Exposure:
         """Exposure with random effects."""
-        return simulate.exposure(self.model.program, self.tv, effects, *self.arrays)
+        return courses.exposure(self.model.program, self.tv, effects, *self.arrays)
 
-    def random_effects(self, log2_points: int) -> simulate.RandomEffects:
+    def random_effects(self, log2_points: int) -> courses.RandomEffects:
         """Effects on the fixed Sobol points."""
         return _effects(self.model.program, len(self.case.course.doses_mg), log2_points)
 
 
 @lru_cache(maxsize=16)
-def _effects(program: Program, doses: int, log2_points: int) -> simulate.RandomEffects:
-    z = simulate.standard_normal_points(log2_points, program.n_eta + doses * program.n_kappa)
-    return simulate.RandomEffects.from_normals(program, z, doses)
+def _effects(program: Program, doses: int, log2_points: int) -> courses.RandomEffects:
+    z = courses.standard_normal_points(log2_points, program.n_eta + doses * program.n_kappa)
+    return courses.RandomEffects.from_normals(program, z, doses)
 
 
 def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) -> Prediction:
@@ -347,9 +347,9 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]
         return [_alike(model, [case])[0] for case in cases]
     times, lengths, _ = cases[0].course.arrays(1.0)
     amounts = np.array([cases[i].course.doses_mg for i in usable]) * model.file.dose.factor
-    none = simulate.RandomEffects.none(model.program, len(times))
-    typical = simulate.exposure(model.program, tv, none, times, lengths, amounts)
-    half_life = math.log(2) / simulate.rates(tv)[:, 3 - model.program.compartments]
+    none = courses.RandomEffects.none(model.program, len(times))
+    typical = courses.exposure(model.program, tv, none, times, lengths, amounts)
+    half_life = math.log(2) / courses.rates(tv)[:, 3 - model.program.compartments]
     at_cells = _at_cells(model, tv, times, lengths, amounts, cases[0].regimen.cells_at_h)
     name = model.renal_covariate
     for j, i in enumerate(usable):
@@ -377,15 +377,15 @@ def _at_cells(
         return [(None, None)] * len(tv)
     program = model.program
     if at_h >= times[-1] + lengths[-1]:  # a dose of nothing then: its trough is the concentration
-        typical = simulate.RandomEffects.none(program, len(times) + 1)
+        typical = courses.RandomEffects.none(program, len(times) + 1)
         nothing = np.zeros((len(tv), 1))
-        courses = np.append(times, at_h), np.append(lengths, 1.0), np.hstack([amounts, nothing])
-        result = simulate.exposure(program, tv, typical, *courses)
+        longer = np.append(times, at_h), np.append(lengths, 1.0), np.hstack([amounts, nothing])
+        result = courses.exposure(program, tv, typical, *longer)
         auc, conc = result.auc_per_dose[:, :-1].sum(axis=1), result.trough[:, -1]
     else:
-        typical = simulate.RandomEffects.none(program, len(times))
+        typical = courses.RandomEffects.none(program, len(times))
         at = np.array([at_h])
-        both = simulate.concentrations(program, tv, typical, times, lengths, amounts, at)
+        both = courses.concentrations(program, tv, typical, times, lengths, amounts, at)
         conc, auc = both[0][:, 0], both[1][:, 0]
     return list(zip(auc.tolist(), conc.tolist(), strict=True))
 
@@ -581,7 +581,7 @@ def _result(
             version=__version__,
             model_sha256=chosen.sha256,
             input_sha256=_input_hash(request),
-            seed=simulate.POINT_SET_SEED,
+            seed=courses.POINT_SET_SEED,
             points=2**log2_points,
         ),
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import report, simulate
+from fludapk import courses, report
 from fludapk.checking import CheckResult, Prediction, TargetRecord
 from fludapk.errors import InputError
 from fludapk.report import FLAG_WORDS
@@ -76,9 +76,9 @@ def curve(prediction: Prediction, *, until_h: float, log2_points: int = 10) -> C
         raise InputError(f"the curve ends at {until_h} h: a finite number above zero is needed")
     at = _grid(prediction.case.course.times_h, prediction.case.course.infusion_h, until_h)
     program = prediction.model.program
-    none = simulate.RandomEffects.none(program, len(prediction.case.course.doses_mg))
+    none = courses.RandomEffects.none(program, len(prediction.case.course.doses_mg))
     typical, simulated = (
-        simulate.concentrations(program, prediction.tv, effects, *prediction.arrays, at)[0]
+        courses.concentrations(program, prediction.tv, effects, *prediction.arrays, at)[0]
         for effects in (none, prediction.random_effects(log2_points))
     )
     low, high = np.quantile(simulated, [0.05, 0.95], axis=0)

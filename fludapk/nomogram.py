@@ -14,7 +14,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import __version__, simulate
+from fludapk import __version__, courses
 from fludapk.checking import DISCLAIMER, check
 from fludapk.errors import InputError
 from fludapk.formulas import capped_by_knots, mosteller
@@ -490,9 +490,9 @@ def _typical_auc(model: Model, covariates: Mapping[str, F8], rows: Bools, course
     if rows.any():
         program = model.program
         tv, _ = program.typical_values(covariate_rows(model, covariates)[rows])
-        typical = simulate.RandomEffects.none(program, len(course.doses_mg))
+        typical = courses.RandomEffects.none(program, len(course.doses_mg))
         arrays = course.arrays(model.file.dose.factor)
-        auc[rows] = simulate.exposure(program, tv, typical, *arrays).auc_0_inf
+        auc[rows] = courses.exposure(program, tv, typical, *arrays).auc_0_inf
     return auc
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from fludapk import __version__, simulate
+from fludapk import __version__, courses
 from fludapk.checking import CheckResult, check, predict
 from fludapk.errors import InputError, StudiedRangeError
 from fludapk.exposure import targets
@@ -292,7 +292,7 @@ def test_with_inter_occasion_variability_probabilities_are_within_half_a_percent
     prediction = predict(load_model(), who, plan, plan.course(who))
     program = prediction.model.program
     normals = np.random.default_rng(5).standard_normal((200_000, program.n_eta + 4 * 2))
-    effects = simulate.RandomEffects.from_normals(program, normals, 4)
+    effects = courses.RandomEffects.from_normals(program, normals, 4)
     auc = prediction.exposure(effects).auc_0_inf
     for target in check(who, plan).targets:
         low = target.optimum if target.low is None else target.low

@@ -11,12 +11,12 @@ from click.testing import CliRunner
 
 from fludapk.checking import check
 from fludapk.cli import main
+from fludapk.courses import RandomEffects, exposure
 from fludapk.errors import InputError
 from fludapk.io import EVENT_COLUMNS, events_csv, write_whole
 from fludapk.model import load_model
 from fludapk.patient import Patient
 from fludapk.regimen import Regimen
-from fludapk.simulate import RandomEffects, exposure
 
 
 def test_a_file_is_written_whole_and_replaces_the_old_one(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ FLOORS: Final = {
     2: ("schema", "model", "patient", "regimen"),
     3: (
         "population",
-        "simulate",
+        "courses",
         "exposure",
         "verify",
         "checking",
@@ -35,7 +35,7 @@ ORDER: Final = [module for floor in FLOORS.values() for module in floor]
 
 HOMES: Final = {
     "numba": {"kernels"},
-    "scipy": {"dosing", "simulate", "bayes", "verify"},
+    "scipy": {"dosing", "courses", "bayes", "verify"},
     "pandas": {"io", "report", "population"},
     "click": {"cli"},
     "rich": {"cli"},

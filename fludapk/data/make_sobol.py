@@ -2,7 +2,7 @@
 
 Run ``python fludapk/data/make_sobol.py > fludapk/data/sobol.csv``. Importing scipy.stats takes
 longer than a whole check may, so what defines the points is kept as data: the first point and, for
-each bit, the number whose exclusive-or doubles the point set (see `fludapk.simulate.sobol_points`).
+each bit, the number whose exclusive-or doubles the point set (see `fludapk.courses.sobol_points`).
 """
 
 import numpy as np
