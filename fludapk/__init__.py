@@ -3,4 +3,20 @@
 Research and second-check software, not a medical device.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fludapk.studies import simulate as simulate
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "simulate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "simulate":  # imported when asked for: a check must start quickly
+        from fludapk.studies import simulate
+
+        return simulate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -249,3 +250,34 @@ def standard_normal_points(log2_points: int, dimensions: int) -> F8:
     inverse = NormalDist().inv_cdf  # importing scipy.special would take a third of a second
     quantiles = np.array([inverse((stratum + 0.5) / n) for stratum in range(n)])
     return np.asarray(quantiles[(sobol_points(log2_points, dimensions) * n).astype(np.int64)])
+
+
+def scrambled_normals(seed: int, first: int, n: int, dimensions: int) -> F8:
+    """Standard normals from scrambled Sobol points, `first` and on.
+
+    Parameters
+    ----------
+    seed : int
+        Of the scrambling.
+    first, n, dimensions : int
+
+    Returns
+    -------
+    (n, dimensions)
+
+    Examples
+    --------
+    >>> z = scrambled_normals(1, 0, 1024, 2)
+    >>> bool(abs(z.mean()) < 1e-3)
+    True
+    """
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    points = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
+    if first:
+        points.fast_forward(first)
+    with warnings.catch_warnings():  # about n that is no power of two
+        warnings.simplefilter("ignore", UserWarning)
+        drawn = points.random(n)
+    return np.asarray(ndtri(np.clip(drawn, 2.0**-54, 1.0 - 2.0**-53)))

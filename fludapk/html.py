@@ -8,7 +8,7 @@ blocks as macros, from which other pages can be composed. Nothing here decides a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk import courses, report
-from fludapk.checking import CheckResult, Prediction, TargetRecord
+from fludapk.checking import DISCLAIMER, CheckResult, Prediction, TargetRecord
 from fludapk.errors import InputError
 from fludapk.report import FLAG_WORDS
 
@@ -504,6 +504,85 @@ def dose_html(result: DoseResult, curve: Curve) -> str:
             made=_made(check),
         )
     )
+
+
+def study_html(
+    run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], figures: Mapping[str, str]
+) -> str:
+    """A study on one self-contained page.
+
+    Parameters
+    ----------
+    run : mapping
+        Its provenance.
+    rows : sequence of mapping
+        Its summary.
+    figures : mapping of str to str
+        SVG documents by name.
+
+    Returns
+    -------
+    str
+        The same bytes for the same run.
+
+    Raises
+    ------
+    InputError
+        If jinja2, the extra ``report``, is not installed.
+    """
+    scenario = run["scenario"]
+    several = len(scenario["models"]) > 1
+    hashes = [("scenario", run["scenario_sha256"])]
+    hashes += [(f"model {name}", sha) for name, sha in run["model_sha256"].items()]
+    if run["cohort_sha256"]:
+        hashes.append(("cohort", run["cohort_sha256"]))
+    strata = list(dict.fromkeys(row["stratum"] for row in rows))
+    return (
+        _environment()
+        .get_template("study.html")
+        .render(
+            run=run,
+            scenario=scenario,
+            several=several,
+            tables=[
+                (stratum, [_study_row(row, several) for row in rows if row["stratum"] == stratum])
+                for stratum in strata
+            ],
+            window=f"{scenario['window']['low']:g}-{scenario['window']['high']:g}",
+            interval=rows[0]["interval"],
+            figures={name: svg[svg.index("<svg") :] for name, svg in figures.items()},
+            certain=run["certain"],
+            disclaimer=DISCLAIMER,
+            made={
+                "version": f"fludapk {run['version']}",
+                "hashes": hashes,
+                "draws": f"{run['patients']} patients, seed {run['seed']}",
+            },
+        )
+    )
+
+
+def _study_row(row: Mapping[str, Any], several: bool) -> list[str]:
+    """One strategy in one stratum, as text."""
+
+    def chance(name: str) -> str:
+        if row[name] is None:
+            return "-"
+        p, low, high = (100 * row[f"{name}{end}"] for end in ("", "_low", "_high"))
+        return f"{p:.1f} ({low:.1f}-{high:.1f})"
+
+    def spread(name: str, digits: int) -> str:
+        if row[f"{name}_q50"] is None:
+            return "-"
+        q05, q50, q95 = (f"{row[f'{name}_{q}']:.{digits}f}" for q in ("q05", "q50", "q95"))
+        return f"{q50} ({q05}-{q95})"
+
+    who = f"{row['strategy']} ({row['model']})" if several else row["strategy"]
+    n = f"{row['n']}" + (f", {row['not_given']} given none" if row["not_given"] else "")
+    return [
+        who, n, spread("auc", 1), chance("p_below_13_8"), chance("p_in_window"),
+        chance("p_above_20"), spread("dose_mg", 1), spread("total_mg_m2", 0),
+    ]  # fmt: skip
 
 
 @lru_cache(maxsize=1)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,40 @@ _Z_OF_QUARTILE = 0.6744897501960817
 _ROUNDS: Final = 2000
 _MANY: Final = 4000
 """Redrawn so often, or so many at once, one patient in a hundred would have been inside."""
+
+
+@dataclass(frozen=True, eq=False)
+class Patients:
+    """Many patients whose categories are named, so that any model can number them."""
+
+    columns: dict[str, F8]
+    """As `fludapk.model.Columns`; categories are numbers of `levels`, NaN where unknown."""
+    levels: dict[str, list[str]]
+    extra: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    """Other columns of a cohort file, for strata."""
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return len(self.columns["WT"])
+
+    def of(self, model: Model) -> dict[str, F8]:
+        """The columns with the level numbers of a model; NaN where it has no such level."""
+        known = dict(self.columns)
+        for name in CATEGORICAL:
+            numbers = {level: float(i) for i, level in enumerate(model.levels(name))}
+            table = np.array([*(numbers.get(x, np.nan) for x in self.levels[name]), np.nan])
+            own = known[name]
+            known[name] = table[np.where(np.isnan(own), len(table) - 1, own).astype(np.int64)]
+        return known
+
+    def rows(self, which: npt.NDArray[np.int64]) -> Patients:
+        """Some of them, in this order."""
+        return Patients(
+            {name: column[which] for name, column in self.columns.items()},
+            self.levels,
+            {name: column[which] for name, column in self.extra.items()},
+        )
 
 
 @lru_cache(maxsize=1)

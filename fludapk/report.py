@@ -5,11 +5,18 @@ Every function returns plain text for a given width; nothing here decides anythi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fludapk.checking import CheckResult, LabelRecord, Remark, SensitivityRecord, TargetRecord
+from fludapk.checking import (
+    DISCLAIMER,
+    CheckResult,
+    LabelRecord,
+    Remark,
+    SensitivityRecord,
+    TargetRecord,
+)
 from fludapk.exposure import LOW, MET, targets
 from fludapk.model import DEFAULT_MODEL, Model, equation
 from fludapk.regimen import label_rules, regimens
@@ -534,3 +541,66 @@ def targets_page(width: int) -> str:
         blocks.append("\n".join([title, *(paragraph(line, width, 2) for line in lines)]))
     blocks.append("All from retrospective studies; outside its context a target is no target.")
     return "\n\n".join(blocks)
+
+
+def study_page(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], width: int = 100) -> str:
+    """A study in short: strategies in each stratum."""
+    scenario = run["scenario"]
+    several = len(scenario["models"]) > 1
+    low, high = scenario["window"]["low"], scenario["window"]["high"]
+    lines = [
+        scenario["title"],
+        f"{run['patients']} simulated patients; truth: {', '.join(scenario['models'])}; seed "
+        f"{run['seed']}",
+    ]
+    names = [f"{r['strategy']} ({r['model']})" if several else r["strategy"] for r in rows]
+    longest = max(map(len, names))
+    head = (
+        f"{'':{longest}}  {'AUC0-inf, mg·h/L':>20}  {'< 13.8':>7}  {f'{low:g}-{high:g}':>7}  "
+        f"{'> 20':>7}  {'dose, mg':>18}"
+    )
+    for stratum in dict.fromkeys(row["stratum"] for row in rows):
+        inside = [(n, r) for n, r in zip(names, rows, strict=True) if r["stratum"] == stratum]
+        n = inside[0][1]["n"]
+        lines += ["", f"{'All patients' if stratum == 'all' else stratum} (n = {n})", head]
+        lines += [_study_line(name, longest, row) for name, row in inside]
+    interval = (
+        "within 95 % intervals in summary.csv (Wilson)"
+        if rows[0]["interval"] == "wilson"
+        else "intervals over the draws of parameters in summary.csv"
+    )
+    notes = [
+        f"Medians with 5-95 % of patients; probabilities in % of those given a dose, {interval}.",
+        *(
+            f"{who}: {', '.join(said)}"
+            for who, row in zip(names, rows, strict=True)
+            if row["stratum"] == "all" and (said := _study_notes(row))
+        ),
+    ]
+    lines += ["", *(part for note in notes for part in wrap(note, width))]
+    lines += ["", *wrap(DISCLAIMER, width)]
+    hashes = ", ".join(f"{name} {sha[:12]}" for name, sha in run["model_sha256"].items())
+    lines += wrap(
+        f"fludapk {run['version']} | scenario {run['scenario_sha256'][:12]} | {hashes}", width
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _study_line(name: str, longest: int, row: Mapping[str, Any]) -> str:
+    if row["auc_q50"] is None:
+        return f"{name:{longest}}  nobody is given a dose"
+    auc = f"{row['auc_q50']:.1f} ({row['auc_q05']:.1f}-{row['auc_q95']:.1f})"
+    dose = f"{row['dose_mg_q50']:.1f} ({row['dose_mg_q05']:.1f}-{row['dose_mg_q95']:.1f})"
+    chances = "  ".join(
+        f"{100 * row[p]:5.1f} %" for p in ("p_below_13_8", "p_in_window", "p_above_20")
+    )
+    return f"{name:{longest}}  {auc:>20}  {chances}  {dose:>18}"
+
+
+def _study_notes(row: Mapping[str, Any]) -> list[str]:
+    said = {
+        "held_at_ceiling": "held at a ceiling",
+        "not_given": "given no dose",
+        "outside_studied_range": "outside the studied range of the truth",
+    }
+    return [f"{row[name]} of {row['n']} {words}" for name, words in said.items() if row[name]]

@@ -26,8 +26,10 @@ FLOORS: Final = {
         "dosing",
         "nomogram",
         "bayes",
+        "strategies",
+        "study",
     ),
-    4: ("io", "figures", "report", "html"),
+    4: ("io", "figures", "study_figures", "report", "html", "studies", "distributed"),
     5: ("cli", "__main__"),
 }
 """From the ground up; on its own floor a module may use those before it."""
@@ -36,11 +38,13 @@ ORDER: Final = [module for floor in FLOORS.values() for module in floor]
 HOMES: Final = {
     "numba": {"kernels"},
     "scipy": {"dosing", "courses", "bayes", "verify"},
-    "pandas": {"io", "report", "population"},
+    "pandas": {"studies"},
     "click": {"cli"},
     "rich": {"cli"},
-    "matplotlib": {"figures"},
+    "matplotlib": {"figures", "study_figures"},
     "jinja2": {"html"},
+    "pyarrow": {"studies"},
+    "distributed": {"distributed"},
 }
 """A heavy import and the modules that may have it."""
 

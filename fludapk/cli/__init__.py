@@ -8,7 +8,7 @@ import os
 import click
 
 from fludapk import __version__
-from fludapk.cli import batch, lists, patients
+from fludapk.cli import batch, lists, patients, studies
 from fludapk.cli.common import Group
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them is slow
@@ -29,6 +29,7 @@ for _command in (
     patients.check,
     patients.dose,
     batch.batch,
+    studies.simulate,
     lists.nomogram,
     lists.models,
     lists.regimens,
