@@ -207,16 +207,18 @@ class Renal:
 
 
 def renal_function(measure: str, columns: Columns) -> F8:
-    """CrCl (mL/min, Cockcroft-Gault) or eGFR (the same, per 1.73 m2), or what is given of it."""
-    known = dict(columns)
-    gault = evaluate("cockcroft_gault", known)[0]
-    deindexed = evaluate("deindex_gfr", known)[0]
-    crcl = np.where(np.isfinite(known["CrCl"]), known["CrCl"],
-                    np.where(np.isfinite(deindexed), deindexed, gault))  # fmt: skip
+    """CrCl (mL/min) or eGFR (mL/min/1.73 m2): as given, from the other one, or from creatinine.
+
+    From creatinine CrCl is that of Cockcroft and Gault, eGFR that of the rule of the default model
+    before its cap: bedside Schwartz in children, Cockcroft-Gault per 1.73 m2 in adults.
+    """
     if measure == "CrCl":
-        return crcl
-    indexed = evaluate("index_gfr", {**known, "CrCl": crcl})[0]
-    return np.where(np.isfinite(known["eGFR"]), known["eGFR"], indexed)
+        given, other = columns["CrCl"], evaluate("deindex_gfr", columns)[0]
+        formula = evaluate("cockcroft_gault", columns)[0]
+    else:
+        given, other = columns["eGFR"], evaluate("index_gfr", columns)[0]
+        formula = covariate_columns(load_model(), columns).uncapped["eGFR"]
+    return np.where(np.isfinite(given), given, np.where(np.isfinite(other), other, formula))
 
 
 @dataclass(frozen=True, eq=False)

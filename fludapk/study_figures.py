@@ -32,7 +32,7 @@ _PER_POINT: Final = 50
 _ALONG: Final = {
     "age_years": "age, years",
     "weight_kg": "weight, kg",
-    "egfr_ml_min_1_73m2": "eGFR, mL/min/1.73 m² (Cockcroft-Gault or given)",
+    "egfr_ml_min_1_73m2": "eGFR, mL/min/1.73 m² (Schwartz in children, Cockcroft-Gault in adults)",
 }
 _BAND_POINTS: Final = 145
 
