@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +36,9 @@ START_SPREAD: Final = 2.5
 PROPOSALS: Final = 4
 """Proposals per draw asked for."""
 FREEDOM: Final = 7.0
-"""Degrees of freedom of the multivariate t around the mode."""
+"""Degrees of freedom of the multivariate t around each minimum."""
 FROM_PRIOR: Final = 0.1
-"""Share of proposals from the prior, which reach modes that the t does not."""
+"""Share of proposals from the prior, which reach what is far from every minimum."""
 MOVES: Final = 150
 """Metropolis steps of every draw where importance weights are too uneven."""
 
@@ -285,12 +285,16 @@ def map_estimates(
            [ 0.04,  0.87]])
     """
     problem = Problem(program, ruv, tv, times_h, infusion_h, amounts_mg, levels)
-    spread = START_SPREAD * simulate.standard_normal_points(STARTS, program.n_eta)
-    starts = np.vstack([np.zeros((1, program.n_eta)), spread])
     x, objective, covariance, predicted, evaluations, status = kernels.map_estimates(
-        *problem.arguments, starts
+        *problem.arguments, _starts(program.n_eta)
     )
     return MapEstimate(problem, x, covariance, objective, predicted, evaluations, status)
+
+
+def _starts(n_eta: int) -> F8:
+    """Points from which to search, zero first."""
+    spread = START_SPREAD * simulate.standard_normal_points(STARTS, n_eta)
+    return np.vstack([np.zeros((1, n_eta)), spread])
 
 
 def map_estimate(
@@ -365,10 +369,10 @@ class Posterior:
 def posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     """Sample the posterior of one patient.
 
-    Importance resampling: 4 n proposals, most of them from a multivariate t with the mode and the
-    Laplace covariance, a tenth from the prior so that no mode is missed, n of them drawn by
-    weight. If their effective size is below n, each draw then makes `MOVES` random-walk
-    Metropolis steps.
+    Importance resampling: 4 n proposals, most of them from multivariate t around each minimum of
+    the objective, with its Laplace covariance, a tenth from the prior; n of them drawn by weight.
+    If the effective size of the 4 n is below n, each draw then makes `MOVES` random-walk Metropolis
+    steps.
 
     Parameters
     ----------
@@ -395,16 +399,16 @@ def posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     program = problem.program
     d = program.n_eta + int(problem.known_occasions[0]) * program.n_kappa
-    mode = estimate.normals[0, :d]
-    root = np.asarray(np.linalg.cholesky(estimate.covariance_of_normals[0, :d, :d]), np.float64)
-
+    modes = _modes(problem, d)
     total = PROPOSALS * n
-    near = total - round(FROM_PRIOR * total)
     x = rng.standard_normal((total, d))
-    stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, near))
-    x[:near] = mode + (x[:near] @ root.T) * stretch[:, None]
+    stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, total))
+    component = rng.choice(len(modes) + 1, total, p=[*(m.share for m in modes), FROM_PRIOR])
+    for k, mode in enumerate(modes):
+        mine = component == k
+        x[mine] = mode.x + (x[mine] @ mode.root.T) * stretch[mine, None]
     log_target = _log_target(problem, x)
-    log_weight = log_target - _log_proposal(x, mode, root)
+    log_weight = log_target - _log_proposal(x, modes)
     highest = log_weight.max()
     weight = np.exp(log_weight - highest)
     effective = float(weight.sum() ** 2 / np.sum(weight**2))
@@ -414,7 +418,7 @@ def posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     x, log_target = x[chosen], log_target[chosen]
     acceptance = np.nan
     if effective < n:
-        x, acceptance = _moved(problem, x, log_target, root, rng)
+        x, acceptance = _moved(problem, x, log_target, modes[0].root, rng)
     normals = rng.standard_normal((n, estimate.normals.shape[1]))
     normals[:, :d] = x
     return Posterior(
@@ -427,27 +431,55 @@ def posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     )
 
 
+class _Mode(NamedTuple):
+    """A minimum of the objective, as part of the proposal."""
+
+    x: F8
+    root: F8
+    """Cholesky factor of its Laplace covariance."""
+    share: float
+
+
+def _modes(problem: Problem, d: int) -> list[_Mode]:
+    """Every minimum that a start leads to, the lowest first; half of the shares by Laplace mass."""
+    found: list[tuple[float, F8, F8]] = []
+    for start in _starts(problem.program.n_eta):
+        x, objective, covariance, _, _, status = kernels.map_estimates(
+            *problem.arguments, start[np.newaxis]
+        )
+        mode = x[0, :d]
+        if status[0] == kernels.OK and all(np.abs(mode - m).max() > 1e-3 for _, m, _ in found):
+            found.append((float(objective[0]), mode, covariance[0, :d, :d]))
+    found.sort(key=lambda minimum: minimum[0])
+    roots = [np.asarray(np.linalg.cholesky(covariance), np.float64) for *_, covariance in found]
+    log_mass = [
+        np.log(np.diag(root)).sum() - objective / 2
+        for root, (objective, *_) in zip(roots, found, strict=True)
+    ]
+    share = (1 - FROM_PRIOR) * (model_weights(log_mass) + 1 / len(found)) / 2
+    return [
+        _Mode(x, root, float(p)) for (_, x, _), root, p in zip(found, roots, share, strict=True)
+    ]
+
+
 def _log_target(problem: Problem, x: F8) -> F8:
     """Log of likelihood times prior density of standard normals."""
     objective = kernels.log_posterior(*problem.arguments, np.ascontiguousarray(x), np.empty((0, 0)))
     return np.asarray(problem.log_constants[0] - 0.5 * (objective + x.shape[1] * _LOG_2PI))
 
 
-def _log_proposal(x: F8, mode: F8, root: F8) -> F8:
+def _log_proposal(x: F8, modes: Sequence[_Mode]) -> F8:
     """Log density of the mixture of t and prior."""
     d = x.shape[1]
-    scaled = np.linalg.solve(root, (x - mode).T)
-    log_t = (
-        math.lgamma((FREEDOM + d) / 2)
-        - math.lgamma(FREEDOM / 2)
-        - d / 2 * math.log(FREEDOM * math.pi)
-        - np.log(np.diag(root)).sum()
-        - (FREEDOM + d) / 2 * np.log1p(np.sum(scaled**2, axis=0) / FREEDOM)
-    )
-    log_prior = -0.5 * (np.sum(x**2, axis=1) + d * _LOG_2PI)
-    return np.asarray(
-        np.logaddexp(math.log(1 - FROM_PRIOR) + log_t, math.log(FROM_PRIOR) + log_prior)
-    )
+    log_q = math.log(FROM_PRIOR) - 0.5 * (np.sum(x**2, axis=1) + d * _LOG_2PI)
+    constant = math.lgamma((FREEDOM + d) / 2) - math.lgamma(FREEDOM / 2)
+    constant -= d / 2 * math.log(FREEDOM * math.pi)
+    for mode in modes:
+        scaled = np.linalg.solve(mode.root, (x - mode.x).T)
+        log_t = constant - np.log(np.diag(mode.root)).sum()
+        log_t = log_t - (FREEDOM + d) / 2 * np.log1p(np.sum(scaled**2, axis=0) / FREEDOM)
+        log_q = np.logaddexp(log_q, math.log(mode.share) + log_t)
+    return np.asarray(log_q)
 
 
 def _moved(

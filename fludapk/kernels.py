@@ -728,7 +728,7 @@ def _level(f: float, conc: float, lloq: float, error: F8) -> tuple[float, float,
             r = math.log(conc / f)
             v = log_sd * log_sd
             return r * r / v + math.log(v), -2.0 * r / (v * f), 2.0 / (v * f * f)
-        if f == 0.0:
+        if f <= 0.0:
             return 0.0, 0.0, 0.0
         u = math.log(lloq / f) / log_sd
         du = -1.0 / (log_sd * f)
@@ -744,6 +744,8 @@ def _level(f: float, conc: float, lloq: float, error: F8) -> tuple[float, float,
         u = (lloq - f) / sd
         du = -1.0 / sd - u * error[0] * error[0] * f / v
     log_cdf, ratio = _log_normal_cdf(u)
+    if ratio == 0.0:
+        return -2.0 * log_cdf, 0.0, 0.0
     return -2.0 * log_cdf, -2.0 * ratio * du, 2.0 * ratio * max(ratio + u, 0.0) * du * du
 
 
@@ -932,18 +934,17 @@ def _concentration(
 
 @_part
 def _objective(
-    i: int, subjects: _Subjects, x: F8, known: int, slopes: bool, space: _Space,
-    gradient: F8, curvature: F8,
-) -> float:  # fmt: skip
+    i: int, subjects: _Subjects, x: F8, known: int, space: _Space, gradient: F8, curvature: F8
+) -> float:
     """-2 log posterior of subject i at normals x, infinite where it is not defined.
 
-    With `slopes` also its gradient and Fisher's expected curvature (lower triangle).
+    Also its gradient and Fisher's expected curvature (lower triangle), unless `gradient` is empty.
     """
     tv, loads, n_eta = subjects.tv, subjects.loads, subjects.n_eta
     doses, levels, error = subjects.doses, subjects.levels, subjects.error
     return _walk(
         i % tv.shape[0], i % doses.shape[0], i % levels.shape[0], tv, loads, n_eta, doses, levels,
-        error, x, known, slopes, space.p, space.lam, space.u, space.state, space.pull, space.blend,
+        error, x, known, space.p, space.lam, space.u, space.state, space.pull, space.blend,
         space.slope, space.predicted, gradient, curvature,
     )  # fmt: skip
 
@@ -951,11 +952,11 @@ def _objective(
 @_part
 def _walk(
     row: int, course: int, sample: int, tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8,
-    error: F8, x: F8, known: int, slopes: bool, p: F8, lam: F8, u: F8, state: F8, pull: F8,
+    error: F8, x: F8, known: int, p: F8, lam: F8, u: F8, state: F8, pull: F8,
     blend: F8, slope: F8, predicted: F8, gradient: F8, curvature: F8,
 ) -> float:  # fmt: skip
     """`_objective`, from event to event."""
-    n_kappa = loads.shape[1] - n_eta
+    n_kappa, slopes = loads.shape[1] - n_eta, gradient.shape[0] > 0
     total = 0.0
     for j in range(n_eta + known * n_kappa):
         total += x[j] * x[j]
@@ -1087,11 +1088,11 @@ def _exact_curvature(i: int, subjects: _Subjects, known: int, d: int, w: _Space)
     for j in range(d):
         h = w.step[j]
         w.trial[j] = w.x[j] + h
-        _objective(i, subjects, w.trial, known, True, w, w.new_gradient, w.new_curvature)
+        _objective(i, subjects, w.trial, known, w, w.new_gradient, w.new_curvature)
         for r in range(d):
             w.root[j, r] = w.new_gradient[r]
         w.trial[j] = w.x[j] - h
-        _objective(i, subjects, w.trial, known, True, w, w.new_gradient, w.new_curvature)
+        _objective(i, subjects, w.trial, known, w, w.new_gradient, w.new_curvature)
         for r in range(d):
             w.root[j, r] = (w.root[j, r] - w.new_gradient[r]) / (2.0 * h)
         w.trial[j] = w.x[j]
@@ -1113,7 +1114,7 @@ def _descend(
     -------
     value, evaluations, whether it converged
     """
-    value = _objective(i, subjects, w.x, known, True, w, w.gradient, w.curvature)
+    value = _objective(i, subjects, w.x, known, w, w.gradient, w.curvature)
     evaluations = 1
     if not value < np.inf:
         return value, evaluations, False
@@ -1129,6 +1130,8 @@ def _descend(
             largest = max(largest, abs(w.curvature[j, j]))
         while not _root(w.curvature, damping, d, w.root):
             damping = max(4.0 * damping, 1e-3 * largest)
+            if not damping < 1e12 * largest:
+                return value, evaluations, False
         _solve(w.root, w.gradient, d, w.step)
         slope, length = 0.0, 0.0
         for j in range(d):
@@ -1142,7 +1145,7 @@ def _descend(
         for j in range(d):
             w.step[j] *= shrink
             w.trial[j] = w.x[j] + w.step[j]
-        new = _objective(i, subjects, w.trial, known, True, w, w.new_gradient, w.new_curvature)
+        new = _objective(i, subjects, w.trial, known, w, w.new_gradient, w.new_curvature)
         evaluations += 1
         if near:
             if new <= value:
@@ -1197,13 +1200,13 @@ def log_posterior(
     w = _space(subjects)
     n = x.shape[0]
     out = np.empty(n)
-    slopes = gradient.shape[0] == n
+    derivatives = w.gradient[: gradient.shape[1]]
     for i in range(n):
         known = _known_occasions(i, doses, levels)
         d = n_eta + known * (loads.shape[1] - n_eta)
-        out[i] = _objective(i, subjects, x[i], known, slopes, w, w.gradient, w.curvature)
+        out[i] = _objective(i, subjects, x[i], known, w, derivatives, w.curvature)
         for j in range(gradient.shape[1]):
-            gradient[i, j] = w.gradient[j] if j < d else 0.0
+            gradient[i, j] = derivatives[j] if j < d else 0.0
     return out
 
 
@@ -1279,7 +1282,7 @@ def map_estimates(
                         curvature[j, r] = w.curvature[j, r]
         if best < np.inf:
             status[i] = OK
-            _objective(i, subjects, x[i], known, False, w, w.gradient, w.curvature)
+            _objective(i, subjects, x[i], known, w, w.new_gradient, w.new_curvature)
             _root(curvature, 0.0, d, w.root)
         ok = status[i] == OK
         objective[i] = best if ok else np.nan
