@@ -32,7 +32,7 @@ import math
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -48,6 +48,20 @@ Status = npt.NDArray[np.int8]
 OK: Final = 0
 BAD_PARAMETER: Final = 1
 """A clearance or volume of this subject is not finite and positive."""
+BAD_LEVEL: Final = 2
+"""A level of this subject has no likelihood: it was measured where the model has no drug."""
+NOT_CONVERGED: Final = 3
+"""No minimum was found from any start."""
+
+MAX_ITERATIONS: Final = 200
+FISHER_ITERATIONS: Final = 15
+"""After so many the exact second derivatives are used: Fisher's converge slowly in poor fits."""
+NEAR: Final = 1e-9
+"""Expected fall of the objective at which one more Newton step ends a search."""
+MAX_STEP: Final = 4.0
+"""Longest step, in prior SD."""
+JOINED: Final = 0.5
+"""A search ends this near to a minimum already known: half an SD of its posterior."""
 
 POWER: Final = 0
 LINEAR: Final = 1
@@ -1110,3 +1124,653 @@ def _even_spacing(times: F8) -> float:
         if abs(times[t] - (times[0] + t * step)) > slack:
             return 0.0
     return step
+
+
+# ------------------------------------------------------------------ Bayesian estimation
+
+
+class _Subjects(NamedTuple):
+    """What is known of the subjects; as in `map_estimates`."""
+
+    tv: F8
+    loads: F8
+    n_eta: int
+    doses: F8
+    levels: F8
+    error: F8
+
+
+class _Space(NamedTuple):
+    """Room for one subject with d effects, made once for all."""
+
+    p: F8
+    lam: F8
+    u: F8
+    state: F8
+    """(1 + d, 3) z, then its derivatives."""
+    pull: F8
+    """(n_eta + n_kappa, 3, 3) U' dM U for each effect in force."""
+    blend: F8
+    slope: F8
+    """(d,) Derivatives of a concentration."""
+    x: F8
+    trial: F8
+    gradient: F8
+    new_gradient: F8
+    curvature: F8
+    """(d, d) Fisher's or, near a minimum, the exact second derivatives; lower triangle."""
+    new_curvature: F8
+    root: F8
+    step: F8
+    predicted: F8
+
+
+@_part
+def _space(subjects: _Subjects) -> _Space:
+    columns, n_eta = subjects.loads.shape[1], subjects.n_eta
+    d = n_eta + subjects.doses.shape[2] * (columns - n_eta)
+    return _Space(
+        np.empty(6), np.empty(3), np.empty((3, 3)), np.empty((1 + d, 3)),
+        np.empty((columns, 3, 3)), np.empty((3, 3)), np.empty(d), np.empty(d), np.empty(d),
+        np.empty(d), np.empty(d), np.empty((d, d)), np.empty((d, d)), np.empty((d, d)), np.empty(d),
+        np.empty(subjects.levels.shape[2]),
+    )  # fmt: skip
+
+
+@_part
+def _log_normal_cdf(u: float) -> tuple[float, float]:
+    """Logarithm of Phi(u), and its derivative phi / Phi."""
+    if u > -20.0:
+        cdf = 0.5 * math.erfc(-u / math.sqrt(2.0))
+        return math.log(cdf), math.exp(-0.5 * u * u) / (math.sqrt(2.0 * math.pi) * cdf)
+    ratio = -u  # a continued fraction, because Phi itself would underflow
+    for k in range(12, 0, -1):
+        ratio = -u + k / ratio
+    return -0.5 * u * u - 0.5 * math.log(2.0 * math.pi) - math.log(ratio), ratio
+
+
+@_part
+def _level(f: float, conc: float, lloq: float, error: F8) -> tuple[float, float, float]:
+    """-2 log likelihood of a level predicted as f, its derivative and its expected curvature."""
+    log_sd = error[2]
+    below = math.isnan(conc)
+    if log_sd > 0.0:
+        if not below:
+            r = math.log(conc / f)
+            v = log_sd * log_sd
+            return r * r / v + math.log(v), -2.0 * r / (v * f), 2.0 / (v * f * f)
+        if f <= 0.0:
+            return 0.0, 0.0, 0.0
+        u = math.log(lloq / f) / log_sd
+        du = -1.0 / (log_sd * f)
+    else:
+        v = error[0] * error[0] * f * f + error[1] * error[1]
+        if not below:
+            r = conc - f
+            square, dv = r * r / v, 2.0 * error[0] * error[0] * f / v
+            return square + math.log(v), (1.0 - square) * dv - 2.0 * r / v, 2.0 / v + dv * dv
+        if v == 0.0:
+            return 0.0, 0.0, 0.0
+        sd = math.sqrt(v)
+        u = (lloq - f) / sd
+        du = -1.0 / sd - u * error[0] * error[0] * f / v
+    log_cdf, ratio = _log_normal_cdf(u)
+    if ratio == 0.0:
+        return -2.0 * log_cdf, 0.0, 0.0
+    return -2.0 * log_cdf, -2.0 * ratio * du, 2.0 * ratio * max(ratio + u, 0.0) * du * du
+
+
+@_part
+def _columns(u: F8, a: float, b: float, c: float) -> tuple[float, float, float]:
+    """U' times a vector."""
+    return (
+        u[0, 0] * a + u[1, 0] * b + u[2, 0] * c,
+        u[0, 1] * a + u[1, 1] * b + u[2, 1] * c,
+        u[0, 2] * a + u[1, 2] * b + u[2, 2] * c,
+    )
+
+
+@_part
+def _rows(u: F8, a: float, b: float, c: float) -> tuple[float, float, float]:
+    """U times a vector."""
+    return (
+        u[0, 0] * a + u[0, 1] * b + u[0, 2] * c,
+        u[1, 0] * a + u[1, 1] * b + u[1, 2] * c,
+        u[2, 0] * a + u[2, 1] * b + u[2, 2] * c,
+    )
+
+
+@_part
+def _pulls(loads: F8, p: F8, u: F8, pull: F8) -> None:
+    """U' dM U for each column of loadings."""
+    s12, s13 = math.sqrt(p[V1] * p[V2]), math.sqrt(p[V1] * p[V3])
+    for j in range(loads.shape[1]):
+        v1, q2, v2, q3, v3 = loads[V1, j], loads[Q2, j], loads[V2, j], loads[Q3, j], loads[V3, j]
+        d00 = (p[CL] * (loads[CL, j] - v1) + p[Q2] * (q2 - v1) + p[Q3] * (q3 - v1)) / p[V1]
+        d11, d22 = p[Q2] / p[V2] * (q2 - v2), p[Q3] / p[V3] * (q3 - v3)
+        d01, d02 = p[Q2] / s12 * (0.5 * (v1 + v2) - q2), p[Q3] / s13 * (0.5 * (v1 + v3) - q3)
+        for a in range(3):
+            c0 = d00 * u[0, a] + d01 * u[1, a] + d02 * u[2, a]
+            c1 = d01 * u[0, a] + d11 * u[1, a]
+            c2 = d02 * u[0, a] + d22 * u[2, a]
+            for b in range(a + 1):
+                pull[j, a, b] = pull[j, b, a] = c0 * u[0, b] + c1 * u[1, b] + c2 * u[2, b]
+
+
+@_part
+def _begin_occasion(
+    row: int, tv: F8, loads: F8, n_eta: int, x: F8, k: int, slopes: bool,
+    p: F8, lam: F8, u: F8, state: F8, pull: F8,
+) -> bool:  # fmt: skip
+    """Parameters, rates, state and derivatives of occasion k, from those of the one before.
+
+    Amounts are continuous. False if a parameter is not finite and positive.
+    """
+    n_kappa = loads.shape[1] - n_eta
+    old, new = n_eta + (k - 1) * n_kappa, n_eta + k * n_kappa
+    if k > 0:
+        s1, s2, s3 = math.sqrt(p[V1]), math.sqrt(p[V2]), math.sqrt(p[V3])
+        a, b, c = _rows(u, state[0, 0], state[0, 1], state[0, 2])
+        for j in range(new if slopes else 0):
+            da, db, dc = _rows(u, state[1 + j, 0], state[1 + j, 1], state[1 + j, 2])
+            if j >= old:  # what an eta does to the volumes stays, what a kappa does ends here
+                i = n_eta + j - old
+                da += 0.5 * loads[V1, i] * a
+                db += 0.5 * loads[V2, i] * b
+                dc += 0.5 * loads[V3, i] * c
+            state[1 + j, 0], state[1 + j, 1], state[1 + j, 2] = s1 * da, s2 * db, s3 * dc
+        state[0, 0], state[0, 1], state[0, 2] = s1 * a, s2 * b, s3 * c
+    for q in range(6):
+        exponent = 0.0
+        for j in range(n_eta):
+            exponent += loads[q, j] * x[j]
+        for j in range(n_kappa):
+            exponent += loads[q, n_eta + j] * x[new + j]
+        p[q] = tv[row, q] * math.exp(exponent)
+    if not _valid(p):
+        return False
+    _decompose(p, lam, u)
+    if slopes:
+        _pulls(loads, p, u, pull)
+    if k == 0:
+        for j in range(1 + new + n_kappa):
+            state[j, 0], state[j, 1], state[j, 2] = 0.0, 0.0, 0.0
+        return True
+    s1, s2, s3 = math.sqrt(p[V1]), math.sqrt(p[V2]), math.sqrt(p[V3])
+    a, b, c = state[0, 0] / s1, state[0, 1] / s2, state[0, 2] / s3
+    state[0, 0], state[0, 1], state[0, 2] = _columns(u, a, b, c)
+    for j in range(new + n_kappa if slopes else 0):
+        if j < new:
+            da, db, dc = state[1 + j, 0] / s1, state[1 + j, 1] / s2, state[1 + j, 2] / s3
+        else:
+            i = n_eta + j - new
+            da, db, dc = (
+                -0.5 * loads[V1, i] * a, -0.5 * loads[V2, i] * b, -0.5 * loads[V3, i] * c
+            )  # fmt: skip
+        state[1 + j, 0], state[1 + j, 1], state[1 + j, 2] = _columns(u, da, db, dc)
+    return True
+
+
+@_part
+def _convolution(lo: float, hi: float, e_lo: float, e_hi: float, h: float) -> float:
+    """Integral of exp(-hi (h - s)) exp(-lo s) over a step of h hours; lo <= hi."""
+    gap = hi - lo
+    if gap * h > 0.5:
+        return (e_lo - e_hi) / gap
+    return e_lo * h if gap == 0.0 else e_lo * -math.expm1(-gap * h) / gap
+
+
+@_part
+def _convolution_of_gain(lo: float, hi: float, gain_lo: float, e: float, h: float) -> float:
+    """Integral of exp(-hi (h - s)) (1 - exp(-lo s)) / lo; e is the `_convolution`."""
+    if hi * h > 0.05:
+        return (gain_lo - e) / hi
+    x, y = lo * h, hi * h  # a series, where the difference would lose digits
+    total, symmetric, power, factor = 0.0, 1.0, 1.0, 0.5
+    for n in range(8):
+        total += factor * symmetric
+        power *= x
+        symmetric = symmetric * y + power
+        factor /= -(n + 3.0)
+    return h * h * total
+
+
+@_part
+def _step_forward(
+    drive: float, h: float, loads: F8, n_eta: int, k: int, slopes: bool,
+    lam: F8, u: F8, state: F8, pull: F8, blend: F8,
+) -> None:  # fmt: skip
+    """State and derivatives after h hours of occasion k; `drive` as in `_advance`.
+
+    The derivatives follow dy/ds = -Lam y - U' dM U z + db: variation of constants gives integrals
+    of two exponentials, smooth where rates are equal, so eigenvectors are never differentiated.
+    """
+    loss = (-math.expm1(-lam[0] * h), -math.expm1(-lam[1] * h), -math.expm1(-lam[2] * h))
+    e = (1.0 - loss[0], 1.0 - loss[1], 1.0 - loss[2])
+    gain = (
+        loss[0] / lam[0] if lam[0] * h > 0.0 else h,
+        loss[1] / lam[1] if lam[1] * h > 0.0 else h,
+        loss[2] / lam[2] if lam[2] * h > 0.0 else h,
+    )
+    if slopes:
+        n_kappa = loads.shape[1] - n_eta
+        first = n_eta + k * n_kappa
+        for a in range(3):
+            for b in range(a + 1):
+                lo, hi = (a, b) if lam[a] <= lam[b] else (b, a)
+                mixed = _convolution(lam[lo], lam[hi], e[lo], e[hi], h)
+                driven = 0.0
+                if drive != 0.0:
+                    driven = drive * _convolution_of_gain(lam[lo], lam[hi], gain[lo], mixed, h)
+                blend[a, b] = mixed * state[0, b] + driven * u[0, b]
+                blend[b, a] = mixed * state[0, a] + driven * u[0, a]
+        for j in range(first + n_kappa):
+            if n_eta <= j < first:  # a kappa of an earlier occasion
+                for a in range(3):
+                    state[1 + j, a] *= e[a]
+            else:
+                i = j if j < n_eta else n_eta + j - first
+                v = 0.5 * loads[V1, i] * drive
+                for a in range(3):
+                    state[1 + j, a] = (
+                        state[1 + j, a] * e[a]
+                        - pull[i, a, 0] * blend[a, 0]
+                        - pull[i, a, 1] * blend[a, 1]
+                        - pull[i, a, 2] * blend[a, 2]
+                        - v * u[0, a] * gain[a]
+                    )
+    for a in range(3):
+        state[0, a] = state[0, a] * e[a] + drive * u[0, a] * gain[a]
+
+
+@_part
+def _concentration(
+    loads: F8, n_eta: int, k: int, slopes: bool, p: F8, u: F8, state: F8, slope: F8
+) -> float:
+    """Concentration on occasion k, and its derivatives into `slope`."""
+    w = 1.0 / math.sqrt(p[V1])
+    w1, w2, w3 = w * u[0, 0], w * u[0, 1], w * u[0, 2]
+    f = w1 * state[0, 0] + w2 * state[0, 1] + w3 * state[0, 2]
+    if slopes:
+        n_kappa = loads.shape[1] - n_eta
+        first = n_eta + k * n_kappa
+        for j in range(first + n_kappa):
+            slope[j] = w1 * state[1 + j, 0] + w2 * state[1 + j, 1] + w3 * state[1 + j, 2]
+            if j < n_eta:
+                slope[j] -= 0.5 * loads[V1, j] * f
+            elif j >= first:
+                slope[j] -= 0.5 * loads[V1, n_eta + j - first] * f
+    return f
+
+
+@_part
+def _objective(
+    i: int, subjects: _Subjects, x: F8, known: int, space: _Space, gradient: F8, curvature: F8
+) -> float:
+    """-2 log posterior of subject i at normals x, infinite where it is not defined.
+
+    Also its gradient and Fisher's expected curvature (lower triangle), unless `gradient` is empty.
+    """
+    tv, loads, n_eta = subjects.tv, subjects.loads, subjects.n_eta
+    doses, levels, error = subjects.doses, subjects.levels, subjects.error
+    return _walk(
+        i % tv.shape[0], i % doses.shape[0], i % levels.shape[0], tv, loads, n_eta, doses, levels,
+        error, x, known, space.p, space.lam, space.u, space.state, space.pull, space.blend,
+        space.slope, space.predicted, gradient, curvature,
+    )  # fmt: skip
+
+
+@_part
+def _walk(
+    row: int, course: int, sample: int, tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8,
+    error: F8, x: F8, known: int, p: F8, lam: F8, u: F8, state: F8, pull: F8,
+    blend: F8, slope: F8, predicted: F8, gradient: F8, curvature: F8,
+) -> float:  # fmt: skip
+    """`_objective`, from event to event."""
+    n_kappa, slopes = loads.shape[1] - n_eta, gradient.shape[0] > 0
+    total = 0.0
+    for j in range(n_eta + known * n_kappa):
+        total += x[j] * x[j]
+        if slopes:
+            gradient[j] = 2.0 * x[j]
+            for r in range(j):
+                curvature[j, r] = 0.0
+            curvature[j, j] = 2.0
+    m = levels.shape[2]
+    t = 0
+    while t < m and levels[sample, 0, t] <= doses[course, 0, 0]:
+        predicted[t] = 0.0
+        total += _level(0.0, levels[sample, 1, t], levels[sample, 2, t], error)[0]
+        t += 1
+    for k in range(known):
+        if (k == 0 or n_kappa > 0) and not _begin_occasion(
+            row, tv, loads, n_eta, x, k, slopes, p, lam, u, state, pull
+        ):
+            return np.inf
+        now = doses[course, 0, k]
+        stop = doses[course, 0, k + 1] if k + 1 < doses.shape[2] else np.inf
+        end = min(now + doses[course, 1, k], stop)
+        drive = doses[course, 2, k] / doses[course, 1, k] / math.sqrt(p[V1])
+        while True:
+            if now >= end:
+                drive = 0.0
+            until = end if now < end else stop
+            is_level = t < m and levels[sample, 0, t] <= until
+            if is_level:
+                until = levels[sample, 0, t]
+            elif now >= stop or (until == stop and k == known - 1):
+                break
+            if until > now:
+                _step_forward(
+                    drive, until - now, loads, n_eta, k, slopes, lam, u, state, pull, blend
+                )
+                now = until
+            if is_level:
+                f = _concentration(loads, n_eta, k, slopes, p, u, state, slope)
+                predicted[t] = f
+                value, df, ddf = _level(f, levels[sample, 1, t], levels[sample, 2, t], error)
+                total += value
+                for j in range(n_eta + (k + 1) * n_kappa if slopes else 0):
+                    gradient[j] += df * slope[j]
+                    for r in range(j + 1):
+                        curvature[j, r] += ddf * slope[j] * slope[r]
+                t += 1
+    return total if total < np.inf else np.inf  # NaN, too
+
+
+@_part
+def _known_occasions(i: int, doses: F8, levels: F8) -> int:
+    """How many occasions have begun before the last level."""
+    course, sample = i % doses.shape[0], i % levels.shape[0]
+    known = 0
+    for k in range(doses.shape[2]):
+        for t in range(levels.shape[2]):
+            if doses[course, 0, k] < levels[sample, 0, t]:
+                known = k + 1
+    return known
+
+
+@_part
+def _misfit_limit(i: int, levels: F8, error: F8) -> float:
+    """The objective from which a fit is so poor that a better minimum may be elsewhere.
+
+    No minimum is lower than a fit without residuals and effects. Above that, the objective is about
+    a chi-square of as many degrees of freedom as levels; the limit is three of its SD.
+    """
+    sample, n, total = i % levels.shape[0], 0, 0.0
+    for t in range(levels.shape[2]):
+        y = levels[sample, 1, t]
+        if not math.isnan(levels[sample, 0, t]):
+            n += 1
+            if not math.isnan(y):
+                total += _level(y, y, y, error)[0]
+    return total + n + 3.0 * math.sqrt(2.0 * n)
+
+
+@_part
+def _root(matrix: F8, damping: float, d: int, out: F8) -> bool:
+    """Cholesky factor of a symmetric matrix plus damping; False if it is not positive definite."""
+    for j in range(d):
+        for i in range(j, d):
+            total = matrix[i, j] + damping if i == j else matrix[i, j]
+            for r in range(j):
+                total -= out[i, r] * out[j, r]
+            if i == j:
+                if not (total > 0.0 and total < np.inf):
+                    return False
+                out[j, j] = math.sqrt(total)
+            else:
+                out[i, j] = total / out[j, j]
+    return True
+
+
+@_part
+def _solve(root: F8, b: F8, d: int, out: F8) -> None:
+    """-matrix^-1 b by the Cholesky factor of the matrix."""
+    for i in range(d):
+        total = -b[i]
+        for r in range(i):
+            total -= root[i, r] * out[r]
+        out[i] = total / root[i, i]
+    for i in range(d - 1, -1, -1):
+        total = out[i]
+        for r in range(i + 1, d):
+            total -= root[r, i] * out[r]
+        out[i] = total / root[i, i]
+
+
+@_part
+def _quadratic(matrix: F8, v: F8, d: int) -> float:
+    """v' matrix v of a lower triangle."""
+    total = 0.0
+    for i in range(d):
+        for j in range(i):
+            total += 2.0 * v[i] * matrix[i, j] * v[j]
+        total += v[i] * matrix[i, i] * v[i]
+    return total
+
+
+@_part
+def _exact_curvature(i: int, subjects: _Subjects, known: int, d: int, w: _Space) -> None:
+    """Second derivatives at `x`: central differences of the exact gradient."""
+    for j in range(d):
+        w.trial[j] = w.x[j]
+        w.step[j] = 1e-4 * math.sqrt(2.0 / max(2.0, w.curvature[j, j]))
+    for j in range(d):
+        h = w.step[j]
+        w.trial[j] = w.x[j] + h
+        _objective(i, subjects, w.trial, known, w, w.new_gradient, w.new_curvature)
+        for r in range(d):
+            w.root[j, r] = w.new_gradient[r]
+        w.trial[j] = w.x[j] - h
+        _objective(i, subjects, w.trial, known, w, w.new_gradient, w.new_curvature)
+        for r in range(d):
+            w.root[j, r] = (w.root[j, r] - w.new_gradient[r]) / (2.0 * h)
+        w.trial[j] = w.x[j]
+    for j in range(d):
+        for r in range(j + 1):
+            w.curvature[j, r] = 0.5 * (w.root[j, r] + w.root[r, j])
+
+
+@_part
+def _descend(
+    i: int, subjects: _Subjects, known: int, d: int, best: float, at: F8, around: F8, w: _Space
+) -> tuple[float, int, bool]:
+    """Go down from `x` to a minimum; stop if that is the one found before at `at`.
+
+    Steps are those of Fisher scoring with Levenberg's damping; the last ones use the exact second
+    derivatives, left in `curvature`. The objective never rises.
+
+    Returns
+    -------
+    value, evaluations, whether it converged
+    """
+    value = _objective(i, subjects, w.x, known, w, w.gradient, w.curvature)
+    evaluations = 1
+    if not value < np.inf:
+        return value, evaluations, False
+    damping, exact, moved = 0.0, False, True
+    for iteration in range(MAX_ITERATIONS):
+        exact = exact or iteration >= FISHER_ITERATIONS
+        if exact and moved:
+            _exact_curvature(i, subjects, known, d, w)
+            evaluations += 2 * d
+            moved = False
+        largest = 0.0
+        for j in range(d):
+            largest = max(largest, abs(w.curvature[j, j]))
+        while not _root(w.curvature, damping, d, w.root):
+            damping = max(4.0 * damping, 1e-3 * largest)
+            if not damping < 1e12 * largest:
+                return value, evaluations, False
+        _solve(w.root, w.gradient, d, w.step)
+        slope, length = 0.0, 0.0
+        for j in range(d):
+            slope += w.gradient[j] * w.step[j]
+            length += w.step[j] * w.step[j]
+        near = damping == 0.0 and -slope < NEAR
+        if near and not exact:
+            exact = True
+            continue
+        shrink = min(1.0, MAX_STEP / math.sqrt(length)) if length > 0.0 else 1.0
+        for j in range(d):
+            w.step[j] *= shrink
+            w.trial[j] = w.x[j] + w.step[j]
+        new = _objective(i, subjects, w.trial, known, w, w.new_gradient, w.new_curvature)
+        evaluations += 1
+        if near:
+            if new <= value:
+                value = new
+                for j in range(d):
+                    w.x[j] = w.trial[j]
+            return value, evaluations, True
+        expected = -shrink * slope - 0.5 * _quadratic(w.curvature, w.step, d)
+        if new < value:
+            damping = 0.1 * damping if value - new > 0.25 * expected else 2.0 * damping
+            if damping < 0.1:
+                damping = 0.0
+            value, moved = new, True
+            for j in range(d):
+                w.x[j], w.gradient[j] = w.trial[j], w.new_gradient[j]
+                for r in range(j + 1):
+                    w.curvature[j, r] = w.new_curvature[j, r]
+            if best < np.inf and value >= best:
+                for j in range(d):
+                    w.step[j] = w.x[j] - at[j]
+                if _quadratic(around, w.step, d) < JOINED:
+                    return value, evaluations, False
+        else:
+            damping = max(10.0 * damping, 0.01 * largest)
+            if damping > 1e12 * largest:
+                break
+    return value, evaluations, False
+
+
+@_kernel
+def log_posterior(
+    tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, x: F8, gradient: F8
+) -> F8:
+    """-2 log posterior density of given effects.
+
+    Parameters
+    ----------
+    tv, loads, n_eta, doses, levels, error
+        As in `map_estimates`; one row stands for all.
+    x : (n, n_eta + doses * n_kappa)
+        Standard normals of eta, then of each occasion. Those of occasions that begin after the
+        last level are not looked at.
+    gradient : (n, n_eta + doses * n_kappa) or (0, 0)
+        Written: the derivatives; not computed if (0, 0).
+
+    Returns
+    -------
+    (n,)
+        As `objective` of `map_estimates`; infinite where the effects are impossible.
+    """
+    subjects = _Subjects(tv, loads, n_eta, doses, levels, error)
+    w = _space(subjects)
+    n = x.shape[0]
+    out = np.empty(n)
+    derivatives = w.gradient[: gradient.shape[1]]
+    for i in range(n):
+        known = _known_occasions(i, doses, levels)
+        d = n_eta + known * (loads.shape[1] - n_eta)
+        out[i] = _objective(i, subjects, x[i], known, w, derivatives, w.curvature)
+        for j in range(gradient.shape[1]):
+            gradient[i, j] = derivatives[j] if j < d else 0.0
+    return out
+
+
+@_kernel
+def map_estimates(
+    tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, starts: F8
+) -> tuple[F8, F8, F8, F8, I8, Status]:
+    """Most likely random effects of every subject, given levels.
+
+    Parameters
+    ----------
+    tv : (n or 1, 6)
+        Typical parameters.
+    loads : (6, n_eta + n_kappa)
+        Loadings of standard normals, that is loadings times Cholesky factor: etas, then kappas.
+    n_eta : int
+    doses : (n or 1, 3, doses)
+        Start (h), duration (h) and amount (mg); ordered, not overlapping. Later doses of 0 mg may
+        fill a row.
+    levels : (n, 3, m)
+        Time (h), ascending; concentration (mg/L), NaN if below the limit; limit of quantification
+        (mg/L), of which only those of levels below it count. Times of NaN fill a row.
+    error : (3,)
+        Proportional, additive (mg/L) and log-scale residual SD; the last excludes the others.
+    starts : (s, n_eta)
+        Standard normals of eta from which to search, zero first. The others are tried if that fails
+        or the fit is poor (see `_misfit_limit`); the lowest minimum found counts.
+
+    Returns
+    -------
+    x : (n, n_eta + doses * n_kappa)
+        Standard normals of eta, then of each occasion; zero for occasions after the last level.
+    objective : (n,)
+        -2 log posterior: for a level log(v) + r^2/v, or -2 log Phi((limit - f)/sd), or their
+        counterparts on the log scale, plus the sum of squares of x. Left out are log(2 pi) of each
+        level with a number, twice its logarithm on the log scale, and the constants of the prior.
+    covariance : (n, d, d)
+        Of x, by Laplace: twice the inverse of the exact second derivatives of the objective, which
+        only at a minimum are positive definite (the expected ones always are).
+    predicted : (n, m)
+        mg/L at x; NaN where there is no level.
+    evaluations : (n,)
+    status : (n,)
+        `OK`, `BAD_PARAMETER`, `BAD_LEVEL` or `NOT_CONVERGED`; all but the first give NaN.
+    """
+    subjects = _Subjects(tv, loads, n_eta, doses, levels, error)
+    w = _space(subjects)
+    n, m = levels.shape[0], levels.shape[2]
+    size, n_kappa = w.x.shape[0], loads.shape[1] - n_eta
+    x, objective = np.empty((n, size)), np.empty(n)
+    covariance, predicted = np.empty((n, size, size)), np.empty((n, m))
+    evaluations, status = np.zeros(n, np.int64), np.empty(n, np.int8)
+    curvature = np.empty((size, size))
+    for i in range(n):
+        known = _known_occasions(i, doses, levels)
+        d = n_eta + known * n_kappa
+        best = np.inf
+        status[i] = BAD_LEVEL if _valid(tv[i % tv.shape[0]]) else BAD_PARAMETER
+        for s in range(starts.shape[0] if status[i] == BAD_LEVEL else 0):
+            if s == 1 and best < _misfit_limit(i, levels, error):
+                break
+            for j in range(d):
+                w.x[j] = starts[s, j] if j < starts.shape[1] else 0.0
+            value, cost, converged = _descend(i, subjects, known, d, best, x[i], curvature, w)
+            evaluations[i] += cost
+            if value < np.inf and best == np.inf:
+                status[i] = NOT_CONVERGED
+            if converged and value < best:
+                best = value
+                for j in range(d):
+                    x[i, j] = w.x[j]
+                    for r in range(j + 1):
+                        curvature[j, r] = w.curvature[j, r]
+        if best < np.inf:
+            status[i] = OK
+            _objective(i, subjects, x[i], known, w, w.new_gradient, w.new_curvature)
+            _root(curvature, 0.0, d, w.root)
+        ok = status[i] == OK
+        objective[i] = best if ok else np.nan
+        for t in range(m):
+            predicted[i, t] = np.nan if np.isnan(levels[i, 0, t]) or not ok else w.predicted[t]
+        for j in range(size):
+            if not ok:
+                x[i, j] = np.nan
+            elif j >= d:
+                x[i, j] = 0.0
+            for r in range(size):
+                w.gradient[r] = -2.0 if r == j else 0.0
+            if ok and j < d:
+                _solve(w.root, w.gradient, d, w.step)
+            for r in range(size):
+                prior = 1.0 if j == r else 0.0
+                covariance[i, j, r] = w.step[r] if j < d and r < d else prior
+                if not ok:
+                    covariance[i, j, r] = np.nan
+    return x, objective, covariance, predicted, evaluations, status
