@@ -20,11 +20,11 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import kernels, simulate
+from fludapk import courses, kernels
+from fludapk.courses import RandomEffects
 from fludapk.errors import ConvergenceError, InputError
 from fludapk.model import Program
 from fludapk.schema import Ruv
-from fludapk.simulate import RandomEffects
 
 F8 = npt.NDArray[np.float64]
 
@@ -293,7 +293,7 @@ def map_estimates(
 
 def _starts(n_eta: int) -> F8:
     """Points from which to search, zero first."""
-    spread = START_SPREAD * simulate.standard_normal_points(STARTS, n_eta)
+    spread = START_SPREAD * courses.standard_normal_points(STARTS, n_eta)
     return np.vstack([np.zeros((1, n_eta)), spread])
 
 
@@ -597,12 +597,12 @@ def surprise(estimate: MapEstimate) -> Surprise:
     def predicted(effects: RandomEffects) -> F8:
         tv, _, _, doses, _, _ = problem.arguments
         start, duration, amount = doses[0]
-        conc, _ = simulate.concentrations(
+        conc, _ = courses.concentrations(
             program, tv, effects, start, duration, amount[np.newaxis], levels.times_h[0]
         )
         return conc
 
-    points = simulate.standard_normal_points(12, estimate.normals.shape[1])
+    points = courses.standard_normal_points(12, estimate.normals.shape[1])
     scores = _standardised(problem, predicted(problem.effects(points)))
     probability = np.mean(0.5 * _erfc(-scores / math.sqrt(2.0)), axis=0)
     inverse = NormalDist().inv_cdf

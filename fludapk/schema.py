@@ -847,13 +847,13 @@ class Custom(Table):
 
 def _population_form(population: object) -> str | None:
     keys = population if isinstance(population, dict) else vars(population)
-    return next((key for key in ("use", "file", "custom") if key in keys), None)
+    return next((f"[{key}]" for key in ("use", "file", "custom") if key in keys), None)
 
 
 PopulationChoice = Annotated[
-    Annotated[ReadyMade, Tag("use")]
-    | Annotated[CohortFile, Tag("file")]
-    | Annotated[Custom, Tag("custom")],
+    Annotated[ReadyMade, Tag("[use]")]
+    | Annotated[CohortFile, Tag("[file]")]
+    | Annotated[Custom, Tag("[custom]")],
     Discriminator(
         _population_form,
         custom_error_type="population_form",
@@ -1099,12 +1099,14 @@ def _faults(error: ValidationError) -> list[str]:
     """One line per fault, with its key path."""
     faults = []
     for item in error.errors(include_url=False):
-        path = ""
+        path, before = "", None
         for part in item["loc"]:
+            is_kind = path.startswith("strategies") and isinstance(before, int)
             if isinstance(part, int):
                 path += f"[{part}]"
-            elif part not in _NOT_A_KEY:
+            elif part not in _NOT_A_KEY and not is_kind:
                 path += f".{part}" if path else part
+            before = part
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] not in ("value_error", "missing", "extra_forbidden"):
             message += f", not {item['input']!r}"
@@ -1114,6 +1116,6 @@ def _faults(error: ValidationError) -> list[str]:
 
 _NOT_A_KEY = (
     *("[key]", "float", "str", "power", "linear", "exponential", "sigmoid", "category"),
-    *("quantiles", "uniform", "beta", "use", "fixed", "target", "renal", "banded", "adaptive"),
+    *("quantiles", "uniform", "beta", "[use]", "[file]", "[custom]"),
 )
 """Parts of pydantic's locations that are not keys of the file."""

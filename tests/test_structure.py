@@ -144,7 +144,8 @@ def test_pictures_and_templates_are_imported_inside_functions(module: str) -> No
 
 
 def test_the_package_itself_imports_nothing() -> None:
-    assert list(imports(parsed("__init__"))) == []
+    names = imports(parsed("__init__"), into_functions=False)
+    assert {name.split(".")[0] for name in names} == {"__future__", "typing"}
 
 
 @pytest.mark.parametrize("module", MODULES)
