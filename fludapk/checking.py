@@ -536,8 +536,12 @@ def checks(
             yield StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
         else:
             rivals = {name: found[i] for name, found in by_model.items() if i in found}
-            result = _result(outcome, request, rivals, tuple(models.values()), log2_points)
-            yield replace(result, trail=_trail(outcome)) if trails else result
+            try:
+                result = _result(outcome, request, rivals, tuple(models.values()), log2_points)
+            except InputError as error:  # more random effects than there are points for
+                yield error
+            else:
+                yield replace(result, trail=_trail(outcome)) if trails else result
 
 
 def _simulated(prediction: Prediction, log2_points: int) -> F8:

@@ -104,8 +104,8 @@ def prediction_interval(values: F8, level: float = 0.90) -> tuple[float, float]:
 
     Examples
     --------
-    >>> prediction_interval(np.arange(101.0))
-    (5.0, 95.0)
+    >>> prediction_interval(np.arange(101.0), level=0.5)
+    (25.0, 75.0)
     """
     ordered = np.sort(values)
     low, high = (len(ordered) - 1) * (1 - level) / 2, (len(ordered) - 1) * (1 + level) / 2
