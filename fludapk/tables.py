@@ -21,7 +21,7 @@ DELIMITERS: Final = (",", ";", "\t")
 _FORMULA: Final = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
 _NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _SPLITS: Final = re.compile(r'[,;\t"\r\n]')
-_PIECE: Final = re.compile(r'(?<=[,;\t"\r\n])[^,;\t"\r\n]+')
+_INSIDE: Final = re.compile(r'(?<=[,;\t"\r\n]) *[=+\-@\uff1d\uff0b\uff0d\uff20]')
 _TENTHS: Final = re.compile(r"[+-]?(?:0?([.,])\d+|\d+([.,])(?:\d\d?|\d{4,}))(?!\d|[.,]\d)")
 """A number whose separator is a decimal one: 18,2 and 0,345, but not 1,234."""
 
@@ -155,11 +155,7 @@ def safe(text: str) -> str:
     ("'=1+1", '-1.5', "'@SUM(A1)", 'ward 3', "a;'=1+1")
     """
     if _SPLITS.search(text):
-        text = _PIECE.sub(lambda piece: _marked(piece[0]), text)
-    return _marked(text)
-
-
-def _marked(text: str) -> str:
+        text = _INSIDE.sub(r"'\g<0>", text)
     begins = text.lstrip(" ")[:1]
     return f"'{text}" if begins and begins in _FORMULA and not _is_harmless(text) else text
 
