@@ -15,7 +15,7 @@ from fludapk.errors import InputError
 from fludapk.tables import CsvList, cell, line, open_list, safe
 
 KNOWN: Final = {"id", "wt", "scr"}
-EXECUTED: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+EXECUTED: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 A_NUMBER: Final = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
 SPITEFUL: Final = st.text(st.sampled_from("=+-@\t\r\n,;\"' a1.＝"), max_size=12)
 
@@ -37,10 +37,8 @@ def cells_of(text: str) -> Iterator[str]:
 
 def is_executed(text: str, delimiter: str) -> bool:
     """Whether it begins a formula; a cell of the file that is a number is none."""
-    text = text.split(delimiter)[0].lstrip(' "')
-    bare = text.strip(' "\t\r\n')
-    is_harmless = bare in ("", "+", "-") or A_NUMBER.fullmatch(bare)
-    return text.startswith(EXECUTED) and not is_harmless
+    bare = text.split(delimiter)[0].strip(' "\t\r\n')
+    return bare.startswith(EXECUTED) and not (bare in ("+", "-") or A_NUMBER.fullmatch(bare))
 
 
 # --- Reading --------------------------------------------------------------------------------------
