@@ -21,7 +21,11 @@ DELIMITERS: Final = (",", ";", "\t")
 _FORMULA: Final = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
 _NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _SPLITS: Final = re.compile(r'[,;\t"\r\n]')
-_INSIDE: Final = re.compile(r'(?<=[,;\t"\r\n]) *[=+\-@\uff1d\uff0b\uff0d\uff20]')
+_INSIDE: Final = re.compile(
+    r'(?<=[,;\t"\r\n]) *(?=[=+\-@\uff1d\uff0b\uff0d\uff20])'
+    r'(?![+-]\d+(?:\.\d+)? *(?:[,;\t"\r\n]|\Z))'
+)
+"""Where a formula would begin if the spreadsheet split at another separator; not at -4."""
 _TENTHS: Final = re.compile(r"[+-]?(?:0?([.,])\d+|\d+([.,])(?:\d\d?|\d{4,}))(?!\d|[.,]\d)")
 """A number whose separator is a decimal one: 18,2 and 0,345, but not 1,234."""
 
