@@ -10,13 +10,17 @@ import heapq
 import itertools
 import json
 import math
+import os
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
-from multiprocessing import get_context
+from functools import cached_property, lru_cache
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -102,10 +106,9 @@ ALIASES: Final = {
 
 EVENTS: Final = {"TIME", "AMT", "RATE", "EVID", "MDV"}
 """Columns of NONMEM-style records."""
-_OTHER_EVENTS: Final = {
+_RECORDED: Final = EVENTS | {
     "CMT", "DV", "BSA", "ADDL", "II", "SS", "DOSE_MG", "OCC", "EGFR_MODEL", "CRCL_MODEL",
 }  # fmt: skip
-_RECORDED: Final = EVENTS | _OTHER_EVENTS
 
 IGNORED: Final = "-"
 """`--map COLUMN=-`: the column is kept but not read."""
@@ -117,6 +120,8 @@ _OF_PATIENT: Final = (
     "age", "weight", "height", "sex", *_RENAL,
     "product", "diagnosis", "genotype", "bsa_formula", "egfr_formula",
 )  # fmt: skip
+_OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "round_to")
+"""What records say themselves."""
 
 
 # ------------------------------------------------------------------ what the columns mean
@@ -184,11 +189,11 @@ class Layout:
             if name != IGNORED and _known(name) is None:
                 faults.append(f"--map {column}={name}: {nearest(name, list(COLUMNS))}")
         for place, column in enumerate(header):
-            if is_events and column.strip().upper() in _RECORDED:
-                continue
-            name = asked.get(column, column)
-            known = None if name == IGNORED else _known(name)
-            if known is not None:
+            known = None if asked.get(column) == IGNORED else _known(asked.get(column, column))
+            is_of_records = is_events and (
+                column.strip().upper() in _RECORDED or (known and known[0] in _OWN_OF_RECORDS)
+            )
+            if known is not None and not is_of_records:
                 meaning[place] = known
         by_field: dict[str, list[str]] = {}
         for place, (what, _) in meaning.items():
@@ -196,14 +201,25 @@ class Layout:
         for what, columns in by_field.items():
             if len(columns) > 1:
                 faults.append(
-                    f"columns {' and '.join(columns)} are both {what}: leave one out by "
-                    f"--map {columns[-1]}={IGNORED}"
+                    f"columns {few(columns)} are all {what}: "
+                    + (
+                        f"leave one out by --map {columns[-1]}={IGNORED}"
+                        if len(set(columns)) == len(columns)
+                        else "give each a name of its own"
+                    )
                 )
         given = {**dict.fromkeys(by_field), **(defaults or {})}
         lacking = [what for what in ("age", "weight", "height") if what not in given]
         if not any(what in given for what in _RENAL):
             lacking.append("a renal function (scr_mg_dl, scr_umol_l, egfr or crcl)")
-        if not is_events and "regimen" not in given and "dose" not in given:
+        if is_events:
+            if "id" not in given:
+                lacking.append("ID: records are of one course per ID")
+            own = [what for what in _OWN_OF_RECORDS if what in (defaults or {})]
+            if own:
+                options = " and ".join(f"--{what.replace('_', '-')}" for what in own)
+                faults.append(f"leave out {options}: records say what was given")
+        elif "regimen" not in given and "dose" not in given:
             lacking.append("a course (regimen, or dose and days; or --regimen for all rows)")
         if lacking:
             faults.append(
@@ -230,6 +246,15 @@ class Layout:
             and not (self.is_events and column.strip().upper() in _RECORDED)
         ]
 
+    def id_of(self, cells: Sequence[str]) -> str:
+        """The ID of a row, if there is one."""
+        place = self._id_place
+        return cells[place].strip() if place is not None and place < len(cells) else ""
+
+    @cached_property
+    def _id_place(self) -> int | None:
+        return next((place for place, (what, _) in self.meaning.items() if what == "id"), None)
+
     def texts(self, cells: Sequence[str]) -> dict[str, str]:
         """What a row says of each field, with the unit of its column."""
         own: dict[str, str] = {}
@@ -238,8 +263,8 @@ class Layout:
             if cell in ("", "."):
                 continue
             if self.decimal_comma:
-                cell = _point(cell)
-            own[what] = f"{cell} {unit}" if unit else cell
+                cell = _point(cell, self.header[place])
+            own[what] = cell if cell.endswith(unit) else f"{cell} {unit}"
         said = dict(self.defaults)
         if "regimen" in own or "dose" in own:  # a course of the row, whole
             said = {name: text for name, text in said.items() if name not in _DOSING}
@@ -274,14 +299,24 @@ def few(names: Sequence[str], most: int = 12) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _point(cell: str) -> str:
+def _point(cell: str, name: str) -> str:
     """A number with a decimal comma, written with a point.
+
+    Raises
+    ------
+    InputError
+        If a point in it may separate thousands.
 
     Examples
     --------
-    >>> _point("18,2"), _point("1.234,5")
-    ('18.2', '1.234,5')
+    >>> _point("18,2", "weight_kg"), _point("0,3 mg/dL", "scr")
+    ('18.2', '0.3 mg/dL')
     """
+    if re.match(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(?!\d)", cell):
+        raise InputError(
+            f"{name} = {cell!r}: thousands or decimals? Other cells have decimal commas: write the "
+            "number without separator of thousands"
+        )
     return re.sub(r"^([+-]?\d*),(\d+)(?=$|\s|[a-zA-Zµμ])", r"\1.\2", cell)
 
 
@@ -368,23 +403,19 @@ def _mass(text: str | None) -> float | None:
 
 
 def by_course(
-    layout: Layout, rows: Iterator[Sequence[str]]
+    layout: Layout, rows: Iterable[Sequence[str]]
 ) -> Iterator[tuple[str, list[Sequence[str]]]]:
     """Records of one course together: neighbours with the same ID."""
-    where = [place for place, (what, _) in layout.meaning.items() if what == "id"]
-    if not where:
-        raise InputError("records need a column ID: one course per ID")
-    name: str | None = None
-    together: list[Sequence[str]] = []
-    for cells in rows:
-        own = cells[where[0]].strip() if len(cells) > where[0] else ""
-        if together and own != name:
-            yield name or "", together
-            together = []
-        name = own
-        together.append(cells)
-    if together:
-        yield name or "", together
+    for name, together in itertools.groupby(rows, layout.id_of):
+        yield name, list(together)
+
+
+def survey(layout: Layout, rows: Iterable[Sequence[str]]) -> tuple[int, frozenset[str]]:
+    """How many results a list will have, and which IDs of records come again after another."""
+    if not layout.is_events:
+        return sum(1 for _ in rows), frozenset()
+    times = Counter(name for name, _ in itertools.groupby(rows, layout.id_of))
+    return times.total(), frozenset(name for name, n in times.items() if n > 1)
 
 
 def request_of_records(
@@ -414,16 +445,18 @@ def request_of_records(
     said = [layout.texts(cells) for cells in records]
     faults = [
         f"{name} changes within the course: one course has one set of covariates"
-        for name in {name for row in said for name in row}
+        for name in dict.fromkeys(name for row in said for name in row)
         if len({row[name] for row in said if name in row}) > 1
     ]
     places = {name.strip().upper(): k for k, name in enumerate(layout.header)}
 
-    def number(cells: Sequence[str], column: str) -> float:
+    def number(cells: Sequence[str], column: str, absent: float | None = 0.0) -> float:
         cell = cells[places[column]].strip() if column in places else ""
         if cell in ("", "."):
-            return 0.0
-        value, rest = parse_number(_point(cell) if layout.decimal_comma else cell, column)
+            if absent is None:
+                raise InputError(f"{column} is missing")
+            return absent
+        value, rest = parse_number(_point(cell, column) if layout.decimal_comma else cell, column)
         if rest:
             raise InputError(f"{column} = {cell!r} is not a number")
         return value
@@ -436,8 +469,10 @@ def request_of_records(
             "or --amt f_ara_a"
         )
     for cells in records:
-        event = number(cells, "EVID")
+        event, size = number(cells, "EVID", absent=None), number(cells, "AMT")
         if event == 0 or event == 2:
+            if size != 0:
+                faults.append(f"EVID = {event:g} with AMT = {size:g}: a dose has EVID 1")
             continue
         faults += [
             f"{column} = {number(cells, column):g}: write each dose as a record of its own"
@@ -446,13 +481,13 @@ def request_of_records(
         ]
         if event != 1:
             faults.append(f"EVID = {event:g}: only 0, 1 and 2 are read")
-        size, rate = number(cells, "AMT"), number(cells, "RATE")
-        if size <= 0:
-            faults.append(f"AMT = {size:g}: a dose in mg above zero")
+        rate, start = number(cells, "RATE"), number(cells, "TIME", absent=None)
+        mg = number(cells, "DOSE_MG") if "DOSE_MG" in places else size
+        column, least = ("AMT", size) if size <= mg else ("DOSE_MG", mg)
+        if least <= 0:
+            faults.append(f"{column} = {least:g}: a dose in mg above zero")
         elif rate > 0:
-            length = size / rate
-            mg = number(cells, "DOSE_MG") if "DOSE_MG" in places else size
-            doses.append((number(cells, "TIME"), length, mg))
+            doses.append((start, size / rate, mg))
         else:
             faults.append(f"RATE = {rate:g}: fludarabine is infused, give mg/h above zero")
     if not doses and not faults:
@@ -470,13 +505,13 @@ def _recorded(
 ) -> Request:
     """A course as recorded: starts (h), lengths (h) and mg of fludarabine phosphate."""
     starts, lengths, mg = zip(*doses, strict=True)
+    if any(later <= earlier for earlier, later in itertools.pairwise(starts)):
+        raise InputError("TIME of the doses must ascend")
     course = Course(
         times_h=tuple(t - starts[0] for t in starts),
         infusion_h=lengths,
         doses_mg=mg,
     )
-    if any(later <= earlier for earlier, later in itertools.pairwise(starts)):
-        raise InputError("TIME of the doses must ascend")
     of_all = Regimen.named(said["regimen"]) if "regimen" in said else None
     gaps = [b - a for a, b in itertools.pairwise(starts)]
     regimen = Regimen(
@@ -484,7 +519,7 @@ def _recorded(
         unit="mg",
         days=len(doses),
         interval_h=min(gaps, default=24.0),
-        infusion_h=lengths[0],
+        infusion_h=min(lengths),
         cells_at_h=None if "cells_at" not in said else _hours(said["cells_at"]),
         id="records",
         title="course as recorded",
@@ -596,6 +631,27 @@ def clear_names(names: Sequence[str], taken: Sequence[str]) -> list[str]:
     return clear
 
 
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Names told apart, for JSON.
+
+    Examples
+    --------
+    >>> distinct_names(["note", "", "note", ""])
+    ['note', '', 'note (2)', ' (2)']
+    """
+    taken, distinct = set(names), []
+    times: Counter[str] = Counter()
+    for name in names:
+        times[name] += 1
+        again = name
+        while times[name] > 1 and again in taken:
+            again = f"{name} ({times[name]})"
+            times[name] += again in taken
+        taken.add(again)
+        distinct.append(again)
+    return distinct
+
+
 # ------------------------------------------------------------------ whole lists
 
 
@@ -608,26 +664,45 @@ class Plan:
     log2_points: int = LOG2_POINTS
     amount: str | None = None
     """What AMT of records is mg of."""
+    again: frozenset[str] = frozenset()
+    """IDs of records that come again after another ID."""
     folders: Sequence[Path] | None = None
     as_json: bool = False
 
-    def columns(self) -> list[str]:
-        """Columns of the list that are kept."""
-        return [name for _, name in self._kept]
-
-    @property
-    def _kept(self) -> list[tuple[int, str]]:
-        layout = self.layout
-        return [
-            (place, name)
-            for place, name in enumerate(layout.header)
-            if not (layout.is_events and name.strip().upper() in _RECORDED)
-        ]
-
     def header(self) -> str:
         """First line of the results."""
-        kept = self.columns()
-        return line([*kept, *clear_names(result_columns(self.folders), kept)], self.delimiter)
+        return line([*self._kept.values(), *self._results.values()], self.delimiter)
+
+    def text(self, row: int, cells: Sequence[str], record: Record) -> str:
+        """A line of the results."""
+        kept = [cells[place] if place < len(cells) else "" for place in self._kept]
+        if not self.as_json:
+            values = [*kept, *map(record.get, self._results)]
+            return line(values, self.delimiter, decimal_comma=self.layout.decimal_comma)
+        as_read = dict(zip(self._kept_names, kept, strict=True))
+        known = {clear: record.get(name) for name, clear in self._results.items()}
+        return json.dumps({"row": row, "input": as_read, **known}, allow_nan=False) + "\n"
+
+    @cached_property
+    def _kept(self) -> dict[int, str]:
+        """Columns of the list that are kept, by place."""
+        layout = self.layout
+        return {
+            place: name
+            for place, name in enumerate(layout.header)
+            if not (layout.is_events and name.strip().upper() in _RECORDED)
+        }
+
+    @cached_property
+    def _kept_names(self) -> list[str]:
+        return distinct_names(list(self._kept.values()))
+
+    @cached_property
+    def _results(self) -> dict[str, str]:
+        """Names of the results, and what their columns are called beside those of the list."""
+        names = result_columns(self.folders)
+        taken = ["row", "input"] if self.as_json else list(self._kept.values())
+        return dict(zip(names, clear_names(names, taken), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -658,38 +733,27 @@ def compute(plan: Plan, chunk: Chunk) -> list[Done]:
     requests: list[Request | FludapkError] = []
     for _, rows in chunk:
         try:
-            if layout.is_events:
-                requests.append(request_of_records(layout, rows, plan.amount, plan.folders))
-            else:
+            if not layout.is_events:
                 requests.append(request_of(layout, rows[0]))
-        except FludapkError as error:
+            elif layout.id_of(rows[0]) in plan.again:
+                raise InputError(
+                    f"ID {layout.id_of(rows[0])!r} comes again after another ID: put the records "
+                    "of a course together, and give each course an ID of its own"
+                )
+            else:
+                requests.append(request_of_records(layout, rows, plan.amount, plan.folders))
+        except InputError as error:
             requests.append(error)
-    names = result_columns(plan.folders)
-    clear = dict(zip(names, clear_names(names, plan.columns()), strict=True))
     found = outcomes(requests, log2_points=plan.log2_points, folders=plan.folders)
     return [
-        _done(plan, row, rows[0], outcome, clear)
+        _done(plan, row, rows[0], outcome)
         for (row, rows), outcome in zip(chunk, found, strict=True)
     ]
 
 
-def _done(
-    plan: Plan,
-    row: int,
-    cells: Sequence[str],
-    outcome: CheckResult | FludapkError,
-    clear: Mapping[str, str],
-) -> Done:
-    layout, record = plan.layout, record_of(outcome)
-    kept = [(name, cells[place] if place < len(cells) else "") for place, name in plan._kept]
-    if plan.as_json:
-        known = {clear[name]: record.get(name) for name in clear}
-        text = json.dumps({"row": row, "input": dict(kept), **known}) + "\n"
-    else:
-        values = [*(text for _, text in kept), *map(record.get, clear)]
-        text = line(values, plan.delimiter, decimal_comma=layout.decimal_comma)
-    where = [place for place, (what, _) in layout.meaning.items() if what == "id"]
-    name = cells[where[0]].strip() if where and len(cells) > where[0] else ""
+def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | FludapkError) -> Done:
+    record = record_of(outcome)
+    text, name = plan.text(row, cells, record), plan.layout.id_of(cells)
     if isinstance(outcome, FludapkError):
         error = str(record["error"])
         return Done(row, text, name, error, math.nan, None, math.nan, (math.nan, math.nan), True)
@@ -705,7 +769,7 @@ def chunks(layout: Layout, rows: Iterable[Sequence[str]], size: int = 250) -> It
     """Courses of a list, some at a time."""
     if layout.is_events:
         row, chunk = 2, []
-        for _, together in by_course(layout, iter(rows)):
+        for _, together in by_course(layout, rows):
             chunk.append((row, together))
             row += len(together)
             if len(chunk) == size:
@@ -719,26 +783,57 @@ def chunks(layout: Layout, rows: Iterable[Sequence[str]], size: int = 250) -> It
         yield chunk
 
 
-def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Iterator[Done]:
+def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Done, None, None]:
     """Compute a list in order; with more processes, some chunks at a time.
 
     The results do not depend on `processes`.
     """
+    parts = iter(parts)
+    for part in parts if processes == 1 else itertools.islice(parts, 1):
+        yield from compute(plan, part)  # the first compiles the kernels for all
     if processes == 1:
-        for part in parts:
-            yield from compute(plan, part)
         return
     waiting: deque[Future[list[Done]]] = deque()
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        try:
-            for part in parts:
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
+    try:
+        for part in parts:
+            with _without_interrupts():
                 waiting.append(pool.submit(compute, plan, part))
-                if len(waiting) > 2 * processes:  # so memory is bounded
-                    yield from waiting.popleft().result()
-            while waiting:
+            if len(waiting) > 2 * processes:  # so memory is bounded
                 yield from waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenExecutor as error:
+        raise FludapkError(
+            "a process of the list was ended from outside: out of memory?"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes begun here leave Ctrl-C to the one that began them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Arrange that this process does not outlive a command that was killed."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Tally:

@@ -527,6 +527,7 @@ def checks(
         found = predictions(model, [cases[i] for i in rows])
         by_model[model.id] = dict(zip(rows, found, strict=True))
 
+    kidneys = dict(zip(cases, _kidneys([case.patient for case in cases.values()]), strict=True))
     for i, request in enumerate(requests):
         outcome = refused.get(i) or by_model[request.model][i]
         if isinstance(outcome, FludapkError):
@@ -536,13 +537,13 @@ def checks(
             yield StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
         else:
             rivals = {name: found[i] for name, found in by_model.items() if i in found}
-            result = _result(outcome, request, rivals, tuple(models.values()), log2_points)
-            yield replace(result, trail=_trail(outcome)) if trails else result
-
-
-def _simulated(prediction: Prediction, log2_points: int) -> F8:
-    """Cumulative AUC on the fixed points, ascending."""
-    return np.sort(prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf)
+            try:
+                every = tuple(models.values())
+                result = _result(outcome, request, rivals, every, kidneys[i], log2_points)
+            except InputError as error:  # more random effects than there are points for
+                yield error
+            else:
+                yield replace(result, trail=_trail(outcome)) if trails else result
 
 
 def _result(
@@ -550,17 +551,18 @@ def _result(
     request: Request,
     rivals: Mapping[str, Prediction | InputError],
     models: Sequence[Model],
+    kidney: Mapping[str, float],
     log2_points: int,
 ) -> CheckResult:
     patient, regimen, _ = prediction.case
-    simulated = _simulated(prediction, log2_points)
+    simulated = prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf
     chosen, auc = prediction.model, prediction.auc_0_inf
     sensitivity = [_sensitivity(model, prediction.case, rivals.get(model.id)) for model in models]
     agree = len({row.flag for row in sensitivity if row.applies} | {exposure.flag(auc)}) == 1
     targets = [
         _target(entry, auc, simulated, patient, regimen) for entry in exposure.targets().values()
     ]
-    labels = _labels(patient, auc)
+    labels = _labels(patient, auc, kidney)
     return CheckResult(
         model=chosen.id,
         model_title=chosen.file.title,
@@ -677,19 +679,25 @@ def _target(
     )
 
 
-def _labels(patient: Patient, auc: float) -> list[LabelRecord]:
-    """Label rules by Cockcroft-Gault, or by what was given; adults only."""
+def _kidneys(patients: Sequence[Patient]) -> list[dict[str, float]]:
+    """CrCl and eGFR for label rules: what was given, or by Cockcroft-Gault; NaN if unknown."""
+    known = columns_of(patients)
+    for name, source in (
+        ("CrCl", "deindex_gfr"),
+        ("CrCl", "cockcroft_gault"),
+        ("eGFR", "index_gfr"),
+    ):
+        known[name] = np.where(np.isnan(known[name]), evaluate(source, known)[0], known[name])
+    both = zip(known["CrCl"].tolist(), known["eGFR"].tolist(), strict=True)
+    return [{"CrCl": crcl, "eGFR": egfr} for crcl, egfr in both]
+
+
+def _labels(patient: Patient, auc: float, kidney: Mapping[str, float]) -> list[LabelRecord]:
+    """Label rules; those for adults only for adults."""
     adult = patient.age_years >= 18
-    known = patient.columns()
-    asked = adult or not all(rule.adults_only for rule in label_rules())
-    if asked and np.isnan(known["CrCl"][0]):
-        source = "deindex_gfr" if np.isfinite(known["eGFR"][0]) else "cockcroft_gault"
-        known["CrCl"] = evaluate(source, known)[0]
-    if asked and np.isnan(known["eGFR"][0]):
-        known["eGFR"] = evaluate("index_gfr", known)[0]
     rows = []
     for rule in label_rules():
-        value = float(known[rule.measure][0])
+        value = kidney[rule.measure]
         usable = (adult or not rule.adults_only) and math.isfinite(value)
         step = label_step(rule, value) if usable else None
         given = any(value is not None for value in patient.renal_inputs)

@@ -90,10 +90,12 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     InputError
         If it cannot be written, saying why.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))  # a link stays a link
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        if target.exists() and not target.is_file():
+            raise InputError(f"{path}: cannot be written: it is not a file")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".fludapk.")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -101,7 +103,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         temporary.replace(target)
         temporary = None
     except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror}") from error
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -684,7 +684,7 @@ def exposure(
     amounts, z = np.empty(3), np.empty(3)
     if together:
         w = np.empty(_ROWS * LANES)
-        shared = eta_together and tv.shape[0] == 1
+        shared = eta_together and tv.shape[0] == 1 and n > 1
         if shared:
             _enter_typical(tv, base, base_lam, u, body, push)
         for first in range(0, n, LANES):
@@ -956,7 +956,7 @@ def course(
     body, push, weight = np.empty(3), np.empty(3), np.empty(3)
     shared_body, shared_push = np.empty(3), np.empty(3)
     amounts, z, zt = np.empty(3), np.empty(3), np.empty(3)
-    shared = eta_together and tv.shape[0] == 1
+    shared = eta_together and tv.shape[0] == 1 and n > 1
     if together and shared:
         _enter_typical(tv, typical, typical_lam, u, shared_body, shared_push)
     for i in range(n):

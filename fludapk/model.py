@@ -331,15 +331,16 @@ def _arguments(columns: Columns) -> dict[str, F8 | npt.NDArray[np.bool_]]:
 def evaluate(formula: str, columns: Columns) -> tuple[F8, str]:
     """A formula of `fludapk.formulas` on columns; NaN where an input is; and its arithmetic.
 
-    The arithmetic is that of the first row.
+    The arithmetic is that of a single row, and empty for more.
     """
     entry = FORMULAS[formula]
     given = {need: value for need, value in _arguments(columns).items() if need in entry.needs}
     value = np.asarray(entry.function(**given), dtype=np.float64)
     if "female" in entry.needs:
         value = np.where(np.isnan(columns["SEX"]), np.nan, value)
-    first = {need: column[0].item() for need, column in given.items()}
-    return value, entry.explain(**first) if value.size == 1 and np.isfinite(value[0]) else ""
+    if value.size != 1 or not np.isfinite(value[0]):
+        return value, ""
+    return value, entry.explain(**{need: column[0].item() for need, column in given.items()})
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,8 @@ NEUROTOXICITY: Final = (
     "≤ 0.2 % at CLL doses"
 )
 MAX_DOSES: Final = 14
+HOURS: Final = (0.01, 1000.0)
+"""Of an interval or an infusion."""
 ROUNDING_CAUTION, ROUNDING_REFUSED = 0.05, 0.10
 
 F8 = npt.NDArray[np.float64]
@@ -80,8 +82,8 @@ class Regimen:
     def __post_init__(self) -> None:
         possible = {
             "dose": (self.dose, 0.001, 10_000.0),
-            "interval": (self.interval_h, 0.01, 1000.0),
-            "infusion-time": (self.infusion_h, 0.01, 1000.0),
+            "interval": (self.interval_h, *HOURS),
+            "infusion-time": (self.infusion_h, *HOURS),
         }
         faults = [
             f"{name} = {value:g} must be a number from {low:g} to {high:g}"
@@ -225,7 +227,7 @@ class Course:
     Raises
     ------
     InputError
-        If infusions overlap or are out of order.
+        If infusions overlap, are out of order, or of a length that is not possible.
     """
 
     times_h: tuple[float, ...]
@@ -241,6 +243,11 @@ class Course:
             f"starts at {t:g} h"
             for k, (end, t) in enumerate(zip(ends, self.times_h[1:], strict=False))
             if t < end - 1e-9
+        ]
+        faults += [
+            f"infusion {k} takes {length:g} h: from {HOURS[0]:g} to {HOURS[1]:g} h"
+            for k, length in enumerate(self.infusion_h, start=1)
+            if not HOURS[0] <= length <= HOURS[1]
         ]
         if faults:
             raise InputError(*faults)

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
-from collections.abc import Callable, Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import IO, Any, Final, TypeAlias
 
 from fludapk.errors import InputError
 
 Value: TypeAlias = str | float | int | bool | None
 
 DELIMITERS: Final = (",", ";", "\t")
-_SAMPLE: Final = 1000
 _FORMULA: Final = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
 _NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _SPLITS: Final = re.compile(r'[,;\t"\r\n]')
-_WITH_COMMA: Final = re.compile(r"[+-]?\d*,\d+")
-_WITH_POINT: Final = re.compile(r"[+-]?\d*\.\d+")
+_INSIDE: Final = re.compile(
+    r'(?<=[,;\t"\r\n]) *(?=[=+\-@\uff1d\uff0b\uff0d\uff20])'
+    r'(?![+-]\d+(?:\.\d+)? *(?:[,;\t"\r\n]|\Z))'
+)
+"""Where a formula would begin if the spreadsheet split at another separator; not at -4."""
+_TENTHS: Final = re.compile(r"[+-]?(?:0?([.,])\d+|\d+([.,])(?:\d\d?|\d{4,}))(?!\d|[.,]\d)")
+"""A number whose separator is a decimal one: 18,2 and 0,345, but not 1,234."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +79,11 @@ def open_list(path: str | Path, understood: Callable[[str], bool]) -> CsvList:
     (';', True, ('id', 'wt'))
     """
     path = Path(path)
-    csv.field_size_limit(sys.maxsize)
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    csv.field_size_limit(2**31 - 1)
+    with _opened(path, "rb") as file:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path}: is not a file on disk: a list is read more than once")
+        start = file.read(4)
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"{path}: is UTF-16: save it as CSV UTF-8")
     if start.startswith(b"PK\x03\x04") or start.startswith(b"\xd0\xcf\x11\xe0"):
@@ -93,40 +98,68 @@ def open_list(path: str | Path, understood: Callable[[str], bool]) -> CsvList:
         return sum(map(understood, header)), len(header)
 
     delimiter = max(DELIMITERS, key=known)
-    sample = list(islice(_rows(path, encoding, delimiter), _SAMPLE + 1))
-    if not sample or not any(cell.strip() for cell in sample[0]):
+    rows = _rows(path, encoding, delimiter)
+    header = tuple(next(rows, ()))
+    if not any(name.strip() for name in header):
         raise InputError(f"{path}: the first line must name the columns")
-    cells = [cell.strip() for row in sample[1:] for cell in row]
-    has_point = any(_WITH_POINT.fullmatch(cell) for cell in cells)
-    has_comma = any(_WITH_COMMA.fullmatch(cell) for cell in cells)
+    places = [place for place, name in enumerate(header) if understood(name)]
+    separators = set() if delimiter == "," else _decimal_separators(rows, places)
     return CsvList(
         path=path,
         encoding=encoding,
         delimiter=delimiter,
-        decimal_comma=delimiter != "," and has_comma and not has_point,
-        header=tuple(sample[0]),
+        decimal_comma=separators == {","},
+        header=header,
     )
 
 
+def _decimal_separators(rows: Iterable[list[str]], places: Sequence[int]) -> set[str]:
+    """What separates decimals in some columns, where it cannot be thousands."""
+    found = (
+        _TENTHS.match(cells[place].strip())
+        for cells in rows
+        for place in places
+        if place < len(cells)
+    )
+    return {match[1] or match[2] for match in found if match}
+
+
+@contextmanager
+def _opened(path: Path, mode: str, **how: Any) -> Iterator[IO[Any]]:
+    try:
+        with path.open(mode, **how) as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
 def _rows(path: Path, encoding: str, delimiter: str) -> Iterator[list[str]]:
-    with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
+    with _opened(path, "r", encoding=encoding, errors="surrogateescape", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
-        try:
-            yield from reader
-        except csv.Error as error:
-            raise InputError(
-                f"{path} line {reader.line_num}: quotation marks do not match ({error})"
-            ) from error
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise InputError(
+                    f"{path} line {reader.line_num}: quotation marks do not match ({error})"
+                ) from error
+            yield cells
 
 
 def safe(text: str) -> str:
     """A cell that no spreadsheet takes for a formula: an apostrophe goes before.
 
+    Also inside, where a formula would begin if the spreadsheet split at another separator.
+
     Examples
     --------
-    >>> safe("=1+1"), safe("-1.5"), safe("@SUM(A1)"), safe("ward 3")
-    ("'=1+1", '-1.5', "'@SUM(A1)", 'ward 3')
+    >>> safe("=1+1"), safe("-1.5"), safe("@SUM(A1)"), safe("ward 3"), safe("a;=1+1")
+    ("'=1+1", '-1.5', "'@SUM(A1)", 'ward 3', "a;'=1+1")
     """
+    if _SPLITS.search(text):
+        text = _INSIDE.sub(r"'\g<0>", text)
     begins = text.lstrip(" ")[:1]
     return f"'{text}" if begins and begins in _FORMULA and not _is_harmless(text) else text
 
@@ -142,18 +175,21 @@ def cell(value: Value, *, decimal_comma: bool = False) -> str:
 
     Examples
     --------
-    >>> cell(13.5, decimal_comma=True), cell(True), cell(None), cell("a;=1+1")
-    ('"13,5"', 'true', '', '"a;=1+1"')
+    >>> cell(13.5, decimal_comma=True), cell(True), cell(None), cell("a; b")
+    ('"13,5"', 'true', '', '"a; b"')
     """
     kind = type(value)
     if kind is float:
         return f'"{value!r}"'.replace(".", ",") if decimal_comma else repr(value)
     if value is None:
         return ""
-    if kind is str:
-        text = safe(value)  # type: ignore[arg-type]
-        return '"' + text.replace('"', '""') + '"' if _SPLITS.search(text) else text
-    return str(value).lower()
+    return _text_cell(value) if isinstance(value, str) else str(value).lower()
+
+
+@lru_cache(maxsize=1024)
+def _text_cell(text: str) -> str:
+    text = safe(text)
+    return '"' + text.replace('"', '""') + '"' if _SPLITS.search(text) else text
 
 
 def line(values: Iterable[Value], delimiter: str, *, decimal_comma: bool = False) -> str:

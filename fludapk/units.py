@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from fludapk.errors import InputError
@@ -79,6 +80,7 @@ class Quantity:
     """True if no unit was typed and the default was taken."""
 
 
+@lru_cache(maxsize=1024)
 def canonical_unit(text: str, dimension: str) -> str | None:
     """Spell a unit the way the table does, or None if the dimension does not have it.
 

@@ -3,12 +3,16 @@
 import doctest
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from fludapk.checking import check
 from fludapk.cli import main
+from fludapk.patient import Patient
+from fludapk.regimen import Regimen
 from fludapk.schema import ModelFile, read_toml
 
 ROOT = Path(__file__).parents[1]
@@ -22,8 +26,16 @@ def consoles() -> list[tuple[list[str], str]]:
 
 
 @pytest.mark.parametrize(("arguments", "shown"), consoles())
-def test_the_readme_shows_what_the_command_prints(arguments: list[str], shown: str) -> None:
-    assert CliRunner().invoke(main, arguments).stdout == shown
+def test_the_readme_shows_what_the_command_prints(
+    arguments: list[str], shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)  # for what a command writes
+    check(
+        Patient(age_years=5, weight_kg=18.2, height_cm=110, egfr_ml_min_1_73m2=90),
+        Regimen.named("tisa_cel_ball"),
+    )  # compiling is said on stderr; let it be over
+    assert CliRunner().invoke(main, arguments).output == shown
 
 
 def test_there_is_a_worked_patient() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
@@ -20,12 +21,13 @@ from fludapk.cli.common import (
 from fludapk.errors import ExitStatus, InputError
 
 if TYPE_CHECKING:
-    from fludapk.batch import Done, Tally
+    from fludapk.batch import Done, Layout, Tally
 
 SMALL: Final = 1000
 """Up to so many rows each has as many points as a check, and one process does."""
 _FEW_POINTS: Final = 9
 _SHOWN: Final = 10
+_LONGEST: Final = 300
 
 
 @click.command()
@@ -77,19 +79,20 @@ def batch(
     column is kept, results are appended. A row that cannot be computed says why in `error`; then
     the exit code is 3. NONMEM-style records (ID TIME AMT RATE EVID MDV) give one row per ID.
     """
-    from fludapk.batch import Layout, Plan, Tally, chunks, is_column, run
+    from fludapk.batch import Layout, Plan, Tally, chunks, is_column, run, survey
     from fludapk.checking import LOG2_POINTS
     from fludapk.model import model_folders
     from fludapk.tables import open_list
 
-    source = open_list(list_file, is_column)
+    asked = _names(names)
+    source = open_list(list_file, lambda column: is_column(asked.get(column, column)))
     layout = Layout.read(
         source.header,
-        names=_names(names),
+        names=asked,
         defaults={name: str(text) for name, text in options.items() if text is not None},
         decimal_comma=source.decimal_comma,
     )
-    rows = sum(1 for _ in source.rows())
+    rows, again = survey(layout, source.rows())
     if log2_points is None:
         log2_points = LOG2_POINTS if rows <= SMALL else _FEW_POINTS
     plan = Plan(
@@ -97,20 +100,24 @@ def batch(
         delimiter=source.delimiter,
         log2_points=log2_points,
         amount=amt,
+        again=again,
         folders=model_folders(models_dir),
         as_json=as_json,
     )
     say_first_compilation()
     tally = Tally()
-    processes = 1 if rows <= SMALL else (os.cpu_count() or 1)
-    with _stopped_by_signals(), _destination(output) as file:
+    processes = 1 if rows <= SMALL else _cores()
+    with (
+        _stopped_by_signals(),
+        _destination(output) as file,
+        closing(run(plan, chunks(layout, source.rows()), processes)) as done,
+    ):
         if not as_json:
-            file.write(plan.header().encode("utf-8", "surrogateescape"))
-        done = run(plan, chunks(layout, source.rows()), processes)
+            file.write(plan.header().encode(source.encoding, "surrogateescape"))
         for one in _with_progress(done, rows):
             file.write(one.text.encode("utf-8", "surrogateescape"))
             tally.add(one)
-    click.echo(_summary(list_file, tally, plan.log2_points), err=True)
+    click.echo(_summary(list_file, layout, tally, plan.log2_points), err=True)
     if tally.counts["refused"]:
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
 
@@ -120,6 +127,13 @@ def _names(pairs: tuple[str, ...]) -> dict[str, str]:
     if wrong:
         raise InputError(*wrong)
     return {column: name for column, _, name in (pair.rpartition("=") for pair in pairs)}
+
+
+def _cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
@@ -136,12 +150,22 @@ def _stopped_by_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _destination(output: str | None) -> AbstractContextManager[BinaryIO]:
+@contextmanager
+def _destination(output: str | None) -> Iterator[BinaryIO]:
     from fludapk.io import whole_file
 
-    if output is None:
-        return nullcontext(sys.stdout.buffer)
-    return whole_file(output)
+    if output is not None:
+        with whole_file(output) as file:
+            yield file
+        return
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader has seen enough
+            raise
+        sys.stdout = None  # or leaving would try again to write
+        raise InputError(f"standard output: cannot be written: {error.strerror}") from error
 
 
 def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
@@ -161,14 +185,18 @@ def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
             yield one
 
 
-def _summary(name: str, tally: Tally, log2_points: int) -> str:
+def _summary(name: str, layout: Layout, tally: Tally, log2_points: int) -> str:
     """Counts, then the rows to look at first."""
+    from fludapk.batch import few
+
     n, low = tally.counts, [one for one in tally.worst if one.flag != "met"]
     lines = [
         f"{name}: {tally.rows} rows: {n['below']} below 13.8, {n['borderline']} borderline "
         f"(13.8-14), {n['met']} met (14 or more), {n['refused']} refused; AUC0-inf in mg·h/L, "
         f"{2**log2_points} points a row"
     ]
+    if layout.unused:
+        lines.append(f"  columns kept but not read: {few(layout.unused)}")
     if tally.disagree:
         lines.append(f"  models disagree on the flag of {tally.disagree} (models_agree = false)")
     lines += [
@@ -183,8 +211,14 @@ def _summary(name: str, tally: Tally, log2_points: int) -> str:
     ]
     if n["refused"] > _SHOWN:
         lines.append(f"  ... and {n['refused'] - _SHOWN} more refused: see error")
-    return "\n".join(lines)
+    return "\n".join(map(_one_line, lines))
 
 
 def _called(one: Done) -> str:
     return f" ({one.id})" if one.id else ""
+
+
+def _one_line(text: str) -> str:
+    """What came from the list could have line ends, and orders for the terminal."""
+    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 4] + " ..."
