@@ -721,6 +721,10 @@ class Done:
     """Of 13.8."""
     pi90: tuple[float, float]
     models_agree: bool
+    dose_mg: float
+    doses: int
+    model: str
+    model_sha256: str
 
 
 Chunk: TypeAlias = list[tuple[int, list[Sequence[str]]]]
@@ -756,12 +760,14 @@ def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | Flu
     text, name = plan.text(row, cells, record), plan.layout.id_of(cells)
     if isinstance(outcome, FludapkError):
         error = str(record["error"])
-        return Done(row, text, name, error, math.nan, None, math.nan, (math.nan, math.nan), True)
+        nothing = (math.nan, None, math.nan, (math.nan, math.nan), True, math.nan, 0, "", "")
+        return Done(row, text, name, error, *nothing)
     p_below = next(t.p_below for t in outcome.targets if t.id == "fabrizio2022")
     exposed = outcome.exposure
     return Done(
         row, text, name, None, exposed.auc_0_inf, outcome.flag, p_below,
-        exposed.auc_0_inf_pi90, outcome.models_agree,
+        exposed.auc_0_inf_pi90, outcome.models_agree, outcome.regimen.doses_mg[0],
+        len(outcome.regimen.doses_mg), outcome.model, outcome.provenance.model_sha256,
     )  # fmt: skip
 
 
@@ -843,6 +849,8 @@ class Tally:
         self.rows = 0
         self.counts = {"below": 0, "borderline": 0, "met": 0, "refused": 0}
         self.disagree = 0
+        self.models: dict[str, str] = {}
+        """Hashes of the models that were used."""
         self.refused: list[Done] = []
         self._keep = keep
         self._worst: list[tuple[float, int, Done]] = []
@@ -852,6 +860,8 @@ class Tally:
         self.rows += 1
         self.counts[done.flag or "refused"] += 1
         self.disagree += not done.models_agree
+        if done.model:
+            self.models[done.model] = done.model_sha256
         if done.error is not None:
             if len(self.refused) < self._keep:
                 self.refused.append(done)

@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import courses, report
+from fludapk import __version__, courses, report
 from fludapk.checking import DISCLAIMER, CheckResult, Prediction, TargetRecord
 from fludapk.errors import InputError
+from fludapk.exposure import flag
 from fludapk.report import FLAG_WORDS
 
 if TYPE_CHECKING:
     import jinja2
 
+    from fludapk.batch import Tally
     from fludapk.dosing import DoseResult
+    from fludapk.nomogram import Nomogram
 
 F8 = npt.NDArray[np.float64]
 
@@ -502,6 +505,116 @@ def dose_html(result: DoseResult, curve: Curve) -> str:
             labels=_labels(check),
             warnings=[w for w in result.warnings if w.code not in report.AT_THE_TOP],
             made=_made(check),
+        )
+    )
+
+
+def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
+    """A list of patients on self-contained pages, the lowest AUC first.
+
+    Parameters
+    ----------
+    tally : Tally
+    list_sha256 : str
+        Of the bytes of the list.
+    log2_points : int
+
+    Returns
+    -------
+    str
+        The same bytes for the same list: row numbers and IDs of the list, no names.
+
+    Raises
+    ------
+    InputError
+        If jinja2, the extra ``report``, is not installed.
+    """
+    rows = [
+        (
+            f"{one.row}", one.id, f"{one.auc_0_inf:.2f}",
+            f"{one.pi90[0]:.1f}-{one.pi90[1]:.1f}", FLAG_WORDS[one.flag or "met"],
+            f"{100 * one.p_below:.0f} %", f"{one.doses} × {one.dose_mg:.2f} mg",
+            "" if one.models_agree else "MODELS DISAGREE on the flag",
+        )
+        for one in tally.worst
+    ]  # fmt: skip
+    return (
+        _environment()
+        .get_template("batch.html")
+        .render(
+            tally=tally,
+            rows=rows,
+            left_out=tally.rows - tally.counts["refused"] - len(rows),
+            refused_left_out=tally.counts["refused"] - len(tally.refused),
+            disclaimer=DISCLAIMER,
+            made={
+                "version": f"fludapk {__version__}",
+                "hashes": [
+                    ("list", list_sha256),
+                    *((f"model {name}", sha) for name, sha in sorted(tally.models.items())),
+                ],
+                "draws": f"{2**log2_points} points a row, seed {courses.POINT_SET_SEED}",
+            },
+        )
+    )
+
+
+_NOMOGRAM_COLUMNS: Final = 15
+"""What fits on a page; a finer grid is thinned."""
+
+
+def nomogram_html(chart: Nomogram, figure: str) -> str:
+    """A nomogram on one self-contained page: figure and table.
+
+    Parameters
+    ----------
+    chart : Nomogram
+    figure : str
+        Its SVG document.
+
+    Returns
+    -------
+    str
+        The same bytes for the same input.
+
+    Raises
+    ------
+    InputError
+        If jinja2, the extra ``report``, is not installed.
+    """
+    is_auc = chart.quantity == "auc_0_inf"
+    every = math.ceil(len(chart.renal) / _NOMOGRAM_COLUMNS)
+
+    def cell(value: float | None, outside: bool) -> str:
+        if value is None:
+            return "-"
+        mark = {"below": " b", "borderline": " ~", "met": ""}[flag(value)] if is_auc else ""
+        return f"{value:.1f}{mark}{' *' if outside else ''}"
+
+    table = [
+        (
+            f"{weight:g}",
+            [cell(v, o) for v, o in zip(values[::every], outside[::every], strict=True)],
+        )
+        for weight, values, outside in zip(
+            chart.weights_kg, chart.values, chart.outside_studied, strict=True
+        )
+    ]
+    return (
+        _environment()
+        .get_template("nomogram.html")
+        .render(
+            n=chart,
+            table=table,
+            renal=[f"{value:g}" for value in chart.renal[::every]],
+            is_auc=is_auc,
+            figure=figure[figure.index("<svg") :],
+            disclaimer=chart.disclaimer,
+            made={
+                "version": f"fludapk {chart.version}",
+                "hashes": [(f"model {chart.model}", chart.model_sha256)],
+                "draws": "typical patients",
+            },
         )
     )
 

@@ -579,7 +579,8 @@ def test_the_summary_begins_with_the_lowest() -> None:
 def test_a_tally_keeps_the_lowest_however_many_there_are() -> None:
     tally = Tally(keep=3)
     for row, value in enumerate([5.0, 9.0, 1.0, 7.0, 1.0, 3.0]):
-        tally.add(Done(row, "", "", None, value, "below", 0.5, (0.0, 1.0), True))
+        answer = ("below", 0.5, (0.0, 1.0), True, 20.0, 4, "langenhorst2019", "sha")
+        tally.add(Done(row, "", "", None, value, *answer))
     assert [(one.auc_0_inf, one.row) for one in tally.worst] == [(1.0, 2), (1.0, 4), (3.0, 5)]
 
 
@@ -587,9 +588,10 @@ def test_a_tally_keeps_the_lowest_however_many_there_are() -> None:
 
 CELLS: Final = st.one_of(
     st.sampled_from(
-        ["", "5", "18.2", "18,2", "110", "0.3", "0.3 mg/dL", "tisa_cel_ball", "female", "4",
-         "1e400", "-1", "nan", "=1+1", "+cmd|x", "@SUM(A1)", "-2+3", "1.234", "9" * 400, "1e308", ".",
-         "x,=1", "a\nb", "a\r\n=b", 'say "=1"', "\x00", "\t=1", "langenhorst2019", "30 mg/m2", " 7 "]
+        ["", "5", "18.2", "18,2", "110", "0.3", "0.3 mg/dL", "tisa_cel_ball", "female",
+         "4", "1e400", "-1", "nan", "=1+1", "+cmd|x", "@SUM(A1)", "-2+3", "1.234", "9" * 400,
+         "1e308", ".", "x,=1", "a\nb", "a\r\n=b", 'say "=1"', "\x00", "\t=1", "langenhorst2019",
+         "30 mg/m2", " 7 "]
     ),
     st.text(max_size=6).filter(lambda text: not any("\ud800" <= sign <= "\udfff" for sign in text)),
     st.just("M\udcfcnchen"),

@@ -3,7 +3,9 @@
 import re
 import sys
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
 
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 
 from fludapk import html
+from fludapk.batch import Layout, Plan, Tally, chunks, is_column, run
 from fludapk.checking import (
     CheckResult,
     Prediction,
@@ -25,19 +28,24 @@ from fludapk.checking import (
 )
 from fludapk.dosing import Goal, find_dose
 from fludapk.errors import InputError
+from fludapk.figures import nomogram_svg
 from fludapk.html import (
     Curve,
     Scale,
+    batch_html,
     check_html,
     course_figure,
     curve,
     dose_html,
     horizon_h,
+    nomogram_html,
     round_steps,
 )
 from fludapk.model import load_model
+from fludapk.nomogram import nomogram
 from fludapk.patient import Patient
 from fludapk.regimen import Regimen
+from fludapk.tables import open_list
 from fludapk.report import check_page
 
 PATIENTS: Final = {
@@ -471,3 +479,57 @@ def test_where_models_disagree_the_page_calls_no_dose_the_answer() -> None:
     assert text.index("No single answer") < text.index("25 mg") < text.index("17 mg")
     assert "planned tisa_cel_ball" in text.replace("\u200b", "")
     assert "12 % above the planned dose" in text
+
+
+# --- Lists and nomograms --------------------------------------------------------------------------
+
+LISTED = """ID,age,WT,HT,scr_mg_dl,regimen
+<script>alert(1)</script>,5,18.2,110,0.3,tisa_cel_ball
+b,19,70,178,0.8,tisa_cel_ball
+c,5,,110,0.3,tisa_cel_ball
+"""
+
+
+def listed(tmp_path: Path, text: str = LISTED, keep: int = 500) -> str:
+    path = tmp_path / "list.csv"
+    path.write_text(text, encoding="utf-8")
+    source = open_list(path, is_column)
+    plan = Plan(layout=Layout.read(source.header), log2_points=5)
+    tally = Tally(keep=keep)
+    for one in run(plan, chunks(plan.layout, source.rows())):
+        tally.add(one)
+    return batch_html(tally, "0" * 64, 5)
+
+
+def test_a_list_is_counted_first_and_the_lowest_auc_is_on_top(tmp_path: Path) -> None:
+    page = listed(tmp_path)
+    assert "1 BELOW 13.8 | 0 BORDERLINE (13.8-14) | 1 14 OR MORE | 1 REFUSED" in page
+    assert page.index("13.58") < page.index("17.20") < page.index("weight is missing")
+    assert "MODELS DISAGREE" in page
+    assert page == listed(tmp_path)
+
+
+def test_what_a_list_holds_is_escaped(tmp_path: Path) -> None:
+    page = listed(tmp_path)
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_a_long_list_says_what_it_leaves_out(tmp_path: Path) -> None:
+    row = "x,19,70,178,0.8,tisa_cel_ball\n"
+    page = listed(tmp_path, LISTED.splitlines(keepends=True)[0] + row * 5, keep=2)
+    assert "3 more, with higher AUCs" in page
+
+
+def test_a_nomogram_page_holds_figure_table_and_notes() -> None:
+    plan = Regimen.named("tisa_cel_ball")
+    chart = nomogram(plan, weights_kg=[10.0, 15.0, 20.0], renal=[80.0, 110.0, 140.0])
+    page = nomogram_html(chart, nomogram_svg(chart))
+    assert page.count("<svg") == 1
+    assert "<script" not in page
+    for value in (x for row in chart.values for x in row):
+        assert f">{value:.1f}" in page
+    assert re.search(r">1[0-3]\.\d b", page)  # the child of 15 kg and a high eGFR is below
+    for note in chart.notes:
+        assert escape(note, quote=False) in page.replace("&#39;", "'")
+    assert page == nomogram_html(chart, nomogram_svg(chart))

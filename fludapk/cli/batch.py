@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import signal
 import sys
@@ -60,6 +61,7 @@ _LONGEST: Final = 300
     metavar="LOG2",
     help="2 to this power simulated courses per row: 13 (as check) up to 1000 rows, 9 above.",
 )
+@click.option("--report", metavar="FILE", help="Write the list as HTML, the lowest AUC first.")
 @models_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON line per row instead of CSV.")
 def batch(
@@ -68,6 +70,7 @@ def batch(
     names: tuple[str, ...],
     amt: str | None,
     log2_points: int | None,
+    report: str | None,
     models_dir: str | None,
     as_json: bool,
     **options: Any,
@@ -118,6 +121,12 @@ def batch(
             file.write(one.text.encode("utf-8", "surrogateescape"))
             tally.add(one)
     click.echo(_summary(list_file, layout, tally, plan.log2_points), err=True)
+    if report is not None:
+        from fludapk.html import batch_html
+        from fludapk.io import write_whole
+
+        sha256 = hashlib.sha256(source.path.read_bytes()).hexdigest()
+        write_whole(report, batch_html(tally, sha256, plan.log2_points))
     if tally.counts["refused"]:
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
 

@@ -39,6 +39,7 @@ from fludapk.errors import ExitStatus, InputError
 )
 @click.option("--product", metavar="NAME", help="Where the model needs it.")
 @click.option("--figure", metavar="FILE", help="Draw it: a file that ends in .svg or .png.")
+@click.option("--report", metavar="FILE", help="Write figure and table as HTML, for the wall.")
 @model_option
 @models_dir_option
 @json_option
@@ -51,6 +52,7 @@ def nomogram(
     target_auc: float | None,
     product: str | None,
     figure: str | None,
+    report: str | None,
     model: str,
     models_dir: str | None,
     as_json: bool,
@@ -94,6 +96,12 @@ def nomogram(
             write_whole(figure, nomogram_svg(fine))
         else:
             nomogram_png(fine, figure)
+    if report is not None:
+        from fludapk.figures import nomogram_svg
+        from fludapk.html import nomogram_html
+        from fludapk.io import write_whole
+
+        write_whole(report, nomogram_html(chart, nomogram_svg(run(regimen, **request, fine=True))))
     click.echo(chart.to_json() if as_json else chart.to_csv(), nl=as_json)
 
 
