@@ -28,6 +28,7 @@ test-browser: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/batch.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
