@@ -31,6 +31,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest -q -o addopts= benchmarks --benchmark-json=bench.json
 	$(BIN)/python benchmarks/ratios.py bench.json --check
 	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/batch.py
 
 # The same in short: do they run, and are the recorded ratios kept?
 bench-quick: $(VENV)/.installed-bench

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
@@ -178,18 +178,25 @@ def cell(value: Value, *, decimal_comma: bool = False) -> str:
     >>> cell(13.5, decimal_comma=True), cell(True), cell(None), cell("a; b")
     ('"13,5"', 'true', '', '"a; b"')
     """
-    kind = type(value)
-    if kind is float:
-        return f'"{value!r}"'.replace(".", ",") if decimal_comma else repr(value)
-    if value is None:
-        return ""
-    return _text_cell(value) if isinstance(value, str) else str(value).lower()
+    return _writers(decimal_comma)[type(value)](value)
 
 
 @lru_cache(maxsize=1024)
 def _text_cell(text: str) -> str:
     text = safe(text)
     return '"' + text.replace('"', '""') + '"' if _SPLITS.search(text) else text
+
+
+@cache
+def _writers(decimal_comma: bool) -> Mapping[type, Callable[[Any], str]]:
+    """How a value of each type is written."""
+    return {
+        type(None): lambda _: "",
+        str: _text_cell,
+        bool: lambda value: str(value).lower(),
+        int: str,
+        float: (lambda value: f'"{value!r}"'.replace(".", ",")) if decimal_comma else repr,
+    }
 
 
 def line(values: Iterable[Value], delimiter: str, *, decimal_comma: bool = False) -> str:
@@ -200,4 +207,5 @@ def line(values: Iterable[Value], delimiter: str, *, decimal_comma: bool = False
     >>> line(["ward 3", 13.5, None], ";", decimal_comma=True)
     'ward 3;"13,5";\n'
     """
-    return delimiter.join([cell(value, decimal_comma=decimal_comma) for value in values]) + "\n"
+    write = _writers(decimal_comma)
+    return delimiter.join([write[type(value)](value) for value in values]) + "\n"

@@ -45,8 +45,8 @@ from fludapk.model import load_model
 from fludapk.nomogram import nomogram
 from fludapk.patient import Patient
 from fludapk.regimen import Regimen
-from fludapk.tables import open_list
 from fludapk.report import check_page
+from fludapk.tables import open_list
 
 PATIENTS: Final = {
     "the worked girl": (
@@ -483,10 +483,10 @@ def test_where_models_disagree_the_page_calls_no_dose_the_answer() -> None:
 
 # --- Lists and nomograms --------------------------------------------------------------------------
 
-LISTED = """ID,age,WT,HT,scr_mg_dl,regimen
-<script>alert(1)</script>,5,18.2,110,0.3,tisa_cel_ball
-b,19,70,178,0.8,tisa_cel_ball
-c,5,,110,0.3,tisa_cel_ball
+LISTED = """ID,age,WT,HT,sex,scr_mg_dl,regimen
+<script>alert(1)</script>,5,18.2,110,female,0.3,tisa_cel_ball
+b,19,70,178,male,0.8,tisa_cel_ball
+c,5,,110,female,0.3,tisa_cel_ball
 """
 
 
@@ -516,7 +516,7 @@ def test_what_a_list_holds_is_escaped(tmp_path: Path) -> None:
 
 
 def test_a_long_list_says_what_it_leaves_out(tmp_path: Path) -> None:
-    row = "x,19,70,178,0.8,tisa_cel_ball\n"
+    row = "x,19,70,178,male,0.8,tisa_cel_ball\n"
     page = listed(tmp_path, LISTED.splitlines(keepends=True)[0] + row * 5, keep=2)
     assert "3 more, with higher AUCs" in page
 
