@@ -160,8 +160,9 @@ def safe(text: str) -> str:
     """
     if _SPLITS.search(text):
         text = _INSIDE.sub(r"'\g<0>", text)
-    begins = text.lstrip(" ")[:1]
-    return f"'{text}" if begins and begins in _FORMULA and not _is_harmless(text) else text
+    begins = {text[:1], text.lstrip()[:1]} - {""}
+    is_formula = any(sign in _FORMULA for sign in begins) and not _is_harmless(text)
+    return f"'{text}" if is_formula else text
 
 
 def _is_harmless(text: str) -> bool:
