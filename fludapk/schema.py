@@ -987,8 +987,8 @@ class BandedStrategy(_Strategy):
 class AdaptiveStrategy(_Strategy):
     """Levels after the first dose, an estimate of the patient, and later doses to an AUC.
 
-    The first dose is `dose` or that of `regimen`; without either, the dose to `auc` from
-    covariates.
+    The first dose is that of `regimen`, or with `first = "covariates"` the dose that gives
+    the typical patient `auc`.
     """
 
     kind: Literal["adaptive"]
@@ -997,9 +997,13 @@ class AdaptiveStrategy(_Strategy):
     model: Identifier | None = None
     first: Literal["dose", "covariates"] = "dose"
 
+    needs_dose: ClassVar[bool] = False
+
     @model_validator(mode="after")
     def _levels(self) -> Self:
         _rising("levels_h", self.levels_h)
+        if self.first == "dose" and self.regimen is None:
+            raise ValueError('give regimen, or first = "covariates" with days')
         return self
 
 

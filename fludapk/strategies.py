@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import courses, schema
+from fludapk import bayes, courses, schema
 from fludapk.errors import InputError, nearest
 from fludapk.model import (
     Columns,
@@ -21,7 +21,13 @@ from fludapk.model import (
     load_model,
 )
 from fludapk.population import Patients
-from fludapk.regimen import Regimen, ceiling_mg, label_rules, parse_dose
+from fludapk.regimen import (
+    COURSE_CEILING_MG_M2,
+    Regimen,
+    ceiling_mg,
+    label_rules,
+    parse_dose,
+)
 from fludapk.units import VIAL_MG
 
 F8 = npt.NDArray[np.float64]
@@ -104,7 +110,16 @@ def build(table: schema.Strategy, truth: Model, folders: Sequence[Path] | None =
     model = truth if table.model is None else load_model(table.model, folders)
     if isinstance(table, schema.TargetStrategy):
         return Target(schedule, drawn, table.auc, model)
-    raise InputError(f"{table.id}: adaptive dosing needs measured levels")
+    if schedule.days < 2:
+        raise InputError(f"{table.id}: adaptive dosing needs a second dose")
+    if table.levels_h[-1] > schedule.interval_h:
+        raise InputError(
+            f"{table.id}: levels_h: {table.levels_h[-1]:g} h is after the second dose "
+            f"({schedule.interval_h:g} h)"
+        )
+    by_covariates = table.first == "covariates"
+    first = Target(schedule, drawn, table.auc, model) if by_covariates else Fixed(schedule, drawn)
+    return Adaptive(schedule, drawn, first, table.auc, model, np.array(table.levels_h))
 
 
 def _schedule(table: schema.Strategy) -> Regimen:
@@ -254,6 +269,88 @@ class Target:
         """Doses of every patient."""
         per_mg = typical_auc_per_mg(self.model, block.seen, self.schedule)
         return self.drawn(self.auc / per_mg, block.seen.columns, self.schedule)
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptive:
+    """Levels after the first dose, the most likely patient, and later doses to an AUC.
+
+    Levels come from the truth with its residual error. Where no estimate is found the later doses
+    are like the first.
+    """
+
+    schedule: Regimen
+    drawn: Drawing
+    first: Fixed | Target
+    auc: float
+    model: Model
+    at_h: F8
+
+    @property
+    def levels(self) -> int:
+        """How many levels it measures in a patient."""
+        return len(self.at_h)
+
+    def doses(self, block: Block) -> Doses:
+        """Doses of every patient."""
+        planned = self.first.doses(block)
+        one, program = planned.mg[:, :1], self.model.program
+        factor = self.model.file.dose.factor
+        times, lengths, _ = self.schedule.course_of(1.0).arrays(1.0)
+        levels = bayes.Levels(
+            times_h=np.broadcast_to(self.at_h, block.residual.shape),
+            conc_mg_l=self._measured(block, one, times[:1], lengths[:1]),
+        )
+        rows = covariate_rows(
+            self.model,
+            covariate_columns(self.model, block.seen.of(self.model)).values,
+            block.seen.n,
+        )
+        tv = program.typical_values(rows)[0]
+        estimate = bayes.map_estimates(
+            program, self.model.file.ruv, tv, times[:1], lengths[:1], one * factor, levels
+        )
+        found = estimate.status == 0
+        kappa = np.zeros((len(one), self.schedule.days, program.n_kappa))
+        kappa[:, :1] = estimate.effects.kappa
+        effects = courses.RandomEffects(
+            np.where(found[:, None], estimate.effects.eta, 0.0),
+            np.where(found[:, None, None], kappa, 0.0),
+        )
+        so_far, later = np.zeros((len(one), self.schedule.days)), np.zeros((1, self.schedule.days))
+        so_far[:, :1], later[:, 1:] = one * factor, factor
+        already, per_mg = (
+            courses.exposure(program, tv, effects, times, lengths, amounts).auc_0_inf
+            for amounts in (so_far, later)
+        )
+        wanted = np.where(found, np.maximum(self.auc - already, 0.0) / per_mg, one[:, 0])
+        return self._with_later(planned, wanted, block.seen.columns)
+
+    def _measured(self, block: Block, first_mg: F8, times: F8, lengths: F8) -> F8:
+        """Levels of the true patients, with residual error, above zero."""
+        ruv = block.truth.file.ruv
+        effects = courses.RandomEffects(
+            block.effects.eta, np.ascontiguousarray(block.effects.kappa[:, :1])
+        )
+        amounts = first_mg * block.truth.file.dose.factor
+        conc, _ = courses.concentrations(
+            block.truth.program, block.tv, effects, times, lengths, amounts, self.at_h
+        )
+        if ruv.log is not None:
+            return np.asarray(conc * np.exp(ruv.log.value * block.residual))
+        proportional = 0.0 if ruv.proportional is None else ruv.proportional.value
+        additive = 0.0 if ruv.additive is None else ruv.additive.value
+        sd = np.hypot(proportional * conc, additive)
+        return np.asarray(np.maximum(conc + sd * block.residual, 1e-3 * conc))
+
+    def _with_later(self, planned: Doses, wanted: F8, columns: Columns) -> Doses:
+        """The first dose and later ones below the ceilings per day and course."""
+        days = self.schedule.days
+        later = self.drawn(wanted, columns, self.schedule)
+        left = (COURSE_CEILING_MG_M2 * columns["BSA"] - planned.mg[:, 0]) / (days - 1)
+        mg = np.minimum(later.mg[:, 1:], left[:, None])
+        mg = np.hstack([planned.mg[:, :1], np.where(planned.given[:, None], mg, 0.0)])
+        return Doses(mg, planned.held | later.held, planned.given)
 
 
 def typical_auc_per_mg(model: Model, patients: Patients, schedule: Regimen) -> F8:

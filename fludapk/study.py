@@ -559,7 +559,7 @@ class Study:
             truth=truth,
             tv=truth.program.typical_values(rows)[0],
             effects=self._effects(truth.program, normals, way.schedule.days),
-            residual=self._rng(_RESIDUAL, b).standard_normal((patients.n, max(way.levels, 1))),
+            residual=self._rng(_RESIDUAL, b).standard_normal((patients.n, way.levels)),
         )
         return block, patients, rows, outside, normals
 
