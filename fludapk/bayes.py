@@ -371,15 +371,19 @@ def posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
 
     Importance resampling: 4 n proposals, most of them from multivariate t around each minimum of
     the objective, with its Laplace covariance, a tenth from the prior; n of them drawn by weight.
-    If the effective size of the 4 n is below n, each draw then makes `MOVES` random-walk Metropolis
-    steps.
+    If the effective size of the 4 n is below n, each draw then makes `MOVES` Metropolis steps.
 
     Parameters
     ----------
     estimate : MapEstimate
         Of one patient, converged.
     n : int
+        At least 2.
     seed : int
+
+    References
+    ----------
+    ter Braak 2006, Stat Comput 16:239, doi 10.1007/s11222-006-8769-1 (the Metropolis steps).
 
     Examples
     --------
@@ -396,6 +400,8 @@ def posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     problem = estimate.problem
     if len(estimate.status) != 1 or estimate.status[0] != kernels.OK:
         raise ValueError("needs the estimate of one patient that converged")
+    if n < 2:
+        raise ValueError(f"n = {n}: at least 2")
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     program = problem.program
     d = program.n_eta + int(problem.known_occasions[0]) * program.n_kappa
@@ -418,7 +424,7 @@ def posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     x, log_target = x[chosen], log_target[chosen]
     acceptance = np.nan
     if effective < n:
-        x, acceptance = _moved(problem, x, log_target, modes[0].root, rng)
+        x, acceptance = _moved(problem, x, log_target, modes[0], rng)
     normals = rng.standard_normal((n, estimate.normals.shape[1]))
     normals[:, :d] = x
     return Posterior(
@@ -483,18 +489,28 @@ def _log_proposal(x: F8, modes: Sequence[_Mode]) -> F8:
 
 
 def _moved(
-    problem: Problem, x: F8, log_target: F8, root: F8, rng: np.random.Generator
+    problem: Problem, x: F8, log_target: F8, lowest: _Mode, rng: np.random.Generator
 ) -> tuple[F8, float]:
-    """Every draw after `MOVES` random-walk steps of three lengths, and how many were accepted."""
+    """Every draw after `MOVES` Metropolis steps, and the fraction that was accepted.
+
+    A step is the scaled difference of two draws of the other half of the sample, which fits the
+    shape of the posterior and can lead from one minimum to another, plus a little noise.
+    """
     n, d = x.shape
-    x, accepted = x.copy(), 0
-    for step in range(MOVES):
-        length = 2.38 / math.sqrt(d) * (1.0, 0.3, 0.1)[step % 3]
-        trial = x + length * rng.standard_normal((n, d)) @ root.T
-        log_trial = _log_target(problem, trial)
-        better = np.log(rng.random(n)) < log_trial - log_target
-        x[better], log_target[better] = trial[better], log_trial[better]
-        accepted += int(better.sum())
+    halves = [slice(0, n // 2), slice(n // 2, n)]
+    accepted = 0
+    for move in range(MOVES):
+        length = (2.38 / math.sqrt(2 * d), 1.0, 0.3)[move % 3]
+        for mine, other in (halves, halves[::-1]):
+            here, there = x[mine], x[other]
+            a, b = rng.integers(len(there), size=(2, len(here)))
+            noise = 0.1 * rng.standard_normal(here.shape) @ lowest.root.T
+            trial = here + length * (there[a] - there[b]) + noise
+            log_trial = _log_target(problem, trial)
+            better = np.log(rng.random(len(here))) < log_trial - log_target[mine]
+            x[mine] = np.where(better[:, None], trial, here)
+            log_target[mine] = np.where(better, log_trial, log_target[mine])
+            accepted += int(better.sum())
     return x, accepted / (MOVES * n)
 
 

@@ -62,6 +62,8 @@ MAX_STEP: Final = 4.0
 """Longest step, in prior SD."""
 JOINED: Final = 0.5
 """A search ends this near to a minimum already known: half an SD of its posterior."""
+DETOUR_SD: Final = 0.1
+"""Lowest SD on the log scale of the detour of a search."""
 
 POWER: Final = 0
 LINEAR: Final = 1
@@ -1703,8 +1705,10 @@ def map_estimates(
     error : (3,)
         Proportional, additive (mg/L) and log-scale residual SD; the last excludes the others.
     starts : (s, n_eta)
-        Standard normals of eta from which to search, zero first. The others are tried if that fails
-        or the fit is poor (see `_misfit_limit`); the lowest minimum found counts.
+        Standard normals of eta from which to search, usually zero first. If the first fails or fits
+        poorly (see `_misfit_limit`), every start is tried with a detour: first to the minimum with
+        an error of constant SD on the log scale, which pulls from afar where a proportional error
+        is flat. The lowest minimum found counts.
 
     Returns
     -------
@@ -1731,21 +1735,28 @@ def map_estimates(
     covariance, predicted = np.empty((n, size, size)), np.empty((n, m))
     evaluations, status = np.zeros(n, np.int64), np.empty(n, np.int8)
     curvature = np.empty((size, size))
+    detour = _Subjects(
+        tv, loads, n_eta, doses, levels, np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
+    )
     for i in range(n):
         known = _known_occasions(i, doses, levels)
         d = n_eta + known * n_kappa
         best = np.inf
         status[i] = BAD_LEVEL if _valid(tv[i % tv.shape[0]]) else BAD_PARAMETER
-        for s in range(starts.shape[0] if status[i] == BAD_LEVEL else 0):
-            if s == 1 and best < _misfit_limit(i, levels, error):
+        for search in range(1 + 2 * starts.shape[0] if status[i] == BAD_LEVEL else 0):
+            if search == 1 and best < _misfit_limit(i, levels, error):
                 break
-            for j in range(d):
-                w.x[j] = starts[s, j] if j < starts.shape[1] else 0.0
-            value, cost, converged = _descend(i, subjects, known, d, best, x[i], curvature, w)
+            is_detour = search % 2 == 1
+            for j in range(d if search == 0 or is_detour else 0):
+                w.x[j] = starts[search // 2, j] if j < n_eta else 0.0
+            value, cost, converged = _descend(
+                i, detour if is_detour else subjects, known, d, np.inf if is_detour else best,
+                x[i], curvature, w,
+            )  # fmt: skip
             evaluations[i] += cost
-            if value < np.inf and best == np.inf:
+            if value < np.inf and status[i] == BAD_LEVEL and not is_detour:
                 status[i] = NOT_CONVERGED
-            if converged and value < best:
+            if converged and value < best and not is_detour:
                 best = value
                 for j in range(d):
                     x[i, j] = w.x[j]
