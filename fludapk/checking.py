@@ -560,7 +560,8 @@ def _result(
     sensitivity = [_sensitivity(model, prediction.case, rivals.get(model.id)) for model in models]
     agree = len({row.flag for row in sensitivity if row.applies} | {exposure.flag(auc)}) == 1
     targets = [
-        _target(entry, auc, simulated, patient, regimen) for entry in exposure.targets().values()
+        target_record(entry, auc, simulated, patient, regimen)
+        for entry in exposure.targets().values()
     ]
     labels = _labels(patient, auc, kidney)
     return CheckResult(
@@ -654,9 +655,10 @@ def _sensitivity(
     )
 
 
-def _target(
+def target_record(
     entry: TargetEntry, auc: float, simulated: F8, patient: Patient, regimen: Regimen
 ) -> TargetRecord:
+    """A published target and a patient: the likely AUC, and simulated ones."""
     below, within, above = exposure.window_probabilities(simulated, *exposure.bounds(entry))
     return TargetRecord(
         id=entry.id,

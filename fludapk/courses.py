@@ -134,6 +134,16 @@ def concentrations(
     return conc, auc
 
 
+def individual_parameters(program: Program, tv: F8, effects: RandomEffects) -> F8:
+    """CL, V1, Q2, V2, Q3, V3 of one subject without occasions, (6,)."""
+    still = np.zeros((1, 1, program.n_kappa))
+    found = kernels.individual_parameters(
+        _array(tv, 2), _array(program.load_eta, 2), _array(effects.eta, 2),
+        _array(program.load_kappa, 2), still, 1,
+    )  # fmt: skip
+    return np.asarray(found[0, 0])
+
+
 def _arguments(
     program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
 ) -> tuple[F8, F8, F8, F8, F8, F8, F8, F8]:

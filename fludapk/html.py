@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fludapk.batch import Tally
     from fludapk.dosing import DoseResult
     from fludapk.nomogram import Nomogram
+    from fludapk.updating import Fit, UpdateResult
 
 F8 = npt.NDArray[np.float64]
 
@@ -559,6 +560,101 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class UpdateCurve:
+    """Concentrations before and after the levels; see `fludapk.updating.Fit.bands`."""
+
+    times_h: F8
+    before: F8
+    after: F8
+
+
+def update_curve(fitted: Fit, *, until_h: float) -> UpdateCurve:
+    """Curves of a fit up to a time."""
+    at = _grid(fitted.course.times_h, fitted.course.infusion_h, until_h)
+    return UpdateCurve(at, *fitted.bands(at))
+
+
+def update_html(result: UpdateResult, drawn: UpdateCurve) -> str:
+    """Levels of one patient on one self-contained page.
+
+    Parameters
+    ----------
+    result : UpdateResult
+    drawn : UpdateCurve
+        Of the same fit.
+
+    Returns
+    -------
+    str
+        The same bytes for the same input.
+
+    Raises
+    ------
+    InputError
+        If jinja2, the extra ``report``, is not installed.
+    """
+    made, p = result.provenance, result.posterior
+    return (
+        _environment()
+        .get_template("update.html")
+        .render(
+            r=result,
+            head=_head(result.prior),
+            flag=FLAG_WORDS[result.flag],
+            by={target.id: target for target in result.targets},
+            remaining=report.remaining_lines(result),
+            figure=_update_figure(result, drawn),
+            targets=_targets_of(result.targets),
+            warnings=result.warnings,
+            disclaimer=result.disclaimer,
+            made={
+                "version": f"fludapk {made.version}",
+                "hashes": [
+                    (f"model {result.model}", made.model_sha256),
+                    ("input", made.input_sha256),
+                ],
+                    (f"model {result.model}", made.model_sha256),
+                    ("input", made.input_sha256),
+                ],
+                "draws": f"{made.draws} draws, seed {made.seed}, effective size "
+                f"{p.effective_size:.0f} ({p.method})",
+            },
+        )
+    )
+
+
+def _update_figure(result: UpdateResult, drawn: UpdateCurve) -> dict[str, Any]:
+    """Geometry of the curve with its levels, on a logarithmic axis."""
+    left, right, top, base = 40.0, 674.0, 12.0, 250.0
+    until = float(drawn.times_h[-1])
+    x = Scale(0.0, until, left, right)
+    highest = 1.3 * max(float(drawn.before.max()), float(drawn.after.max()))
+    positive = drawn.after[1][drawn.after[1] > 0]
+    marks = decades(float(positive[drawn.times_h[drawn.after[1] > 0] > 0.5].min()), highest)
+    y = LogScale(marks[0], highest, base, top)
+    across = [x(t) for t in drawn.times_h]
+
+    def band(rows: F8) -> str:
+        low, high = ([y(v) for v in rows[k]] for k in (0, 2))
+        return points([*across, *reversed(across)], [*high, *reversed(low)])
+
+    def line(rows: F8) -> str:
+        return points(across, [y(v) for v in rows[1]])
+
+    return {
+        "before": band(drawn.before), "before_line": line(drawn.before),
+        "after": band(drawn.after), "after_line": line(drawn.after),
+        "levels": [
+            (x(level.time_h), y(level.conc_mg_l or level.lloq_mg_l or 0.0), level.conc_mg_l is None)
+            for level in result.levels
+        ],
+        "x_ticks": _ticks(round_steps(until, 8, _HOUR_STEPS), x),
+        "y_ticks": _ticks(marks, y),
+        "left": left, "right": right, "top": top, "base": base,
+    }  # fmt: skip
+
+
 _NOMOGRAM_COLUMNS: Final = 15
 """What fits on a page; a finer grid is thinned."""
 
@@ -764,6 +860,10 @@ def _named(t: TargetRecord) -> str:
 
 
 def _targets(r: CheckResult) -> dict[str, Any]:
+    return _targets_of(r.targets)
+
+
+def _targets_of(targets: Sequence[TargetRecord]) -> dict[str, Any]:
     rows = [
         {
             "id": t.id,
@@ -773,12 +873,12 @@ def _targets(r: CheckResult) -> dict[str, Any]:
             "about": f"{t.context}. {t.finding}.",
             "citation": t.citation,
         }
-        for t in r.targets
+        for t in targets
         if t.applies
     ]
     others = [
         f"{t.id} ({report.window(t)}: {t.context.split(';')[0]}; {t.citation})"
-        for t in r.targets
+        for t in targets
         if not t.applies
     ]
     return {"rows": rows, "others": f"{_OTHERS}: {'; '.join(others)}" if others else ""}

@@ -293,9 +293,7 @@ class Course:
 
     def preparation(self) -> Preparation:
         """What one dose is at the bench (equal doses)."""
-        dose = self.doses_mg[0]
-        vials = math.ceil(dose / VIAL_MG - 1e-9)
-        return Preparation(dose, dose / MG_PER_ML, vials, vials * VIAL_MG - dose)
+        return Preparation.of(self.doses_mg[0])
 
 
 @dataclass(frozen=True)
@@ -306,6 +304,12 @@ class Preparation:
     volume_ml: float
     vials: int
     waste_mg: float
+
+    @classmethod
+    def of(cls, dose_mg: float) -> Self:
+        """What a dose takes."""
+        vials = math.ceil(dose_mg / VIAL_MG - 1e-9)
+        return cls(dose_mg, dose_mg / MG_PER_ML, vials, vials * VIAL_MG - dose_mg)
 
 
 def ceiling_mg(bsa_m2: _Size, days: int, interval_h: float) -> _Size:

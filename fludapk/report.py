@@ -25,6 +25,7 @@ from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
     from fludapk.dosing import DoseResult, Proposal
+    from fludapk.updating import LevelRecord, UpdateResult
     from fludapk.verify import Verified  # imports scipy
 
 MAX_WARNINGS: Final = 5
@@ -604,3 +605,110 @@ def _study_notes(row: Mapping[str, Any]) -> list[str]:
         "outside_studied_range": "outside the studied range of the truth",
     }
     return [f"{row[name]} of {row['n']} {words}" for name, words in said.items() if row[name]]
+
+
+# ------------------------------------------------------------------ measured levels
+
+
+def update_page(r: UpdateResult, width: int = 100) -> str:
+    """What levels say: the answer first."""
+    e, p = r.prior.exposure, r.posterior
+    low, high = p.auc_0_inf_pi90
+    by = {row.id: row for row in r.targets}
+    lines = [
+        *wrap(f"{who(r.prior)} | {plan(r.prior)}", width),
+        "",
+        f"AUC0-inf {p.auc_0_inf:.2f} mg·h/L   90 % interval {low:.1f}-{high:.1f}   "
+        f"[ {FLAG_WORDS[r.flag]} ]",
+        *wrap(
+            f"Probability of < 13.8: {_percent(by['fabrizio2022'].p_below)}; of < 14: "
+            f"{_percent(by['dekker2022'].p_below)}; of > 20: "
+            f"{_percent(by['langenhorst2019b'].p_above)} (F-ara-A by {r.model} and "
+            f"{len(r.levels)} level{'s' if len(r.levels) > 1 else ''}, course as planned)",
+            width,
+        ),
+        *wrap(
+            f"From covariates alone: {e.auc_0_inf:.2f}, 90 % interval {e.auc_0_inf_pi90[0]:.1f}-"
+            f"{e.auc_0_inf_pi90[1]:.1f}. Up to {p.now_h:g} h: {p.auc_so_far:.2f} "
+            f"({p.auc_so_far_pi90[0]:.1f}-{p.auc_so_far_pi90[1]:.1f}).",
+            width,
+        ),
+    ]
+    others = [
+        row for row in r.targets if row.applies and row.id not in ("fabrizio2022", "dekker2022")
+    ]
+    lines += [
+        part
+        for row in others
+        for part in wrap(
+            f"{row.id} {window(row)}: {row.status.upper()}; {target_chances(row)}", width
+        )
+    ]
+    if r.remaining is not None:
+        lines += ["", *remaining_lines(r, width)]
+    lines += ["", "Levels", *(_level_line(level) for level in r.levels)]
+    lines += ["", "This patient beside the typical one"]
+    lines += [
+        f"  {x.name:3} {x.individual:8.3g} {x.unit:4} typical {x.typical:.3g} "
+        f"({100 * (x.individual / x.typical - 1):+.0f} %)"
+        for x in r.parameters
+    ]
+    if r.warnings:
+        lines += ["", "Warnings"]
+        lines += [
+            part
+            for w in r.warnings
+            for part in wrap(
+                f"{'!' if w.level == 'caution' else '-'} {w.level}  {w.message}",
+                width,
+                initial_indent="  ",
+                subsequent_indent="    ",
+            )
+        ]
+    lines += ["", *wrap(r.disclaimer, width)]
+    made = r.provenance
+    lines += wrap(
+        f"fludapk {made.version} | model {r.model} {made.model_sha256[:12]} | input "
+        f"{made.input_sha256[:12]} | {made.draws} draws, seed {made.seed}, effective size "
+        f"{p.effective_size:.0f} ({p.method})",
+        width,
+    )
+    lines += wrap(r.model_citation, width)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def remaining_lines(r: UpdateResult, width: int = 1000) -> list[str]:
+    """The dose that is left, in words."""
+    d = r.remaining
+    if d is None:
+        return []
+    change = f" ({100 * (d.dose_mg / d.planned_mg - 1):+.0f} %)" if d.planned_mg else ""
+    low, high = d.auc_0_inf_pi90
+    chances = f"P(below) {_percent(d.p_below)}"
+    if d.p_above:
+        chances += f", P(within) {_percent(d.p_within)}, P(above) {_percent(d.p_above)}"
+    said = [
+        f"Remaining {d.infusions} of {len(r.prior.regimen.doses_mg)} doses: {d.dose_mg:g} mg "
+        f"fludarabine phosphate each, {d.dose_mg_m2:.1f} mg/m2; planned {d.planned_mg:.2f} mg"
+        f"{change}",
+        f"Draw up {d.volume_ml_per_dose:.2f} mL (25 mg/mL), {d.vials_per_dose} vial"
+        f"{'' if d.vials_per_dose == 1 else 's'}, waste {d.waste_mg_per_dose:g} mg; course "
+        f"{d.total_course_mg_m2:.1f} mg/m2",
+        f"Then AUC0-inf {d.auc_0_inf:.2f}, 90 % interval {low:.1f}-{high:.1f}; {chances}; goal: "
+        f"{d.goal}",
+    ]
+    if not d.reached:
+        said.insert(0, f"NO REMAINING DOSE REACHES THE GOAL: {d.goal}. The nearest:")
+    return [part for line in said for part in wrap(line, width)]
+
+
+def _level_line(level: LevelRecord) -> str:
+    value = f"< {level.lloq_mg_l:.3g}" if level.conc_mg_l is None else f"{level.conc_mg_l:.3g}"
+    return (
+        f"  {level.time_h:6g} h  {value:>8} mg/L  fitted {level.fitted_mg_l:.3g}, from covariates "
+        f"{level.typical_mg_l:.3g}; {level.residual_sd:+.1f} residual SD"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -26,6 +26,7 @@ FLOORS: Final = {
         "dosing",
         "nomogram",
         "bayes",
+        "updating",
         "strategies",
         "study",
     ),

@@ -28,6 +28,7 @@ def main() -> None:
 for _command in (
     patients.check,
     patients.dose,
+    patients.update,
     batch.batch,
     studies.simulate,
     lists.nomogram,

@@ -150,6 +150,106 @@ def dose(
         click.echo(dose_page(result, width()))
 
 
+@click.command()
+@patient_options
+@regimen_options
+@click.option(
+    "--level",
+    "typed",
+    multiple=True,
+    metavar='"TIME CONC"',
+    help='A level, from the first dose: "2.0h 0.62mg/L", "24h <10ng/mL". Repeatable.',
+)
+@click.option("--levels", metavar="FILE", help="or a CSV file: time_h, conc_mg_l, blq, lloq.")
+@click.option("--first-dose", metavar="WHEN", help="Where the file has dates: of the first dose.")
+@click.option(
+    "--given",
+    multiple=True,
+    metavar='"START DOSE"',
+    help='A dose as given, if not as planned: "24.5h 22mg". Repeatable, from the first.',
+)
+@click.option("--target", metavar="ID", help="For the doses left: a target.")
+@click.option("--auc", type=float, metavar="AUC", help="or a cumulative AUC0-inf, mg·h/L.")
+@click.option("--window", type=(float, float), metavar="LOW HIGH", help="or a window on it.")
+@click.option("--probability", type=float, metavar="P", help="Wanted of being in it.")
+@model_option
+@click.option("--round-to", metavar="MG", help="Doses are multiples of this many mg.")
+@strict_option
+@click.option("--report", metavar="FILE", help="Write the page as HTML, to print and sign.")
+@models_dir_option
+@json_option
+def update(
+    typed: tuple[str, ...],
+    levels: str | None,
+    first_dose: str | None,
+    given: tuple[str, ...],
+    target: str | None,
+    auc: float | None,
+    window: tuple[float, float] | None,
+    probability: float | None,
+    model: str,
+    round_to: str | None,
+    strict: bool,
+    report: str | None,
+    models_dir: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Put measured levels of F-ara-A to use.
+
+    The most likely patient given covariates and levels, the AUC of the course with its interval,
+    and, for a goal, the dose of the infusions that are left. Time counts from the start of the
+    first infusion.
+    """
+    from fludapk.dosing import Goal
+    from fludapk.errors import InputError
+    from fludapk.model import model_folders
+    from fludapk.updating import Level, fit, parse_given, read_levels, result_of
+
+    patient, regimen = patient_of(options), regimen_of(options)
+    faults: list[str] = []
+    measured: list[Level] = []
+    for text in typed:
+        try:
+            measured.append(Level.from_text(text))
+        except InputError as error:
+            faults += error.faults
+    if levels is not None:
+        measured += read_levels(levels, first_dose)
+    if faults:
+        raise InputError(*faults)
+    asked = any(value is not None for value in (target, auc, window, probability))
+    goal = (
+        Goal.chosen(auc=auc, window=window, target=target, probability=probability)
+        if asked
+        else None
+    )
+    say_first_compilation()
+    fitted = fit(
+        patient,
+        regimen,
+        measured,
+        given=[parse_given(text, regimen.infusion_h) for text in given],
+        model=model,
+        round_to_mg=mass_mg(round_to, "round-to"),
+        strict=strict,
+        folders=model_folders(models_dir),
+    )
+    result = result_of(fitted, goal)
+    if report is not None:
+        from fludapk.html import horizon_h, update_curve, update_html
+        from fludapk.io import write_whole
+
+        drawn = update_curve(fitted, until_h=horizon_h(fitted.course.times_h, regimen.cells_at_h))
+        write_whole(report, update_html(result, drawn))
+    if as_json:
+        click.echo(result.to_json())
+    else:
+        from fludapk.report import update_page
+
+        click.echo(update_page(result, width()))
+
+
 def _curve(
     patient: Patient,
     regimen: Regimen,
