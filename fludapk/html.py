@@ -614,9 +614,6 @@ def update_html(result: UpdateResult, drawn: UpdateCurve) -> str:
                     (f"model {result.model}", made.model_sha256),
                     ("input", made.input_sha256),
                 ],
-                    (f"model {result.model}", made.model_sha256),
-                    ("input", made.input_sha256),
-                ],
                 "draws": f"{made.draws} draws, seed {made.seed}, effective size "
                 f"{p.effective_size:.0f} ({p.method})",
             },
@@ -636,11 +633,11 @@ def _update_figure(result: UpdateResult, drawn: UpdateCurve) -> dict[str, Any]:
     across = [x(t) for t in drawn.times_h]
 
     def band(rows: F8) -> str:
-        low, high = ([y(v) for v in rows[k]] for k in (0, 2))
+        low, high = ([y(max(v, marks[0])) for v in rows[k]] for k in (0, 2))
         return points([*across, *reversed(across)], [*high, *reversed(low)])
 
     def line(rows: F8) -> str:
-        return points(across, [y(v) for v in rows[1]])
+        return points(across, [y(max(v, marks[0])) for v in rows[1]])
 
     return {
         "before": band(drawn.before), "before_line": line(drawn.before),

@@ -53,6 +53,8 @@ DRAWS: Final = 4000
 SEED: Final = 20222022
 FAR: Final = 1000.0
 """A level so many times off the prediction is taken for a slip of the unit."""
+TRACE_MG_L: Final = 1e-5
+"""Below this a prediction says nothing of units: no assay sees it."""
 LATE_H: Final = 14 * 24.0
 
 
@@ -390,7 +392,8 @@ def update(
         As planned.
     levels : sequence of Level
     given : sequence of (start h, length h, mg of fludarabine phosphate), optional
-        Doses as they were given; later ones are as planned. If absent, doses that start before the
+        Doses as they were given; later ones are as planned, by as much later as the last given one
+        was. If absent, doses that start before the
         last level were given as planned.
     goal : Goal, optional
         For the doses that are left.
@@ -510,8 +513,9 @@ def _course(
     starts, lengths, doses = zip(*sorted(given), strict=True)
     if abs(starts[0]) > 1e-9:
         raise InputError(f"given: time counts from the first dose, which starts at {starts[0]:g} h")
+    delay = max(0.0, starts[-1] - plan.times_h[done - 1])
     course = Course(
-        times_h=(*starts, *plan.times_h[done:]),
+        times_h=(*starts, *(time + delay for time in plan.times_h[done:])),
         infusion_h=(*lengths, *plan.infusion_h[done:]),
         doses_mg=(*doses, *plan.doses_mg[done:]),
         planned_mg=plan.planned_mg,
@@ -543,7 +547,7 @@ def _refuse_slips(levels: Sequence[Level], known: bayes.Levels, typical: F8) -> 
                 f"level at {time:g} h: time counts from the start of the first infusion, and there "
                 "is no drug before it"
             )
-        elif conc > FAR * expected or conc < expected / FAR:
+        elif expected > TRACE_MG_L and (conc > FAR * expected or conc < expected / FAR):
             ratio = conc / expected
             hint = "ng/mL" if ratio > 1 else "mg/L"
             faults.append(
@@ -724,8 +728,8 @@ def _warnings(
         cautions.append(
             (
                 "level_in_infusion",
-                f"level at {', '.join(during)} was drawn during an infusion: a small error of time "
-                "or a sample from the infusion line changes it much",
+                f"level at {', '.join(dict.fromkeys(during))} was drawn during an infusion: a "
+                "small error of time or a sample from the infusion line changes it much",
             )
         )
     times = [level.time_h for level in levels]

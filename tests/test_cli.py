@@ -742,6 +742,7 @@ LEAVES: Final = {path: c for path, c in EVERY.items() if not isinstance(c, click
 CALLS: Final[Mapping[tuple[str, ...], list[str]]] = {
     ("check",): arguments(GIRL)[1:],
     ("dose",): [*arguments(GIRL)[1:], "--auc", "15"],
+    ("update",): [*arguments(GIRL)[1:], "--level", "2h 0.6mg/L", "--auc", "15"],
     ("nomogram",): ["--regimen", "axi_cel", "--age", "60", "--height", "175"],
     ("models", "list"): [],
     ("models", "show"): ["mohanan2017"],
