@@ -1056,8 +1056,8 @@ def _known_occasions(i: int, doses: F8, levels: F8) -> int:
 def _misfit_limit(i: int, levels: F8, error: F8) -> float:
     """The objective from which a fit is so poor that a better minimum may be elsewhere.
 
-    No minimum is lower than a fit without residuals and effects. Above that, the objective is about
-    a chi-square of as many degrees of freedom as levels; the limit is its mean and four SD.
+    A fit without residuals and effects is as low as it gets, or nearly. Above that the objective is
+    about a chi-square of as many degrees of freedom as levels; the limit is its mean and four SD.
     """
     sample, n, total = i % levels.shape[0], 0, 0.0
     for t in range(levels.shape[2]):
