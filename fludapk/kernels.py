@@ -56,7 +56,7 @@ NOT_CONVERGED: Final = 3
 MAX_ITERATIONS: Final = 200
 FISHER_ITERATIONS: Final = 15
 """After so many the exact second derivatives are used: Fisher's converge slowly in poor fits."""
-NEAR: Final = 1e-9
+NEAR: Final = 1e-8
 """Expected fall of the objective at which one more Newton step ends a search."""
 MAX_STEP: Final = 4.0
 """Longest step, in prior SD."""
@@ -1140,12 +1140,15 @@ class _Subjects(NamedTuple):
     doses: F8
     levels: F8
     error: F8
+    together: bool
+    """See `_flows_and_volumes_move_together`."""
 
 
 class _Space(NamedTuple):
     """Room for one subject with d effects, made once for all."""
 
     p: F8
+    typical_lam: F8
     lam: F8
     u: F8
     state: F8
@@ -1172,8 +1175,8 @@ def _space(subjects: _Subjects) -> _Space:
     columns, n_eta = subjects.loads.shape[1], subjects.n_eta
     d = n_eta + subjects.doses.shape[2] * (columns - n_eta)
     return _Space(
-        np.empty(6), np.empty(3), np.empty((3, 3)), np.empty((1 + d, 3)),
-        np.empty((columns, 3, 3)), np.empty((3, 3)), np.empty(d), np.empty(d), np.empty(d),
+        np.empty(6), np.empty(3), np.empty(3), np.empty((3, 3)), np.empty((1 + d, 3)),
+        np.zeros((columns, 3, 3)), np.zeros((3, 3)), np.empty(d), np.empty(d), np.empty(d),
         np.empty(d), np.empty(d), np.empty((d, d)), np.empty((d, d)), np.empty((d, d)), np.empty(d),
         np.empty(subjects.levels.shape[2]),
     )  # fmt: skip
@@ -1260,9 +1263,20 @@ def _pulls(loads: F8, p: F8, u: F8, pull: F8) -> None:
 
 
 @_part
+def _begin_subject(i: int, subjects: _Subjects, space: _Space) -> bool:
+    """Decompose the typical values if that serves all effects; False if these are impossible."""
+    tv = subjects.tv[i % subjects.tv.shape[0]]
+    if not _valid(tv):
+        return False
+    if subjects.together:
+        _decompose(tv, space.typical_lam, space.u)
+    return True
+
+
+@_part
 def _begin_occasion(
-    row: int, tv: F8, loads: F8, n_eta: int, x: F8, k: int, slopes: bool,
-    p: F8, lam: F8, u: F8, state: F8, pull: F8,
+    row: int, tv: F8, loads: F8, n_eta: int, together: bool, x: F8, k: int, slopes: bool,
+    p: F8, typical_lam: F8, lam: F8, u: F8, state: F8, pull: F8,
 ) -> bool:  # fmt: skip
     """Parameters, rates, state and derivatives of occasion k, from those of the one before.
 
@@ -1282,18 +1296,31 @@ def _begin_occasion(
                 dc += 0.5 * loads[V3, i] * c
             state[1 + j, 0], state[1 + j, 1], state[1 + j, 2] = s1 * da, s2 * db, s3 * dc
         state[0, 0], state[0, 1], state[0, 2] = s1 * a, s2 * b, s3 * c
-    for q in range(6):
+    for q in range(2 if together else 6):
         exponent = 0.0
         for j in range(n_eta):
             exponent += loads[q, j] * x[j]
         for j in range(n_kappa):
             exponent += loads[q, n_eta + j] * x[new + j]
-        p[q] = tv[row, q] * math.exp(exponent)
-    if not _valid(p):
-        return False
-    _decompose(p, lam, u)
-    if slopes:
-        _pulls(loads, p, u, pull)
+        p[q] = math.exp(exponent)
+    if together:
+        flow, volume = p[CL], p[V1]
+        for q in (CL, Q2, Q3):
+            p[q], p[q + 1] = tv[row, q] * flow, tv[row, q + 1] * volume
+        for r in range(3):
+            lam[r] = typical_lam[r] * flow / volume
+            for j in range(loads.shape[1]):
+                pull[j, r, r] = lam[r] * (loads[CL, j] - loads[V1, j])
+        if not _valid(p):
+            return False
+    else:
+        for q in range(6):
+            p[q] *= tv[row, q]
+        if not _valid(p):
+            return False
+        _decompose(p, lam, u)
+        if slopes:
+            _pulls(loads, p, u, pull)
     if k == 0:
         for j in range(1 + new + n_kappa):
             state[j, 0], state[j, 1], state[j, 2] = 0.0, 0.0, 0.0
@@ -1311,6 +1338,12 @@ def _begin_occasion(
             )  # fmt: skip
         state[1 + j, 0], state[1 + j, 1], state[1 + j, 2] = _columns(u, da, db, dc)
     return True
+
+
+@_part
+def _gain(rate: float, h: float) -> float:
+    """Integral of exp(-rate s) over a step of h hours."""
+    return -math.expm1(-rate * h) / rate if rate * h > 0.0 else h
 
 
 @_part
@@ -1339,7 +1372,7 @@ def _convolution_of_gain(lo: float, hi: float, gain_lo: float, e: float, h: floa
 
 @_part
 def _step_forward(
-    drive: float, h: float, loads: F8, n_eta: int, k: int, slopes: bool,
+    drive: float, h: float, loads: F8, n_eta: int, together: bool, k: int, slopes: bool,
     lam: F8, u: F8, state: F8, pull: F8, blend: F8,
 ) -> None:  # fmt: skip
     """State and derivatives after h hours of occasion k; `drive` as in `_advance`.
@@ -1347,18 +1380,15 @@ def _step_forward(
     The derivatives follow dy/ds = -Lam y - U' dM U z + db: variation of constants gives integrals
     of two exponentials, smooth where rates are equal, so eigenvectors are never differentiated.
     """
-    loss = (-math.expm1(-lam[0] * h), -math.expm1(-lam[1] * h), -math.expm1(-lam[2] * h))
-    e = (1.0 - loss[0], 1.0 - loss[1], 1.0 - loss[2])
-    gain = (
-        loss[0] / lam[0] if lam[0] * h > 0.0 else h,
-        loss[1] / lam[1] if lam[1] * h > 0.0 else h,
-        loss[2] / lam[2] if lam[2] * h > 0.0 else h,
-    )
+    e = (math.exp(-lam[0] * h), math.exp(-lam[1] * h), math.exp(-lam[2] * h))
+    gain = (0.0, 0.0, 0.0)
+    if drive != 0.0:
+        gain = (_gain(lam[0], h), _gain(lam[1], h), _gain(lam[2], h))
     if slopes:
         n_kappa = loads.shape[1] - n_eta
         first = n_eta + k * n_kappa
         for a in range(3):
-            for b in range(a + 1):
+            for b in range(a if together else 0, a + 1):
                 lo, hi = (a, b) if lam[a] <= lam[b] else (b, a)
                 mixed = _convolution(lam[lo], lam[hi], e[lo], e[hi], h)
                 driven = 0.0
@@ -1417,16 +1447,16 @@ def _objective(
     doses, levels, error = subjects.doses, subjects.levels, subjects.error
     return _walk(
         i % tv.shape[0], i % doses.shape[0], i % levels.shape[0], tv, loads, n_eta, doses, levels,
-        error, x, known, space.p, space.lam, space.u, space.state, space.pull, space.blend,
-        space.slope, space.predicted, gradient, curvature,
+        error, subjects.together, x, known, space.p, space.typical_lam, space.lam, space.u,
+        space.state, space.pull, space.blend, space.slope, space.predicted, gradient, curvature,
     )  # fmt: skip
 
 
 @_part
 def _walk(
     row: int, course: int, sample: int, tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8,
-    error: F8, x: F8, known: int, p: F8, lam: F8, u: F8, state: F8, pull: F8,
-    blend: F8, slope: F8, predicted: F8, gradient: F8, curvature: F8,
+    error: F8, together: bool, x: F8, known: int, p: F8, typical_lam: F8, lam: F8, u: F8,
+    state: F8, pull: F8, blend: F8, slope: F8, predicted: F8, gradient: F8, curvature: F8,
 ) -> float:  # fmt: skip
     """`_objective`, from event to event."""
     n_kappa, slopes = loads.shape[1] - n_eta, gradient.shape[0] > 0
@@ -1446,7 +1476,7 @@ def _walk(
         t += 1
     for k in range(known):
         if (k == 0 or n_kappa > 0) and not _begin_occasion(
-            row, tv, loads, n_eta, x, k, slopes, p, lam, u, state, pull
+            row, tv, loads, n_eta, together, x, k, slopes, p, typical_lam, lam, u, state, pull
         ):
             return np.inf
         now = doses[course, 0, k]
@@ -1464,8 +1494,9 @@ def _walk(
                 break
             if until > now:
                 _step_forward(
-                    drive, until - now, loads, n_eta, k, slopes, lam, u, state, pull, blend
-                )
+                    drive, until - now, loads, n_eta, together, k, slopes,
+                    lam, u, state, pull, blend,
+                )  # fmt: skip
                 now = until
             if is_level:
                 f = _concentration(loads, n_eta, k, slopes, p, u, state, slope)
@@ -1496,8 +1527,8 @@ def _known_occasions(i: int, doses: F8, levels: F8) -> int:
 def _misfit_limit(i: int, levels: F8, error: F8) -> float:
     """The objective from which a fit is so poor that a better minimum may be elsewhere.
 
-    No minimum is lower than a fit without residuals and effects. Above that, the objective is about
-    a chi-square of as many degrees of freedom as levels; the limit is three of its SD.
+    A fit without residuals and effects is as low as it gets, or nearly. Above that the objective is
+    about a chi-square of as many degrees of freedom as levels; the limit is its mean and four SD.
     """
     sample, n, total = i % levels.shape[0], 0, 0.0
     for t in range(levels.shape[2]):
@@ -1506,7 +1537,7 @@ def _misfit_limit(i: int, levels: F8, error: F8) -> float:
             n += 1
             if not math.isnan(y):
                 total += _level(y, y, y, error)[0]
-    return total + n + 3.0 * math.sqrt(2.0 * n)
+    return total + n + 4.0 * math.sqrt(2.0 * n)
 
 
 @_part
@@ -1554,20 +1585,15 @@ def _quadratic(matrix: F8, v: F8, d: int) -> float:
 
 @_part
 def _exact_curvature(i: int, subjects: _Subjects, known: int, d: int, w: _Space) -> None:
-    """Second derivatives at `x`: central differences of the exact gradient."""
+    """Second derivatives at `x`, where the gradient is known: differences of the exact gradient."""
     for j in range(d):
         w.trial[j] = w.x[j]
-        w.step[j] = 1e-4 * math.sqrt(2.0 / max(2.0, w.curvature[j, j]))
+        w.step[j] = 1e-5 * math.sqrt(2.0 / max(2.0, w.curvature[j, j]))
     for j in range(d):
-        h = w.step[j]
-        w.trial[j] = w.x[j] + h
+        w.trial[j] = w.x[j] + w.step[j]
         _objective(i, subjects, w.trial, known, w, w.new_gradient, w.new_curvature)
         for r in range(d):
-            w.root[j, r] = w.new_gradient[r]
-        w.trial[j] = w.x[j] - h
-        _objective(i, subjects, w.trial, known, w, w.new_gradient, w.new_curvature)
-        for r in range(d):
-            w.root[j, r] = (w.root[j, r] - w.new_gradient[r]) / (2.0 * h)
+            w.root[j, r] = (w.new_gradient[r] - w.gradient[r]) / w.step[j]
         w.trial[j] = w.x[j]
     for j in range(d):
         for r in range(j + 1):
@@ -1596,7 +1622,7 @@ def _descend(
         exact = exact or iteration >= FISHER_ITERATIONS
         if exact and moved:
             _exact_curvature(i, subjects, known, d, w)
-            evaluations += 2 * d
+            evaluations += d
             moved = False
         largest = 0.0
         for j in range(d):
@@ -1669,7 +1695,8 @@ def log_posterior(
     (n,)
         As `objective` of `map_estimates`; infinite where the effects are impossible.
     """
-    subjects = _Subjects(tv, loads, n_eta, doses, levels, error)
+    together = _flows_and_volumes_move_together(loads)
+    subjects = _Subjects(tv, loads, n_eta, doses, levels, error, together)
     w = _space(subjects)
     n = x.shape[0]
     out = np.empty(n)
@@ -1677,7 +1704,9 @@ def log_posterior(
     for i in range(n):
         known = _known_occasions(i, doses, levels)
         d = n_eta + known * (loads.shape[1] - n_eta)
-        out[i] = _objective(i, subjects, x[i], known, w, derivatives, w.curvature)
+        out[i] = np.inf
+        if (i > 0 and tv.shape[0] == 1) or _begin_subject(i, subjects, w):
+            out[i] = _objective(i, subjects, x[i], known, w, derivatives, w.curvature)
         for j in range(gradient.shape[1]):
             gradient[i, j] = derivatives[j] if j < d else 0.0
     return out
@@ -1727,7 +1756,8 @@ def map_estimates(
     status : (n,)
         `OK`, `BAD_PARAMETER`, `BAD_LEVEL` or `NOT_CONVERGED`; all but the first give NaN.
     """
-    subjects = _Subjects(tv, loads, n_eta, doses, levels, error)
+    together = _flows_and_volumes_move_together(loads)
+    subjects = _Subjects(tv, loads, n_eta, doses, levels, error, together)
     w = _space(subjects)
     n, m = levels.shape[0], levels.shape[2]
     size, n_kappa = w.x.shape[0], loads.shape[1] - n_eta
@@ -1735,14 +1765,13 @@ def map_estimates(
     covariance, predicted = np.empty((n, size, size)), np.empty((n, m))
     evaluations, status = np.zeros(n, np.int64), np.empty(n, np.int8)
     curvature = np.empty((size, size))
-    detour = _Subjects(
-        tv, loads, n_eta, doses, levels, np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
-    )
+    log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
+    detour = _Subjects(tv, loads, n_eta, doses, levels, log_error, together)
     for i in range(n):
         known = _known_occasions(i, doses, levels)
         d = n_eta + known * n_kappa
         best = np.inf
-        status[i] = BAD_LEVEL if _valid(tv[i % tv.shape[0]]) else BAD_PARAMETER
+        status[i] = BAD_LEVEL if _begin_subject(i, subjects, w) else BAD_PARAMETER
         for search in range(1 + 2 * starts.shape[0] if status[i] == BAD_LEVEL else 0):
             if search == 1 and best < _misfit_limit(i, levels, error):
                 break
