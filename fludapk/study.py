@@ -537,7 +537,8 @@ class Study:
             unknown = np.flatnonzero(np.isnan(value))
             if unknown.size:
                 lacking = missing_covariates(truth, values, known, int(unknown[0]))
-                raise InputError(f"{truth.id} needs {'; '.join(lacking) or name}")
+                said = "; ".join(lacking).replace("--", "") or name
+                raise InputError(f"{truth.id} needs {said}")
             covariate = truth.file.covariates[name]
             if covariate.range is not None and covariate.limits is not None:
                 low, high = covariate.limits
