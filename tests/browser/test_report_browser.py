@@ -4,16 +4,12 @@ Needs ``pip install playwright pypdf`` and a Chromium (``FLUDAPK_CHROMIUM``, or
 ``/usr/bin/chromium``); run with ``pytest -m browser``.
 """
 
-import os
-import unicodedata
-from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from browsing import WIDTHS, browser, overflow, page, printed, squeezed
 
 from fludapk.checking import CheckResult, Remark, check, predict
 from fludapk.html import Curve, check_html, curve, horizon_h
@@ -22,18 +18,10 @@ from fludapk.patient import Patient
 from fludapk.regimen import Regimen
 
 pytestmark = pytest.mark.browser
+__all__ = ["browser", "page"]  # fixtures
 
-CHROMIUM: Final = os.environ.get("FLUDAPK_CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS: Final = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-)
 GIRL: Final = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3, sex="female")
 MAN: Final = Patient(age_years=63, weight_kg=80, height_cm=175, scr_mg_dl=0.9, sex="male")
-WIDTHS: Final = (794, 390)
 
 
 def checked(patient: Patient, name: str) -> tuple[CheckResult, Curve]:
@@ -48,50 +36,10 @@ def girl() -> tuple[CheckResult, Curve]:
     return checked(GIRL, "tisa_cel_ball")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = import_module("playwright.sync_api")
-    assert Path(CHROMIUM).exists(), f"no Chromium at {CHROMIUM}: install it or set FLUDAPK_CHROMIUM"
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page that may not complain nor ask the network for anything."""
-    context = browser.new_context(viewport={"width": WIDTHS[0], "height": 1123})
-    page = context.new_page()
-    complaints: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    yield page
-    context.close()
-    assert complaints == []
-    assert {url.partition(":")[0] for url in asked} == {"file"}
-
-
 def opened(page: Any, folder: Path, result: CheckResult, drawn: Curve) -> None:
     path = folder / "out.html"
     path.write_text(check_html(result, drawn), encoding="utf-8")
     page.goto(path.as_uri())
-
-
-def printed(page: Any) -> tuple[int, str]:
-    """How many sheets, and their text without blanks."""
-    reader = import_module("pypdf").PdfReader(
-        BytesIO(page.pdf(format="A4", prefer_css_page_size=True))
-    )
-    width, height = (float(side) / 72 * 25.4 for side in reader.pages[0].mediabox[2:])
-    assert (width, height) == pytest.approx((210.0, 297.0), abs=0.5)
-    return len(reader.pages), squeezed("".join(sheet.extract_text() for sheet in reader.pages))
-
-
-def squeezed(text: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", text).split())
 
 
 def words(page: Any) -> list[str]:
@@ -99,10 +47,6 @@ def words(page: Any) -> list[str]:
     text = page.evaluate("document.body.innerText")
     drawn = page.evaluate("[...document.querySelectorAll('svg text')].map(t => t.textContent)")
     return [squeezed(word) for word in f"{text} {' '.join(drawn)}".split()]
-
-
-def overflow(page: Any) -> int:
-    return int(page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
 
 @pytest.mark.parametrize("width", WIDTHS)
