@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fludapk import kernels
 from fludapk.errors import InputError
 from fludapk.model import Program
-from fludapk.schema import DATA
+from fludapk.schema import DATA, Ruv
 
 F8 = npt.NDArray[np.float64]
 
@@ -132,6 +132,23 @@ def concentrations(
     conc, auc = np.empty((n, at.size)), np.empty((n, at.size))
     _raise_for(kernels.course(*arguments, at, conc, auc))
     return conc, auc
+
+
+def measured(ruv: Ruv, conc_mg_l: F8, normals: F8) -> F8:
+    """Levels with residual error, kept above zero; arrays of one shape.
+
+    Examples
+    --------
+    >>> from fludapk.model import load_model
+    >>> measured(load_model().file.ruv, np.array([1.0]), np.array([2.0])).round(3)
+    array([1.126])
+    """
+    if ruv.log is not None:
+        return np.asarray(conc_mg_l * np.exp(ruv.log.value * normals))
+    proportional = 0.0 if ruv.proportional is None else ruv.proportional.value
+    additive = 0.0 if ruv.additive is None else ruv.additive.value
+    sd = np.hypot(proportional * conc_mg_l, additive)
+    return np.asarray(np.maximum(conc_mg_l + sd * normals, 1e-3 * conc_mg_l))
 
 
 def individual_parameters(program: Program, tv: F8, effects: RandomEffects) -> F8:

@@ -25,6 +25,7 @@ from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
     from fludapk.dosing import DoseResult, Proposal
+    from fludapk.sampling import Design, Schedule
     from fludapk.updating import LevelRecord, UpdateResult
     from fludapk.verify import Verified  # imports scipy
 
@@ -712,3 +713,38 @@ def _level_line(level: LevelRecord) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
+
+
+def design_page(d: Design, width: int = 100) -> str:
+    """Which levels to draw: the best of each number first."""
+
+    def line(name: str, schedule: Schedule) -> str:
+        times = ", ".join(f"{t:g}" for t in schedule.times_h)
+        return (
+            f"  {name:14} {times:18} h   90 % of errors within {schedule.interval_width:4.1f} "
+            f"mg·h/L, {100 * schedule.reduction:.0f} % less"
+        )
+
+    lines = [
+        "Levels after the first dose, h from the start of its infusion, and what they leave unknown",
+        "of the AUC0-inf of the course",
+        "",
+        f"  {'no level':14} {'':18}     90 % of errors within {d.covariates_interval_width:4.1f} "
+        "mg·h/L",
+        *(
+            line(f"best {len(s.times_h)} level{'s' if len(s.times_h) > 1 else ''}", s)
+            for s in d.best
+        ),
+        *(line("published", s) for s in d.published),
+        "",
+        *wrap(
+            f"{d.patients} patients like this one were simulated by {d.model}, with the "
+            "variability between patients and days and the residual error of the model, and "
+            "estimated back.",
+            width,
+        ),
+        "",
+        *wrap(d.disclaimer, width),
+        f"fludapk {d.version} | model {d.model} {d.model_sha256[:12]} | seed {d.seed}",
+    ]
+    return "\n".join(line.rstrip() for line in lines)

@@ -336,12 +336,7 @@ class Adaptive:
         conc, _ = courses.concentrations(
             block.truth.program, block.tv, effects, times, lengths, amounts, self.at_h
         )
-        if ruv.log is not None:
-            return np.asarray(conc * np.exp(ruv.log.value * block.residual))
-        proportional = 0.0 if ruv.proportional is None else ruv.proportional.value
-        additive = 0.0 if ruv.additive is None else ruv.additive.value
-        sd = np.hypot(proportional * conc, additive)
-        return np.asarray(np.maximum(conc + sd * block.residual, 1e-3 * conc))
+        return courses.measured(ruv, conc, block.residual)
 
     def _with_later(self, planned: Doses, wanted: F8, columns: Columns) -> Doses:
         """The first dose and later ones below the ceilings per day and course."""

@@ -27,6 +27,7 @@ FLOORS: Final = {
         "nomogram",
         "bayes",
         "updating",
+        "sampling",
         "strategies",
         "study",
     ),

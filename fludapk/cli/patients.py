@@ -168,6 +168,7 @@ def dose(
     metavar='"START DOSE"',
     help='A dose as given, if not as planned: "24.5h 22mg". Repeatable, from the first.',
 )
+@click.option("--design", is_flag=True, help="Instead: which levels to draw after the first dose.")
 @click.option("--target", metavar="ID", help="For the doses left: a target.")
 @click.option("--auc", type=float, metavar="AUC", help="or a cumulative AUC0-inf, mg·h/L.")
 @click.option("--window", type=(float, float), metavar="LOW HIGH", help="or a window on it.")
@@ -183,6 +184,7 @@ def update(
     levels: str | None,
     first_dose: str | None,
     given: tuple[str, ...],
+    design: bool,
     target: str | None,
     auc: float | None,
     window: tuple[float, float] | None,
@@ -207,6 +209,9 @@ def update(
     from fludapk.updating import Level, fit, parse_given, read_levels, result_of
 
     patient, regimen = patient_of(options), regimen_of(options)
+    if design:
+        _design(patient, regimen, model, models_dir, as_json, bool(typed or levels))
+        return
     faults: list[str] = []
     measured: list[Level] = []
     for text in typed:
@@ -248,6 +253,27 @@ def update(
         from fludapk.report import update_page
 
         click.echo(update_page(result, width()))
+
+
+def _design(
+    patient: Patient,
+    regimen: Regimen,
+    model: str,
+    models_dir: str | None,
+    as_json: bool,
+    has_levels: bool,
+) -> None:
+    """Say which levels to draw."""
+    from fludapk.errors import InputError
+    from fludapk.model import model_folders
+    from fludapk.report import design_page
+    from fludapk.sampling import design as run
+
+    if has_levels:
+        raise InputError("--design is for before levels are drawn: leave the levels out")
+    say_first_compilation()
+    found = run(patient, regimen, model=model, folders=model_folders(models_dir))
+    click.echo(found.to_json() if as_json else design_page(found, width()))
 
 
 def _curve(
