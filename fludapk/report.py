@@ -726,8 +726,8 @@ def design_page(d: Design, width: int = 100) -> str:
         )
 
     lines = [
-        "Levels after the first dose, h from the start of its infusion, and what they leave unknown",
-        "of the AUC0-inf of the course",
+        "Levels after the first dose, h from the start of its infusion, and what they leave",
+        "unknown of the AUC0-inf of the course",
         "",
         f"  {'no level':14} {'':18}     90 % of errors within {d.covariates_interval_width:4.1f} "
         "mg·h/L",
