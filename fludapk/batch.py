@@ -551,7 +551,7 @@ def record_of(outcome: CheckResult | FludapkError) -> Record:
     {'error': 'age is missing'}
     """
     if isinstance(outcome, FludapkError):
-        return {"error": "; ".join(_plain(fault) for fault in outcome.faults)}
+        return {"error": "; ".join(plain(fault) for fault in outcome.faults)}
     found: Record = {"error": None, "flag": outcome.flag, "models_agree": outcome.models_agree}
     found.update(_scalars(outcome.exposure))
     found["auc_0_inf_pi90_low"], found["auc_0_inf_pi90_high"] = outcome.exposure.auc_0_inf_pi90
@@ -574,8 +574,14 @@ def _scalars(record: Any) -> Record:
     return {k: v for k, v in vars(record).items() if not isinstance(v, list | tuple)}
 
 
-def _plain(fault: str) -> str:
-    """A fault without the options of the command line."""
+def plain(fault: str) -> str:
+    """A fault without the options of the command line.
+
+    Examples
+    --------
+    >>> plain("age is missing: give --age")
+    'age is missing'
+    """
     return re.sub(r"--(?=[a-z])", "", re.sub(r": give --\w+$", "", fault))
 
 

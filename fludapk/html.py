@@ -18,8 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk import report, simulate
-from fludapk.checking import CheckResult, Prediction, TargetRecord
+from fludapk.checking import CheckResult, Prediction, TargetRecord, predict
 from fludapk.errors import InputError
+from fludapk.model import DEFAULT_MODEL, load_model
+from fludapk.patient import Patient
+from fludapk.regimen import Regimen
 from fludapk.report import FLAG_WORDS
 
 if TYPE_CHECKING:
@@ -424,7 +427,27 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
 # ------------------------------------------------------------------ the words
 
 
-def check_html(result: CheckResult, curve: Curve) -> str:
+def curve_of(
+    patient: Patient,
+    regimen: Regimen,
+    *,
+    model: str = DEFAULT_MODEL,
+    round_to_mg: float | None = None,
+    folders: Sequence[Path] | None = None,
+) -> Curve:
+    """Concentrations for a page about a course of a patient.
+
+    Raises
+    ------
+    FludapkError
+        As `fludapk.checking.predict`.
+    """
+    course = regimen.course(patient, round_to_mg)
+    prediction = predict(load_model(model, folders), patient, regimen, course)
+    return curve(prediction, until_h=horizon_h(regimen.times_h, regimen.cells_at_h))
+
+
+def check_html(result: CheckResult, curve: Curve, *, whole: bool = True) -> str:
     """One patient on one self-contained page.
 
     Parameters
@@ -432,6 +455,8 @@ def check_html(result: CheckResult, curve: Curve) -> str:
     result : CheckResult
     curve : Curve
         Of the same patient, by the same model.
+    whole : bool
+        Whether it is a page of its own; otherwise it is the part that stands in one.
 
     Returns
     -------
@@ -444,9 +469,10 @@ def check_html(result: CheckResult, curve: Curve) -> str:
         If jinja2, the extra ``report``, is not installed.
     """
     return (
-        _environment()
+        environment()
         .get_template("check.html")
         .render(
+            whole=whole,
             r=result,
             head=_head(result),
             answer=_answer(result),
@@ -462,7 +488,7 @@ def check_html(result: CheckResult, curve: Curve) -> str:
     )
 
 
-def dose_html(result: DoseResult, curve: Curve) -> str:
+def dose_html(result: DoseResult, curve: Curve, *, whole: bool = True) -> str:
     """The dose for a target on one self-contained page.
 
     Parameters
@@ -470,6 +496,8 @@ def dose_html(result: DoseResult, curve: Curve) -> str:
     result : DoseResult
     curve : Curve
         Of the chosen model's dose.
+    whole : bool
+        As in `check_html`.
 
     Returns
     -------
@@ -484,9 +512,10 @@ def dose_html(result: DoseResult, curve: Curve) -> str:
     check = result.proposed
     head = {**_head(check), "plan": f"{result.proposals[0].doses} infusions; goal: {result.goal}"}
     return (
-        _environment()
+        environment()
         .get_template("dose.html")
         .render(
+            whole=whole,
             r=check,
             head=head,
             lines=[] if result.answer is None else report.draw_up(result.answer, result),
@@ -506,14 +535,21 @@ def dose_html(result: DoseResult, curve: Curve) -> str:
     )
 
 
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
+@lru_cache(maxsize=4)
+def environment(*folders: Path) -> jinja2.Environment:
+    """Templates of the given folders and of the reports; everything is escaped.
+
+    Raises
+    ------
+    InputError
+        If jinja2 is not installed.
+    """
     try:
         import jinja2
     except ModuleNotFoundError as error:
         raise InputError("reports need the extra: pip install 'fludapk[report]'") from error
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -28,7 +28,7 @@ FLOORS: Final = {
         "bayes",
     ),
     4: ("io", "figures", "report", "html"),
-    5: ("cli", "__main__"),
+    5: ("web", "cli", "__main__"),
 }
 """From the ground up; on its own floor a module may use those before it."""
 ORDER: Final = [module for floor in FLOORS.values() for module in floor]
@@ -41,6 +41,8 @@ HOMES: Final = {
     "rich": {"cli"},
     "matplotlib": {"figures"},
     "jinja2": {"html"},
+    "fastapi": {"web"},
+    "uvicorn": {"web"},
 }
 """A heavy import and the modules that may have it."""
 
