@@ -107,6 +107,10 @@ _OTHER_EVENTS: Final = {
 }  # fmt: skip
 _RECORDED: Final = EVENTS | _OTHER_EVENTS
 
+SMALL: Final = 1000
+"""Up to so many rows each has as many points as a check, and one process does."""
+_FEW_LOG2_POINTS: Final = 9
+
 IGNORED: Final = "-"
 """`--map COLUMN=-`: the column is kept but not read."""
 
@@ -244,6 +248,31 @@ class Layout:
         if "regimen" in own or "dose" in own:  # a course of the row, whole
             said = {name: text for name, text in said.items() if name not in _DOSING}
         return {**said, **own}
+
+
+def names_of(pairs: Sequence[str]) -> dict[str, str]:
+    """Column -> name, of pairs as typed.
+
+    Examples
+    --------
+    >>> names_of(["KREA=scr_umol_l", "a=b=-"])
+    {'KREA': 'scr_umol_l', 'a=b': '-'}
+    """
+    wrong = [f"--map {pair}: write COLUMN=NAME" for pair in pairs if "=" not in pair]
+    if wrong:
+        raise InputError(*wrong)
+    return {column: name for column, _, name in (pair.rpartition("=") for pair in pairs)}
+
+
+def log2_points_of(rows: int) -> int:
+    """How many points a row of a list has, unless one says.
+
+    Examples
+    --------
+    >>> log2_points_of(10), log2_points_of(100_000)
+    (13, 9)
+    """
+    return LOG2_POINTS if rows <= SMALL else _FEW_LOG2_POINTS
 
 
 def is_column(name: str) -> bool:

@@ -17,14 +17,11 @@ from fludapk.cli.common import (
     regimen_options,
     say_first_compilation,
 )
-from fludapk.errors import ExitStatus, InputError
+from fludapk.errors import ExitStatus
 
 if TYPE_CHECKING:
     from fludapk.batch import Done, Tally
 
-SMALL: Final = 1000
-"""Up to so many rows each has as many points as a check, and one process does."""
-_FEW_POINTS: Final = 9
 _SHOWN: Final = 10
 
 
@@ -77,21 +74,30 @@ def batch(
     column is kept, results are appended. A row that cannot be computed says why in `error`; then
     the exit code is 3. NONMEM-style records (ID TIME AMT RATE EVID MDV) give one row per ID.
     """
-    from fludapk.batch import Layout, Plan, Tally, chunks, is_column, run
-    from fludapk.checking import LOG2_POINTS
+    from fludapk.batch import (
+        SMALL,
+        Layout,
+        Plan,
+        Tally,
+        chunks,
+        is_column,
+        log2_points_of,
+        names_of,
+        run,
+    )
     from fludapk.model import model_folders
     from fludapk.tables import open_list
 
     source = open_list(list_file, is_column)
     layout = Layout.read(
         source.header,
-        names=_names(names),
+        names=names_of(names),
         defaults={name: str(text) for name, text in options.items() if text is not None},
         decimal_comma=source.decimal_comma,
     )
     rows = sum(1 for _ in source.rows())
     if log2_points is None:
-        log2_points = LOG2_POINTS if rows <= SMALL else _FEW_POINTS
+        log2_points = log2_points_of(rows)
     plan = Plan(
         layout=layout,
         delimiter=source.delimiter,
@@ -113,13 +119,6 @@ def batch(
     click.echo(_summary(list_file, tally, plan.log2_points), err=True)
     if tally.counts["refused"]:
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
-
-
-def _names(pairs: tuple[str, ...]) -> dict[str, str]:
-    wrong = [f"--map {pair}: write COLUMN=NAME" for pair in pairs if "=" not in pair]
-    if wrong:
-        raise InputError(*wrong)
-    return {column: name for column, _, name in (pair.rpartition("=") for pair in pairs)}
 
 
 @contextmanager
@@ -146,6 +145,8 @@ def _destination(output: str | None) -> AbstractContextManager[BinaryIO]:
 
 def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
     """Rows per second and time left, on a terminal."""
+    from fludapk.batch import SMALL
+
     if not sys.stderr.isatty() or rows <= SMALL:
         yield from done
         return
