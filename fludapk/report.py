@@ -468,7 +468,9 @@ NUMBER_HEADER: Final = ("parameter", "value", "unit", "RSE %", "95 % CI", "sourc
 def number_rows(model: Model) -> list[tuple[str, ...]]:
     """Every estimate of a model, with the columns of `NUMBER_HEADER`."""
     file = model.file
-    rows: list[tuple[str, ...]] = [(name, *_number(theta, theta.unit)) for name, theta in file.theta.items()]
+    rows: list[tuple[str, ...]] = [
+        (name, *_number(theta, theta.unit)) for name, theta in file.theta.items()
+    ]
     for label, effects in (("IIV", file.iiv), ("IOV", file.iov)):
         for effect in effects:
             scale = "CV" if effect.scale.startswith("cv") else effect.scale

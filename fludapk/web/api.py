@@ -6,14 +6,14 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from starlette.exceptions import HTTPException
 
 from fludapk import __version__
 from fludapk.checking import CheckResult
 from fludapk.dosing import DoseResult
-from fludapk.errors import FludapkError
+from fludapk.errors import ExitStatus, FludapkError
 from fludapk.exposure import targets
 from fludapk.model import Model, load_model, load_models
 from fludapk.nomogram import Nomogram
@@ -149,7 +149,7 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
 
     @routes.post(
         BATCH,
-        response_class=PlainTextResponse,
+        response_class=Response,
         responses={
             200: {
                 "description": "A row of results per row of the list; a refused row says why.",
@@ -161,7 +161,9 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
         },
         tags=["many patients"],
     )
-    async def batch(asked: Annotated[BatchAsked, Form(media_type="multipart/form-data")]) -> Response:
+    async def batch(
+        asked: Annotated[BatchAsked, Form(media_type="multipart/form-data")],
+    ) -> Response:
         """Check a list of patients: `fludapk batch`, as JSON lines or CSV."""
         done = await asked.answer(folders, most_rows)
         return Response(done.content(), media_type=_LINES if done.plan.as_json else _CSV)
@@ -265,8 +267,6 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def internal(_: Request, __: Exception) -> Response:
-        from fludapk.errors import ExitStatus
-
         why = "this is our fault, not yours; the server has noted where"
         return respond(problem(500, [why], ExitStatus.INTERNAL))
 

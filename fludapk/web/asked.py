@@ -44,7 +44,8 @@ def gathered(*readings: Callable[[], Any]) -> list[Any]:
     InputError
         With the faults of all readings.
     """
-    found, faults = [], []
+    found: list[Any] = []
+    faults: list[str] = []
     for reading in readings:
         try:
             found.append(reading())
@@ -103,9 +104,7 @@ class PatientAndCourse(Course):
     age: Typed | None = Field(None, description='Age: years, or "8 mo". Required.')
     sex: Text | None = Field(None, description="female or male, where a formula needs it.")
     weight: Typed | None = Field(None, description='Actual weight: kg, or "40 lb". Required.')
-    height: Typed | None = Field(
-        None, description='Height: cm, or "1.10 m", "43 in". Required.'
-    )
+    height: Typed | None = Field(None, description='Height: cm, or "1.10 m", "43 in". Required.')
     scr: Typed | None = Field(
         None, description='Creatinine, with unit: "0.3 mg/dL", "26.5 umol/L".'
     )
@@ -117,9 +116,7 @@ class PatientAndCourse(Course):
     egfr_formula: Text | None = Field(None, description="Instead of the formula of the model.")
     diagnosis: Text | None = Field(None, description="For models and targets, e.g. b_all.")
     product: Text | None = Field(None, description="For models and targets, e.g. axi_cel.")
-    genotype: Text | None = Field(
-        None, description="NT5E rs2295890: GG or carrier (mohanan2017)."
-    )
+    genotype: Text | None = Field(None, description="NT5E rs2295890: GG or carrier (mohanan2017).")
     model: Text = Field(DEFAULT_MODEL, description="A published model; see /api/v1/models.")
     strict: bool = Field(False, description="Refuse a patient outside the studied range.")
 
@@ -242,9 +239,7 @@ class NomogramAsked(Course):
     renal: Grid | None = Field(
         None, description="Columns, in the unit of the model: from, to, step."
     )
-    target_auc: Finite | None = Field(
-        None, description="Show the dose for this AUC0-inf, mg·h/L."
-    )
+    target_auc: Finite | None = Field(None, description="Show the dose for this AUC0-inf, mg·h/L.")
     product: Text | None = Field(None, description="Where the model needs it.")
     model: Text = Field(DEFAULT_MODEL, description="A published model; see /api/v1/models.")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -105,9 +106,7 @@ class Services(BaseModel):
 
 def _latest(codes: Sequence[str]) -> str:
     wanted = ",".join(f"{_LOINC}|{code}" for code in codes)
-    return (
-        f"Observation?patient={{{{context.patientId}}}}&code={wanted}&_sort=-date&_count=5"
-    )
+    return f"Observation?patient={{{{context.patientId}}}}&code={wanted}&_sort=-date&_count=5"
 
 
 SERVICES: Final = Services(
@@ -192,12 +191,12 @@ def _refusal(error: FludapkError, home: str) -> Card:
 
 
 def _unmarked(text: str) -> str:
-    """Text that Markdown shows as it is.
+    r"""Text that Markdown shows as it is.
 
     Examples
     --------
     >>> print(_unmarked("tisa_cel <b>"))
-    tisa\\_cel \\<b\\>
+    tisa\_cel \<b\>
     """
     return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", text)
 
@@ -319,7 +318,8 @@ def _time(observation: Mapping[str, Any]) -> str:
 
 def _patient(prefetch: Mapping[str, Any], on: date) -> dict[str, str]:
     """Age on a day, sex, size and creatinine as they would be typed."""
-    faults, typed = [], {}
+    faults: list[str] = []
+    typed: dict[str, str] = {}
     people = [
         resource
         for bundle in prefetch.values()
@@ -375,7 +375,8 @@ def _course(order: Mapping[str, Any]) -> dict[str, str]:
     rates = _items(instructions[0].get("doseAndRate"))
     if len(rates) != 1:
         raise InputError("order: no single dose (doseAndRate)")
-    faults, typed = [], {}
+    faults: list[str] = []
+    typed: dict[str, str] = {}
     try:
         typed["dose"] = _quantity(_part(rates[0], "doseQuantity"), "dose")
     except InputError as error:
@@ -403,7 +404,7 @@ def _infusions(timing: Mapping[str, Any], repeat: Mapping[str, Any]) -> dict[str
     events = timing.get("event")
     if isinstance(events, list) and events:
         days = sorted({_date(str(event), "timing.event") for event in events})
-        apart = {(b - a).days for a, b in zip(days, days[1:], strict=False)}
+        apart = {(b - a).days for a, b in pairwise(days)}
         if len(days) != len(events) or apart - {1}:
             raise InputError("order: infusions that are not once on consecutive days")
         return {"days": str(len(days))}

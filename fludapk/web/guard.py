@@ -100,7 +100,8 @@ class Guard:
             return
         if body is None:
             await answer.refuse(
-                413, f"the request is larger than {most // KIB} KiB: send less, or use fludapk batch"
+                413,
+                f"the request is larger than {most // KIB} KiB: send less, or use fludapk batch",
             )
             return
         task = asyncio.ensure_future(self.app(scope, _replay(body, receive), answer))
@@ -119,7 +120,9 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and reason, if a request is not answered at all."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         host = headers.get("host", "")
         if not self._is_ours(host):
             return 421, "this server does not answer to the name in the Host header"
@@ -148,7 +151,9 @@ class Guard:
 
     def _is_open(self, path: str) -> bool:
         return path in self.open_paths or any(
-            path.startswith(start) for start in self.open_paths if start.endswith("/") and start != "/"
+            path.startswith(start)
+            for start in self.open_paths
+            if start.endswith("/") and start != "/"
         )
 
     def admits(self, token: str) -> bool:

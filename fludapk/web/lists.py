@@ -73,9 +73,7 @@ class BatchAsked(Course):
             done += await run_in_threadpool(compute, plan, part)
         return Computed(plan, done)
 
-    def _opened(
-        self, content: bytes, folders: Folders, most_rows: int
-    ) -> tuple[Plan, list[Chunk]]:
+    def _opened(self, content: bytes, folders: Folders, most_rows: int) -> tuple[Plan, list[Chunk]]:
         with TemporaryDirectory(prefix="fludapk-") as folder:
             path = Path(folder) / "list.csv"
             path.write_bytes(content)
@@ -85,9 +83,7 @@ class BatchAsked(Course):
                 faults = [fault.replace(f"{path}", "the list") for fault in error.faults]
                 raise type(error)(*faults) from error
 
-    def _planned(
-        self, path: Path, folders: Folders, most_rows: int
-    ) -> tuple[Plan, list[Chunk]]:
+    def _planned(self, path: Path, folders: Folders, most_rows: int) -> tuple[Plan, list[Chunk]]:
         source = open_list(path, is_column)
         said = self._typed(_OF_ALL_ROWS)
         layout = Layout.read(

@@ -151,6 +151,7 @@ _FIELDS_OF_FORM: Final = {
     "crcl": "renal",
     "window": "window_low",
 }
+_CALLED: Final = {"renal": "kidney function", "window_low": "window"}
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def _refusal(found: Problem) -> Answer:
         (fault.message, [_FIELDS_OF_FORM.get(name, name) for name in fault.fields])
         for fault in found.faults
     ]
-    html = _render("refused.html", title=found.title, faults=faults)
+    html = _render("refused.html", title=found.title, faults=faults, called=_CALLED)
     said = f"{found.title}: {found.detail}"
     return Answer(html, said, tuple(name for _, names in faults for name in names))
 
@@ -230,9 +231,7 @@ def _options() -> dict[str, Any]:
             ("eGFR", list(UNITS["eGFR"])),
             ("Creatinine clearance", list(UNITS["CrCl"])),
         ],
-        "regimens": [
-            (r.id, f"{r.title}: {r.dose:g} {r.unit} × {r.days}") for r in courses
-        ],
+        "regimens": [(r.id, f"{r.title}: {r.dose:g} {r.unit} × {r.days}") for r in courses],
         "targets": [(t.id, f"{t.id}: {report.window(t)} ({t.title})") for t in known],
         "bsa": [name for name, f in FORMULAS.items() if f.quantity == "BSA"],
         "egfr": [name for name, f in FORMULAS.items() if f.quantity in ("eGFR", "CrCl")],
@@ -467,8 +466,7 @@ class Pages:
     def docs(self) -> Response:
         """The documentation of the API."""
         kinds = [(slug(kind), int(kind), title) for kind, title in TITLES.items()]
-        context = {"api": self.document(), "problems": kinds, "dumped": _dumped}
-        return self.page("docs.html", "/docs", **context)
+        return self.page("docs.html", "/docs", api=self.document(), problems=kinds, dumped=_dumped)
 
 
 def static(name: str) -> Response:
@@ -482,8 +480,6 @@ def static(name: str) -> Response:
 def _texts(form: FormData) -> dict[str, str]:
     """The fields of a form, cut to what a field may hold."""
     return {name: value[:1000] for name, value in form.items() if isinstance(value, str)}
-
-
 
 
 def _dumped(example: object) -> str:

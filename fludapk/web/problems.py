@@ -92,9 +92,7 @@ def problem(
 ) -> Problem:
     """Problem details of some faults."""
     listed = [
-        fault
-        if isinstance(fault, Fault)
-        else Fault(fields=fields_of(fault), message=plain(fault))
+        fault if isinstance(fault, Fault) else Fault(fields=fields_of(fault), message=plain(fault))
         for fault in faults
     ]
     return Problem(
