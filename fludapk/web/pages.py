@@ -407,16 +407,16 @@ class Pages:
 
     async def list(self, request: Request) -> Response:
         """Show the results of a list."""
-        form = await request.form(max_files=1, max_fields=100)
-        answer, _ = await self._computed(form)
-        return self._shown(request, "list.form.html", "/list", _texts(form), answer)
+        async with request.form(max_files=1, max_fields=100) as form:
+            answer, _ = await self._computed(form)
+            return self._shown(request, "list.form.html", "/list", _texts(form), answer)
 
     async def download(self, request: Request) -> Response:
         """Results of a list as a file."""
-        form = await request.form(max_files=1, max_fields=100)
-        answer, done = await self._computed(form)
-        if done is None:
-            return self.page("list.form.html", "/list", _texts(form), answer)
+        async with request.form(max_files=1, max_fields=100) as form:
+            answer, done = await self._computed(form)
+            if done is None:
+                return self.page("list.form.html", "/list", _texts(form), answer)
         return Response(
             done.content(),
             media_type="text/csv; charset=utf-8",

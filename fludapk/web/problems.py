@@ -116,12 +116,14 @@ def problem_of(error: FludapkError) -> Problem:
 
 def validation_faults(errors: Sequence[dict[str, object]]) -> list[Fault]:
     """Faults of a request that is not of the documented shape, without repeating its values."""
-    faults: dict[tuple[str, str], Fault] = {}
+    said: dict[str, list[str]] = {}
     for error in errors:
         place = [part for part in error["loc"] if part != "body"]  # type: ignore[attr-defined]
-        name = str(place[0])[:50] if place else ""
-        field = name if name in FIELDS else ""
-        said = str(error["msg"])
-        message = f"{name}: {said}" if name else said
-        faults[name, said] = Fault(fields=[field] if field else [], message=message)
-    return list(faults.values())
+        said.setdefault(str(place[0])[:50] if place else "", []).append(str(error["msg"]))
+    return [
+        Fault(
+            fields=[name] if name in FIELDS else [],
+            message=f"{name}: {'; or '.join(messages)}".removeprefix(": "),
+        )
+        for name, messages in said.items()
+    ]
