@@ -1,7 +1,7 @@
 """`fludapk serve` under load: how much a request costs over the call, and how many it answers.
 
-Run ``python benchmarks/serve.py [--minutes M] [--connections N] [--json FILE]``. A server of its own
-is started and stopped. Every answer must be 200; the median of one connection is at most 10 times
+Run ``python benchmarks/serve.py [--minutes M] [--connections N] [--json FILE]``. It starts a server
+of its own. Every answer must be 200; the median of one connection is at most 10 times
 the call in this process, and memory does not grow.
 """
 
