@@ -110,6 +110,10 @@ _RECORDED: Final = EVENTS | {
     "CMT", "DV", "BSA", "ADDL", "II", "SS", "DOSE_MG", "OCC", "EGFR_MODEL", "CRCL_MODEL",
 }  # fmt: skip
 
+SMALL: Final = 1000
+"""Up to so many rows each has as many points as a check, and one process does."""
+_FEW_LOG2_POINTS: Final = 9
+
 IGNORED: Final = "-"
 """`--map COLUMN=-`: the column is kept but not read."""
 
@@ -269,6 +273,31 @@ class Layout:
         if "regimen" in own or "dose" in own:  # a course of the row, whole
             said = {name: text for name, text in said.items() if name not in _DOSING}
         return {**said, **own}
+
+
+def names_of(pairs: Sequence[str]) -> dict[str, str]:
+    """Column -> name, of pairs as typed.
+
+    Examples
+    --------
+    >>> names_of(["KREA=scr_umol_l", "a=b=-"])
+    {'KREA': 'scr_umol_l', 'a=b': '-'}
+    """
+    wrong = [f"--map {pair}: write COLUMN=NAME" for pair in pairs if "=" not in pair]
+    if wrong:
+        raise InputError(*wrong)
+    return {column: name for column, _, name in (pair.rpartition("=") for pair in pairs)}
+
+
+def log2_points_of(rows: int) -> int:
+    """How many points a row of a list has, unless one says.
+
+    Examples
+    --------
+    >>> log2_points_of(10), log2_points_of(100_000)
+    (13, 9)
+    """
+    return LOG2_POINTS if rows <= SMALL else _FEW_LOG2_POINTS
 
 
 def is_column(name: str) -> bool:
@@ -586,7 +615,7 @@ def record_of(outcome: CheckResult | FludapkError) -> Record:
     {'error': 'age is missing'}
     """
     if isinstance(outcome, FludapkError):
-        return {"error": "; ".join(_plain(fault) for fault in outcome.faults)}
+        return {"error": "; ".join(plain(fault) for fault in outcome.faults)}
     found: Record = {"error": None, "flag": outcome.flag, "models_agree": outcome.models_agree}
     found.update(_scalars(outcome.exposure))
     found["auc_0_inf_pi90_low"], found["auc_0_inf_pi90_high"] = outcome.exposure.auc_0_inf_pi90
@@ -609,8 +638,14 @@ def _scalars(record: Any) -> Record:
     return {k: v for k, v in vars(record).items() if not isinstance(v, list | tuple)}
 
 
-def _plain(fault: str) -> str:
-    """A fault without the options of the command line."""
+def plain(fault: str) -> str:
+    """A fault without the options of the command line.
+
+    Examples
+    --------
+    >>> plain("age is missing: give --age")
+    'age is missing'
+    """
     return re.sub(r"--(?=[a-z])", "", re.sub(r": give --\w+$", "", fault))
 
 

@@ -18,9 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk import __version__, courses, report
-from fludapk.checking import DISCLAIMER, CheckResult, Prediction, TargetRecord
+from fludapk.checking import DISCLAIMER, CheckResult, Prediction, TargetRecord, predict
 from fludapk.errors import InputError
 from fludapk.exposure import flag
+from fludapk.model import DEFAULT_MODEL, load_model
+from fludapk.patient import Patient
+from fludapk.regimen import Regimen
 from fludapk.report import FLAG_WORDS
 
 if TYPE_CHECKING:
@@ -428,7 +431,27 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
 # ------------------------------------------------------------------ the words
 
 
-def check_html(result: CheckResult, curve: Curve) -> str:
+def curve_of(
+    patient: Patient,
+    regimen: Regimen,
+    *,
+    model: str = DEFAULT_MODEL,
+    round_to_mg: float | None = None,
+    folders: Sequence[Path] | None = None,
+) -> Curve:
+    """Concentrations for a page about a course of a patient.
+
+    Raises
+    ------
+    FludapkError
+        As `fludapk.checking.predict`.
+    """
+    course = regimen.course(patient, round_to_mg)
+    prediction = predict(load_model(model, folders), patient, regimen, course)
+    return curve(prediction, until_h=horizon_h(regimen.times_h, regimen.cells_at_h))
+
+
+def check_html(result: CheckResult, curve: Curve, *, whole: bool = True) -> str:
     """One patient on one self-contained page.
 
     Parameters
@@ -436,6 +459,8 @@ def check_html(result: CheckResult, curve: Curve) -> str:
     result : CheckResult
     curve : Curve
         Of the same patient, by the same model.
+    whole : bool
+        Whether it is a page of its own; otherwise it is the part that stands in one.
 
     Returns
     -------
@@ -448,9 +473,10 @@ def check_html(result: CheckResult, curve: Curve) -> str:
         If jinja2, the extra ``report``, is not installed.
     """
     return (
-        _environment()
+        environment()
         .get_template("check.html")
         .render(
+            whole=whole,
             r=result,
             head=_head(result),
             answer=_answer(result),
@@ -466,7 +492,7 @@ def check_html(result: CheckResult, curve: Curve) -> str:
     )
 
 
-def dose_html(result: DoseResult, curve: Curve) -> str:
+def dose_html(result: DoseResult, curve: Curve, *, whole: bool = True) -> str:
     """The dose for a target on one self-contained page.
 
     Parameters
@@ -474,6 +500,8 @@ def dose_html(result: DoseResult, curve: Curve) -> str:
     result : DoseResult
     curve : Curve
         Of the chosen model's dose.
+    whole : bool
+        As in `check_html`.
 
     Returns
     -------
@@ -488,9 +516,10 @@ def dose_html(result: DoseResult, curve: Curve) -> str:
     check = result.proposed
     head = {**_head(check), "plan": f"{result.proposals[0].doses} infusions; goal: {result.goal}"}
     return (
-        _environment()
+        environment()
         .get_template("dose.html")
         .render(
+            whole=whole,
             r=check,
             head=head,
             lines=[] if result.answer is None else report.draw_up(result.answer, result),
@@ -540,9 +569,10 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
         for one in tally.worst
     ]  # fmt: skip
     return (
-        _environment()
+        environment()
         .get_template("batch.html")
         .render(
+            whole=True,
             tally=tally,
             rows=rows,
             left_out=tally.rows - tally.counts["refused"] - len(rows),
@@ -596,9 +626,10 @@ def update_html(result: UpdateResult, drawn: UpdateCurve) -> str:
     """
     made, p = result.provenance, result.posterior
     return (
-        _environment()
+        environment()
         .get_template("update.html")
         .render(
+            whole=True,
             r=result,
             head=_head(result.prior),
             flag=FLAG_WORDS[result.flag],
@@ -694,9 +725,10 @@ def nomogram_html(chart: Nomogram, figure: str) -> str:
         )
     ]
     return (
-        _environment()
+        environment()
         .get_template("nomogram.html")
         .render(
+            whole=True,
             n=chart,
             table=table,
             renal=[f"{value:g}" for value in chart.renal[::every]],
@@ -744,9 +776,10 @@ def study_html(
         hashes.append(("cohort", run["cohort_sha256"]))
     strata = list(dict.fromkeys(row["stratum"] for row in rows))
     return (
-        _environment()
+        environment()
         .get_template("study.html")
         .render(
+            whole=True,
             run=run,
             scenario=scenario,
             several=several,
@@ -791,14 +824,21 @@ def _study_row(row: Mapping[str, Any], several: bool) -> list[str]:
     ]  # fmt: skip
 
 
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
+@lru_cache(maxsize=4)
+def environment(*folders: Path) -> jinja2.Environment:
+    """Templates of the given folders and of the reports; everything is escaped.
+
+    Raises
+    ------
+    InputError
+        If jinja2 is not installed.
+    """
     try:
         import jinja2
     except ModuleNotFoundError as error:
         raise InputError("reports need the extra: pip install 'fludapk[report]'") from error
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

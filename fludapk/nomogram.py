@@ -279,6 +279,27 @@ def nomogram(
     )
 
 
+def steps(grid: Sequence[float] | None, name: str) -> list[float] | None:
+    """Values from, to and in steps of what was typed, or None.
+
+    Raises
+    ------
+    InputError
+        If they do not ascend from above zero, or are too many.
+
+    Examples
+    --------
+    >>> steps((10.0, 20.0, 5.0), "weights")
+    [10.0, 15.0, 20.0]
+    """
+    if grid is None:
+        return None
+    low, high, step = grid
+    if not (0 < low <= high < 1e6 and step > 0 and (high - low) / step < 1000):
+        raise InputError(f"{name} = {low:g} {high:g} {step:g}: from, to and step, from above zero")
+    return [low + k * step for k in range(math.floor((high - low) / step + 1e-9) + 1)]
+
+
 # ------------------------------------------------------------------ the patients of the grid
 
 

@@ -167,6 +167,33 @@ class Regimen:
         value, unit = parse_dose(dose or "")
         return cls(dose=value, unit=unit, days=_count(days), **typed)
 
+    @classmethod
+    def schedule_from_text(
+        cls,
+        *,
+        regimen: str | None = None,
+        dose: str | None = None,
+        days: str | int | None = None,
+        **times: str | None,
+    ) -> tuple[Self, bool]:
+        """Infusions to find a dose for, as typed, and whether they come with a planned dose.
+
+        Raises
+        ------
+        InputError
+            As `from_text`; or without a number of infusions.
+
+        Examples
+        --------
+        >>> Regimen.schedule_from_text(days=3)[1], Regimen.schedule_from_text(regimen="axi_cel")[1]
+        (False, True)
+        """
+        planned = regimen is not None or dose is not None
+        if not planned and days is None:
+            raise InputError("give --days N, the number of infusions, or --regimen NAME")
+        given = dose if planned else "1 mg"
+        return cls.from_text(regimen=regimen, dose=given, days=days, **times), planned
+
     @property
     def times_h(self) -> tuple[float, ...]:
         """Starts of the infusions, h from the first."""

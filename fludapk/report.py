@@ -441,17 +441,7 @@ def model_page(model: Model, width: int) -> str:
         f"({file.dose.basis}). {file.dose.evidence}",
     ]
     equations = [f"typical {name} = {equation(model, name)}" for name in file.parameters]
-    header = ("parameter", "value", "unit", "RSE %", "95 % CI", "source")
-    rows: list[tuple[str, ...]] = [header]
-    rows += [(name, *_number(theta, theta.unit)) for name, theta in file.theta.items()]
-    for label, effects in (("IIV", file.iiv), ("IOV", file.iov)):
-        for effect in effects:
-            scale = "CV" if effect.scale.startswith("cv") else effect.scale
-            rows.append((f"{label} {', '.join(effect.on)}", *_number(effect, scale)))
-    for kind, unit in (("proportional", "CV"), ("additive", "mg/L"), ("log", "SD of ln")):
-        error = getattr(file.ruv, kind)
-        if error is not None:
-            rows.append((f"RUV {kind}", *_number(error, unit)))
+    rows: list[tuple[str, ...]] = [NUMBER_HEADER, *number_rows(model)]
     pairs = [(row.between, row) for row in file.iiv_correlations]
     notes = [f"Correlation of {' and '.join(b)}: {row.value:g} ({row.source})" for b, row in pairs]
     iov_pairs = [(row.between, row) for row in file.iov_correlations]
@@ -479,6 +469,26 @@ def model_page(model: Model, width: int) -> str:
         blocks.append(f"Departure: {departure.topic} ({mark})\n{table(rows, width)}")
     blocks.append(paragraph(f"{model.path.name} sha256 {model.sha256}", width))
     return "\n\n".join(blocks)
+
+
+NUMBER_HEADER: Final = ("parameter", "value", "unit", "RSE %", "95 % CI", "source")
+
+
+def number_rows(model: Model) -> list[tuple[str, ...]]:
+    """Every estimate of a model, with the columns of `NUMBER_HEADER`."""
+    file = model.file
+    rows: list[tuple[str, ...]] = [
+        (name, *_number(theta, theta.unit)) for name, theta in file.theta.items()
+    ]
+    for label, effects in (("IIV", file.iiv), ("IOV", file.iov)):
+        for effect in effects:
+            scale = "CV" if effect.scale.startswith("cv") else effect.scale
+            rows.append((f"{label} {', '.join(effect.on)}", *_number(effect, scale)))
+    for kind, unit in (("proportional", "CV"), ("additive", "mg/L"), ("log", "SD of ln")):
+        error = getattr(file.ruv, kind)
+        if error is not None:
+            rows.append((f"RUV {kind}", *_number(error, unit)))
+    return rows
 
 
 def _number(number: Theta | RandomEffect | ResidualError, unit: str) -> tuple[str, ...]:

@@ -360,7 +360,7 @@ def _with_text(result: CheckResult, text: str) -> CheckResult:
 def test_without_jinja2_the_reader_is_told_what_to_install(
     girl: tuple[CheckResult, Curve], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    html._environment.cache_clear()
+    html.environment.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(InputError, match=r"pip install 'fludapk\[report\]'"):
         check_html(*girl)

@@ -32,7 +32,7 @@ FLOORS: Final = {
         "study",
     ),
     4: ("io", "figures", "study_figures", "report", "html", "studies", "distributed"),
-    5: ("cli", "__main__"),
+    5: ("web", "cli", "__main__"),
 }
 """From the ground up; on its own floor a module may use those before it."""
 ORDER: Final = [module for floor in FLOORS.values() for module in floor]
@@ -47,6 +47,8 @@ HOMES: Final = {
     "jinja2": {"html"},
     "pyarrow": {"studies"},
     "distributed": {"distributed"},
+    "fastapi": {"web"},
+    "uvicorn": {"web"},
 }
 """A heavy import and the modules that may have it."""
 

@@ -8,7 +8,7 @@ import os
 import click
 
 from fludapk import __version__
-from fludapk.cli import batch, lists, patients, studies
+from fludapk.cli import batch, lists, patients, serve, studies
 from fludapk.cli.common import Group
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them is slow
@@ -36,5 +36,6 @@ for _command in (
     lists.regimens,
     lists.targets,
     lists.verify,
+    serve.serve,
 ):
     main.add_command(_command)

@@ -24,9 +24,6 @@ from fludapk.errors import ExitStatus, InputError
 if TYPE_CHECKING:
     from fludapk.batch import Done, Layout, Tally
 
-SMALL: Final = 1000
-"""Up to so many rows each has as many points as a check, and one process does."""
-_FEW_POINTS: Final = 9
 _SHOWN: Final = 10
 _LONGEST: Final = 300
 
@@ -82,12 +79,22 @@ def batch(
     column is kept, results are appended. A row that cannot be computed says why in `error`; then
     the exit code is 3. NONMEM-style records (ID TIME AMT RATE EVID MDV) give one row per ID.
     """
-    from fludapk.batch import Layout, Plan, Tally, chunks, is_column, run, survey
-    from fludapk.checking import LOG2_POINTS
+    from fludapk.batch import (
+        SMALL,
+        Layout,
+        Plan,
+        Tally,
+        chunks,
+        is_column,
+        log2_points_of,
+        names_of,
+        run,
+        survey,
+    )
     from fludapk.model import model_folders
     from fludapk.tables import open_list
 
-    asked = _names(names)
+    asked = names_of(names)
     source = open_list(list_file, lambda column: is_column(asked.get(column, column)))
     layout = Layout.read(
         source.header,
@@ -97,7 +104,7 @@ def batch(
     )
     rows, again = survey(layout, source.rows())
     if log2_points is None:
-        log2_points = LOG2_POINTS if rows <= SMALL else _FEW_POINTS
+        log2_points = log2_points_of(rows)
     plan = Plan(
         layout=layout,
         delimiter=source.delimiter,
@@ -129,13 +136,6 @@ def batch(
         write_whole(report, batch_html(tally, sha256, plan.log2_points))
     if tally.counts["refused"]:
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
-
-
-def _names(pairs: tuple[str, ...]) -> dict[str, str]:
-    wrong = [f"--map {pair}: write COLUMN=NAME" for pair in pairs if "=" not in pair]
-    if wrong:
-        raise InputError(*wrong)
-    return {column: name for column, _, name in (pair.rpartition("=") for pair in pairs)}
 
 
 def _cores() -> int:
@@ -179,6 +179,8 @@ def _destination(output: str | None) -> Iterator[BinaryIO]:
 
 def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
     """Rows per second and time left, on a terminal."""
+    from fludapk.batch import SMALL
+
     if not sys.stderr.isatty() or rows <= SMALL:
         yield from done
         return

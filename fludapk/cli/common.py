@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import shutil
 import sys
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from fludapk.errors import FludapkError, InputError
+from fludapk.errors import FludapkError
 
 if TYPE_CHECKING:
     from fludapk.patient import Patient
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MAX_WIDTH: Final = 110
+_COURSE: Final = ("regimen", "dose", "days", "interval", "infusion_time", "cells_at")
 
 
 class Group(click.Group):
@@ -127,19 +127,16 @@ def patient_of(options: dict[str, Any]) -> Patient:
 
 def schedule_of(options: dict[str, Any]) -> tuple[Regimen, bool]:
     """Infusions to find a dose for, and whether they come with a planned dose."""
-    if options["regimen"] is None and options["dose"] is None:
-        if options["days"] is None:
-            raise InputError("give --days N, the number of infusions, or --regimen NAME")
-        return regimen_of({**options, "dose": "1 mg"}), False
-    return regimen_of(options), True
+    from fludapk.regimen import Regimen
+
+    return Regimen.schedule_from_text(**{name: options[name] for name in _COURSE})
 
 
 def regimen_of(options: dict[str, Any]) -> Regimen:
     """Read the course that was typed."""
     from fludapk.regimen import Regimen
 
-    names = ("regimen", "dose", "days", "interval", "infusion_time", "cells_at")
-    return Regimen.from_text(**{name: options[name] for name in names})
+    return Regimen.from_text(**{name: options[name] for name in _COURSE})
 
 
 def mass_mg(text: str | None, name: str) -> float | None:
@@ -149,13 +146,3 @@ def mass_mg(text: str | None, name: str) -> float | None:
     if text is None:
         return None
     return parse_quantity(text, dimension="mass", name=name, bare="mg").value
-
-
-def steps(grid: tuple[float, float, float] | None, name: str) -> list[float] | None:
-    """Values from, to and in steps of what was typed, or None."""
-    if grid is None:
-        return None
-    low, high, step = grid
-    if not (0 < low <= high < 1e6 and step > 0 and (high - low) / step < 1000):
-        raise InputError(f"{name} = {low:g} {high:g} {step:g}: from, to and step, from above zero")
-    return [low + k * step for k in range(math.floor((high - low) / step + 1e-9) + 1)]

@@ -16,7 +16,6 @@ from fludapk.cli.common import (
     regimen_options,
     say_first_compilation,
     schedule_of,
-    steps,
     width,
 )
 from fludapk.errors import ExitStatus, InputError
@@ -64,6 +63,7 @@ def nomogram(
     """
     from fludapk.model import model_folders
     from fludapk.nomogram import nomogram as run
+    from fludapk.nomogram import steps
     from fludapk.patient import parse_sex
     from fludapk.units import parse_quantity
 

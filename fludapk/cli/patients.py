@@ -1,4 +1,4 @@
-"""Commands about one patient: check a planned course, find the dose for a target."""
+"""Commands about one patient: check a course, find a dose, put measured levels to use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from fludapk.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from fludapk.html import Curve
     from fludapk.patient import Patient
     from fludapk.regimen import Regimen
 
@@ -64,10 +63,11 @@ def check(
 
         write_whole(events, events_csv(result))
     if report is not None:
-        from fludapk.html import check_html
+        from fludapk.html import check_html, curve_of
         from fludapk.io import write_whole
 
-        write_whole(report, check_html(result, _curve(patient, regimen, model, step, models_dir)))
+        drawn = curve_of(patient, regimen, model=model, round_to_mg=step, folders=folders)
+        write_whole(report, check_html(result, drawn))
     if as_json:
         click.echo(result.to_json())
     else:
@@ -123,6 +123,7 @@ def dose(
     from fludapk.dosing import Goal, find_dose
     from fludapk.model import model_folders
 
+    folders = model_folders(models_dir)
     goal = Goal.chosen(auc=auc, window=window, target=target, probability=probability)
     patient, (schedule, planned) = patient_of(options), schedule_of(options)
     say_first_compilation()
@@ -134,14 +135,15 @@ def dose(
         model=model,
         round_to_mg=mass_mg(round_to, "round-to") or 1.0,
         strict=strict,
-        folders=model_folders(models_dir),
+        folders=folders,
     )
     if report is not None:
-        from fludapk.html import dose_html
+        from fludapk.html import curve_of, dose_html
         from fludapk.io import write_whole
 
         given = schedule.in_mg(result.proposals[0].dose_mg)
-        write_whole(report, dose_html(result, _curve(patient, given, model, None, models_dir)))
+        drawn = curve_of(patient, given, model=model, folders=folders)
+        write_whole(report, dose_html(result, drawn))
     if as_json:
         click.echo(result.to_json())
     else:
@@ -274,20 +276,3 @@ def _design(
     say_first_compilation()
     found = run(patient, regimen, model=model, folders=model_folders(models_dir))
     click.echo(found.to_json() if as_json else design_page(found, width()))
-
-
-def _curve(
-    patient: Patient,
-    regimen: Regimen,
-    model: str,
-    round_to_mg: float | None,
-    models_dir: str | None,
-) -> Curve:
-    """Concentrations for a report."""
-    from fludapk.checking import predict
-    from fludapk.html import curve, horizon_h
-    from fludapk.model import load_model, model_folders
-
-    chosen = load_model(model, model_folders(models_dir))
-    prediction = predict(chosen, patient, regimen, regimen.course(patient, round_to_mg))
-    return curve(prediction, until_h=horizon_h(regimen.times_h, regimen.cells_at_h))

@@ -1,0 +1,125 @@
+"""`fludapk serve` under load: how much a request costs over the call, and how many it answers.
+
+Run ``python benchmarks/serve.py [--minutes M] [--connections N] [--json FILE]``. It starts a server
+of its own. Every answer must be 200; the median of one connection is at most 10 times
+the call in this process, and memory does not grow.
+"""
+
+import argparse
+import http.client
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from fludapk.web.api import GIRL
+from fludapk.web.asked import CheckAsked
+
+BODY = json.dumps(GIRL).encode()
+HEADERS = {"content-type": "application/json"}
+LIMIT = 10.0
+GROWTH_MIB = 20.0
+
+
+def in_process(runs: int) -> float:
+    """Median seconds of a check in this process."""
+    asked = CheckAsked.model_validate(GIRL)
+    asked.answer()
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        asked.answer().to_json()
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+def hammer(port: int, until: float, times: list[float], errors: list[str]) -> None:
+    """Ask over one connection until a moment."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    while time.perf_counter() < until:
+        begun = time.perf_counter()
+        try:
+            connection.request("POST", "/api/v1/check", BODY, HEADERS)
+            response = connection.getresponse()
+            response.read()
+        except (OSError, http.client.HTTPException) as error:
+            errors.append(repr(error))
+            return
+        if response.status != 200:
+            errors.append(f"{response.status}")
+        times.append(time.perf_counter() - begun)
+    connection.close()
+
+
+def load(port: int, connections: int, seconds: float) -> tuple[list[float], list[str], float]:
+    """Seconds of each request, errors, and seconds in all."""
+    times: list[float] = []
+    errors: list[str] = []
+    begun = time.perf_counter()
+    threads = [
+        threading.Thread(target=hammer, args=(port, begun + seconds, times, errors))
+        for _ in range(connections)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return times, errors, time.perf_counter() - begun
+
+
+def resident_mib(pid: int) -> float:
+    """Memory of a process on Linux, MiB; NaN elsewhere."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return float("nan")
+    line = next(x for x in status.read_text("utf-8").splitlines() if x.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def main() -> None:
+    """Measure, print, and fail if a limit is passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=0.1)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    call = in_process(50)
+    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        line = next(line for line in server.stderr if "listening on" in line)
+        port = int(line.split()[3].rstrip("/").rpartition(":")[2])
+        try:
+            alone, errors, _ = load(port, 1, 3.0)
+            load(port, arguments.connections, 2.0)
+            before = resident_mib(server.pid)
+            times, more, seconds = load(port, arguments.connections, 60 * arguments.minutes)
+            growth = resident_mib(server.pid) - before
+        finally:
+            server.terminate()
+            server.wait(timeout=60)
+    record: dict[str, Any] = {
+        "call_ms": 1e3 * call,
+        "request_ms": 1e3 * statistics.median(alone),
+        "ratio": statistics.median(alone) / call,
+        "connections": arguments.connections,
+        "requests": len(times),
+        "per_s": len(times) / seconds,
+        "median_ms": 1e3 * statistics.median(times),
+        "worst_ms": 1e3 * max(times),
+        "errors": len(errors) + len(more),
+        "growth_mib": growth,
+    }
+    for name, value in record.items():
+        print(f"{name:12s} {value:10.2f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    sys.exit(record["errors"] > 0 or record["ratio"] > LIMIT or growth > GROWTH_MIB)
+
+
+if __name__ == "__main__":
+    main()

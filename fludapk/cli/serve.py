@@ -1,0 +1,46 @@
+"""The command for a browser."""
+
+from __future__ import annotations
+
+import click
+
+from fludapk.cli.common import models_dir_option, say_first_compilation
+from fludapk.errors import InputError
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True,
+              help="Port to listen on; 0 takes a free one.")  # fmt: skip
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
+              help="Address to listen on. Any but this computer's own needs --token.")  # fmt: skip
+@click.option("--token", metavar="TEXT", envvar="FLUDAPK_TOKEN", show_envvar=True,
+              help="What others must know to get an answer.")  # fmt: skip
+@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+@models_dir_option
+def serve(
+    port: int, host: str, token: str | None, no_browser: bool, models_dir: str | None
+) -> None:
+    """Answer in a browser on this computer.
+
+    A page with the same answers, and an API with the same JSON. Nothing leaves this computer and
+    nothing that is typed is kept or logged. Stop it with Ctrl-C.
+    """
+    from fludapk.model import model_folders
+
+    try:
+        from fludapk.web.app import serve as run
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the browser needs the extra `web` ({error.name} is missing): "
+            "pip install 'fludapk[web]'"
+        ) from error
+
+    def listening(address: str) -> None:
+        click.echo(f"fludapk: listening on {address} (Ctrl-C stops)", err=True)
+        if not no_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    say_first_compilation()
+    run(host=host, port=port, token=token, folders=model_folders(models_dir), listening=listening)

@@ -1,0 +1,321 @@
+"""The API: the JSON of the command line, documented by OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, FastAPI, Form, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from starlette.exceptions import HTTPException
+
+from fludapk import __version__
+from fludapk.checking import CheckResult
+from fludapk.dosing import DoseResult
+from fludapk.errors import ExitStatus, FludapkError
+from fludapk.exposure import targets
+from fludapk.model import Model, load_model, load_models
+from fludapk.nomogram import Nomogram
+from fludapk.regimen import Regimen, label_rules, regimens
+from fludapk.schema import LabelRule, ModelFile, RegimenEntry, TargetEntry
+from fludapk.verify import Verified, verify
+from fludapk.web import cds
+from fludapk.web.asked import CheckAsked, DoseAsked, Folders, NomogramAsked
+from fludapk.web.lists import BatchAsked
+from fludapk.web.problems import (
+    MEDIA_TYPE,
+    Problem,
+    problem,
+    problem_of,
+    validation_faults,
+)
+
+PREFIX: Final = "/api/v1"
+BATCH: Final = f"{PREFIX}/batch"
+_JSON: Final = "application/json"
+_LINES: Final = "application/x-ndjson"
+_CSV: Final = "text/csv; charset=utf-8"
+
+GIRL: Final = {
+    "age": 5,
+    "sex": "female",
+    "weight": 18.2,
+    "height": 110,
+    "scr": "0.3 mg/dL",
+    "regimen": "tisa_cel_ball",
+}
+MAN: Final = {
+    "age": "60",
+    "sex": "male",
+    "weight": "80 kg",
+    "height": "1.78 m",
+    "scr": "88.4 umol/L",
+    "dose": "30 mg/m2",
+    "days": 3,
+    "product": "axi_cel",
+    "diagnosis": "lbcl",
+}
+EXAMPLES: Final[dict[str, list[dict[str, Any]]]] = {
+    "CheckAsked": [GIRL, MAN],
+    "DoseAsked": [
+        {**GIRL, "target": "fabrizio2022", "probability": 0.8},
+        {**MAN, "window": [18, 20]},
+    ],
+    "NomogramAsked": [{"regimen": "tisa_cel_ball", "weights": [10, 60, 10]}],
+}
+"""Worked requests, shown in the documentation."""
+
+
+class ModelSummary(BaseModel):
+    """A model in a list."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    id: str
+    title: str
+    who: str
+    compartments: int
+    doi: str
+    sha256: str
+
+
+class ModelShown(ModelFile):
+    """A whole model file with its hash."""
+
+    sha256: str
+
+
+class RegimenShown(RegimenEntry):
+    """A regimen with the renal rules of labels."""
+
+    label_rules: list[LabelRule]
+
+
+class VerifiedShown(BaseModel):
+    """A published number, re-computed."""
+
+    model: str
+    what: str
+    printed: str
+    computed: float
+    unit: str
+    allowed: float
+    source: str
+    ok: bool
+
+
+class Health(BaseModel):
+    """That the server answers."""
+
+    status: str = "ok"
+
+
+class Version(BaseModel):
+    """What answers."""
+
+    name: str = "fludapk"
+    version: str = __version__
+
+
+_CHECK: Final = TypeAdapter(CheckResult)
+_DOSE: Final = TypeAdapter(DoseResult)
+_NOMOGRAM: Final = TypeAdapter(Nomogram)
+_VERIFIED: Final = TypeAdapter(list[Verified])
+
+
+def _json(adapter: TypeAdapter[Any], value: object) -> Response:
+    return Response(adapter.dump_json(value), media_type=_JSON)
+
+
+def router(folders: Folders, most_rows: int) -> APIRouter:
+    """Routes of the API."""
+    routes = APIRouter()
+
+    @routes.post(f"{PREFIX}/check", response_model=CheckResult, tags=["one patient"])
+    def check(asked: CheckAsked) -> Response:
+        """Check the planned course of one patient: `fludapk check --json`."""
+        return _json(_CHECK, asked.answer(folders))
+
+    @routes.post(f"{PREFIX}/dose", response_model=DoseResult, tags=["one patient"])
+    def dose(asked: DoseAsked) -> Response:
+        """Find the daily dose for a target exposure: `fludapk dose --json`."""
+        return _json(_DOSE, asked.answer(folders))
+
+    @routes.post(f"{PREFIX}/nomogram", response_model=Nomogram, tags=["many patients"])
+    def nomogram(asked: NomogramAsked) -> Response:
+        """AUC or dose over weight and kidney function: `fludapk nomogram --json`."""
+        return _json(_NOMOGRAM, asked.answer(folders))
+
+    @routes.post(
+        BATCH,
+        response_class=Response,
+        responses={
+            200: {
+                "description": "A row of results per row of the list; a refused row says why.",
+                "content": {
+                    _LINES: {"schema": {"type": "string"}},
+                    "text/csv": {"schema": {"type": "string"}},
+                },
+            }
+        },
+        tags=["many patients"],
+    )
+    async def batch(
+        asked: Annotated[BatchAsked, Form(media_type="multipart/form-data")],
+    ) -> Response:
+        """Check a list of patients: `fludapk batch`, as JSON lines or CSV."""
+        done = await asked.answer(folders, most_rows)
+        return Response(done.content(), media_type=_LINES if done.plan.as_json else _CSV)
+
+    @routes.get(f"{PREFIX}/models", tags=["sources"])
+    def list_models() -> list[ModelSummary]:
+        """The published models: `fludapk models list --json`."""
+        return [_summary(model) for model in load_models(folders)]
+
+    @routes.get(f"{PREFIX}/models/{{name}}", response_model=ModelShown, tags=["sources"])
+    def show_model(name: str) -> Response:
+        """Every number of a model with its source: `fludapk models show --json`."""
+        model = load_model(name, folders)
+        shown = {**model.file.model_dump(mode="json", exclude_none=True), "sha256": model.sha256}
+        return JSONResponse(shown)
+
+    @routes.get(f"{PREFIX}/models/{{name}}/verify", tags=["sources"])
+    def verify_model(name: str) -> list[VerifiedShown]:
+        """The published numbers of a model, re-computed: `fludapk models verify --json`."""
+        model = load_model(name, folders)
+        rows = verify([model.id], folders)
+        return [VerifiedShown(**vars(row), ok=row.ok) for row in rows]
+
+    @routes.get(f"{PREFIX}/regimens", tags=["sources"])
+    def list_regimens() -> list[RegimenEntry]:
+        """Published courses of fludarabine: `fludapk regimens list --json`."""
+        return list(regimens().values())
+
+    @routes.get(f"{PREFIX}/regimens/{{name}}", response_model=RegimenShown, tags=["sources"])
+    def show_regimen(name: str) -> Response:
+        """A regimen and the renal rules of labels: `fludapk regimens show --json`."""
+        Regimen.named(name)
+        rules = [rule.model_dump(mode="json") for rule in label_rules()]
+        return JSONResponse({**regimens()[name].model_dump(mode="json"), "label_rules": rules})
+
+    @routes.get(f"{PREFIX}/targets", tags=["sources"])
+    def list_targets() -> list[TargetEntry]:
+        """Published exposure thresholds: `fludapk targets list --json`."""
+        return list(targets().values())
+
+    @routes.get("/cds-services", tags=["orders"])
+    def discover() -> cds.Services:
+        """CDS Hooks: which services there are."""
+        return cds.SERVICES
+
+    @routes.post(f"/cds-services/{cds.ID}", response_model_exclude_none=True, tags=["orders"])
+    def order_select(asked: cds.Hook, request: Request) -> cds.Answer:
+        """CDS Hooks `order-select`: the exposure a selected order of fludarabine gives."""
+        return cds.answer(asked, f"{request.base_url}", folders)
+
+    @routes.get("/healthz", tags=["server"])
+    def healthz() -> Health:
+        """Whether the server answers."""
+        return Health()
+
+    @routes.get("/version", tags=["server"])
+    def version() -> Version:
+        """Which version answers."""
+        return Version()
+
+    return routes
+
+
+def _summary(model: Model) -> ModelSummary:
+    return ModelSummary(
+        id=model.id,
+        title=model.file.title,
+        who=model.file.population.who,
+        compartments=model.file.compartments,
+        doi=model.file.citation.doi,
+        sha256=model.sha256,
+    )
+
+
+# ------------------------------------------------------------------ errors
+
+
+def respond(found: Problem) -> Response:
+    """A problem as a response."""
+    return Response(found.model_dump_json(), found.status, media_type=MEDIA_TYPE)
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Every error is a problem."""
+
+    @app.exception_handler(FludapkError)
+    def refused(_: Request, error: FludapkError) -> Response:
+        return respond(problem_of(error))
+
+    @app.exception_handler(RequestValidationError)
+    def misshapen(_: Request, error: RequestValidationError) -> Response:
+        kinds = {found["type"] for found in error.errors()}
+        status = 400 if "json_invalid" in kinds else 422
+        return respond(problem(status, validation_faults(error.errors())))
+
+    @app.exception_handler(HTTPException)
+    def other(_: Request, error: HTTPException) -> Response:
+        response = respond(problem(error.status_code, [str(error.detail)]))
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    def internal(_: Request, __: Exception) -> Response:
+        why = "this is our fault, not yours; the server has noted where"
+        return respond(problem(500, [why], ExitStatus.INTERNAL))
+
+
+# ------------------------------------------------------------------ OpenAPI
+
+_PROBLEMS: Final = {
+    "400": "Not a request we understand.",
+    "401": "No token, or a wrong one.",
+    "403": "A post from another site.",
+    "404": "Nothing here.",
+    "413": "Too large.",
+    "421": "A name in the Host header that is not ours.",
+    "422": "Refused: each fault names its fields.",
+    "500": "A model file is bad, or our own fault.",
+    "503": "Too slow.",
+}
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI of the app, with the problems and the worked examples.
+
+    Parameters
+    ----------
+    app : FastAPI
+
+    Returns
+    -------
+    dict
+        OpenAPI 3.1.
+    """
+    if app.openapi_schema is None:
+        api = FastAPI.openapi(app)
+        schemas = api["components"]["schemas"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(own.pop("$defs"))
+        schemas["Problem"] = own
+        for name, examples in EXAMPLES.items():
+            schemas[name]["examples"] = examples
+        reference = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        for path in api["paths"].values():
+            for operation in path.values():
+                operation["responses"].update(
+                    {
+                        status: {"description": why, "content": reference}
+                        for status, why in _PROBLEMS.items()
+                    }
+                )
+        app.openapi_schema = api
+    return app.openapi_schema

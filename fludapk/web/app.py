@@ -1,0 +1,194 @@
+"""The whole application, and the server around it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import Final
+
+import uvicorn
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import FastAPI
+
+from fludapk import __version__
+from fludapk.errors import InputError
+from fludapk.web import api, pages
+from fludapk.web.asked import CheckAsked, DoseAsked, Folders
+from fludapk.web.guard import Guard, Limits
+
+PORT: Final = 8765
+_OPEN: Final = frozenset(
+    {tab.path for tab in pages.TABS}
+    | {pages.DOWNLOAD, "/static/", "/healthz", "/version", "/openapi.json", "/cds-services"}
+)
+"""Without a token: pages without an answer, and pages that ask for it in their form."""
+_LISTS: Final = frozenset({api.BATCH, "/list", pages.DOWNLOAD})
+_ABOUT: Final = (
+    "The JSON of the command line. Quantities are text with a unit, or numbers where the command "
+    "line has a default unit; creatinine has none. Errors are problem details (RFC 9457) that "
+    "name the fields. Research and second check only, not a medical device."
+)
+
+
+def create_app(
+    *,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    folders: Folders = None,
+    limits: Limits | None = None,
+) -> Guard:
+    """The pages and the API, guarded.
+
+    Parameters
+    ----------
+    host : str
+        Address or name the server listens on.
+    token : str, optional
+        Asked of whoever wants an answer; needed unless `host` is this machine only.
+    folders : sequence of Path, optional
+        See `fludapk.model.model_folders`.
+    limits : Limits, optional
+
+    Raises
+    ------
+    InputError
+        If others could ask without a token.
+    """
+    local = is_local(host)
+    if not local and not token:
+        raise InputError(
+            f"host = {host!r} can be reached by others: give --token, which they must know"
+        )
+    limits = limits or Limits()
+
+    @asynccontextmanager
+    async def started(_: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = 2 * (os.cpu_count() or 1)
+        yield
+
+    app = FastAPI(
+        title="fludapk",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=started,
+    )
+    app.openapi = lambda: api.document(app)  # type: ignore[method-assign]
+    api.handle_errors(app)
+    app.include_router(api.router(folders, limits.list_rows))
+    hosts = {"localhost"} if local else {"localhost", host.lower(), socket.gethostname().lower()}
+    guard = Guard(
+        app=app,
+        hosts=frozenset(hosts),
+        is_local=local,
+        token=token,
+        open_paths=_OPEN,
+        lists=_LISTS,
+        limits=limits,
+    )
+    app.include_router(
+        pages.Pages(
+            folders=folders,
+            most_rows=limits.list_rows,
+            admits=guard.admits,
+            asks_token=token is not None,
+            document=app.openapi,
+        ).router()
+    )
+    return guard
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach an address.
+
+    Examples
+    --------
+    >>> is_local("127.0.0.1"), is_local("localhost"), is_local("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def warm(folders: Folders = None) -> None:
+    """Load what an answer needs, so that the first is as quick as the others."""
+    for example in api.EXAMPLES["CheckAsked"]:
+        CheckAsked.model_validate(example).sheet(folders)
+    for example in api.EXAMPLES["DoseAsked"]:
+        DoseAsked.model_validate(example).answer(folders)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio sends small answers at once and not 40 ms later.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise InputError(
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port"
+        ) from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    token: str | None = None,
+    folders: Folders = None,
+    listening: Callable[[str], None],
+) -> None:
+    """Serve until told to stop; running requests are finished.
+
+    Parameters
+    ----------
+    host, port, token, folders
+        As `create_app`; port 0 is a free one.
+    listening : callable
+        Called with the address of the page when it can be opened.
+
+    Raises
+    ------
+    InputError
+        If the address cannot be used, or others could ask without a token.
+    """
+    app = create_app(host=host, token=token, folders=folders)
+    with _listener(host, port) as listener:
+        warm(folders)
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{listener.getsockname()[1]}/"
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_level="error",
+            server_header=False,
+            proxy_headers=False,
+            lifespan="on",
+            timeout_graceful_shutdown=30,
+            limit_concurrency=500,
+        )
+        _Server(config, lambda: listening(address)).run(sockets=[listener])

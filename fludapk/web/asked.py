@@ -1,0 +1,279 @@
+"""What a request asks, by the names of the command line's options, and the answer of the library.
+
+Quantities are text with a unit, ``"0.3 mg/dL"``, or numbers where the command line has a default
+unit; creatinine has none. The answers are the records behind the command line's JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from fludapk.checking import CheckResult, check
+from fludapk.dosing import DoseResult, Goal, find_dose
+from fludapk.errors import InputError
+from fludapk.html import check_html, curve_of, dose_html
+from fludapk.model import DEFAULT_MODEL
+from fludapk.nomogram import Nomogram, nomogram, steps
+from fludapk.patient import Patient, parse_sex
+from fludapk.regimen import Regimen
+from fludapk.units import parse_quantity
+
+Folders = Sequence[Path] | None
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
+Text = Annotated[str, StringConstraints(max_length=200)]
+Typed = Text | Finite
+"""A quantity as typed, or a number in the default unit of the command line."""
+
+
+def _text(value: str | float | None) -> str | None:
+    """A field as it would be typed; None if it is empty."""
+    if value is None or isinstance(value, str):
+        return value or None
+    return repr(value).removesuffix(".0")
+
+
+def gathered(*readings: Callable[[], Any]) -> list[Any]:
+    """What every reading gives.
+
+    Raises
+    ------
+    InputError
+        With the faults of all readings.
+    """
+    found: list[Any] = []
+    faults: list[str] = []
+    for reading in readings:
+        try:
+            found.append(reading())
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(*faults)
+    return found
+
+
+def _mass_mg(value: str | float | None) -> float | None:
+    text = _text(value)
+    if text is None:
+        return None
+    return parse_quantity(text, dimension="mass", name="round-to", bare="mg").value
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    def _typed(self, names: Sequence[str]) -> dict[str, str | None]:
+        return {name: _text(getattr(self, name)) for name in names}
+
+
+_COURSE: Final = ("regimen", "dose", "days", "interval", "infusion_time", "cells_at")
+_PATIENT: Final = (
+    "age", "sex", "weight", "height", "scr", "egfr", "crcl",
+    "bsa_formula", "egfr_formula", "diagnosis", "product", "genotype",
+)  # fmt: skip
+
+
+class Course(_Asked):
+    """A planned course: a published regimen, or a dose and a number of days."""
+
+    regimen: Text | None = Field(None, description="A course of /api/v1/regimens.")
+    dose: Typed | None = Field(
+        None, description='or mg fludarabine phosphate per infusion: "30 mg/m2".'
+    )
+    days: Typed | None = Field(None, description="Number of infusions (with dose).")
+    interval: Typed | None = Field(None, description="Hours between starts (with dose; 24).")
+    infusion_time: Typed | None = Field(None, description="Hours of an infusion; default 0.5.")
+    cells_at: Typed | None = Field(None, description="Cell infusion, hours from the first dose.")
+
+    def read_regimen(self) -> Regimen:
+        """The course."""
+        return Regimen.from_text(**self._typed(_COURSE))
+
+    def read_schedule(self) -> tuple[Regimen, bool]:
+        """Infusions to find a dose for, and whether they come with a planned dose."""
+        return Regimen.schedule_from_text(**self._typed(_COURSE))
+
+
+class PatientAndCourse(Course):
+    """A patient and a planned course."""
+
+    age: Typed | None = Field(None, description='Age: years, or "8 mo". Required.')
+    sex: Text | None = Field(None, description="female or male, where a formula needs it.")
+    weight: Typed | None = Field(None, description='Actual weight: kg, or "40 lb". Required.')
+    height: Typed | None = Field(None, description='Height: cm, or "1.10 m", "43 in". Required.')
+    scr: Typed | None = Field(
+        None, description='Creatinine, with unit: "0.3 mg/dL", "26.5 umol/L".'
+    )
+    egfr: Typed | None = Field(None, description="or eGFR, mL/min/1.73 m2.")
+    crcl: Typed | None = Field(None, description="or creatinine clearance, mL/min.")
+    bsa_formula: Text | None = Field(
+        None, description="mosteller (default), du_bois, haycock or gehan_george."
+    )
+    egfr_formula: Text | None = Field(None, description="Instead of the formula of the model.")
+    diagnosis: Text | None = Field(None, description="For models and targets, e.g. b_all.")
+    product: Text | None = Field(None, description="For models and targets, e.g. axi_cel.")
+    genotype: Text | None = Field(None, description="NT5E rs2295890: GG or carrier (mohanan2017).")
+    model: Text = Field(DEFAULT_MODEL, description="A published model; see /api/v1/models.")
+    strict: bool = Field(False, description="Refuse a patient outside the studied range.")
+
+    def read_patient(self) -> Patient:
+        """The patient."""
+        return Patient.from_text(**self._typed(_PATIENT))
+
+
+class CheckAsked(PatientAndCourse):
+    """What `fludapk check` is asked."""
+
+    round_to: Typed | None = Field(
+        None, description="Round each dose to a multiple of this many mg."
+    )
+
+    def answer(self, folders: Folders = None) -> CheckResult:
+        """The check.
+
+        Raises
+        ------
+        FludapkError
+            As `fludapk.checking.check`.
+        """
+        return self._answer(folders)[0]
+
+    def sheet(self, folders: Folders = None) -> tuple[CheckResult, str]:
+        """The check, and its page as part of another."""
+        result, patient, regimen, step = self._answer(folders)
+        drawn = curve_of(patient, regimen, model=self.model, round_to_mg=step, folders=folders)
+        return result, check_html(result, drawn, whole=False)
+
+    def _answer(self, folders: Folders) -> tuple[CheckResult, Patient, Regimen, float | None]:
+        patient, regimen, step = gathered(
+            self.read_patient, self.read_regimen, lambda: _mass_mg(self.round_to)
+        )
+        result = check(
+            patient,
+            regimen,
+            model=self.model,
+            round_to_mg=step,
+            strict=self.strict,
+            folders=folders,
+        )
+        return result, patient, regimen, step
+
+
+class DoseAsked(PatientAndCourse):
+    """What `fludapk dose` is asked: one goal of target, auc and window."""
+
+    target: Text | None = Field(None, description="A target of /api/v1/targets.")
+    auc: Finite | None = Field(None, description="or a cumulative AUC0-inf, mg·h/L.")
+    window: Annotated[list[Finite], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="or a window on AUC0-inf, mg·h/L: low, high."
+    )
+    probability: Finite | None = Field(
+        None, description="Wanted of being in the target or window, for example 0.8."
+    )
+    round_to: Typed | None = Field(
+        "1", description="What can be drawn up: doses are multiples of this many mg."
+    )
+
+    def answer(self, folders: Folders = None) -> DoseResult:
+        """The dose for the goal.
+
+        Raises
+        ------
+        FludapkError
+            As `fludapk.dosing.find_dose`.
+        """
+        return self._answer(folders)[0]
+
+    def sheet(self, folders: Folders = None) -> tuple[DoseResult, str]:
+        """The dose, and its page as part of another."""
+        result, patient, schedule = self._answer(folders)
+        given = schedule.in_mg(result.proposals[0].dose_mg)
+        drawn = curve_of(patient, given, model=self.model, folders=folders)
+        return result, dose_html(result, drawn, whole=False)
+
+    def _goal(self) -> Goal:
+        window = None if self.window is None else (self.window[0], self.window[1])
+        return Goal.chosen(
+            auc=self.auc,
+            window=window,
+            target=_text(self.target),
+            probability=self.probability,
+        )
+
+    def _answer(self, folders: Folders) -> tuple[DoseResult, Patient, Regimen]:
+        goal, patient, (schedule, planned), step = gathered(
+            self._goal,
+            self.read_patient,
+            self.read_schedule,
+            lambda: _mass_mg(self.round_to),
+        )
+        result = find_dose(
+            patient,
+            schedule,
+            goal,
+            planned=planned,
+            model=self.model,
+            round_to_mg=step or 1.0,
+            strict=self.strict,
+            folders=folders,
+        )
+        return result, patient, schedule
+
+
+Grid = Annotated[list[Finite], Field(min_length=3, max_length=3)]
+
+
+class NomogramAsked(Course):
+    """What `fludapk nomogram` is asked."""
+
+    age: Typed | None = Field(
+        None, description="A fixed age; without it, children of median growth."
+    )
+    height: Typed | None = Field(None, description="With age: the height.")
+    sex: Text | None = Field(None, description="female or male.")
+    weights: Grid | None = Field(None, description="Rows, kg: from, to, step.")
+    renal: Grid | None = Field(
+        None, description="Columns, in the unit of the model: from, to, step."
+    )
+    target_auc: Finite | None = Field(None, description="Show the dose for this AUC0-inf, mg·h/L.")
+    product: Text | None = Field(None, description="Where the model needs it.")
+    model: Text = Field(DEFAULT_MODEL, description="A published model; see /api/v1/models.")
+
+    def answer(self, folders: Folders = None) -> Nomogram:
+        """The nomogram.
+
+        Raises
+        ------
+        FludapkError
+            As `fludapk.nomogram.nomogram`.
+        """
+        regimen, age, height, sex, weights, renal = gathered(
+            self.read_regimen if self.target_auc is None else lambda: self.read_schedule()[0],
+            lambda: self._quantity("age", "years"),
+            lambda: self._quantity("height", "cm"),
+            lambda: parse_sex(_text(self.sex)),
+            lambda: steps(self.weights, "weights"),
+            lambda: steps(self.renal, "renal"),
+        )
+        return nomogram(
+            regimen,
+            model=self.model,
+            weights_kg=weights,
+            renal=renal,
+            age_years=age,
+            height_cm=height,
+            sex=sex,
+            target_auc=self.target_auc,
+            product=_text(self.product),
+            folders=folders,
+        )
+
+    def _quantity(self, name: str, unit: str) -> float | None:
+        text = _text(getattr(self, name))
+        if text is None:
+            return None
+        return parse_quantity(text, dimension=name, name=name, bare=unit).value

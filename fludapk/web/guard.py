@@ -1,0 +1,243 @@
+"""Who may ask, how much and for how long; and what no answer goes without.
+
+An answer is for this origin only: a foreign Host (DNS rebinding) or Origin (another site's form or
+script) is turned away, a body is read up to a limit, a request ends in time, and an error says
+nothing of a patient in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fludapk.errors import ExitStatus
+from fludapk.web.problems import MEDIA_TYPE, problem
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+KIB: Final = 1024
+_SAFE: Final = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a request may take."""
+
+    body_bytes: int = 64 * KIB
+    list_bytes: int = 10 * KIB * KIB
+    list_rows: int = 10_000
+    seconds: float = 30.0
+    list_seconds: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """ASGI middleware around the pages and the API.
+
+    Parameters
+    ----------
+    app
+        What is guarded.
+    hosts : set of str
+        Names this server is asked by. Addresses of this machine need no name: a foreign page
+        can only reach us under its own.
+    token : str, optional
+        Asked of everything but `open_paths`.
+    open_paths : set of str
+        Paths, or beginnings that end in ``/``, without patients, models or computing; and those
+        that ask for the token themselves.
+    lists : set of str
+        Paths that take lists.
+    """
+
+    app: App
+    hosts: frozenset[str] = frozenset({"localhost"})
+    is_local: bool = True
+    token: str | None = None
+    open_paths: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or turn it away."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answer = _Answer(send)
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await answer.refuse(*refusal)
+            return
+        is_list = scope["path"] in self.lists
+        most = self.limits.list_bytes if is_list else self.limits.body_bytes
+        seconds = self.limits.list_seconds if is_list else self.limits.seconds
+        try:
+            body = await asyncio.wait_for(_body(scope, receive, most), seconds)
+        except TimeoutError:
+            await answer.refuse(408, f"the request did not arrive within {seconds:g} s")
+            return
+        if body is None:
+            await answer.refuse(
+                413,
+                f"the request is larger than {most // KIB} KiB: send less, or use fludapk batch",
+            )
+            return
+        task = asyncio.ensure_future(self.app(scope, _replay(body, receive), answer))
+        try:
+            await asyncio.wait({task}, timeout=seconds)
+            if not task.done():
+                await answer.refuse(
+                    503, f"no answer within {seconds:g} s: ask for less, or use the command line"
+                )
+            elif task.exception() is not None:
+                _say(task.exception())
+                await answer.refuse(500, "this is our fault, not yours; the server has noted where",
+                                    exit_status=ExitStatus.INTERNAL)  # fmt: skip
+        finally:
+            task.cancel()
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Status and reason, if a request is not answered at all."""
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        host = headers.get("host", "")
+        if not self._is_ours(host):
+            return 421, "this server does not answer to the name in the Host header"
+        if scope["method"] not in _SAFE:
+            origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+            if site not in (None, "same-origin", "none"):
+                return 403, "posts from other sites are not answered"
+            if origin == "null":  # a form without script, whose referrer policy hides it
+                if site is None and self.token is None:
+                    return 403, "posts from unknown origins are not answered"
+            elif origin is not None and origin.partition("://")[2] != host:
+                return 403, "posts from other sites are not answered"
+        if self.token is not None and not self._is_open(scope["path"]):
+            kind, _, given = headers.get("authorization", "").partition(" ")
+            if kind.lower() != "bearer" or not self.admits(given.strip()):
+                return 401, "give the token of this server: Authorization: Bearer ..."
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        name = _without_port(host).lower().rstrip(".")
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return name in self.hosts
+        return address.is_loopback if self.is_local else True
+
+    def _is_open(self, path: str) -> bool:
+        return path in self.open_paths or any(
+            path.startswith(start)
+            for start in self.open_paths
+            if start.endswith("/") and start != "/"
+        )
+
+    def admits(self, token: str) -> bool:
+        """Whether this is the token, if one is asked."""
+        return self.token is None or hmac.compare_digest(token.encode(), self.token.encode())
+
+
+def _without_port(host: str) -> str:
+    """Name or address of a Host header.
+
+    Examples
+    --------
+    >>> _without_port("127.0.0.1:8765"), _without_port("[::1]:80"), _without_port("localhost")
+    ('127.0.0.1', '::1', 'localhost')
+    """
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+async def _body(scope: Scope, receive: Receive, most: int) -> bytes | None:
+    """The body; None if it is too large. A little more is read, so that a browser can hear us."""
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b""
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= most:
+            parts.append(chunk)
+        if size > 4 * most:
+            return None
+        if not message.get("more_body", False):
+            return b"".join(parts) if size <= most else None
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The body once, then what the server has to say."""
+    waiting = [body]
+
+    async def replayed() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return replayed
+
+
+class _Answer:
+    """Sends an answer with our headers, and nothing after it was ended."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._started = self._ended = False
+
+    async def __call__(self, message: Message) -> None:
+        if self._ended:
+            return
+        if message["type"] == "http.response.start":
+            self._started = True
+            ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+            message = {**message, "headers": [*message.get("headers", []), *ours]}
+        await self._send(message)
+
+    async def refuse(
+        self, status: int, why: str, *, exit_status: ExitStatus = ExitStatus.USAGE
+    ) -> None:
+        """End with a problem, if nothing was said yet."""
+        if not self._started:
+            body = problem(status, [why], exit_status).model_dump_json().encode()
+            headers: Iterable[tuple[bytes, bytes]] = [
+                (b"content-type", MEDIA_TYPE.encode()),
+                (b"content-length", str(len(body)).encode()),
+                *([(b"www-authenticate", b"Bearer")] if status == 401 else []),
+                *([(b"connection", b"close")] if status in (408, 413) else []),
+            ]
+            await self({"type": "http.response.start", "status": status, "headers": headers})
+            await self({"type": "http.response.body", "body": body})
+        self._ended = True
+
+
+def _say(error: BaseException | None) -> None:
+    """Kind and place of an error on stderr: its text could hold what was typed."""
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    print(f"fludapk: {type(error).__name__}{where}", file=sys.stderr)

@@ -1,0 +1,487 @@
+"""The pages: a form and its answer, which works without script too.
+
+A tab is a line of `TABS` and a route in `router`. Nothing that was typed is kept: a form is posted,
+its answer comes back, and that was all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+
+from fludapk import __version__, report
+from fludapk.batch import Done
+from fludapk.checking import DISCLAIMER, CheckResult
+from fludapk.dosing import DoseResult
+from fludapk.errors import FludapkError, InputError
+from fludapk.exposure import targets
+from fludapk.formulas import FORMULAS
+from fludapk.html import TEMPLATES, environment
+from fludapk.model import Model, equation, load_models
+from fludapk.regimen import regimens
+from fludapk.report import FLAG_WORDS
+from fludapk.units import UNITS
+from fludapk.verify import Verified, verify
+from fludapk.web.asked import CheckAsked, DoseAsked, Folders
+from fludapk.web.lists import BatchAsked, Computed
+from fludapk.web.problems import TITLES, Problem, problem_of, slug, validation_faults
+
+HERE: Final = Path(__file__).parent
+DOWNLOAD: Final = "/list/download"
+SHOWN_ROWS: Final = 1000
+"""Rows of a list on the page; all are in the download."""
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A page in the row at the top."""
+
+    title: str
+    path: str
+
+
+TABS: Final = (
+    Tab("Check", "/"),
+    Tab("Dose", "/dose"),
+    Tab("List", "/list"),
+    Tab("Models", "/models"),
+    Tab("API", "/docs"),
+)
+
+STATIC: Final = {
+    "app.js": (HERE / "static" / "app.js", "text/javascript"),
+    "app.css": (HERE / "static" / "app.css", "text/css"),
+    "sheet.css": (TEMPLATES / "style.html", "text/css"),
+    "icon.svg": (HERE / "static" / "icon.svg", "image/svg+xml"),
+}
+
+# ------------------------------------------------------------------ what a form holds
+
+_RENAL: Final = {
+    unit: option
+    for option, dimension in (("scr", "creatinine"), ("egfr", "eGFR"), ("crcl", "CrCl"))
+    for unit in UNITS[dimension]
+}
+"""Unit of a kidney function -> what it is."""
+
+CHOICES: Final = {
+    "age_unit": list(UNITS["age"]),
+    "weight_unit": list(UNITS["weight"]),
+    "height_unit": list(UNITS["height"]),
+    "dose_unit": ["", *UNITS["dose"]],
+    "interval_unit": ["h", "days"],
+    "infusion_time_unit": ["h", "min"],
+    "cells_at_unit": ["h", "days"],
+}
+"""Units beside a number; the first is the default. A dose and a creatinine have none."""
+
+_WITH_UNIT: Final = ("age", "weight", "height", "dose", "interval", "infusion_time", "cells_at")
+_PLAIN: Final = (
+    "sex", "bsa_formula", "egfr_formula", "diagnosis", "product", "genotype", "regimen", "days",
+    "model", "round_to",
+)  # fmt: skip
+
+
+def typed(form: Mapping[str, str]) -> dict[str, str]:
+    """What the fields of a form say, by the names of the command line.
+
+    A number beside a default unit goes as it was typed, so that it is judged as on the command
+    line: 1.10 cm is asked about, and "43 in" is read.
+
+    Examples
+    --------
+    >>> typed({"age": "8", "age_unit": "months", "renal": "0.3", "renal_unit": ""})
+    {'age': '8 months', 'scr': '0.3'}
+    """
+    said = {name: form[name] for name in _PLAIN if form.get(name)}
+    for name in _WITH_UNIT:
+        text, unit = form.get(name, ""), form.get(f"{name}_unit", "")
+        if text:
+            default = CHOICES[f"{name}_unit"][0]
+            said[name] = text if unit in ("", default) else f"{text} {unit}"
+    if form.get("renal"):
+        unit = form.get("renal_unit", "")
+        said[_RENAL.get(unit, "scr")] = f"{form['renal']} {unit}".strip()
+    return said
+
+
+def _number(form: Mapping[str, str], name: str) -> float | None:
+    text = form.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{name} = {text!r} is not a number") from None
+
+
+def check_asked(form: Mapping[str, str]) -> CheckAsked:
+    """The check a form asks for."""
+    return CheckAsked.model_validate(typed(form))
+
+
+def dose_asked(form: Mapping[str, str]) -> DoseAsked:
+    """The dose a form asks for."""
+    low, high = _number(form, "window_low"), _number(form, "window_high")
+    if (low is None) != (high is None):
+        raise InputError("window needs both: its lower and its upper AUC")
+    goal = {
+        "target": form.get("target") or None,
+        "auc": _number(form, "auc"),
+        "window": None if low is None else [low, high],
+        "probability": _number(form, "probability"),
+    }
+    return DoseAsked.model_validate({**typed(form), **goal})
+
+
+_FIELDS_OF_FORM: Final = {
+    "scr": "renal",
+    "egfr": "renal",
+    "crcl": "renal",
+    "window": "window_low",
+}
+_CALLED: Final = {"renal": "kidney function", "window_low": "window"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What stands beside the form."""
+
+    html: str
+    said: str
+    """The same in a sentence, for a screen reader."""
+    invalid: Sequence[str] = field(default_factory=tuple)
+    """Fields of the form that were refused."""
+
+
+def _said(r: CheckResult) -> str:
+    low, high = r.exposure.auc_0_inf_pi90
+    sentence = (
+        f"AUC {r.exposure.auc_0_inf:.2f} mg·h/L, 90 % interval {low:.1f} to {high:.1f}: "
+        f"{FLAG_WORDS[r.flag].lower()}."
+    )
+    return " ".join([sentence, *report.contested(r)])
+
+
+def _said_of_dose(r: DoseResult) -> str:
+    if r.answer is None:
+        return f"No single answer: {report.NO_ANSWER}"
+    return f"{r.answer.dose_mg:g} mg a dose, AUC {r.answer.auc_0_inf:.2f} mg·h/L."
+
+
+def _checked(form: Mapping[str, str], folders: Folders) -> Answer:
+    result, sheet = check_asked(form).sheet(folders)
+    return Answer(sheet, _said(result))
+
+
+def _dosed(form: Mapping[str, str], folders: Folders) -> Answer:
+    result, sheet = dose_asked(form).sheet(folders)
+    return Answer(sheet, _said_of_dose(result))
+
+
+def answered(make: Callable[[], Answer]) -> Answer:
+    """An answer, or why there is none."""
+    try:
+        return make()
+    except FludapkError as error:
+        return _refusal(problem_of(error))
+    except ValidationError as error:
+        found = validation_faults([dict(fault) for fault in error.errors()])
+        said = "; ".join(fault.message for fault in found)
+        return _refusal(problem_of(InputError(said)))
+
+
+def _refusal(found: Problem) -> Answer:
+    faults = [
+        (fault.message, [_FIELDS_OF_FORM.get(name, name) for name in fault.fields])
+        for fault in found.faults
+    ]
+    html = _render("refused.html", title=found.title, faults=faults, called=_CALLED)
+    said = f"{found.title}: {found.detail}"
+    return Answer(html, said, tuple(name for _, names in faults for name in names))
+
+
+# ------------------------------------------------------------------ templates
+
+
+def _render(template: str, **context: Any) -> str:
+    return environment(HERE / "templates").get_template(template).render(**context)
+
+
+@lru_cache(maxsize=1)
+def _options() -> dict[str, Any]:
+    """What the selectors offer."""
+    known = list(targets().values())
+    courses = list(regimens().values())
+    return {
+        "units": CHOICES,
+        "renal": [
+            ("Creatinine", list(UNITS["creatinine"])),
+            ("eGFR", list(UNITS["eGFR"])),
+            ("Creatinine clearance", list(UNITS["CrCl"])),
+        ],
+        "regimens": [(r.id, f"{r.title}: {r.dose:g} {r.unit} × {r.days}") for r in courses],
+        "targets": [(t.id, f"{t.id}: {report.window(t)} ({t.title})") for t in known],
+        "bsa": [name for name, f in FORMULAS.items() if f.quantity == "BSA"],
+        "egfr": [name for name, f in FORMULAS.items() if f.quantity in ("eGFR", "CrCl")],
+        "products": sorted({r.product for r in courses if r.product}),
+        "diagnoses": sorted({r.disease for r in courses if r.disease}),
+    }
+
+
+# ------------------------------------------------------------------ the models
+
+
+def _model_shown(model: Model, rows: Sequence[Verified]) -> dict[str, Any]:
+    file = model.file
+    return {
+        "id": model.id,
+        "title": file.title,
+        "citation": file.citation,
+        "population": file.population,
+        "dose": file.dose,
+        "compartments": file.compartments,
+        "equations": [(name, equation(model, name)) for name in file.parameters],
+        "header": report.NUMBER_HEADER,
+        "numbers": report.number_rows(model),
+        "departures": file.departures,
+        "verified": [row for row in rows if row.model == model.id],
+        "sha256": model.sha256,
+    }
+
+
+def models_shown(folders: Folders) -> list[dict[str, Any]]:
+    """Every model for its page, its published numbers re-computed."""
+    models = load_models(folders)
+    rows = _verified(tuple(folders or ()), tuple(model.sha256 for model in models))
+    return [_model_shown(model, rows) for model in models]
+
+
+@lru_cache(maxsize=1)
+def _verified(folders: tuple[Path, ...], _hashes: tuple[str, ...]) -> list[Verified]:
+    return verify((), folders or None)
+
+
+# ------------------------------------------------------------------ lists
+
+
+def list_shown(done: Computed) -> str:
+    """A computed list as a part of the page; refused rows stand in their place."""
+    rows = [one for k, one in enumerate(done.done) if k < SHOWN_ROWS or one.error is not None]
+    tally = done.tally()
+    return _render(
+        "listed.html",
+        tally=tally,
+        rows=[(one, _of_row(one)) for one in rows[: 2 * SHOWN_ROWS]],
+        hidden=len(done.done) - len(rows[: 2 * SHOWN_ROWS]),
+        unused=done.plan.layout.unused,
+        points=2**done.plan.log2_points,
+        disclaimer=DISCLAIMER,
+        flags=FLAG_WORDS,
+    )
+
+
+def _of_row(one: Done) -> list[str]:
+    if one.flag is None:
+        return []
+    low, high = one.pi90
+    return [
+        f"{one.auc_0_inf:.2f}",
+        f"{low:.1f}-{high:.1f}",
+        FLAG_WORDS[one.flag].lower(),
+        report.percent(one.p_below),
+        "" if one.models_agree else "models disagree",
+    ]
+
+
+# ------------------------------------------------------------------ routes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pages:
+    """Routes of the pages.
+
+    Parameters
+    ----------
+    folders : sequence of Path or None
+        See `fludapk.model.model_folders`.
+    most_rows : int
+        Of a list.
+    admits : callable
+        Whether a text is the token of this server.
+    asks_token : bool
+    document : callable
+        The OpenAPI document.
+    """
+
+    folders: Folders
+    most_rows: int
+    admits: Callable[[str], bool]
+    asks_token: bool
+    document: Callable[[], dict[str, Any]]
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        routes = APIRouter(include_in_schema=False)
+        get, post = routes.get, routes.post
+        get("/")(lambda: self.page("check.form.html", "/"))
+        get("/dose")(lambda: self.page("dose.form.html", "/dose"))
+        get("/list")(lambda: self.page("list.form.html", "/list"))
+        get("/models")(self.models)
+        get("/docs")(self.docs)
+        get("/static/{name}")(static)
+        post("/")(self.check)
+        post("/dose")(self.dose)
+        post("/list")(self.list)
+        post(DOWNLOAD)(self.download)
+        post("/models")(self.models_with_token)
+        return routes
+
+    def page(
+        self,
+        template: str,
+        path: str,
+        form: Mapping[str, str] | None = None,
+        answer: Answer | None = None,
+        **context: Any,
+    ) -> Response:
+        """A whole page."""
+        html = _render(
+            template,
+            tabs=TABS,
+            here=path,
+            form=defaultdict(str, form or {}),
+            answer=answer,
+            options=_options(),
+            models=[model.id for model in load_models(self.folders)],
+            asks_token=self.asks_token,
+            version=__version__,
+            disclaimer=DISCLAIMER,
+            **context,
+        )
+        return HTMLResponse(html)
+
+    async def check(self, request: Request) -> Response:
+        """Answer the form of a check."""
+        return await self._answered(request, "check.form.html", "/", _checked)
+
+    async def dose(self, request: Request) -> Response:
+        """Answer the form of a dose."""
+        return await self._answered(request, "dose.form.html", "/dose", _dosed)
+
+    async def _answered(
+        self,
+        request: Request,
+        template: str,
+        path: str,
+        make: Callable[[Mapping[str, str], Folders], Answer],
+    ) -> Response:
+        form = _texts(await request.form(max_files=0, max_fields=100))
+        if not self.admits(form.get("token", "")):
+            answer = _refusal(problem_of(InputError("token is wrong or missing")))
+            form.pop("token", None)
+        elif form.get("carry"):
+            return self.page(template, path, form)
+        else:
+            answer = await run_in_threadpool(answered, lambda: make(form, self.folders))
+        return self._shown(request, template, path, form, answer)
+
+    def _shown(
+        self, request: Request, template: str, path: str, form: Mapping[str, str], answer: Answer
+    ) -> Response:
+        """The answer alone for the script, or the page with it."""
+        if request.headers.get("x-part") == "answer":
+            return HTMLResponse(_render("answer.html", answer=answer))
+        return self.page(template, path, form, answer)
+
+    async def list(self, request: Request) -> Response:
+        """Show the results of a list."""
+        async with request.form(max_files=1, max_fields=100) as form:
+            answer, _ = await self._computed(form)
+            return self._shown(request, "list.form.html", "/list", _texts(form), answer)
+
+    async def download(self, request: Request) -> Response:
+        """Results of a list as a file."""
+        async with request.form(max_files=1, max_fields=100) as form:
+            answer, done = await self._computed(form)
+            if done is None:
+                return self.page("list.form.html", "/list", _texts(form), answer)
+        return Response(
+            done.content(),
+            media_type="text/csv; charset=utf-8",
+            headers={"content-disposition": 'attachment; filename="fludapk-results.csv"'},
+        )
+
+    async def _computed(self, form: FormData) -> tuple[Answer, Computed | None]:
+        texts = _texts(form)
+        try:
+            if not self.admits(texts.get("token", "")):
+                raise InputError("token is wrong or missing")
+            file = form.get("file")
+            if not isinstance(file, UploadFile) or not file.filename:
+                raise InputError("file is missing: choose a CSV file")
+            pairs = [pair for pair in texts.get("map", "").split() if pair]
+            asked = BatchAsked.model_validate(
+                {
+                    **typed(texts),
+                    "file": file,
+                    "map": pairs,
+                    "amt": texts.get("amt", ""),
+                    "format": "csv",
+                }
+            )
+            done = await asked.answer(self.folders, self.most_rows)
+        except FludapkError as error:
+            return _refusal(problem_of(error)), None
+        except ValidationError as error:
+            said = "; ".join(str(fault["msg"]) for fault in error.errors())
+            return _refusal(problem_of(InputError(said))), None
+        n = done.tally().counts
+        said = ", ".join(f"{count} {name}" for name, count in n.items())
+        return Answer(await run_in_threadpool(list_shown, done), f"{said}."), done
+
+    def models(self) -> Response:
+        """Every model, unless a token is asked."""
+        shown = None if self.asks_token else models_shown(self.folders)
+        return self.page("models.html", "/models", shown=shown)
+
+    async def models_with_token(self, request: Request) -> Response:
+        """Every model, for who has the token."""
+        form = _texts(await request.form(max_files=0, max_fields=10))
+        allowed = self.admits(form.get("token", ""))
+        shown = await run_in_threadpool(models_shown, self.folders) if allowed else None
+        return self.page("models.html", "/models", form if allowed else {}, shown=shown)
+
+    def docs(self) -> Response:
+        """The documentation of the API."""
+        kinds = [(slug(kind), int(kind), title) for kind, title in TITLES.items()]
+        return self.page("docs.html", "/docs", api=self.document(), problems=kinds, dumped=_dumped)
+
+
+def static(name: str) -> Response:
+    """A script, a style or a picture of ours."""
+    if name not in STATIC:
+        return Response(status_code=404)
+    path, media_type = STATIC[name]
+    return Response(path.read_bytes(), media_type=media_type)
+
+
+def _texts(form: FormData) -> dict[str, str]:
+    """The fields of a form, cut to what a field may hold."""
+    return {name: value[:1000] for name, value in form.items() if isinstance(value, str)}
+
+
+def _dumped(example: object) -> str:
+    """A worked request as one types it."""
+    return json.dumps(example, ensure_ascii=False)

@@ -1,0 +1,834 @@
+"""`fludapk serve`: the answers of the command line, for this origin only, whatever comes in."""
+
+import asyncio
+import json
+import random
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import urlopen
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fludapk import __version__
+from fludapk.checking import check
+from fludapk.cli import main
+from fludapk.errors import InputError
+from fludapk.patient import Patient
+from fludapk.regimen import Regimen, regimens
+from fludapk.web.api import BATCH, EXAMPLES, GIRL, MAN, PREFIX
+from fludapk.web.app import create_app
+from fludapk.web.guard import HEADERS, Guard, Limits
+from fludapk.web.pages import DOWNLOAD, STATIC, TABS, typed
+from fludapk.web.problems import FIELDS, fields_of
+
+FHIR: Final = Path(__file__).parent / "fhir"
+HOME: Final = "http://127.0.0.1:8765"
+APP: Final = create_app()
+WITH_TOKEN: Final = create_app(host="0.0.0.0", token="open sesame")
+CDS: Final = "/cds-services/fludapk-order-select"
+FORM: Final = {
+    "age": "5",
+    "age_unit": "years",
+    "sex": "female",
+    "weight": "18.2",
+    "weight_unit": "kg",
+    "height": "110",
+    "height_unit": "cm",
+    "renal": "0.3",
+    "renal_unit": "mg/dL",
+    "regimen": "tisa_cel_ball",
+}
+LIST: Final = (
+    "id,sex,age,wt,ht,scr_mg_dl,regimen\n"
+    "a,female,5,18.2,110,0.3,tisa_cel_ball\n"
+    "<b>b</b>,female,5,18.2,110,,tisa_cel_ball\n"
+    "c,male,19,70,178,0.8,tisa_cel_ball\n"
+)
+SCRIPT: Final = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+def ask(method: str, path: str, app: Guard = APP, **more: Any) -> httpx.Response:
+    """One request, without a network."""
+
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url=HOME) as client:
+            return await client.request(method, path, **more)
+
+    return asyncio.run(asked())
+
+
+def post(path: str, body: Any, **more: Any) -> httpx.Response:
+    return ask("POST", f"{PREFIX}/{path}", json=body, **more)
+
+
+def problem(response: httpx.Response, status: int) -> Any:
+    """Problem details of a refusal."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    found = response.json()
+    assert found["status"] == status
+    return found
+
+
+def command(*words: str) -> Any:
+    result = CliRunner().invoke(main, [*words, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def options(asked: dict[str, Any]) -> list[str]:
+    words = []
+    for name, value in asked.items():
+        words.append(f"--{name.replace('_', '-')}")
+        words += [str(v) for v in value] if isinstance(value, list) else [str(value)]
+    return words
+
+
+# --- The answers of the command line ----------------------------------------------------------
+
+
+def patients(n: int) -> Iterator[dict[str, Any]]:
+    """Random people of plausible size, with one of the three renal functions."""
+    dice = random.Random(7)
+    for k in range(n):
+        age = dice.uniform(1, 80)
+        tall = 176 if age > 17 else 72 + 6 * age
+        bmi = dice.uniform(16, 28)
+        renal = [
+            ("scr", f"{dice.uniform(0.3, 1.4):.2f} mg/dL"),
+            ("scr", f"{dice.uniform(30, 120):.0f} umol/L"),
+            ("egfr", round(dice.uniform(40, 130), 1)),
+            ("crcl", f"{dice.uniform(40, 130):.0f}"),
+        ][k % 4]
+        yield {
+            "age": round(age, 1),
+            "sex": dice.choice(["female", "male"]),
+            "weight": f"{bmi * (tall / 100) ** 2:.1f} kg",
+            "height": round(tall, 1),
+            renal[0]: renal[1],
+            "regimen": dice.choice(sorted(regimens())),
+        }
+
+
+def test_fifty_patients_get_the_json_of_the_command_line() -> None:
+    for asked in patients(50):
+        response = post("check", asked)
+        assert response.status_code == 200, response.text
+        assert response.json() == command("check", *options(asked)), asked
+
+
+@pytest.mark.parametrize("asked", EXAMPLES["DoseAsked"])
+def test_a_dose_is_that_of_the_command_line(asked: dict[str, Any]) -> None:
+    assert post("dose", asked).json() == command("dose", *options(asked))
+
+
+def test_a_nomogram_is_that_of_the_command_line() -> None:
+    for asked in (
+        *EXAMPLES["NomogramAsked"],
+        {"days": 3, "target_auc": 15.0, "renal": [40, 90, 25]},
+    ):
+        assert post("nomogram", asked).json() == command("nomogram", *options(asked))
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("models", ("models", "list")),
+        ("models/varela2025", ("models", "show", "varela2025")),
+        ("models/varela2025/verify", ("models", "verify", "varela2025")),
+        ("regimens", ("regimens", "list")),
+        ("regimens/axi_cel", ("regimens", "show", "axi_cel")),
+        ("targets", ("targets", "list")),
+    ],
+)
+def test_sources_are_those_of_the_command_line(path: str, words: tuple[str, ...]) -> None:
+    assert ask("GET", f"{PREFIX}/{path}").json() == command(*words)
+
+
+def uploaded(text: str | bytes, path: str = BATCH, **fields: Any) -> httpx.Response:
+    content = text.encode() if isinstance(text, str) else text
+    return ask("POST", path, files={"file": ("list.csv", content, "text/csv")}, data=fields)
+
+
+def test_a_list_is_that_of_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(LIST, encoding="utf-8")
+    lines = CliRunner().invoke(main, ["batch", str(path), "--json"]).stdout
+    table = CliRunner().invoke(main, ["batch", str(path)]).stdout
+    response = uploaded(LIST)
+    assert response.headers["content-type"] == "application/x-ndjson"
+    assert response.text == lines
+    assert uploaded(LIST, format="csv").text == table
+    assert [json.loads(line)["error"] is None for line in lines.splitlines()] == [True, False, True]
+
+
+def test_columns_and_defaults_of_a_list_can_be_said() -> None:
+    text = "years,kg,ht,krea\n5,18.2,110,26.52\n"
+    said = ["years=age", "kg=wt", "krea=scr_umol_l"]
+    line = uploaded(text, map=said, regimen="tisa_cel_ball").json()
+    assert f"{line['auc_0_inf']:.2f}" == "13.58"
+    found = problem(uploaded(text), 422)
+    assert "no column for age, weight" in found["detail"]
+
+
+# --- Refusals ---------------------------------------------------------------------------------
+
+
+def test_a_bare_creatinine_is_refused() -> None:
+    for bare in ("0.3", 0.3, 26):
+        found = problem(post("check", {**GIRL, "scr": bare}), 422)
+        assert found["type"] == "/docs#input-refused"
+        assert found["exit_status"] == 3
+        (fault,) = found["faults"]
+        assert fault["fields"] == ["scr"]
+        assert "has no unit" in fault["message"]
+
+
+def test_every_fault_is_told_with_its_field() -> None:
+    asked = {"age": "old", "weight": -3, "height": "1,10", "scr": "0.3 mg/dL", "regimen": "axicel"}
+    found = problem(post("check", asked), 422)
+    assert [fault["fields"] for fault in found["faults"]] == [["age"], ["height"], ["regimen"]]
+    assert "did you mean 'axi_cel'" in found["detail"]
+    found = problem(post("check", {}), 422)
+    named = [name for fault in found["faults"] for name in fault["fields"]]
+    assert named == ["age", "weight", "height", "regimen", "dose", "days"]
+    assert "--" not in found["detail"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"weight": "18.2 stone"}, ["weight"]),
+        ({"egfr": 90}, ["scr", "egfr"]),
+        ({"sex": "x"}, ["sex"]),
+        ({"round_to": "0"}, ["round_to"]),
+        ({"product": "axi_cel"}, ["product"]),
+        ({"model": "mine"}, ["model"]),
+        ({"height": 1.1}, ["height"]),
+        ({"bsa_formula": "mine"}, ["bsa_formula"]),
+        ({"colour": "red"}, []),
+        ({"age": True}, ["age"]),
+        ({"age": [5]}, ["age"]),
+    ],
+)
+def test_a_fault_names_its_fields(changes: dict[str, Any], fields: list[str]) -> None:
+    found = problem(post("check", {**GIRL, **changes}), 422)
+    assert [name for fault in found["faults"] for name in fault["fields"]] == fields
+
+
+def test_what_a_fault_is_about_is_read_from_its_words() -> None:
+    assert fields_of("cells-at = -1: hours from the first dose, above zero") == ["cells_at"]
+    assert fields_of("30.0 mg/m2 in a day is above 50 mg/m2: refused") == []
+    assert len(set(FIELDS)) == len(FIELDS)
+
+
+def test_outside_the_studied_range_only_if_strict() -> None:
+    asked = {**MAN, "age": 85, "model": "langenhorst2019"}
+    assert post("check", asked).status_code == 200
+    found = problem(post("check", {**asked, "strict": True}), 422)
+    assert (found["type"], found["exit_status"]) == ("/docs#outside-studied-range", 5)
+
+
+def test_a_path_that_is_not_there() -> None:
+    assert problem(ask("GET", "/nothing"), 404)["detail"] == "Not Found"
+    problem(ask("GET", f"{PREFIX}/check"), 405)
+    problem(ask("GET", f"{PREFIX}/models/none"), 422)
+    assert ask("GET", "/static/..%2fapp.py").status_code == 404
+    assert ask("GET", "/static/nothing").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 422),
+        (b"{", 400),
+        (b"\xff\xfe", 400),
+        (b"[" * 20_000, 400),
+        (b"null", 422),
+        (b'{"age": NaN}', 422),
+        (b'{"age": 1e999}', 422),
+        (b'{"age": ' + b"9" * 5000 + b"}", 400),
+        (b'{"age": ' + b"9" * 400 + b"}", 422),
+    ],
+)
+def test_what_is_no_request_is_refused(body: bytes, status: int) -> None:
+    headers = {"content-type": "application/json"}
+    problem(ask("POST", f"{PREFIX}/check", content=body, headers=headers), status)
+
+
+ANYTHING: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    path=st.sampled_from(["check", "dose", "nomogram"]),
+    changes=st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=3),
+)
+@example(path="nomogram", changes={"weights": [1e-9, 1e9, 1e-9]})
+@example(path="dose", changes={"auc": 1e9, "round_to": "1e-9"})
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_asked_is_answered_or_refused(path: str, changes: dict[str, Any]) -> None:
+    known = (
+        {**GIRL, "auc": 15}
+        if path == "dose"
+        else GIRL
+        if path == "check"
+        else EXAMPLES["NomogramAsked"][0]
+    )
+    response = ask(
+        "POST",
+        f"{PREFIX}/{path}",
+        content=json.dumps({**known, **changes}).encode("utf-8", "surrogatepass"),
+        headers={"content-type": "application/json"},
+    )
+    if response.status_code != 200:
+        found = problem(response, response.status_code)
+        assert response.status_code in (400, 422), changes
+        assert found["faults"]
+
+
+@given(
+    fields=st.dictionaries(
+        st.sampled_from([*FORM, "dose", "days", "auc", "map"]), st.text(max_size=40)
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_a_form_holds_is_answered(fields: dict[str, str]) -> None:
+    for path in ("/", "/dose", "/list"):
+        data = {k: v.encode("utf-8", "replace").decode() for k, v in fields.items()}
+        response = ask("POST", path, data={**FORM, **data}, headers={"x-part": "answer"})
+        assert response.status_code == 200, response.text
+
+
+# --- The pages --------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What the tests look for in a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data.split()
+
+    def of(self, *tags: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag in tags]
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@pytest.mark.parametrize("path", [tab.path for tab in TABS])
+def test_a_page_needs_nothing_but_us_and_holds_no_script(path: str) -> None:
+    response = ask("GET", path)
+    assert response.status_code == 200
+    page = Page(response.text)
+    for attributes in page.of("script"):
+        assert (attributes.get("src") or "").startswith("/static/")
+    assert page.of("style") == []
+    assert all("style" not in attributes for _, attributes in page.tags)
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    needed = [a.get("href") or a.get("src") or "" for a in page.of("link", "script", "img")]
+    assert all(url.removeprefix("/static/") in STATIC for url in needed)
+    assert len(page.of("main")) == 1
+    assert {"lang": "en"} in page.of("html")
+    names = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(set(names)) == len(names)
+    (here,) = [a for a in page.of("a") if a.get("aria-current") == "page"]
+    assert here["href"] == path
+
+
+@pytest.mark.parametrize("path", ["/", "/dose", "/list"])
+def test_every_field_has_a_label(path: str) -> None:
+    page = Page(ask("GET", path).text)
+    labelled = {a.get("for") for a in page.of("label")}
+    for field in page.of("input", "select"):
+        assert field["id"] in labelled or field.get("aria-label"), field
+    described = {a.get("aria-describedby") for a in page.of("input", "select")} - {None}
+    assert described <= {a.get("id") for a in page.of("p")}
+
+
+def test_a_creatinine_has_no_unit_until_one_is_chosen() -> None:
+    page = ask("GET", "/").text
+    unit = re.search(r'<select name="renal_unit".*?</select>', page, re.S)
+    assert unit is not None
+    assert "selected" not in unit.group()
+    assert unit.group().index('value=""') < unit.group().index("mg/dL")
+    answer = ask("POST", "/", data={**FORM, "renal_unit": ""}).text
+    assert "has no unit" in Page(answer).text
+    fields = {a["id"]: a for a in Page(answer).of("input")}
+    assert fields["renal"].get("aria-invalid") == "true"
+    assert fields["renal"]["value"] == "0.3"
+
+
+def test_without_script_the_form_comes_back_with_its_answer() -> None:
+    page = Page(ask("POST", "/", data=FORM).text)
+    assert "13.58" in page.text
+    assert "THE TWO READINGS OF THIS PAPER DISAGREE" in page.text
+    assert next(a for a in page.of("input") if a["id"] == "weight")["value"] == "18.2"
+    chosen = [a["value"] for a in page.of("option") if "selected" in a]
+    assert {"female", "mg/dL", "tisa_cel_ball"} <= set(chosen)
+
+
+def test_the_script_gets_the_answer_alone() -> None:
+    response = ask("POST", "/", data=FORM, headers={"x-part": "answer"})
+    page = Page(response.text)
+    assert page.of("html", "form", "script") == []
+    (sheet,) = [a for a in page.of("div") if "data-said" in a]
+    assert (sheet["data-said"] or "").startswith(
+        "AUC 13.58 mg·h/L, 90 % interval 9.3 to 20.1: below"
+    )
+    assert "Prepared by" in page.text
+
+
+def test_units_beside_a_number_go_with_it() -> None:
+    assert typed({**FORM, "weight": "40", "weight_unit": "lb"})["weight"] == "40 lb"
+    assert typed({**FORM, "weight": "40", "weight_unit": "kg"})["weight"] == "40"
+    for unit, name in (
+        ("umol/L", "scr"),
+        ("mL/min", "crcl"),
+        ("mL/min/1.73 m2", "egfr"),
+        ("", "scr"),
+    ):
+        assert typed({"renal": "60", "renal_unit": unit}) == {name: f"60 {unit}".strip()}
+    pounds = {
+        **FORM,
+        "weight": "40.124",
+        "weight_unit": "lb",
+        "renal": "26.52",
+        "renal_unit": "umol/L",
+    }
+    assert "13.58" in Page(ask("POST", "/", data=pounds).text).text
+
+
+def test_a_dose_on_the_page() -> None:
+    page = Page(ask("POST", "/dose", data={**FORM, "auc": "15"}).text)
+    assert "No single answer" in page.text
+    page = Page(ask("POST", "/dose", data={**FORM, "window_low": "18"}).text)
+    assert "window needs both" in page.text
+    page = Page(ask("POST", "/dose", data={**FORM, "auc": "much"}).text)
+    assert "auc = 'much' is not a number" in page.text
+
+
+def test_a_patient_is_carried_to_the_other_page() -> None:
+    page = Page(ask("POST", "/dose", data={**FORM, "carry": "1"}).text)
+    assert next(a for a in page.of("input") if a["id"] == "weight")["value"] == "18.2"
+    assert "refused" not in page.text.lower()
+
+
+def test_refused_rows_stand_in_their_place() -> None:
+    text = uploaded(LIST, "/list").text
+    assert "3 rows: 1 below 13.8, 0 borderline, 1 of 14 or more, 1 refused" in Page(text).text
+    assert text.index(">2</th>") < text.index(">3</th>") < text.index("<strong>Refused:</strong>")
+    assert text.index("<strong>Refused:</strong>") < text.index(">4</th>")
+    assert "<b>b</b>" not in text
+
+
+def test_results_are_downloaded() -> None:
+    response = uploaded(LIST, DOWNLOAD)
+    assert response.headers["content-disposition"].startswith("attachment")
+    assert response.text == uploaded(LIST, format="csv").text
+    assert "file is missing" in Page(ask("POST", "/list", data={"map": ""}).text).text
+    assert "must name the columns" in Page(uploaded("", DOWNLOAD).text).text
+    assert "list.csv" not in uploaded("PK\x03\x04", "/list").text
+
+
+def test_too_many_rows_are_refused() -> None:
+    small = create_app(limits=Limits(list_rows=2))
+    files = {"file": ("list.csv", LIST.encode())}
+    found = problem(ask("POST", BATCH, small, files=files), 422)
+    assert "more than 2 rows" in found["detail"]
+
+
+def test_models_are_shown_with_their_numbers_re_computed() -> None:
+    page = Page(ask("GET", "/models").text)
+    assert "MISS" not in page.words
+    assert "10.1007/s40262-018-0715-9" in page.text
+    assert "open question" in page.text
+
+
+@pytest.mark.parametrize("name", [*FORM, "dose", "days", "product", "round_to", "cells_at"])
+def test_script_in_a_field_stays_text(name: str) -> None:
+    for path in ("/", "/dose"):
+        text = ask("POST", path, data={**FORM, "auc": "15", name: SCRIPT}).text
+        assert "<script>alert" not in text
+        assert "<img" not in text
+
+
+def test_script_in_a_list_stays_text() -> None:
+    text = uploaded(
+        LIST.replace("a,f", f'"{SCRIPT.replace(chr(34), chr(34) * 2)}",f'), "/list"
+    ).text
+    assert "<script>alert" not in text
+    assert "<img" not in text
+
+
+# --- Who may ask ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/static/app.js", "/healthz", f"{PREFIX}/models", "/nothing"]
+)
+def test_every_answer_has_our_headers(path: str) -> None:
+    response = ask("GET", path)
+    for name, value in HEADERS.items():
+        assert response.headers[name] == value
+    assert "set-cookie" not in response.headers
+    assert "server" not in response.headers
+
+
+def test_no_script_but_ours() -> None:
+    policy = HEADERS["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8765", 200),
+        ("localhost", 200),
+        ("LOCALHOST:1", 200),
+        ("[::1]:8765", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.evil.example:8765", 421),
+        ("192.168.0.7:8765", 421),
+        ("", 421),
+        ("evil.example:127.0.0.1", 421),
+    ],
+)
+def test_a_rebound_name_is_not_answered(host: str, status: int) -> None:
+    response = ask("GET", "/healthz", headers={"host": host})
+    assert response.status_code == status
+    assert (response.headers["content-type"] == "application/json") == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": HOME}, 200),
+        ({"origin": HOME, "sec-fetch-site": "same-origin"}, 200),
+        ({"origin": "null", "sec-fetch-site": "same-origin"}, 200),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://127.0.0.1:9999"}, 403),
+        ({"origin": HOME, "sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "http://evil.example", "sec-fetch-site": "same-origin"}, 403),
+    ],
+)
+def test_other_sites_cannot_post(headers: dict[str, str], status: int) -> None:
+    assert post("check", GIRL, headers=headers).status_code == status
+    assert ask("POST", "/", data=FORM, headers=headers).status_code == status
+
+
+def test_who_comes_from_afar_needs_the_token() -> None:
+    with pytest.raises(InputError, match="give --token"):
+        create_app(host="0.0.0.0")
+    far = {"host": "192.168.0.7:8765"}
+    right = {**far, "authorization": "Bearer open sesame"}
+    found = ask("POST", f"{PREFIX}/check", WITH_TOKEN, json=GIRL, headers=far)
+    problem(found, 401)
+    assert found.headers["www-authenticate"] == "Bearer"
+    wrong = {**far, "authorization": "Bearer open"}
+    problem(ask("POST", f"{PREFIX}/check", WITH_TOKEN, json=GIRL, headers=wrong), 401)
+    assert ask("POST", f"{PREFIX}/check", WITH_TOKEN, json=GIRL, headers=right).status_code == 200
+    for path in (f"{PREFIX}/models", f"{PREFIX}/regimens"):
+        problem(ask("GET", path, WITH_TOKEN, headers=far), 401)
+    assert ask("GET", "/healthz", WITH_TOKEN, headers=far).status_code == 200
+    assert ask("GET", "/healthz", WITH_TOKEN, headers={"host": "evil.example"}).status_code == 421
+
+
+def test_a_page_asks_for_the_token_and_keeps_it_nowhere_else() -> None:
+    page = ask("GET", "/", WITH_TOKEN)
+    assert any(a.get("type") == "password" for a in Page(page.text).of("input"))
+    assert "token is wrong or missing" in ask("POST", "/", WITH_TOKEN, data=FORM).text
+    wrong = ask("POST", "/", WITH_TOKEN, data={**FORM, "token": "guess"}).text
+    assert "13.58" not in wrong
+    assert "guess" not in wrong
+    right = ask("POST", "/", WITH_TOKEN, data={**FORM, "token": "open sesame"})
+    assert "13.58" in right.text
+    assert "set-cookie" not in right.headers
+    assert "varela2025" not in ask("GET", "/models", WITH_TOKEN).text
+    shown = ask("POST", "/models", WITH_TOKEN, data={"token": "open sesame"}).text
+    assert "varela2025" in shown
+    files = {"file": ("list.csv", LIST.encode())}
+    assert "token is wrong" in ask("POST", "/list", WITH_TOKEN, files=files).text
+    assert "token is wrong" in ask("POST", DOWNLOAD, WITH_TOKEN, files=files).text
+
+
+# --- How much and how long --------------------------------------------------------------------
+
+
+def test_a_large_body_is_refused() -> None:
+    for size in (64 * 1024 + 1, 1_000_000):
+        found = ask("POST", f"{PREFIX}/check", content=b" " * size)
+        assert "larger than 64 KiB" in problem(found, 413)["detail"]
+    assert uploaded(b"x" * (10 * 1024 * 1024)).status_code == 413
+    assert uploaded("a,b\n" + "1,2\n" * 30_000).status_code == 422
+
+
+def test_a_request_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fludapk.web.asked.check", lambda *_, **__: time.sleep(0.4))
+    short = create_app(limits=Limits(seconds=0.1))
+    found = ask("POST", f"{PREFIX}/check", short, json=GIRL)
+    assert "no answer within 0.1 s" in problem(found, 503)["detail"]
+    never = create_app(limits=Limits(seconds=0.1))
+
+    async def silence() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(0.4)
+        yield b"}"
+
+    class Slow(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async for part in silence():
+                yield part
+
+    found = ask("POST", f"{PREFIX}/check", never, content=Slow())
+    assert "did not arrive within 0.1 s" in problem(found, 408)["detail"]
+
+
+def test_an_error_of_ours_says_nothing_of_the_patient(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("the girl of 18.2 kg")
+
+    monkeypatch.setattr("fludapk.web.asked.check", broken)
+    found = problem(post("check", GIRL), 500)
+    assert found["exit_status"] == 1
+    said = capfd.readouterr().err
+    assert "fludapk: ValueError at" in said
+    assert "18.2" not in f"{said}{found}"
+
+
+# --- Orders in FHIR ---------------------------------------------------------------------------
+
+
+def hook(name: str) -> Any:
+    return json.loads((FHIR / f"{name}.json").read_text("utf-8"))
+
+
+def cards(body: Any) -> list[Any]:
+    response = ask("POST", CDS, json=body)
+    assert response.status_code == 200, response.text
+    found: list[Any] = response.json()["cards"]
+    return found
+
+
+def test_the_service_can_be_discovered() -> None:
+    (service,) = ask("GET", "/cds-services").json()["services"]
+    assert (service["hook"], service["id"]) == ("order-select", "fludapk-order-select")
+    assert set(service["prefetch"]) == {"patient", "weight", "height", "creatinine"}
+    assert "http://loinc.org|29463-7" in service["prefetch"]["weight"]
+
+
+def test_an_order_for_a_girl_is_answered_with_her_exposure() -> None:
+    (card,) = cards(hook("girl_mg_m2"))
+    girl = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+    auc = check(girl, Regimen(dose=30, unit="mg/m2", days=4)).exposure.auc_0_inf
+    assert f"AUC0-inf {auc:.2f} mg·h/L" in card["summary"]
+    assert "BELOW 13.8" in card["summary"]
+    assert "models disagree" in card["summary"]
+    assert len(card["summary"]) <= 140
+    assert card["indicator"] == "warning"
+    assert "weight of 2026-02-27" in card["detail"]
+    assert "30 mg/m2 × 4" in card["detail"]
+    assert card["source"]["url"] == "https://doi.org/10.1007/s40262-018-0715-9"
+    assert card["links"] == [{"label": "Open fludapk", "url": f"{HOME}/", "type": "absolute"}]
+
+
+def test_units_of_an_order_are_read_by_their_codes() -> None:
+    (card,) = cards(hook("man_mg_pounds_inches"))
+    man = Patient(
+        age_years=60, sex="male", weight_kg=176.4 * 0.45359237, height_cm=177.8, scr_mg_dl=1.0
+    )
+    auc = check(man, Regimen(dose=60, unit="mg", days=3)).exposure.auc_0_inf
+    assert f"AUC0-inf {auc:.2f} mg·h/L" in card["summary"]
+
+
+def test_unknown_units_are_refused_in_a_card() -> None:
+    (card,) = cards(hook("unknown_units"))
+    assert card["indicator"] == "info"
+    assert "AUC" not in card["summary"]
+    said = card["detail"].replace("\\", "")
+    assert "creatinine: unit 'mmol/L'" in said
+    assert "weight: unit 'None'" in said
+    assert "allowed UCUM codes: kg, g, [lb_av]" in said
+
+
+def test_other_orders_get_no_card() -> None:
+    assert cards(hook("no_fludarabine")) == []
+    body = hook("girl_mg_m2")
+    body["context"]["selections"] = ["MedicationRequest/cyclo-1"]
+    assert cards(body) == []
+
+
+@pytest.mark.parametrize(
+    ("repeat", "said"),
+    [
+        ({"frequency": 2, "period": 1, "periodUnit": "d", "count": 4}, "only infusions once a day"),
+        ({"frequency": 1, "period": 1, "periodUnit": "d"}, "number of infusions is not said"),
+        ({"frequency": 1, "period": 1, "periodUnit": "d", "count": 40}, "from 1 to 14"),
+        (
+            {
+                "frequency": 1,
+                "period": 1,
+                "periodUnit": "d",
+                "count": 4,
+                "duration": 1,
+                "durationUnit": "wk",
+            },
+            "duration: unit 'wk'",
+        ),
+    ],
+)
+def test_an_order_that_is_not_understood_is_said(repeat: dict[str, Any], said: str) -> None:
+    body = hook("girl_mg_m2")
+    order = body["context"]["draftOrders"]["entry"][1]["resource"]
+    order["dosageInstruction"][0]["timing"]["repeat"] = repeat
+    (card,) = cards(body)
+    assert said in card["detail"].replace("\\", "")
+
+
+def test_what_lacks_in_the_prefetch_is_said() -> None:
+    body = hook("girl_mg_m2")
+    del body["prefetch"]["height"], body["prefetch"]["patient"]
+    (card,) = cards(body)
+    assert "height: no observation with LOINC 8302-2" in card["detail"]
+    assert "0 patients" in card["detail"]
+
+
+PATHS: Final = [
+    ("context", "draftOrders"),
+    ("context", "draftOrders", "entry", 1, "resource", "dosageInstruction"),
+    ("context", "draftOrders", "entry", 1, "resource", "dosageInstruction", 0, "timing"),
+    ("context", "draftOrders", "entry", 1, "resource", "medicationCodeableConcept"),
+    ("context", "selections"),
+    ("prefetch",),
+    ("prefetch", "patient"),
+    ("prefetch", "weight", "entry", 0, "resource", "valueQuantity"),
+    ("prefetch", "weight", "entry", 0, "resource", "effectiveDateTime"),
+    ("prefetch", "creatinine", "entry"),
+]
+
+
+@given(path=st.sampled_from(PATHS), value=ANYTHING)
+@settings(max_examples=60, deadline=None)
+def test_whatever_a_bundle_holds_is_answered(path: tuple[Any, ...], value: Any) -> None:
+    body = hook("girl_mg_m2")
+    place = body
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    response = ask(
+        "POST",
+        CDS,
+        content=json.dumps(body).encode("utf-8", "surrogatepass"),
+        headers={"content-type": "application/json"},
+    )
+    assert response.status_code in (200, 400, 422), response.text
+
+
+# --- OpenAPI ----------------------------------------------------------------------------------
+
+
+def test_the_document_describes_what_is_there() -> None:
+    api = ask("GET", "/openapi.json").json()
+    assert api["openapi"].startswith("3.1")
+    wanted = ("check", "dose", "nomogram", "batch", "models", "regimens", "targets")
+    assert {f"{PREFIX}/{name}" for name in wanted} <= set(api["paths"])
+    text = json.dumps(api)
+    for reference in set(re.findall(r'"#/components/schemas/([^"]+)"', text)):
+        assert reference in api["components"]["schemas"]
+    names = [o["operationId"] for path in api["paths"].values() for o in path.values()]
+    assert len(set(names)) == len(names)
+    answer = api["components"]["schemas"]["CheckResult"]["properties"]
+    assert set(answer) == set(post("check", GIRL).json())
+
+
+def test_worked_examples_work() -> None:
+    paths = {"CheckAsked": "check", "DoseAsked": "dose", "NomogramAsked": "nomogram"}
+    schemas = ask("GET", "/openapi.json").json()["components"]["schemas"]
+    for name, path in paths.items():
+        for asked in schemas[name]["examples"]:
+            assert post(path, asked).status_code == 200
+    assert set(EXAMPLES) == set(paths)
+
+
+def test_problems_are_explained_where_they_point() -> None:
+    page = Page(ask("GET", "/docs").text)
+    where = {a.get("id") for a in page.of("dt")}
+    kind = post("check", {}).json()["type"]
+    assert kind.removeprefix("/docs#") in where
+    assert "curl http://127.0.0.1:8765/api/v1/check" in page.text
+
+
+# --- The server -------------------------------------------------------------------------------
+
+
+def test_who_and_how() -> None:
+    assert ask("GET", "/healthz").json() == {"status": "ok"}
+    assert ask("GET", "/version").json() == {"name": "fludapk", "version": __version__}
+
+
+def test_the_command_says_what_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("fludapk.web")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    result = CliRunner().invoke(main, ["serve"])
+    assert result.exit_code == 3
+    assert "pip install 'fludapk[web]'" in result.stderr
+
+
+def test_the_command_refuses_to_be_open_without_a_token() -> None:
+    result = CliRunner().invoke(main, ["serve", "--host", "0.0.0.0", "--no-browser"])
+    assert (result.exit_code, "--token" in result.stderr) == (3, True)
+
+
+def test_the_command_serves_until_it_is_told_to_stop() -> None:
+    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        line = next(line for line in server.stderr if "listening on" in line)
+        address = line.split()[3]
+        with urlopen(f"{address}healthz", timeout=10) as answer:
+            assert json.load(answer) == {"status": "ok"}
+        busy = address.rstrip("/").rpartition(":")[2]
+        refused = CliRunner().invoke(main, ["serve", "--port", busy, "--no-browser"])
+        assert (refused.exit_code, "cannot listen" in refused.stderr) == (3, True)
+        with socket.create_connection(("127.0.0.1", int(busy))):
+            server.terminate()
+            begun = time.monotonic()
+            rest = server.stderr.read()
+            assert server.wait(timeout=40) in (0, -15)
+        assert time.monotonic() - begun < 35
+        assert rest == ""
