@@ -317,5 +317,18 @@ def document(app: FastAPI) -> dict[str, Any]:
                         for status, why in _PROBLEMS.items()
                     }
                 )
+        _pairs_as_lists(api)
         app.openapi_schema = api
     return app.openapi_schema
+
+
+def _pairs_as_lists(part: Any) -> None:
+    """Tuples of one kind as lists of a fixed length: many tools cannot read the other way."""
+    if isinstance(part, dict):
+        kinds = part.get("prefixItems")
+        if isinstance(kinds, list) and all(kind == kinds[0] for kind in kinds):
+            part["items"] = part.pop("prefixItems")[0]
+    for inner in (
+        part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    ):
+        _pairs_as_lists(inner)
