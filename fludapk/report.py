@@ -696,8 +696,9 @@ def remaining_lines(r: UpdateResult, width: int = 1000) -> list[str]:
     change = f" ({100 * (d.dose_mg / d.planned_mg - 1):+.0f} %)" if d.planned_mg else ""
     low, high = d.auc_0_inf_pi90
     chances = f"P(below) {_percent(d.p_below)}"
-    if d.p_above:
-        chances += f", P(within) {_percent(d.p_within)}, P(above) {_percent(d.p_above)}"
+    if d.p_within:  # of a single AUC there is no within
+        chances += f", P(within) {_percent(d.p_within)}"
+    chances += f", P(above) {_percent(d.p_above)}" if d.p_above else ""
     said = [
         f"Remaining {d.infusions} of {len(r.prior.regimen.doses_mg)} doses: {d.dose_mg:g} mg "
         f"fludarabine phosphate each, {d.dose_mg_m2:.1f} mg/m2; planned {d.planned_mg:.2f} mg"

@@ -765,6 +765,16 @@ def _warnings(
                 "retrospective, and no trial supports a dose above the label",
             )
         )
+    if remaining is not None and remaining.dose_mg < 0.9 * remaining.planned_mg:
+        less = 1 - remaining.dose_mg / remaining.planned_mg
+        cautions.append(
+            (
+                "below_plan",
+                f"{less:.0%} below the planned dose. Against it: too little exposure lets the "
+                "leukaemia come back; thresholds are retrospective, and no trial supports a dose "
+                "below the label",
+            )
+        )
     if someone.posterior.method != "importance":
         cautions.append(
             (

@@ -171,6 +171,11 @@ def test_ceilings_hold_for_what_is_left() -> None:
     assert "above_plan" in codes(result)
 
 
+def test_a_dose_well_below_the_plan_says_what_is_against_it() -> None:
+    assert "below_plan" in codes(updated(goal=Goal.chosen(auc=10.0)))
+    assert "below_plan" not in codes(updated(goal=Goal.chosen(auc=16.5)))
+
+
 def test_after_the_last_dose_nothing_is_left() -> None:
     result = updated("75h 0.3mg/L", goal=Goal.chosen(auc=15.0))
     assert result.remaining is None
