@@ -145,14 +145,17 @@ def test_lsoda(benchmark: Any) -> None:
 
 
 def with_draws(subjects: int, way: str) -> None:
-    cohort = COHORT.part(slice(subjects))
+    """Draws and exposure in blocks of 4096, as a study has them; numpy all at once if quicker."""
     rng = np.random.default_rng(3)
-    z = rng.standard_normal((subjects, 10))
-    drawn = Cohort(
-        cohort.tv, z[:, :2] * [0.227, 0.455],
-        (z[:, 2:].reshape(-1, 4, 2) * [0.12, 0.303]), cohort.amount,
-    )  # fmt: skip
-    (run_kernel if way == "kernel" else run_numpy)(drawn, "IIV and IOV")
+    block = 4096 if way == "kernel" else subjects
+    for first in range(0, subjects, block):
+        cohort = COHORT.part(slice(first, min(first + block, subjects)))
+        n = len(cohort.tv)
+        drawn = Cohort(
+            cohort.tv, rng.standard_normal((n, 2)) * [0.227, 0.455],
+            rng.standard_normal((n, 4, 2)) * [0.12, 0.303], cohort.amount,
+        )  # fmt: skip
+        (run_kernel if way == "kernel" else run_numpy)(drawn, "IIV and IOV")
 
 
 def draws_in_threads(subjects: int, way: str) -> None:

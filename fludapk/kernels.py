@@ -690,7 +690,9 @@ def exposure(
         if shared:
             _enter_typical(tv, base, base_lam, u, body, push)
         for first in range(0, n, LANES):
-            _enter_lanes(first, n, tv, load_eta, eta, shared, base, base_lam, u, body, push, w)
+            _enter_lanes(
+                first, n, tv, load_eta, eta, eta_together, shared, base, base_lam, u, body, push, w
+            )
             for k in range(n_doses):
                 _occasion_lanes(first, n, k, load_kappa, kappa, start, duration, amount, w)
                 for j in range(min(LANES, n - first)):
@@ -732,6 +734,7 @@ def _enter_lanes(
     tv: F8,
     load_eta: F8,
     eta: F8,
+    together: bool,
     shared: bool,
     typical: F8,
     lam: F8,
@@ -742,14 +745,15 @@ def _enter_lanes(
 ) -> None:
     """Parameters of subjects `first` and on, and their decompositions, into lanes.
 
-    Lanes beyond the last subject repeat it. `shared`: typical values, already decomposed, whose
-    flows and volumes the etas scale.
+    Lanes beyond the last subject repeat it. `together`: etas are one factor on all flows and one on
+    all volumes. `shared`: and on typical values of everybody, already decomposed.
     """
+    factors = 2 if together else 6
     for j in range(LANES):
         me = _row(min(first + j, n - 1), eta.shape[0])
-        for q in range(6):
+        for q in range(factors):
             w[_P + q * LANES + j] = _shift(q, load_eta, eta, me)
-    for x in range(_P, _P + 6 * LANES):
+    for x in range(_P, _P + factors * LANES):
         w[x] = _exp(w[x])
     if shared:
         for j in range(LANES):
@@ -767,7 +771,7 @@ def _enter_lanes(
     for j in range(LANES):
         i = _row(min(first + j, n - 1), tv.shape[0])
         for q in range(6):
-            typical[q] = tv[i, q] * w[_P + q * LANES + j]
+            typical[q] = tv[i, q] * w[_P + q % factors * LANES + j]
         usable = _valid(typical)
         w[_USABLE + j] = 1.0 if usable else 0.0
         for q in range(6):
@@ -970,6 +974,7 @@ def course(
                     tv,
                     load_eta,
                     eta,
+                    eta_together,
                     shared,
                     typical,
                     typical_lam,
