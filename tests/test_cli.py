@@ -124,6 +124,7 @@ def _kernels_are_compiled() -> None:
     """The first compilation is said on stderr; let it be over."""
     for options in (GIRL, {**ADULT, "cells-at": "10"}):
         CliRunner().invoke(main, arguments(options))
+    CliRunner().invoke(main, ["update", *arguments(GIRL)[1:], "--level", "2h 0.6mg/L"])
 
 
 # --- The worked patients ----------------------------------------------------------------------
