@@ -22,10 +22,11 @@ _FORMULA: Final = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
 _NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _SPLITS: Final = re.compile(r'[,;\t"\r\n]')
 _INSIDE: Final = re.compile(
-    r'(?<=[,;\t"\r\n]) *(?=[=+\-@\uff1d\uff0b\uff0d\uff20])'
-    r'(?![+-]\d+(?:\.\d+)? *(?:[,;\t"\r\n]|\Z))'
+    r'(?<=([,;\t"\r\n])) *(?=[=+\-@\uff1d\uff0b\uff0d\uff20])'
+    r"(?![+-]\d+(?:\.\d+)? *(?:\1|\Z))"
 )
-"""Where a formula would begin if the spreadsheet split at another separator; not at -4."""
+"""Where a formula would begin if the spreadsheet split at another separator; not at -4 between two
+of the same."""
 _TENTHS: Final = re.compile(r"[+-]?(?:0?([.,])\d+|\d+([.,])(?:\d\d?|\d{4,}))(?!\d|[.,]\d)")
 """A number whose separator is a decimal one: 18,2 and 0,345, but not 1,234."""
 

@@ -176,6 +176,7 @@ def test_what_a_spreadsheet_would_execute_has_an_apostrophe(text: str, written: 
 @example([["x,=1", "a"]], ";")
 @example([['x,"=1', "a"]], ";")
 @example([['";=1']], ",")
+@example([[";-1\t1"]], ",")
 def test_no_text_is_executed_whatever_the_separator(rows: list[list[str]], delimiter: str) -> None:
     text = "".join(line(row, delimiter) for row in rows)
     assert [found for found in cells_of(text) if is_executed(found, delimiter)] == []
