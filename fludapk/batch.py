@@ -38,9 +38,9 @@ from fludapk.errors import FludapkError, InputError, nearest
 from fludapk.exposure import Flag, targets
 from fludapk.model import DEFAULT_MODEL, load_model, load_models
 from fludapk.patient import Patient
-from fludapk.regimen import Course, Regimen
+from fludapk.regimen import GIVEN_DAY_H, Course, Regimen
 from fludapk.tables import Value, line
-from fludapk.units import parse_number, parse_quantity
+from fludapk.units import CONC_COLUMNS, parse_number, parse_quantity
 
 Record: TypeAlias = dict[str, Value]
 
@@ -108,6 +108,7 @@ EVENTS: Final = {"TIME", "AMT", "RATE", "EVID", "MDV"}
 """Columns of NONMEM-style records."""
 _RECORDED: Final = EVENTS | {
     "CMT", "DV", "BSA", "ADDL", "II", "SS", "DOSE_MG", "OCC", "EGFR_MODEL", "CRCL_MODEL",
+    "BLQ", "CENS", "LLOQ", *map(str.upper, CONC_COLUMNS),
 }  # fmt: skip
 
 SMALL: Final = 1000
@@ -258,6 +259,30 @@ class Layout:
     @cached_property
     def _id_place(self) -> int | None:
         return next((place for place, (what, _) in self.meaning.items() if what == "id"), None)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where the column of each name, in capitals, is."""
+        return {name.strip().upper(): place for place, name in enumerate(self.header)}
+
+    def number(self, cells: Sequence[str], column: str, absent: float | None = 0.0) -> float:
+        """A number of a record; `absent` where there is none.
+
+        Raises
+        ------
+        InputError
+            If it is no number, or is missing and `absent` is None.
+        """
+        place = self.places.get(column)
+        cell = "" if place is None else cells[place].strip()
+        if cell in ("", "."):
+            if absent is None:
+                raise InputError(f"{column} is missing")
+            return absent
+        value, rest = parse_number(_point(cell, column) if self.decimal_comma else cell, column)
+        if rest:
+            raise InputError(f"{column} = {cell!r} is not a number")
+        return value
 
     def texts(self, cells: Sequence[str]) -> dict[str, str]:
         """What a row says of each field, with the unit of its column."""
@@ -477,21 +502,10 @@ def request_of_records(
         for name in dict.fromkeys(name for row in said for name in row)
         if len({row[name] for row in said if name in row}) > 1
     ]
-    places = {name.strip().upper(): k for k, name in enumerate(layout.header)}
 
-    def number(cells: Sequence[str], column: str, absent: float | None = 0.0) -> float:
-        cell = cells[places[column]].strip() if column in places else ""
-        if cell in ("", "."):
-            if absent is None:
-                raise InputError(f"{column} is missing")
-            return absent
-        value, rest = parse_number(_point(cell, column) if layout.decimal_comma else cell, column)
-        if rest:
-            raise InputError(f"{column} = {cell!r} is not a number")
-        return value
-
+    number = layout.number
     doses: list[tuple[float, float, float]] = []
-    substance = "phosphate" if "DOSE_MG" in places else amount
+    substance = "phosphate" if "DOSE_MG" in layout.places else amount
     if substance is None:
         raise InputError(
             "is AMT mg of fludarabine phosphate or of F-ara-A (0.781 of that)? Say --amt phosphate "
@@ -511,7 +525,7 @@ def request_of_records(
         if event != 1:
             faults.append(f"EVID = {event:g}: only 0, 1 and 2 are read")
         rate, start = number(cells, "RATE"), number(cells, "TIME", absent=None)
-        mg = number(cells, "DOSE_MG") if "DOSE_MG" in places else size
+        mg = number(cells, "DOSE_MG") if "DOSE_MG" in layout.places else size
         column, least = ("AMT", size) if size <= mg else ("DOSE_MG", mg)
         if least <= 0:
             faults.append(f"{column} = {least:g}: a dose in mg above zero")
@@ -540,6 +554,7 @@ def _recorded(
         times_h=tuple(t - starts[0] for t in starts),
         infusion_h=lengths,
         doses_mg=mg,
+        day_h=GIVEN_DAY_H,
     )
     of_all = Regimen.named(said["regimen"]) if "regimen" in said else None
     gaps = [b - a for a, b in itertools.pairwise(starts)]

@@ -14,7 +14,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import NormalDist
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -621,8 +620,7 @@ def surprise(estimate: MapEstimate) -> Surprise:
     points = courses.standard_normal_points(12, estimate.normals.shape[1])
     scores = _standardised(problem, predicted(problem.effects(points)))
     probability = np.mean(0.5 * _erfc(-scores / math.sqrt(2.0)), axis=0)
-    inverse = NormalDist().inv_cdf
-    expected = np.array([inverse(min(max(p, 1e-300), 1 - 1e-16)) for p in probability])
+    expected = courses.normal_scores(np.clip(probability, 1e-300, 1.0 - 1e-16))
     below = levels.is_below[0]
 
     def residuals(conc: F8) -> F8:

@@ -260,6 +260,18 @@ def sobol_points(log2_points: int, dimensions: int) -> F8:
     return np.asarray((points + 0.5) / 2.0**30)
 
 
+def normal_scores(probabilities: F8) -> F8:
+    """Standard normal quantiles, (n,).
+
+    Examples
+    --------
+    >>> normal_scores(np.array([0.5, 0.975])).round(2)
+    array([0.  , 1.96])
+    """
+    inverse = NormalDist().inv_cdf  # importing scipy.special would take a third of a second
+    return np.array([inverse(p) for p in probabilities.tolist()])
+
+
 @lru_cache(maxsize=8)
 def standard_normal_points(log2_points: int, dimensions: int) -> F8:
     """`sobol_points` as standard normals.
@@ -274,8 +286,7 @@ def standard_normal_points(log2_points: int, dimensions: int) -> F8:
     True
     """
     n = 2**log2_points
-    inverse = NormalDist().inv_cdf  # importing scipy.special would take a third of a second
-    quantiles = np.array([inverse((stratum + 0.5) / n) for stratum in range(n)])
+    quantiles = normal_scores((np.arange(n) + 0.5) / n)
     return np.asarray(quantiles[(sobol_points(log2_points, dimensions) * n).astype(np.int64)])
 
 

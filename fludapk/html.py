@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from fludapk.batch import Tally
     from fludapk.dosing import DoseResult
+    from fludapk.evaluation import EvaluationRecord
     from fludapk.nomogram import Nomogram
     from fludapk.updating import Fit, UpdateResult
 
@@ -685,6 +686,48 @@ def _update_figure(result: UpdateResult, drawn: UpdateCurve) -> dict[str, Any]:
 
 _NOMOGRAM_COLUMNS: Final = 15
 """What fits on a page; a finer grid is thinned."""
+
+
+def evaluation_html(result: EvaluationRecord, name: str, figures: Mapping[str, str]) -> str:
+    """A comparison of models on one self-contained page.
+
+    Parameters
+    ----------
+    result : EvaluationRecord
+    name : str
+        Of the file of levels.
+    figures : mapping of str to str
+        SVG documents by name.
+
+    Raises
+    ------
+    InputError
+        If jinja2, the extra ``report``, is not installed.
+    """
+    made = result.provenance
+    return (
+        environment()
+        .get_template("evaluation.html")
+        .render(
+            whole=True,
+            result=result,
+            name=name,
+            answer=report.evaluation_answer(result),
+            errors=report.evaluation_error_rows(result),
+            models=report.evaluation_model_rows(result),
+            note=report.EVALUATION_NOTE,
+            figures={name: svg[svg.index("<svg") :] for name, svg in figures.items()},
+            disclaimer=result.disclaimer,
+            made={
+                "version": f"fludapk {made.version}",
+                "hashes": [
+                    ("data", made.data_sha256),
+                    *((f"model {model}", sha) for model, sha in made.model_sha256.items()),
+                ],
+                "draws": f"{made.simulations} simulations, seed {made.seed}",
+            },
+        )
+    )
 
 
 def nomogram_html(chart: Nomogram, figure: str) -> str:

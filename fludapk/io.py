@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -79,6 +79,24 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     """
     with whole_file(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def write_folder(folder: str | Path, files: Mapping[str, str | bytes]) -> list[Path]:
+    """Write files below a folder, which is made; each appears whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written.
+    """
+    for name, content in files.items():
+        path = Path(folder) / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path.parent}: cannot be made: {error.strerror}") from error
+        write_whole(path, content)
+    return [Path(folder) / name for name in files]
 
 
 @contextmanager

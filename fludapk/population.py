@@ -13,7 +13,14 @@ import numpy.typing as npt
 
 from fludapk import formulas
 from fludapk.errors import InputError, nearest
-from fludapk.model import Model
+from fludapk.model import (
+    Columns,
+    Model,
+    covariate_columns,
+    covariate_rows,
+    missing_covariates,
+    outside_studied_range,
+)
 from fludapk.patient import growth_reference
 from fludapk.schema import (
     CATEGORICAL,
@@ -28,6 +35,7 @@ from fludapk.schema import (
 )
 
 F8 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 _Z_OF_QUARTILE = 0.6744897501960817
 
@@ -61,6 +69,10 @@ class Patients:
             known[name] = table[np.where(np.isnan(own), len(table) - 1, own).astype(np.int64)]
         return known
 
+    def rows_of(self, model: Model) -> tuple[F8, Bools]:
+        """Covariate rows for the kernels, and who is outside the studied range of a model."""
+        return rows_of(model, self.of(model))
+
     def rows(self, which: npt.NDArray[np.int64]) -> Patients:
         """Some of them, in this order."""
         return Patients(
@@ -68,6 +80,47 @@ class Patients:
             self.levels,
             {name: column[which] for name, column in self.extra.items()},
         )
+
+
+def rows_of(model: Model, known: Columns) -> tuple[F8, Bools]:
+    """Covariate rows of many patients for the kernels, and who is outside the studied range.
+
+    Parameters
+    ----------
+    model : Model
+    known : dict of str to (n,) arrays
+        As `fludapk.model.Columns`, categories by the numbers of the model.
+
+    Raises
+    ------
+    InputError
+        If the model needs something that is not known, or a value is impossible.
+
+    Examples
+    --------
+    >>> from fludapk.model import load_model
+    >>> children = virtual_patients("infants_ball", n=4, seed=1)
+    >>> rows, outside = rows_of(load_model(), children)
+    >>> len(rows), outside.shape
+    (4, (4,))
+    """
+    n = len(known["WT"])
+    values = covariate_columns(model, known).values
+    outside = np.zeros(n, dtype=np.bool_)
+    for name, value in values.items():
+        unknown = np.flatnonzero(np.isnan(value))
+        if unknown.size:
+            lacking = missing_covariates(model, values, known, int(unknown[0]))
+            said = "; ".join(lacking).replace("--", "") or name
+            raise InputError(f"{model.id} needs {said}")
+        covariate = model.file.covariates[name]
+        if covariate.range is not None and covariate.limits is not None:
+            low, high = covariate.limits
+            beyond = np.flatnonzero((value < low) | (value > high))
+            if beyond.size:
+                outside_studied_range(model, values, int(beyond[0]))  # says which
+            outside |= (value < covariate.range[0]) | (value > covariate.range[1])
+    return covariate_rows(model, values, n), outside
 
 
 @lru_cache(maxsize=1)

@@ -247,6 +247,10 @@ class Regimen:
         return course
 
 
+GIVEN_DAY_H: Final = 18.0
+"""The day of doses as given: those of two days are not 24 h apart to the minute."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Course:
     """Infusions as given: times, lengths, and mg of fludarabine phosphate.
@@ -262,6 +266,8 @@ class Course:
     doses_mg: tuple[float, ...]
     planned_mg: float | None = None
     """Each dose before rounding."""
+    day_h: float = 24.0
+    """Doses that start within so many hours are of one day; see `GIVEN_DAY_H`."""
 
     def __post_init__(self) -> None:
         ends = [t + d for t, d in zip(self.times_h, self.infusion_h, strict=True)]
@@ -295,10 +301,11 @@ class Course:
         return np.array(self.times_h), np.array(self.infusion_h), amounts
 
     def highest_daily_mg(self) -> float:
-        """The most that starts within any 24 h, mg."""
+        """The most that starts within any day, mg."""
+        day = self.day_h - 1e-6
         return max(
             math.fsum(
-                d for t, d in zip(self.times_h, self.doses_mg, strict=True) if s <= t < s + 24
+                d for t, d in zip(self.times_h, self.doses_mg, strict=True) if s <= t < s + day
             )
             for s in self.times_h
         )

@@ -17,10 +17,10 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import __version__, bayes, courses
+from fludapk import __version__, bayes, courses, population
 from fludapk.checking import DISCLAIMER, predict
 from fludapk.errors import InputError
-from fludapk.model import DEFAULT_MODEL, load_model
+from fludapk.model import DEFAULT_MODEL, Model, load_model
 from fludapk.patient import Patient
 from fludapk.regimen import Regimen
 
@@ -30,7 +30,7 @@ PUBLISHED: Final = ((1.0, 2.0, 7.0, 24.0), (1.0, 5.0, 7.0, 24.0))
 """Schedules of fludarabine monitoring, h from the start of the first infusion."""
 AFTER_H: Final = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 16.0, 20.0, 24.0)
 """Practical times, h from the start of the first infusion; those during it are left out."""
-PATIENTS: Final = 256
+PATIENTS: Final = 1024
 _SEED: Final = 20222022
 
 
@@ -56,6 +56,8 @@ class Design:
     model: str
     model_sha256: str
     version: str
+    whose: str
+    """"patient", or the name of a population."""
     patients: int
     seed: int
     covariates_error_mg_h_l: float
@@ -71,7 +73,7 @@ class Design:
 
 
 def design(
-    patient: Patient,
+    patient: Patient | str,
     regimen: Regimen,
     *,
     model: str = DEFAULT_MODEL,
@@ -79,14 +81,15 @@ def design(
     patients: int = PATIENTS,
     folders: Sequence[Path] | None = None,
 ) -> Design:
-    """The best sampling times after the first dose for a patient.
+    """The best sampling times after the first dose for a patient, or for a population.
 
     The best times of k levels are looked for among all k of the grid for one and two levels, and by
     adding the best time to the best k - 1 after that, with one exchange of every time.
 
     Parameters
     ----------
-    patient : Patient
+    patient : Patient or str
+        Or the name of a ready-made population, see `fludapk.population.populations`.
     regimen : Regimen
     model : str
     most : int
@@ -99,26 +102,32 @@ def design(
     Examples
     --------
     >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
-    >>> found = design(girl, Regimen.named("tisa_cel_ball"), most=1, patients=64)
+    >>> plan = Regimen.named("tisa_cel_ball")
+    >>> found = design(girl, plan, most=1, patients=64)
     >>> 0.2 < found.best[0].reduction < 0.9
     True
+    >>> design("prwcc_ball", plan, most=1, patients=64).whose
+    'prwcc_ball'
     """
     chosen = load_model(model, folders)
     if regimen.days < 2:
         raise InputError("a course of one dose has nothing left to adjust: levels would come late")
-    prediction = predict(chosen, patient, regimen, regimen.course(patient))
-    times, lengths, amounts = prediction.arrays
+    tv, doses_mg = _simulated_patients(chosen, patient, regimen, patients)
+    times, lengths, _ = regimen.course_of(1.0).arrays(1.0)
+    amounts = doses_mg * chosen.file.dose.factor
     program = chosen.program
     rng = np.random.default_rng(_SEED)
     normals = rng.standard_normal((patients, program.n_eta + regimen.days * program.n_kappa))
     truth = courses.RandomEffects.from_normals(program, normals, regimen.days)
-    true = prediction.exposure(truth).auc_0_inf
+
+    def auc(effects: courses.RandomEffects) -> F8:
+        return courses.exposure(program, tv, effects, times, lengths, amounts).auc_0_inf
+
+    true = auc(truth)
     grid = np.array([t for t in AFTER_H if regimen.infusion_h < t <= regimen.interval_h])
     at = np.unique([*grid, *(t for s in PUBLISHED for t in s if t <= regimen.interval_h)])
     first = courses.RandomEffects(truth.eta, np.ascontiguousarray(truth.kappa[:, :1]))
-    conc, _ = courses.concentrations(
-        program, prediction.tv, first, times[:1], lengths[:1], amounts[:, :1], at
-    )
+    conc, _ = courses.concentrations(program, tv, first, times[:1], lengths[:1], amounts[:, :1], at)
     measured = dict(
         zip(
             at.tolist(),
@@ -134,7 +143,7 @@ def design(
             conc_mg_l=np.column_stack([measured[t] for t in taken]),
         )
         estimate = bayes.map_estimates(
-            program, chosen.file.ruv, prediction.tv, times[:1], lengths[:1], amounts[:, :1], levels
+            program, chosen.file.ruv, tv, times[:1], lengths[:1], amounts[:, :1], levels
         )
         kappa = np.zeros((patients, regimen.days, program.n_kappa))
         kappa[:, :1] = estimate.effects.kappa
@@ -143,7 +152,7 @@ def design(
             np.where(found[:, None], estimate.effects.eta, 0.0),
             np.where(found[:, None, None], kappa, 0.0),
         )
-        error, width = _spread(prediction.exposure(effects).auc_0_inf - true)
+        error, width = _spread(auc(effects) - true)
         return Schedule(
             times_h=taken,
             error_mg_h_l=error,
@@ -152,7 +161,7 @@ def design(
             published=published,
         )
 
-    alone = _spread(prediction.auc_0_inf - true)
+    alone = _spread(auc(courses.RandomEffects.none(program, regimen.days)) - true)
     best: list[Schedule] = []
     for k in range(1, most + 1):
         if k <= 2:
@@ -165,6 +174,7 @@ def design(
         model=chosen.id,
         model_sha256=chosen.sha256,
         version=__version__,
+        whose=patient if isinstance(patient, str) else "patient",
         patients=patients,
         seed=_SEED,
         covariates_error_mg_h_l=alone[0],
@@ -174,6 +184,19 @@ def design(
             judged(some, published=True) for some in PUBLISHED if max(some) <= regimen.interval_h
         ],
     )
+
+
+def _simulated_patients(
+    model: Model, patient: Patient | str, regimen: Regimen, n: int
+) -> tuple[F8, F8]:
+    """Typical parameters and doses, (n or 1, 6) and (n or 1, doses) mg of fludarabine phosphate."""
+    if isinstance(patient, str):
+        known = population.virtual_patients(patient, n=n, seed=_SEED, model=model)
+        rows, _ = population.rows_of(model, known)
+        mg = np.asarray(regimen.dose_mg(known["BSA"], known["WT"]))
+        return model.program.typical_values(rows)[0], np.repeat(mg[:, None], regimen.days, axis=1)
+    course = regimen.course(patient)
+    return predict(model, patient, regimen, course).tv, np.array([course.doses_mg])
 
 
 Judge: TypeAlias = Callable[[Sequence[float]], Schedule]

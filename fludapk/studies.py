@@ -16,7 +16,7 @@ import numpy as np
 from fludapk import study as engine
 from fludapk.batch import Layout, is_column, request_of
 from fludapk.errors import FileError, FludapkError, InputError
-from fludapk.io import whole_file, write_whole
+from fludapk.io import whole_file, write_folder, write_whole
 from fludapk.patient import columns_of
 from fludapk.population import Patients
 from fludapk.schema import CATEGORICAL, CohortFile, Scenario, check_table, read_toml
@@ -394,7 +394,6 @@ def write_results(result: StudyResult, folder: Path, study: Study | None = None)
     """
     from fludapk.study_figures import bands, named, pictures
 
-    folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, str | bytes] = {
         "summary.csv": result.summary_csv(),
         "summary.json": result.summary_json(),
@@ -404,7 +403,6 @@ def write_results(result: StudyResult, folder: Path, study: Study | None = None)
         from fludapk.html import study_html
 
         figures = pictures(result.counts, bands(study) if study is not None else ())
-        (folder / "figures").mkdir(exist_ok=True)
         files.update({f"figures/{name}": content for name, content in named(figures)})
         svg = {name: files[f"figures/{name}.svg"] for name in figures}
         files["report.html"] = study_html(
@@ -412,9 +410,7 @@ def write_results(result: StudyResult, folder: Path, study: Study | None = None)
             result.rows(),
             {k: bytes(v).decode() for k, v in svg.items()},  # type: ignore[arg-type]
         )
-    for name, content in files.items():
-        write_whole(folder / name, content)
-    return [folder / name for name in files]
+    return write_folder(folder, files)
 
 
 def read_states(paths: Iterable[str | Path]) -> list[dict[str, Any]]:

@@ -30,11 +30,7 @@ from fludapk.model import (
     Model,
     Program,
     compile_program,
-    covariate_columns,
-    covariate_rows,
     load_model,
-    missing_covariates,
-    outside_studied_range,
 )
 from fludapk.population import Patients, draw, populations
 from fludapk.schema import (
@@ -414,7 +410,7 @@ class Study:
             self.groupings.append(grouping)
         for i, truth in enumerate(self.truths):
             try:
-                outside = [self._covariates(truth, patients)[1] for patients in pilot]
+                outside = [patients.rows_of(truth)[1] for patients in pilot]
                 if np.concatenate(outside).all():
                     who = truth.file.population.who
                     faults.append(
@@ -528,32 +524,12 @@ class Study:
                 levels[name], columns[name] = [constant], np.zeros(n)
         return Patients(columns, levels)
 
-    def _covariates(self, truth: Model, patients: Patients) -> tuple[F8, Bools]:
-        """Rows for the kernels, and who is outside the studied range."""
-        known = patients.of(truth)
-        values = covariate_columns(truth, known).values
-        outside = np.zeros(patients.n, dtype=np.bool_)
-        for name, value in values.items():
-            unknown = np.flatnonzero(np.isnan(value))
-            if unknown.size:
-                lacking = missing_covariates(truth, values, known, int(unknown[0]))
-                said = "; ".join(lacking).replace("--", "") or name
-                raise InputError(f"{truth.id} needs {said}")
-            covariate = truth.file.covariates[name]
-            if covariate.range is not None and covariate.limits is not None:
-                low, high = covariate.limits
-                beyond = np.flatnonzero((value < low) | (value > high))
-                if beyond.size:
-                    outside_studied_range(truth, values, int(beyond[0]))  # says which
-                outside |= (value < covariate.range[0]) | (value > covariate.range[1])
-        return covariate_rows(truth, values, patients.n), outside
-
     def block(
         self, truth: Model, way: strategies.Strategy, b: int
     ) -> tuple[strategies.Block, Patients, F8, Bools, F8]:
         """A block for a strategy; its patients, their rows, who is outside, and the normals."""
         patients = self.patients(b)
-        rows, outside = self._covariates(truth, patients)
+        rows, outside = patients.rows_of(truth)
         normals = self._normals(truth, way, b, patients.n)
         block = strategies.Block(
             seen=self._seen(patients, b),

@@ -173,7 +173,7 @@ def _distribution(figure: Figure, counts: Sequence[Counts]) -> None:
     axes.set_xlim(0, max(1.3 * HIGH, last))
     axes.set_xlabel("AUC0-inf of F-ara-A, mg·h/L. Circle: median; thick: 25-75 %; thin: 5-95 %.\n"
                     f"Lines: {_KEY}")  # fmt: skip
-    _plain(axes)
+    plain(axes)
 
 
 def _density(histogram: npt.NDArray[np.int64], step: int = 25) -> tuple[F8, F8]:
@@ -206,7 +206,7 @@ def _along(figure: Figure, counts: Sequence[Counts]) -> None:
         axes.set_xlabel(title)
         axes.set_ylim(0, 100)
         axes.set_ylabel("below 13.8, %")
-        _plain(axes)
+        plain(axes)
     panels[0].legend(frameon=False, fontsize=9, ncols=2)
 
 
@@ -228,7 +228,7 @@ def _attainment(figure: Figure, counts: Sequence[Counts]) -> None:
     axes.set_xlabel(f"target AUC0-inf of F-ara-A, mg·h/L (lines: {_KEY})")
     axes.set_ylabel("patients who reach it, %")
     axes.legend(frameon=False, fontsize=9)
-    _plain(axes)
+    plain(axes)
 
 
 def _concentrations(figure: Figure, drawn: Sequence[Band]) -> None:
@@ -242,14 +242,15 @@ def _concentrations(figure: Figure, drawn: Sequence[Band]) -> None:
         axes.set_ylim(max(1e-3, float(high.max()) * 1e-3), float(high.max()) * 1.5)
         axes.set_ylabel("mg/L")
         axes.set_title(_called(band, several).replace("\n", " "), fontsize=10, loc="left")
-        _plain(axes)
+        plain(axes)
     panels[-1].set_xlabel(
         f"hours from the first dose. F-ara-A: median and 5-95 % of the first {drawn[0].patients} "
         "patients"
     )
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """Leave out the frame above and right."""
     axes.spines[["top", "right"]].set_visible(False)
 
 

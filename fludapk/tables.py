@@ -211,3 +211,15 @@ def line(values: Iterable[Value], delimiter: str, *, decimal_comma: bool = False
     """
     write = _writers(decimal_comma)
     return delimiter.join([write[type(value)](value) for value in values]) + "\n"
+
+
+def document(rows: Sequence[Mapping[str, Value]]) -> str:
+    r"""Rows as CSV; a column for every name, empty where a row has none.
+
+    Examples
+    --------
+    >>> document([{"ID": "1", "auc": 13.5}, {"ID": "=2", "error": "no level"}])
+    "ID,auc,error\n1,13.5,\n'=2,,no level\n"
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return line(names, ",") + "".join(line(map(row.get, names), ",") for row in rows)

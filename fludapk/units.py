@@ -53,6 +53,12 @@ UNITS: Final[dict[str, dict[str, float]]] = {
 }
 """Dimension -> unit -> factor to the internal unit (the first of each)."""
 
+CONC_COLUMNS: Final = {
+    "conc_mg_l": "mg/L", "conc_ng_ml": "ng/mL", "conc_ug_ml": "ug/mL", "conc_ug_l": "ug/L",
+    "conc_umol_l": "umol/L",
+}  # fmt: skip
+"""Columns of levels, and their unit."""
+
 _SPELLINGS = {
     "y": "years", "yr": "years", "yrs": "years", "year": "years", "a": "years",
     "mo": "months", "mon": "months", "mth": "months", "month": "months",

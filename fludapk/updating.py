@@ -39,12 +39,13 @@ from fludapk.patient import Patient
 from fludapk.regimen import (
     COURSE_CEILING_MG_M2,
     DAILY_CEILING_MG_M2,
+    GIVEN_DAY_H,
     NEUROTOXICITY,
     Course,
     Preparation,
     Regimen,
 )
-from fludapk.units import parse_number, parse_quantity
+from fludapk.units import CONC_COLUMNS, parse_number, parse_quantity
 
 F8 = npt.NDArray[np.float64]
 
@@ -124,12 +125,6 @@ class Level:
         return f"{self.time_h:g} h {value} mg/L"
 
 
-_CONC_COLUMNS: Final = {
-    "conc_mg_l": "mg/L", "conc_ng_ml": "ng/mL", "conc_ug_ml": "ug/mL", "conc_ug_l": "ug/L",
-    "conc_umol_l": "umol/L",
-}  # fmt: skip
-
-
 def read_levels(path: str | Path, first_dose: str | None = None) -> list[Level]:
     """Levels of a CSV file.
 
@@ -147,13 +142,13 @@ def read_levels(path: str | Path, first_dose: str | None = None) -> list[Level]:
         raise InputError(f"{path}: cannot be read: {error}") from error
     rows = list(csv.DictReader(text.splitlines()))
     names = {name.strip().lower(): name for name in (rows[0] if rows else {}) if name}
-    conc = [name for name in _CONC_COLUMNS if name in names]
+    conc = [name for name in CONC_COLUMNS if name in names]
     if len(conc) != 1 or not {"time_h", "time"} & set(names):
         raise InputError(
             f"{path}: needs the columns time_h (or time, with date and time) and one of "
-            f"{', '.join(_CONC_COLUMNS)}; it has {', '.join(names) or 'none'}"
+            f"{', '.join(CONC_COLUMNS)}; it has {', '.join(names) or 'none'}"
         )
-    unit, suffix = _CONC_COLUMNS[conc[0]], conc[0].removeprefix("conc")
+    unit, suffix = CONC_COLUMNS[conc[0]], conc[0].removeprefix("conc")
     levels, faults = [], []
     for number, row in enumerate(rows, start=2):
         known = {k: (row[v] or "").strip() for k, v in names.items()}
@@ -472,7 +467,9 @@ def fit(
         ),
     )
     typical = _typical(prediction, known.times_h[0])
-    _refuse_slips(levels, known, typical)
+    faults = slips(known.times_h[0], known.conc_mg_l[0], typical)
+    if faults:
+        raise InputError(*faults)
     estimate = bayes.map_estimate(
         chosen.program, chosen.file.ruv, prediction.tv, *prediction.arrays, known
     )
@@ -519,6 +516,7 @@ def _course(
         infusion_h=(*lengths, *plan.infusion_h[done:]),
         doses_mg=(*doses, *plan.doses_mg[done:]),
         planned_mg=plan.planned_mg,
+        day_h=GIVEN_DAY_H,
     )
     not_given = [
         f"level at {level.time_h:g} h is after the dose planned at {course.times_h[done]:g} h, "
@@ -538,10 +536,16 @@ def _typical(prediction: Prediction, times_h: F8) -> F8:
     return np.asarray(conc[0])
 
 
-def _refuse_slips(levels: Sequence[Level], known: bayes.Levels, typical: F8) -> None:
-    """Levels that only another unit, or another clock, explains."""
+def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8) -> list[str]:
+    """Levels that only another unit, or another clock, explains; each (m,).
+
+    Examples
+    --------
+    >>> slips(np.array([2.0]), np.array([600.0]), np.array([0.5]))  # doctest: +ELLIPSIS
+    ['level at 2 h: 600 mg/L is 1.2e+03 times the 0.5 mg/L expected: check the unit, ...']
+    """
     faults = []
-    for time, conc, expected in zip(known.times_h[0], known.conc_mg_l[0], typical, strict=True):
+    for time, conc, expected in zip(times_h, conc_mg_l, typical_mg_l, strict=True):
         if time <= 0:
             faults.append(
                 f"level at {time:g} h: time counts from the start of the first infusion, and there "
@@ -554,8 +558,7 @@ def _refuse_slips(levels: Sequence[Level], known: bayes.Levels, typical: F8) -> 
                 f"level at {time:g} h: {conc:g} mg/L is {ratio:.3g} times the {expected:.3g} mg/L "
                 f"expected: check the unit, is it {hint}? And the time"
             )
-    if faults:
-        raise InputError(*faults)
+    return faults
 
 
 def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
@@ -656,7 +659,8 @@ def _remaining(someone: Fit, goal: Goal, bsa_m2: float, step_mg: float) -> Remai
     doses = np.array(course.doses_mg)
     done = len(doses) - left
     is_left = np.arange(len(doses)) >= done
-    a_day = max(sum(s <= t < s + 24 for t in course.times_h[done:]) for s in course.times_h[done:])
+    to_come = course.times_h[done:]
+    a_day = max(sum(s <= t < s + course.day_h - 1e-6 for t in to_come) for s in to_come)
     most = min(
         DAILY_CEILING_MG_M2 * bsa_m2 / a_day,
         (COURSE_CEILING_MG_M2 * bsa_m2 - float(doses[~is_left].sum())) / left,

@@ -755,8 +755,8 @@ CALLS: Final[Mapping[tuple[str, ...], list[str]]] = {
 }
 """A call that succeeds of every command that prints a page."""
 
-LISTS: Final = {("batch",), ("simulate", "run"), ("simulate", "merge")}
-"""Commands whose lines are as long as those of a file; see `test_batch` and `test_study`."""
+LISTS: Final = {("batch",), ("evaluate",), ("simulate", "run"), ("simulate", "merge")}
+"""Commands that need a file; see `test_batch`, `test_evaluation` and `test_study`."""
 SERVERS: Final = {("serve",)}
 """Commands that do not end; see `test_web`."""
 
@@ -987,3 +987,17 @@ def test_an_axis_ends_at_or_before_what_was_typed(
 ) -> None:
     result = run("nomogram", "--regimen", "tisa_cel_ball", "--weights", *typed, "--json")
     assert read_json(result.stdout)["weights_kg"] == pytest.approx(weights)
+
+
+def test_a_design_for_a_population_goes_without_a_patient() -> None:
+    plan = ("--regimen", "tisa_cel_ball")
+    result = run("update", "--design", "--population", "infants_ball", *plan)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "patients of infants_ball" in result.stdout
+    for wrong in (
+        ("--population", "infants_ball"),
+        ("--design", "--population", "x", "--weight", "20"),
+    ):
+        refused = run("update", *wrong, *plan)
+        assert refused.exit_code == 3
+        assert "--population goes with --design, and without a patient" in refused.stderr

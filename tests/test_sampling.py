@@ -69,3 +69,24 @@ def test_the_page_fits_and_says_how(found: Design) -> None:
     lines = design_page(found).splitlines()
     assert max(map(len, lines)) <= 100
     assert "128 patients like this one" in " ".join(lines)
+
+
+def test_a_population_has_patients_of_its_own() -> None:
+    everyone = design("prwcc_ball", PLAN, most=2, patients=256)
+    assert everyone.whose == "prwcc_ball"
+    assert everyone.covariates_interval_width > 0
+    assert everyone.best[1].error_mg_h_l < everyone.best[0].error_mg_h_l
+    assert everyone.best[1].reduction > 0.3
+    assert "256 patients of prwcc_ball" in design_page(everyone)
+
+
+def test_what_covariates_leave_in_a_population_is_the_variability_of_the_model() -> None:
+    """The AUC of each over that of the typical patient is log-normal: eta and kappa of CL."""
+    everyone = design("infants_ball", PLAN, most=1, patients=1024)
+    girl = design(GIRL, PLAN, most=1, patients=1024)
+    assert everyone.covariates_error_mg_h_l == pytest.approx(girl.covariates_error_mg_h_l, rel=0.35)
+
+
+def test_an_unknown_population_is_refused() -> None:
+    with pytest.raises(InputError, match="prwcc_ball"):
+        design("prwcc", PLAN)

@@ -28,10 +28,20 @@ FLOORS: Final = {
         "bayes",
         "updating",
         "sampling",
+        "evaluation",
         "strategies",
         "study",
     ),
-    4: ("io", "figures", "study_figures", "report", "html", "studies", "distributed"),
+    4: (
+        "io",
+        "figures",
+        "study_figures",
+        "evaluation_figures",
+        "report",
+        "html",
+        "studies",
+        "distributed",
+    ),
     5: ("web", "cli", "__main__"),
 }
 """From the ground up; on its own floor a module may use those before it."""
@@ -39,11 +49,11 @@ ORDER: Final = [module for floor in FLOORS.values() for module in floor]
 
 HOMES: Final = {
     "numba": {"kernels"},
-    "scipy": {"dosing", "courses", "bayes", "verify"},
+    "scipy": {"dosing", "courses", "bayes", "verify", "evaluation"},
     "pandas": {"studies"},
     "click": {"cli"},
     "rich": {"cli"},
-    "matplotlib": {"figures", "study_figures"},
+    "matplotlib": {"figures", "study_figures", "evaluation_figures"},
     "jinja2": {"html"},
     "pyarrow": {"studies"},
     "distributed": {"distributed"},

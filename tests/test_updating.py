@@ -354,3 +354,19 @@ def test_the_page_answers_first() -> None:
     assert lines[2].startswith(f"AUC0-inf {result.posterior.auc_0_inf:.2f} mg·h/L")
     assert max(map(len, lines)) <= 100
     assert any(line.startswith("Remaining 3 of 4 doses") for line in lines)
+
+
+def test_a_dose_given_half_an_hour_early_is_of_another_day() -> None:
+    strong = Regimen.from_text(dose="30 mg/m2", days="4")
+    given = [(0.0, 0.5, 22.0), (23.5, 0.5, 22.0)]
+    result = update(
+        GIRL, strong, levels("2h 0.6mg/L", "30h 0.2mg/L"), given=given,
+        goal=Goal.chosen(auc=16.0, window=None, target=None, probability=None),
+    )  # fmt: skip
+    assert result.remaining is not None
+    assert result.remaining.infusions == 2
+    assert not result.remaining.at_ceiling
+    assert result.remaining.auc_0_inf == pytest.approx(16.0, abs=0.5)
+    at_once = [(0.0, 0.5, 22.0), (12.0, 0.5, 22.0)]
+    with pytest.raises(InputError, match="in a day is above"):
+        update(GIRL, strong, levels("2h 0.6mg/L"), given=at_once)

@@ -8,7 +8,7 @@ import os
 import click
 
 from fludapk import __version__
-from fludapk.cli import batch, lists, patients, serve, studies
+from fludapk.cli import batch, evaluate, lists, patients, serve, studies
 from fludapk.cli.common import Group
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them is slow
@@ -30,6 +30,7 @@ for _command in (
     patients.dose,
     patients.update,
     batch.batch,
+    evaluate.evaluate,
     studies.simulate,
     lists.nomogram,
     lists.models,

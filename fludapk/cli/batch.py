@@ -16,6 +16,7 @@ import click
 from fludapk.cli.common import (
     model_option,
     models_dir_option,
+    one_line,
     regimen_options,
     say_first_compilation,
 )
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from fludapk.batch import Done, Layout, Tally
 
 _SHOWN: Final = 10
-_LONGEST: Final = 300
 
 
 @click.command()
@@ -222,14 +222,8 @@ def _summary(name: str, layout: Layout, tally: Tally, log2_points: int) -> str:
     ]
     if n["refused"] > _SHOWN:
         lines.append(f"  ... and {n['refused'] - _SHOWN} more refused: see error")
-    return "\n".join(map(_one_line, lines))
+    return "\n".join(map(one_line, lines))
 
 
 def _called(one: Done) -> str:
     return f" ({one.id})" if one.id else ""
-
-
-def _one_line(text: str) -> str:
-    """What came from the list could have line ends, and orders for the terminal."""
-    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 4] + " ..."

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MAX_WIDTH: Final = 110
+_LONGEST_LINE: Final = 300
 _COURSE: Final = ("regimen", "dose", "days", "interval", "infusion_time", "cells_at")
 
 
@@ -55,6 +56,12 @@ def say_first_compilation() -> None:
     kernels.spare_the_blas()
     message = "fludapk: compiling kernels, once after installing (some seconds) ..."
     kernels.on_first_compilation(lambda: click.echo(message, err=True))
+
+
+def one_line(text: str) -> str:
+    """What came from the list could have line ends, and orders for the terminal."""
+    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return shown if len(shown) <= _LONGEST_LINE else shown[: _LONGEST_LINE - 4] + " ..."
 
 
 def echo_json(value: Any) -> None:

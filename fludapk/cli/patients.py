@@ -171,6 +171,9 @@ def dose(
     help='A dose as given, if not as planned: "24.5h 22mg". Repeatable, from the first.',
 )
 @click.option("--design", is_flag=True, help="Instead: which levels to draw after the first dose.")
+@click.option(
+    "--population", metavar="NAME", help="With --design: for a population of `simulate` instead."
+)
 @click.option("--target", metavar="ID", help="For the doses left: a target.")
 @click.option("--auc", type=float, metavar="AUC", help="or a cumulative AUC0-inf, mg·h/L.")
 @click.option("--window", type=(float, float), metavar="LOW HIGH", help="or a window on it.")
@@ -187,6 +190,7 @@ def update(
     first_dose: str | None,
     given: tuple[str, ...],
     design: bool,
+    population: str | None,
     target: str | None,
     auc: float | None,
     window: tuple[float, float] | None,
@@ -210,10 +214,14 @@ def update(
     from fludapk.model import model_folders
     from fludapk.updating import Level, fit, parse_given, read_levels, result_of
 
-    patient, regimen = patient_of(options), regimen_of(options)
+    if population is not None and (not design or options["weight"] is not None):
+        raise InputError("--population goes with --design, and without a patient")
+    regimen = regimen_of(options)
     if design:
-        _design(patient, regimen, model, models_dir, as_json, bool(typed or levels))
+        whose = population or patient_of(options)
+        _design(whose, regimen, model, models_dir, as_json, bool(typed or levels))
         return
+    patient = patient_of(options)
     faults: list[str] = []
     measured: list[Level] = []
     for text in typed:
@@ -258,7 +266,7 @@ def update(
 
 
 def _design(
-    patient: Patient,
+    patient: Patient | str,
     regimen: Regimen,
     model: str,
     models_dir: str | None,

@@ -1,0 +1,140 @@
+"""The command that compares models on measured levels of many patients."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fludapk.cli.common import (
+    json_option,
+    models_dir_option,
+    one_line,
+    say_first_compilation,
+    width,
+)
+from fludapk.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from fludapk.evaluation import Evaluation
+
+
+@click.command()
+@click.argument("data_file", metavar="DATA.csv")
+@click.option("-o", "--output", metavar="DIR", help="Folder of tables, figures and report.html.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="A model to compare. Repeatable; all that know these patients if absent.",
+)
+@click.option("--dv", "unit", metavar="UNIT", help="Unit of DV: mg/L, ng/mL, ug/L or umol/L.")
+@click.option("--lloq", metavar="CONC", help='Where the file has no LLOQ: "10 ng/mL".')
+@click.option("--amt", type=click.Choice(["phosphate", "f_ara_a"]), help="What AMT is mg of.")
+@click.option(
+    "--map",
+    "names",
+    multiple=True,
+    metavar="COLUMN=NAME",
+    help="What a column is, e.g. KREA=scr_umol_l; COLUMN=- leaves it unread.",
+)
+@click.option("--product", metavar="NAME", help="For patients that do not say.")
+@click.option("--diagnosis", metavar="NAME", help="For patients that do not say.")
+@click.option("--genotype", metavar="NAME", help="For patients that do not say.")
+@click.option(
+    "--simulations",
+    type=click.IntRange(100, 100_000),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Of each patient's levels, for NPDE and the visual predictive check.",
+)
+@models_dir_option
+@json_option
+def evaluate(
+    data_file: str,
+    output: str | None,
+    models: tuple[str, ...],
+    unit: str | None,
+    lloq: str | None,
+    amt: str | None,
+    names: tuple[str, ...],
+    simulations: int,
+    models_dir: str | None,
+    as_json: bool,
+    **defaults: str | None,
+) -> None:
+    """Compare models on measured levels of many patients.
+
+    DATA.csv has NONMEM-style records: ID TIME AMT RATE EVID MDV DV, BLQ and LLOQ (or CENS), and
+    covariates as in `batch`; one course per ID. How well levels are predicted from covariates and
+    from earlier levels, NPDE, a prediction-corrected visual predictive check, and which model these
+    patients support. A course that cannot be used is named; then the exit code is 3.
+    """
+    from fludapk.batch import Layout, few, is_column, names_of
+    from fludapk.evaluation import evaluate as run
+    from fludapk.evaluation import read_subjects
+    from fludapk.model import model_folders
+    from fludapk.tables import open_list
+
+    asked = names_of(names)
+    source = open_list(data_file, lambda column: is_column(asked.get(column, column)))
+    layout = Layout.read(
+        source.header,
+        names=asked,
+        defaults={name: text for name, text in defaults.items() if text is not None},
+        decimal_comma=source.decimal_comma,
+    )
+    data = read_subjects(
+        layout,
+        source.rows(),
+        unit=unit,
+        lloq=lloq,
+        amount=amt,
+        sha256=hashlib.sha256(source.path.read_bytes()).hexdigest(),
+    )
+    say_first_compilation()
+    result = run(data, models=models, simulations=simulations, folders=model_folders(models_dir))
+    if layout.unused:
+        click.echo(f"fludapk: columns not read: {one_line(few(layout.unused))}", err=True)
+    if output is not None:
+        _write(result, source.path.name, output)
+    if as_json:
+        click.echo(result.record.to_json())
+    else:
+        from fludapk.report import evaluation_page
+
+        click.echo(evaluation_page(result.record, source.path.name, width()))
+    if result.record.refused:
+        raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
+
+
+def _write(result: Evaluation, name: str, output: str) -> None:
+    """Tables, and with the extra ``report`` figures and a page."""
+    from fludapk.evaluation import error_rows, level_rows, patient_rows
+    from fludapk.io import write_folder
+    from fludapk.tables import document
+
+    files: dict[str, str | bytes] = {
+        "evaluation.json": result.record.to_json() + "\n",
+        "errors.csv": document(error_rows(result.record)),
+        "levels.csv": document(level_rows(result)),
+        "patients.csv": document(patient_rows(result)),
+    }
+    if find_spec("matplotlib") and find_spec("jinja2"):
+        from fludapk.evaluation_figures import pictures
+        from fludapk.html import evaluation_html
+
+        drawn = pictures(result)
+        svg = {figure: picture.svg() for figure, picture in drawn.items()}
+        files.update({f"figures/{figure}.svg": text for figure, text in svg.items()})
+        files.update({f"figures/{figure}.png": drawn[figure].png() for figure in drawn})
+        files["report.html"] = evaluation_html(result.record, name, svg)
+    else:
+        click.echo("fludapk: figures need the extra: pip install 'fludapk[report]'", err=True)
+    written = write_folder(Path(output), files)
+    click.echo(f"fludapk: wrote {len(written)} files to {output}", err=True)
