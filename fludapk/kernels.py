@@ -171,13 +171,18 @@ def typical_values(
     tv = np.empty((n, 6))
     renal = np.empty(n)
     status = np.zeros(n, np.int8)
-    term_value = np.empty(terms.shape[0])
+    term_value, factor = np.empty(terms.shape[0]), np.empty(effects.shape[0])
+    first = _first_alike(theta, effects)
     for i in range(n):
         for t in range(terms.shape[0]):
             term_value[t] = theta[terms[t, 1]] if terms[t, 1] >= 0 else 1.0
         for e in range(effects.shape[0]):
+            if first[e] < e:
+                factor[e] = factor[first[e]]
+            else:
+                factor[e] = _effect(theta, effects[e], levels, covariates[i])
             if effects[e, 0] == ON_TERM:
-                term_value[effects[e, 1]] *= _effect(theta, effects[e], levels, covariates[i])
+                term_value[effects[e, 1]] *= factor[e]
         for p in range(6):
             tv[i, p] = 0.0
         renal_sum = 0.0
@@ -188,7 +193,7 @@ def typical_values(
         renal[i] = renal_sum / tv[i, CL]
         for e in range(effects.shape[0]):
             if effects[e, 0] == ON_PARAMETER:
-                tv[i, effects[e, 1]] *= _effect(theta, effects[e], levels, covariates[i])
+                tv[i, effects[e, 1]] *= factor[e]
         if is_micro == 1:
             for q in (Q2, Q3):
                 if tv[i, q] > 0.0:
@@ -205,6 +210,23 @@ def typical_values(
 
 
 @_part
+def _first_alike(theta: F8, effects: I8) -> I8:
+    """The first effect of the same value as each, as the powers of weight on CL, Q2 and Q3."""
+    first = np.arange(effects.shape[0])
+    for e in range(effects.shape[0]):
+        for f in range(e - 1, -1, -1):
+            alike = effects[e, 2] == effects[f, 2] and effects[e, 3] == effects[f, 3]
+            if alike and effects[e, 2] == CATEGORY:
+                alike = effects[e, 4] == effects[f, 4]
+            elif alike:
+                alike = theta[effects[e, 4]] == theta[effects[f, 4]]
+                alike = alike and theta[effects[e, 5]] == theta[effects[f, 5]]
+            if alike:
+                first[e] = f
+    return first
+
+
+@_part
 def _effect(theta: F8, effect: I8, levels: I8, covariate: F8) -> float:
     kind = effect[2]
     x = covariate[effect[3]]
@@ -215,7 +237,7 @@ def _effect(theta: F8, effect: I8, levels: I8, covariate: F8) -> float:
     a = theta[effect[4]]
     b = theta[effect[5]]
     if kind == POWER:
-        return (x / a) ** b
+        return x / a if b == 1.0 else (x / a) ** b
     if kind == LINEAR:
         return 1.0 + b * (x - a)
     if kind == EXPONENTIAL:
@@ -363,7 +385,11 @@ _P, _LAM, _BODY, _PUSH, _Z = (row * LANES for row in (0, 6, 9, 12, 15))
 (
     _FLOW, _VOLUME, _DOSE, _CONC, _TROUGH, _BEFORE, _AREA, _TOTAL, _PEAK, _USABLE, _REST,
 ) = (row * LANES for row in range(18, 29))  # fmt: skip
-_ROWS: Final = 29
+_RATE, _LEFT, _AFTER, _WEIGHT, _STRIDE = (row * LANES for row in (29, 32, 35, 38, 41))
+_STEPS: Final = 32
+"""Times of a grid that are kept before they are written subject by subject."""
+_STEP, _INSIDE = 44 * LANES, (44 + _STEPS) * LANES
+_ROWS: Final = 44 + 2 * _STEPS
 
 _LOG2_E: Final = 1.4426950408889634
 _LN2_HIGH: Final = 6.93147180369123816490e-01
@@ -794,6 +820,31 @@ def _enter_lanes(
 
 
 @_part
+def _scale_lanes(first: int, n: int, k: int, load_kappa: F8, kappa: F8, amount: F8, w: F8) -> None:
+    """Factors of an occasion on flows and volumes, and its dose, of every lane."""
+    for j in range(LANES):
+        i = min(first + j, n - 1)
+        me = _row(i, kappa.shape[0])
+        w[_FLOW + j] = _shift_on(CL, load_kappa, kappa, me, k)
+        w[_VOLUME + j] = _shift_on(V1, load_kappa, kappa, me, k)
+        w[_DOSE + j] = amount[_row(i, amount.shape[0]), k]
+    if kappa.shape[2] > 0:
+        for x in range(_FLOW, _FLOW + 2 * LANES):
+            w[x] = _exp(w[x])
+    else:
+        for x in range(_FLOW, _FLOW + 2 * LANES):
+            w[x] = 1.0
+    for j in range(LANES):
+        flow, volume = w[_FLOW + j], w[_VOLUME + j]
+        clearance = w[_P + j] * flow
+        most_flow = max(clearance, w[_P + 2 * LANES + j] * flow, w[_P + 4 * LANES + j] * flow)
+        v1, v2, v3 = w[_P + LANES + j], w[_P + 3 * LANES + j], w[_P + 5 * LANES + j]
+        most, least = max(v1, v2, v3) * volume, min(v1, v2, v3) * volume
+        usable = (clearance > 0.0) & (most_flow < np.inf) & (least > 0.0) & (most < np.inf)
+        w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
+
+
+@_part
 def _occasion_lanes(
     first: int,
     n: int,
@@ -813,23 +864,10 @@ def _occasion_lanes(
     n_doses, h = start.shape[0], duration[k]
     is_last = k + 1 == n_doses
     gap = 0.0 if is_last else start[k + 1] - start[k] - h
-    for j in range(LANES):
-        i = min(first + j, n - 1)
-        me = _row(i, kappa.shape[0])
-        w[_FLOW + j] = _shift_on(CL, load_kappa, kappa, me, k)
-        w[_VOLUME + j] = _shift_on(V1, load_kappa, kappa, me, k)
-        w[_DOSE + j] = amount[_row(i, amount.shape[0]), k]
-    for x in range(_FLOW, _FLOW + 2 * LANES):
-        w[x] = _exp(w[x])
+    _scale_lanes(first, n, k, load_kappa, kappa, amount, w)
     for j in range(LANES):
         flow, volume, dose = w[_FLOW + j], w[_VOLUME + j], w[_DOSE + j]
-        clearance = w[_P + j] * flow
-        most_flow = max(clearance, w[_P + 2 * LANES + j] * flow, w[_P + 4 * LANES + j] * flow)
-        v1, v2, v3 = w[_P + LANES + j], w[_P + 3 * LANES + j], w[_P + 5 * LANES + j]
-        most, least = max(v1, v2, v3) * volume, min(v1, v2, v3) * volume
-        usable = (clearance > 0.0) & (most_flow < np.inf) & (least > 0.0) & (most < np.inf)
-        w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
-        pace, rate = flow / volume, dose / h
+        clearance, pace, rate = w[_P + j] * flow, flow / volume, dose / h
         l0, l1, l2 = (
             w[_LAM + j] * pace, w[_LAM + LANES + j] * pace, w[_LAM + 2 * LANES + j] * pace,
         )  # fmt: skip
@@ -965,24 +1003,25 @@ def course(
     shared = eta_together and tv.shape[0] == 1 and n > 1
     if together and shared:
         _enter_typical(tv, typical, typical_lam, u, shared_body, shared_push)
-    for i in range(n):
+    if together and spacing > 0.0:
+        for first in range(0, n, LANES):
+            _enter_lanes(
+                first, n, tv, load_eta, eta, eta_together, shared,
+                typical, typical_lam, u, shared_body, shared_push, w,
+            )  # fmt: skip
+            _grid_lanes(
+                first, n, load_kappa, kappa, start, duration, amount,
+                times, spacing, before_all, infused, decayed, w, conc, auc,
+            )  # fmt: skip
+            for j in range(min(LANES, n - first)):
+                status[first + j] = OK if w[_USABLE + j] == 1.0 else BAD_PARAMETER
+    for i in range(0 if together and spacing > 0.0 else n):
         if together:
             if i % LANES == 0:
                 _enter_lanes(
-                    i,
-                    n,
-                    tv,
-                    load_eta,
-                    eta,
-                    eta_together,
-                    shared,
-                    typical,
-                    typical_lam,
-                    u,
-                    shared_body,
-                    shared_push,
-                    w,
-                )
+                    i, n, tv, load_eta, eta, eta_together, shared,
+                    typical, typical_lam, u, shared_body, shared_push, w,
+                )  # fmt: skip
             usable = _enter_lane(i % LANES, w, base, base_lam, body, push)
         else:
             usable = _enter_subject(i, tv, load_eta, eta, base)
@@ -1014,21 +1053,16 @@ def course(
             _advance(z, lam, push, rate, duration[k], z)
             so_far += (dose + in_body - _dot(body, z)) / p[CL]
             in_body, end = _dot(body, z), start[k] + duration[k]
-            if spacing > 0.0:
-                _decaying_evenly(
-                    i, infused[k], decayed[k], end, spacing, lam, weight, body, z,
-                    so_far + in_body / p[CL], p[CL], times, conc, auc,
-                )  # fmt: skip
-            else:
-                _decaying(
-                    i, infused[k], decayed[k], end, lam, weight, body, z,
-                    so_far + in_body / p[CL], p[CL], times, conc, auc,
-                )  # fmt: skip
+            _decaying(
+                i, infused[k], decayed[k], end, lam, weight, body, z,
+                so_far + in_body / p[CL], p[CL], times, conc, auc,
+            )  # fmt: skip
             if k + 1 < n_doses:
                 _decay(z, lam, start[k + 1] - end, z)
                 so_far += (in_body - _dot(body, z)) / p[CL]
                 if not together:
                     _leave_occasion(p, u, z, amounts)
+    for i in range(n):
         if status[i] != OK:
             for t in range(m):
                 conc[i, t] = np.nan
@@ -1069,45 +1103,130 @@ def _decaying(
 
 
 @_part
-def _decaying_evenly(
-    i: int,
+def _grid_lanes(
     first: int,
-    last: int,
-    end: float,
-    spacing: float,
-    lam: F8,
-    weight: F8,
-    body: F8,
-    z: F8,
-    whole_auc: float,
-    clearance: float,
+    n: int,
+    load_kappa: F8,
+    kappa: F8,
+    start: F8,
+    duration: F8,
+    amount: F8,
     times: F8,
+    spacing: float,
+    before_all: int,
+    infused: I8,
+    decayed: I8,
+    w: F8,
     conc: F8,
     auc: F8,
 ) -> None:
-    """Times after an infusion on an even grid: the state is multiplied from one to the next."""
-    if first == last:
-        return
-    h = times[first] - end
-    z0, z1, z2 = (
-        z[0] * math.exp(-lam[0] * h),
-        z[1] * math.exp(-lam[1] * h),
-        z[2] * math.exp(-lam[2] * h),
+    """Concentrations on an even grid, in every lane; as `course`.
+
+    After an infusion the state is multiplied from one time to the next.
+    """
+    mine, n_doses = min(LANES, n - first), start.shape[0]
+    want_auc, stride_known = auc.shape[0] > 0, False
+    for j in range(mine):
+        for t in range(before_all):
+            conc[first + j, t] = 0.0
+            if want_auc:
+                auc[first + j, t] = 0.0
+    for k in range(n_doses):
+        reached, end = decayed[k - 1] if k else before_all, start[k] + duration[k]
+        if reached == times.shape[0]:
+            break
+        _scale_lanes(first, n, k, load_kappa, kappa, amount, w)
+        for j in range(LANES):
+            pace, volume = w[_FLOW + j] / w[_VOLUME + j], w[_VOLUME + j]
+            for q in range(3):
+                w[_RATE + q * LANES + j] = w[_LAM + q * LANES + j] * pace
+                w[_WEIGHT + q * LANES + j] = w[_PUSH + q * LANES + j] / volume
+            w[_AREA + j] = w[_P + j] * w[_FLOW + j]
+            w[_BEFORE + j] = _inside_lane(w, _Z, j)
+        for t in range(reached, infused[k]):
+            h = times[t] - start[k]
+            _infuse_lanes(w, h, duration[k])
+            for j in range(mine):
+                conc[first + j, t] = _conc_lane(w, _AFTER, j)
+                if want_auc:
+                    given = w[_DOSE + j] / duration[k] * h
+                    gone = given + w[_BEFORE + j] - _inside_lane(w, _AFTER, j)
+                    auc[first + j, t] = w[_TOTAL + j] + gone / w[_AREA + j]
+        _infuse_lanes(w, duration[k], duration[k])
+        for j in range(LANES):
+            inside = _inside_lane(w, _AFTER, j)
+            w[_TOTAL + j] += (w[_DOSE + j] + w[_BEFORE + j] - inside) / w[_AREA + j]
+            w[_BEFORE + j] = inside
+        for x in range(3 * LANES):
+            w[_Z + x] = w[_AFTER + x]
+        if infused[k] < decayed[k]:
+            _leave_lanes(w, times[infused[k]] - end, _LEFT)
+            for x in range(3 * LANES):
+                w[_AFTER + x] = w[_Z + x] * w[_LEFT + x]
+            if not stride_known:
+                _leave_lanes(w, spacing, _STRIDE)
+                stride_known = kappa.shape[2] == 0
+        for begun in range(infused[k], decayed[k], _STEPS):
+            some = min(_STEPS, decayed[k] - begun)
+            for t in range(some):
+                for j in range(LANES):
+                    w[_STEP + t * LANES + j] = _conc_lane(w, _AFTER, j)
+                if want_auc:
+                    for j in range(LANES):
+                        w[_INSIDE + t * LANES + j] = _inside_lane(w, _AFTER, j)
+                for x in range(3 * LANES):
+                    w[_AFTER + x] *= w[_STRIDE + x]
+            for j in range(mine):
+                for t in range(some):
+                    conc[first + j, begun + t] = w[_STEP + t * LANES + j]
+            if want_auc:
+                for j in range(mine):
+                    for t in range(some):
+                        gone = w[_BEFORE + j] - w[_INSIDE + t * LANES + j]
+                        auc[first + j, begun + t] = w[_TOTAL + j] + gone / w[_AREA + j]
+        if k + 1 < n_doses:
+            _leave_lanes(w, start[k + 1] - end, _LEFT)
+            for x in range(3 * LANES):
+                w[_Z + x] *= w[_LEFT + x]
+            for j in range(LANES):
+                w[_TOTAL + j] += (w[_BEFORE + j] - _inside_lane(w, _Z, j)) / w[_AREA + j]
+
+
+@_lane
+def _conc_lane(w: F8, state: int, j: int) -> float:
+    """Concentration of a state."""
+    return (
+        w[_WEIGHT + j] * w[state + j]
+        + w[_WEIGHT + LANES + j] * w[state + LANES + j]
+        + w[_WEIGHT + 2 * LANES + j] * w[state + 2 * LANES + j]
     )
-    f0, f1, f2 = (
-        math.exp(-lam[0] * spacing),
-        math.exp(-lam[1] * spacing),
-        math.exp(-lam[2] * spacing),
+
+
+@_lane
+def _inside_lane(w: F8, state: int, j: int) -> float:
+    """Amount in the body of a state."""
+    return (
+        w[_BODY + j] * w[state + j]
+        + w[_BODY + LANES + j] * w[state + LANES + j]
+        + w[_BODY + 2 * LANES + j] * w[state + 2 * LANES + j]
     )
-    a0, a1, a2 = weight[0] * z0, weight[1] * z1, weight[2] * z2
-    for t in range(first, last):
-        conc[i, t] = a0 + a1 + a2
-        a0, a1, a2 = a0 * f0, a1 * f1, a2 * f2
-    if auc.shape[0] > 0:
-        a0, a1, a2 = body[0] / clearance * z0, body[1] / clearance * z1, body[2] / clearance * z2
-        for t in range(first, last):
-            auc[i, t] = whole_auc - (a0 + a1 + a2)
-            a0, a1, a2 = a0 * f0, a1 * f1, a2 * f2
+
+
+@_part
+def _infuse_lanes(w: F8, h: float, duration: float) -> None:
+    """State after h hours of an infusion."""
+    for q in range(3):
+        for j in range(LANES):
+            x = q * LANES + j
+            push = w[_PUSH + x] * (w[_DOSE + j] / duration)
+            w[_AFTER + x] = _infused_lane(w[_Z + x], w[_RATE + x], h, push)
+
+
+@_part
+def _leave_lanes(w: F8, h: float, to: int) -> None:
+    """What h hours leave of the state."""
+    for x in range(3 * LANES):
+        w[to + x] = _exp(-w[_RATE + x] * h)
 
 
 @_part

@@ -564,16 +564,47 @@ def test_a_sample_at_the_instant_of_a_dose_is_taken_before_it() -> None:
     assert np.abs(jump - 1).min() > 0.01
 
 
-def test_a_regular_grid_gives_what_single_times_give() -> None:
-    occasions = changing(len(DAILY))
-    for step in (0.25, 0.1, 1 / 3):
-        grid = np.arange(0.0, 120.0, step)
-        conc, area = course(occasions, DAILY, grid)
-        off_grid = np.append(grid, 120.07)
-        alone, area_alone = course(occasions, DAILY, off_grid)
-        assert_allclose(conc, alone[:-1], rtol=1e-13)
-        assert_allclose(area, area_alone[:-1], rtol=1e-13)
-        assert (conc != alone[:-1]).any()  # two ways were compared, not one with itself
+@pytest.mark.interpreted
+@pytest.mark.parametrize("spread", [0.0, 0.4], ids=["no occasions", "occasions"])
+@pytest.mark.parametrize("n", [1, 70])
+def test_a_regular_grid_gives_what_single_times_give(n: int, spread: float) -> None:
+    rng = np.random.default_rng(12)
+    kappa = spread * rng.standard_normal((n, len(UNEVEN), 2))
+    every = arguments(ADULT, UNEVEN)._replace(
+        tv=np.ascontiguousarray(ADULT * np.exp(0.3 * rng.standard_normal((n, 6)))),
+        load_kappa=np.tile(np.eye(2), (3, 1)) if spread else np.zeros((6, 0)),
+        kappa=kappa if spread else np.zeros((1, len(UNEVEN), 0)),
+    )
+    for step in (1.0, 0.25, 0.1, 1 / 3):
+        grid = np.arange(-2.0, 120.0, step)
+        off_grid = np.append(grid, 121.07)
+        found = []
+        for times in (grid, off_grid):
+            conc, area = np.empty((n, times.size)), np.empty((n, times.size))
+            assert not kernels.course(*every, times, conc, area).any()
+            without, none = np.empty((n, times.size)), np.empty((0, 0))
+            kernels.course(*every, times, without, none)
+            assert_array_equal(without, conc)
+            found.append((conc, area))
+        (conc, area), (alone, area_alone) = found
+        assert_allclose(conc, alone[:, :-1], rtol=2e-13, atol=1e-300)
+        assert_allclose(area, area_alone[:, :-1], rtol=1e-13)
+        assert (conc != alone[:, :-1]).any()  # two ways were compared, not one with itself
+
+
+def test_on_a_regular_grid_an_impossible_subject_is_alone_in_having_no_numbers() -> None:
+    kappa = np.zeros((70, len(UNEVEN), 2))
+    kappa[66, 2, 0] = 800.0
+    every = arguments(np.repeat(ADULT, 70, axis=0)[:, np.newaxis], UNEVEN)._replace(
+        load_kappa=np.tile(np.eye(2), (3, 1)), kappa=kappa
+    )
+    conc, area = np.empty((70, HOURS.size)), np.empty((70, HOURS.size))
+    status = kernels.course(*every, HOURS, conc, area)
+    assert_array_equal(np.flatnonzero(status), [66])
+    assert np.isnan(conc[66]).all()
+    assert np.isnan(area[66]).all()
+    assert np.isfinite(np.delete(conc, 66, axis=0)).all()
+    assert_array_equal(conc[0], conc[69])
 
 
 def test_concentrations_do_not_depend_on_whether_areas_are_asked_for() -> None:
