@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fludapk import __version__
 from fludapk.errors import InputError
 from fludapk.web import api, pages
-from fludapk.web.asked import CheckAsked, DoseAsked, Folders
+from fludapk.web.asked import CheckAsked, DoseAsked, Folders, UpdateAsked
 from fludapk.web.guard import Guard, Limits
 
 PORT: Final = 8765
@@ -122,6 +122,8 @@ def warm(folders: Folders = None) -> None:
         CheckAsked.model_validate(example).sheet(folders)
     for example in api.EXAMPLES["DoseAsked"]:
         DoseAsked.model_validate(example).answer(folders)
+    for example in api.EXAMPLES["UpdateAsked"]:
+        UpdateAsked.model_validate(example).sheet(folders)
 
 
 def _listener(host: str, port: int) -> socket.socket:
