@@ -146,7 +146,8 @@ class Level:
         """
         value = conc.strip()
         limit = value.removeprefix("<")
-        found, faults = [], []
+        found: list[float] = []
+        faults: list[str] = []
         for text, what, dimension, bare in (
             (time, "time", "time", "h"),
             (limit, "concentration", "concentration", None),

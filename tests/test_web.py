@@ -4,12 +4,14 @@ import asyncio
 import json
 import random
 import re
+import select
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from html.parser import HTMLParser
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
@@ -1003,3 +1005,32 @@ def test_the_command_serves_until_it_is_told_to_stop() -> None:
             assert server.wait(timeout=40) in (0, -15)
         assert time.monotonic() - begun < 35
         assert rest == ""
+
+
+def test_a_running_request_is_finished_before_the_server_stops() -> None:
+    rows = 300
+    text = "age,wt,ht,scr_mg_dl\n" + "5,18.2,110,0.3\n" * rows
+    request = httpx.Request(
+        "POST",
+        f"{HOME}{BATCH}",
+        files={"file": ("list.csv", text.encode(), "text/csv")},
+        data={"regimen": "tisa_cel_ball", "points": "13"},
+    )
+    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        line = next(line for line in server.stderr if "listening on" in line)
+        port = int(line.split()[3].rstrip("/").rpartition(":")[2])
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("POST", BATCH, request.read(), dict(request.headers))
+        assert select.select([connection.sock], [], [], 0.3)[0] == []  # still at it
+        server.terminate()
+        answer = connection.getresponse()
+        lines = answer.read().decode().splitlines()
+        connection.close()
+        assert (answer.status, len(lines)) == (200, rows)
+        assert {json.loads(line)["error"] for line in lines} == {None}
+        assert server.wait(timeout=40) in (0, -15)
+        assert server.stderr.read() == ""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
