@@ -66,7 +66,8 @@ def create_app(
 
     @asynccontextmanager
     async def started(_: FastAPI) -> AsyncIterator[None]:
-        current_default_thread_limiter().total_tokens = 2 * (os.cpu_count() or 1)
+        # More would only wait for the interpreter lock, and for each other.
+        current_default_thread_limiter().total_tokens = max(2, os.cpu_count() or 1)
         yield
 
     app = FastAPI(
