@@ -606,7 +606,7 @@ def update_curve(fitted: Fit, *, until_h: float) -> UpdateCurve:
     return UpdateCurve(at, *fitted.bands(at))
 
 
-def update_html(result: UpdateResult, drawn: UpdateCurve) -> str:
+def update_html(result: UpdateResult, drawn: UpdateCurve, *, whole: bool = True) -> str:
     """Levels of one patient on one self-contained page.
 
     Parameters
@@ -614,6 +614,8 @@ def update_html(result: UpdateResult, drawn: UpdateCurve) -> str:
     result : UpdateResult
     drawn : UpdateCurve
         Of the same fit.
+    whole : bool
+        Whether it is a page of its own; otherwise it is the part that stands in one.
 
     Returns
     -------
@@ -630,7 +632,7 @@ def update_html(result: UpdateResult, drawn: UpdateCurve) -> str:
         environment()
         .get_template("update.html")
         .render(
-            whole=True,
+            whole=whole,
             r=result,
             head=_head(result.prior),
             flag=FLAG_WORDS[result.flag],

@@ -289,9 +289,9 @@ def load_models(folders: Sequence[Path] | None = None) -> list[Model]:
     """
     models: list[Model] = []
     faults: list[str] = []
-    for name in model_paths(folders):
+    for path in model_paths(folders).values():
         try:
-            models.append(load_model(name, folders))
+            models.append(_load(path, path.stat().st_mtime_ns))
         except FileError as error:
             faults.extend(error.faults)
     if faults:

@@ -52,8 +52,12 @@ F8 = npt.NDArray[np.float64]
 DRAWS: Final = 4000
 """Of the posterior, behind its interval and probabilities."""
 SEED: Final = 20222022
-FAR: Final = 1000.0
-"""A level so many times off the prediction is taken for a slip of the unit."""
+FAR: Final = 100.0
+"""A level so many times off the prediction is taken for a slip of the unit: a slip is 1000, and
+patients are off by less than 10."""
+FAR_OF_LITTLE: Final = 1000.0
+"""The same below `LITTLE_MG_L`, where a slow patient keeps many times what is predicted."""
+LITTLE_MG_L: Final = 0.01
 TRACE_MG_L: Final = 1e-5
 """Below this a prediction says nothing of units: no assay sees it."""
 LATE_H: Final = 14 * 24.0
@@ -109,16 +113,59 @@ class Level:
                 'of quantification: "24h <0.01mg/L"'
             )
         when, below, what = found.groups()
-        number, unit = parse_number(when, f"level {text!r}: time")
+        name = f"level {text!r}"
+        number, unit = parse_number(when, f"{name}: time")
         if not unit:
             raise InputError(f"level = {text!r}: the time has no unit: write {number:g}h")
-        time = parse_quantity(when, dimension="time", name=f"level {text!r}: time", bare=None)
-        conc = parse_quantity(
-            what, dimension="concentration", name=f"level {text!r}: concentration", bare=None
-        ).value
-        if below:
-            return cls(time_h=time.value, conc_mg_l=None, lloq_mg_l=conc, typed=text.strip())
-        return cls(time_h=time.value, conc_mg_l=conc, typed=text.strip())
+        return cls.from_fields(when, what, below=bool(below), name=name, typed=text.strip())
+
+    @classmethod
+    def from_fields(
+        cls, time: str, conc: str, *, below: bool = False, name: str = "level", typed: str = ""
+    ) -> Self:
+        """Read time and concentration; hours need no unit, a concentration does.
+
+        Parameters
+        ----------
+        time : str
+        conc : str
+            With `below`, or after ``<``, the limit of quantification.
+        below : bool
+        name : str
+            What messages call the level.
+        typed : str
+
+        Raises
+        ------
+        InputError
+            Naming both, if both are faulty.
+
+        Examples
+        --------
+        >>> Level.from_fields("2", "620 ng/mL").conc_mg_l
+        0.62
+        """
+        value = conc.strip()
+        limit = value.removeprefix("<")
+        found: list[float] = []
+        faults: list[str] = []
+        for text, what, dimension, bare in (
+            (time, "time", "time", "h"),
+            (limit, "concentration", "concentration", None),
+        ):
+            try:
+                found.append(
+                    parse_quantity(
+                        text, dimension=dimension, name=f"{name}: {what}", bare=bare
+                    ).value
+                )
+            except InputError as error:
+                faults += error.faults
+        if faults:
+            raise InputError(*faults)
+        if below or limit != value:
+            return cls(time_h=found[0], conc_mg_l=None, lloq_mg_l=found[1], typed=typed)
+        return cls(time_h=found[0], conc_mg_l=found[1], typed=typed)
 
     def __str__(self) -> str:
         value = f"<{self.lloq_mg_l:g}" if self.conc_mg_l is None else f"{self.conc_mg_l:g}"
@@ -551,8 +598,10 @@ def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8) -> list[str]:
                 f"level at {time:g} h: time counts from the start of the first infusion, and there "
                 "is no drug before it"
             )
-        elif expected > TRACE_MG_L and (conc > FAR * expected or conc < expected / FAR):
-            ratio = conc / expected
+            continue
+        ratio = conc / expected if expected > TRACE_MG_L else math.nan
+        far = FAR if expected > LITTLE_MG_L else FAR_OF_LITTLE
+        if ratio > far or ratio < 1 / far:
             hint = "ng/mL" if ratio > 1 else "mg/L"
             faults.append(
                 f"level at {time:g} h: {conc:g} mg/L is {ratio:.3g} times the {expected:.3g} mg/L "

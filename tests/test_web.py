@@ -4,12 +4,14 @@ import asyncio
 import json
 import random
 import re
+import select
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from html.parser import HTMLParser
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
@@ -23,9 +25,11 @@ from hypothesis import strategies as st
 from fludapk import __version__
 from fludapk.checking import check
 from fludapk.cli import main
+from fludapk.dosing import Goal
 from fludapk.errors import InputError
 from fludapk.patient import Patient
 from fludapk.regimen import Regimen, regimens
+from fludapk.updating import Level, update
 from fludapk.web.api import BATCH, EXAMPLES, GIRL, MAN, PREFIX
 from fludapk.web.app import create_app
 from fludapk.web.guard import HEADERS, Guard, Limits
@@ -48,6 +52,17 @@ FORM: Final = {
     "renal": "0.3",
     "renal_unit": "mg/dL",
     "regimen": "tisa_cel_ball",
+}
+LEVELS: Final = {
+    **FORM,
+    "time_1": "1",
+    "conc_1": "1000",
+    "time_2": "2",
+    "conc_2": "600",
+    "time_3": "7",
+    "conc_3": "200",
+    "time_unit": "h",
+    "conc_unit": "ng/mL",
 }
 LIST: Final = (
     "id,sex,age,wt,ht,scr_mg_dl,regimen\n"
@@ -88,9 +103,21 @@ def command(*words: str) -> Any:
     return json.loads(result.stdout)
 
 
+def spelt(level: dict[str, Any]) -> str:
+    """A level of fields as the command line reads it."""
+    time = level["time"] if isinstance(level["time"], str) else f"{level['time']}h"
+    return f"{time} {'<' if level.get('below') else ''}{level['conc']}"
+
+
 def options(asked: dict[str, Any]) -> list[str]:
     words = []
     for name, value in asked.items():
+        if name in ("levels", "given"):
+            name = name.removesuffix("s")
+            words += [
+                f"--{name}={text if isinstance(text, str) else spelt(text)}" for text in value
+            ]
+            continue
         words.append(f"--{name.replace('_', '-')}")
         words += [str(v) for v in value] if isinstance(value, list) else [str(value)]
     return words
@@ -132,6 +159,29 @@ def test_fifty_patients_get_the_json_of_the_command_line() -> None:
 @pytest.mark.parametrize("asked", EXAMPLES["DoseAsked"])
 def test_a_dose_is_that_of_the_command_line(asked: dict[str, Any]) -> None:
     assert post("dose", asked).json() == command("dose", *options(asked))
+
+
+@pytest.mark.parametrize("asked", EXAMPLES["UpdateAsked"])
+def test_an_update_is_that_of_the_command_line(asked: dict[str, Any]) -> None:
+    assert post("update", asked).json() == command("update", *options(asked))
+
+
+def test_ten_patients_with_levels_get_what_the_library_says() -> None:
+    dice = random.Random(11)
+    for asked in patients(10):
+        patient = Patient.from_text(**{k: str(v) for k, v in asked.items() if k != "regimen"})
+        plan = Regimen.named(asked["regimen"])
+        at = sorted(dice.sample([1.0, 2.0, 4.0, 7.0, 12.0, 24.0], dice.randint(1, 4)))
+        levels = [Level(time_h=t, conc_mg_l=round(dice.uniform(0.3, 1.2) / t, 3)) for t in at]
+        fields = [{"time": v.time_h, "conc": f"{v.conc_mg_l} mg/L"} for v in levels]
+        expected = update(patient, plan, levels, goal=Goal.chosen(auc=18.0))
+        found = post("update", {**asked, "levels": fields, "auc": 18})
+        assert found.json() == json.loads(expected.to_json()), asked
+
+
+def test_a_design_is_that_of_the_command_line() -> None:
+    asked = {**GIRL, "regimen": "tisa_cel_ball"}
+    assert post("design", asked).json() == command("update", "--design", *options(asked))
 
 
 def test_a_nomogram_is_that_of_the_command_line() -> None:
@@ -228,6 +278,50 @@ def test_a_fault_names_its_fields(changes: dict[str, Any], fields: list[str]) ->
     assert [name for fault in found["faults"] for name in fault["fields"]] == fields
 
 
+ONE: Final = {**GIRL, "levels": ["2h 0.6mg/L"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields", "said"),
+    [
+        ({"levels": []}, ["levels"], "at least one"),
+        ({"levels": ["2h 0.62"]}, ["levels"], "has no unit"),
+        ({"levels": [{"time": 2, "conc": 0.62}]}, ["levels"], "level 1: concentration = '0.62'"),
+        ({"levels": [{"time": 2, "conc": ""}]}, ["levels"], "concentration = '' is not a number"),
+        ({"levels": ["2h 620mg/L"]}, ["levels"], "is it ng/mL?"),
+        ({"levels": ["2h 0.62ng/mL"]}, ["levels"], "is it mg/L?"),
+        ({"levels": ["2h 0mg/L"]}, ["levels"], "below the limit of quantification"),
+        ({"levels": ["-2h 0.6mg/L"]}, ["levels"], "no drug before it"),
+        ({"levels": [{"time": "2,0", "conc": "1 mg/L"}]}, ["levels"], "decimal comma"),
+        ({"levels": [{"conc": "1 mg/L"}]}, ["levels"], "Field required"),
+        ({"levels": [{"time": 2, "conc": "1 mg/L", "at": 3}]}, ["levels"], "not permitted"),
+        ({"levels": "2h 0.6mg/L"}, ["levels"], "valid list"),
+        ({"levels": ["2h 0.6mg/L"] * 51}, ["levels"], "at most 50"),
+        ({"given": ["yesterday"]}, ["given"], "24.5h 22mg"),
+        ({"given": ["1h 22mg"]}, ["given"], "time counts from the first dose"),
+        ({"given": ["0h 22mg"], "levels": ["30h 0.1mg/L"]}, ["levels"], "not said to be given"),
+        ({"target": "mine"}, ["target"], "unknown target"),
+        ({"probability": 0.8}, ["target", "auc", "window", "probability"], "give one goal"),
+        ({"window": [15]}, ["window"], "at least 2"),
+        ({"round_to": "0"}, ["round_to"], "from 0.01"),
+        ({"strict": "perhaps"}, ["strict"], "boolean"),
+    ],
+)
+def test_a_fault_of_an_update_names_its_field(
+    changes: dict[str, Any], fields: list[str], said: str
+) -> None:
+    found = problem(post("update", {**ONE, **changes}), 422)
+    assert [name for fault in found["faults"] for name in fault["fields"]] == fields
+    assert said in found["detail"]
+
+
+def test_every_fault_of_an_update_is_told() -> None:
+    levels = ["2h 0.62", {"time": "x", "conc": "y"}]
+    found = problem(post("update", {**GIRL, "age": "old", "levels": levels, "target": "x"}), 422)
+    named = [name for fault in found["faults"] for name in fault["fields"]]
+    assert named == ["age", "levels", "levels", "levels", "target"]
+
+
 def test_what_a_fault_is_about_is_read_from_its_words() -> None:
     assert fields_of("cells-at = -1: hours from the first dose, above zero") == ["cells_at"]
     assert fields_of("30.0 mg/m2 in a day is above 50 mg/m2: refused") == []
@@ -278,20 +372,24 @@ ANYTHING: Final = st.recursive(
 
 
 @given(
-    path=st.sampled_from(["check", "dose", "nomogram"]),
+    path=st.sampled_from(["check", "dose", "update", "nomogram"]),
     changes=st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=3),
 )
 @example(path="nomogram", changes={"weights": [1e-9, 1e9, 1e-9]})
+@example(path="update", changes={"levels": ["999999999h 0.6mg/L"]})
+@example(path="update", changes={"levels": ["2h 9999999mg/L", "2h 0.00000001ng/mL"]})
+@example(path="update", changes={"levels": [{"time": 1e9, "conc": "<1e-9 mg/L"}]})
+@example(path="update", changes={"given": ["0h 99999999mg"], "window": [0, 1e9]})
+@example(path="update", changes={"levels": ["2h <999999mg/L"] * 50, "round_to": "0.01"})
 @example(path="dose", changes={"auc": 1e9, "round_to": "1e-9"})
 @settings(max_examples=60, deadline=None)
 def test_whatever_is_asked_is_answered_or_refused(path: str, changes: dict[str, Any]) -> None:
-    known = (
-        {**GIRL, "auc": 15}
-        if path == "dose"
-        else GIRL
-        if path == "check"
-        else EXAMPLES["NomogramAsked"][0]
-    )
+    known = {
+        "check": GIRL,
+        "dose": {**GIRL, "auc": 15},
+        "update": {**ONE, "auc": 15},
+        "nomogram": EXAMPLES["NomogramAsked"][0],
+    }[path]
     response = ask(
         "POST",
         f"{PREFIX}/{path}",
@@ -306,14 +404,15 @@ def test_whatever_is_asked_is_answered_or_refused(path: str, changes: dict[str, 
 
 @given(
     fields=st.dictionaries(
-        st.sampled_from([*FORM, "dose", "days", "auc", "map"]), st.text(max_size=40)
+        st.sampled_from([*LEVELS, "below_1", "given", "dose", "days", "auc", "map"]),
+        st.text(max_size=40),
     )
 )
 @settings(max_examples=40, deadline=None)
 def test_whatever_a_form_holds_is_answered(fields: dict[str, str]) -> None:
-    for path in ("/", "/dose", "/list"):
+    for path in ("/", "/dose", "/levels", "/list"):
         data = {k: v.encode("utf-8", "replace").decode() for k, v in fields.items()}
-        response = ask("POST", path, data={**FORM, **data}, headers={"x-part": "answer"})
+        response = ask("POST", path, data={**LEVELS, **data}, headers={"x-part": "answer"})
         assert response.status_code == 200, response.text
 
 
@@ -363,13 +462,13 @@ def test_a_page_needs_nothing_but_us_and_holds_no_script(path: str) -> None:
     assert here["href"] == path
 
 
-@pytest.mark.parametrize("path", ["/", "/dose", "/list"])
+@pytest.mark.parametrize("path", ["/", "/dose", "/levels", "/list"])
 def test_every_field_has_a_label(path: str) -> None:
     page = Page(ask("GET", path).text)
     labelled = {a.get("for") for a in page.of("label")}
-    for field in page.of("input", "select"):
+    for field in page.of("input", "select", "textarea"):
         assert field["id"] in labelled or field.get("aria-label"), field
-    described = {a.get("aria-describedby") for a in page.of("input", "select")} - {None}
+    described = {a.get("aria-describedby") for a in page.of("input", "select", "textarea")} - {None}
     assert described <= {a.get("id") for a in page.of("p")}
 
 
@@ -435,10 +534,70 @@ def test_a_dose_on_the_page() -> None:
     assert "auc = 'much' is not a number" in page.text
 
 
+def invalid(page: Page) -> list[str | None]:
+    """Fields a page marks as refused."""
+    return [a["id"] for a in page.of("input", "select", "textarea") if a.get("aria-invalid")]
+
+
+def test_levels_on_the_page() -> None:
+    known = command("update", *options({**GIRL, "levels": EXAMPLES["UpdateAsked"][0]["levels"]}))
+    page = Page(ask("POST", "/levels", data=LEVELS).text)
+    assert f"{known['posterior']['auc_0_inf']:.2f} mg·h/L" in page.text
+    assert f"From covariates alone {known['prior']['exposure']['auc_0_inf']:.2f}" in page.text
+    assert invalid(page) == []
+    kept = {a["id"]: a.get("value") for a in page.of("input")}
+    assert (kept["time_3"], kept["conc_3"]) == ("7", "200")
+    goal = {
+        **LEVELS,
+        "target": "scordo2023",
+        "below_3": "1",
+        "given": "0h 22mg\r\n\r\n24h 20mg 45min",
+    }
+    page = Page(ask("POST", "/levels", data=goal).text)
+    assert "Remaining 2 of 4 doses" in page.text
+    assert "< 0.2" in page.text
+    assert "checked" in next(a for a in page.of("input") if a["id"] == "below_3")
+    assert "24h 20mg 45min" in page.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields", "said"),
+    [
+        ({"conc_unit": ""}, ["conc_unit"] * 3, "has no unit"),
+        ({"conc_unit": "mg/L"}, ["conc_1", "conc_2", "conc_3"], "is it ng/mL?"),
+        ({"conc_2": "600000"}, ["conc_2"], "is it ng/mL?"),
+        ({"time_2": "2.0 pm"}, ["time_2"], "unknown unit"),
+        ({"conc_2": ""}, ["conc_2"], "is not a number"),
+        ({"conc_2": "0"}, ["conc_2"], "must be finite and above 0"),
+        ({"conc_2": "6" * 300}, ["conc_1"], "at most 200 characters"),
+        ({"time_2": "30", "given": "0h 22mg"}, ["conc_2"], "not said to be given"),
+        ({"given": "today"}, ["given"], "24.5h 22mg"),
+        ({"time_1": "", "conc_1": "", "conc_2": "x"}, ["conc_2"], "is not a number"),
+        ({f"{name}_{k}": "" for name in ("time", "conc") for k in (1, 2, 3)}, ["conc_1"], "none"),
+    ],
+)
+def test_a_level_that_is_refused_is_marked(
+    changes: dict[str, str], fields: list[str], said: str
+) -> None:
+    page = Page(ask("POST", "/levels", data={**LEVELS, **changes}).text)
+    assert said in page.text
+    assert "AUC0-inf" not in page.words
+    assert invalid(page) == list(dict.fromkeys(fields))
+    links = {a["data-to"] for a in page.of("a") if "data-to" in a}
+    assert links == set(fields)
+
+
+def test_a_level_has_no_unit_until_one_is_chosen() -> None:
+    unit = re.search(r'<select name="conc_unit".*?</select>', ask("GET", "/levels").text, re.S)
+    assert unit is not None
+    assert [a["value"] for a in Page(unit.group()).of("option") if "selected" in a] == [""]
+
+
 def test_a_patient_is_carried_to_the_other_page() -> None:
-    page = Page(ask("POST", "/dose", data={**FORM, "carry": "1"}).text)
-    assert next(a for a in page.of("input") if a["id"] == "weight")["value"] == "18.2"
-    assert "refused" not in page.text.lower()
+    for path in ("/dose", "/levels"):
+        page = Page(ask("POST", path, data={**FORM, "carry": "1"}).text)
+        assert next(a for a in page.of("input") if a["id"] == "weight")["value"] == "18.2"
+        assert "refused" not in page.text.lower()
 
 
 def test_refused_rows_stand_in_their_place() -> None:
@@ -472,10 +631,12 @@ def test_models_are_shown_with_their_numbers_re_computed() -> None:
     assert "open question" in page.text
 
 
-@pytest.mark.parametrize("name", [*FORM, "dose", "days", "product", "round_to", "cells_at"])
+@pytest.mark.parametrize(
+    "name", [*LEVELS, "given", "dose", "days", "product", "round_to", "cells_at"]
+)
 def test_script_in_a_field_stays_text(name: str) -> None:
-    for path in ("/", "/dose"):
-        text = ask("POST", path, data={**FORM, "auc": "15", name: SCRIPT}).text
+    for path in ("/", "/dose", "/levels"):
+        text = ask("POST", path, data={**LEVELS, "auc": "15", name: SCRIPT}).text
         assert "<script>alert" not in text
         assert "<img" not in text
 
@@ -560,6 +721,7 @@ def test_who_comes_from_afar_needs_the_token() -> None:
     wrong = {**far, "authorization": "Bearer open"}
     problem(ask("POST", f"{PREFIX}/check", WITH_TOKEN, json=GIRL, headers=wrong), 401)
     assert ask("POST", f"{PREFIX}/check", WITH_TOKEN, json=GIRL, headers=right).status_code == 200
+    problem(ask("POST", f"{PREFIX}/update", WITH_TOKEN, json=ONE, headers=far), 401)
     for path in (f"{PREFIX}/models", f"{PREFIX}/regimens"):
         problem(ask("GET", path, WITH_TOKEN, headers=far), 401)
     assert ask("GET", "/healthz", WITH_TOKEN, headers=far).status_code == 200
@@ -569,7 +731,9 @@ def test_who_comes_from_afar_needs_the_token() -> None:
 def test_a_page_asks_for_the_token_and_keeps_it_nowhere_else() -> None:
     page = ask("GET", "/", WITH_TOKEN)
     assert any(a.get("type") == "password" for a in Page(page.text).of("input"))
-    assert "token is wrong or missing" in ask("POST", "/", WITH_TOKEN, data=FORM).text
+    for path in ("/", "/dose", "/levels"):
+        refused = ask("POST", path, WITH_TOKEN, data={**LEVELS, "auc": "15"}).text
+        assert "token is wrong or missing" in refused
     wrong = ask("POST", "/", WITH_TOKEN, data={**FORM, "token": "guess"}).text
     assert "13.58" not in wrong
     assert "guess" not in wrong
@@ -764,7 +928,17 @@ def test_whatever_a_bundle_holds_is_answered(path: tuple[Any, ...], value: Any) 
 def test_the_document_describes_what_is_there() -> None:
     api = ask("GET", "/openapi.json").json()
     assert api["openapi"].startswith("3.1")
-    wanted = ("check", "dose", "nomogram", "batch", "models", "regimens", "targets")
+    wanted = (
+        "check",
+        "dose",
+        "update",
+        "design",
+        "nomogram",
+        "batch",
+        "models",
+        "regimens",
+        "targets",
+    )
     assert {f"{PREFIX}/{name}" for name in wanted} <= set(api["paths"])
     text = json.dumps(api)
     for reference in set(re.findall(r'"#/components/schemas/([^"]+)"', text)):
@@ -776,12 +950,11 @@ def test_the_document_describes_what_is_there() -> None:
 
 
 def test_worked_examples_work() -> None:
-    paths = {"CheckAsked": "check", "DoseAsked": "dose", "NomogramAsked": "nomogram"}
+    paths = {name: name.removesuffix("Asked").lower() for name in EXAMPLES}
     schemas = ask("GET", "/openapi.json").json()["components"]["schemas"]
     for name, path in paths.items():
         for asked in schemas[name]["examples"]:
             assert post(path, asked).status_code == 200
-    assert set(EXAMPLES) == set(paths)
 
 
 def test_problems_are_explained_where_they_point() -> None:
@@ -832,3 +1005,32 @@ def test_the_command_serves_until_it_is_told_to_stop() -> None:
             assert server.wait(timeout=40) in (0, -15)
         assert time.monotonic() - begun < 35
         assert rest == ""
+
+
+def test_a_running_request_is_finished_before_the_server_stops() -> None:
+    rows = 300
+    text = "age,wt,ht,scr_mg_dl\n" + "5,18.2,110,0.3\n" * rows
+    request = httpx.Request(
+        "POST",
+        f"{HOME}{BATCH}",
+        files={"file": ("list.csv", text.encode(), "text/csv")},
+        data={"regimen": "tisa_cel_ball", "points": "13"},
+    )
+    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        line = next(line for line in server.stderr if "listening on" in line)
+        port = int(line.split()[3].rstrip("/").rpartition(":")[2])
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("POST", BATCH, request.read(), dict(request.headers))
+        assert select.select([connection.sock], [], [], 0.3)[0] == []  # still at it
+        server.terminate()
+        answer = connection.getresponse()
+        lines = answer.read().decode().splitlines()
+        connection.close()
+        assert (answer.status, len(lines)) == (200, rows)
+        assert {json.loads(line)["error"] for line in lines} == {None}
+        assert server.wait(timeout=40) in (0, -15)
+        assert server.stderr.read() == ""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)

@@ -18,10 +18,19 @@ from fludapk.exposure import targets
 from fludapk.model import Model, load_model, load_models
 from fludapk.nomogram import Nomogram
 from fludapk.regimen import Regimen, label_rules, regimens
+from fludapk.sampling import Design
 from fludapk.schema import LabelRule, ModelFile, RegimenEntry, TargetEntry
+from fludapk.updating import UpdateResult
 from fludapk.verify import Verified, verify
 from fludapk.web import cds
-from fludapk.web.asked import CheckAsked, DoseAsked, Folders, NomogramAsked
+from fludapk.web.asked import (
+    CheckAsked,
+    DesignAsked,
+    DoseAsked,
+    Folders,
+    NomogramAsked,
+    UpdateAsked,
+)
 from fludapk.web.lists import BatchAsked
 from fludapk.web.problems import (
     MEDIA_TYPE,
@@ -62,6 +71,20 @@ EXAMPLES: Final[dict[str, list[dict[str, Any]]]] = {
         {**GIRL, "target": "fabrizio2022", "probability": 0.8},
         {**MAN, "window": [18, 20]},
     ],
+    "UpdateAsked": [
+        {**GIRL, "levels": ["1h 1.0mg/L", "2h 0.6mg/L", "7h 0.2mg/L"], "target": "scordo2023"},
+        {
+            **MAN,
+            "levels": [
+                {"time": 2.5, "conc": "610 ng/mL"},
+                {"time": "23 h", "conc": "10 ng/mL", "below": True},
+            ],
+            "given": ["0h 59.5mg"],
+            "auc": 15,
+            "round_to": 5,
+        },
+    ],
+    "DesignAsked": [GIRL],
     "NomogramAsked": [{"regimen": "tisa_cel_ball", "weights": [10, 60, 10]}],
 }
 """Worked requests, shown in the documentation."""
@@ -120,6 +143,8 @@ class Version(BaseModel):
 
 _CHECK: Final = TypeAdapter(CheckResult)
 _DOSE: Final = TypeAdapter(DoseResult)
+_UPDATE: Final = TypeAdapter(UpdateResult)
+_DESIGN: Final = TypeAdapter(Design)
 _NOMOGRAM: Final = TypeAdapter(Nomogram)
 _VERIFIED: Final = TypeAdapter(list[Verified])
 
@@ -141,6 +166,16 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
     def dose(asked: DoseAsked) -> Response:
         """Find the daily dose for a target exposure: `fludapk dose --json`."""
         return _json(_DOSE, asked.answer(folders))
+
+    @routes.post(f"{PREFIX}/update", response_model=UpdateResult, tags=["one patient"])
+    def update(asked: UpdateAsked) -> Response:
+        """Put measured levels of one patient to use: `fludapk update --json`."""
+        return _json(_UPDATE, asked.answer(folders))
+
+    @routes.post(f"{PREFIX}/design", response_model=Design, tags=["one patient"])
+    def design(asked: DesignAsked) -> Response:
+        """Which levels to draw after the first dose: `fludapk update --design --json`."""
+        return _json(_DESIGN, asked.answer(folders))
 
     @routes.post(f"{PREFIX}/nomogram", response_model=Nomogram, tags=["many patients"])
     def nomogram(asked: NomogramAsked) -> Response:

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fludapk import __version__
 from fludapk.errors import InputError
 from fludapk.web import api, pages
-from fludapk.web.asked import CheckAsked, DoseAsked, Folders
+from fludapk.web.asked import CheckAsked, DoseAsked, Folders, UpdateAsked
 from fludapk.web.guard import Guard, Limits
 
 PORT: Final = 8765
@@ -66,7 +66,8 @@ def create_app(
 
     @asynccontextmanager
     async def started(_: FastAPI) -> AsyncIterator[None]:
-        current_default_thread_limiter().total_tokens = 2 * (os.cpu_count() or 1)
+        # More would only wait for the interpreter lock, and for each other.
+        current_default_thread_limiter().total_tokens = max(2, os.cpu_count() or 1)
         yield
 
     app = FastAPI(
@@ -122,6 +123,8 @@ def warm(folders: Folders = None) -> None:
         CheckAsked.model_validate(example).sheet(folders)
     for example in api.EXAMPLES["DoseAsked"]:
         DoseAsked.model_validate(example).answer(folders)
+    for example in api.EXAMPLES["UpdateAsked"]:
+        UpdateAsked.model_validate(example).sheet(folders)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -7,6 +7,7 @@ unit; creatinine has none. The answers are the records behind the command line's
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,18 +16,29 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from fludapk.checking import CheckResult, check
 from fludapk.dosing import DoseResult, Goal, find_dose
 from fludapk.errors import InputError
-from fludapk.html import check_html, curve_of, dose_html
+from fludapk.html import (
+    check_html,
+    curve_of,
+    dose_html,
+    horizon_h,
+    update_curve,
+    update_html,
+)
 from fludapk.model import DEFAULT_MODEL
 from fludapk.nomogram import Nomogram, nomogram, steps
 from fludapk.patient import Patient, parse_sex
 from fludapk.regimen import Regimen
+from fludapk.sampling import Design, design
 from fludapk.units import parse_quantity
+from fludapk.updating import Fit, Level, UpdateResult, fit, parse_given, result_of
 
 Folders = Sequence[Path] | None
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
 Text = Annotated[str, StringConstraints(max_length=200)]
 Typed = Text | Finite
 """A quantity as typed, or a number in the default unit of the command line."""
+MOST_LEVELS: Final = 50
+"""Of one request; as many doses may be given."""
 
 
 def _text(value: str | float | None) -> str | None:
@@ -163,8 +175,8 @@ class CheckAsked(PatientAndCourse):
         return result, patient, regimen, step
 
 
-class DoseAsked(PatientAndCourse):
-    """What `fludapk dose` is asked: one goal of target, auc and window."""
+class PatientAndGoal(PatientAndCourse):
+    """A patient, a planned course, and what the doses are for."""
 
     target: Text | None = Field(None, description="A target of /api/v1/targets.")
     auc: Finite | None = Field(None, description="or a cumulative AUC0-inf, mg·h/L.")
@@ -174,6 +186,28 @@ class DoseAsked(PatientAndCourse):
     probability: Finite | None = Field(
         None, description="Wanted of being in the target or window, for example 0.8."
     )
+
+    def read_goal(self) -> Goal:
+        """The goal."""
+        window = None if self.window is None else (self.window[0], self.window[1])
+        return Goal.chosen(
+            auc=self.auc,
+            window=window,
+            target=_text(self.target),
+            probability=self.probability,
+        )
+
+    def has_goal(self) -> bool:
+        """Whether any part of a goal is given."""
+        return any(
+            value is not None
+            for value in (_text(self.target), self.auc, self.window, self.probability)
+        )
+
+
+class DoseAsked(PatientAndGoal):
+    """What `fludapk dose` is asked: one goal of target, auc and window."""
+
     round_to: Typed | None = Field(
         "1", description="What can be drawn up: doses are multiples of this many mg."
     )
@@ -195,18 +229,9 @@ class DoseAsked(PatientAndCourse):
         drawn = curve_of(patient, given, model=self.model, folders=folders)
         return result, dose_html(result, drawn, whole=False)
 
-    def _goal(self) -> Goal:
-        window = None if self.window is None else (self.window[0], self.window[1])
-        return Goal.chosen(
-            auc=self.auc,
-            window=window,
-            target=_text(self.target),
-            probability=self.probability,
-        )
-
     def _answer(self, folders: Folders) -> tuple[DoseResult, Patient, Regimen]:
         goal, patient, (schedule, planned), step = gathered(
-            self._goal,
+            self.read_goal,
             self.read_patient,
             self.read_schedule,
             lambda: _mass_mg(self.round_to),
@@ -222,6 +247,97 @@ class DoseAsked(PatientAndCourse):
             folders=folders,
         )
         return result, patient, schedule
+
+
+class LevelAsked(_Asked):
+    """A measured level of F-ara-A."""
+
+    time: Typed = Field(description='Hours from the start of the first infusion, or "90 min".')
+    conc: Typed = Field(description='With its unit: "0.62 mg/L", "620 ng/mL". None is assumed.')
+    below: bool = Field(False, description="Below the limit of quantification, which conc is.")
+
+    def read(self, name: str) -> Level:
+        """The level, called by a name where it is faulty."""
+        time, conc = (_text(value) or "" for value in (self.time, self.conc))
+        return Level.from_fields(time, conc, below=self.below, name=name)
+
+
+class UpdateAsked(PatientAndGoal):
+    """What `fludapk update` is asked; a goal is for the doses that are left."""
+
+    levels: Annotated[list[Text | LevelAsked], Field(max_length=MOST_LEVELS)] = Field(
+        [], description='Measured levels, "2.0h 0.62mg/L" or "24h <10ng/mL". At least one.'
+    )
+    given: Annotated[list[Text], Field(max_length=MOST_LEVELS)] = Field(
+        [],
+        description="Doses as given, from the first, if not as planned: start, mg of "
+        'fludarabine phosphate, and length if it differs: "24.5h 22mg 45min".',
+    )
+    round_to: Typed | None = Field(None, description="Doses are multiples of this many mg.")
+
+    def answer(self, folders: Folders = None) -> UpdateResult:
+        """The exposure to expect given the levels.
+
+        Raises
+        ------
+        FludapkError
+            As `fludapk.updating.update`.
+        """
+        return self._answer(folders)[0]
+
+    def sheet(self, folders: Folders = None) -> tuple[UpdateResult, str]:
+        """The update, and its page as part of another."""
+        result, fitted = self._answer(folders)
+        until_h = horizon_h(fitted.course.times_h, fitted.request.regimen.cells_at_h)
+        return result, update_html(result, update_curve(fitted, until_h=until_h), whole=False)
+
+    def _levels(self) -> list[Level]:
+        if not self.levels:
+            raise InputError("levels: none is given; give time and concentration of at least one")
+        return gathered(
+            *(partial(_level, level, f"level {k}") for k, level in enumerate(self.levels, start=1))
+        )
+
+    def _answer(self, folders: Folders) -> tuple[UpdateResult, Fit]:
+        patient, regimen, levels, goal, step = gathered(
+            self.read_patient,
+            self.read_regimen,
+            self._levels,
+            lambda: self.read_goal() if self.has_goal() else None,
+            lambda: _mass_mg(self.round_to),
+        )
+        fitted = fit(
+            patient,
+            regimen,
+            levels,
+            given=gathered(
+                *(partial(parse_given, text, regimen.infusion_h) for text in self.given)
+            ),
+            model=self.model,
+            round_to_mg=step,
+            strict=self.strict,
+            folders=folders,
+        )
+        return result_of(fitted, goal), fitted
+
+
+def _level(level: str | LevelAsked, name: str) -> Level:
+    return Level.from_text(level) if isinstance(level, str) else level.read(name)
+
+
+class DesignAsked(PatientAndCourse):
+    """What `fludapk update --design` is asked."""
+
+    def answer(self, folders: Folders = None) -> Design:
+        """Which levels to draw.
+
+        Raises
+        ------
+        FludapkError
+            As `fludapk.sampling.design`.
+        """
+        patient, regimen = gathered(self.read_patient, self.read_regimen)
+        return design(patient, regimen, model=self.model, folders=folders)
 
 
 Grid = Annotated[list[Finite], Field(min_length=3, max_length=3)]

@@ -7,6 +7,7 @@ its answer comes back, and that was all.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,9 +32,10 @@ from fludapk.html import TEMPLATES, environment
 from fludapk.model import Model, equation, load_models
 from fludapk.regimen import regimens
 from fludapk.report import FLAG_WORDS
-from fludapk.units import UNITS
+from fludapk.units import UNITS, parse_quantity
+from fludapk.updating import UpdateResult
 from fludapk.verify import Verified, verify
-from fludapk.web.asked import CheckAsked, DoseAsked, Folders
+from fludapk.web.asked import CheckAsked, DoseAsked, Folders, UpdateAsked
 from fludapk.web.lists import BatchAsked, Computed
 from fludapk.web.problems import TITLES, Problem, problem_of, slug, validation_faults
 
@@ -54,6 +56,7 @@ class Tab:
 TABS: Final = (
     Tab("Check", "/"),
     Tab("Dose", "/dose"),
+    Tab("Levels", "/levels"),
     Tab("List", "/list"),
     Tab("Models", "/models"),
     Tab("API", "/docs"),
@@ -83,8 +86,12 @@ CHOICES: Final = {
     "interval_unit": ["h", "days"],
     "infusion_time_unit": ["h", "min"],
     "cells_at_unit": ["h", "days"],
+    "time_unit": list(UNITS["time"]),
+    "conc_unit": ["", *UNITS["concentration"]],
 }
-"""Units beside a number; the first is the default. A dose and a creatinine have none."""
+"""Units beside a number; the first is the default. A dose, a creatinine and a level have none."""
+
+LEVEL_ROWS: Final = 8
 
 _WITH_UNIT: Final = ("age", "weight", "height", "dose", "interval", "infusion_time", "cells_at")
 _PLAIN: Final = (
@@ -106,14 +113,18 @@ def typed(form: Mapping[str, str]) -> dict[str, str]:
     """
     said = {name: form[name] for name in _PLAIN if form.get(name)}
     for name in _WITH_UNIT:
-        text, unit = form.get(name, ""), form.get(f"{name}_unit", "")
-        if text:
-            default = CHOICES[f"{name}_unit"][0]
-            said[name] = text if unit in ("", default) else f"{text} {unit}"
+        if form.get(name):
+            said[name] = _with_unit(form, name, f"{name}_unit")
     if form.get("renal"):
         unit = form.get("renal_unit", "")
         said[_RENAL.get(unit, "scr")] = f"{form['renal']} {unit}".strip()
     return said
+
+
+def _with_unit(form: Mapping[str, str], name: str, units: str) -> str:
+    """A field as typed, with the unit beside it unless that is the default."""
+    text, unit = form.get(name, "").strip(), form.get(units, "")
+    return text if not text or unit in ("", CHOICES[units][0]) else f"{text} {unit}"
 
 
 def _number(form: Mapping[str, str], name: str) -> float | None:
@@ -131,18 +142,52 @@ def check_asked(form: Mapping[str, str]) -> CheckAsked:
     return CheckAsked.model_validate(typed(form))
 
 
-def dose_asked(form: Mapping[str, str]) -> DoseAsked:
-    """The dose a form asks for."""
+def _goal(form: Mapping[str, str]) -> dict[str, Any]:
+    """What the doses are for."""
     low, high = _number(form, "window_low"), _number(form, "window_high")
     if (low is None) != (high is None):
         raise InputError("window needs both: its lower and its upper AUC")
-    goal = {
+    return {
         "target": form.get("target") or None,
         "auc": _number(form, "auc"),
         "window": None if low is None else [low, high],
         "probability": _number(form, "probability"),
     }
-    return DoseAsked.model_validate({**typed(form), **goal})
+
+
+def dose_asked(form: Mapping[str, str]) -> DoseAsked:
+    """The dose a form asks for."""
+    return DoseAsked.model_validate({**typed(form), **_goal(form)})
+
+
+def levels_of(form: Mapping[str, str]) -> dict[int, dict[str, Any]]:
+    """The levels of a form by their rows; empty rows are none.
+
+    Examples
+    --------
+    >>> levels_of({"time_2": "7", "conc_2": "180", "conc_unit": "ng/mL"})
+    {2: {'time': '7', 'conc': '180 ng/mL', 'below': False}}
+    """
+    rows = {
+        k: {
+            "time": _with_unit(form, f"time_{k}", "time_unit"),
+            "conc": _with_unit(form, f"conc_{k}", "conc_unit"),
+            "below": bool(form.get(f"below_{k}")),
+        }
+        for k in range(1, LEVEL_ROWS + 1)
+    }
+    return {k: row for k, row in rows.items() if row["time"] or row["conc"]}
+
+
+def update_asked(form: Mapping[str, str]) -> UpdateAsked:
+    """The update a form asks for."""
+    given = [line.strip() for line in form.get("given", "").splitlines()]
+    asked = {
+        **_goal(form),
+        "levels": list(levels_of(form).values()),
+        "given": [line for line in given if line],
+    }
+    return UpdateAsked.model_validate({**typed(form), **asked})
 
 
 _FIELDS_OF_FORM: Final = {
@@ -150,8 +195,41 @@ _FIELDS_OF_FORM: Final = {
     "egfr": "renal",
     "crcl": "renal",
     "window": "window_low",
+    "levels": "conc_1",
 }
-_CALLED: Final = {"renal": "kidney function", "window_low": "window"}
+_CALLED: Final = {
+    "renal": "kidney function",
+    "window_low": "window",
+    "conc_unit": "unit of the levels",
+    **{
+        f"{part}_{k}": f"{word} of level {k}"
+        for part, word in (("time", "time"), ("conc", "concentration"))
+        for k in range(1, LEVEL_ROWS + 1)
+    },
+}
+
+
+def _field_of(name: str, message: str, form: Mapping[str, str]) -> str:
+    """Field of a form that a fault is about; of a level, its own row."""
+    if name != "levels":
+        return _FIELDS_OF_FORM.get(name, name)
+    if "concentration" in message and "has no unit" in message:
+        return "conc_unit"
+    part = "time" if ": time " in message else "conc"
+    for place, (k, row) in enumerate(levels_of(form).items(), start=1):
+        if message.startswith(f"level {place}: ") or _is_at(row["time"], message):
+            return f"{part}_{k}"
+    return _FIELDS_OF_FORM[name]
+
+
+def _is_at(time: str, message: str) -> bool:
+    """Whether a message is about the level at a time."""
+    found = re.match(r"level (?:\d+ )?at (\S+) h", message)
+    try:
+        hours = parse_quantity(time, dimension="time", name="time", bare="h").value
+    except InputError:
+        return False
+    return found is not None and found.group(1) == f"{hours:g}"
 
 
 @dataclass(frozen=True)
@@ -180,6 +258,15 @@ def _said_of_dose(r: DoseResult) -> str:
     return f"{r.answer.dose_mg:g} mg a dose, AUC {r.answer.auc_0_inf:.2f} mg·h/L."
 
 
+def _said_of_update(r: UpdateResult) -> str:
+    (low, high), before = r.posterior.auc_0_inf_pi90, r.prior.exposure.auc_0_inf
+    sentence = (
+        f"With the levels AUC {r.posterior.auc_0_inf:.2f} mg·h/L, 90 % interval {low:.1f} to "
+        f"{high:.1f}: {FLAG_WORDS[r.flag].lower()}. From covariates alone {before:.2f}."
+    )
+    return " ".join([sentence, *report.remaining_lines(r)[:1]])
+
+
 def _checked(form: Mapping[str, str], folders: Folders) -> Answer:
     result, sheet = check_asked(form).sheet(folders)
     return Answer(sheet, _said(result))
@@ -190,21 +277,26 @@ def _dosed(form: Mapping[str, str], folders: Folders) -> Answer:
     return Answer(sheet, _said_of_dose(result))
 
 
-def answered(make: Callable[[], Answer]) -> Answer:
+def _updated(form: Mapping[str, str], folders: Folders) -> Answer:
+    result, sheet = update_asked(form).sheet(folders)
+    return Answer(sheet, _said_of_update(result))
+
+
+def answered(make: Callable[[], Answer], form: Mapping[str, str]) -> Answer:
     """An answer, or why there is none."""
     try:
         return make()
     except FludapkError as error:
-        return _refusal(problem_of(error))
+        return _refusal(problem_of(error), form)
     except ValidationError as error:
         found = validation_faults([dict(fault) for fault in error.errors()])
         said = "; ".join(fault.message for fault in found)
-        return _refusal(problem_of(InputError(said)))
+        return _refusal(problem_of(InputError(said)), form)
 
 
-def _refusal(found: Problem) -> Answer:
+def _refusal(found: Problem, form: Mapping[str, str]) -> Answer:
     faults = [
-        (fault.message, [_FIELDS_OF_FORM.get(name, name) for name in fault.fields])
+        (fault.message, [_field_of(name, fault.message, form) for name in fault.fields])
         for fault in found.faults
     ]
     html = _render("refused.html", title=found.title, faults=faults, called=_CALLED)
@@ -226,6 +318,7 @@ def _options() -> dict[str, Any]:
     courses = list(regimens().values())
     return {
         "units": CHOICES,
+        "level_rows": LEVEL_ROWS,
         "renal": [
             ("Creatinine", list(UNITS["creatinine"])),
             ("eGFR", list(UNITS["eGFR"])),
@@ -337,12 +430,14 @@ class Pages:
         get, post = routes.get, routes.post
         get("/")(lambda: self.page("check.form.html", "/"))
         get("/dose")(lambda: self.page("dose.form.html", "/dose"))
+        get("/levels")(lambda: self.page("levels.form.html", "/levels"))
         get("/list")(lambda: self.page("list.form.html", "/list"))
         get("/models")(self.models)
         get("/docs")(self.docs)
         get("/static/{name}")(static)
         post("/")(self.check)
         post("/dose")(self.dose)
+        post("/levels")(self.levels)
         post("/list")(self.list)
         post(DOWNLOAD)(self.download)
         post("/models")(self.models_with_token)
@@ -380,6 +475,10 @@ class Pages:
         """Answer the form of a dose."""
         return await self._answered(request, "dose.form.html", "/dose", _dosed)
 
+    async def levels(self, request: Request) -> Response:
+        """Answer the form of an update."""
+        return await self._answered(request, "levels.form.html", "/levels", _updated)
+
     async def _answered(
         self,
         request: Request,
@@ -389,12 +488,12 @@ class Pages:
     ) -> Response:
         form = _texts(await request.form(max_files=0, max_fields=100))
         if not self.admits(form.get("token", "")):
-            answer = _refusal(problem_of(InputError("token is wrong or missing")))
+            answer = _refusal(problem_of(InputError("token is wrong or missing")), form)
             form.pop("token", None)
         elif form.get("carry"):
             return self.page(template, path, form)
         else:
-            answer = await run_in_threadpool(answered, lambda: make(form, self.folders))
+            answer = await run_in_threadpool(answered, lambda: make(form, self.folders), form)
         return self._shown(request, template, path, form, answer)
 
     def _shown(
@@ -443,10 +542,10 @@ class Pages:
             )
             done = await asked.answer(self.folders, self.most_rows)
         except FludapkError as error:
-            return _refusal(problem_of(error)), None
+            return _refusal(problem_of(error), texts), None
         except ValidationError as error:
             said = "; ".join(str(fault["msg"]) for fault in error.errors())
-            return _refusal(problem_of(InputError(said))), None
+            return _refusal(problem_of(InputError(said)), texts), None
         n = done.tally().counts
         said = ", ".join(f"{count} {name}" for name, count in n.items())
         return Answer(await run_in_threadpool(list_shown, done), f"{said}."), done

@@ -35,9 +35,12 @@ FIELDS: Final = (
     "age", "sex", "weight", "height", "scr", "egfr", "crcl", "bsa_formula", "egfr_formula",
     "diagnosis", "product", "genotype", "regimen", "dose", "days", "interval", "infusion_time",
     "cells_at", "model", "round_to", "strict", "target", "auc", "window", "probability", "weights",
-    "renal", "target_auc",
+    "renal", "target_auc", "levels", "given",
 )  # fmt: skip
 """Names a fault can be about: those of the requests, and of the command line's options."""
+
+
+_PLURAL: Final = {"level": "levels"}
 
 
 class Fault(BaseModel):
@@ -81,7 +84,7 @@ def fields_of(fault: str) -> list[str]:
     """
     head = re.split(r" = | is | are |: | or ", fault, maxsplit=1)[0]
     words = re.findall(r"[a-z][a-z-]*", head) + re.findall(r"--([a-z-]+)", fault)
-    names = dict.fromkeys(word.replace("-", "_") for word in words)
+    names = dict.fromkeys(_PLURAL.get(word, word).replace("-", "_") for word in words)
     return [name for name in names if name in FIELDS]
 
 

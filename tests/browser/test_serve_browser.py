@@ -27,7 +27,17 @@ pytestmark = pytest.mark.browser
 CHROMIUM: Final = os.environ.get("FLUDAPK_CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS: Final = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")
 GIRL: Final = {"#age": "5", "#weight": "18.2", "#height": "110", "#renal": "0.3"}
-PATHS: Final = ("/", "/dose", "/list", "/models", "/docs")
+PATHS: Final = ("/", "/dose", "/levels", "/list", "/models", "/docs")
+LEVELS: Final = {"#time_1": "1", "#conc_1": "1000", "#time_2": "2", "#conc_2": "600"}
+WORDS: Final = (
+    "--age=5", "--sex=female", "--weight=18.2", "--height=110", "--scr=0.3 mg/dL",
+    "--regimen=tisa_cel_ball", "--level=1h 1000ng/mL", "--level=2h 600ng/mL", "--json",
+)  # fmt: skip
+LIST: Final = (
+    "id,sex,age,wt,ht,scr_mg_dl,regimen\n"
+    "a,female,5,18.2,110,0.3,tisa_cel_ball\n"
+    "b,female,5,,110,0.3,axi_cel\n"
+)
 READY: Final = "!document.querySelector('[aria-busy]') && document.querySelector('.sheet')"
 
 
@@ -79,14 +89,37 @@ def until(page: Any, expression: str) -> None:
     raise AssertionError(f"never: {expression}")
 
 
-def filled(page: Any, home: str, unit: str = "mg/dL") -> None:
-    page.goto(home)
+def filled(page: Any, home: str, unit: str = "mg/dL", path: str = "/") -> None:
+    page.goto(f"{home}{path}")
     for field, text in GIRL.items():
         page.fill(field, text)
     page.select_option("#sex", "female")
     page.select_option("#regimen", "tisa_cel_ball")
     page.select_option("#renal_unit", unit)
+    if path == "/dose":
+        page.fill("#auc", "15")
+    if path == "/levels":
+        page.select_option("#conc_unit", "ng/mL")
+        for field, text in LEVELS.items():
+            page.fill(field, text)
     until(page, READY)
+
+
+def choose_list(page: Any) -> None:
+    file = {"name": "list.csv", "mimeType": "text/csv", "buffer": LIST.encode()}
+    page.set_input_files("#file", file)
+    page.click("text=Check the list")
+    page.wait_for_selector(".list")
+
+
+def full(page: Any, home: str, path: str) -> None:
+    """A page with its answer."""
+    if path in ("/", "/dose", "/levels"):
+        filled(page, home, path=path)
+        return
+    page.goto(f"{home}{path}")
+    if path == "/list":
+        choose_list(page)
 
 
 def auc(page: Any) -> str:
@@ -177,17 +210,76 @@ def test_a_dose(page: Any, home: str) -> None:
     assert "No single answer" in page.inner_text("#said")
 
 
+def test_levels(page: Any, home: str) -> None:
+    filled(page, home, path="/levels")
+    said = json.loads(CliRunner().invoke(main, ["update", *WORDS]).stdout)
+    low, high = said["posterior"]["auc_0_inf_pi90"]
+    assert auc(page) == f"{said['posterior']['auc_0_inf']:.2f}"
+    assert f"{low:.1f}-{high:.1f}" in page.inner_text(".sheet .interval")
+    before = f"{said['prior']['exposure']['auc_0_inf']:.2f}"
+    assert f"From covariates alone {before}" in page.inner_text(".sheet .answer")
+    assert page.inner_text("#said").startswith(f"With the levels AUC {auc(page)} mg·h/L")
+    assert page.query_selector(".sheet .dose") is None
+    page.fill("#auc", "15")
+    page.wait_for_selector(".sheet .dose")
+    said = json.loads(CliRunner().invoke(main, ["update", *WORDS, "--auc=15"]).stdout)
+    assert f"{said['remaining']['dose_mg']:g} mg" in page.inner_text(".sheet .dose")
+    page.fill("#time_3", "7")  # a level without its concentration
+    page.wait_for_selector(".empty")
+    page.fill("#conc_3", "5")
+    page.check("#below_3")
+    until(page, READY)
+    assert "< 0.005" in page.inner_text(".sheet")
+    assert page.url == f"{home}/levels"
+
+
+def test_a_bare_level_is_refused_and_a_slip_of_its_unit_is_named(page: Any, home: str) -> None:
+    filled(page, home, path="/levels")
+    page.select_option("#conc_unit", "")
+    page.wait_for_selector(".refused")
+    assert "has no unit" in page.inner_text(".refused")
+    page.click(".refused a >> nth=0")
+    assert page.evaluate("document.activeElement.id") == "conc_unit"
+    page.select_option("#conc_unit", "mg/L")
+    until(page, "document.querySelector('.refused')?.innerText.includes('is it ng/mL?')")
+    assert page.get_attribute("#conc_2", "aria-invalid") == "true"
+    page.select_option("#conc_unit", "ng/mL")
+    page.wait_for_selector(".sheet .auc")
+    assert page.query_selector("[aria-invalid]") is None
+
+
+def test_levels_by_keyboard_alone(page: Any, home: str) -> None:
+    page.goto(f"{home}/levels")
+    typed = {"age": "5", "sex": "f", "weight": "18.2", "height": "110", "renal": "0.3",
+             "renal_unit": "mg", "regimen": "tis", "conc_unit": "ng", "time_1": "1",
+             "conc_1": "1000", "time_2": "2", "conc_2": "600", "below_2": " "}  # fmt: skip
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        here = page.evaluate("document.activeElement.id || document.activeElement.textContent")
+        if here in typed:
+            page.keyboard.type(typed.pop(here))
+        elif here == "Put the levels to use" and not typed:
+            break
+    assert typed == {}
+    page.keyboard.press("Enter")
+    until(page, "document.activeElement.id == 'answer'")
+    assert "< 0.6" in page.inner_text(".sheet")
+
+
+def test_levels_printed_on_one_sheet(page: Any, home: str) -> None:
+    filled(page, home, path="/levels")
+    pdf = import_module("pypdf").PdfReader(
+        BytesIO(page.pdf(format="A4", prefer_css_page_size=True))
+    )
+    text = pdf.pages[0].extract_text()
+    assert len(pdf.pages) == 1
+    assert auc(page) in text
+    assert "Below limit" not in text
+
+
 def test_a_list_with_bad_rows(page: Any, home: str) -> None:
     page.goto(f"{home}/list")
-    rows = (
-        "id,sex,age,wt,ht,scr_mg_dl,regimen\n"
-        "a,female,5,18.2,110,0.3,tisa_cel_ball\n"
-        "b,female,5,,110,0.3,axi_cel\n"
-    )
-    file = {"name": "list.csv", "mimeType": "text/csv", "buffer": rows.encode()}
-    page.set_input_files("#file", file)
-    page.click("text=Check the list")
-    page.wait_for_selector(".list")
+    choose_list(page)
     assert "1 refused" in page.inner_text("#h-list")
     assert "weight is missing" in page.inner_text("tr.bad")
     with page.expect_download() as waiting:
@@ -228,6 +320,19 @@ def test_a_link_with_the_form_only_on_demand(page: Any, home: str) -> None:
     assert page.url == f"{home}/"
 
 
+def test_a_link_to_levels(page: Any, home: str) -> None:
+    filled(page, home, path="/levels")
+    page.check("#below_2")
+    until(page, READY)
+    state = page.evaluate("new URLSearchParams(new FormData(form)).toString()")
+    page.goto("about:blank")
+    page.goto(f"{home}/levels#{state}")
+    page.wait_for_selector(".sheet .auc")
+    assert page.is_checked("#below_2")
+    assert not page.is_checked("#below_1")
+    assert page.input_value("#conc_unit") == "ng/mL"
+
+
 def test_without_script(browser: Any, home: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -240,6 +345,14 @@ def test_without_script(browser: Any, home: str) -> None:
     page.wait_for_selector(".sheet")
     assert auc(page) == "13.58"
     assert page.input_value("#weight") == "18.2"
+    page.click("text=Enter levels of this patient")
+    page.wait_for_url(f"{home}/levels")
+    for field, text in LEVELS.items():
+        page.fill(field, text)
+    page.select_option("#conc_unit", "ng/mL")
+    page.click("text=Put the levels to use")
+    page.wait_for_selector(".sheet .auc")
+    assert "From covariates alone 13.58" in page.inner_text(".sheet")
     context.close()
 
 
@@ -248,10 +361,7 @@ def test_without_script(browser: Any, home: str) -> None:
 def test_nothing_is_wider_than_the_screen(page: Any, home: str, path: str, width: int) -> None:
     """640 px is a laptop at 200 %."""
     page.set_viewport_size({"width": width, "height": 800})
-    if path == "/":
-        filled(page, home)
-    else:
-        page.goto(f"{home}{path}")
+    full(page, home, path)
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
 
 
@@ -284,19 +394,13 @@ CONTRAST: Final = """() => {
 def test_every_word_stands_out(page: Any, home: str, path: str, scheme: str) -> None:
     """WCAG AA: a ratio of 4.5 to what is behind."""
     page.emulate_media(color_scheme=scheme)
-    if path == "/":
-        filled(page, home)
-    else:
-        page.goto(f"{home}{path}")
+    full(page, home, path)
     assert page.evaluate(CONTRAST) == []
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_everything_that_can_be_used_has_a_name(page: Any, home: str, path: str) -> None:
-    if path == "/":
-        filled(page, home)
-    else:
-        page.goto(f"{home}{path}")
+    full(page, home, path)
     tree = page.locator("body").aria_snapshot()
     nameless = [
         line
@@ -312,13 +416,41 @@ def test_everything_that_can_be_used_has_a_name(page: Any, home: str, path: str)
     assert all(b - a <= 1 for a, b in pairwise(levels))
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("path", "state"),
+    [
+        *((path, "empty") for path in PATHS),
+        *((path, "full") for path in ("/", "/dose", "/levels", "/list")),
+        ("/levels", "refused"),
+    ],
+)
+def test_axe_finds_nothing(browser: Any, home: str, path: str, scheme: str, state: str) -> None:
+    """Every rule of axe-core, which our policy would not let in."""
+    context = browser.new_context(bypass_csp=True, color_scheme=scheme)
+    page = context.new_page()
+    if state == "empty":
+        page.goto(f"{home}{path}")
+    else:
+        full(page, home, path)
+    if state == "refused":
+        page.select_option("#conc_unit", "")
+        page.wait_for_selector(".refused")
+    for part in page.query_selector_all("details:not([open]) > summary")[:6]:
+        part.click()
+    until(page, "!document.querySelector('[aria-busy]')")
+    found = import_module("axe_playwright_python.sync_playwright").Axe().run(page)
+    context.close()
+    assert found.violations_count == 0, found.generate_report()
+
+
 def test_the_api_keeps_to_its_own_document(home: str) -> None:
     """Schemathesis makes up requests from the OpenAPI document and checks the answers by it."""
     schemathesis = import_module("schemathesis")
     schema = schemathesis.openapi.from_url(f"{home}/openapi.json")
     beyond = [import_module("schemathesis.specs.openapi.checks").positive_data_acceptance]
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) >= 12
+    assert len(operations) >= 14
     for operation in operations:
 
         def tries(case: Any) -> None:

@@ -17,6 +17,11 @@ function isComplete() {
     if (!field.value.trim()) return false;
   }
   const planned = value("regimen") || (value("dose") && value("days"));
+  if (Boolean(value("window_low")) !== Boolean(value("window_high"))) return false;
+  const levels = [...form.querySelectorAll("[data-level]")].map(
+    (row) => [...row.querySelectorAll("[type=text]")].filter((field) => field.value.trim()).length,
+  );
+  if (levels.length) return Boolean(planned && levels.includes(2) && !levels.includes(1));
   if (!form.elements.target) return Boolean(planned);
   const goal = value("target") || value("auc") || (value("window_low") && value("window_high"));
   return Boolean(goal && (planned || value("days")));
@@ -97,10 +102,13 @@ function edited() {
 function fill(text) {
   for (const [name, one] of new URLSearchParams(text)) {
     const field = form.elements[name];
-    if (field && name !== "token" && field.type !== "file") field.value = one;
+    if (field && name !== "token" && field.type !== "file") {
+      if (field.type === "checkbox") field.checked = true;
+      else field.value = one;
+    }
   }
   for (const part of form.querySelectorAll("details")) {
-    const filled = [...part.querySelectorAll("input, select")].some(
+    const filled = [...part.querySelectorAll("input[type=text], select, textarea")].some(
       (field) => field.value && !field.name.endsWith("_unit"),
     );
     if (filled) part.open = true;
