@@ -24,7 +24,7 @@ from fludapk.exposure import flag
 from fludapk.model import DEFAULT_MODEL, load_model
 from fludapk.patient import Patient
 from fludapk.regimen import Regimen
-from fludapk.report import FLAG_WORDS
+from fludapk.report import FLAG_WORDS, percent
 
 if TYPE_CHECKING:
     import jinja2
@@ -564,7 +564,7 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
         (
             f"{one.row}", one.id, f"{one.auc_0_inf:.2f}",
             f"{one.pi90[0]:.1f}-{one.pi90[1]:.1f}", FLAG_WORDS[one.flag or "met"],
-            f"{100 * one.p_below:.0f} %", f"{one.doses} × {one.dose_mg:.2f} mg",
+            percent(one.p_below), f"{one.doses} × {one.dose_mg:.2f} mg",
             "" if one.models_agree else "MODELS DISAGREE on the flag",
         )
         for one in tally.worst
@@ -634,6 +634,7 @@ def update_html(result: UpdateResult, drawn: UpdateCurve, *, whole: bool = True)
         .render(
             whole=whole,
             r=result,
+            percent=percent,
             head=_head(result.prior),
             flag=FLAG_WORDS[result.flag],
             by={target.id: target for target in result.targets},

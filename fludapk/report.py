@@ -772,9 +772,9 @@ def update_page(r: UpdateResult, width: int = 100) -> str:
         f"AUC0-inf {p.auc_0_inf:.2f} mg·h/L   90 % interval {low:.1f}-{high:.1f}   "
         f"[ {FLAG_WORDS[r.flag]} ]",
         *wrap(
-            f"Probability of < 13.8: {_percent(by['fabrizio2022'].p_below)}; of < 14: "
-            f"{_percent(by['dekker2022'].p_below)}; of > 20: "
-            f"{_percent(by['langenhorst2019b'].p_above)} (F-ara-A by {r.model} and "
+            f"Probability of < 13.8: {percent(by['fabrizio2022'].p_below)}; of < 14: "
+            f"{percent(by['dekker2022'].p_below)}; of > 20: "
+            f"{percent(by['langenhorst2019b'].p_above)} (F-ara-A by {r.model} and "
             f"{len(r.levels)} level{'s' if len(r.levels) > 1 else ''}, course as planned)",
             width,
         ),
@@ -835,10 +835,10 @@ def remaining_lines(r: UpdateResult, width: int = 1000) -> list[str]:
         return []
     change = f" ({100 * (d.dose_mg / d.planned_mg - 1):+.0f} %)" if d.planned_mg else ""
     low, high = d.auc_0_inf_pi90
-    chances = f"P(below) {_percent(d.p_below)}"
+    chances = f"P(below) {percent(d.p_below)}"
     if d.p_within:  # of a single AUC there is no within
-        chances += f", P(within) {_percent(d.p_within)}"
-    chances += f", P(above) {_percent(d.p_above)}" if d.p_above else ""
+        chances += f", P(within) {percent(d.p_within)}"
+    chances += f", P(above) {percent(d.p_above)}" if d.p_above else ""
     said = [
         f"Remaining {d.infusions} of {len(r.prior.regimen.doses_mg)} doses: {d.dose_mg:g} mg "
         f"fludarabine phosphate each, {d.dose_mg_m2:.1f} mg/m2; planned {d.planned_mg:.2f} mg"
@@ -860,10 +860,6 @@ def _level_line(level: LevelRecord) -> str:
         f"  {level.time_h:6g} h  {value:>8} mg/L  fitted {level.fitted_mg_l:.3g}, from covariates "
         f"{level.typical_mg_l:.3g}; {level.residual_sd:+.1f} residual SD"
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def design_page(d: Design, width: int = 100) -> str:

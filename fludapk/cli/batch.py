@@ -199,6 +199,7 @@ def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
 def _summary(name: str, layout: Layout, tally: Tally, log2_points: int) -> str:
     """Counts, then the rows to look at first."""
     from fludapk.batch import few
+    from fludapk.report import percent
 
     n, low = tally.counts, [one for one in tally.worst if one.flag != "met"]
     lines = [
@@ -212,7 +213,7 @@ def _summary(name: str, layout: Layout, tally: Tally, log2_points: int) -> str:
         lines.append(f"  models disagree on the flag of {tally.disagree} (models_agree = false)")
     lines += [
         f"  row {one.row}{_called(one)}: {one.auc_0_inf:.2f}, {one.flag}; "
-        f"P(< 13.8) {one.p_below * 100:.0f} %"
+        f"P(< 13.8) {percent(one.p_below)}"
         for one in low[:_SHOWN]
     ]
     if n["below"] + n["borderline"] > _SHOWN:
