@@ -10,12 +10,21 @@ import ctypes
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, cast
 
+import numba
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.integrate import solve_ivp
+from scipy.optimize import minimize
+
+from fludapk.formulas import fas_q
 
 F8 = npt.NDArray[np.float64]
 
@@ -83,6 +92,95 @@ def concentrations(tv: F8, start: F8, duration: F8, amount: F8, times: F8) -> F8
     return out
 
 
+def map_estimate(
+    tv: F8, infusion_h: float, dose_mg: float, error: float, sd: F8, hours: F8, conc: F8
+) -> Any:
+    """Minimum of -2 log posterior in normals of eta (flows, volumes), from zero, as scipy finds it.
+
+    One dose, by the textbook's macro-constants; the gradient is by differences.
+    """
+
+    def objective(z: F8) -> float:
+        CL, V1, Q2, V2, Q3, V3 = tv * np.exp(np.tile(z * sd, 3))
+        k10, k12, k21, k13, k31 = CL / V1, Q2 / V1, Q2 / V2, Q3 / V1, Q3 / V3
+        a2 = k10 + k12 + k13 + k21 + k31
+        a1 = k10 * k21 + k10 * k31 + k21 * k31 + k13 * k21 + k12 * k31
+        rate = np.sort(np.roots([1.0, -a2, a1, -k10 * k21 * k31]).real)
+        others = np.array([[rate[1], rate[2]], [rate[0], rate[2]], [rate[0], rate[1]]])
+        part = (k21 - rate) * (k31 - rate) / ((others[:, 0] - rate) * (others[:, 1] - rate)) / V1
+        gain = dose_mg / infusion_h * (1 - np.exp(-rate * infusion_h)) / rate
+        f = np.exp(-np.outer(hours - infusion_h, rate)) @ (part * gain)
+        sd_f = error * f
+        return float(z @ z + np.sum(((conc - f) / sd_f) ** 2 + 2 * np.log(sd_f)))
+
+    within = [(-8.0, 8.0)] * 2  # some line searches would end in an overflow
+    return minimize(objective, np.zeros(2), method="L-BFGS-B", bounds=within)
+
+
+def children(rng: np.random.Generator, n: int) -> dict[str, F8]:
+    """The population langenhorst2019_children, from its description and the CDC table."""
+    table = pd.read_csv(str(files("fludapk.data") / "cdc2000_lms.csv"), comment="#")
+    age = np.interp(rng.random(n), [0, 0.25, 0.5, 0.75, 1], [0.3, 2.6, 9.2, 14.5, 20])
+    female = rng.random(n) < 0.38
+
+    def size(measure: str, z: F8, which: npt.NDArray[np.bool_]) -> F8:
+        value = np.empty(n)
+        for sex, who in (("female", female & which), ("male", ~female & which)):
+            rows = table[table["measure"].str.startswith(measure) & (table["sex"] == sex)]
+            years = rows["age_months"] / 12
+            L, M, S = (np.interp(age[who], years, rows[name]) for name in "LMS")
+            with np.errstate(invalid="ignore"):  # NaN is beyond every limit
+                value[who] = M * (1 + L * S * z[who]) ** (1 / L)
+        return value[which]
+
+    everybody = np.ones(n, np.bool_)
+    z, weight, beyond = np.empty(n), np.empty(n), everybody
+    while beyond.any():
+        z[beyond] = rng.standard_normal(beyond.sum())
+        weight[beyond] = size("weight", z, beyond)
+        beyond = ~((weight >= 4.3) & (weight <= 96))
+    correlated = 0.65 * z + np.sqrt(1 - 0.65**2) * rng.standard_normal(n)
+    height = size("height", correlated, everybody)
+    usual = 0.8 * np.asarray(fas_q(age_years=np.maximum(age, 1), female=female))
+    return {
+        "AGE": age,
+        "SEX": female.astype(np.float64),
+        "WT": weight,
+        "HT": height,
+        "BSA": np.sqrt(height * weight / 3600),
+        "SCR": usual * np.exp(np.sqrt(np.log1p(0.25**2)) * rng.standard_normal(n)),
+    }
+
+
+def summary(
+    known: dict[str, F8], bands: Mapping[str, F8], fractions: Sequence[float]
+) -> tuple[dict[str, float], dict[str, npt.NDArray[Any]]]:
+    """What a study counts of its patients, by sorting and grouping; outcomes in every band."""
+    auc = known["auc"]
+    found = {
+        f"{name}_q{round(100 * fraction):02d}": float(value)
+        for name in ("auc", "dose_mg", "total_mg_m2")
+        for fraction, value in zip(fractions, np.quantile(known[name], fractions), strict=True)
+    }
+    outcome = pd.DataFrame({
+        "n": np.ones(auc.size, np.bool_),
+        "p_below_13_8": auc < 13.8,
+        "p_below_14": auc < 14.0,
+        "p_in_window": (auc >= 13.8) & (auc <= 20.0),
+        "p_above_20": auc > 20.0,
+    })  # fmt: skip
+    along = {
+        name: outcome.groupby(np.digitize(known[name], edges) - 1).sum()
+        .reindex(range(len(edges) - 1), fill_value=0).to_numpy()
+        for name, edges in bands.items()
+    }  # fmt: skip
+    logs = np.log(auc)
+    found["auc_geometric_mean"] = float(np.exp(logs.mean()))
+    found["auc_cv_percent"] = float(100 * np.sqrt(np.expm1(logs.var())))
+    shares = outcome.mean().drop("n")
+    return found | {str(name): float(value) for name, value in shares.items()}, along
+
+
 # ------------------------------------------------------------------ an ODE solver
 
 
@@ -117,6 +215,43 @@ def lsoda(p: F8, kappa: F8, start: F8, duration: F8, amount: F8) -> float:
             )
             state = solution.y[:, -1]
     return float(state[3])
+
+
+@lru_cache(maxsize=1)
+def compiled_lsoda() -> Callable[[F8, F8, F8, F8, F8], float] | None:
+    """`lsoda` with numbalsoda, or None where that is not installed."""
+    if find_spec("numbalsoda") is None:
+        return None
+    import numbalsoda  # type: ignore[import-not-found]
+
+    @numba.cfunc(numbalsoda.lsoda_sig)
+    def change(_: float, x: F8, change_of: F8, p: F8) -> None:
+        c1, c2, c3 = x[0] / p[1], x[1] / p[3], x[2] / p[5]
+        change_of[0] = p[6] - (p[0] + p[2] + p[4]) * c1 + p[2] * c2 + p[4] * c3
+        change_of[1] = p[2] * (c1 - c2)
+        change_of[2] = p[4] * (c1 - c3)
+        change_of[3] = c1
+
+    solve, function = numbalsoda.lsoda, change.address
+
+    @numba.njit
+    def auc(p: F8, kappa: F8, start: F8, duration: F8, amount: F8) -> Any:
+        state, own = np.zeros(4), np.empty(7)
+        for k in range(start.size):
+            for j in range(6):
+                own[j] = p[j] * np.exp(kappa[k, j % 2])
+            last = start[k + 1] if k + 1 < start.size else start[k] + 2000.0
+            end = start[k] + duration[k]
+            for begin, until, rate in (
+                (start[k], end, amount[k] / duration[k]),
+                (end, last, 0.0),
+            ):
+                own[6] = rate
+                found, _ = solve(function, state, np.array([begin, until]), own, 1e-8, 1e-10)
+                state = found[1].copy()
+        return state[3]
+
+    return cast(Callable[..., float], auc)
 
 
 # ------------------------------------------------------------------ C

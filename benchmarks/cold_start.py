@@ -1,20 +1,24 @@
 """How long a person waits: medians of whole commands, as ratios within one run.
 
-Run ``python benchmarks/cold_start.py [--runs N] [--json FILE]``. The limits are those the project
-has set itself: check at most 2.5 times ``import numpy, numba, pydantic``, help at most 4 times
-``import click``. Rounds are interleaved, so that a slow moment of the machine hits every command.
+Run ``python benchmarks/cold_start.py [--runs N] [--slack FACTOR] [--json FILE]``. The limits are
+those the project has set itself: check at most 2.5 times ``import numpy, numba, pydantic``, help at
+most 4 times ``import click``; with nothing compiled a check may take 40 times the imports,
+about half as fast as measured. Rounds are interleaved, so that a slow moment of the machine hits every
+command. `--slack` widens the limits where a few rounds on a busy machine must not fail by chance.
 """
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-FLUDAPK = str(Path(sys.executable).with_name("fludapk"))
+FLUDAPK = [sys.executable, "-m", "fludapk"]
 GIRL = {
     "--age": "5",
     "--sex": "female",
@@ -23,27 +27,43 @@ GIRL = {
     "--scr": "0.3 mg/dL",
     "--regimen": "tisa_cel_ball",
 }
+CHECK = [*FLUDAPK, "check", *(word for pair in GIRL.items() for word in pair)]
 COMMANDS = {
     "import numpy, numba, pydantic": [sys.executable, "-c", "import numpy, numba, pydantic"],
-    "fludapk check": [FLUDAPK, "check", *(word for pair in GIRL.items() for word in pair)],
+    "fludapk check": CHECK,
     "import click": [sys.executable, "-c", "import click"],
-    "fludapk --help": [FLUDAPK, "--help"],
+    "fludapk --help": [*FLUDAPK, "--help"],
 }
+COMPILING = "fludapk check, nothing compiled"
 LIMITS = {
     ("fludapk check", "import numpy, numba, pydantic"): 2.5,
     ("fludapk --help", "import click"): 4.0,
+    (COMPILING, "import numpy, numba, pydantic"): 40.0,
 }
 
 
+def seconds_of(command: list[str], cache: str | None = None) -> float:
+    """Wall time of a command, perhaps with a folder of its own for compiled kernels."""
+    environment = os.environ | ({"NUMBA_CACHE_DIR": cache} if cache else {})
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    return time.perf_counter() - begun
+
+
 def measure(runs: int) -> dict[str, float]:
-    """Median wall time of each command in seconds, after one round that is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    """Median wall time of each command in seconds, after one round that is not counted.
+
+    Compiling takes long: a third of the rounds must do.
+    """
+    times: dict[str, list[float]] = {name: [] for name in [*COMMANDS, COMPILING]}
     for round_number in range(runs + 1):
         for name, command in COMMANDS.items():
-            begun = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True)
+            seconds = seconds_of(command)
             if round_number:
-                times[name].append(time.perf_counter() - begun)
+                times[name].append(seconds)
+        if round_number % 3 == 1:
+            with tempfile.TemporaryDirectory() as empty:
+                times[COMPILING].append(seconds_of(CHECK, empty))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -51,20 +71,26 @@ def main() -> None:
     """Measure, print a table, and fail if a limit is passed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--slack", type=float, default=1.0)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     medians = measure(arguments.runs)
     for name, seconds in medians.items():
         print(f"{name:32s} {seconds:7.3f} s")
-    ratios = {}
-    for (name, baseline), limit in LIMITS.items():
-        ratio = ratios[name] = medians[name] / medians[baseline]
+    ratios: dict[tuple[str, str], float] = {}
+    limits = {pair: arguments.slack * limit for pair, limit in LIMITS.items()}
+    for (name, baseline), limit in limits.items():
+        ratio = ratios[name, baseline] = medians[name] / medians[baseline]
         word = "ok" if ratio <= limit else "TOO SLOW"
         print(f"{name} / {baseline}: {ratio:.2f} (limit {limit:g}) {word}")
     if arguments.json:
-        record = {"python": platform.python_version(), "seconds": medians, "ratios": ratios}
+        record = {
+            "python": platform.python_version(),
+            "seconds": medians,
+            "ratios": {name: ratio for (name, _), ratio in ratios.items()},
+        }
         arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    sys.exit(any(ratios[name] > limit for (name, _), limit in LIMITS.items()))
+    sys.exit(any(ratios[pair] > limit for pair, limit in limits.items()))
 
 
 if __name__ == "__main__":

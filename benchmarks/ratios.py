@@ -1,53 +1,74 @@
-"""Ratios of a benchmark run: a table a person reads, and floors that a kernel must keep.
+"""Ratios of a benchmark run: a table a person reads, and floors that must be kept.
 
 ``python benchmarks/ratios.py RUN.json [--check] [--against OLD.json]``. RUN.json is written by
 pytest-benchmark. Times depend on the machine and its mood; the ratio of two ways in the same run
-depends on them much less, so that is what the floors in ``floors.toml`` are about.
+depends on them much less, so that is what the floors in ``floors.toml`` are about. The time of a
+way is its best round, which other work on the machine disturbs least. Groups below a floor are
+measured a second time, for longer, before that counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 Ways = dict[str, dict[str, float]]
-"""Group -> way -> seconds per item (median)."""
+"""Group -> way -> seconds per item."""
+
+ROOT = Path(__file__).resolve().parents[1]
+IN_THREADS = ", 2 threads"
 
 
-def read(path: Path) -> tuple[Ways, str]:
-    """Times per item of a run, and what it ran on."""
-    run = json.loads(path.read_text(encoding="utf-8"))
+def read(path: Path) -> tuple[Ways, dict[str, Any]]:
+    """Times per item of a run, and the whole of it."""
+    run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     ways: Ways = {}
     for one in run["benchmarks"]:
         extra = one["extra_info"]
-        per_item = one["stats"]["median"] / extra["items"]
-        ways.setdefault(one["group"], {})[extra["way"]] = per_item
-    machine = run["machine_info"]
-    about = (
-        f"{machine['cpu'].get('brand_raw', machine['machine'])}, Python {machine['python_version']}"
+        ways.setdefault(one["group"], {})[extra["way"]] = one["stats"]["min"] / extra["items"]
+    return ways, run
+
+
+def machine(run: dict[str, Any]) -> str:
+    """What a run ran on."""
+    info = run["machine_info"]
+    packages = ", ".join(f"{name} {version}" for name, version in info["packages"].items())
+    return (
+        f"{info['cpu'].get('brand_raw', info['machine'])}, {info['threads']} threads, load "
+        f"{info['load']:.1f}, Python {info['python_version']}, {packages}, commit "
+        f"{run['commit_info'].get('id', '')[:12]}"
     )
-    versions = run["commit_info"].get("id", "")[:12]
-    return ways, f"{about}, commit {versions}"
+
+
+def own(found: dict[str, float]) -> str:
+    """The way with which the others of a group are compared: ours, or the first."""
+    return next((way for way in ("kernel", "fludapk") if way in found), next(iter(found)))
 
 
 def table(ways: Ways, before: Ways | None = None) -> str:
-    """Every way beside the first of its group, in ns per item."""
+    """Every way beside ours."""
     lines = []
     for group, found in ways.items():
-        extra = (" before |", "---:|") if before else ("", "")
-        lines += ["", f"### {group}", "", f"| way | per item | kernel is faster by |{extra[0]}"]
-        lines += [f"|---|---:|---:|{extra[1]}"]
+        ours, old = own(found), (before or {}).get(group, {})
+        lines += ["", f"### {group}", ""]
+        lines += [f"| way | per item | {ours} is faster by |{' before |' if before else ''}"]
+        lines += [f"|---|---:|---:|{'---:|' if before else ''}"]
         for way, seconds in sorted(found.items(), key=lambda item: item[1]):
-            ratio = seconds / found["kernel"]
-            row = f"| {way} | {_time(seconds)} | {ratio:.3g} × |"
+            row = f"| {way} | {_time(seconds)} | {seconds / found[ours]:.3g} × |"
             if before:
-                old = before.get(group, {})
-                known = way in old and "kernel" in old
-                row += f" {old[way] / old['kernel']:.3g} × |" if known else " - |"
+                known = way in old and ours in old
+                row += f" {old[way] / old[ours]:.3g} × |" if known else " - |"
             lines.append(row)
+        for way in found:
+            if way.endswith(IN_THREADS):
+                efficiency = found[way.removesuffix(IN_THREADS)] / found[way] / 2
+                lines += ["", f"{way}: parallel efficiency {efficiency:.0%}"]
     return "\n".join(lines).strip()
 
 
@@ -58,36 +79,64 @@ def _time(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-def broken_floors(ways: Ways, floors: Path) -> list[str]:
-    """Ratios that are missing or below what is recorded."""
-    faults = []
-    for floor in tomllib.loads(floors.read_text(encoding="utf-8"))["floors"]:
-        found = ways.get(floor["group"], {})
-        faster, slower = floor.get("way", "kernel"), floor["than"]
+def broken_floors(ways: Ways) -> dict[str, list[str]]:
+    """Groups with ratios that are missing or below what is recorded."""
+    faults: dict[str, list[str]] = {}
+    floors = Path(__file__).with_name("floors.toml").read_text(encoding="utf-8")
+    for floor in tomllib.loads(floors)["floors"]:
+        group, slower = floor["group"], floor["than"]
+        found = ways.get(group, {})
+        faster = floor.get("way") or (own(found) if found else "ours")
         if faster not in found or slower not in found:
             if not floor.get("optional", False):
-                faults.append(f"{floor['group']}: {faster} or {slower} was not measured")
+                faults.setdefault(group, []).append(f"{faster} or {slower} was not measured")
         elif found[slower] / found[faster] < floor["at_least"]:
-            faults.append(
-                f"{floor['group']}: {faster} is {found[slower] / found[faster]:.3g} × as fast as "
-                f"{slower}, at least {floor['at_least']:g} × is recorded"
+            faults.setdefault(group, []).append(
+                f"{faster} is {found[slower] / found[faster]:.3g} × as fast as {slower}, "
+                f"at least {floor['at_least']:g} × is recorded"
             )
     return faults
 
 
+def said(faults: dict[str, list[str]]) -> str:
+    """One line per fault."""
+    return "\n".join(f"{group}: {fault}" for group, some in faults.items() for fault in some)
+
+
+def measured_again(run: dict[str, Any], groups: dict[str, list[str]]) -> Ways:
+    """Some groups of a run, once more and for longer."""
+    tests = [one["fullname"] for one in run["benchmarks"] if one["group"] in groups]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "again.json"
+        rounds = ["--benchmark-max-time=1", "--benchmark-min-rounds=5"]
+        command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts="]
+        subprocess.run(
+            [*command, f"--benchmark-json={path}", *rounds, *tests],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return read(path)[0]
+
+
 def main() -> None:
-    """Print the table; with --check fail if a floor is broken."""
+    """Print the table; with --check fail if a floor is broken twice."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--against", type=Path)
     asked = parser.parse_args()
-    ways, about = read(asked.run)
-    print(about + "\n")
+    ways, run = read(asked.run)
+    print(machine(run) + "\n")
     print(table(ways, read(asked.against)[0] if asked.against else None))
     if asked.check:
-        faults = broken_floors(ways, Path(__file__).with_name("floors.toml"))
-        print("\n" + ("\n".join(faults) or "every floor is kept"))
+        faults = broken_floors(ways)
+        if faults and faults.keys() <= ways.keys():
+            print(f"\n{said(faults)}\nmeasured a second time:\n")
+            again = measured_again(run, faults)
+            print(table(again))
+            faults = broken_floors(ways | again)
+        print("\n" + (said(faults) or "every floor is kept"))
         sys.exit(1 if faults else 0)
 
 

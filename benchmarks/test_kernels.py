@@ -141,6 +141,54 @@ def test_lsoda(benchmark: Any) -> None:
     assert_allclose(found, run_kernel(cohort, "IIV and IOV")[0], rtol=1e-5)
 
 
+def test_numbalsoda(benchmark: Any) -> None:
+    auc = baseline.compiled_lsoda()
+    if auc is None:
+        pytest.skip("numbalsoda is not installed")
+    cohort = COHORT.part(slice(20))
+    benchmark.group = "exposure of 4 doses, variability: IIV and IOV"
+    benchmark.extra_info.update(way="numbalsoda", items=20)
+    p = cohort.tv * np.exp(cohort.eta)[:, [0, 1, 0, 1, 0, 1]]
+
+    def run() -> list[float]:
+        rows = zip(p, cohort.kappa, cohort.amount, strict=True)
+        return [auc(one, k, START, DURATION, a) for one, k, a in rows]
+
+    found = benchmark(run)
+    assert_allclose(found, run_kernel(cohort, "IIV and IOV")[0], rtol=1e-5)
+
+
+# ------------------------------------------------------------------ linear in patients and doses
+
+
+def in_blocks(n: int) -> None:
+    """Patients in blocks of at most 100 000: what a run holds at once."""
+    for first in range(0, n, SUBJECTS):
+        run_kernel(COHORT.part(slice(min(n - first, SUBJECTS))), "IIV and IOV")
+
+
+@pytest.mark.parametrize("n", [1_000, 10_000, 100_000, 1_000_000, 10_000_000])
+def test_cost_is_linear_in_patients(benchmark: Any, n: int) -> None:
+    benchmark.group = "exposure of many, per patient"
+    benchmark.extra_info.update(way=f"{n} patients", items=n)
+    if n > 1_000_000 and float(benchmark._max_time) < 1:
+        pytest.skip("only in full")
+    benchmark(in_blocks, n)
+
+
+@pytest.mark.parametrize("doses", [1, 2, 4, 8])
+def test_cost_is_linear_in_doses(benchmark: Any, doses: int) -> None:
+    n = 20_000
+    benchmark.group = "exposure of many doses, per dose"
+    benchmark.extra_info.update(way="1 dose" if doses == 1 else f"{doses} doses", items=n * doses)
+    program = load_model("langenhorst2019").program
+    some, kappa = COHORT.part(slice(n)), np.tile(COHORT.kappa[:n], (1, 2, 1))[:, :doses].copy()
+    benchmark(
+        kernels.exposure, some.tv, program.load_eta, some.eta, program.load_kappa, kappa,
+        24.0 * np.arange(doses), np.full(doses, 0.5), np.full((n, doses), 17.5),
+    )  # fmt: skip
+
+
 # ------------------------------------------------------------------ with the draws
 
 

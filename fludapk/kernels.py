@@ -32,6 +32,7 @@ import math
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numba
@@ -40,6 +41,8 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba.core import event, types
 from numba.extending import intrinsic
+
+from fludapk import cache
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
@@ -79,20 +82,15 @@ CL, V1, Q2, V2, Q3, V3 = range(6)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _compiled(function: _Function, *, cache: bool) -> _Function:
-    """Compile: the one place that says how. No fastmath, because it would change results."""
-    compiled = numba.njit(cache=cache, nogil=True, error_model="numpy", fastmath=False)(function)
+def _part(function: _Function) -> _Function:
+    """A function that only kernels call. No fastmath, because it would change results."""
+    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=False)(function)
     return cast(_Function, compiled)
 
 
 def _kernel(function: _Function) -> _Function:
-    """A function that Python calls: compiled and kept on disk."""
-    return _compiled(function, cache=True)
-
-
-def _part(function: _Function) -> _Function:
-    """A function that only kernels call: it is kept inside them."""
-    return _compiled(function, cache=False)
+    """A function that Python calls: compiled in the same way, and kept on disk."""
+    return cache.kept(_part(function))
 
 
 def _lane(function: _Function) -> _Function:
@@ -118,6 +116,11 @@ class _FirstCompilation(event.Listener):
 def on_first_compilation(callback: Callable[[], None]) -> None:
     """Arrange for `callback` to be called if, and when first, a kernel must be compiled."""
     event.register("numba:compile", _FirstCompilation(callback))  # type: ignore[no-untyped-call]
+
+
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept; None if no folder can be written."""
+    return cache.folder(exposure)
 
 
 def spare_the_blas() -> None:

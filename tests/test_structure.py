@@ -13,7 +13,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = ROOT / "fludapk"
 
 FLOORS: Final = {
-    0: ("kernels", "errors"),
+    0: ("cache", "kernels", "errors"),
     1: ("units", "formulas", "tables"),
     2: ("schema", "model", "patient", "regimen"),
     3: (
@@ -48,7 +48,7 @@ FLOORS: Final = {
 ORDER: Final = [module for floor in FLOORS.values() for module in floor]
 
 HOMES: Final = {
-    "numba": {"kernels"},
+    "numba": {"cache", "kernels"},
     "scipy": {"dosing", "courses", "bayes", "verify", "evaluation"},
     "pandas": {"studies"},
     "click": {"cli"},

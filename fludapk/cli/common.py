@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -50,12 +51,21 @@ def width() -> int:
 
 
 def say_first_compilation() -> None:
-    """Say on stderr that kernels are being compiled, if and when they are."""
+    """Say on stderr that kernels are being compiled, if and when they are, and where they go."""
     from fludapk import kernels
 
+    def say() -> None:
+        folder = kernels.cache_folder()
+        if folder is None:
+            when = "at each start: no folder for them can be written, name one in NUMBA_CACHE_DIR"
+        elif folder.parent == Path(kernels.__file__).parent:
+            when = "once after installing"
+        else:
+            when = f"once after installing, to be kept in {folder}"
+        click.echo(f"fludapk: compiling kernels, {when} (some seconds) ...", err=True)
+
     kernels.spare_the_blas()
-    message = "fludapk: compiling kernels, once after installing (some seconds) ..."
-    kernels.on_first_compilation(lambda: click.echo(message, err=True))
+    kernels.on_first_compilation(say)
 
 
 def one_line(text: str) -> str:

@@ -1,0 +1,325 @@
+"""Whole answers, beside what one would do without fludapk or with it one at a time."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache
+from statistics import median
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from benchmarks import baseline, batch
+from fludapk import bayes, courses, population, study
+from fludapk.bayes import Levels, MapEstimate
+from fludapk.checking import CheckResult, Request, check, checks
+from fludapk.dosing import Goal, find_dose
+from fludapk.model import load_model
+from fludapk.nomogram import Nomogram, nomogram
+from fludapk.patient import Patient
+from fludapk.regimen import Regimen
+
+F8 = npt.NDArray[np.float64]
+
+GIRL: Final = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+PLAN: Final = Regimen.named("tisa_cel_ball")
+
+
+def measure(
+    benchmark: Any, group: str, way: str, items: int, run: Callable[..., Any], *arguments: Any
+) -> Any:
+    benchmark.group = group
+    benchmark.extra_info.update(way=way, items=items)
+    return benchmark(run, *arguments)
+
+
+# ------------------------------------------------------------------ MAP estimates
+
+ERROR: Final = 0.063
+HOURS: Final[F8] = np.array([1.0, 2.5, 7.0, 24.0])
+DOSE: Final = 45.0
+LENGTH: Final = 0.5
+DOSES: Final = np.zeros(1), np.array([LENGTH]), np.array([[DOSE]])
+TV: Final[F8] = np.array([[9.4, 42.0, 9.1, 22.0, 4.0, 55.0]])
+
+
+@cache
+def measured() -> tuple[Any, F8]:
+    """langenhorst2019 without IOV, and four levels after one dose of 1000 patients."""
+    program = load_model().program
+    program = replace(program, load_kappa=np.zeros((6, 0)), root_omega_iov=np.zeros((0, 0)))
+    rng = np.random.default_rng(1)
+    effects = courses.RandomEffects.from_normals(program, rng.standard_normal((1000, 2)), 1)
+    conc, _ = courses.concentrations(program, TV, effects, *DOSES, HOURS)
+    return program, conc * (1 + ERROR * rng.standard_normal(conc.shape))
+
+
+def map_kernel(rows: slice) -> MapEstimate:
+    program, conc = measured()
+    levels = Levels(times_h=HOURS, conc_mg_l=conc[rows])
+    return bayes.map_estimates(program, load_model().file.ruv, TV, *DOSES, levels)
+
+
+def map_in_threads(rows: slice) -> None:
+    half = rows.stop // 2
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(map_kernel, [slice(0, half), slice(half, rows.stop)]))
+
+
+def map_scipy(rows: slice) -> list[Any]:
+    program, conc = measured()
+    sd = np.diag(program.root_omega)
+    return [baseline.map_estimate(TV[0], LENGTH, DOSE, ERROR, sd, HOURS, c) for c in conc[rows]]
+
+
+MAP_WAYS: Final[list[tuple[int, str, int, Callable[[slice], Any]]]] = [
+    (1, "kernel", 1, map_kernel),
+    (1, "numpy, scipy", 1, map_scipy),
+    (1000, "kernel", 1000, map_kernel),
+    (1000, "kernel, 2 threads", 1000, map_in_threads),
+    (1000, "numpy, scipy", 10, map_scipy),
+]
+
+
+@pytest.mark.parametrize(("n", "way", "items", "run"), MAP_WAYS)
+def test_map_estimates(
+    benchmark: Any, n: int, way: str, items: int, run: Callable[[slice], Any]
+) -> None:
+    measure(benchmark, f"MAP estimates, {n} at once", way, items, run, slice(items))
+
+
+def test_the_kernel_finds_no_worse_estimates_than_scipy() -> None:
+    some = slice(30)
+    by_scipy = np.array([answer.fun for answer in map_scipy(some)])
+    found = map_kernel(some)
+    assert not found.status.any()
+    assert (found.objective <= by_scipy + 1e-6).all()
+    assert median(abs(found.objective - by_scipy)) < 1e-3  # it is the same objective
+
+
+# ------------------------------------------------------------------ a list
+
+
+@cache
+def requests() -> list[Request]:
+    return [
+        Request(
+            patient=Patient(
+                age_years=float(row["AGE"]),
+                sex=row["SEX"],  # type: ignore[arg-type]
+                weight_kg=float(row["WT"]),
+                height_cm=float(row["HT"]),
+                scr_mg_dl=float(row["scr_mg_dl"]),
+            ),
+            regimen=Regimen.named(row["regimen"]),
+        )
+        for row in csv.DictReader(batch.patients(250).splitlines())
+    ]
+
+
+def together(some: Sequence[Request]) -> list[Any]:
+    return list(checks(some, log2_points=9, trails=False))
+
+
+def one_at_a_time(some: Sequence[Request]) -> list[Any]:
+    return [result for request in some for result in together([request])]
+
+
+@pytest.mark.parametrize(
+    ("way", "n", "run"), [("fludapk", 250, together), ("one at a time", 50, one_at_a_time)]
+)
+def test_rows_of_a_list(
+    benchmark: Any, way: str, n: int, run: Callable[[Sequence[Request]], list[Any]]
+) -> None:
+    found = measure(benchmark, "rows of a list", way, n, run, requests()[:n])
+    assert all(isinstance(result, CheckResult) for result in found)
+
+
+def test_a_list_gives_what_its_patients_give_alone() -> None:
+    for one, other in zip(together(requests()), one_at_a_time(requests()[:20]), strict=False):
+        assert one == other
+
+
+# ------------------------------------------------------------------ a dose and a nomogram
+
+
+def p_within(dose_mg: float) -> float:
+    result = check(GIRL, PLAN.in_mg(dose_mg))
+    found = next(target.p_within for target in result.targets if target.id == "scordo2023")
+    assert found is not None
+    return found
+
+
+def best_by_checks() -> float:
+    """Whole mg: halve the interval by looking which way the probability rises."""
+    low, high = 10, 37  # 50 mg/m2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if p_within(middle + 1) > p_within(middle):
+            low = middle + 1
+        else:
+            high = middle
+    return max((low, high), key=p_within)
+
+
+def best_by_search() -> float:
+    return find_dose(GIRL, PLAN, Goal.chosen(target="scordo2023")).proposals[0].dose_mg
+
+
+@pytest.mark.parametrize(("way", "run"), [("fludapk", best_by_search), ("checks", best_by_checks)])
+def test_dose_search(benchmark: Any, way: str, run: Callable[[], float]) -> None:
+    measure(benchmark, "dose search", way, 1, run)
+
+
+def test_the_dose_is_the_best_of_all_checks() -> None:
+    found = best_by_search()
+    assert p_within(found) == max(p_within(dose) for dose in range(20, 38))
+    assert abs(found - best_by_checks()) <= 1
+
+
+def auc_by_checks(chart: Nomogram, every: int) -> dict[tuple[int, int], float]:
+    found = {}
+    for i in range(0, len(chart.weights_kg), every):
+        for j in range(0, len(chart.renal), every):
+            if chart.values[i][j] is not None:
+                somebody = Patient(
+                    age_years=chart.ages_years[i],
+                    weight_kg=chart.weights_kg[i],
+                    height_cm=chart.heights_cm[i],
+                    egfr_ml_min_1_73m2=chart.renal[j],
+                )
+                found[i, j] = check(somebody, PLAN).exposure.auc_0_inf
+    return found
+
+
+def test_nomogram(benchmark: Any) -> None:
+    chart = nomogram(PLAN)
+    points = len(chart.weights_kg) * len(chart.renal)
+    measure(benchmark, "points of a nomogram", "fludapk", points, nomogram, PLAN)
+
+
+def test_nomogram_by_checks(benchmark: Any) -> None:
+    chart = nomogram(PLAN)
+    points = len(auc_by_checks(chart, 8))
+    found = measure(
+        benchmark, "points of a nomogram", "one check each", points, auc_by_checks, chart, 8
+    )
+    assert len(found) > 9
+    for (i, j), auc in found.items():
+        assert auc == pytest.approx(chart.values[i][j], rel=1e-9)
+
+
+# ------------------------------------------------------------------ many patients
+
+
+MANY: Final = 1_000_000
+CHILDREN: Final = "langenhorst2019_children"
+
+
+def drawn() -> dict[str, F8]:
+    entry = population.populations()[CHILDREN]
+    return population.draw(entry, np.random.default_rng(1), MANY)
+
+
+def drawn_by_hand() -> dict[str, F8]:
+    return baseline.children(np.random.default_rng(2), MANY)
+
+
+@pytest.mark.parametrize(("way", "run"), [("fludapk", drawn), ("numpy", drawn_by_hand)])
+def test_virtual_population(benchmark: Any, way: str, run: Callable[[], dict[str, F8]]) -> None:
+    measure(benchmark, "virtual population of 1e6", way, MANY, run)
+
+
+def test_both_populations_are_the_same() -> None:
+    one, other = drawn(), drawn_by_hand()
+    for name in ("AGE", "SEX", "WT", "HT", "BSA", "SCR"):
+        quantiles = [np.quantile(who[name], [0.05, 0.5, 0.95]) for who in (one, other)]
+        assert_allclose(quantiles[0], quantiles[1], rtol=0.01)
+
+
+@cache
+def outcomes() -> dict[str, F8]:
+    """AUC, dose and the covariates that a study counts along, of 1e6 children."""
+    rng = np.random.default_rng(4)
+    children = drawn()
+    dose = 30.0 * children["BSA"]
+    return {
+        "auc": rng.lognormal(2.7, 0.35, MANY),
+        "dose_mg": dose,
+        "total_mg_m2": np.full(MANY, 120.0),
+        "age_years": children["AGE"],
+        "weight_kg": children["WT"],
+        "egfr_ml_min_1_73m2": 0.413 * children["HT"] / children["SCR"],
+    }
+
+
+FRACTIONS: Final = (0.05, 0.25, 0.50, 0.75, 0.95)
+
+
+def quantiles_by_cells(auc: F8) -> list[float | None]:
+    histogram = np.bincount(study.cells(auc))
+    return [study.quantile(histogram, fraction) for fraction in FRACTIONS]
+
+
+def quantiles_by_numpy(auc: F8) -> list[float]:
+    return [float(x) for x in np.quantile(auc, FRACTIONS)]
+
+
+@pytest.mark.parametrize(
+    ("way", "run"), [("fludapk", quantiles_by_cells), ("numpy", quantiles_by_numpy)]
+)
+def test_quantiles(benchmark: Any, way: str, run: Callable[[F8], Any]) -> None:
+    found = measure(benchmark, "quantiles of 1e6", way, MANY, run, outcomes()["auc"])
+    assert_allclose(found, np.quantile(outcomes()["auc"], FRACTIONS), rtol=1e-3)
+
+
+def summary_of_counts(known: dict[str, F8]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """In blocks, as a study sees them."""
+    counts = study.Counts.nothing("langenhorst2019", "30 mg/m2", ["all"], 0)
+    nobody = population.Patients({}, {})
+    for first in range(0, MANY, study.BLOCK):
+        part = {name: column[first : first + study.BLOCK] for name, column in known.items()}
+        n = len(part["auc"])
+        counts.add(
+            study._Seen(
+                patients=nobody,
+                auc=[part["auc"]],
+                dose_mg=part["dose_mg"],
+                total_mg_m2=part["total_mg_m2"],
+                given=np.ones(n, np.bool_),
+                held=np.zeros(n, np.bool_),
+                outside=np.zeros(n, np.bool_),
+                groups=[np.zeros(n, np.int64)],
+                along={name: part[name] for name in study.PROFILES},
+            ),
+            (13.8, 20.0),
+        )
+    (row,) = study.summary(counts)
+    return row, counts.profiles
+
+
+def summary_by_numpy(known: dict[str, F8]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return baseline.summary(known, study.PROFILES, FRACTIONS)
+
+
+@pytest.mark.parametrize(
+    ("way", "run"), [("fludapk", summary_of_counts), ("numpy, pandas", summary_by_numpy)]
+)
+def test_summary(benchmark: Any, way: str, run: Callable[[dict[str, F8]], Any]) -> None:
+    measure(benchmark, "summary of 1e6", way, MANY, run, outcomes())
+
+
+def test_both_summaries_are_the_same() -> None:
+    (one, bands), (other, theirs) = summary_of_counts(outcomes()), summary_by_numpy(outcomes())
+    assert len(other) >= 20
+    for name, value in other.items():
+        assert one[name] == pytest.approx(value, rel=1e-3), name
+    assert bands.keys() == theirs.keys()
+    for name, band in bands.items():
+        assert_array_equal(band, theirs[name])

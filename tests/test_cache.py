@@ -1,0 +1,172 @@
+"""Compiled kernels on disk, in processes of their own that use a copy of the package.
+
+Folders that cannot be written are made with a plain file in their place: permissions would not
+stop root. One small kernel stands for all.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+PACKAGE: Final = Path(__file__).resolve().parents[1] / "fludapk"
+
+PROGRAM: Final = """
+import numpy as np
+from fludapk import kernels
+from fludapk.cli.common import say_first_compilation
+
+def call():
+    row, none = np.full((1, 6), 2.0), np.zeros((1, 0))
+    load, kappa = np.ones((6, 1)), np.zeros((1, 1, 0))
+    return kernels.individual_parameters(row, load, np.ones((1, 1)), np.zeros((6, 0)), kappa, 1)
+
+say_first_compilation()
+{before}
+print("ready", flush=True)
+input()
+print(call()[0, 0, 0])
+{after}
+"""
+ANSWER: Final = "5.43656365691809\n"  # 2 e
+SAID: Final = "fludapk: compiling kernels, once after installing (some seconds) ...\n"
+
+
+def start(folder: Path, *, before: str = "", after: str = "") -> subprocess.Popen[str]:
+    """Begin a process that uses the copy in `folder` and waits to be told to call a kernel."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
+    environment |= {"PYTHONPATH": str(folder), "XDG_CACHE_HOME": str(folder / "user")}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(before=before, after=after)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env=environment,
+        text=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Let a process go on; what it says of the kernel, and on stderr."""
+    try:
+        out, err = process.communicate("\n", timeout=60)
+    finally:
+        process.kill()
+    return out.removeprefix("ready\n"), err
+
+
+def run(folder: Path, *, before: str = "", after: str = "") -> tuple[str, str]:
+    return end(start(folder, before=before, after=after))
+
+
+def copy(folder: Path) -> Path:
+    """Install the package, as it comes, into a folder."""
+    shutil.copytree(PACKAGE, folder / "fludapk", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def cannot_be_a_folder(path: Path) -> None:
+    path.write_text("in the way", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def two_at_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, str]]]:
+    """A folder that two processes used at the same time when no kernel was kept yet."""
+    folder = copy(tmp_path_factory.mktemp("kept"))
+    processes = [start(folder), start(folder)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:  # both compile now
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return folder, [end(process) for process in processes]
+
+
+@pytest.fixture
+def used(two_at_once: tuple[Path, list[tuple[str, str]]], tmp_path: Path) -> Path:
+    """A folder with kept kernels."""
+    shutil.copytree(two_at_once[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def test_two_processes_that_start_at_once_leave_a_sound_cache(
+    two_at_once: tuple[Path, list[tuple[str, str]]],
+) -> None:
+    folder, both = two_at_once
+    assert both == [(ANSWER, SAID)] * 2
+    assert run(folder) == (ANSWER, "")
+    assert not list(folder.rglob("*.tmp.*"))
+
+
+def test_where_the_package_cannot_be_written_kernels_are_kept_for_the_user(tmp_path: Path) -> None:
+    cannot_be_a_folder(copy(tmp_path) / "fludapk" / "__pycache__")
+    answer, said = run(tmp_path)
+    (index,) = tmp_path.rglob("*.nbi")
+    assert index.is_relative_to(tmp_path / "user")
+    assert answer == ANSWER
+    assert said == SAID.replace(" (some", f", to be kept in {index.parent} (some")
+    assert run(tmp_path) == (ANSWER, "")
+
+
+def test_without_any_folder_kernels_are_compiled_at_each_start(tmp_path: Path) -> None:
+    cannot_be_a_folder(copy(tmp_path) / "fludapk" / "__pycache__")
+    cannot_be_a_folder(tmp_path / "user")
+    answer, said = run(tmp_path)
+    assert answer == ANSWER
+    assert said.startswith("fludapk: compiling kernels, at each start: no folder")
+    assert "NUMBA_CACHE_DIR" in said
+    assert said.count("\n") == 1
+
+
+def test_a_full_disk_costs_no_answer(tmp_path: Path) -> None:
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))"
+    assert run(copy(tmp_path), before=full) == (ANSWER, SAID)
+    assert not list(tmp_path.rglob("*.nb[ci]"))
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_a_file_that_was_cut_off_is_made_anew(used: Path, suffix: str) -> None:
+    (file,) = used.rglob(f"*.{suffix}")
+    os.truncate(file, file.stat().st_size // 2)
+    assert run(used) == (ANSWER, SAID)
+    assert run(used) == (ANSWER, "")
+
+
+def test_a_kill_during_the_first_use_of_a_new_version_leaves_no_old_code(used: Path) -> None:
+    source = used / "fludapk" / "kernels.py"
+    inner = "math.exp(exponent)"  # of a function that the kernel calls
+    source.write_text(source.read_text("utf-8").replace(inner, f"2 * {inner}"), "utf-8")
+    killed = "import os; put = os.replace; os.replace = lambda *to: (put(*to), os._exit(9))"
+    assert run(used, before=killed)[0] == ""
+    answer, _ = run(used)
+    assert float(answer) == 2 * float(ANSWER)
+
+
+def test_threads_and_a_fork_during_a_compilation_get_the_answer(tmp_path: Path) -> None:
+    before = """
+import os, signal, threading, time
+compiling, answers = threading.Event(), []
+kernels.on_first_compilation(compiling.set)
+threads = [threading.Thread(target=lambda: answers.append(call()[0, 0, 0])) for _ in range(3)]
+for thread in threads: thread.start()
+compiling.wait()
+time.sleep(0.1)
+child = os.fork()
+if not child:
+    signal.alarm(30)
+    os.write(1, b"%a\\n" % float(call()[0, 0, 0]))
+    os._exit(0)
+os.waitpid(child, 0)
+for thread in threads: thread.join()
+print(*answers, sep="\\n")
+"""
+    answers, _ = run(copy(tmp_path), before=before)
+    assert answers.replace("ready\n", "") == 5 * ANSWER
+    assert run(tmp_path) == (ANSWER, "")
