@@ -26,12 +26,13 @@ test-browser: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	$(BIN)/python -m pytest -q -m browser
 
-# Minutes: every way in full, the table, and how long a person waits.
+# Minutes: every way in full, the table, how long a person waits, and instructions.
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest -q -o addopts= benchmarks --benchmark-json=bench.json
 	$(BIN)/python benchmarks/ratios.py bench.json --check
 	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/batch.py
+	$(BIN)/python benchmarks/instructions.py
 
 # The same in short, in one or two minutes: do they run, and are the recorded ratios kept?
 bench-quick: $(VENV)/.installed-bench

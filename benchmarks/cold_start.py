@@ -2,9 +2,9 @@
 
 Run ``python benchmarks/cold_start.py [--runs N] [--slack FACTOR] [--json FILE]``. The limits are
 those the project has set itself: check at most 2.5 times ``import numpy, numba, pydantic``, help at
-most 4 times ``import click``; with nothing compiled a check may take 40 times the imports,
-about half as fast as measured. Rounds are interleaved, so that a slow moment of the machine hits every
-command. `--slack` widens the limits where a few rounds on a busy machine must not fail by chance.
+most 4 times ``import click``; with nothing compiled a check may take 40 times the imports. Rounds
+are interleaved, so that a slow moment of the machine hits every command. `--slack` widens the
+limits where a few rounds on a busy machine must not fail by chance.
 """
 
 import argparse
