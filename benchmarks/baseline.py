@@ -271,7 +271,12 @@ def c_twin() -> ctypes.CDLL | None:
     number, address = ctypes.c_long, ctypes.c_void_p
     twin.exposure.argtypes = [number, number, *[address] * 10]
     twin.course.argtypes = [number, number, number, *[address] * 5, ctypes.c_double, address]
-    twin.exposure.restype = twin.course.restype = None
+    decimal = ctypes.c_double
+    twin.map_estimates.argtypes = [
+        number, number, address, address, decimal, decimal, address, address, decimal, address,
+        address,
+    ]  # fmt: skip
+    twin.exposure.restype = twin.course.restype = twin.map_estimates.restype = None
     return twin
 
 

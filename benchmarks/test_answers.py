@@ -78,11 +78,27 @@ def map_scipy(rows: slice) -> list[Any]:
     return [baseline.map_estimate(TV[0], LENGTH, DOSE, ERROR, sd, HOURS, c) for c in conc[rows]]
 
 
+def map_c(rows: slice) -> tuple[F8, F8]:
+    """Estimates and objectives by C: one start, two effects, nothing but what these levels need."""
+    twin, at = baseline.c_twin(), baseline.address
+    if twin is None:
+        pytest.skip("no C compiler")
+    program, conc = measured()
+    sd, some = np.diag(program.root_omega).copy(), np.ascontiguousarray(conc[rows])
+    x, objective = np.empty((len(some), 2)), np.empty(len(some))
+    twin.map_estimates(
+        len(some), HOURS.size, at(TV), at(sd), LENGTH, DOSE, at(HOURS), at(some), ERROR,
+        at(x), at(objective),
+    )  # fmt: skip
+    return x, objective
+
+
 MAP_WAYS: Final[list[tuple[int, str, int, Callable[[slice], Any]]]] = [
     (1, "kernel", 1, map_kernel),
     (1, "numpy, scipy", 1, map_scipy),
     (1000, "kernel", 1000, map_kernel),
     (1000, "kernel, 2 threads", 1000, map_in_threads),
+    (1000, "C", 1000, map_c),
     (1000, "numpy, scipy", 10, map_scipy),
 ]
 
@@ -101,6 +117,16 @@ def test_the_kernel_finds_no_worse_estimates_than_scipy() -> None:
     assert not found.status.any()
     assert (found.objective <= by_scipy + 1e-6).all()
     assert median(abs(found.objective - by_scipy)) < 1e-3  # it is the same objective
+
+
+def test_c_finds_the_same_estimates_where_one_start_is_enough() -> None:
+    every = slice(1000)
+    x, objective = map_c(every)
+    found = map_kernel(every)
+    assert (found.objective <= objective + 1e-9).all()
+    same = objective < found.objective + 1e-6
+    assert same.mean() > 0.9
+    assert_allclose(x[same], found.normals[same], atol=1e-6)
 
 
 # ------------------------------------------------------------------ a list

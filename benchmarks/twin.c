@@ -142,3 +142,112 @@ void course(long n, long doses, long times, const double *tv, const double *star
         }
     }
 }
+
+/* -2 log posterior of two standard normals (flows, volumes), its gradient and its expected second
+ * derivatives, for one infusion and levels after it; y has m levels at hours t. */
+static double objective(const double *x, const double *sd, const double *lam, const double *part,
+                        double length, double rate, long m, const double *t, const double *y,
+                        double error, double *gradient, double h[3]) {
+    double flow = exp(sd[0] * x[0]), volume = exp(sd[1] * x[1]), pace = flow / volume;
+    double value = x[0] * x[0] + x[1] * x[1], l[3], gain[3], slope[3];
+    gradient[0] = 2.0 * x[0];
+    gradient[1] = 2.0 * x[1];
+    h[0] = h[2] = 2.0;
+    h[1] = 0.0;
+    for (int j = 0; j < 3; j++) {
+        l[j] = lam[j] * pace;
+        double loss = -expm1(-l[j] * length), push = part[j] * rate / volume;
+        gain[j] = push * loss / l[j];
+        slope[j] = push * length * (1.0 - loss) - gain[j]; /* by log of the rate */
+    }
+    for (long k = 0; k < m; k++) {
+        double f = 0.0, by_pace = 0.0, since = t[k] - length;
+        for (int j = 0; j < 3; j++) {
+            double left = exp(-l[j] * since);
+            f += gain[j] * left;
+            by_pace += (slope[j] - gain[j] * l[j] * since) * left;
+        }
+        double df[2] = {sd[0] * by_pace, -sd[1] * (f + by_pace)};
+        double v = error * error * f * f, r = y[k] - f, dv = 2.0 * error * error * f;
+        value += log(v) + r * r / v;
+        double first = dv / v - 2.0 * r / v - r * r * dv / (v * v);
+        double second = 2.0 / v + dv * dv / (v * v);
+        gradient[0] += first * df[0];
+        gradient[1] += first * df[1];
+        h[0] += second * df[0] * df[0];
+        h[1] += second * df[0] * df[1];
+        h[2] += second * df[1] * df[1];
+    }
+    return value;
+}
+
+/* Fisher scoring with Levenberg's damping from zero, the last steps with second derivatives by
+ * differences of the gradient, as fludapk.kernels.map_estimates; one start only. */
+void map_estimates(long n, long m, const double *tv, const double *sd, double length, double dose,
+                   const double *t, const double *y, double error, double *x, double *found) {
+    for (long i = 0; i < n; i++) {
+        double lam[3], u[3][3], part[3], g[2], h[3], trial[2], new_g[2], new_h[3];
+        double *at = x + 2 * i, damping = 0.0;
+        decompose(tv, lam, u);
+        for (int j = 0; j < 3; j++) part[j] = u[0][j] * u[0][j] / tv[V1];
+        at[0] = at[1] = 0.0;
+        const double *levels = y + m * i;
+        double rate = dose / length;
+        double value = objective(at, sd, lam, part, length, rate, m, t, levels, error, g, h);
+        int exact = 0, moved = 1;
+        for (int step = 0; step < 200; step++) {
+            if (exact && moved) {
+                double d[2][2];
+                for (int j = 0; j < 2; j++) {
+                    double by = 1e-5 * sqrt(2.0 / fmax(2.0, h[2 * j]));
+                    trial[0] = at[0];
+                    trial[1] = at[1];
+                    trial[j] += by;
+                    objective(trial, sd, lam, part, length, rate, m, t, levels, error, new_g, new_h);
+                    for (int r = 0; r < 2; r++) d[j][r] = (new_g[r] - g[r]) / by;
+                }
+                h[0] = d[0][0];
+                h[1] = 0.5 * (d[0][1] + d[1][0]);
+                h[2] = d[1][1];
+                moved = 0;
+            }
+            double a = h[0] + damping, c = h[2] + damping, det = a * c - h[1] * h[1];
+            while (!(det > 0.0 && a > 0.0)) {
+                damping = fmax(4.0 * damping, 1e-3 * fmax(fabs(h[0]), fabs(h[2])));
+                a = h[0] + damping;
+                c = h[2] + damping;
+                det = a * c - h[1] * h[1];
+            }
+            double s0 = -(c * g[0] - h[1] * g[1]) / det, s1 = -(a * g[1] - h[1] * g[0]) / det;
+            double slope = g[0] * s0 + g[1] * s1, size = sqrt(s0 * s0 + s1 * s1);
+            int near = damping == 0.0 && -slope < 1e-8;
+            if (near && !exact) {
+                exact = 1;
+                continue;
+            }
+            double shrink = size > 4.0 ? 4.0 / size : 1.0;
+            s0 *= shrink;
+            s1 *= shrink;
+            trial[0] = at[0] + s0;
+            trial[1] = at[1] + s1;
+            double now =
+                objective(trial, sd, lam, part, length, rate, m, t, levels, error, new_g, new_h);
+            if (now < value || near) {
+                double half = 0.5 * (h[0] * s0 * s0 + 2.0 * h[1] * s0 * s1 + h[2] * s1 * s1);
+                damping *= value - now > 0.25 * (-shrink * slope - half) ? 0.1 : 2.0;
+                if (damping < 0.1) damping = 0.0;
+                if (now <= value) {
+                    value = now;
+                    at[0] = trial[0];
+                    at[1] = trial[1];
+                }
+                if (near) break;
+                moved = 1;
+                memcpy(g, new_g, sizeof g);
+                memcpy(h, new_h, sizeof h);
+            } else
+                damping = fmax(10.0 * damping, 0.01 * fmax(fabs(h[0]), fabs(h[2])));
+        }
+        found[i] = value;
+    }
+}

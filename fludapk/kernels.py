@@ -82,15 +82,25 @@ CL, V1, Q2, V2, Q3, V3 = range(6)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _part(function: _Function) -> _Function:
-    """A function that only kernels call. No fastmath, because it would change results."""
-    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=False)(function)
+def _compiled(function: _Function, **options: Any) -> _Function:
+    """Compile: the one place that says how. No fastmath, because it would change results."""
+    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=False, **options)(function)
     return cast(_Function, compiled)
+
+
+def _part(function: _Function) -> _Function:
+    """A function that only kernels call. It makes no array, so it need not count references."""
+    return _compiled(function, _nrt=False)
+
+
+def _maker(function: _Function) -> _Function:
+    """A part that makes arrays."""
+    return _compiled(function)
 
 
 def _kernel(function: _Function) -> _Function:
     """A function that Python calls: compiled in the same way, and kept on disk."""
-    return cache.kept(_part(function))
+    return cache.kept(_compiled(function))
 
 
 def _lane(function: _Function) -> _Function:
@@ -212,7 +222,7 @@ def typical_values(
     return tv, renal, status
 
 
-@_part
+@_maker
 def _first_alike(theta: F8, effects: I8) -> I8:
     """The first effect of the same value as each, as the powers of weight on CL, Q2 and Q3."""
     first = np.arange(effects.shape[0])
@@ -1297,7 +1307,7 @@ class _Space(NamedTuple):
     predicted: F8
 
 
-@_part
+@_maker
 def _space(subjects: _Subjects) -> _Space:
     columns, n_eta = subjects.loads.shape[1], subjects.n_eta
     d = n_eta + subjects.doses.shape[2] * (columns - n_eta)
@@ -1514,8 +1524,8 @@ def _step_forward(
     if slopes:
         n_kappa = loads.shape[1] - n_eta
         first = n_eta + k * n_kappa
-        for a in range(3):
-            for b in range(a if together else 0, a + 1):
+        for a in range(0 if together else 3):
+            for b in range(a + 1):
                 lo, hi = (a, b) if lam[a] <= lam[b] else (b, a)
                 mixed = _convolution(lam[lo], lam[hi], e[lo], e[hi], h)
                 driven = 0.0
@@ -1523,13 +1533,24 @@ def _step_forward(
                     driven = drive * _convolution_of_gain(lam[lo], lam[hi], gain[lo], mixed, h)
                 blend[a, b] = mixed * state[0, b] + driven * u[0, b]
                 blend[b, a] = mixed * state[0, a] + driven * u[0, a]
+        for a in range(3 if together else 0):  # U' dM U is diagonal
+            mixed, driven = e[a] * h, 0.0
+            if drive != 0.0:
+                driven = drive * _convolution_of_gain(lam[a], lam[a], gain[a], mixed, h)
+            blend[a, a] = mixed * state[0, a] + driven * u[0, a]
         for j in range(first + n_kappa):
             if n_eta <= j < first:  # a kappa of an earlier occasion
                 for a in range(3):
                     state[1 + j, a] *= e[a]
+                continue
+            i = j if j < n_eta else n_eta + j - first
+            v = 0.5 * loads[V1, i] * drive
+            if together:
+                for a in range(3):
+                    state[1 + j, a] = (
+                        state[1 + j, a] * e[a] - pull[i, a, a] * blend[a, a] - v * u[0, a] * gain[a]
+                    )
             else:
-                i = j if j < n_eta else n_eta + j - first
-                v = 0.5 * loads[V1, i] * drive
                 for a in range(3):
                     state[1 + j, a] = (
                         state[1 + j, a] * e[a]
@@ -1713,18 +1734,21 @@ def _quadratic(matrix: F8, v: F8, d: int) -> float:
 @_part
 def _exact_curvature(i: int, subjects: _Subjects, known: int, d: int, w: _Space) -> None:
     """Second derivatives at `x`, where the gradient is known: differences of the exact gradient."""
+    x, trial, step, root = w.x, w.trial, w.step, w.root
+    gradient, curvature = w.gradient, w.curvature
+    new_gradient, new_curvature = w.new_gradient, w.new_curvature
     for j in range(d):
-        w.trial[j] = w.x[j]
-        w.step[j] = 1e-5 * math.sqrt(2.0 / max(2.0, w.curvature[j, j]))
+        trial[j] = x[j]
+        step[j] = 1e-5 * math.sqrt(2.0 / max(2.0, curvature[j, j]))
     for j in range(d):
-        w.trial[j] = w.x[j] + w.step[j]
-        _objective(i, subjects, w.trial, known, w, w.new_gradient, w.new_curvature)
+        trial[j] = x[j] + step[j]
+        _objective(i, subjects, trial, known, w, new_gradient, new_curvature)
         for r in range(d):
-            w.root[j, r] = (w.new_gradient[r] - w.gradient[r]) / w.step[j]
-        w.trial[j] = w.x[j]
+            root[j, r] = (new_gradient[r] - gradient[r]) / step[j]
+        trial[j] = x[j]
     for j in range(d):
         for r in range(j + 1):
-            w.curvature[j, r] = 0.5 * (w.root[j, r] + w.root[r, j])
+            curvature[j, r] = 0.5 * (root[j, r] + root[r, j])
 
 
 @_part
@@ -1740,7 +1764,10 @@ def _descend(
     -------
     value, evaluations, whether it converged
     """
-    value = _objective(i, subjects, w.x, known, w, w.gradient, w.curvature)
+    x, trial, step, root = w.x, w.trial, w.step, w.root
+    gradient, curvature = w.gradient, w.curvature
+    new_gradient, new_curvature = w.new_gradient, w.new_curvature
+    value = _objective(i, subjects, x, known, w, gradient, curvature)
     evaluations = 1
     if not value < np.inf:
         return value, evaluations, False
@@ -1753,46 +1780,46 @@ def _descend(
             moved = False
         largest = 0.0
         for j in range(d):
-            largest = max(largest, abs(w.curvature[j, j]))
-        while not _root(w.curvature, damping, d, w.root):
+            largest = max(largest, abs(curvature[j, j]))
+        while not _root(curvature, damping, d, root):
             damping = max(4.0 * damping, 1e-3 * largest)
             if not damping < 1e12 * largest:
                 return value, evaluations, False
-        _solve(w.root, w.gradient, d, w.step)
+        _solve(root, gradient, d, step)
         slope, length = 0.0, 0.0
         for j in range(d):
-            slope += w.gradient[j] * w.step[j]
-            length += w.step[j] * w.step[j]
+            slope += gradient[j] * step[j]
+            length += step[j] * step[j]
         near = damping == 0.0 and -slope < NEAR
         if near and not exact:
             exact = True
             continue
         shrink = min(1.0, MAX_STEP / math.sqrt(length)) if length > 0.0 else 1.0
         for j in range(d):
-            w.step[j] *= shrink
-            w.trial[j] = w.x[j] + w.step[j]
-        new = _objective(i, subjects, w.trial, known, w, w.new_gradient, w.new_curvature)
+            step[j] *= shrink
+            trial[j] = x[j] + step[j]
+        new = _objective(i, subjects, trial, known, w, new_gradient, new_curvature)
         evaluations += 1
         if near:
             if new <= value:
                 value = new
                 for j in range(d):
-                    w.x[j] = w.trial[j]
+                    x[j] = trial[j]
             return value, evaluations, True
-        expected = -shrink * slope - 0.5 * _quadratic(w.curvature, w.step, d)
+        expected = -shrink * slope - 0.5 * _quadratic(curvature, step, d)
         if new < value:
             damping = 0.1 * damping if value - new > 0.25 * expected else 2.0 * damping
             if damping < 0.1:
                 damping = 0.0
             value, moved = new, True
             for j in range(d):
-                w.x[j], w.gradient[j] = w.trial[j], w.new_gradient[j]
+                x[j], gradient[j] = trial[j], new_gradient[j]
                 for r in range(j + 1):
-                    w.curvature[j, r] = w.new_curvature[j, r]
+                    curvature[j, r] = new_curvature[j, r]
             if best < np.inf and value >= best:
                 for j in range(d):
-                    w.step[j] = w.x[j] - at[j]
-                if _quadratic(around, w.step, d) < JOINED:
+                    step[j] = x[j] - at[j]
+                if _quadratic(around, step, d) < JOINED:
                     return value, evaluations, False
         else:
             damping = max(10.0 * damping, 0.01 * largest)
@@ -1894,6 +1921,8 @@ def map_estimates(
     curvature = np.empty((size, size))
     log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
     detour = _Subjects(tv, loads, n_eta, doses, levels, log_error, together)
+    here, at_mode, column, solved = w.x, w.predicted, w.gradient, w.step
+    found, root, spare, room = w.curvature, w.root, w.new_gradient, w.new_curvature
     for i in range(n):
         known = _known_occasions(i, doses, levels)
         d = n_eta + known * n_kappa
@@ -1904,7 +1933,7 @@ def map_estimates(
                 break
             is_detour = search % 2 == 1
             for j in range(d if search == 0 or is_detour else 0):
-                w.x[j] = starts[search // 2, j] if j < n_eta else 0.0
+                here[j] = starts[search // 2, j] if j < n_eta else 0.0
             value, cost, converged = _descend(
                 i, detour if is_detour else subjects, known, d, np.inf if is_detour else best,
                 x[i], curvature, w,
@@ -1915,29 +1944,29 @@ def map_estimates(
             if converged and value < best and not is_detour:
                 best = value
                 for j in range(d):
-                    x[i, j] = w.x[j]
+                    x[i, j] = here[j]
                     for r in range(j + 1):
-                        curvature[j, r] = w.curvature[j, r]
+                        curvature[j, r] = found[j, r]
         if best < np.inf:
             status[i] = OK
-            _objective(i, subjects, x[i], known, w, w.new_gradient, w.new_curvature)
-            _root(curvature, 0.0, d, w.root)
+            _objective(i, subjects, x[i], known, w, spare, room)
+            _root(curvature, 0.0, d, root)
         ok = status[i] == OK
         objective[i] = best if ok else np.nan
         for t in range(m):
-            predicted[i, t] = np.nan if np.isnan(levels[i, 0, t]) or not ok else w.predicted[t]
+            predicted[i, t] = np.nan if np.isnan(levels[i, 0, t]) or not ok else at_mode[t]
         for j in range(size):
             if not ok:
                 x[i, j] = np.nan
             elif j >= d:
                 x[i, j] = 0.0
             for r in range(size):
-                w.gradient[r] = -2.0 if r == j else 0.0
+                column[r] = -2.0 if r == j else 0.0
             if ok and j < d:
-                _solve(w.root, w.gradient, d, w.step)
+                _solve(root, column, d, solved)
             for r in range(size):
                 prior = 1.0 if j == r else 0.0
-                covariance[i, j, r] = w.step[r] if j < d and r < d else prior
+                covariance[i, j, r] = solved[r] if j < d and r < d else prior
                 if not ok:
                     covariance[i, j, r] = np.nan
     return x, objective, covariance, predicted, evaluations, status
