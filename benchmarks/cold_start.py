@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-FLUDAPK = [sys.executable, "-m", "fludapk"]
+FLUDAPK = [str(Path(sys.executable).with_name("fludapk"))]
 GIRL = {
     "--age": "5",
     "--sex": "female",

@@ -50,20 +50,20 @@ TV: Final[F8] = np.array([[9.4, 42.0, 9.1, 22.0, 4.0, 55.0]])
 
 
 @cache
-def measured() -> tuple[Any, F8]:
-    """langenhorst2019 without IOV, and four levels after one dose of 1000 patients."""
-    program = load_model().program
-    program = replace(program, load_kappa=np.zeros((6, 0)), root_omega_iov=np.zeros((0, 0)))
+def measured() -> tuple[Any, Any, F8]:
+    """langenhorst2019 without IOV, its error, four levels after one dose of 1000 patients."""
+    model = load_model()
+    program = replace(model.program, load_kappa=np.zeros((6, 0)), root_omega_iov=np.zeros((0, 0)))
     rng = np.random.default_rng(1)
     effects = courses.RandomEffects.from_normals(program, rng.standard_normal((1000, 2)), 1)
     conc, _ = courses.concentrations(program, TV, effects, *DOSES, HOURS)
-    return program, conc * (1 + ERROR * rng.standard_normal(conc.shape))
+    return program, model.file.ruv, conc * (1 + ERROR * rng.standard_normal(conc.shape))
 
 
 def map_kernel(rows: slice) -> MapEstimate:
-    program, conc = measured()
+    program, ruv, conc = measured()
     levels = Levels(times_h=HOURS, conc_mg_l=conc[rows])
-    return bayes.map_estimates(program, load_model().file.ruv, TV, *DOSES, levels)
+    return bayes.map_estimates(program, ruv, TV, *DOSES, levels)
 
 
 def map_in_threads(rows: slice) -> None:
@@ -73,7 +73,7 @@ def map_in_threads(rows: slice) -> None:
 
 
 def map_scipy(rows: slice) -> list[Any]:
-    program, conc = measured()
+    program, _, conc = measured()
     sd = np.diag(program.root_omega)
     return [baseline.map_estimate(TV[0], LENGTH, DOSE, ERROR, sd, HOURS, c) for c in conc[rows]]
 
