@@ -83,7 +83,7 @@ def map_c(rows: slice) -> tuple[F8, F8]:
     twin, at = baseline.c_twin(), baseline.address
     if twin is None:
         pytest.skip("no C compiler")
-    program, conc = measured()
+    program, _, conc = measured()
     sd, some = np.diag(program.root_omega).copy(), np.ascontiguousarray(conc[rows])
     x, objective = np.empty((len(some), 2)), np.empty(len(some))
     twin.map_estimates(

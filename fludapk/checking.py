@@ -258,6 +258,8 @@ class Prediction:
     typical: courses.Exposure
     at_cells: tuple[float | None, float | None]
     """AUC so far and concentration when the cells are given."""
+    known_steps: list[Step] | None = None
+    """`steps`, where they were made on the way."""
 
     @property
     def arrays(self) -> tuple[F8, F8, F8]:
@@ -272,6 +274,8 @@ class Prediction:
     @property
     def steps(self) -> list[Step]:
         """How the covariates were made."""
+        if self.known_steps is not None:
+            return self.known_steps
         patient, regimen, _ = self.case
         known = patient.columns(self.model, regimen.product, regimen.disease)
         return covariate_columns(self.model, known, patient.egfr_formula).steps
@@ -365,6 +369,7 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]
             half_life_h=float(half_life[j]),
             typical=typical.row(j),
             at_cells=at_cells[j],
+            known_steps=made.steps if i == 0 else None,
         )
     return [found[i] for i in range(len(cases))]
 

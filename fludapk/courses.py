@@ -178,7 +178,9 @@ def _arguments(
 
 
 def _array(values: F8, ndim: int) -> F8:
-    array = np.require(values, np.float64, ["C", "W", "A"])
+    array = values
+    if not (array.dtype == np.float64 and array.flags.carray):
+        array = np.require(values, np.float64, ["C", "W", "A"])
     if array.ndim != ndim:
         raise ValueError(f"expected {ndim} dimensions, not shape {array.shape}")
     return array

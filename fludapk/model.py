@@ -225,14 +225,18 @@ class Model:
 
 def model_folders(extra: str | Path | None = None) -> list[Path]:
     """Folders searched for models, first wins: the given one, FLUDAPK_MODELS, the shipped one."""
-    here = Path(__file__).resolve().parent
-    installed = here / "models"
-    shipped = installed if installed.is_dir() else here.parent / "models"
     asked = [Path(folder) for folder in (extra, os.environ.get("FLUDAPK_MODELS")) if folder]
     for folder in asked:
         if not folder.is_dir():
             raise FileError(f"{folder}: no such folder of models")
-    return [*asked, shipped]
+    return [*asked, _shipped()]
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Path:
+    here = Path(__file__).resolve().parent
+    installed = here / "models"
+    return installed if installed.is_dir() else here.parent / "models"
 
 
 def model_paths(folders: Sequence[Path] | None = None) -> dict[str, Path]:

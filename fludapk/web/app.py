@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -20,6 +21,8 @@ from fludapk.web.asked import CheckAsked, DoseAsked, Folders, UpdateAsked
 from fludapk.web.guard import Guard, Limits
 
 PORT: Final = 8765
+_SWITCH_S: Final = 0.02
+"""Threads that compute take turns so often: changing costs more than waiting a moment."""
 _OPEN: Final = frozenset(
     {tab.path for tab in pages.TABS}
     | {pages.DOWNLOAD, "/static/", "/healthz", "/version", "/openapi.json", "/cds-services"}
@@ -66,8 +69,8 @@ def create_app(
 
     @asynccontextmanager
     async def started(_: FastAPI) -> AsyncIterator[None]:
-        # More would only wait for the interpreter lock, and for each other.
-        current_default_thread_limiter().total_tokens = max(2, os.cpu_count() or 1)
+        # One more than can compute at once; the others would wait for the interpreter lock.
+        current_default_thread_limiter().total_tokens = 1 + (os.cpu_count() or 1)
         yield
 
     app = FastAPI(
@@ -182,6 +185,7 @@ def serve(
     app = create_app(host=host, token=token, folders=folders)
     with _listener(host, port) as listener:
         warm(folders)
+        sys.setswitchinterval(_SWITCH_S)
         name = f"[{host}]" if ":" in host else host
         address = f"http://{name}:{listener.getsockname()[1]}/"
         config = uvicorn.Config(
