@@ -369,7 +369,7 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]
             half_life_h=float(half_life[j]),
             typical=typical.row(j),
             at_cells=at_cells[j],
-            known_steps=made.steps if i == 0 else None,
+            known_steps=made.steps if len(cases) == 1 else None,
         )
     return [found[i] for i in range(len(cases))]
 
