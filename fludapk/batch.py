@@ -39,7 +39,7 @@ from fludapk.exposure import Flag, targets
 from fludapk.model import DEFAULT_MODEL, load_model, load_models
 from fludapk.patient import Patient
 from fludapk.regimen import GIVEN_DAY_H, Course, Regimen
-from fludapk.tables import Value, line
+from fludapk.tables import CsvList, Value, line, open_list
 from fludapk.units import CONC_COLUMNS, parse_number, parse_quantity
 
 Record: TypeAlias = dict[str, Value]
@@ -298,6 +298,35 @@ class Layout:
         if "regimen" in own or "dose" in own:  # a course of the row, whole
             said = {name: text for name, text in said.items() if name not in _DOSING}
         return {**said, **own}
+
+
+def opened(
+    path: str | Path, pairs: Sequence[str], defaults: Mapping[str, str | None]
+) -> tuple[CsvList, Layout]:
+    """Open a list and understand its header.
+
+    Parameters
+    ----------
+    path : str or Path
+    pairs : sequence of str
+        What columns are, see `names_of`.
+    defaults : mapping of str to str
+        Fields for rows that do not say; None for those nobody gave.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or its columns not be understood.
+    """
+    names = names_of(pairs)
+    source = open_list(path, lambda column: is_column(names.get(column, column)))
+    layout = Layout.read(
+        source.header,
+        names=names,
+        defaults={name: text for name, text in defaults.items() if text is not None},
+        decimal_comma=source.decimal_comma,
+    )
+    return source, layout
 
 
 def names_of(pairs: Sequence[str]) -> dict[str, str]:

@@ -284,6 +284,19 @@ class Prediction:
         """Exposure with random effects."""
         return courses.exposure(self.model.program, self.tv, effects, *self.arrays)
 
+    def concentrations(self, effects: courses.RandomEffects, at_h: F8) -> tuple[F8, F8]:
+        """Concentration (mg/L) and area so far (mg h/L) at ascending times, each (n, times)."""
+        return courses.concentrations(self.model.program, self.tv, effects, *self.arrays, at_h)
+
+    @property
+    def no_effects(self) -> courses.RandomEffects:
+        """Those of the typical patient."""
+        return courses.RandomEffects.none(self.model.program, len(self.case.course.doses_mg))
+
+    def typical_mg_l(self, at_h: F8) -> F8:
+        """Concentration of the typical patient at ascending times, (times,) mg/L."""
+        return np.asarray(self.concentrations(self.no_effects, at_h)[0][0])
+
     def random_effects(self, log2_points: int) -> courses.RandomEffects:
         """Effects on the fixed Sobol points."""
         return _effects(self.model.program, len(self.case.course.doses_mg), log2_points)

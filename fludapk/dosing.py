@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -237,22 +237,40 @@ def best_dose(goal: Goal, doses: F8, typical_per_mg: float, auc_per_mg: F8) -> t
     probability. The nearest dose for a single AUC; the smallest whose typical AUC is in a window
     without upper bound; the likeliest for a window.
     """
-    typical = doses * typical_per_mg
+    best, reached = choose(
+        goal,
+        doses * typical_per_mg,
+        lambda: probabilities(doses, auc_per_mg, goal.low, goal.high)[1],
+        doses[0] * typical_per_mg,
+    )
+    return float(doses[best]), reached
+
+
+def choose(goal: Goal, expected: F8, within: Callable[[], F8], step: float) -> tuple[int, bool]:
+    """Which of ascending doses is best for a goal, as in `best_dose`, and whether it reaches it.
+
+    Parameters
+    ----------
+    goal : Goal
+    expected : (doses,)
+        AUC of the typical or most likely patient, mg h/L.
+    within : callable
+        Probabilities of being in the window, (doses,); asked where they count.
+    step : float
+        Difference of AUC between neighbours, mg h/L.
+    """
     if goal.kind == "auc":
-        best = int(np.argmin(np.abs(typical - goal.low)))
-        step = doses[0] * typical_per_mg
-        return float(doses[best]), bool(abs(typical[best] - goal.low) <= step / 2 * (1 + 1e-9))
-    _, within, _ = probabilities(doses, auc_per_mg, goal.low, goal.high)
-    if goal.probability is not None:
-        enough = np.flatnonzero(within >= goal.probability)
-        if enough.size:
-            return float(doses[enough[0]]), True
-        return float(doses[int(np.argmax(within))]), False
-    if math.isinf(goal.high):
-        enough = np.flatnonzero(typical >= goal.low)
-        return (float(doses[enough[0]]), True) if enough.size else (float(doses[-1]), False)
-    best = int(np.argmax(within))
-    return float(doses[best]), bool(goal.low <= typical[best] <= goal.high)
+        best = int(np.argmin(np.abs(expected - goal.low)))
+        return best, bool(abs(expected[best] - goal.low) <= step / 2 * (1 + 1e-9))
+    if goal.probability is not None or not math.isinf(goal.high):
+        likely = within()
+        best = int(np.argmax(likely))
+        if goal.probability is None:
+            return best, bool(goal.low <= expected[best] <= goal.high)
+        enough = np.flatnonzero(likely >= goal.probability)
+        return (int(enough[0]), True) if enough.size else (best, False)
+    enough = np.flatnonzero(expected >= goal.low)
+    return (int(enough[0]), True) if enough.size else (len(expected) - 1, False)
 
 
 def find_dose(

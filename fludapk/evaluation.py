@@ -494,10 +494,10 @@ def evaluate(
     asked = [load_model(name, folders) for name in dict.fromkeys(models)]
     subjects, compared, left_out, refused = _usable(data, asked, folders)
     fits = []
-    for model in compared:
-        fitted = _Fits.of(model, subjects)
+    for known in compared:
+        fitted = _Fits.of(subjects, known)
         refused += [
-            Refused(id=subject.id, row=subject.row, error=f"{model.id}: {fault}")
+            Refused(id=subject.id, row=subject.row, error=f"{fitted.model.id}: {fault}")
             for subject, fault in zip(subjects, fitted.faults, strict=True)
             if fault is not None
         ]
@@ -516,8 +516,8 @@ def evaluate(
 
 def _usable(
     data: Data, asked: Sequence[Model], folders: Sequence[Path] | None
-) -> tuple[list[Subject], list[Model], list[LeftOut], list[Refused]]:
-    """Patients and models that go together, and what does not."""
+) -> tuple[list[Subject], list[list[Prediction]], list[LeftOut], list[Refused]]:
+    """Patients, what each model that goes with them predicts, and what does not go together."""
     cases = [subject.request.case() for subject in data.subjects]
     candidates = list(asked) or load_models(folders)
     found = {model.id: predictions(model, cases) for model in candidates}
@@ -535,24 +535,28 @@ def _usable(
         else:
             compared.append(model)
     refused = list(data.refused)
-    subjects = []
+    subjects, of_models = [], []
     for i, subject in enumerate(data.subjects):
+        of_subject = [found[model.id][i] for model in compared]
+        known = [one for one in of_subject if isinstance(one, Prediction)]
+        if len(known) == len(compared):
+            subjects.append(subject)
+            of_models.append(known)
+            continue
         faults = [
             f"{model.id}: {fault}"
-            for model in compared
-            if isinstance(fault := found[model.id][i], InputError)
+            for model, fault in zip(compared, of_subject, strict=True)
+            if isinstance(fault, InputError)
         ]
-        if faults:
-            refused.append(Refused(id=subject.id, row=subject.row, error="; ".join(faults)))
-        else:
-            subjects.append(subject)
+        refused.append(Refused(id=subject.id, row=subject.row, error="; ".join(faults)))
     if not compared or not subjects:
         raise InputError(
             *(f"row {one.row}, ID {one.id}: {one.error}" for one in refused[:20]),
             *(f"{one.model} {one.reason}" for one in left_out),
             "no patient and model are left to compare",
         )
-    return subjects, compared, left_out, sorted(refused, key=lambda one: one.row)
+    by_model = [list(column) for column in zip(*of_models, strict=True)]
+    return subjects, by_model, left_out, sorted(refused, key=lambda one: one.row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -568,13 +572,13 @@ class _Fits:
     faults: list[str | None]
 
     @classmethod
-    def of(cls, model: Model, subjects: list[Subject]) -> _Fits:
-        found = predictions(model, [subject.request.case() for subject in subjects])
-        known = [one for one in found if isinstance(one, Prediction)]
+    def of(cls, subjects: list[Subject], known: list[Prediction]) -> _Fits:
+        model = known[0].model
         estimate = _estimates(model, known, [subject.levels for subject in subjects])
         faults: list[str | None] = []
         for i, (subject, prediction) in enumerate(zip(subjects, known, strict=True)):
-            said = slips(subject.times_h, subject.conc_mg_l, _typical(prediction, subject.times_h))
+            typical = prediction.typical_mg_l(subject.times_h)
+            said = slips(subject.times_h, subject.conc_mg_l, typical)
             if estimate.status[i] != kernels.OK and not said:
                 said = ["no most likely patient was found: check times, units and doses"]
             faults.append("; ".join(said) or None)
@@ -632,22 +636,12 @@ def _estimates(
     )
 
 
-def _concentrations(of: Prediction, effects: courses.RandomEffects, at_h: F8) -> F8:
-    conc, _ = courses.concentrations(of.model.program, of.tv, effects, *of.arrays, at_h)
-    return conc
-
-
-def _typical(of: Prediction, at_h: F8) -> F8:
-    none = courses.RandomEffects.none(of.model.program, len(of.case.course.doses_mg))
-    return np.asarray(_concentrations(of, none, at_h)[0])
-
-
 def _scores(fits: _Fits, simulations: int) -> Scores:
     """What one model says of every level."""
     model, subjects, of = fits.model, fits.subjects, fits.predictions
-    typical = [_typical(one, subject.times_h) for one, subject in zip(of, subjects, strict=True)]
+    typical = [one.typical_mg_l(subject.times_h) for one, subject in zip(of, subjects, strict=True)]
     own = [
-        _concentrations(one, fits.effects(i), subject.times_h)[0]
+        one.concentrations(fits.effects(i), subject.times_h)[0][0]
         for i, (one, subject) in enumerate(zip(of, subjects, strict=True))
     ]
     forecast, earlier = _forecasts(fits)
@@ -695,7 +689,7 @@ def _forecasts(fits: _Fits) -> tuple[F8, F8]:
         effects = _effects(estimate, row, of[row])
         here = np.flatnonzero(subject.occasions == occasion)
         places = ends[i] - len(subject.times_h) + here
-        forecast[places] = _concentrations(of[row], effects, subject.times_h[here])[0]
+        forecast[places] = of[row].concentrations(effects, subject.times_h[here])[0][0]
         likelihood[places] = estimate.log_marginal_likelihood[row]
     return forecast, likelihood
 
@@ -775,7 +769,7 @@ def _simulated(fits: _Fits, typical: Sequence[F8], n: int) -> tuple[F8, list[Bin
         doses = len(of.case.course.doses_mg)
         normals = rng.standard_normal((n, program.n_eta + doses * program.n_kappa))
         effects = courses.RandomEffects.from_normals(program, normals, doses)
-        conc = _concentrations(of, effects, subject.times_h)
+        conc, _ = of.concentrations(effects, subject.times_h)
         simulated = courses.measured(ruv, conc, rng.standard_normal(conc.shape))
         lloq = np.asarray(subject.levels.lloq_mg_l)[0]
         scores.append(npde(subject.conc_mg_l, simulated, lloq, rng))

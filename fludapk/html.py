@@ -83,14 +83,9 @@ def curve(prediction: Prediction, *, until_h: float, log2_points: int = 10) -> C
     if not (math.isfinite(until_h) and until_h > 0):
         raise InputError(f"the curve ends at {until_h} h: a finite number above zero is needed")
     at = _grid(prediction.case.course.times_h, prediction.case.course.infusion_h, until_h)
-    program = prediction.model.program
-    none = courses.RandomEffects.none(program, len(prediction.case.course.doses_mg))
-    typical, simulated = (
-        courses.concentrations(program, prediction.tv, effects, *prediction.arrays, at)[0]
-        for effects in (none, prediction.random_effects(log2_points))
-    )
+    simulated, _ = prediction.concentrations(prediction.random_effects(log2_points), at)
     low, high = np.quantile(simulated, [0.05, 0.95], axis=0)
-    return Curve(at, typical[0], low, high)
+    return Curve(at, prediction.typical_mg_l(at), low, high)
 
 
 def horizon_h(times_h: Sequence[float], cells_at_h: float | None = None) -> float:

@@ -1155,19 +1155,19 @@ def _grid_lanes(
                 w[_RATE + q * LANES + j] = w[_LAM + q * LANES + j] * pace
                 w[_WEIGHT + q * LANES + j] = w[_PUSH + q * LANES + j] / volume
             w[_AREA + j] = w[_P + j] * w[_FLOW + j]
-            w[_BEFORE + j] = _inside_lane(w, _Z, j)
+            w[_BEFORE + j] = _dot_lane(w, _BODY, _Z, j)
         for t in range(reached, infused[k]):
             h = times[t] - start[k]
             _infuse_lanes(w, h, duration[k])
             for j in range(mine):
-                conc[first + j, t] = _conc_lane(w, _AFTER, j)
+                conc[first + j, t] = _dot_lane(w, _WEIGHT, _AFTER, j)
                 if want_auc:
                     given = w[_DOSE + j] / duration[k] * h
-                    gone = given + w[_BEFORE + j] - _inside_lane(w, _AFTER, j)
+                    gone = given + w[_BEFORE + j] - _dot_lane(w, _BODY, _AFTER, j)
                     auc[first + j, t] = w[_TOTAL + j] + gone / w[_AREA + j]
         _infuse_lanes(w, duration[k], duration[k])
         for j in range(LANES):
-            inside = _inside_lane(w, _AFTER, j)
+            inside = _dot_lane(w, _BODY, _AFTER, j)
             w[_TOTAL + j] += (w[_DOSE + j] + w[_BEFORE + j] - inside) / w[_AREA + j]
             w[_BEFORE + j] = inside
         for x in range(3 * LANES):
@@ -1183,10 +1183,10 @@ def _grid_lanes(
             some = min(_STEPS, decayed[k] - begun)
             for t in range(some):
                 for j in range(LANES):
-                    w[_STEP + t * LANES + j] = _conc_lane(w, _AFTER, j)
+                    w[_STEP + t * LANES + j] = _dot_lane(w, _WEIGHT, _AFTER, j)
                 if want_auc:
                     for j in range(LANES):
-                        w[_INSIDE + t * LANES + j] = _inside_lane(w, _AFTER, j)
+                        w[_INSIDE + t * LANES + j] = _dot_lane(w, _BODY, _AFTER, j)
                 for x in range(3 * LANES):
                     w[_AFTER + x] *= w[_STRIDE + x]
             for j in range(mine):
@@ -1202,26 +1202,16 @@ def _grid_lanes(
             for x in range(3 * LANES):
                 w[_Z + x] *= w[_LEFT + x]
             for j in range(LANES):
-                w[_TOTAL + j] += (w[_BEFORE + j] - _inside_lane(w, _Z, j)) / w[_AREA + j]
+                w[_TOTAL + j] += (w[_BEFORE + j] - _dot_lane(w, _BODY, _Z, j)) / w[_AREA + j]
 
 
 @_lane
-def _conc_lane(w: F8, state: int, j: int) -> float:
-    """Concentration of a state."""
+def _dot_lane(w: F8, weights: int, state: int, j: int) -> float:
+    """As `_dot`: with `_WEIGHT` a concentration, with `_BODY` the amount in the body."""
     return (
-        w[_WEIGHT + j] * w[state + j]
-        + w[_WEIGHT + LANES + j] * w[state + LANES + j]
-        + w[_WEIGHT + 2 * LANES + j] * w[state + 2 * LANES + j]
-    )
-
-
-@_lane
-def _inside_lane(w: F8, state: int, j: int) -> float:
-    """Amount in the body of a state."""
-    return (
-        w[_BODY + j] * w[state + j]
-        + w[_BODY + LANES + j] * w[state + LANES + j]
-        + w[_BODY + 2 * LANES + j] * w[state + 2 * LANES + j]
+        w[weights + j] * w[state + j]
+        + w[weights + LANES + j] * w[state + LANES + j]
+        + w[weights + 2 * LANES + j] * w[state + 2 * LANES + j]
     )
 
 

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -392,24 +391,18 @@ def write_results(result: StudyResult, folder: Path, study: Study | None = None)
     list of Path
         What was written. Figures and report only with the extra ``report``.
     """
-    from fludapk.study_figures import bands, named, pictures
+    from fludapk.study_figures import bands, can_draw, drawn, pictures
 
     files: dict[str, str | bytes] = {
         "summary.csv": result.summary_csv(),
         "summary.json": result.summary_json(),
         "run.json": result.run_json(),
     }
-    if find_spec("matplotlib") and find_spec("jinja2"):
+    if can_draw():
         from fludapk.html import study_html
 
         figures = pictures(result.counts, bands(study) if study is not None else ())
-        files.update({f"figures/{name}": content for name, content in named(figures)})
-        svg = {name: files[f"figures/{name}.svg"] for name in figures}
-        files["report.html"] = study_html(
-            result.run,
-            result.rows(),
-            {k: bytes(v).decode() for k, v in svg.items()},  # type: ignore[arg-type]
-        )
+        files.update(drawn(figures, lambda svg: study_html(result.run, result.rows(), svg)))
     return write_folder(folder, files)
 
 

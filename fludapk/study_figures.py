@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -254,8 +255,18 @@ def plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def named(figures: Mapping[str, Figures]) -> Iterator[tuple[str, bytes]]:
-    """File names and contents."""
+def can_draw() -> bool:
+    """Whether figures and a page can be made: the extra ``report``."""
+    return find_spec("matplotlib") is not None and find_spec("jinja2") is not None
+
+
+def drawn(
+    figures: Mapping[str, Figures], page: Callable[[Mapping[str, str]], str]
+) -> dict[str, str | bytes]:
+    """Files of figures, and of the page that is made of their SVG, by name."""
+    svg = {name: figure.svg() for name, figure in figures.items()}
+    files: dict[str, str | bytes] = {}
     for name, figure in figures.items():
-        yield f"{name}.svg", figure.svg().encode("utf-8")
-        yield f"{name}.png", figure.png()
+        files[f"figures/{name}.svg"] = svg[name]
+        files[f"figures/{name}.png"] = figure.png()
+    return {**files, "report.html": page(svg)}

@@ -31,7 +31,7 @@ from fludapk.checking import (
     predict,
     target_record,
 )
-from fludapk.dosing import Goal
+from fludapk.dosing import Goal, choose
 from fludapk.errors import FludapkError, InputError, StudiedRangeError
 from fludapk.exposure import Flag
 from fludapk.model import DEFAULT_MODEL, SLOTS, load_model
@@ -393,19 +393,17 @@ class Fit:
 
         Rows are 5 %, the typical or the most likely patient, and 95 %.
         """
-        program, arrays = self.prediction.model.program, self.prediction.arrays
-        none = courses.RandomEffects.none(program, len(self.course.doses_mg))
+        prediction = self.prediction
 
         def of(middle: courses.RandomEffects, drawn: courses.RandomEffects) -> F8:
             line, spread = (
-                courses.concentrations(program, self.prediction.tv, effects, *arrays, at_h)[0]
-                for effects in (middle, drawn)
+                prediction.concentrations(effects, at_h)[0] for effects in (middle, drawn)
             )
             low, high = np.quantile(spread, [0.05, 0.95], axis=0)
             return np.stack([low, line[0], high])
 
         return (
-            of(none, self.prediction.random_effects(10)),
+            of(prediction.no_effects, prediction.random_effects(10)),
             of(self.estimate.effects, self.posterior.effects),
         )
 
@@ -513,7 +511,7 @@ def fit(
             [math.nan if level.lloq_mg_l is None else level.lloq_mg_l for level in levels]
         ),
     )
-    typical = _typical(prediction, known.times_h[0])
+    typical = prediction.typical_mg_l(known.times_h[0])
     faults = slips(known.times_h[0], known.conc_mg_l[0], typical)
     if faults:
         raise InputError(*faults)
@@ -576,13 +574,6 @@ def _course(
     return course, len(course.times_h) - done
 
 
-def _typical(prediction: Prediction, times_h: F8) -> F8:
-    program = prediction.model.program
-    none = courses.RandomEffects.none(program, len(prediction.case.course.doses_mg))
-    conc, _ = courses.concentrations(program, prediction.tv, none, *prediction.arrays, times_h)
-    return np.asarray(conc[0])
-
-
 def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8) -> list[str]:
     """Levels that only another unit, or another clock, explains; each (m,).
 
@@ -624,9 +615,7 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
     done = len(doses) - someone.left
     now = max(now, course.times_h[done - 1] + course.infusion_h[done - 1])
     so_far = [
-        courses.concentrations(
-            model.program, prediction.tv, effects, *prediction.arrays, np.array([now])
-        )[1][:, 0]
+        prediction.concentrations(effects, np.array([now]))[1][:, 0]
         for effects in (estimate.effects, posterior.effects)
     ]
     found = bayes.surprise(estimate)
@@ -722,8 +711,12 @@ def _remaining(someone: Fit, goal: Goal, bsa_m2: float, step_mg: float) -> Remai
     drawn, drawn_per_mg = (someone.auc(effects[1], d) for d in (base, one))
     expected: F8 = likely + candidates * likely_per_mg
     aucs = drawn[:, None] + drawn_per_mg[:, None] * candidates
-    within: F8 = np.mean((aucs >= goal.low) & (aucs <= goal.high), axis=0)
-    best, reached = _best(goal, candidates, expected, within, likely_per_mg * step_mg)
+    best, reached = choose(
+        goal,
+        expected,
+        lambda: np.asarray(np.mean((aucs >= goal.low) & (aucs <= goal.high), axis=0)),
+        likely_per_mg * step_mg,
+    )
     p_below, p_within, p_above = exposure.window_probabilities(aucs[:, best], goal.low, goal.high)
     mg = float(candidates[best])
     bench = Preparation.of(mg)
@@ -745,21 +738,6 @@ def _remaining(someone: Fit, goal: Goal, bsa_m2: float, step_mg: float) -> Remai
         reached=reached,
         at_ceiling=best == len(candidates) - 1,
     )
-
-
-def _best(goal: Goal, doses: F8, expected: F8, within: F8, step: float) -> tuple[int, bool]:
-    """As `fludapk.dosing.best_dose`, with what was given already in the AUCs."""
-    if goal.kind == "auc":
-        best = int(np.argmin(np.abs(expected - goal.low)))
-        return best, bool(abs(expected[best] - goal.low) <= step / 2 * (1 + 1e-9))
-    if goal.probability is not None:
-        enough = np.flatnonzero(within >= goal.probability)
-        return (int(enough[0]), True) if enough.size else (int(np.argmax(within)), False)
-    if math.isinf(goal.high):
-        enough = np.flatnonzero(expected >= goal.low)
-        return (int(enough[0]), True) if enough.size else (len(doses) - 1, False)
-    best = int(np.argmax(within))
-    return best, bool(goal.low <= expected[best] <= goal.high)
 
 
 def _warnings(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from fludapk.cli.common import (
+    map_option,
     model_option,
     models_dir_option,
     one_line,
@@ -31,13 +32,7 @@ _SHOWN: Final = 10
 @click.command()
 @click.argument("list_file", metavar="LIST.csv")
 @click.option("-o", "--output", metavar="FILE", help="Results; standard output if absent.")
-@click.option(
-    "--map",
-    "names",
-    multiple=True,
-    metavar="COLUMN=NAME",
-    help="What a column is, e.g. KREA=scr_umol_l; COLUMN=- leaves it unread.",
-)
+@map_option
 @regimen_options
 @model_option
 @click.option("--product", metavar="NAME", help="For rows that do not say.")
@@ -79,29 +74,11 @@ def batch(
     column is kept, results are appended. A row that cannot be computed says why in `error`; then
     the exit code is 3. NONMEM-style records (ID TIME AMT RATE EVID MDV) give one row per ID.
     """
-    from fludapk.batch import (
-        SMALL,
-        Layout,
-        Plan,
-        Tally,
-        chunks,
-        is_column,
-        log2_points_of,
-        names_of,
-        run,
-        survey,
-    )
+    from fludapk.batch import SMALL, Plan, Tally, chunks, log2_points_of, opened, run, survey
     from fludapk.model import model_folders
-    from fludapk.tables import open_list
 
-    asked = names_of(names)
-    source = open_list(list_file, lambda column: is_column(asked.get(column, column)))
-    layout = Layout.read(
-        source.header,
-        names=asked,
-        defaults={name: str(text) for name, text in options.items() if text is not None},
-        decimal_comma=source.decimal_comma,
-    )
+    given = {name: None if value is None else str(value) for name, value in options.items()}
+    source, layout = opened(list_file, names, given)
     rows, again = survey(layout, source.rows())
     if log2_points is None:
         log2_points = log2_points_of(rows)

@@ -97,6 +97,13 @@ models_dir_option = click.option(
     metavar="DIR",
     help="A folder of model files, searched before FLUDAPK_MODELS and the shipped models.",
 )
+map_option = click.option(
+    "--map",
+    "names",
+    multiple=True,
+    metavar="COLUMN=NAME",
+    help="What a column is, e.g. KREA=scr_umol_l; COLUMN=- leaves it unread.",
+)
 model_option = click.option(
     "--model",
     default="langenhorst2019",

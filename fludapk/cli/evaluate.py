@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 
 from fludapk.cli.common import (
     json_option,
+    map_option,
     models_dir_option,
     one_line,
     say_first_compilation,
@@ -35,13 +35,7 @@ if TYPE_CHECKING:
 @click.option("--dv", "unit", metavar="UNIT", help="Unit of DV: mg/L, ng/mL, ug/L or umol/L.")
 @click.option("--lloq", metavar="CONC", help='Where the file has no LLOQ: "10 ng/mL".')
 @click.option("--amt", type=click.Choice(["phosphate", "f_ara_a"]), help="What AMT is mg of.")
-@click.option(
-    "--map",
-    "names",
-    multiple=True,
-    metavar="COLUMN=NAME",
-    help="What a column is, e.g. KREA=scr_umol_l; COLUMN=- leaves it unread.",
-)
+@map_option
 @click.option("--product", metavar="NAME", help="For patients that do not say.")
 @click.option("--diagnosis", metavar="NAME", help="For patients that do not say.")
 @click.option("--genotype", metavar="NAME", help="For patients that do not say.")
@@ -75,20 +69,12 @@ def evaluate(
     from earlier levels, NPDE, a prediction-corrected visual predictive check, and which model these
     patients support. A course that cannot be used is named; then the exit code is 3.
     """
-    from fludapk.batch import Layout, few, is_column, names_of
+    from fludapk.batch import few, opened
     from fludapk.evaluation import evaluate as run
     from fludapk.evaluation import read_subjects
     from fludapk.model import model_folders
-    from fludapk.tables import open_list
 
-    asked = names_of(names)
-    source = open_list(data_file, lambda column: is_column(asked.get(column, column)))
-    layout = Layout.read(
-        source.header,
-        names=asked,
-        defaults={name: text for name, text in defaults.items() if text is not None},
-        decimal_comma=source.decimal_comma,
-    )
+    source, layout = opened(data_file, names, defaults)
     data = read_subjects(
         layout,
         source.rows(),
@@ -117,6 +103,7 @@ def _write(result: Evaluation, name: str, output: str) -> None:
     """Tables, and with the extra ``report`` figures and a page."""
     from fludapk.evaluation import error_rows, level_rows, patient_rows
     from fludapk.io import write_folder
+    from fludapk.study_figures import can_draw, drawn
     from fludapk.tables import document
 
     files: dict[str, str | bytes] = {
@@ -125,15 +112,11 @@ def _write(result: Evaluation, name: str, output: str) -> None:
         "levels.csv": document(level_rows(result)),
         "patients.csv": document(patient_rows(result)),
     }
-    if find_spec("matplotlib") and find_spec("jinja2"):
+    if can_draw():
         from fludapk.evaluation_figures import pictures
         from fludapk.html import evaluation_html
 
-        drawn = pictures(result)
-        svg = {figure: picture.svg() for figure, picture in drawn.items()}
-        files.update({f"figures/{figure}.svg": text for figure, text in svg.items()})
-        files.update({f"figures/{figure}.png": drawn[figure].png() for figure in drawn})
-        files["report.html"] = evaluation_html(result.record, name, svg)
+        files.update(drawn(pictures(result), lambda svg: evaluation_html(result.record, name, svg)))
     else:
         click.echo("fludapk: figures need the extra: pip install 'fludapk[report]'", err=True)
     written = write_folder(Path(output), files)

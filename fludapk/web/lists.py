@@ -16,18 +16,15 @@ from starlette.concurrency import run_in_threadpool
 from fludapk.batch import (
     Chunk,
     Done,
-    Layout,
     Plan,
     Tally,
     chunks,
     compute,
-    is_column,
     log2_points_of,
-    names_of,
+    opened,
     survey,
 )
 from fludapk.errors import FludapkError, InputError
-from fludapk.tables import open_list
 from fludapk.web.asked import Course, Folders, Text
 
 _AT_ONCE: Final = 25
@@ -85,14 +82,8 @@ class BatchAsked(Course):
                 raise type(error)(*faults) from error
 
     def _planned(self, path: Path, folders: Folders, most_rows: int) -> tuple[Plan, list[Chunk]]:
-        source = open_list(path, is_column)
-        said = self._typed(_OF_ALL_ROWS)
-        layout = Layout.read(
-            source.header,
-            names=names_of([pair for pair in self.map if pair]),
-            defaults={name: text for name, text in said.items() if text is not None},
-            decimal_comma=source.decimal_comma,
-        )
+        pairs = [pair for pair in self.map if pair]
+        source, layout = opened(path, pairs, self._typed(_OF_ALL_ROWS))
         rows = list(islice(source.rows(), most_rows + 1))
         if len(rows) > most_rows:
             raise InputError(

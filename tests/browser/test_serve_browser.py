@@ -5,7 +5,6 @@ with ``pytest -m browser``.
 """
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -24,8 +23,6 @@ from fludapk.cli import main
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM: Final = os.environ.get("FLUDAPK_CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS: Final = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")
 GIRL: Final = {"#age": "5", "#weight": "18.2", "#height": "110", "#renal": "0.3"}
 PATHS: Final = ("/", "/dose", "/levels", "/list", "/models", "/docs")
 LEVELS: Final = {"#time_1": "1", "#conc_1": "1000", "#time_2": "2", "#conc_2": "600"}
@@ -50,16 +47,6 @@ def home() -> Iterator[str]:
         yield next(line for line in server.stderr if "listening on" in line).split()[3].rstrip("/")
         server.terminate()
         assert server.stderr.read() == ""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = import_module("playwright.sync_api")
-    assert Path(CHROMIUM).exists(), f"no Chromium at {CHROMIUM}: install it or set FLUDAPK_CHROMIUM"
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
