@@ -505,10 +505,7 @@ def evaluate(
     faulty = {one.row for one in refused}
     kept = [i for i, subject in enumerate(subjects) if subject.row not in faulty]
     if not kept:
-        raise InputError(
-            *(f"row {one.row}, ID {one.id}: {one.error}" for one in refused[:20]),
-            "no patient is left to compare models on",
-        )
+        raise _nobody_left(_merged(refused), left_out)
     subjects = [subjects[i] for i in kept]
     scores = [_scores(fitted.only(kept), simulations) for fitted in fits]
     return _result(data, subjects, scores, left_out, refused, simulations)
@@ -550,13 +547,23 @@ def _usable(
         ]
         refused.append(Refused(id=subject.id, row=subject.row, error="; ".join(faults)))
     if not compared or not subjects:
-        raise InputError(
-            *(f"row {one.row}, ID {one.id}: {one.error}" for one in refused[:20]),
-            *(f"{one.model} {one.reason}" for one in left_out),
-            "no patient and model are left to compare",
-        )
+        raise _nobody_left(_merged(refused), left_out)
     by_model = [list(column) for column in zip(*of_models, strict=True)]
     return subjects, by_model, left_out, sorted(refused, key=lambda one: one.row)
+
+
+_NAMED: Final = 3
+
+
+def _nobody_left(refused: Sequence[Refused], left_out: Sequence[LeftOut]) -> InputError:
+    """The first courses with a fault each, which are enough to see what is wrong with the file."""
+    faults = [
+        f"row {one.row}, ID {one.id}: {one.error.partition('; ')[0]}" for one in refused[:_NAMED]
+    ]
+    if len(refused) > _NAMED:
+        faults.append(f"and {len(refused) - _NAMED} more courses like these")
+    faults += [f"{one.model} {one.reason}" for one in left_out]
+    return InputError(*faults, "no patient and model are left to compare")
 
 
 @dataclass(frozen=True, eq=False)

@@ -665,3 +665,13 @@ def test_tables_hold_every_level_and_patient() -> None:
     shown = error_rows(result.record)
     assert len(shown) == 3 * 4
     assert {row["model"] for row in shown} == {*BOTH, "averaged"}
+
+
+def test_a_whole_file_in_another_unit_is_refused_in_few_lines() -> None:
+    result = run(EXAMPLE, "--dv", "ng/mL", "--amt", "phosphate")
+    assert result.exit_code == 3
+    lines = result.stderr.splitlines()
+    assert len(lines) < 10
+    assert "row 2, ID 1: langenhorst2019: level at 0.94 h" in lines[0]
+    assert "check the unit, is it mg/L?" in lines[0]
+    assert "and 37 more courses like these" in lines[3]

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from browsing import browser
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 
 from fludapk.cli import main
 
 pytestmark = pytest.mark.browser
+__all__ = ["browser"]  # fixture
 
 GIRL: Final = {"#age": "5", "#weight": "18.2", "#height": "110", "#renal": "0.3"}
 PATHS: Final = ("/", "/dose", "/levels", "/list", "/models", "/docs")
