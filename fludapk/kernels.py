@@ -90,21 +90,20 @@ def _compiled(function: _Function, **options: Any) -> _Function:
 
 def _part(function: _Function) -> _Function:
     """A function that only kernels call. It makes no array, so it need not count references."""
-    return _compiled(function, _nrt=False)
-
-
-def _maker(function: _Function) -> _Function:
-    """A part that makes arrays."""
-    return _compiled(function)
+    return _compiled(function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def _kernel(function: _Function) -> _Function:
     """A function that Python calls: compiled in the same way, and kept on disk."""
-    return cache.kept(_compiled(function))
+    return cache.kept(_compiled(function, _nrt=False, no_cfunc_wrapper=True))
 
 
-def _lane(function: _Function) -> _Function:
-    """A part of a loop over lanes: put into it before anything else, or it is not vectorised."""
+def _inlined(function: _Function) -> _Function:
+    """A part put into its caller before anything else.
+
+    So must be the parts of a loop over lanes, or it is not vectorised; and a part that is called
+    often and at one place, because each array costs seven words of every call.
+    """
     return cast(_Function, numba.njit(inline="always", error_model="numpy")(function))
 
 
@@ -130,7 +129,7 @@ def on_first_compilation(callback: Callable[[], None]) -> None:
 
 def cache_folder() -> Path | None:
     """Where compiled kernels are kept; None if no folder can be written."""
-    return cache.folder(exposure)
+    return cache.folder(_courses)
 
 
 def spare_the_blas() -> None:
@@ -150,7 +149,6 @@ def spare_the_blas() -> None:
 # ------------------------------------------------------------------ covariates to parameters
 
 
-@_kernel
 def typical_values(
     theta: F8, terms: I8, effects: I8, levels: I8, is_micro: int, covariates: F8
 ) -> tuple[F8, F8, Status]:
@@ -180,53 +178,64 @@ def typical_values(
         Fraction of CL from renal terms.
     status : (n,)
     """
-    n = covariates.shape[0]
-    tv = np.empty((n, 6))
-    renal = np.empty(n)
-    status = np.zeros(n, np.int8)
-    term_value, factor = np.empty(terms.shape[0]), np.empty(effects.shape[0])
-    first = _first_alike(theta, effects)
-    for i in range(n):
+    n, size = covariates.shape[0], terms.shape[0] + effects.shape[0]
+    tv, renal, status = np.empty((n, 6)), np.empty(n), np.zeros(n, np.int8)
+    _typical_values(
+        theta, terms, effects, levels, is_micro, covariates, np.empty(size),
+        np.empty(effects.shape[0], np.int64), tv, renal, status,
+    )  # fmt: skip
+    return tv, renal, status
+
+
+@_kernel
+def _typical_values(
+    theta: F8, terms: I8, effects: I8, levels: I8, is_micro: int, covariates: F8, w: F8,
+    first: I8, tv: F8, renal: F8, status: Status,
+) -> None:  # fmt: skip
+    """`typical_values`, into the last three; `w` has room for a factor per effect and term."""
+    n_effects = effects.shape[0]
+    _find_first_alike(theta, effects, first)
+    for i in range(covariates.shape[0]):
         for t in range(terms.shape[0]):
-            term_value[t] = theta[terms[t, 1]] if terms[t, 1] >= 0 else 1.0
-        for e in range(effects.shape[0]):
+            w[n_effects + t] = theta[terms[t, 1]] if terms[t, 1] >= 0 else 1.0
+        for e in range(n_effects):
             if first[e] < e:
-                factor[e] = factor[first[e]]
+                w[e] = w[first[e]]
             else:
-                factor[e] = _effect(theta, effects[e], levels, covariates[i])
+                w[e] = _effect(
+                    theta, effects[e, 2], effects[e, 4], effects[e, 5], levels,
+                    covariates[i, effects[e, 3]],
+                )  # fmt: skip
             if effects[e, 0] == ON_TERM:
-                term_value[effects[e, 1]] *= factor[e]
+                w[n_effects + effects[e, 1]] *= w[e]
         for p in range(6):
             tv[i, p] = 0.0
         renal_sum = 0.0
         for t in range(terms.shape[0]):
-            tv[i, terms[t, 0]] += term_value[t]
+            tv[i, terms[t, 0]] += w[n_effects + t]
             if terms[t, 2] == 1:
-                renal_sum += term_value[t]
+                renal_sum += w[n_effects + t]
         renal[i] = renal_sum / tv[i, CL]
-        for e in range(effects.shape[0]):
+        for e in range(n_effects):
             if effects[e, 0] == ON_PARAMETER:
-                tv[i, effects[e, 1]] *= factor[e]
-        if is_micro == 1:
-            for q in (Q2, Q3):
-                if tv[i, q] > 0.0:
-                    tv[i, q] *= tv[i, V1]
-                    tv[i, q + 1] = tv[i, q] / tv[i, q + 1]
-        for q in (Q2, Q3):
+                tv[i, effects[e, 1]] *= w[e]
+        for q in range(Q2, 6, 2):
+            if is_micro == 1 and tv[i, q] > 0.0:
+                tv[i, q] *= tv[i, V1]
+                tv[i, q + 1] = tv[i, q] / tv[i, q + 1]
             if tv[i, q] == 0.0 and tv[i, q + 1] == 0.0:
                 tv[i, q + 1] = 1.0
         if not _valid(tv[i]):
             status[i] = BAD_PARAMETER
             for p in range(6):
                 tv[i, p] = np.nan
-    return tv, renal, status
 
 
-@_maker
-def _first_alike(theta: F8, effects: I8) -> I8:
+@_part
+def _find_first_alike(theta: F8, effects: I8, first: I8) -> None:
     """The first effect of the same value as each, as the powers of weight on CL, Q2 and Q3."""
-    first = np.arange(effects.shape[0])
     for e in range(effects.shape[0]):
+        first[e] = e
         for f in range(e - 1, -1, -1):
             alike = effects[e, 2] == effects[f, 2] and effects[e, 3] == effects[f, 3]
             if alike and effects[e, 2] == CATEGORY:
@@ -236,19 +245,16 @@ def _first_alike(theta: F8, effects: I8) -> I8:
                 alike = alike and theta[effects[e, 5]] == theta[effects[f, 5]]
             if alike:
                 first[e] = f
-    return first
 
 
 @_part
-def _effect(theta: F8, effect: I8, levels: I8, covariate: F8) -> float:
-    kind = effect[2]
-    x = covariate[effect[3]]
+def _effect(theta: F8, kind: int, a_at: int, b_at: int, levels: I8, x: float) -> float:
+    """Factor of a covariate of value x."""
     if math.isnan(x):
         return np.nan
     if kind == CATEGORY:
-        return theta[levels[effect[4] + int(x)]]
-    a = theta[effect[4]]
-    b = theta[effect[5]]
+        return theta[levels[a_at + int(x)]]
+    a, b = theta[a_at], theta[b_at]
     if kind == POWER:
         return x / a if b == 1.0 else (x / a) ** b
     if kind == LINEAR:
@@ -260,14 +266,13 @@ def _effect(theta: F8, effect: I8, levels: I8, covariate: F8) -> float:
 
 @_part
 def _valid(p: F8) -> bool:
+    """Whether parameters are finite and positive; flows to a peripheral one may be zero."""
     ok = True
-    for j in range(6):
-        lowest_allowed = p[j] > 0.0 or (p[j] == 0.0 and j in (Q2, Q3))
-        ok = ok and lowest_allowed and p[j] < np.inf
+    for q in range(6):
+        ok = ok and (p[q] > 0.0 or (p[q] == 0.0 and q % 2 == 0 and q != CL)) and p[q] < np.inf
     return ok
 
 
-@_kernel
 def individual_parameters(
     tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, n_occasions: int
 ) -> F8:
@@ -288,13 +293,24 @@ def individual_parameters(
     """
     n = max(tv.shape[0], eta.shape[0], kappa.shape[0])
     out = np.empty((n, n_occasions, 6))
-    for i in range(n):
-        for k in range(n_occasions):
-            for p in range(6):
-                exponent = _shift(p, load_eta, eta, _row(i, eta.shape[0]))
-                exponent += _shift_on(p, load_kappa, kappa, _row(i, kappa.shape[0]), k)
-                out[i, k, p] = _times_exp(tv[_row(i, tv.shape[0]), p], exponent)
+    _individual_parameters(tv, load_eta, eta, load_kappa, kappa, out)
     return out
+
+
+@_kernel
+def _individual_parameters(
+    tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, out: F8
+) -> None:
+    for i in range(out.shape[0]):
+        for p in range(6):
+            typical = tv[_row(i, tv.shape[0]), p]
+            shift = _shift(p, load_eta, eta, _row(i, eta.shape[0]))
+            me = _row(i, kappa.shape[0])
+            for k in range(out.shape[1]):
+                exponent = shift
+                for j in range(kappa.shape[2]):
+                    exponent += load_kappa[p, j] * kappa[me, k, j]
+                out[i, k, p] = typical * math.exp(exponent) if exponent != 0.0 else typical
 
 
 # Rows are passed as an array and an index: making a view costs more than using it.
@@ -315,20 +331,6 @@ def _shift(p: int, loads: F8, effects: F8, row: int) -> float:
     return exponent
 
 
-@_part
-def _shift_on(p: int, loads: F8, effects: F8, row: int, k: int) -> float:
-    """Change of the logarithm of parameter p on occasion k."""
-    exponent = 0.0
-    for j in range(effects.shape[2]):
-        exponent += loads[p, j] * effects[row, k, j]
-    return exponent
-
-
-@_part
-def _times_exp(value: float, exponent: float) -> float:
-    return value * math.exp(exponent) if exponent != 0.0 else value
-
-
 # ------------------------------------------------------------------ the linear system
 
 
@@ -343,9 +345,6 @@ def _rotation(a: float, b: float, off: float) -> tuple[float, float, float]:
     return t, c, t * c
 
 
-_NEGLIGIBLE: Final = 1e-34
-
-
 @_part
 def _decompose(p: F8, lam: F8, u: F8) -> None:
     """Eigenvalues and eigenvectors of M by Jacobi rotations: accurate for equal rates too."""
@@ -358,7 +357,7 @@ def _decompose(p: F8, lam: F8, u: F8) -> None:
     u00, u01, u02 = 1.0, 0.0, 0.0
     u10, u11, u12 = 0.0, 1.0, 0.0
     u20, u21, u22 = 0.0, 0.0, 1.0
-    negligible = _NEGLIGIBLE * a * a
+    negligible = _ROUNDING * a * a
     for _ in range(12):  # quadratic convergence: four or five sweeps in practice
         if ab * ab + ac * ac + bc * bc <= negligible:
             break
@@ -391,19 +390,30 @@ def _decompose(p: F8, lam: F8, u: F8) -> None:
 # Subjects are taken LANES at a time, so that the compiler can give each instruction several of
 # them. For that a loop over lanes must hold arithmetic only: exp is a polynomial here, which also
 # makes its bits the same on every machine, and the workspace is one array, a row per quantity.
+# Loops are short, because the processor then works at several turns of them at once.
 
-LANES: Final = 64
+LANES: Final = 32
 
-_P, _LAM, _BODY, _PUSH, _Z = (row * LANES for row in (0, 6, 9, 12, 15))
+_BASE, _P, _FACTOR = (row * LANES for row in (0, 6, 12))
+_LAM, _OFF, _U, _BODY, _PUSH = (row * LANES for row in (18, 21, 24, 33, 36))
+_TYPICAL, _Z, _END, _AMOUNTS, _RATE, _WEIGHT = (row * LANES for row in (39, 48, 51, 54, 57, 60))
+_AT: Final = 63 * LANES
 (
-    _FLOW, _VOLUME, _DOSE, _CONC, _TROUGH, _BEFORE, _AREA, _TOTAL, _PEAK, _USABLE, _REST,
-) = (row * LANES for row in range(18, 29))  # fmt: skip
-_RATE, _LEFT, _AFTER, _WEIGHT, _STRIDE = (row * LANES for row in (29, 32, 35, 38, 41))
-_STEPS: Final = 32
-"""Times of a grid that are kept before they are written subject by subject."""
-_STEP, _INSIDE = 44 * LANES, (44 + _STEPS) * LANES
-_ROWS: Final = 44 + 2 * _STEPS
+    _FLOW, _VOLUME, _DOSE, _CLEARANCE, _CONC, _TROUGH, _BEFORE, _WHOLE, _AREA, _TOTAL, _PEAK,
+    _USABLE, _NEGLIGIBLE,
+) = (row * LANES for row in range(66, 79))  # fmt: skip
+_WAITS: Final = 79 * LANES
+"""From here on what is left of the state, and what one mg/h adds, after each of these waits."""
+_WAIT: Final = 6 * LANES
+_INFUSION, _MOMENT, _REST, _LEAD, _STRIDE = range(5)
+"""An infusion; a time within; from its end to the next dose, and to the first time; a grid's."""
+_WORKSPACE: Final = _WAITS + 5 * _WAIT
 
+_STEPS: Final = 32
+"""Times for which a subject's three exponentials are kept at once."""
+
+_ROUNDING: Final = 1e-34
+"""Square of what is nothing beside the largest rate."""
 _LOG2_E: Final = 1.4426950408889634
 _LN2_HIGH: Final = 6.93147180369123816490e-01
 _LN2_LOW: Final = 1.90821492927058770002e-10
@@ -432,251 +442,490 @@ _power_of_2: Any = (
 )
 
 
-@_lane
+@_inlined
 def _exp_parts(x: float) -> tuple[float, float]:
     """Expm1 of a remainder and a power of two: exp(x) = (1 + first) second, x within +-708."""
     shifted = x * _LOG2_E + _TO_INTEGER
     k = shifted - _TO_INTEGER
     r = (x - k * _LN2_HIGH) - k * _LN2_LOW
-    q = 1.0 / 6227020800.0
-    q = q * r + 1.0 / 479001600.0
-    q = q * r + 1.0 / 39916800.0
-    q = q * r + 1.0 / 3628800.0
-    q = q * r + 1.0 / 362880.0
-    q = q * r + 1.0 / 40320.0
-    q = q * r + 1.0 / 5040.0
-    q = q * r + 1.0 / 720.0
-    q = q * r + 1.0 / 120.0
-    q = q * r + 1.0 / 24.0
-    q = q * r + 1.0 / 6.0
-    q = q * r + 0.5
-    return r + r * r * q, _power_of_2(shifted)
+    s = r * r  # two polynomials in the square: their chains of products are worked at together
+    even = 1.0 / 479001600.0
+    odd = 1.0 / 6227020800.0
+    even = even * s + 1.0 / 3628800.0
+    odd = odd * s + 1.0 / 39916800.0
+    even = even * s + 1.0 / 40320.0
+    odd = odd * s + 1.0 / 362880.0
+    even = even * s + 1.0 / 720.0
+    odd = odd * s + 1.0 / 5040.0
+    even = even * s + 1.0 / 24.0
+    odd = odd * s + 1.0 / 120.0
+    even = even * s + 0.5
+    odd = odd * s + 1.0 / 6.0
+    return r + s * (even + r * odd), _power_of_2(shifted)
 
 
-@_lane
-def _exp(x: float) -> float:
-    """Exponential; 0 below -708, infinite above 708."""
-    p, power = _exp_parts(min(max(x, -708.0), 708.0))
-    value = power * p + power
-    return 0.0 if x < -708.0 else np.inf if x > 708.0 else value
+@_part
+def _exp_rows(w: F8, first: int, last: int) -> None:
+    """Exponentials, in place."""
+    for x in range(first, last):
+        p, power = _exp_parts(min(max(w[x], -708.0), 708.0))
+        value = power * p + power
+        w[x] = 0.0 if w[x] < -708.0 else np.inf if w[x] > 708.0 else value
 
 
-@_lane
-def _infused_lane(z: float, rate: float, h: float, push: float) -> float:
-    """As `_infused`."""
-    x = rate * h
-    p, power = _exp_parts(max(-x, -708.0))
-    loss = -(power * p + (power - 1.0))
-    tiny = x < 1e-300
-    return z * (1.0 - loss) + push * (h if tiny else loss / (1.0 if tiny else rate))
+@_part
+def _wait(w: F8, hours: F8, done: F8) -> None:
+    """What each wait leaves of the state and, if drug is given meanwhile, adds; if not yet known.
+
+    Waits of NaN hours are not needed.
+    """
+    for wait in range(hours.shape[0]):
+        h, to = hours[wait], _WAITS + wait * _WAIT
+        if math.isnan(h) or h == done[wait]:
+            continue
+        done[wait] = h
+        for x in range(3 * LANES):
+            rate = w[_RATE + x]
+            p, power = _exp_parts(max(-rate * h, -708.0))
+            w[to + x] = power * p + power
+            w[to + 3 * LANES + x] = -(power * p + (power - 1.0))
+        for x in range(3 * LANES if wait <= _MOMENT else 0):
+            rate, loss = w[_RATE + x], w[to + 3 * LANES + x]
+            tiny = rate * h < 1e-300
+            w[to + 3 * LANES + x] = h if tiny else loss / (1.0 if tiny else rate)
 
 
-@_lane
-def _turn(a: float, b: float, off: float) -> tuple[float, float, float]:
-    """As `_rotation`, without a branch."""
-    d = b - a
+@_part
+def _together(loads: F8) -> bool:
+    """One factor on all flows and one on all volumes: the eigenvectors never change."""
+    for j in range(loads.shape[1]):
+        for q in range(Q2, 6):
+            if loads[q, j] != loads[q % 2, j]:
+                return False
+    return True
+
+
+@_inlined
+def _turn(d: float, off: float, negligible: float) -> tuple[float, float, float]:
+    """Tangent, cosine and sine of the rotation that makes [[a, off], [off, a + d]] diagonal."""
+    idle = off * off <= negligible
     reach = abs(d) + math.sqrt(d * d + 4.0 * off * off)
-    t = 2.0 * off / (1.0 if reach == 0.0 else reach)
+    t = 0.0 if idle else 2.0 * off / (1.0 if idle else reach)
     t = t if d >= 0.0 else -t
     c = 1.0 / math.sqrt(1.0 + t * t)
     return t, c, t * c
 
 
-@_lane
-def _sweep(
-    a: float, b: float, c: float, ab: float, ac: float,
-    u00: float, u01: float, u02: float, u10: float, u11: float, u12: float,
-    u20: float, u21: float, u22: float,
-) -> tuple[float, ...]:  # fmt: skip
-    """Three rotations of a matrix whose entry bc is zero, and is again; see `_decompose`."""
-    t, co, si = _turn(a, b, ab)
-    a, b = a - t * ab, b + t * ab
-    ac, bc = co * ac, si * ac
-    u00, u01 = co * u00 - si * u01, si * u00 + co * u01
-    u10, u11 = co * u10 - si * u11, si * u10 + co * u11
-    u20, u21 = co * u20 - si * u21, si * u20 + co * u21
-    t, co, si = _turn(a, c, ac)
-    a, c = a - t * ac, c + t * ac
-    ab, bc = -si * bc, co * bc
-    u00, u02 = co * u00 - si * u02, si * u00 + co * u02
-    u10, u12 = co * u10 - si * u12, si * u10 + co * u12
-    u20, u22 = co * u20 - si * u22, si * u20 + co * u22
-    t, co, si = _turn(b, c, bc)
-    b, c = b - t * bc, c + t * bc
-    ab, ac = co * ab, si * ab
-    u01, u02 = co * u01 - si * u02, si * u01 + co * u02
-    u11, u12 = co * u11 - si * u12, si * u11 + co * u12
-    u21, u22 = co * u21 - si * u22, si * u21 + co * u22
-    return a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22
+@_part
+def _sweep_lanes(w: F8) -> bool:
+    """Rotate away each entry beside the diagonal once; False if every lane was done before.
+
+    At the start and at the end the entry of the two peripheral compartments is zero. A lane that is
+    done is not changed, so that what becomes of it does not depend on the others.
+    """
+    a, b, c = _LAM, _LAM + LANES, _LAM + 2 * LANES
+    ab, ac, bc = _OFF, _OFF + LANES, _OFF + 2 * LANES
+    busy = False
+    for j in range(LANES):
+        rest = w[ab + j] * w[ab + j] + w[ac + j] * w[ac + j]
+        busy = busy or rest > w[_NEGLIGIBLE + j]
+    if not busy:
+        return False
+    for j in range(LANES):
+        t, co, si = _turn(w[b + j] - w[a + j], w[ab + j], w[_NEGLIGIBLE + j])
+        w[a + j] -= t * w[ab + j]
+        w[b + j] += t * w[ab + j]
+        w[bc + j] = si * w[ac + j]
+        w[ac + j] *= co
+        for i in range(3):
+            x, y = _U + 3 * i * LANES + j, _U + (3 * i + 1) * LANES + j
+            w[x], w[y] = co * w[x] - si * w[y], si * w[x] + co * w[y]
+    for j in range(LANES):
+        t, co, si = _turn(w[c + j] - w[a + j], w[ac + j], w[_NEGLIGIBLE + j])
+        w[a + j] -= t * w[ac + j]
+        w[c + j] += t * w[ac + j]
+        w[ab + j] = -si * w[bc + j]
+        w[bc + j] *= co
+        for i in range(3):
+            x, y = _U + 3 * i * LANES + j, _U + (3 * i + 2) * LANES + j
+            w[x], w[y] = co * w[x] - si * w[y], si * w[x] + co * w[y]
+    for j in range(LANES):
+        t, co, si = _turn(w[c + j] - w[b + j], w[bc + j], w[_NEGLIGIBLE + j])
+        w[b + j] -= t * w[bc + j]
+        w[c + j] += t * w[bc + j]
+        w[ac + j] = si * w[ab + j]
+        w[ab + j] *= co
+        for i in range(3):
+            x, y = _U + (3 * i + 1) * LANES + j, _U + (3 * i + 2) * LANES + j
+            w[x], w[y] = co * w[x] - si * w[y], si * w[x] + co * w[y]
+    return True
 
 
 @_part
 def _decompose_lanes(w: F8) -> None:
-    """`_decompose` and `_basis` of every lane: four sweeps; what is left goes to _REST."""
-    for j in range(LANES):
-        cl, v1 = w[_P + j], w[_P + LANES + j]
-        q2, v2 = w[_P + 2 * LANES + j], w[_P + 3 * LANES + j]
-        q3, v3 = w[_P + 4 * LANES + j], w[_P + 5 * LANES + j]
-        s1, s2, s3 = math.sqrt(v1), math.sqrt(v2), math.sqrt(v3)
-        a, b, c = (cl + q2 + q3) / v1, q2 / v2, q3 / v3
-        largest = a
-        ab, ac = -q2 / (s1 * s2), -q3 / (s1 * s3)
-        u00, u01, u02 = 1.0, 0.0, 0.0
-        u10, u11, u12 = 0.0, 1.0, 0.0
-        u20, u21, u22 = 0.0, 0.0, 1.0
-        a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22 = _sweep(
-            a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22
-        )
-        a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22 = _sweep(
-            a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22
-        )
-        a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22 = _sweep(
-            a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22
-        )
-        a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22 = _sweep(
-            a, b, c, ab, ac, u00, u01, u02, u10, u11, u12, u20, u21, u22
-        )
-        w[_LAM + j] = max(a, 0.0)
-        w[_LAM + LANES + j] = max(b, 0.0)
-        w[_LAM + 2 * LANES + j] = max(c, 0.0)
-        w[_BODY + j] = s1 * u00 + s2 * u10 + s3 * u20
-        w[_BODY + LANES + j] = s1 * u01 + s2 * u11 + s3 * u21
-        w[_BODY + 2 * LANES + j] = s1 * u02 + s2 * u12 + s3 * u22
-        w[_PUSH + j] = u00 / s1
-        w[_PUSH + LANES + j] = u01 / s1
-        w[_PUSH + 2 * LANES + j] = u02 / s1
-        w[_REST + j] = (ab * ab + ac * ac) / (largest * largest)
+    """Rates and eigenvectors U of M in every lane, and the weights of z.
 
-
-@_part
-def _same_rows(loads: F8, p: int, q: int) -> bool:
-    for j in range(loads.shape[1]):
-        if loads[p, j] != loads[q, j]:
-            return False
-    return True
-
-
-@_part
-def _flows_and_volumes_move_together(load_kappa: F8) -> bool:
-    """One factor on all flows and one on all volumes: the eigenvectors never change."""
-    return (
-        _same_rows(load_kappa, CL, Q2)
-        and _same_rows(load_kappa, CL, Q3)
-        and _same_rows(load_kappa, V1, V2)
-        and _same_rows(load_kappa, V1, V3)
-    )
-
-
-@_part
-def _enter_subject(i: int, tv: F8, load_eta: F8, eta: F8, base: F8) -> bool:
-    """Parameters of subject i before occasions; False if one is not finite and positive."""
-    for p in range(6):
-        shift = _shift(p, load_eta, eta, _row(i, eta.shape[0]))
-        base[p] = _times_exp(tv[_row(i, tv.shape[0]), p], shift)
-    return _valid(base)
-
-
-@_part
-def _enter_lane(j: int, w: F8, base: F8, base_lam: F8, body: F8, push: F8) -> bool:
-    """The subject in lane j, whose basis is that of every occasion."""
-    for q in range(6):
-        base[q] = w[_P + q * LANES + j]
-    for q in range(3):
-        base_lam[q] = w[_LAM + q * LANES + j]
-        body[q] = w[_BODY + q * LANES + j]
-        push[q] = w[_PUSH + q * LANES + j]
-    return w[_USABLE + j] == 1.0
-
-
-@_part
-def _basis(p: F8, u: F8, body: F8, push: F8) -> None:
-    """Weights of z: what makes it an amount, and what an infusion adds to it per mg."""
-    s1, s2, s3 = math.sqrt(p[V1]), math.sqrt(p[V2]), math.sqrt(p[V3])
-    for j in range(3):
-        body[j] = s1 * u[0, j] + s2 * u[1, j] + s3 * u[2, j]
-        push[j] = u[0, j] / s1
-
-
-@_part
-def _enter_occasion(
-    i: int,
-    k: int,
-    together: bool,
-    base: F8,
-    base_lam: F8,
-    load_kappa: F8,
-    kappa: F8,
-    p: F8,
-    lam: F8,
-    u: F8,
-    body: F8,
-    push: F8,
-    weight: F8,
-    amounts: F8,
-    z: F8,
-) -> bool:
-    """Parameters, rates and state of occasion k; `weight` makes z a concentration.
-
-    If flows and volumes move together z stays in the basis of the subject without kappa, where
-    amounts, and so z, are continuous; only rates and concentrations are scaled. False if a
-    parameter of the occasion is not finite and positive.
+    These are what makes z an amount, and what an infusion adds to it per mg. Jacobi rotations are
+    accurate for equal rates, too; they converge quadratically, in four or five sweeps.
     """
-    me = _row(i, kappa.shape[0])
-    if together:
-        flow = math.exp(_shift_on(CL, load_kappa, kappa, me, k))
-        volume = math.exp(_shift_on(V1, load_kappa, kappa, me, k))
-        for q in (CL, Q2, Q3):
-            p[q] = base[q] * flow
-            p[q + 1] = base[q + 1] * volume
-        if not _valid(p):
-            return False
-        for j in range(3):
-            lam[j] = base_lam[j] * (flow / volume)
-            weight[j] = push[j] / volume
-            z[j] = 0.0 if k == 0 else z[j]
-        return True
+    for j in range(LANES):
+        v1, v2, v3 = w[_P + LANES + j], w[_P + 3 * LANES + j], w[_P + 5 * LANES + j]
+        q2, q3 = w[_P + 2 * LANES + j], w[_P + 4 * LANES + j]
+        a = (w[_P + j] + q2 + q3) / v1
+        w[_LAM + j], w[_LAM + LANES + j], w[_LAM + 2 * LANES + j] = a, q2 / v2, q3 / v3
+        w[_OFF + j], w[_OFF + LANES + j] = -q2 / math.sqrt(v1 * v2), -q3 / math.sqrt(v1 * v3)
+        w[_NEGLIGIBLE + j] = _ROUNDING * a * a
+    for x in range(9 * LANES):
+        w[_U + x] = 0.0
+    for j in range(LANES):
+        w[_U + j] = w[_U + 4 * LANES + j] = w[_U + 8 * LANES + j] = 1.0
+    for _ in range(12):
+        if not _sweep_lanes(w):
+            break
+    for j in range(LANES):
+        s1 = math.sqrt(w[_P + LANES + j])
+        s2 = math.sqrt(w[_P + 3 * LANES + j])
+        s3 = math.sqrt(w[_P + 5 * LANES + j])
+        for q in range(3):
+            x = q * LANES + j
+            w[_LAM + x] = max(w[_LAM + x], 0.0)
+            w[_BODY + x] = s1 * w[_U + x] + s2 * w[_U + 3 * LANES + x] + s3 * w[_U + 6 * LANES + x]
+            w[_PUSH + x] = w[_U + x] / s1
+
+
+@_part
+def _use_lanes(w: F8) -> None:
+    """Mark lanes with a parameter that is not finite and positive, and give them others."""
+    for j in range(LANES):
+        usable = True
+        for q in range(6):
+            x = w[_P + q * LANES + j]
+            usable = usable and (x > 0.0 or (x == 0.0 and q % 2 == 0 and q != CL)) and x < np.inf
+        if not usable:
+            w[_USABLE + j] = 0.0
+            for q in range(6):
+                w[_P + q * LANES + j] = 1.0
+
+
+@_part
+def _enter_lanes(
+    first: int, n: int, tv: F8, load_eta: F8, eta: F8, eta_together: bool, shared: bool, w: F8
+) -> None:
+    """Parameters of subjects `first` and on into lanes; those beyond the last subject repeat it.
+
+    `eta_together`: etas are one factor on all flows and one on all volumes. `shared`: and typical
+    values are the same for everybody, already decomposed.
+    """
+    factors = 2 if eta_together else 6
+    for j in range(LANES):
+        me = _row(min(first + j, n - 1), eta.shape[0])
+        for q in range(factors):
+            w[_FACTOR + q * LANES + j] = _shift(q, load_eta, eta, me)
+    if eta.shape[1] > 0:
+        _exp_rows(w, _FACTOR, _FACTOR + factors * LANES)
+    else:
+        for x in range(factors * LANES):
+            w[_FACTOR + x] = 1.0
+    for j in range(LANES):
+        i = _row(min(first + j, n - 1), tv.shape[0])
+        for q in range(6):
+            w[_P + q * LANES + j] = tv[i, q] * w[_FACTOR + q % factors * LANES + j]
+        w[_USABLE + j] = 1.0
+        w[_TOTAL + j] = w[_PEAK + j] = w[_CONC + j] = w[_BEFORE + j] = 0.0
+    _use_lanes(w)
+    for x in range(6 * LANES):
+        w[_BASE + x] = w[_P + x]
+    for x in range(3 * LANES):
+        w[_Z + x] = w[_AMOUNTS + x] = 0.0
+    if shared:
+        for j in range(LANES):
+            flow, volume = w[_FACTOR + j], w[_FACTOR + LANES + j]
+            size = math.sqrt(volume)
+            for q in range(3):
+                x = q * LANES + j
+                w[_LAM + x] = w[_TYPICAL + x] * (flow / volume)
+                w[_BODY + x] = w[_TYPICAL + 3 * LANES + x] * size
+                w[_PUSH + x] = w[_TYPICAL + 6 * LANES + x] / size
+
+
+@_part
+def _enter_typical(tv: F8, w: F8) -> None:
+    """Decompose typical values that serve every subject."""
     for q in range(6):
-        p[q] = _times_exp(base[q], _shift_on(q, load_kappa, kappa, me, k))
-    if not _valid(p):
-        return False
-    _decompose(p, lam, u)
-    _basis(p, u, body, push)
-    s1, s2, s3 = math.sqrt(p[V1]), math.sqrt(p[V2]), math.sqrt(p[V3])
-    for j in range(3):
-        weight[j] = push[j]
-        z[j] = 0.0
-        if k > 0:
-            z[j] = u[0, j] * amounts[0] / s1 + u[1, j] * amounts[1] / s2 + u[2, j] * amounts[2] / s3
-    return True
+        for j in range(LANES):
+            w[_P + q * LANES + j] = tv[0, q]
+    _use_lanes(w)
+    _decompose_lanes(w)
+    for x in range(3 * LANES):
+        w[_TYPICAL + x] = w[_LAM + x]
+        w[_TYPICAL + 3 * LANES + x] = w[_BODY + x]
+        w[_TYPICAL + 6 * LANES + x] = w[_PUSH + x]
 
 
 @_part
-def _leave_occasion(p: F8, u: F8, z: F8, amounts: F8) -> None:
+def _begin_occasion_lanes(
+    first: int, n: int, k: int, together: bool, load_kappa: F8, kappa: F8, amount: F8, w: F8
+) -> None:
+    """Parameters, dose, rates and state of occasion k; `_WEIGHT` makes z a concentration.
+
+    If kappas move flows and volumes `together`, z stays in the basis of the subject without kappa,
+    where amounts, and so z, are continuous; only rates and concentrations are scaled.
+    """
+    factors = 2 if together else 6
+    for j in range(LANES):
+        i = min(first + j, n - 1)
+        w[_DOSE + j] = amount[_row(i, amount.shape[0]), k]
+        w[_FLOW + j] = w[_VOLUME + j] = 1.0
+        me = _row(i, kappa.shape[0])
+        for q in range(factors):
+            exponent = 0.0
+            for e in range(kappa.shape[2]):
+                exponent += load_kappa[q, e] * kappa[me, k, e]
+            w[_FACTOR + q * LANES + j] = exponent
+    if kappa.shape[2] > 0:
+        _exp_rows(w, _FACTOR, _FACTOR + factors * LANES)
+    if not together:
+        for x in range(6 * LANES):
+            w[_P + x] = w[_BASE + x] * w[_FACTOR + x]
+        _use_lanes(w)
+        _decompose_lanes(w)
+        for j in range(LANES):
+            for q in range(3):
+                z = 0.0
+                for i in range(3):
+                    x = w[_AMOUNTS + i * LANES + j] / math.sqrt(w[_P + (2 * i + 1) * LANES + j])
+                    z += w[_U + (3 * i + q) * LANES + j] * x
+                w[_Z + q * LANES + j] = z
+    elif kappa.shape[2] > 0:
+        for j in range(LANES):
+            flow, volume = w[_FACTOR + j], w[_FACTOR + LANES + j]
+            most = max(w[_BASE + j], w[_BASE + 2 * LANES + j], w[_BASE + 4 * LANES + j]) * flow
+            v1, v2 = w[_BASE + LANES + j], w[_BASE + 3 * LANES + j]
+            v3 = w[_BASE + 5 * LANES + j]
+            most, least = max(most, max(v1, v2, v3) * volume), min(v1, v2, v3) * volume
+            usable = (w[_BASE + j] * flow > 0.0) & (least > 0.0) & (most < np.inf)
+            w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
+            w[_FLOW + j], w[_VOLUME + j] = flow, volume
+    for j in range(LANES):
+        share = 1.0 / w[_VOLUME + j]
+        pace = w[_FLOW + j] * share
+        w[_CLEARANCE + j] = w[_P + j] * w[_FLOW + j]
+        for q in range(3):
+            x = q * LANES + j
+            w[_RATE + x] = w[_LAM + x] * pace
+            w[_WEIGHT + x] = w[_PUSH + x] * share
+
+
+@_part
+def _occasion_lanes(w: F8, h: float, is_last: bool) -> None:
+    """An infusion of h hours and the rest of its occasion; the last one goes to infinity."""
+    for j in range(LANES):
+        w[_TROUGH + j] = w[_CONC + j]
+        w[_WHOLE + j] = w[_TOTAL + j] + (w[_DOSE + j] + w[_BEFORE + j]) / w[_CLEARANCE + j]
+        at_start, at_end, after, conc = 0.0, 0.0, 0.0, 0.0
+        for q in range(3):
+            x = q * LANES + j
+            stays, gain = w[_WAITS + x], w[_WAITS + 3 * LANES + x]
+            end = w[_Z + x] * stays + w[_PUSH + x] * (w[_DOSE + j] / h) * gain
+            at_start += w[_WEIGHT + x] * w[_Z + x]
+            at_end += w[_WEIGHT + x] * end
+            w[_END + x] = end
+            z = 0.0 if is_last else end * w[_WAITS + _REST * _WAIT + x]
+            after += w[_BODY + x] * z
+            conc += w[_WEIGHT + x] * z
+            w[_Z + x] = z
+        w[_PEAK + j] = max(w[_PEAK + j], at_start, at_end)
+        w[_CONC + j] = conc
+        w[_AREA + j] = (w[_DOSE + j] + w[_BEFORE + j] - after) / w[_CLEARANCE + j]
+        w[_TOTAL + j] += w[_AREA + j]
+        w[_BEFORE + j] = after
+
+
+@_part
+def _leave_occasion_lanes(w: F8) -> None:
     """Amounts, to be carried into another basis."""
-    for i in range(3):
-        x = u[i, 0] * z[0] + u[i, 1] * z[1] + u[i, 2] * z[2]
-        amounts[i] = x * math.sqrt(p[V1 + 2 * i])
+    for j in range(LANES):
+        for i in range(3):
+            x = 0.0
+            for q in range(3):
+                x += w[_U + (3 * i + q) * LANES + j] * w[_Z + q * LANES + j]
+            w[_AMOUNTS + i * LANES + j] = x * math.sqrt(w[_P + (2 * i + 1) * LANES + j])
 
 
 @_part
-def _advance(z: F8, lam: F8, push: F8, rate: float, h: float, out: F8) -> None:
-    """State after h hours of infusion."""
-    for j in range(3):
-        out[j] = _infused(z[j], lam[j], h, push[j] * rate)
+def _write_moment(
+    first: int, mine: int, t: int, so_far: float, duration: float, w: F8, conc: F8, auc: F8
+) -> None:
+    """One of the times within an infusion, `so_far` hours after its start."""
+    for j in range(mine):
+        f, inside, rate = 0.0, 0.0, w[_DOSE + j] / duration
+        for q in range(3):
+            x = q * LANES + j
+            stays, gain = w[_WAITS + _WAIT + x], w[_WAITS + _WAIT + 3 * LANES + x]
+            z = w[_Z + x] * stays + w[_PUSH + x] * rate * gain
+            f += w[_WEIGHT + x] * z
+            inside += w[_BODY + x] * z
+        conc[first + j, t] = f
+        if auc.shape[0] > 0:
+            gone = rate * so_far + w[_BEFORE + j] - inside
+            auc[first + j, t] = w[_TOTAL + j] + gone / w[_CLEARANCE + j]
 
 
 @_part
-def _decay(z: F8, lam: F8, h: float, out: F8) -> None:
-    for j in range(3):
-        out[j] = z[j] * math.exp(-lam[j] * h)
+def _write_decay(
+    first: int, mine: int, begin: int, stop: int, end: float, is_grid: bool, is_new: bool, w: F8,
+    powers: F8, times: F8, conc: F8, auc: F8,
+) -> None:  # fmt: skip
+    """Times after an infusion that ended at `end`.
+
+    On an even grid the exponentials are `powers` of those of one stride, and serve every occasion
+    of the same rates.
+    """
+    for j in range(mine):
+        for begun in range(begin, stop, _STEPS):
+            some = min(_STEPS, stop - begun)
+            for q in range(3):
+                x, base = q * LANES + j, (3 * j + q) * _STEPS
+                if not is_grid:
+                    rate = w[_RATE + x]
+                    out, at = powers[base : base + some], times[begun : begun + some]
+                    for s in range(out.shape[0]):
+                        p, power = _exp_parts(max(rate * (end - at[s]), -708.0))
+                        out[s] = power * p + power
+                    w[_AT + x] = w[_END + x]
+                elif begun == begin:
+                    if is_new:
+                        stride = w[_WAITS + _STRIDE * _WAIT + x]
+                        _fill_powers(powers[base : base + _STEPS], stride)
+                    w[_AT + x] = w[_END + x] * w[_WAITS + _LEAD * _WAIT + x]
+                else:
+                    last = powers[base + _STEPS - 1]
+                    w[_AT + x] *= last * w[_WAITS + _STRIDE * _WAIT + x]
+            base, x, y, z = 3 * j * _STEPS, j, LANES + j, 2 * LANES + j
+            p0 = powers[base : base + some]
+            p1 = powers[base + _STEPS : base + _STEPS + some]
+            p2 = powers[base + 2 * _STEPS : base + 2 * _STEPS + some]
+            c0, c1, c2 = (
+                w[_AT + x] * w[_WEIGHT + x], w[_AT + y] * w[_WEIGHT + y],
+                w[_AT + z] * w[_WEIGHT + z],
+            )  # fmt: skip
+            out = conc[first + j, begun : begun + some]
+            for s in range(out.shape[0]):
+                out[s] = c0 * p0[s] + c1 * p1[s] + c2 * p2[s]
+            if auc.shape[0] > 0:
+                whole, clearance = w[_WHOLE + j], w[_CLEARANCE + j]
+                c0 = w[_AT + x] * w[_BODY + x] / clearance
+                c1 = w[_AT + y] * w[_BODY + y] / clearance
+                c2 = w[_AT + z] * w[_BODY + z] / clearance
+                out = auc[first + j, begun : begun + some]
+                for s in range(out.shape[0]):
+                    out[s] = whole - (c0 * p0[s] + c1 * p1[s] + c2 * p2[s])
 
 
 @_part
-def _dot(a: F8, b: F8) -> float:
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+def _fill_powers(out: F8, factor: float) -> None:
+    """1, factor and so on, each half from the one before: a chain of products is slow."""
+    out[0], out[1], factor = 1.0, factor, factor * factor
+    for s in range(2):
+        out[2 + s] = out[s] * factor
+    factor *= factor
+    for s in range(4):
+        out[4 + s] = out[s] * factor
+    factor *= factor
+    for s in range(8):
+        out[8 + s] = out[s] * factor
+    factor *= factor
+    for s in range(16):
+        out[16 + s] = out[s] * factor
 
 
 @_kernel
+def _courses(
+    tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, start: F8, duration: F8, amount: F8,
+    times: F8, spacing: float, reached: I8, w: F8, powers: F8, hours: F8, done: F8,
+    total: F8, per_dose: F8, cmax: F8, trough: F8, conc: F8, auc: F8, status: Status,
+) -> None:  # fmt: skip
+    """`exposure` and `course`: everything is written into the last seven, if that is not empty.
+
+    `reached` has two rows: how many times are not after the end of each infusion, and not after
+    the start of each next dose, after a first column for the start of all. `spacing` is that of an
+    even grid, or 0.
+    """
+    n, doses = status.shape[0], start.shape[0]
+    together, eta_together = _together(load_kappa), _together(load_eta)
+    steady = kappa.shape[2] == 0  # every occasion is like the first
+    shared = together and eta_together and tv.shape[0] == 1 and n > 1
+    if shared:
+        _enter_typical(tv, w)
+    for first in range(0, n, LANES):
+        mine = min(LANES, n - first)
+        _enter_lanes(first, n, tv, load_eta, eta, eta_together, shared, w)
+        if together and not shared:
+            _decompose_lanes(w)
+        filled = -1
+        for k in range(doses):
+            _begin_occasion_lanes(first, n, k, together, load_kappa, kappa, amount, w)
+            if k == 0 or not steady:
+                for wait in range(done.shape[0]):
+                    done[wait] = np.nan
+            is_last = k + 1 == doses
+            end = start[k] + duration[k]
+            begin, middle, stop = reached[1, k], reached[0, k + 1], reached[1, k + 1]
+            for wait in range(hours.shape[0]):
+                hours[wait] = np.nan
+            for t in range(begin, middle):
+                hours[_MOMENT] = times[t] - start[k]
+                _wait(w, hours, done)
+                _write_moment(first, mine, t, hours[_MOMENT], duration[k], w, conc, auc)
+            hours[_MOMENT] = np.nan
+            hours[_INFUSION] = duration[k]
+            if not is_last:
+                hours[_REST] = start[k + 1] - end
+            if spacing > 0.0 and middle < stop:
+                hours[_LEAD], hours[_STRIDE] = times[middle] - end, spacing
+            _wait(w, hours, done)
+            _occasion_lanes(w, duration[k], is_last)
+            if middle < stop:
+                rates = 0 if steady else k
+                _write_decay(
+                    first, mine, middle, stop, end, spacing > 0.0, filled != rates, w,
+                    powers, times, conc, auc,
+                )  # fmt: skip
+                filled = rates
+            if not together:
+                _leave_occasion_lanes(w)
+            for j in range(mine if per_dose.shape[0] > 0 else 0):
+                per_dose[first + j, k] = w[_AREA + j]
+                trough[first + j, k] = w[_TROUGH + j]
+        for j in range(mine):
+            status[first + j] = OK if w[_USABLE + j] == 1.0 else BAD_PARAMETER
+            if total.shape[0] > 0:
+                total[first + j], cmax[first + j] = w[_TOTAL + j], w[_PEAK + j]
+
+
+def _run(
+    tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, start: F8, duration: F8, amount: F8,
+    times: F8, n: int, found: tuple[F8, F8, F8, F8, F8, F8],
+) -> Status:  # fmt: skip
+    """Call `_courses`; subjects that cannot be computed have NaN."""
+    reached = np.zeros((2, 1 + start.size), np.int64)
+    if times.size:
+        reached[0, 1:] = np.searchsorted(times, start + duration, "right")
+        reached[1] = np.searchsorted(times, np.append(start, np.inf), "right")
+    status, hours, done = np.empty(n, np.int8), np.empty(5), np.empty(5)
+    _courses(
+        tv, load_eta, eta, load_kappa, kappa, start, duration, amount,
+        times, _even_spacing(times), reached, np.empty(_WORKSPACE),
+        np.empty(3 * _STEPS * LANES if times.size else 0), hours, done, *found, status,
+    )  # fmt: skip
+    bad = status != OK
+    if bad.any():
+        for array in found:
+            if array.size:
+                array[bad] = np.nan
+    return status
+
+
 def exposure(
     tv: F8,
     load_eta: F8,
@@ -711,258 +960,16 @@ def exposure(
     status : (n,)
     """
     n = max(tv.shape[0], eta.shape[0], kappa.shape[0], amount.shape[0])
-    n_doses = start.shape[0]
-    auc = np.empty(n)
-    per_dose = np.empty((n, n_doses))
-    cmax = np.empty(n)
-    trough = np.empty((n, n_doses))
-    status = np.zeros(n, np.int8)
-    together = _flows_and_volumes_move_together(load_kappa)
-    eta_together = _flows_and_volumes_move_together(load_eta)
-    base, base_lam = np.empty(6), np.empty(3)
-    p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
-    body, push, weight = np.empty(3), np.empty(3), np.empty(3)
-    amounts, z = np.empty(3), np.empty(3)
-    if together:
-        w = np.empty(_ROWS * LANES)
-        shared = eta_together and tv.shape[0] == 1 and n > 1
-        if shared:
-            _enter_typical(tv, base, base_lam, u, body, push)
-        for first in range(0, n, LANES):
-            _enter_lanes(
-                first, n, tv, load_eta, eta, eta_together, shared, base, base_lam, u, body, push, w
-            )
-            for k in range(n_doses):
-                _occasion_lanes(first, n, k, load_kappa, kappa, start, duration, amount, w)
-                for j in range(min(LANES, n - first)):
-                    per_dose[first + j, k] = w[_AREA + j]
-                    trough[first + j, k] = w[_TROUGH + j]
-            for j in range(min(LANES, n - first)):
-                auc[first + j] = w[_TOTAL + j]
-                cmax[first + j] = w[_PEAK + j]
-                status[first + j] = OK if w[_USABLE + j] == 1.0 else BAD_PARAMETER
-    else:
-        for i in range(n):
-            if not _enter_subject(i, tv, load_eta, eta, base) or not _new_basis(
-                i, base, load_kappa, kappa, start, duration, amount,
-                p, lam, u, body, push, weight, amounts, z, auc, per_dose, cmax, trough,
-            ):  # fmt: skip
-                status[i] = BAD_PARAMETER
-    for i in range(n):
-        if status[i] != OK:
-            auc[i] = cmax[i] = np.nan
-            for k in range(n_doses):
-                per_dose[i, k] = trough[i, k] = np.nan
-    return auc, per_dose, cmax, trough, status
+    total, cmax = np.empty((2, n))
+    per_dose, trough = np.empty((2, n, start.size))
+    nowhere = np.empty((0, 0))
+    status = _run(
+        tv, load_eta, eta, load_kappa, kappa, start, duration, amount, np.empty(0),
+        n, (total, per_dose, cmax, trough, nowhere, nowhere),
+    )  # fmt: skip
+    return total, per_dose, cmax, trough, status
 
 
-@_part
-def _enter_typical(tv: F8, base: F8, base_lam: F8, u: F8, body: F8, push: F8) -> None:
-    """Decomposition of typical values that serves every subject."""
-    for q in range(6):
-        base[q] = tv[0, q]
-    if _valid(base):
-        _decompose(base, base_lam, u)
-        _basis(base, u, body, push)
-
-
-@_part
-def _enter_lanes(
-    first: int,
-    n: int,
-    tv: F8,
-    load_eta: F8,
-    eta: F8,
-    together: bool,
-    shared: bool,
-    typical: F8,
-    lam: F8,
-    u: F8,
-    body: F8,
-    push: F8,
-    w: F8,
-) -> None:
-    """Parameters of subjects `first` and on, and their decompositions, into lanes.
-
-    Lanes beyond the last subject repeat it. `together`: etas are one factor on all flows and one on
-    all volumes. `shared`: and on typical values of everybody, already decomposed.
-    """
-    factors = 2 if together else 6
-    for j in range(LANES):
-        me = _row(min(first + j, n - 1), eta.shape[0])
-        for q in range(factors):
-            w[_P + q * LANES + j] = _shift(q, load_eta, eta, me)
-    for x in range(_P, _P + factors * LANES):
-        w[x] = _exp(w[x])
-    if shared:
-        for j in range(LANES):
-            flow, volume = w[_P + j], w[_P + LANES + j]
-            size = math.sqrt(volume)
-            w[_LAM + j] = lam[0] * (flow / volume)
-            w[_LAM + LANES + j] = lam[1] * (flow / volume)
-            w[_LAM + 2 * LANES + j] = lam[2] * (flow / volume)
-            w[_BODY + j] = body[0] * size
-            w[_BODY + LANES + j] = body[1] * size
-            w[_BODY + 2 * LANES + j] = body[2] * size
-            w[_PUSH + j] = push[0] / size
-            w[_PUSH + LANES + j] = push[1] / size
-            w[_PUSH + 2 * LANES + j] = push[2] / size
-    for j in range(LANES):
-        i = _row(min(first + j, n - 1), tv.shape[0])
-        for q in range(6):
-            typical[q] = tv[i, q] * w[_P + q % factors * LANES + j]
-        usable = _valid(typical)
-        w[_USABLE + j] = 1.0 if usable else 0.0
-        for q in range(6):
-            w[_P + q * LANES + j] = typical[q] if usable else 1.0
-        w[_TOTAL + j] = w[_PEAK + j] = w[_CONC + j] = w[_BEFORE + j] = 0.0
-        w[_Z + j] = w[_Z + LANES + j] = w[_Z + 2 * LANES + j] = 0.0
-    if shared:
-        return
-    _decompose_lanes(w)
-    for j in range(LANES):
-        if w[_REST + j] > _NEGLIGIBLE:
-            for q in range(6):
-                typical[q] = w[_P + q * LANES + j]
-            _decompose(typical, lam, u)
-            _basis(typical, u, body, push)
-            for q in range(3):
-                w[_LAM + q * LANES + j] = lam[q]
-                w[_BODY + q * LANES + j] = body[q]
-                w[_PUSH + q * LANES + j] = push[q]
-
-
-@_part
-def _scale_lanes(first: int, n: int, k: int, load_kappa: F8, kappa: F8, amount: F8, w: F8) -> None:
-    """Factors of an occasion on flows and volumes, and its dose, of every lane."""
-    for j in range(LANES):
-        i = min(first + j, n - 1)
-        me = _row(i, kappa.shape[0])
-        w[_FLOW + j] = _shift_on(CL, load_kappa, kappa, me, k)
-        w[_VOLUME + j] = _shift_on(V1, load_kappa, kappa, me, k)
-        w[_DOSE + j] = amount[_row(i, amount.shape[0]), k]
-    if kappa.shape[2] > 0:
-        for x in range(_FLOW, _FLOW + 2 * LANES):
-            w[x] = _exp(w[x])
-    else:
-        for x in range(_FLOW, _FLOW + 2 * LANES):
-            w[x] = 1.0
-    for j in range(LANES):
-        flow, volume = w[_FLOW + j], w[_VOLUME + j]
-        clearance = w[_P + j] * flow
-        most_flow = max(clearance, w[_P + 2 * LANES + j] * flow, w[_P + 4 * LANES + j] * flow)
-        v1, v2, v3 = w[_P + LANES + j], w[_P + 3 * LANES + j], w[_P + 5 * LANES + j]
-        most, least = max(v1, v2, v3) * volume, min(v1, v2, v3) * volume
-        usable = (clearance > 0.0) & (most_flow < np.inf) & (least > 0.0) & (most < np.inf)
-        w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
-
-
-@_part
-def _occasion_lanes(
-    first: int,
-    n: int,
-    k: int,
-    load_kappa: F8,
-    kappa: F8,
-    start: F8,
-    duration: F8,
-    amount: F8,
-    w: F8,
-) -> None:
-    """A dose and the time until the next, in every lane.
-
-    z stays in the basis of the subject without kappa, where amounts, and so z, are continuous; only
-    rates and concentrations are scaled.
-    """
-    n_doses, h = start.shape[0], duration[k]
-    is_last = k + 1 == n_doses
-    gap = 0.0 if is_last else start[k + 1] - start[k] - h
-    _scale_lanes(first, n, k, load_kappa, kappa, amount, w)
-    for j in range(LANES):
-        flow, volume, dose = w[_FLOW + j], w[_VOLUME + j], w[_DOSE + j]
-        clearance, pace, rate = w[_P + j] * flow, flow / volume, dose / h
-        l0, l1, l2 = (
-            w[_LAM + j] * pace, w[_LAM + LANES + j] * pace, w[_LAM + 2 * LANES + j] * pace,
-        )  # fmt: skip
-        b0, b1, b2 = w[_BODY + j], w[_BODY + LANES + j], w[_BODY + 2 * LANES + j]
-        c0, c1, c2 = w[_PUSH + j], w[_PUSH + LANES + j], w[_PUSH + 2 * LANES + j]
-        z0, z1, z2 = w[_Z + j], w[_Z + LANES + j], w[_Z + 2 * LANES + j]
-        at_start = (c0 * z0 + c1 * z1 + c2 * z2) / volume
-        z0 = _infused_lane(z0, l0, h, c0 * rate)
-        z1 = _infused_lane(z1, l1, h, c1 * rate)
-        z2 = _infused_lane(z2, l2, h, c2 * rate)
-        at_end = (c0 * z0 + c1 * z1 + c2 * z2) / volume
-        w[_PEAK + j] = max(w[_PEAK + j], at_start, at_end)
-        z0, z1, z2 = z0 * _exp(-l0 * gap), z1 * _exp(-l1 * gap), z2 * _exp(-l2 * gap)
-        after = 0.0 if is_last else b0 * z0 + b1 * z1 + b2 * z2
-        area = (dose + w[_BEFORE + j] - after) / clearance
-        w[_TROUGH + j] = w[_CONC + j]
-        w[_CONC + j] = (c0 * z0 + c1 * z1 + c2 * z2) / volume
-        w[_BEFORE + j] = after
-        w[_AREA + j] = area
-        w[_TOTAL + j] += area
-        w[_Z + j] = z0
-        w[_Z + LANES + j] = z1
-        w[_Z + 2 * LANES + j] = z2
-
-
-@_part
-def _infused(z: float, rate: float, h: float, push: float) -> float:
-    """One coordinate of the state after h hours of infusion."""
-    x = rate * h
-    loss = -math.expm1(-x)
-    return z * (1.0 - loss) + push * (h if x == 0.0 else loss / rate)
-
-
-@_part
-def _new_basis(
-    i: int,
-    base: F8,
-    load_kappa: F8,
-    kappa: F8,
-    start: F8,
-    duration: F8,
-    amount: F8,
-    p: F8,
-    lam: F8,
-    u: F8,
-    body: F8,
-    push: F8,
-    weight: F8,
-    amounts: F8,
-    z: F8,
-    auc: F8,
-    per_dose: F8,
-    cmax: F8,
-    trough: F8,
-) -> bool:
-    """Course of one subject whose eigenvectors change with the occasion."""
-    n_doses, mine = start.shape[0], _row(i, amount.shape[0])
-    total, peak, conc = 0.0, 0.0, 0.0
-    for k in range(n_doses):
-        trough[i, k] = conc
-        if not _enter_occasion(
-            i, k, False, base, lam, load_kappa, kappa,
-            p, lam, u, body, push, weight, amounts, z,
-        ):  # fmt: skip
-            return False
-        dose, before = amount[mine, k], _dot(body, z)
-        at_start = _dot(weight, z)
-        _advance(z, lam, push, dose / duration[k], duration[k], z)
-        peak = max(peak, at_start, _dot(weight, z))
-        after = 0.0
-        if k + 1 < n_doses:
-            _decay(z, lam, start[k + 1] - start[k] - duration[k], z)
-            after, conc = _dot(body, z), _dot(weight, z)
-            _leave_occasion(p, u, z, amounts)
-        per_dose[i, k] = (dose + before - after) / p[CL]
-        total += per_dose[i, k]
-    auc[i] = total
-    cmax[i] = peak
-    return True
-
-
-@_kernel
 def course(
     tv: F8,
     load_eta: F8,
@@ -994,265 +1001,24 @@ def course(
     -------
     status : (n,)
     """
-    n, m = conc.shape
-    n_doses = start.shape[0]
-    want_auc = auc.shape[0] == n
-    status = np.zeros(n, np.int8)
-    together = _flows_and_volumes_move_together(load_kappa)
-    eta_together = _flows_and_volumes_move_together(load_eta)
-    steady = together and kappa.shape[2] == 0  # every occasion is like the first
-    spacing = _even_spacing(times)
-    before_all = _count_up_to(times, start[0])
-    infused, decayed = np.empty(n_doses, np.int64), np.empty(n_doses, np.int64)
-    for k in range(n_doses):
-        infused[k] = _count_up_to(times, start[k] + duration[k])
-        decayed[k] = _count_up_to(times, start[k + 1] if k + 1 < n_doses else np.inf)
-    base, base_lam = np.empty(6), np.empty(3)
-    typical, typical_lam, w = np.empty(6), np.empty(3), np.empty(_ROWS * LANES)
-    p, lam, u = np.empty(6), np.empty(3), np.empty((3, 3))
-    body, push, weight = np.empty(3), np.empty(3), np.empty(3)
-    shared_body, shared_push = np.empty(3), np.empty(3)
-    amounts, z, zt = np.empty(3), np.empty(3), np.empty(3)
-    shared = eta_together and tv.shape[0] == 1 and n > 1
-    if together and shared:
-        _enter_typical(tv, typical, typical_lam, u, shared_body, shared_push)
-    if together and spacing > 0.0:
-        for first in range(0, n, LANES):
-            _enter_lanes(
-                first, n, tv, load_eta, eta, eta_together, shared,
-                typical, typical_lam, u, shared_body, shared_push, w,
-            )  # fmt: skip
-            _grid_lanes(
-                first, n, load_kappa, kappa, start, duration, amount,
-                times, spacing, before_all, infused, decayed, w, conc, auc,
-            )  # fmt: skip
-            for j in range(min(LANES, n - first)):
-                status[first + j] = OK if w[_USABLE + j] == 1.0 else BAD_PARAMETER
-    for i in range(0 if together and spacing > 0.0 else n):
-        if together:
-            if i % LANES == 0:
-                _enter_lanes(
-                    i, n, tv, load_eta, eta, eta_together, shared,
-                    typical, typical_lam, u, shared_body, shared_push, w,
-                )  # fmt: skip
-            usable = _enter_lane(i % LANES, w, base, base_lam, body, push)
-        else:
-            usable = _enter_subject(i, tv, load_eta, eta, base)
-        if not usable:
-            status[i] = BAD_PARAMETER
-        mine, so_far = _row(i, amount.shape[0]), 0.0
-        for t in range(before_all):
-            conc[i, t] = 0.0
-            if want_auc:
-                auc[i, t] = 0.0
-        for k in range(n_doses):
-            reached = decayed[k - 1] if k else before_all
-            if status[i] != OK or reached == m:
-                break
-            if (k == 0 or not steady) and not _enter_occasion(
-                i, k, together, base, base_lam, load_kappa, kappa,
-                p, lam, u, body, push, weight, amounts, z,
-            ):  # fmt: skip
-                status[i] = BAD_PARAMETER
-                break
-            in_body, dose = _dot(body, z), amount[mine, k]
-            rate = dose / duration[k]
-            for t in range(reached, infused[k]):
-                h = times[t] - start[k]
-                _advance(z, lam, push, rate, h, zt)
-                conc[i, t] = _dot(weight, zt)
-                if want_auc:
-                    auc[i, t] = so_far + (rate * h + in_body - _dot(body, zt)) / p[CL]
-            _advance(z, lam, push, rate, duration[k], z)
-            so_far += (dose + in_body - _dot(body, z)) / p[CL]
-            in_body, end = _dot(body, z), start[k] + duration[k]
-            _decaying(
-                i, infused[k], decayed[k], end, lam, weight, body, z,
-                so_far + in_body / p[CL], p[CL], times, conc, auc,
-            )  # fmt: skip
-            if k + 1 < n_doses:
-                _decay(z, lam, start[k + 1] - end, z)
-                so_far += (in_body - _dot(body, z)) / p[CL]
-                if not together:
-                    _leave_occasion(p, u, z, amounts)
-    for i in range(n):
-        if status[i] != OK:
-            for t in range(m):
-                conc[i, t] = np.nan
-                if want_auc:
-                    auc[i, t] = np.nan
-    return status
+    before = np.searchsorted(times, start[0], "right")
+    conc[:, :before] = 0.0
+    auc[:, :before] = 0.0
+    nothing, nowhere = np.empty(0), np.empty((0, 0))
+    return _run(
+        tv, load_eta, eta, load_kappa, kappa, start, duration, amount, times,
+        conc.shape[0], (nothing, nowhere, nothing, nowhere, conc, auc),
+    )  # fmt: skip
 
 
-@_part
-def _decaying(
-    i: int,
-    first: int,
-    last: int,
-    end: float,
-    lam: F8,
-    weight: F8,
-    body: F8,
-    z: F8,
-    whole_auc: float,
-    clearance: float,
-    times: F8,
-    conc: F8,
-    auc: F8,
-) -> None:
-    """Times after an infusion."""
-    l0, l1, l2 = lam[0], lam[1], lam[2]
-    a0, a1, a2 = weight[0] * z[0], weight[1] * z[1], weight[2] * z[2]
-    for t in range(first, last):
-        h = end - times[t]
-        conc[i, t] = a0 * _exp(l0 * h) + a1 * _exp(l1 * h) + a2 * _exp(l2 * h)
-    if auc.shape[0] > 0:
-        a0, a1, a2 = (
-            body[0] / clearance * z[0], body[1] / clearance * z[1], body[2] / clearance * z[2],
-        )  # fmt: skip
-        for t in range(first, last):
-            h = end - times[t]
-            auc[i, t] = whole_auc - (a0 * _exp(l0 * h) + a1 * _exp(l1 * h) + a2 * _exp(l2 * h))
-
-
-@_part
-def _grid_lanes(
-    first: int,
-    n: int,
-    load_kappa: F8,
-    kappa: F8,
-    start: F8,
-    duration: F8,
-    amount: F8,
-    times: F8,
-    spacing: float,
-    before_all: int,
-    infused: I8,
-    decayed: I8,
-    w: F8,
-    conc: F8,
-    auc: F8,
-) -> None:
-    """Concentrations on an even grid, in every lane; as `course`.
-
-    After an infusion the state is multiplied from one time to the next.
-    """
-    mine, n_doses = min(LANES, n - first), start.shape[0]
-    want_auc, stride_known = auc.shape[0] > 0, False
-    for j in range(mine):
-        for t in range(before_all):
-            conc[first + j, t] = 0.0
-            if want_auc:
-                auc[first + j, t] = 0.0
-    for k in range(n_doses):
-        reached, end = decayed[k - 1] if k else before_all, start[k] + duration[k]
-        if reached == times.shape[0]:
-            break
-        _scale_lanes(first, n, k, load_kappa, kappa, amount, w)
-        for j in range(LANES):
-            pace, volume = w[_FLOW + j] / w[_VOLUME + j], w[_VOLUME + j]
-            for q in range(3):
-                w[_RATE + q * LANES + j] = w[_LAM + q * LANES + j] * pace
-                w[_WEIGHT + q * LANES + j] = w[_PUSH + q * LANES + j] / volume
-            w[_AREA + j] = w[_P + j] * w[_FLOW + j]
-            w[_BEFORE + j] = _dot_lane(w, _BODY, _Z, j)
-        for t in range(reached, infused[k]):
-            h = times[t] - start[k]
-            _infuse_lanes(w, h, duration[k])
-            for j in range(mine):
-                conc[first + j, t] = _dot_lane(w, _WEIGHT, _AFTER, j)
-                if want_auc:
-                    given = w[_DOSE + j] / duration[k] * h
-                    gone = given + w[_BEFORE + j] - _dot_lane(w, _BODY, _AFTER, j)
-                    auc[first + j, t] = w[_TOTAL + j] + gone / w[_AREA + j]
-        _infuse_lanes(w, duration[k], duration[k])
-        for j in range(LANES):
-            inside = _dot_lane(w, _BODY, _AFTER, j)
-            w[_TOTAL + j] += (w[_DOSE + j] + w[_BEFORE + j] - inside) / w[_AREA + j]
-            w[_BEFORE + j] = inside
-        for x in range(3 * LANES):
-            w[_Z + x] = w[_AFTER + x]
-        if infused[k] < decayed[k]:
-            _leave_lanes(w, times[infused[k]] - end, _LEFT)
-            for x in range(3 * LANES):
-                w[_AFTER + x] = w[_Z + x] * w[_LEFT + x]
-            if not stride_known:
-                _leave_lanes(w, spacing, _STRIDE)
-                stride_known = kappa.shape[2] == 0
-        for begun in range(infused[k], decayed[k], _STEPS):
-            some = min(_STEPS, decayed[k] - begun)
-            for t in range(some):
-                for j in range(LANES):
-                    w[_STEP + t * LANES + j] = _dot_lane(w, _WEIGHT, _AFTER, j)
-                if want_auc:
-                    for j in range(LANES):
-                        w[_INSIDE + t * LANES + j] = _dot_lane(w, _BODY, _AFTER, j)
-                for x in range(3 * LANES):
-                    w[_AFTER + x] *= w[_STRIDE + x]
-            for j in range(mine):
-                for t in range(some):
-                    conc[first + j, begun + t] = w[_STEP + t * LANES + j]
-            if want_auc:
-                for j in range(mine):
-                    for t in range(some):
-                        gone = w[_BEFORE + j] - w[_INSIDE + t * LANES + j]
-                        auc[first + j, begun + t] = w[_TOTAL + j] + gone / w[_AREA + j]
-        if k + 1 < n_doses:
-            _leave_lanes(w, start[k + 1] - end, _LEFT)
-            for x in range(3 * LANES):
-                w[_Z + x] *= w[_LEFT + x]
-            for j in range(LANES):
-                w[_TOTAL + j] += (w[_BEFORE + j] - _dot_lane(w, _BODY, _Z, j)) / w[_AREA + j]
-
-
-@_lane
-def _dot_lane(w: F8, weights: int, state: int, j: int) -> float:
-    """As `_dot`: with `_WEIGHT` a concentration, with `_BODY` the amount in the body."""
-    return (
-        w[weights + j] * w[state + j]
-        + w[weights + LANES + j] * w[state + LANES + j]
-        + w[weights + 2 * LANES + j] * w[state + 2 * LANES + j]
-    )
-
-
-@_part
-def _infuse_lanes(w: F8, h: float, duration: float) -> None:
-    """State after h hours of an infusion."""
-    for q in range(3):
-        for j in range(LANES):
-            x = q * LANES + j
-            push = w[_PUSH + x] * (w[_DOSE + j] / duration)
-            w[_AFTER + x] = _infused_lane(w[_Z + x], w[_RATE + x], h, push)
-
-
-@_part
-def _leave_lanes(w: F8, h: float, to: int) -> None:
-    """What h hours leave of the state."""
-    for x in range(3 * LANES):
-        w[to + x] = _exp(-w[_RATE + x] * h)
-
-
-@_part
-def _count_up_to(times: F8, limit: float) -> int:
-    """How many of ascending times are not after a limit."""
-    n = 0
-    while n < times.shape[0] and times[n] <= limit:
-        n += 1
-    return n
-
-
-@_part
 def _even_spacing(times: F8) -> float:
     """Distance of an evenly spaced grid, or 0."""
-    m = times.shape[0]
-    if m < 3:
+    if times.size < 3:
         return 0.0
-    step = (times[m - 1] - times[0]) / (m - 1)
-    slack = 4.0 * 2.2e-16 * max(abs(times[0]), abs(times[m - 1]))
-    for t in range(m):
-        if abs(times[t] - (times[0] + t * step)) > slack:
-            return 0.0
-    return step
+    step = float(times[-1] - times[0]) / (times.size - 1)
+    slack = 4.0 * 2.2e-16 * max(abs(times[0]), abs(times[-1]))
+    even = times[0] + step * np.arange(times.size)
+    return step if np.abs(times - even).max() <= slack else 0.0
 
 
 # ------------------------------------------------------------------ Bayesian estimation
@@ -1268,7 +1034,7 @@ class _Subjects(NamedTuple):
     levels: F8
     error: F8
     together: bool
-    """See `_flows_and_volumes_move_together`."""
+    """See `_together`."""
 
 
 class _Space(NamedTuple):
@@ -1297,15 +1063,13 @@ class _Space(NamedTuple):
     predicted: F8
 
 
-@_maker
-def _space(subjects: _Subjects) -> _Space:
-    columns, n_eta = subjects.loads.shape[1], subjects.n_eta
-    d = n_eta + subjects.doses.shape[2] * (columns - n_eta)
+def _space(loads: F8, levels: F8, d: int) -> _Space:
+    columns = loads.shape[1]
     return _Space(
         np.empty(6), np.empty(3), np.empty(3), np.empty((3, 3)), np.empty((1 + d, 3)),
         np.zeros((columns, 3, 3)), np.zeros((3, 3)), np.empty(d), np.empty(d), np.empty(d),
         np.empty(d), np.empty(d), np.empty((d, d)), np.empty((d, d)), np.empty((d, d)), np.empty(d),
-        np.empty(subjects.levels.shape[2]),
+        np.empty(levels.shape[2]),
     )  # fmt: skip
 
 
@@ -1372,7 +1136,7 @@ def _rows(u: F8, a: float, b: float, c: float) -> tuple[float, float, float]:
     )
 
 
-@_part
+@_inlined
 def _pulls(loads: F8, p: F8, u: F8, pull: F8) -> None:
     """U' dM U for each column of loadings."""
     s12, s13 = math.sqrt(p[V1] * p[V2]), math.sqrt(p[V1] * p[V3])
@@ -1400,7 +1164,7 @@ def _begin_subject(i: int, subjects: _Subjects, space: _Space) -> bool:
     return True
 
 
-@_part
+@_inlined
 def _begin_occasion(
     row: int, tv: F8, loads: F8, n_eta: int, together: bool, x: F8, k: int, slopes: bool,
     p: F8, typical_lam: F8, lam: F8, u: F8, state: F8, pull: F8,
@@ -1497,7 +1261,7 @@ def _convolution_of_gain(lo: float, hi: float, gain_lo: float, e: float, h: floa
     return h * h * total
 
 
-@_part
+@_inlined
 def _step_forward(
     drive: float, h: float, loads: F8, n_eta: int, together: bool, k: int, slopes: bool,
     lam: F8, u: F8, state: F8, pull: F8, blend: F8,
@@ -1553,7 +1317,7 @@ def _step_forward(
         state[0, a] = state[0, a] * e[a] + drive * u[0, a] * gain[a]
 
 
-@_part
+@_inlined
 def _concentration(
     loads: F8, n_eta: int, k: int, slopes: bool, p: F8, u: F8, state: F8, slope: F8
 ) -> float:
@@ -1661,7 +1425,7 @@ def _known_occasions(i: int, doses: F8, levels: F8) -> int:
     return known
 
 
-@_part
+@_inlined
 def _misfit_limit(i: int, levels: F8, error: F8) -> float:
     """The objective from which a fit is so poor that a better minimum may be elsewhere.
 
@@ -1721,7 +1485,7 @@ def _quadratic(matrix: F8, v: F8, d: int) -> float:
     return total
 
 
-@_part
+@_inlined
 def _exact_curvature(i: int, subjects: _Subjects, known: int, d: int, w: _Space) -> None:
     """Second derivatives at `x`, where the gradient is known: differences of the exact gradient."""
     x, trial, step, root = w.x, w.trial, w.step, w.root
@@ -1745,7 +1509,7 @@ def _exact_curvature(i: int, subjects: _Subjects, known: int, d: int, w: _Space)
 def _descend(
     i: int, subjects: _Subjects, known: int, d: int, best: float, at: F8, around: F8, w: _Space
 ) -> tuple[float, int, bool]:
-    """Go down from `x` to a minimum; stop if that is the one found before at `at`.
+    """Go down from `w.x` to a minimum; stop if that is the one found before, in row i of `at`.
 
     Steps are those of Fisher scoring with Levenberg's damping; the last ones use the exact second
     derivatives, left in `curvature`. The objective never rises.
@@ -1808,8 +1572,8 @@ def _descend(
                     curvature[j, r] = new_curvature[j, r]
             if best < np.inf and value >= best:
                 for j in range(d):
-                    step[j] = x[j] - at[j]
-                if _quadratic(around, step, d) < JOINED:
+                    step[j] = x[j] - at[i, j]
+                if _quadratic(around[i], step, d) < JOINED:
                     return value, evaluations, False
         else:
             damping = max(10.0 * damping, 0.01 * largest)
@@ -1819,6 +1583,82 @@ def _descend(
 
 
 @_kernel
+def _estimates(
+    tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, log_error: F8, starts: F8,
+    given: bool, w: _Space, x: F8, objective: F8, gradient: F8, covariance: F8, predicted: F8,
+    evaluations: I8, status: Status,
+) -> None:  # fmt: skip
+    """`map_estimates`, or `log_posterior` if the effects are given, in `x`."""
+    together = _together(loads)
+    subjects = _Subjects(tv, loads, n_eta, doses, levels, error, together)
+    detour = _Subjects(tv, loads, n_eta, doses, levels, log_error, together)
+    here, found = w.x, w.curvature
+    room = w.gradient if gradient.shape[0] > 0 or not given else w.gradient[:0]
+    usable = False
+    for i in range(x.shape[0]):
+        known = _known_occasions(i, doses, levels)
+        d = n_eta + known * (loads.shape[1] - n_eta)
+        if i == 0 or tv.shape[0] > 1:
+            usable = _begin_subject(i, subjects, w)
+        best = np.inf
+        status[i] = BAD_LEVEL if usable else BAD_PARAMETER
+        for search in range(1 + 2 * starts.shape[0] if usable and not given else 0):
+            if search == 1 and best < _misfit_limit(i, levels, error):
+                break
+            is_detour = search % 2 == 1
+            for j in range(d if search == 0 or is_detour else 0):
+                here[j] = starts[search // 2, j] if j < n_eta else 0.0
+            value, cost, converged = _descend(
+                i, detour if is_detour else subjects, known, d, np.inf if is_detour else best,
+                x, covariance, w,
+            )  # fmt: skip
+            evaluations[i] += cost
+            if value < np.inf and status[i] == BAD_LEVEL and not is_detour:
+                status[i] = NOT_CONVERGED
+            if converged and value < best and not is_detour:
+                best = value
+                for j in range(d):
+                    x[i, j] = here[j]
+                    for r in range(j + 1):
+                        covariance[i, j, r] = found[j, r]
+        status[i] = OK if best < np.inf else status[i]
+        for t in range(w.predicted.shape[0]):
+            w.predicted[t] = np.nan
+        objective[i] = np.inf if given else np.nan
+        if status[i] == OK or (given and usable):
+            for j in range(d):
+                here[j] = x[i, j]
+            objective[i] = _objective(i, subjects, here, known, w, room, found)
+        for j in range(gradient.shape[1]):
+            gradient[i, j] = w.gradient[j] if j < d else 0.0
+        if not given:
+            _report(i, status[i] == OK, d, w, x, covariance, predicted)
+
+
+@_part
+def _report(i: int, ok: bool, d: int, w: _Space, x: F8, covariance: F8, predicted: F8) -> None:
+    """Covariance, from the second derivatives in its place, and predictions; NaN if not `ok`."""
+    size = x.shape[1]
+    for t in range(predicted.shape[1]):
+        predicted[i, t] = w.predicted[t] if ok else np.nan
+    for j in range(d):
+        for r in range(j + 1):
+            w.curvature[j, r] = covariance[i, j, r]
+    if ok:
+        _root(w.curvature, 0.0, d, w.root)
+    for j in range(size):
+        if not ok or j >= d:
+            x[i, j] = 0.0 if ok else np.nan
+        for r in range(size):
+            prior = 1.0 if j == r else 0.0
+            covariance[i, j, r] = prior if ok else np.nan
+            w.gradient[r] = -2.0 * prior
+        if ok and j < d:
+            _solve(w.root, w.gradient, d, w.step)
+            for r in range(d):
+                covariance[i, j, r] = w.step[r]
+
+
 def log_posterior(
     tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, x: F8, gradient: F8
 ) -> F8:
@@ -1839,24 +1679,16 @@ def log_posterior(
     (n,)
         As `objective` of `map_estimates`; infinite where the effects are impossible.
     """
-    together = _flows_and_volumes_move_together(loads)
-    subjects = _Subjects(tv, loads, n_eta, doses, levels, error, together)
-    w = _space(subjects)
-    n = x.shape[0]
-    out = np.empty(n)
-    derivatives = w.gradient[: gradient.shape[1]]
-    for i in range(n):
-        known = _known_occasions(i, doses, levels)
-        d = n_eta + known * (loads.shape[1] - n_eta)
-        out[i] = np.inf
-        if (i > 0 and tv.shape[0] == 1) or _begin_subject(i, subjects, w):
-            out[i] = _objective(i, subjects, x[i], known, w, derivatives, w.curvature)
-        for j in range(gradient.shape[1]):
-            gradient[i, j] = derivatives[j] if j < d else 0.0
-    return out
+    n, none = x.shape[0], np.empty((0, 0))
+    objective = np.empty(n)
+    _estimates(
+        tv, loads, n_eta, doses, levels, error, error, none, True,
+        _space(loads, levels, x.shape[1]), x, objective, gradient, np.empty((0, 0, 0)), none,
+        np.empty(0, np.int64), np.empty(n, np.int8),
+    )  # fmt: skip
+    return objective
 
 
-@_kernel
 def map_estimates(
     tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, starts: F8
 ) -> tuple[F8, F8, F8, F8, I8, Status]:
@@ -1900,63 +1732,14 @@ def map_estimates(
     status : (n,)
         `OK`, `BAD_PARAMETER`, `BAD_LEVEL` or `NOT_CONVERGED`; all but the first give NaN.
     """
-    together = _flows_and_volumes_move_together(loads)
-    subjects = _Subjects(tv, loads, n_eta, doses, levels, error, together)
-    w = _space(subjects)
-    n, m = levels.shape[0], levels.shape[2]
-    size, n_kappa = w.x.shape[0], loads.shape[1] - n_eta
-    x, objective = np.empty((n, size)), np.empty(n)
-    covariance, predicted = np.empty((n, size, size)), np.empty((n, m))
-    evaluations, status = np.zeros(n, np.int64), np.empty(n, np.int8)
-    curvature = np.empty((size, size))
+    n, size = levels.shape[0], n_eta + doses.shape[2] * (loads.shape[1] - n_eta)
     log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
-    detour = _Subjects(tv, loads, n_eta, doses, levels, log_error, together)
-    here, at_mode, column, solved = w.x, w.predicted, w.gradient, w.step
-    found, root, spare, room = w.curvature, w.root, w.new_gradient, w.new_curvature
-    for i in range(n):
-        known = _known_occasions(i, doses, levels)
-        d = n_eta + known * n_kappa
-        best = np.inf
-        status[i] = BAD_LEVEL if _begin_subject(i, subjects, w) else BAD_PARAMETER
-        for search in range(1 + 2 * starts.shape[0] if status[i] == BAD_LEVEL else 0):
-            if search == 1 and best < _misfit_limit(i, levels, error):
-                break
-            is_detour = search % 2 == 1
-            for j in range(d if search == 0 or is_detour else 0):
-                here[j] = starts[search // 2, j] if j < n_eta else 0.0
-            value, cost, converged = _descend(
-                i, detour if is_detour else subjects, known, d, np.inf if is_detour else best,
-                x[i], curvature, w,
-            )  # fmt: skip
-            evaluations[i] += cost
-            if value < np.inf and status[i] == BAD_LEVEL and not is_detour:
-                status[i] = NOT_CONVERGED
-            if converged and value < best and not is_detour:
-                best = value
-                for j in range(d):
-                    x[i, j] = here[j]
-                    for r in range(j + 1):
-                        curvature[j, r] = found[j, r]
-        if best < np.inf:
-            status[i] = OK
-            _objective(i, subjects, x[i], known, w, spare, room)
-            _root(curvature, 0.0, d, root)
-        ok = status[i] == OK
-        objective[i] = best if ok else np.nan
-        for t in range(m):
-            predicted[i, t] = np.nan if np.isnan(levels[i, 0, t]) or not ok else at_mode[t]
-        for j in range(size):
-            if not ok:
-                x[i, j] = np.nan
-            elif j >= d:
-                x[i, j] = 0.0
-            for r in range(size):
-                column[r] = -2.0 if r == j else 0.0
-            if ok and j < d:
-                _solve(root, column, d, solved)
-            for r in range(size):
-                prior = 1.0 if j == r else 0.0
-                covariance[i, j, r] = solved[r] if j < d and r < d else prior
-                if not ok:
-                    covariance[i, j, r] = np.nan
+    x, objective, covariance = np.empty((n, size)), np.empty(n), np.empty((n, size, size))
+    predicted, evaluations = np.empty((n, levels.shape[2])), np.zeros(n, np.int64)
+    status = np.empty(n, np.int8)
+    _estimates(
+        tv, loads, n_eta, doses, levels, error, log_error, starts, False,
+        _space(loads, levels, size), x, objective, np.empty((0, 0)), covariance, predicted,
+        evaluations, status,
+    )  # fmt: skip
     return x, objective, covariance, predicted, evaluations, status

@@ -141,12 +141,13 @@ def test_a_file_that_was_cut_off_is_made_anew(used: Path, suffix: str) -> None:
 
 def test_a_kill_during_the_first_use_of_a_new_version_leaves_no_old_code(used: Path) -> None:
     source = used / "fludapk" / "kernels.py"
-    inner = "math.exp(exponent)"  # of a function that the kernel calls
-    source.write_text(source.read_text("utf-8").replace(inner, f"2 * {inner}"), "utf-8")
+    inner = "    return exponent\n"  # of a function that the kernel calls
+    other = inner.replace("exponent", "exponent + math.log(2.0)")
+    source.write_text(source.read_text("utf-8").replace(inner, other), "utf-8")
     killed = "import os; put = os.replace; os.replace = lambda *to: (put(*to), os._exit(9))"
     assert run(used, before=killed)[0] == ""
     answer, _ = run(used)
-    assert float(answer) == 2 * float(ANSWER)
+    assert float(answer) == pytest.approx(2 * float(ANSWER))
 
 
 def test_threads_and_a_fork_during_a_compilation_get_the_answer(tmp_path: Path) -> None:

@@ -832,14 +832,20 @@ def test_every_kernel_has_one_signature_for_every_model(model: Model) -> None:
         _, area = courses.concentrations(program, tv, effects, start, duration, amounts, strided)
         assert area.shape == (n, HOURS.size)
         assert (area[:, -1] < whole.auc_0_inf).all()
-    used: tuple[Any, ...] = (
-        kernels.typical_values,
-        kernels.exposure,
-        kernels.course,
-    )
+    used: tuple[Any, ...] = (kernels._typical_values, kernels._courses)
     for kernel in used:
         if NOT_COMPILED:
             assert isinstance(kernel, FunctionType)
         else:
             (signature,) = kernel.signatures
             assert not any("readonly" in str(kind) for kind in signature)
+
+
+@pytest.mark.skipif(NOT_COMPILED, reason="nothing is compiled")
+def test_no_part_is_compiled_twice(model: Model) -> None:
+    """As it would be for each literal it is given, which costs half a second of the first start."""
+    program, every = model.program, [*vars(kernels).values()]
+    tv, _ = program.typical_values(row_of(model, covariates(model)))
+    nobody = RandomEffects.none(program, len(DAILY))
+    courses.concentrations(program, tv, nobody, *columns(DAILY), HOURS)
+    assert max(len(part.signatures) for part in every if hasattr(part, "signatures")) == 1
