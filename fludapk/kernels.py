@@ -506,14 +506,23 @@ def _together(loads: F8) -> bool:
 
 
 @_inlined
-def _turn(d: float, off: float, negligible: float) -> tuple[float, float, float]:
-    """Tangent, cosine and sine of the rotation that makes [[a, off], [off, a + d]] diagonal."""
-    idle = off * off <= negligible
-    reach = abs(d) + math.sqrt(d * d + 4.0 * off * off)
-    t = 0.0 if idle else 2.0 * off / (1.0 if idle else reach)
+def _rotate_lane(
+    w: F8, j: int, a: int, b: int, off: int, left: int, right: int
+) -> tuple[float, float]:
+    """Make [[a, off], [off, b]] diagonal, turning two columns of U; the cosine and the sine."""
+    d, rest = w[b + j] - w[a + j], w[off + j]
+    idle = rest * rest <= w[_NEGLIGIBLE + j]
+    reach = abs(d) + math.sqrt(d * d + 4.0 * rest * rest)
+    t = 0.0 if idle else 2.0 * rest / (1.0 if idle else reach)
     t = t if d >= 0.0 else -t
-    c = 1.0 / math.sqrt(1.0 + t * t)
-    return t, c, t * c
+    co = 1.0 / math.sqrt(1.0 + t * t)
+    si = t * co
+    w[a + j] -= t * rest
+    w[b + j] += t * rest
+    for i in range(3):
+        x, y = _U + (3 * i + left) * LANES + j, _U + (3 * i + right) * LANES + j
+        w[x], w[y] = co * w[x] - si * w[y], si * w[x] + co * w[y]
+    return co, si
 
 
 @_part
@@ -532,32 +541,17 @@ def _sweep_lanes(w: F8) -> bool:
     if not busy:
         return False
     for j in range(LANES):
-        t, co, si = _turn(w[b + j] - w[a + j], w[ab + j], w[_NEGLIGIBLE + j])
-        w[a + j] -= t * w[ab + j]
-        w[b + j] += t * w[ab + j]
+        co, si = _rotate_lane(w, j, a, b, ab, 0, 1)
         w[bc + j] = si * w[ac + j]
         w[ac + j] *= co
-        for i in range(3):
-            x, y = _U + 3 * i * LANES + j, _U + (3 * i + 1) * LANES + j
-            w[x], w[y] = co * w[x] - si * w[y], si * w[x] + co * w[y]
     for j in range(LANES):
-        t, co, si = _turn(w[c + j] - w[a + j], w[ac + j], w[_NEGLIGIBLE + j])
-        w[a + j] -= t * w[ac + j]
-        w[c + j] += t * w[ac + j]
+        co, si = _rotate_lane(w, j, a, c, ac, 0, 2)
         w[ab + j] = -si * w[bc + j]
         w[bc + j] *= co
-        for i in range(3):
-            x, y = _U + 3 * i * LANES + j, _U + (3 * i + 2) * LANES + j
-            w[x], w[y] = co * w[x] - si * w[y], si * w[x] + co * w[y]
     for j in range(LANES):
-        t, co, si = _turn(w[c + j] - w[b + j], w[bc + j], w[_NEGLIGIBLE + j])
-        w[b + j] -= t * w[bc + j]
-        w[c + j] += t * w[bc + j]
+        co, si = _rotate_lane(w, j, b, c, bc, 1, 2)
         w[ac + j] = si * w[ab + j]
         w[ab + j] *= co
-        for i in range(3):
-            x, y = _U + (3 * i + 1) * LANES + j, _U + (3 * i + 2) * LANES + j
-            w[x], w[y] = co * w[x] - si * w[y], si * w[x] + co * w[y]
     return True
 
 

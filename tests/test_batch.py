@@ -39,6 +39,7 @@ from fludapk.batch import (
 )
 from fludapk.checking import CheckResult, Request, check, checks
 from fludapk.cli import main
+from fludapk.cli.batch import _stopped_by_signals
 from fludapk.errors import FludapkError, InputError
 from fludapk.patient import Patient
 from fludapk.regimen import Regimen, regimens
@@ -821,6 +822,20 @@ def test_a_list_stopped_midway_leaves_no_results(tmp_path: Path, number: signal.
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["list.csv", "out.csv"]
         assert "Traceback" not in stderr
         assert stderr.strip() == "Aborted!"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_that_python_loses_is_not_forgotten(number: signal.Signals) -> None:
+    class Garbage:
+        def __del__(self) -> None:
+            signal.raise_signal(number)  # raises here, where nobody hears it
+
+    garbage = Garbage()
+    with _stopped_by_signals() as told_to_stop:
+        assert not told_to_stop()
+        del garbage
+        assert told_to_stop()
 
 
 def limited(size: int, *words: str) -> Answer:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -95,13 +95,15 @@ def batch(
     tally = Tally()
     processes = 1 if rows <= SMALL else _cores()
     with (
-        _stopped_by_signals(),
+        _stopped_by_signals() as told_to_stop,
         _destination(output) as file,
         closing(run(plan, chunks(layout, source.rows()), processes)) as done,
     ):
         if not as_json:
             file.write(plan.header().encode(source.encoding, "surrogateescape"))
         for one in _with_progress(done, rows):
+            if told_to_stop():
+                raise KeyboardInterrupt
             file.write(one.text.encode("utf-8", "surrogateescape"))
             tally.add(one)
     click.echo(_summary(list_file, layout, tally, plan.log2_points), err=True)
@@ -123,17 +125,26 @@ def _cores() -> int:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Being told to stop leaves no file behind."""
+def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
+    """Being told to stop leaves no file behind; yields whether that has happened.
 
-    def stop(_signal: int, _frame: object) -> None:
+    Python loses an exception that is raised while it collects garbage, so raising is not enough.
+    """
+    told: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        told.append(number)
         raise KeyboardInterrupt
 
-    before: Any = signal.signal(signal.SIGTERM, stop)
+    before: dict[signal.Signals, Any] = {}
+    for one in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(one) is not signal.SIG_IGN:
+            before[one] = signal.signal(one, stop)
     try:
-        yield
+        yield lambda: bool(told)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 @contextmanager
