@@ -1031,6 +1031,10 @@ class _Subjects(NamedTuple):
     """See `_together`."""
 
 
+_CACHE_LINE: Final = 16
+"""Doubles in two lines, which processors load together."""
+
+
 class _Space(NamedTuple):
     """Room for one subject with d effects, made once for all."""
 
@@ -1058,13 +1062,17 @@ class _Space(NamedTuple):
 
 
 def _space(loads: F8, levels: F8, d: int) -> _Space:
-    columns = loads.shape[1]
-    return _Space(
-        np.empty(6), np.empty(3), np.empty(3), np.empty((3, 3)), np.empty((1 + d, 3)),
-        np.zeros((columns, 3, 3)), np.zeros((3, 3)), np.empty(d), np.empty(d), np.empty(d),
-        np.empty(d), np.empty(d), np.empty((d, d)), np.empty((d, d)), np.empty((d, d)), np.empty(d),
-        np.empty(levels.shape[2]),
+    """Room for one thread, in one piece: threads that write into one cache line are slow."""
+    shapes = (
+        (6,), (3,), (3,), (3, 3), (1 + d, 3), (loads.shape[1], 3, 3), (3, 3), (d,), (d,), (d,),
+        (d,), (d,), (d, d), (d, d), (d, d), (d,), (levels.shape[2],),
     )  # fmt: skip
+    sizes = [math.prod(shape) for shape in shapes]
+    room, pieces, first = np.zeros(sum(sizes) + 2 * _CACHE_LINE), [], _CACHE_LINE
+    for shape, size in zip(shapes, sizes, strict=True):
+        pieces.append(room[first : first + size].reshape(shape))
+        first += size
+    return _Space(*pieces)
 
 
 @_part
