@@ -1234,9 +1234,16 @@ def _begin_occasion(
 
 
 @_part
-def _gain(rate: float, h: float) -> float:
+def _decline(rate: float, h: float) -> tuple[float, float]:
+    """What h hours leave of one, and what they take."""
+    p, power = _exp_parts(max(-rate * h, -708.0))
+    return power * p + power, -(power * p + (power - 1.0))
+
+
+@_part
+def _gain(rate: float, loss: float, h: float) -> float:
     """Integral of exp(-rate s) over a step of h hours."""
-    return -math.expm1(-rate * h) / rate if rate * h > 0.0 else h
+    return loss / rate if rate * h > 1e-300 else h
 
 
 @_part
@@ -1273,10 +1280,12 @@ def _step_forward(
     The derivatives follow dy/ds = -Lam y - U' dM U z + db: variation of constants gives integrals
     of two exponentials, smooth where rates are equal, so eigenvectors are never differentiated.
     """
-    e = (math.exp(-lam[0] * h), math.exp(-lam[1] * h), math.exp(-lam[2] * h))
-    gain = (0.0, 0.0, 0.0)
+    e0, loss0 = _decline(lam[0], h)
+    e1, loss1 = _decline(lam[1], h)
+    e2, loss2 = _decline(lam[2], h)
+    e, gain = (e0, e1, e2), (0.0, 0.0, 0.0)
     if drive != 0.0:
-        gain = (_gain(lam[0], h), _gain(lam[1], h), _gain(lam[2], h))
+        gain = (_gain(lam[0], loss0, h), _gain(lam[1], loss1, h), _gain(lam[2], loss2, h))
     if slopes:
         n_kappa = loads.shape[1] - n_eta
         first = n_eta + k * n_kappa
@@ -1321,11 +1330,10 @@ def _step_forward(
 
 @_inlined
 def _concentration(
-    loads: F8, n_eta: int, k: int, slopes: bool, p: F8, u: F8, state: F8, slope: F8
+    loads: F8, n_eta: int, k: int, slopes: bool, central: float, u: F8, state: F8, slope: F8
 ) -> float:
-    """Concentration on occasion k, and its derivatives into `slope`."""
-    w = 1.0 / math.sqrt(p[V1])
-    w1, w2, w3 = w * u[0, 0], w * u[0, 1], w * u[0, 2]
+    """Concentration on occasion k, and its derivatives into `slope`; `central` is 1 / sqrt(V1)."""
+    w1, w2, w3 = central * u[0, 0], central * u[0, 1], central * u[0, 2]
     f = w1 * state[0, 0] + w2 * state[0, 1] + w3 * state[0, 2]
     if slopes:
         n_kappa = loads.shape[1] - n_eta
@@ -1386,7 +1394,8 @@ def _walk(
         now = doses[course, 0, k]
         stop = doses[course, 0, k + 1] if k + 1 < doses.shape[2] else np.inf
         end = min(now + doses[course, 1, k], stop)
-        drive = doses[course, 2, k] / doses[course, 1, k] / math.sqrt(p[V1])
+        central = 1.0 / math.sqrt(p[V1])
+        drive = doses[course, 2, k] / doses[course, 1, k] * central
         while True:
             if now >= end:
                 drive = 0.0
@@ -1403,7 +1412,7 @@ def _walk(
                 )  # fmt: skip
                 now = until
             if is_level:
-                f = _concentration(loads, n_eta, k, slopes, p, u, state, slope)
+                f = _concentration(loads, n_eta, k, slopes, central, u, state, slope)
                 predicted[t] = f
                 value, df, ddf = _level(f, levels[sample, 1, t], levels[sample, 2, t], error)
                 total += value
