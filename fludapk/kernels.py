@@ -1,9 +1,9 @@
-"""Every compiled function, and nothing else.
+"""Every compiled function, and nothing else but what makes their arrays.
 
 The kernels know nothing of patients, papers or units beyond h, mg, L and mg/L. They take float64
 and int64 arrays in C order, trust them, never raise, draw no random numbers and give the same bits
 for the same input. They release the interpreter lock, so callers may run blocks of subjects in
-threads.
+threads. A kernel makes no array: the public function beside it hands it those to write into.
 
 All of them live in one file because an on-disk compiled kernel does not notice that a function it
 calls in another file has changed.
@@ -89,12 +89,15 @@ def _compiled(function: _Function, **options: Any) -> _Function:
 
 
 def _part(function: _Function) -> _Function:
-    """A function that only kernels call. It makes no array, so it need not count references."""
+    """A function that only kernels call, never Python: it has no entry for that.
+
+    It makes no array, so it need not count references.
+    """
     return _compiled(function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def _kernel(function: _Function) -> _Function:
-    """A function that Python calls: compiled in the same way, and kept on disk."""
+    """A function that Python calls: compiled likewise, and kept on disk."""
     return cache.kept(_compiled(function, _nrt=False, no_cfunc_wrapper=True))
 
 
@@ -699,7 +702,8 @@ def _begin_occasion_lanes(
             most, least = max(most, max(v1, v2, v3) * volume), min(v1, v2, v3) * volume
             usable = (w[_BASE + j] * flow > 0.0) & (least > 0.0) & (most < np.inf)
             w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
-            w[_FLOW + j], w[_VOLUME + j] = flow, volume
+            w[_FLOW + j] = flow if usable else 1.0
+            w[_VOLUME + j] = volume if usable else 1.0
     for j in range(LANES):
         share = 1.0 / w[_VOLUME + j]
         pace = w[_FLOW + j] * share
@@ -1596,10 +1600,20 @@ def _descend(
 @_kernel
 def _estimates(
     tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, log_error: F8, starts: F8,
-    given: bool, w: _Space, x: F8, objective: F8, gradient: F8, covariance: F8, predicted: F8,
+    given: bool, x: F8, objective: F8, gradient: F8, covariance: F8, predicted: F8,
     evaluations: I8, status: Status,
+    p: F8, typical_lam: F8, lam: F8, u: F8, state: F8, pull: F8, blend: F8, slope: F8, at: F8,
+    trial: F8, slopes: F8, new_slopes: F8, curvature: F8, new_curvature: F8, root: F8, step: F8,
+    fitted: F8,
 ) -> None:  # fmt: skip
-    """`map_estimates`, or `log_posterior` if the effects are given, in `x`."""
+    """`map_estimates`, or `log_posterior` if the effects are given, in `x`.
+
+    From `p` on a `_Space`, piece by piece: a tuple takes Python long to hand over.
+    """
+    w = _Space(
+        p, typical_lam, lam, u, state, pull, blend, slope, at, trial, slopes, new_slopes,
+        curvature, new_curvature, root, step, fitted,
+    )  # fmt: skip
     together = _together(loads)
     subjects = _Subjects(tv, loads, n_eta, doses, levels, error, together)
     detour = _Subjects(tv, loads, n_eta, doses, levels, log_error, together)
@@ -1694,8 +1708,8 @@ def log_posterior(
     objective = np.empty(n)
     _estimates(
         tv, loads, n_eta, doses, levels, error, error, none, True,
-        _space(loads, levels, x.shape[1]), x, objective, gradient, np.empty((0, 0, 0)), none,
-        np.empty(0, np.int64), np.empty(n, np.int8),
+        x, objective, gradient, np.empty((0, 0, 0)), none,
+        np.empty(0, np.int64), np.empty(n, np.int8), *_space(loads, levels, x.shape[1]),
     )  # fmt: skip
     return objective
 
@@ -1750,7 +1764,7 @@ def map_estimates(
     status = np.empty(n, np.int8)
     _estimates(
         tv, loads, n_eta, doses, levels, error, log_error, starts, False,
-        _space(loads, levels, size), x, objective, np.empty((0, 0)), covariance, predicted,
-        evaluations, status,
+        x, objective, np.empty((0, 0)), covariance, predicted, evaluations, status,
+        *_space(loads, levels, size),
     )  # fmt: skip
     return x, objective, covariance, predicted, evaluations, status

@@ -162,6 +162,19 @@ def test_the_package_itself_imports_nothing() -> None:
     assert {name.split(".")[0] for name in names} == {"__future__", "typing"}
 
 
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "kernels"])
+def test_nobody_else_uses_a_part_of_a_kernel(module: str) -> None:
+    """Parts have no entry for Python: a call would end the process."""
+    used = {
+        node.attr
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "kernels"
+    }
+    assert not {name for name in used if name.startswith("_") and name != "__file__"}
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_is_generated_or_evaluated(module: str) -> None:
     called = {
