@@ -23,6 +23,7 @@ DURATION: Final[F8] = np.full(4, 0.5)
 HOURS: Final[F8] = np.arange(97.0)
 UNEVEN: Final[F8] = np.sort(np.random.default_rng(7).uniform(0.0, 96.0, 97))
 NONE: Final[F8] = np.zeros((6, 0))
+PROGRAM: Final = load_model("langenhorst2019").program
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,9 @@ VARIABILITY: Final = ("none", "IIV", "IIV and IOV")
 
 
 def run_kernel(cohort: Cohort, variability: str) -> Any:
-    program = load_model("langenhorst2019").program
     n = len(cohort.tv)
-    eta, load_eta = (cohort.eta, program.load_eta)
-    kappa, load_kappa = (cohort.kappa, program.load_kappa)
+    eta, load_eta = cohort.eta, PROGRAM.load_eta
+    kappa, load_kappa = cohort.kappa, PROGRAM.load_kappa
     if variability == "none":
         eta, load_eta = np.zeros((n, 0)), NONE
     if variability != "IIV and IOV":
@@ -181,10 +181,9 @@ def test_cost_is_linear_in_doses(benchmark: Any, doses: int) -> None:
     n = 20_000
     benchmark.group = "exposure of many doses, per dose"
     benchmark.extra_info.update(way="1 dose" if doses == 1 else f"{doses} doses", items=n * doses)
-    program = load_model("langenhorst2019").program
     some, kappa = COHORT.part(slice(n)), np.tile(COHORT.kappa[:n], (1, 2, 1))[:, :doses].copy()
     benchmark(
-        kernels.exposure, some.tv, program.load_eta, some.eta, program.load_kappa, kappa,
+        kernels.exposure, some.tv, PROGRAM.load_eta, some.eta, PROGRAM.load_kappa, kappa,
         24.0 * np.arange(doses), np.full(doses, 0.5), np.full((n, doses), 17.5),
     )  # fmt: skip
 
@@ -292,7 +291,6 @@ def test_every_way_gives_the_same_concentrations(grid: str) -> None:
 @pytest.mark.parametrize("way", ["kernel", "numpy"])
 def test_typical_values(benchmark: Any, way: str) -> None:
     n = 1_000_000
-    program = load_model("langenhorst2019").program
     rng = np.random.default_rng(5)
     rows = np.column_stack([rng.uniform(5, 15, n), rng.uniform(5, 90, n)])
     benchmark.group = "typical values"
@@ -306,5 +304,5 @@ def test_typical_values(benchmark: Any, way: str) -> None:
             [(3.24 + 0.782 * gfr) * flow, 39 * size, 8.6 * flow, 20 * size, 3.8 * flow, 50 * size]
         )
 
-    found = benchmark(by_hand if way == "numpy" else lambda: program.typical_values(rows)[0])
+    found = benchmark(by_hand if way == "numpy" else lambda: PROGRAM.typical_values(rows)[0])
     assert_allclose(np.asarray(found)[:100], by_hand()[:100], rtol=1e-12)
