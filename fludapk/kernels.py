@@ -1142,7 +1142,7 @@ def _rows(u: F8, a: float, b: float, c: float) -> tuple[float, float, float]:
     )
 
 
-@_inlined
+@_part
 def _pulls(loads: F8, p: F8, u: F8, pull: F8) -> None:
     """U' dM U for each column of loadings."""
     s12, s13 = math.sqrt(p[V1] * p[V2]), math.sqrt(p[V1] * p[V3])
@@ -1170,7 +1170,7 @@ def _begin_subject(i: int, subjects: _Subjects, space: _Space) -> bool:
     return True
 
 
-@_inlined
+@_part
 def _begin_occasion(
     row: int, tv: F8, loads: F8, n_eta: int, together: bool, x: F8, k: int, slopes: bool,
     p: F8, typical_lam: F8, lam: F8, u: F8, state: F8, pull: F8,
@@ -1440,7 +1440,7 @@ def _known_occasions(i: int, doses: F8, levels: F8) -> int:
     return known
 
 
-@_inlined
+@_part
 def _misfit_limit(i: int, levels: F8, error: F8) -> float:
     """The objective from which a fit is so poor that a better minimum may be elsewhere.
 
@@ -1500,7 +1500,7 @@ def _quadratic(matrix: F8, v: F8, d: int) -> float:
     return total
 
 
-@_inlined
+@_part
 def _exact_curvature(i: int, subjects: _Subjects, known: int, d: int, w: _Space) -> None:
     """Second derivatives at `x`, where the gradient is known: differences of the exact gradient."""
     x, trial, step, root = w.x, w.trial, w.step, w.root
