@@ -21,6 +21,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pytest
 from scipy.integrate import solve_ivp
 from scipy.optimize import minimize
 
@@ -258,11 +259,11 @@ def compiled_lsoda() -> Callable[[F8, F8, F8, F8, F8], float] | None:
 
 
 @lru_cache(maxsize=1)
-def c_twin() -> ctypes.CDLL | None:
-    """`twin.c` compiled for this machine, or None without a compiler."""
+def c_twin() -> ctypes.CDLL:
+    """`twin.c` compiled for this machine; without a compiler the comparison is left out."""
     compiler = shutil.which("cc")
     if compiler is None:
-        return None
+        pytest.skip("no C compiler to measure the kernels against")
     source = Path(__file__).with_name("twin.c")
     library = Path(tempfile.mkdtemp(prefix="fludapk-twin-")) / "twin.so"
     flags = ["-O3", "-march=native", "-shared", "-fPIC"]

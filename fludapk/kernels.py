@@ -272,8 +272,13 @@ def _valid(p: F8) -> bool:
     """Whether parameters are finite and positive; flows to a peripheral one may be zero."""
     ok = True
     for q in range(6):
-        ok = ok and (p[q] > 0.0 or (p[q] == 0.0 and q % 2 == 0 and q != CL)) and p[q] < np.inf
+        ok = ok and _allowed(q, p[q])
     return ok
+
+
+@_part
+def _allowed(q: int, value: float) -> bool:
+    return (value > 0.0 or (value == 0.0 and q % 2 == 0 and q != CL)) and value < np.inf
 
 
 def individual_parameters(
@@ -310,9 +315,7 @@ def _individual_parameters(
             shift = _shift(p, load_eta, eta, _row(i, eta.shape[0]))
             me = _row(i, kappa.shape[0])
             for k in range(out.shape[1]):
-                exponent = shift
-                for j in range(kappa.shape[2]):
-                    exponent += load_kappa[p, j] * kappa[me, k, j]
+                exponent = shift + _shift_on(p, load_kappa, kappa, me, k)
                 out[i, k, p] = typical * math.exp(exponent) if exponent != 0.0 else typical
 
 
@@ -331,6 +334,15 @@ def _shift(p: int, loads: F8, effects: F8, row: int) -> float:
     exponent = 0.0
     for j in range(effects.shape[1]):
         exponent += loads[p, j] * effects[row, j]
+    return exponent
+
+
+@_part
+def _shift_on(p: int, loads: F8, effects: F8, row: int, k: int) -> float:
+    """Change of the logarithm of parameter p on occasion k."""
+    exponent = 0.0
+    for j in range(effects.shape[2]):
+        exponent += loads[p, j] * effects[row, k, j]
     return exponent
 
 
@@ -596,8 +608,7 @@ def _use_lanes(w: F8) -> None:
     for j in range(LANES):
         usable = True
         for q in range(6):
-            x = w[_P + q * LANES + j]
-            usable = usable and (x > 0.0 or (x == 0.0 and q % 2 == 0 and q != CL)) and x < np.inf
+            usable = usable and _allowed(q, w[_P + q * LANES + j])
         if not usable:
             w[_USABLE + j] = 0.0
             for q in range(6):
@@ -675,10 +686,7 @@ def _begin_occasion_lanes(
         w[_FLOW + j] = w[_VOLUME + j] = 1.0
         me = _row(i, kappa.shape[0])
         for q in range(factors):
-            exponent = 0.0
-            for e in range(kappa.shape[2]):
-                exponent += load_kappa[q, e] * kappa[me, k, e]
-            w[_FACTOR + q * LANES + j] = exponent
+            w[_FACTOR + q * LANES + j] = _shift_on(q, load_kappa, kappa, me, k)
     if kappa.shape[2] > 0:
         _exp_rows(w, _FACTOR, _FACTOR + factors * LANES)
     if not together:

@@ -143,7 +143,7 @@ def test_a_kill_during_the_first_use_of_a_new_version_leaves_no_old_code(used: P
     source = used / "fludapk" / "kernels.py"
     inner = "    return exponent\n"  # of a function that the kernel calls
     other = inner.replace("exponent", "exponent + math.log(2.0)")
-    source.write_text(source.read_text("utf-8").replace(inner, other), "utf-8")
+    source.write_text(source.read_text("utf-8").replace(inner, other, 1), "utf-8")
     killed = "import os; put = os.replace; os.replace = lambda *to: (put(*to), os._exit(9))"
     assert run(used, before=killed)[0] == ""
     answer, _ = run(used)
@@ -171,3 +171,23 @@ print(*answers, sep="\\n")
     answers, _ = run(copy(tmp_path), before=before)
     assert answers.replace("ready\n", "") == 5 * ANSWER
     assert run(tmp_path) == (ANSWER, "")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "kernels.course(*map(np.ones, [(1, 6), (6, 1), (1, 1), (6, 1), (1, 1, 1), 1, 1, (1, 1),"
+        " 3, (1, 3), (1, 3)]))",
+        "kernels.log_posterior(*map(np.ones, [(1, 6), (6, 2)]), 1,"
+        " *map(np.ones, [(1, 3, 1), (1, 3, 2), 3, (1, 2), (1, 2)]))",
+    ],
+    ids=["course", "log_posterior"],
+)
+def test_no_part_is_compiled_twice(tmp_path: Path, call: str) -> None:
+    """As it would be for each literal it is given, which costs half a second of the first use."""
+    counted = """
+every = [len(part.signatures) for part in vars(kernels).values() if hasattr(part, "signatures")]
+print(sum(every) > 12, max(every))
+"""
+    answer, _ = run(copy(tmp_path), before=call, after=counted)
+    assert answer == ANSWER + "True 1\n"

@@ -839,13 +839,3 @@ def test_every_kernel_has_one_signature_for_every_model(model: Model) -> None:
         else:
             (signature,) = kernel.signatures
             assert not any("readonly" in str(kind) for kind in signature)
-
-
-@pytest.mark.skipif(NOT_COMPILED, reason="nothing is compiled")
-def test_no_part_is_compiled_twice(model: Model) -> None:
-    """As it would be for each literal it is given, which costs half a second of the first start."""
-    program, every = model.program, [*vars(kernels).values()]
-    tv, _ = program.typical_values(row_of(model, covariates(model)))
-    nobody = RandomEffects.none(program, len(DAILY))
-    courses.concentrations(program, tv, nobody, *columns(DAILY), HOURS)
-    assert max(len(part.signatures) for part in every if hasattr(part, "signatures")) == 1
