@@ -152,13 +152,10 @@ def measured(ruv: Ruv, conc_mg_l: F8, normals: F8) -> F8:
 
 
 def individual_parameters(program: Program, tv: F8, effects: RandomEffects) -> F8:
-    """CL, V1, Q2, V2, Q3, V3 of one subject without occasions, (6,)."""
-    still = np.zeros((1, 1, program.n_kappa))
-    found = kernels.individual_parameters(
-        _array(tv, 2), _array(program.load_eta, 2), _array(effects.eta, 2),
-        _array(program.load_kappa, 2), still, 1,
-    )  # fmt: skip
-    return np.asarray(found[0, 0])
+    """CL, V1, Q2, V2, Q3, V3 on every occasion, (n, occasions, 6)."""
+    shift = effects.eta @ program.load_eta.T
+    shift_on = effects.kappa @ program.load_kappa.T
+    return np.asarray(tv[:, None] * np.exp(shift[:, None] + shift_on))
 
 
 def _arguments(

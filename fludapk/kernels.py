@@ -33,7 +33,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba
 import numpy as np
@@ -68,15 +68,6 @@ JOINED: Final = 0.5
 DETOUR_SD: Final = 0.1
 """Lowest SD on the log scale of the detour of a search."""
 
-POWER: Final = 0
-LINEAR: Final = 1
-EXPONENTIAL: Final = 2
-SIGMOID: Final = 3
-CATEGORY: Final = 4
-
-ON_PARAMETER: Final = 0
-ON_TERM: Final = 1
-
 CL, V1, Q2, V2, Q3, V3 = range(6)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -88,12 +79,21 @@ def _compiled(function: _Function, **options: Any) -> _Function:
     return cast(_Function, compiled)
 
 
-def _part(function: _Function) -> _Function:
+def _part(function: _Function, **options: Any) -> _Function:
     """A function that only kernels call, never Python: it has no entry for that.
 
-    It makes no array, so it need not count references.
+    It makes no array, so it need not count references; and it is compiled for kinds of numbers, not
+    anew for each constant it is given.
     """
-    return _compiled(function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    part: Any = _compiled(function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
+    if hasattr(part, "py_func"):
+        choose = part.get_call_template
+        part.get_call_template = lambda args, kws: choose([types.unliteral(a) for a in args], kws)
+    return cast(_Function, part)
+
+
+def _woven(function: _Function) -> _Function:
+    return _part(function, forceinline=True)
 
 
 def _kernel(function: _Function) -> _Function:
@@ -149,177 +149,14 @@ def spare_the_blas() -> None:
             del sys.modules["scipy.linalg"]
 
 
-# ------------------------------------------------------------------ covariates to parameters
-
-
-def typical_values(
-    theta: F8, terms: I8, effects: I8, levels: I8, is_micro: int, covariates: F8
-) -> tuple[F8, F8, Status]:
-    """Typical parameters of every subject.
-
-    Parameters
-    ----------
-    theta : (k,)
-        Estimates and constants.
-    terms : (t, 3)
-        Rows of parameter (0..5), theta index (-1: one), 1 if the term is renal.
-    effects : (e, 6)
-        Rows of `ON_PARAMETER` or `ON_TERM`, index of that, kind, covariate column, a, b; a and b
-        are theta indices, for `CATEGORY` a is the first row of `levels`.
-    levels : (m,)
-        Theta index of each level of each categorical effect.
-    is_micro : int
-        1 if Q2, V2, Q3, V3 hold k12, k21, k13, k31.
-    covariates : (n, c)
-        One row per subject; categories as level numbers.
-
-    Returns
-    -------
-    tv : (n, 6)
-        CL, V1, Q2, V2, Q3, V3 in L/h and L.
-    renal : (n,)
-        Fraction of CL from renal terms.
-    status : (n,)
-    """
-    n, size = covariates.shape[0], terms.shape[0] + effects.shape[0]
-    tv, renal, status = np.empty((n, 6)), np.empty(n), np.zeros(n, np.int8)
-    _typical_values(
-        theta, terms, effects, levels, is_micro, covariates, np.empty(size),
-        np.empty(effects.shape[0], np.int64), tv, renal, status,
-    )  # fmt: skip
-    return tv, renal, status
-
-
-@_kernel
-def _typical_values(
-    theta: F8, terms: I8, effects: I8, levels: I8, is_micro: int, covariates: F8, w: F8,
-    first: I8, tv: F8, renal: F8, status: Status,
-) -> None:  # fmt: skip
-    """`typical_values`, into the last three; `w` has room for a factor per effect and term."""
-    n_effects = effects.shape[0]
-    _find_first_alike(theta, effects, first)
-    for i in range(covariates.shape[0]):
-        for t in range(terms.shape[0]):
-            w[n_effects + t] = theta[terms[t, 1]] if terms[t, 1] >= 0 else 1.0
-        for e in range(n_effects):
-            if first[e] < e:
-                w[e] = w[first[e]]
-            else:
-                w[e] = _effect(
-                    theta, effects[e, 2], effects[e, 4], effects[e, 5], levels,
-                    covariates[i, effects[e, 3]],
-                )  # fmt: skip
-            if effects[e, 0] == ON_TERM:
-                w[n_effects + effects[e, 1]] *= w[e]
-        for p in range(6):
-            tv[i, p] = 0.0
-        renal_sum = 0.0
-        for t in range(terms.shape[0]):
-            tv[i, terms[t, 0]] += w[n_effects + t]
-            if terms[t, 2] == 1:
-                renal_sum += w[n_effects + t]
-        renal[i] = renal_sum / tv[i, CL]
-        for e in range(n_effects):
-            if effects[e, 0] == ON_PARAMETER:
-                tv[i, effects[e, 1]] *= w[e]
-        for q in range(Q2, 6, 2):
-            if is_micro == 1 and tv[i, q] > 0.0:
-                tv[i, q] *= tv[i, V1]
-                tv[i, q + 1] = tv[i, q] / tv[i, q + 1]
-            if tv[i, q] == 0.0 and tv[i, q + 1] == 0.0:
-                tv[i, q + 1] = 1.0
-        if not _valid(tv[i]):
-            status[i] = BAD_PARAMETER
-            for p in range(6):
-                tv[i, p] = np.nan
+# ------------------------------------------------------------------ parts of both kernels
 
 
 @_part
-def _find_first_alike(theta: F8, effects: I8, first: I8) -> None:
-    """The first effect of the same value as each, as the powers of weight on CL, Q2 and Q3."""
-    for e in range(effects.shape[0]):
-        first[e] = e
-        for f in range(e - 1, -1, -1):
-            alike = effects[e, 2] == effects[f, 2] and effects[e, 3] == effects[f, 3]
-            if alike and effects[e, 2] == CATEGORY:
-                alike = effects[e, 4] == effects[f, 4]
-            elif alike:
-                alike = theta[effects[e, 4]] == theta[effects[f, 4]]
-                alike = alike and theta[effects[e, 5]] == theta[effects[f, 5]]
-            if alike:
-                first[e] = f
-
-
-@_part
-def _effect(theta: F8, kind: int, a_at: int, b_at: int, levels: I8, x: float) -> float:
-    """Factor of a covariate of value x."""
-    if math.isnan(x):
-        return np.nan
-    if kind == CATEGORY:
-        return theta[levels[a_at + int(x)]]
-    a, b = theta[a_at], theta[b_at]
-    if kind == POWER:
-        return x / a if b == 1.0 else (x / a) ** b
-    if kind == LINEAR:
-        return 1.0 + b * (x - a)
-    if kind == EXPONENTIAL:
-        return math.exp(b * (x - a))
-    return x**b / (a**b + x**b)
-
-
-@_part
-def _valid(p: F8) -> bool:
-    """Whether parameters are finite and positive; flows to a peripheral one may be zero."""
-    ok = True
-    for q in range(6):
-        ok = ok and _allowed(q, p[q])
-    return ok
-
-
-@_part
-def _allowed(q: int, value: float) -> bool:
-    return (value > 0.0 or (value == 0.0 and q % 2 == 0 and q != CL)) and value < np.inf
-
-
-def individual_parameters(
-    tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, n_occasions: int
-) -> F8:
-    """Parameters of every subject on every occasion.
-
-    Parameters
-    ----------
-    tv : (n or 1, 6)
-    load_eta, load_kappa : (6, n_eta), (6, n_kappa)
-        Loadings on the logarithms of CL, V1, Q2, V2, Q3, V3.
-    eta : (n or 1, n_eta)
-    kappa : (n or 1, occasions, n_kappa)
-    n_occasions : int
-
-    Returns
-    -------
-    (n, occasions, 6)
-    """
-    n = max(tv.shape[0], eta.shape[0], kappa.shape[0])
-    out = np.empty((n, n_occasions, 6))
-    _individual_parameters(tv, load_eta, eta, load_kappa, kappa, out)
-    return out
-
-
-@_kernel
-def _individual_parameters(
-    tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, out: F8
-) -> None:
-    for i in range(out.shape[0]):
-        for p in range(6):
-            typical = tv[_row(i, tv.shape[0]), p]
-            shift = _shift(p, load_eta, eta, _row(i, eta.shape[0]))
-            me = _row(i, kappa.shape[0])
-            for k in range(out.shape[1]):
-                exponent = shift + _shift_on(p, load_kappa, kappa, me, k)
-                out[i, k, p] = typical * math.exp(exponent) if exponent != 0.0 else typical
-
-
-# Rows are passed as an array and an index: making a view costs more than using it.
+def _usable(cl: float, v1: float, q2: float, v2: float, q3: float, v3: float) -> bool:
+    """Whether parameters are finite and positive; a flow to a tissue may be zero."""
+    total = cl + v1 + q2 + v2 + q3 + v3  # not less than infinity, if one is infinite or NaN
+    return (min(cl, v1, v2, v3) > 0.0) & (min(q2, q3) >= 0.0) & (total < np.inf)
 
 
 @_part
@@ -328,76 +165,22 @@ def _row(i: int, rows: int) -> int:
     return i if rows > 1 else 0
 
 
-@_part
-def _shift(p: int, loads: F8, effects: F8, row: int) -> float:
-    """Change of the logarithm of parameter p."""
-    exponent = 0.0
-    for j in range(effects.shape[1]):
-        exponent += loads[p, j] * effects[row, j]
-    return exponent
+_ROUNDING: Final = 1e-34
+"""Square of what is nothing beside the largest rate."""
+_TURNS: Final = 36
+"""Rotations at most: three are a sweep, and four or five sweeps suffice."""
 
 
-@_part
-def _shift_on(p: int, loads: F8, effects: F8, row: int, k: int) -> float:
-    """Change of the logarithm of parameter p on occasion k."""
-    exponent = 0.0
-    for j in range(effects.shape[2]):
-        exponent += loads[p, j] * effects[row, k, j]
-    return exponent
-
-
-# ------------------------------------------------------------------ the linear system
-
-
-@_part
-def _rotation(a: float, b: float, off: float) -> tuple[float, float, float]:
+@_inlined
+def _rotation(a: float, b: float, off: float, negligible: float) -> tuple[float, float, float]:
     """Tangent, cosine and sine of the rotation that makes [[a, off], [off, b]] diagonal."""
     d = b - a
-    if off == 0.0:
-        return 0.0, 1.0, 0.0
-    t = math.copysign(2.0 * off, off * d) / (abs(d) + math.sqrt(d * d + 4.0 * off * off))
-    c = 1.0 / math.sqrt(1.0 + t * t)
-    return t, c, t * c
-
-
-@_part
-def _decompose(p: F8, lam: F8, u: F8) -> None:
-    """Eigenvalues and eigenvectors of M by Jacobi rotations: accurate for equal rates too."""
-    a = (p[CL] + p[Q2] + p[Q3]) / p[V1]
-    b = p[Q2] / p[V2]
-    c = p[Q3] / p[V3]
-    ab = -p[Q2] / math.sqrt(p[V1] * p[V2])
-    ac = -p[Q3] / math.sqrt(p[V1] * p[V3])
-    bc = 0.0
-    u00, u01, u02 = 1.0, 0.0, 0.0
-    u10, u11, u12 = 0.0, 1.0, 0.0
-    u20, u21, u22 = 0.0, 0.0, 1.0
-    negligible = _ROUNDING * a * a
-    for _ in range(12):  # quadratic convergence: four or five sweeps in practice
-        if ab * ab + ac * ac + bc * bc <= negligible:
-            break
-        t, co, si = _rotation(a, b, ab)
-        a, b, ab = a - t * ab, b + t * ab, 0.0
-        ac, bc = co * ac - si * bc, si * ac + co * bc
-        u00, u01 = co * u00 - si * u01, si * u00 + co * u01
-        u10, u11 = co * u10 - si * u11, si * u10 + co * u11
-        u20, u21 = co * u20 - si * u21, si * u20 + co * u21
-        t, co, si = _rotation(a, c, ac)
-        a, c, ac = a - t * ac, c + t * ac, 0.0
-        ab, bc = co * ab - si * bc, si * ab + co * bc
-        u00, u02 = co * u00 - si * u02, si * u00 + co * u02
-        u10, u12 = co * u10 - si * u12, si * u10 + co * u12
-        u20, u22 = co * u20 - si * u22, si * u20 + co * u22
-        t, co, si = _rotation(b, c, bc)
-        b, c, bc = b - t * bc, c + t * bc, 0.0
-        ab, ac = co * ab - si * ac, si * ab + co * ac
-        u01, u02 = co * u01 - si * u02, si * u01 + co * u02
-        u11, u12 = co * u11 - si * u12, si * u11 + co * u12
-        u21, u22 = co * u21 - si * u22, si * u21 + co * u22
-    lam[0], lam[1], lam[2] = max(a, 0.0), max(b, 0.0), max(c, 0.0)
-    u[0, 0], u[0, 1], u[0, 2] = u00, u01, u02
-    u[1, 0], u[1, 1], u[1, 2] = u10, u11, u12
-    u[2, 0], u[2, 1], u[2, 2] = u20, u21, u22
+    idle = off * off <= negligible
+    reach = abs(d) + math.sqrt(d * d + 4.0 * off * off)
+    t = 0.0 if idle else 2.0 * off / (1.0 if idle else reach)
+    t = t if d >= 0.0 else -t
+    co = 1.0 / math.sqrt(1.0 + t * t)
+    return t, co, t * co
 
 
 # ------------------------------------------------------------------ many subjects at once
@@ -410,25 +193,29 @@ def _decompose(p: F8, lam: F8, u: F8) -> None:
 LANES: Final = 32
 
 _BASE, _P, _FACTOR = (row * LANES for row in (0, 6, 12))
-_LAM, _OFF, _U, _BODY, _PUSH = (row * LANES for row in (18, 21, 24, 33, 36))
-_TYPICAL, _Z, _END, _AMOUNTS, _RATE, _WEIGHT = (row * LANES for row in (39, 48, 51, 54, 57, 60))
-_AT: Final = 63 * LANES
-(
-    _FLOW, _VOLUME, _DOSE, _CLEARANCE, _CONC, _TROUGH, _BEFORE, _WHOLE, _AREA, _TOTAL, _PEAK,
-    _USABLE, _NEGLIGIBLE,
-) = (row * LANES for row in range(66, 79))  # fmt: skip
-_WAITS: Final = 79 * LANES
+_LAM, _OFF, _U, _BODY, _PUSH = (row * LANES for row in (18, 21, 23, 32, 35))
+_LAM_1, _LAM_2, _OFF_1 = _LAM + LANES, _LAM + 2 * LANES, _OFF + LANES
+_V1, _Q2, _V2, _Q3, _V3 = (_P + row * LANES for row in range(1, 6))
+_END, _RATE, _WEIGHT, _NOW = (row * LANES for row in (38, 41, 44, 47))
+_DOSE, _CLEARANCE, _TROUGH, _WHOLE, _AREA, _USABLE, _NEGLIGIBLE = (
+    row * LANES for row in range(50, 57)
+)
+_Z, _AMOUNTS = 57 * LANES, 60 * LANES
+_CONC, _BEFORE, _TOTAL, _PEAK = (row * LANES for row in range(63, 67))
+_CARRIED: Final = 10 * LANES
+"""From `_Z` on: what an occasion hands to the next."""
+_WAITS: Final = 67 * LANES
 """From here on what is left of the state, and what one mg/h adds, after each of these waits."""
 _WAIT: Final = 6 * LANES
-_INFUSION, _MOMENT, _REST, _LEAD, _STRIDE = range(5)
-"""An infusion; a time within; from its end to the next dose, and to the first time; a grid's."""
-_WORKSPACE: Final = _WAITS + 5 * _WAIT
-
+_INFUSION, _MOMENT, _REST, _SINCE, _STRIDE = range(5)
+"""An infusion; a time within; from its end to the next dose, and to a time; that of a grid."""
+_HOURS: Final = _WAITS + 5 * _WAIT
+"""How long each wait is, NaN if it is not needed."""
+_DONE: Final = _HOURS + 5
+"""How long it was when it was computed for these rates."""
+_WORKSPACE: Final = _HOURS + LANES
 _STEPS: Final = 32
-"""Times for which a subject's three exponentials are kept at once."""
 
-_ROUNDING: Final = 1e-34
-"""Square of what is nothing beside the largest rate."""
 _LOG2_E: Final = 1.4426950408889634
 _LN2_HIGH: Final = 6.93147180369123816490e-01
 _LN2_LOW: Final = 1.90821492927058770002e-10
@@ -480,25 +267,25 @@ def _exp_parts(x: float) -> tuple[float, float]:
 
 
 @_part
-def _exp_rows(w: F8, first: int, last: int) -> None:
-    """Exponentials, in place."""
-    for x in range(first, last):
-        p, power = _exp_parts(min(max(w[x], -708.0), 708.0))
+def _exp_factors(w: F8, factors: int) -> None:
+    """Exponentials of the `_FACTOR` rows, of the first two for all if these are the `factors`."""
+    for x in range(min(factors, 6) * LANES):
+        shift = w[_FACTOR + x]
+        p, power = _exp_parts(min(max(shift, -708.0), 708.0))
         value = power * p + power
-        w[x] = 0.0 if w[x] < -708.0 else np.inf if w[x] > 708.0 else value
+        w[_FACTOR + x] = 0.0 if shift < -708.0 else np.inf if shift > 708.0 else value
+    for x in range(2 * LANES if factors == 2 else 0):
+        w[_FACTOR + 2 * LANES + x] = w[_FACTOR + 4 * LANES + x] = w[_FACTOR + x]
 
 
 @_part
-def _wait(w: F8, hours: F8, done: F8) -> None:
-    """What each wait leaves of the state and, if drug is given meanwhile, adds; if not yet known.
-
-    Waits of NaN hours are not needed.
-    """
-    for wait in range(hours.shape[0]):
-        h, to = hours[wait], _WAITS + wait * _WAIT
-        if math.isnan(h) or h == done[wait]:
+def _wait(w: F8) -> None:
+    """What each wait leaves of the state and, if drug is given meanwhile, adds; unless known."""
+    for wait in range(5):
+        h, to = w[_HOURS + wait], _WAITS + wait * _WAIT
+        if math.isnan(h) or h == w[_DONE + wait]:
             continue
-        done[wait] = h
+        w[_DONE + wait] = h
         for x in range(3 * LANES):
             rate = w[_RATE + x]
             p, power = _exp_parts(max(-rate * h, -708.0))
@@ -511,63 +298,23 @@ def _wait(w: F8, hours: F8, done: F8) -> None:
 
 
 @_part
-def _together(loads: F8) -> bool:
-    """One factor on all flows and one on all volumes: the eigenvectors never change."""
-    for j in range(loads.shape[1]):
-        for q in range(Q2, 6):
-            if loads[q, j] != loads[q % 2, j]:
-                return False
-    return True
+def _rotate_lanes(w: F8) -> None:
+    """Rotate away what is beside the first two of three compartments, which then change places.
 
-
-@_inlined
-def _rotate_lane(
-    w: F8, j: int, a: int, b: int, off: int, left: int, right: int
-) -> tuple[float, float]:
-    """Make [[a, off], [off, b]] diagonal, turning two columns of U; the cosine and the sine."""
-    d, rest = w[b + j] - w[a + j], w[off + j]
-    idle = rest * rest <= w[_NEGLIGIBLE + j]
-    reach = abs(d) + math.sqrt(d * d + 4.0 * rest * rest)
-    t = 0.0 if idle else 2.0 * rest / (1.0 if idle else reach)
-    t = t if d >= 0.0 else -t
-    co = 1.0 / math.sqrt(1.0 + t * t)
-    si = t * co
-    w[a + j] -= t * rest
-    w[b + j] += t * rest
-    for i in range(3):
-        x, y = _U + (3 * i + left) * LANES + j, _U + (3 * i + right) * LANES + j
-        w[x], w[y] = co * w[x] - si * w[y], si * w[x] + co * w[y]
-    return co, si
-
-
-@_part
-def _sweep_lanes(w: F8) -> bool:
-    """Rotate away each entry beside the diagonal once; False if every lane was done before.
-
-    At the start and at the end the entry of the two peripheral compartments is zero. A lane that is
-    done is not changed, so that what becomes of it does not depend on the others.
+    The first comes last, so that the next call takes the next two. What is beside the first and the
+    last is zero at the start, and again after every rotation. A lane that is done is not changed,
+    so that what becomes of it does not depend on the others.
     """
-    a, b, c = _LAM, _LAM + LANES, _LAM + 2 * LANES
-    ab, ac, bc = _OFF, _OFF + LANES, _OFF + 2 * LANES
-    busy = False
     for j in range(LANES):
-        rest = w[ab + j] * w[ab + j] + w[ac + j] * w[ac + j]
-        busy = busy or rest > w[_NEGLIGIBLE + j]
-    if not busy:
-        return False
-    for j in range(LANES):
-        co, si = _rotate_lane(w, j, a, b, ab, 0, 1)
-        w[bc + j] = si * w[ac + j]
-        w[ac + j] *= co
-    for j in range(LANES):
-        co, si = _rotate_lane(w, j, a, c, ac, 0, 2)
-        w[ab + j] = -si * w[bc + j]
-        w[bc + j] *= co
-    for j in range(LANES):
-        co, si = _rotate_lane(w, j, b, c, bc, 1, 2)
-        w[ac + j] = si * w[ab + j]
-        w[ab + j] *= co
-    return True
+        a, b, off, cross = w[_LAM + j], w[_LAM_1 + j], w[_OFF + j], w[_OFF_1 + j]
+        t, co, si = _rotation(a, b, off, w[_NEGLIGIBLE + j])
+        w[_LAM + j], w[_LAM_1 + j], w[_LAM_2 + j] = b + t * off, w[_LAM_2 + j], a - t * off
+        w[_OFF + j], w[_OFF_1 + j] = co * cross, -si * cross
+        for i in range(3):
+            x = _U + 3 * i * LANES + j
+            left, right, last = w[x], w[x + LANES], w[x + 2 * LANES]
+            w[x], w[x + LANES] = si * left + co * right, last
+            w[x + 2 * LANES] = co * left - si * right
 
 
 @_part
@@ -575,26 +322,27 @@ def _decompose_lanes(w: F8) -> None:
     """Rates and eigenvectors U of M in every lane, and the weights of z.
 
     These are what makes z an amount, and what an infusion adds to it per mg. Jacobi rotations are
-    accurate for equal rates, too; they converge quadratically, in four or five sweeps.
+    accurate for equal rates, too, and converge quadratically.
     """
-    for j in range(LANES):
-        v1, v2, v3 = w[_P + LANES + j], w[_P + 3 * LANES + j], w[_P + 5 * LANES + j]
-        q2, q3 = w[_P + 2 * LANES + j], w[_P + 4 * LANES + j]
-        a = (w[_P + j] + q2 + q3) / v1
-        w[_LAM + j], w[_LAM + LANES + j], w[_LAM + 2 * LANES + j] = a, q2 / v2, q3 / v3
-        w[_OFF + j], w[_OFF + LANES + j] = -q2 / math.sqrt(v1 * v2), -q3 / math.sqrt(v1 * v3)
-        w[_NEGLIGIBLE + j] = _ROUNDING * a * a
     for x in range(9 * LANES):
         w[_U + x] = 0.0
-    for j in range(LANES):
-        w[_U + j] = w[_U + 4 * LANES + j] = w[_U + 8 * LANES + j] = 1.0
-    for _ in range(12):
-        if not _sweep_lanes(w):
+    for j in range(LANES):  # the central compartment between the others: these do not touch
+        v1, q2, v2, q3, v3 = w[_V1 + j], w[_Q2 + j], w[_V2 + j], w[_Q3 + j], w[_V3 + j]
+        total = (w[_P + j] + q2 + q3) / v1
+        w[_LAM + j], w[_LAM_1 + j], w[_LAM_2 + j] = q2 / v2, total, q3 / v3
+        w[_OFF + j], w[_OFF_1 + j] = -q2 / math.sqrt(v1 * v2), -q3 / math.sqrt(v1 * v3)
+        w[_NEGLIGIBLE + j] = _ROUNDING * total * total
+        w[_U + LANES + j] = w[_U + 3 * LANES + j] = w[_U + 8 * LANES + j] = 1.0
+    for turn in range(_TURNS):
+        busy = turn % 3 > 0
+        for j in range(0 if busy else LANES):
+            off, cross = w[_OFF + j], w[_OFF_1 + j]
+            busy |= off * off + cross * cross > w[_NEGLIGIBLE + j]
+        if not busy:
             break
+        _rotate_lanes(w)
     for j in range(LANES):
-        s1 = math.sqrt(w[_P + LANES + j])
-        s2 = math.sqrt(w[_P + 3 * LANES + j])
-        s3 = math.sqrt(w[_P + 5 * LANES + j])
+        s1, s2, s3 = math.sqrt(w[_V1 + j]), math.sqrt(w[_V2 + j]), math.sqrt(w[_V3 + j])
         for q in range(3):
             x = q * LANES + j
             w[_LAM + x] = max(w[_LAM + x], 0.0)
@@ -603,119 +351,74 @@ def _decompose_lanes(w: F8) -> None:
 
 
 @_part
-def _use_lanes(w: F8) -> None:
-    """Mark lanes with a parameter that is not finite and positive, and give them others."""
-    for j in range(LANES):
-        usable = True
-        for q in range(6):
-            usable = usable and _allowed(q, w[_P + q * LANES + j])
-        if not usable:
-            w[_USABLE + j] = 0.0
-            for q in range(6):
-                w[_P + q * LANES + j] = 1.0
+def _shift_lanes(
+    first: int, n: int, factors: int, loads: F8, effects: F8, column: int, w: F8
+) -> None:
+    """Factors of subjects `first` and on, by their effects from this column on.
+
+    Lanes beyond the last subject repeat it.
+    """
+    for x in range(6 * LANES):
+        w[_FACTOR + x] = 0.0
+    for q in range(factors):
+        to = _FACTOR + q * LANES
+        for r in range(loads.shape[1]):
+            load = loads[q, r]
+            for j in range(LANES if load != 0.0 else 0):
+                me = _row(min(first + j, n - 1), effects.shape[0])
+                w[to + j] += load * effects[me, column + r]
+    _exp_factors(w, factors)
 
 
 @_part
-def _enter_lanes(
-    first: int, n: int, tv: F8, load_eta: F8, eta: F8, eta_together: bool, shared: bool, w: F8
-) -> None:
-    """Parameters of subjects `first` and on into lanes; those beyond the last subject repeat it.
-
-    `eta_together`: etas are one factor on all flows and one on all volumes. `shared`: and typical
-    values are the same for everybody, already decomposed.
-    """
-    factors = 2 if eta_together else 6
-    for j in range(LANES):
-        me = _row(min(first + j, n - 1), eta.shape[0])
-        for q in range(factors):
-            w[_FACTOR + q * LANES + j] = _shift(q, load_eta, eta, me)
-    if eta.shape[1] > 0:
-        _exp_rows(w, _FACTOR, _FACTOR + factors * LANES)
-    else:
-        for x in range(factors * LANES):
-            w[_FACTOR + x] = 1.0
+def _enter_lanes(first: int, n: int, tv: F8, w: F8) -> None:
+    """Parameters by typical values and factors; nothing was given yet."""
     for j in range(LANES):
         i = _row(min(first + j, n - 1), tv.shape[0])
         for q in range(6):
-            w[_P + q * LANES + j] = tv[i, q] * w[_FACTOR + q % factors * LANES + j]
+            w[_BASE + q * LANES + j] = tv[i, q] * w[_FACTOR + q * LANES + j]
         w[_USABLE + j] = 1.0
-        w[_TOTAL + j] = w[_PEAK + j] = w[_CONC + j] = w[_BEFORE + j] = 0.0
-    _use_lanes(w)
-    for x in range(6 * LANES):
-        w[_BASE + x] = w[_P + x]
-    for x in range(3 * LANES):
-        w[_Z + x] = w[_AMOUNTS + x] = 0.0
-    if shared:
-        for j in range(LANES):
-            flow, volume = w[_FACTOR + j], w[_FACTOR + LANES + j]
-            size = math.sqrt(volume)
-            for q in range(3):
-                x = q * LANES + j
-                w[_LAM + x] = w[_TYPICAL + x] * (flow / volume)
-                w[_BODY + x] = w[_TYPICAL + 3 * LANES + x] * size
-                w[_PUSH + x] = w[_TYPICAL + 6 * LANES + x] / size
+    for x in range(_CARRIED):
+        w[_Z + x] = 0.0
 
 
 @_part
-def _enter_typical(tv: F8, w: F8) -> None:
-    """Decompose typical values that serve every subject."""
-    for q in range(6):
-        for j in range(LANES):
-            w[_P + q * LANES + j] = tv[0, q]
-    _use_lanes(w)
-    _decompose_lanes(w)
-    for x in range(3 * LANES):
-        w[_TYPICAL + x] = w[_LAM + x]
-        w[_TYPICAL + 3 * LANES + x] = w[_BODY + x]
-        w[_TYPICAL + 6 * LANES + x] = w[_PUSH + x]
+def _parameter_lanes(together: bool, w: F8) -> None:
+    """Parameters, but for the factors if they go `together`; impossible ones are replaced."""
+    for j in range(LANES):
+        for q in range(6):
+            x = q * LANES + j
+            w[_P + x] = w[_BASE + x] * (1.0 if together else w[_FACTOR + x])
+        usable = _usable(w[_P + j], w[_V1 + j], w[_Q2 + j], w[_V2 + j], w[_Q3 + j], w[_V3 + j])
+        w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
+        for q in range(6):
+            x = _P + q * LANES + j
+            w[x] = w[x] if usable else 1.0
 
 
 @_part
-def _begin_occasion_lanes(
-    first: int, n: int, k: int, together: bool, load_kappa: F8, kappa: F8, amount: F8, w: F8
-) -> None:
-    """Parameters, dose, rates and state of occasion k; `_WEIGHT` makes z a concentration.
+def _start_lanes(together: bool, w: F8) -> None:
+    """Rates, and `_WEIGHT` that makes z a concentration.
 
-    If kappas move flows and volumes `together`, z stays in the basis of the subject without kappa,
-    where amounts, and so z, are continuous; only rates and concentrations are scaled.
+    `together`: z stays in the basis of the subject without kappa, where amounts, and so z, are
+    continuous; only rates and concentrations are scaled.
     """
-    factors = 2 if together else 6
+    for j in range(0 if together else LANES):
+        for q in range(3):
+            z = 0.0
+            for i in range(3):
+                x = w[_AMOUNTS + i * LANES + j] / math.sqrt(w[_V1 + 2 * i * LANES + j])
+                z += w[_U + (3 * i + q) * LANES + j] * x
+            w[_Z + q * LANES + j] = z
     for j in range(LANES):
-        i = min(first + j, n - 1)
-        w[_DOSE + j] = amount[_row(i, amount.shape[0]), k]
-        w[_FLOW + j] = w[_VOLUME + j] = 1.0
-        me = _row(i, kappa.shape[0])
-        for q in range(factors):
-            w[_FACTOR + q * LANES + j] = _shift_on(q, load_kappa, kappa, me, k)
-    if kappa.shape[2] > 0:
-        _exp_rows(w, _FACTOR, _FACTOR + factors * LANES)
-    if not together:
-        for x in range(6 * LANES):
-            w[_P + x] = w[_BASE + x] * w[_FACTOR + x]
-        _use_lanes(w)
-        _decompose_lanes(w)
-        for j in range(LANES):
-            for q in range(3):
-                z = 0.0
-                for i in range(3):
-                    x = w[_AMOUNTS + i * LANES + j] / math.sqrt(w[_P + (2 * i + 1) * LANES + j])
-                    z += w[_U + (3 * i + q) * LANES + j] * x
-                w[_Z + q * LANES + j] = z
-    elif kappa.shape[2] > 0:
-        for j in range(LANES):
-            flow, volume = w[_FACTOR + j], w[_FACTOR + LANES + j]
-            most = max(w[_BASE + j], w[_BASE + 2 * LANES + j], w[_BASE + 4 * LANES + j]) * flow
-            v1, v2 = w[_BASE + LANES + j], w[_BASE + 3 * LANES + j]
-            v3 = w[_BASE + 5 * LANES + j]
-            most, least = max(most, max(v1, v2, v3) * volume), min(v1, v2, v3) * volume
-            usable = (w[_BASE + j] * flow > 0.0) & (least > 0.0) & (most < np.inf)
-            w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
-            w[_FLOW + j] = flow if usable else 1.0
-            w[_VOLUME + j] = volume if usable else 1.0
-    for j in range(LANES):
-        share = 1.0 / w[_VOLUME + j]
-        pace = w[_FLOW + j] * share
-        w[_CLEARANCE + j] = w[_P + j] * w[_FLOW + j]
+        flow = w[_FACTOR + j] if together else 1.0
+        volume = w[_FACTOR + LANES + j] if together else 1.0
+        cl = w[_P + j] * flow
+        usable = (cl > 0.0) & (cl < np.inf) & (volume > 0.0) & (volume < np.inf)
+        w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
+        w[_CLEARANCE + j] = cl if usable else 1.0
+        share = 1.0 / (volume if usable else 1.0)
+        pace = (flow if usable else 1.0) * share
         for q in range(3):
             x = q * LANES + j
             w[_RATE + x] = w[_LAM + x] * pace
@@ -748,22 +451,21 @@ def _occasion_lanes(w: F8, h: float, is_last: bool) -> None:
 
 
 @_part
-def _leave_occasion_lanes(w: F8) -> None:
+def _leave_lanes(w: F8) -> None:
     """Amounts, to be carried into another basis."""
     for j in range(LANES):
         for i in range(3):
             x = 0.0
             for q in range(3):
                 x += w[_U + (3 * i + q) * LANES + j] * w[_Z + q * LANES + j]
-            w[_AMOUNTS + i * LANES + j] = x * math.sqrt(w[_P + (2 * i + 1) * LANES + j])
+            w[_AMOUNTS + i * LANES + j] = x * math.sqrt(w[_V1 + 2 * i * LANES + j])
 
 
 @_part
-def _write_moment(
-    first: int, mine: int, t: int, so_far: float, duration: float, w: F8, conc: F8, auc: F8
-) -> None:
+def _find_moment(t: int, so_far: float, duration: float, w: F8, found: F8) -> None:
     """One of the times within an infusion, `so_far` hours after its start."""
-    for j in range(mine):
+    concs, aucs = found[0, t], found[1 if found.shape[0] > 1 else 0, t]
+    for j in range(LANES):
         f, inside, rate = 0.0, 0.0, w[_DOSE + j] / duration
         for q in range(3):
             x = q * LANES + j
@@ -771,165 +473,149 @@ def _write_moment(
             z = w[_Z + x] * stays + w[_PUSH + x] * rate * gain
             f += w[_WEIGHT + x] * z
             inside += w[_BODY + x] * z
-        conc[first + j, t] = f
-        if auc.shape[0] > 0:
-            gone = rate * so_far + w[_BEFORE + j] - inside
-            auc[first + j, t] = w[_TOTAL + j] + gone / w[_CLEARANCE + j]
+        gone = rate * so_far + w[_BEFORE + j] - inside
+        aucs[j] = w[_TOTAL + j] + gone / w[_CLEARANCE + j]
+        concs[j] = f
 
 
 @_part
-def _write_decay(
-    first: int, mine: int, begin: int, stop: int, end: float, is_grid: bool, is_new: bool, w: F8,
-    powers: F8, times: F8, conc: F8, auc: F8,
-) -> None:  # fmt: skip
+def _find_decay(
+    begin: int, stop: int, end: float, is_grid: bool, w: F8, times: F8, found: F8
+) -> None:
     """Times after an infusion that ended at `end`.
 
-    On an even grid the exponentials are `powers` of those of one stride, and serve every occasion
-    of the same rates.
+    On an even grid exponentials are taken for one time in `_STEPS`; from there the state is
+    multiplied forward.
     """
-    for j in range(mine):
-        for begun in range(begin, stop, _STEPS):
-            some = min(_STEPS, stop - begun)
+    for t in range(begin, stop):
+        if not is_grid or (t - begin) % _STEPS == 0:
+            w[_HOURS + _SINCE] = times[t] - end
+            _wait(w)
+            for x in range(3 * LANES):
+                w[_NOW + x] = w[_END + x] * w[_WAITS + _SINCE * _WAIT + x]
+        else:
+            for x in range(3 * LANES):
+                w[_NOW + x] *= w[_WAITS + _STRIDE * _WAIT + x]
+        concs = found[0, t]
+        for j in range(LANES):
+            f = 0.0
             for q in range(3):
-                x, base = q * LANES + j, (3 * j + q) * _STEPS
-                if not is_grid:
-                    rate = w[_RATE + x]
-                    out, at = powers[base : base + some], times[begun : begun + some]
-                    for s in range(out.shape[0]):
-                        p, power = _exp_parts(max(rate * (end - at[s]), -708.0))
-                        out[s] = power * p + power
-                    w[_AT + x] = w[_END + x]
-                elif begun == begin:
-                    if is_new:
-                        stride = w[_WAITS + _STRIDE * _WAIT + x]
-                        _fill_powers(powers[base : base + _STEPS], stride)
-                    w[_AT + x] = w[_END + x] * w[_WAITS + _LEAD * _WAIT + x]
-                else:
-                    last = powers[base + _STEPS - 1]
-                    w[_AT + x] *= last * w[_WAITS + _STRIDE * _WAIT + x]
-            base, x, y, z = 3 * j * _STEPS, j, LANES + j, 2 * LANES + j
-            p0 = powers[base : base + some]
-            p1 = powers[base + _STEPS : base + _STEPS + some]
-            p2 = powers[base + 2 * _STEPS : base + 2 * _STEPS + some]
-            c0, c1, c2 = (
-                w[_AT + x] * w[_WEIGHT + x], w[_AT + y] * w[_WEIGHT + y],
-                w[_AT + z] * w[_WEIGHT + z],
-            )  # fmt: skip
-            out = conc[first + j, begun : begun + some]
-            for s in range(out.shape[0]):
-                out[s] = c0 * p0[s] + c1 * p1[s] + c2 * p2[s]
-            if auc.shape[0] > 0:
-                whole, clearance = w[_WHOLE + j], w[_CLEARANCE + j]
-                c0 = w[_AT + x] * w[_BODY + x] / clearance
-                c1 = w[_AT + y] * w[_BODY + y] / clearance
-                c2 = w[_AT + z] * w[_BODY + z] / clearance
-                out = auc[first + j, begun : begun + some]
-                for s in range(out.shape[0]):
-                    out[s] = whole - (c0 * p0[s] + c1 * p1[s] + c2 * p2[s])
+                f += w[_WEIGHT + q * LANES + j] * w[_NOW + q * LANES + j]
+            concs[j] = f
+        if found.shape[0] > 1:
+            aucs = found[1, t]
+            for j in range(LANES):
+                inside = 0.0
+                for q in range(3):
+                    inside += w[_BODY + q * LANES + j] * w[_NOW + q * LANES + j]
+                aucs[j] = w[_WHOLE + j] - inside / w[_CLEARANCE + j]
 
 
 @_part
-def _fill_powers(out: F8, factor: float) -> None:
-    """1, factor and so on, each half from the one before: a chain of products is slow."""
-    out[0], out[1], factor = 1.0, factor, factor * factor
-    for s in range(2):
-        out[2 + s] = out[s] * factor
-    factor *= factor
-    for s in range(4):
-        out[4 + s] = out[s] * factor
-    factor *= factor
-    for s in range(8):
-        out[8 + s] = out[s] * factor
-    factor *= factor
-    for s in range(16):
-        out[16 + s] = out[s] * factor
+def _write(first: int, mine: int, found: F8, out: F8) -> None:
+    """What was found time by time, subject by subject."""
+    for j in range(mine):
+        row, column = out[first + j], found[:, j]
+        for t in range(row.shape[0]):
+            row[t] = column[t]
 
 
 @_kernel
 def _courses(
-    tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, start: F8, duration: F8, amount: F8,
-    times: F8, spacing: float, reached: I8, w: F8, powers: F8, hours: F8, done: F8,
-    total: F8, per_dose: F8, cmax: F8, trough: F8, conc: F8, auc: F8, status: Status,
+    tv: F8, factors_eta: int, load_eta: F8, eta: F8, factors_kappa: int, load_kappa: F8, kappa: F8,
+    infusions: F8, amount: F8, times: F8, spacing: float, reached: I8, w: F8, found: F8, whole: F8, each: F8, conc: F8, auc: F8,
 ) -> None:  # fmt: skip
-    """`exposure` and `course`: everything is written into the last seven, if that is not empty.
+    """`exposure` and `course`: the last four are written, if they are not empty.
 
-    `reached` has two rows: how many times are not after the end of each infusion, and not after
-    the start of each next dose, after a first column for the start of all. `spacing` is that of an
-    even grid, or 0.
+    `infusions` has two rows: starts and durations. So has `reached`: how many times are not after
+    the end of each infusion, and not after the start of each next dose, after a first column for
+    the start of all. `spacing` is that of an even grid, or 0. `whole` gets three rows: areas,
+    peaks, and 1 where a subject can be computed. `each` gets areas and troughs.
     """
-    n, doses = status.shape[0], start.shape[0]
-    together, eta_together = _together(load_kappa), _together(load_eta)
-    steady = kappa.shape[2] == 0  # every occasion is like the first
-    shared = together and eta_together and tv.shape[0] == 1 and n > 1
-    if shared:
-        _enter_typical(tv, w)
+    n, doses = whole.shape[1], infusions.shape[1]
+    together = factors_kappa == 2
+    steady = kappa.shape[1] == 0  # every occasion is like the first
     for first in range(0, n, LANES):
         mine = min(LANES, n - first)
-        _enter_lanes(first, n, tv, load_eta, eta, eta_together, shared, w)
-        if together and not shared:
-            _decompose_lanes(w)
-        filled = -1
+        _shift_lanes(first, n, factors_eta, load_eta, eta, 0, w)
+        _enter_lanes(first, n, tv, w)
         for k in range(doses):
-            _begin_occasion_lanes(first, n, k, together, load_kappa, kappa, amount, w)
+            for j in range(LANES):
+                w[_DOSE + j] = amount[_row(min(first + j, n - 1), amount.shape[0]), k]
             if k == 0 or not steady:
-                for wait in range(done.shape[0]):
-                    done[wait] = np.nan
+                column = k * load_kappa.shape[1]
+                _shift_lanes(first, n, factors_kappa, load_kappa, kappa, column, w)
+                if k == 0 or not together:
+                    _parameter_lanes(together, w)
+                    _decompose_lanes(w)
+                _start_lanes(together, w)
+                for wait in range(5):
+                    w[_DONE + wait] = np.nan
             is_last = k + 1 == doses
-            end = start[k] + duration[k]
+            start, duration = infusions[0, k], infusions[1, k]
+            end = start + duration
             begin, middle, stop = reached[1, k], reached[0, k + 1], reached[1, k + 1]
-            for wait in range(hours.shape[0]):
-                hours[wait] = np.nan
+            for wait in range(5):
+                w[_HOURS + wait] = np.nan
             for t in range(begin, middle):
-                hours[_MOMENT] = times[t] - start[k]
-                _wait(w, hours, done)
-                _write_moment(first, mine, t, hours[_MOMENT], duration[k], w, conc, auc)
-            hours[_MOMENT] = np.nan
-            hours[_INFUSION] = duration[k]
+                w[_HOURS + _MOMENT] = times[t] - start
+                _wait(w)
+                _find_moment(t, times[t] - start, duration, w, found)
+            w[_HOURS + _MOMENT] = np.nan
+            w[_HOURS + _INFUSION] = duration
             if not is_last:
-                hours[_REST] = start[k + 1] - end
+                w[_HOURS + _REST] = infusions[0, k + 1] - end
             if spacing > 0.0 and middle < stop:
-                hours[_LEAD], hours[_STRIDE] = times[middle] - end, spacing
-            _wait(w, hours, done)
-            _occasion_lanes(w, duration[k], is_last)
-            if middle < stop:
-                rates = 0 if steady else k
-                _write_decay(
-                    first, mine, middle, stop, end, spacing > 0.0, filled != rates, w,
-                    powers, times, conc, auc,
-                )  # fmt: skip
-                filled = rates
-            if not together:
-                _leave_occasion_lanes(w)
-            for j in range(mine if per_dose.shape[0] > 0 else 0):
-                per_dose[first + j, k] = w[_AREA + j]
-                trough[first + j, k] = w[_TROUGH + j]
+                w[_HOURS + _STRIDE] = spacing
+            _wait(w)
+            _occasion_lanes(w, duration, is_last)
+            _find_decay(middle, stop, end, spacing > 0.0, w, times, found)
+            if not (together or is_last):
+                _leave_lanes(w)
+            for j in range(mine if each.shape[1] > 0 else 0):
+                each[0, first + j, k] = w[_AREA + j]
+                each[1, first + j, k] = w[_TROUGH + j]
+        if conc.shape[0] > 0:
+            _write(first, mine, found[0], conc)
+        if auc.shape[0] > 0:
+            _write(first, mine, found[1], auc)
         for j in range(mine):
-            status[first + j] = OK if w[_USABLE + j] == 1.0 else BAD_PARAMETER
-            if total.shape[0] > 0:
-                total[first + j], cmax[first + j] = w[_TOTAL + j], w[_PEAK + j]
+            whole[0, first + j] = w[_TOTAL + j]
+            whole[1, first + j] = w[_PEAK + j]
+            whole[2, first + j] = w[_USABLE + j]
+
+
+def _factors(loads: F8) -> int:
+    """Two, if there is one factor on all flows and one on all volumes, or six.
+
+    If two, the eigenvectors never change.
+    """
+    return 2 if (loads == loads[[CL, V1] * 3]).all() else 6
 
 
 def _run(
     tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, start: F8, duration: F8, amount: F8,
-    times: F8, n: int, found: tuple[F8, F8, F8, F8, F8, F8],
+    times: F8, whole: F8, each: F8, conc: F8, auc: F8,
 ) -> Status:  # fmt: skip
     """Call `_courses`; subjects that cannot be computed have NaN."""
     reached = np.zeros((2, 1 + start.size), np.int64)
     if times.size:
         reached[0, 1:] = np.searchsorted(times, start + duration, "right")
         reached[1] = np.searchsorted(times, np.append(start, np.inf), "right")
-    status, hours, done = np.empty(n, np.int8), np.empty(5), np.empty(5)
+    found = np.zeros((2 if auc.size else 1, times.size, LANES))
     _courses(
-        tv, load_eta, eta, load_kappa, kappa, start, duration, amount,
-        times, _even_spacing(times), reached, np.empty(_WORKSPACE),
-        np.empty(3 * _STEPS * LANES if times.size else 0), hours, done, *found, status,
+        tv, _factors(load_eta), load_eta, eta, _factors(load_kappa), load_kappa,
+        kappa.reshape(len(kappa), start.size * load_kappa.shape[1]),
+        np.array((start, duration)), amount, times, _even_spacing(times),
+        reached, np.empty(_WORKSPACE), found, whole, each, conc, auc,
     )  # fmt: skip
-    bad = status != OK
+    bad = whole[2] != 1.0
     if bad.any():
-        for array in found:
+        whole[:, bad] = np.nan
+        for array in (*each, conc, auc):
             if array.size:
                 array[bad] = np.nan
-    return status
+    return np.where(bad, BAD_PARAMETER, OK).astype(np.int8)
 
 
 def exposure(
@@ -946,8 +632,13 @@ def exposure(
 
     Parameters
     ----------
-    tv, load_eta, eta, load_kappa, kappa
-        As in `individual_parameters`; one occasion per dose.
+    tv : (n or 1, 6)
+        Typical CL, V1, Q2, V2, Q3, V3.
+    load_eta, load_kappa : (6, n_eta), (6, n_kappa)
+        Loadings on their logarithms.
+    eta : (n or 1, n_eta)
+    kappa : (n or 1, doses, n_kappa)
+        An occasion per dose.
     start, duration : (doses,)
         h; ordered, not overlapping.
     amount : (n or 1, doses)
@@ -966,14 +657,12 @@ def exposure(
     status : (n,)
     """
     n = max(tv.shape[0], eta.shape[0], kappa.shape[0], amount.shape[0])
-    total, cmax = np.empty((2, n))
-    per_dose, trough = np.empty((2, n, start.size))
-    nowhere = np.empty((0, 0))
+    whole, each, nowhere = np.empty((3, n)), np.empty((2, n, start.size)), np.empty((0, 0))
     status = _run(
-        tv, load_eta, eta, load_kappa, kappa, start, duration, amount, np.empty(0),
-        n, (total, per_dose, cmax, trough, nowhere, nowhere),
+        tv, load_eta, eta, load_kappa, kappa, start, duration, amount,
+        np.empty(0), whole, each, nowhere, nowhere,
     )  # fmt: skip
-    return total, per_dose, cmax, trough, status
+    return whole[0], each[0], whole[1], each[1], status
 
 
 def course(
@@ -1007,13 +696,10 @@ def course(
     -------
     status : (n,)
     """
-    before = np.searchsorted(times, start[0], "right")
-    conc[:, :before] = 0.0
-    auc[:, :before] = 0.0
-    nothing, nowhere = np.empty(0), np.empty((0, 0))
+    whole, nowhere = np.empty((3, conc.shape[0])), np.empty((2, 0, 0))
     return _run(
-        tv, load_eta, eta, load_kappa, kappa, start, duration, amount, times,
-        conc.shape[0], (nothing, nowhere, nothing, nowhere, conc, auc),
+        tv, load_eta, eta, load_kappa, kappa, start, duration, amount,
+        times, whole, nowhere, conc, auc,
     )  # fmt: skip
 
 
@@ -1028,63 +714,19 @@ def _even_spacing(times: F8) -> float:
 
 
 # ------------------------------------------------------------------ Bayesian estimation
+#
+# One subject at a time. Parts share four arrays, because each array costs seven words of a call:
+# `kin`, rows of three, a column per compartment (flows, volumes) or per rate (the others);
+# `state`, rows of three: z, then its derivatives for each effect; `vec`, rows of an effect each;
+# and a matrix.
 
+_FLOWS, _VOLUMES, _ROOTS, _RATES, _TYPICAL, _STAYS, _GAINS = range(7)
+"""Roots are those of the volumes; `_TYPICAL` has the rates of typical values."""
+_BASIS, _BLEND, _PULL = 7, 10, 13
+"""U; the integrals of `_step_forward`; from here on U' dM U for each effect in force."""
 
-class _Subjects(NamedTuple):
-    """What is known of the subjects; as in `map_estimates`."""
-
-    tv: F8
-    loads: F8
-    n_eta: int
-    doses: F8
-    levels: F8
-    error: F8
-    together: bool
-    """See `_together`."""
-
-
-_CACHE_LINE: Final = 16
-"""Doubles in two lines, which processors load together."""
-
-
-class _Space(NamedTuple):
-    """Room for one subject with d effects, made once for all."""
-
-    p: F8
-    typical_lam: F8
-    lam: F8
-    u: F8
-    state: F8
-    """(1 + d, 3) z, then its derivatives."""
-    pull: F8
-    """(n_eta + n_kappa, 3, 3) U' dM U for each effect in force."""
-    blend: F8
-    slope: F8
-    """(d,) Derivatives of a concentration."""
-    x: F8
-    trial: F8
-    gradient: F8
-    new_gradient: F8
-    curvature: F8
-    """(d, d) Fisher's or, near a minimum, the exact second derivatives; lower triangle."""
-    new_curvature: F8
-    root: F8
-    step: F8
-    predicted: F8
-
-
-def _space(loads: F8, levels: F8, d: int) -> _Space:
-    """Room for one thread, in one piece: threads that write into one cache line are slow."""
-    shapes = (
-        (6,), (3,), (3,), (3, 3), (1 + d, 3), (loads.shape[1], 3, 3), (3, 3), (d,), (d,), (d,),
-        (d,), (d,), (d, d), (d, d), (d, d), (d,), (levels.shape[2],),
-    )  # fmt: skip
-    sizes = [math.prod(shape) for shape in shapes]
-    room, pieces, first = np.zeros(sum(sizes) + 2 * _CACHE_LINE), [], _CACHE_LINE
-    for shape, size in zip(shapes, sizes, strict=True):
-        pieces.append(room[first : first + size].reshape(shape))
-        first += size
-    return _Space(*pieces)
+_HERE, _TRIAL, _STEP, _SLOPE, _GRADIENT, _NEW_GRADIENT = range(6)
+"""Of `vec`; `_SLOPE` holds the derivatives of a concentration."""
 
 
 @_part
@@ -1131,57 +773,70 @@ def _level(f: float, conc: float, lloq: float, error: F8) -> tuple[float, float,
 
 
 @_part
-def _columns(u: F8, a: float, b: float, c: float) -> tuple[float, float, float]:
-    """U' times a vector."""
-    return (
-        u[0, 0] * a + u[1, 0] * b + u[2, 0] * c,
-        u[0, 1] * a + u[1, 1] * b + u[2, 1] * c,
-        u[0, 2] * a + u[1, 2] * b + u[2, 2] * c,
-    )
+def _decompose(kin: F8) -> None:
+    """`_decompose_lanes` of one subject."""
+    for r in range(3):
+        for q in range(3):
+            kin[_BASIS + r, q] = 0.0
+    kin[_BASIS, 1] = kin[_BASIS + 1, 0] = kin[_BASIS + 2, 2] = 1.0
+    v1, v2, v3 = kin[_VOLUMES, 0], kin[_VOLUMES, 1], kin[_VOLUMES, 2]
+    q2, q3 = kin[_FLOWS, 1], kin[_FLOWS, 2]
+    a, b, c = q2 / v2, (kin[_FLOWS, 0] + q2 + q3) / v1, q3 / v3
+    off, cross = -q2 / math.sqrt(v1 * v2), -q3 / math.sqrt(v1 * v3)
+    negligible = _ROUNDING * b * b
+    for turn in range(_TURNS):
+        if turn % 3 == 0 and off * off + cross * cross <= negligible:
+            break
+        t, co, si = _rotation(a, b, off, negligible)
+        a, b, c = b + t * off, c, a - t * off
+        off, cross = co * cross, -si * cross
+        for r in range(_BASIS, _BASIS + 3):
+            left, right, last = kin[r, 0], kin[r, 1], kin[r, 2]
+            kin[r, 0], kin[r, 1], kin[r, 2] = si * left + co * right, last, co * left - si * right
+    kin[_RATES, 0], kin[_RATES, 1], kin[_RATES, 2] = max(a, 0.0), max(b, 0.0), max(c, 0.0)
 
 
 @_part
-def _rows(u: F8, a: float, b: float, c: float) -> tuple[float, float, float]:
-    """U times a vector."""
-    return (
-        u[0, 0] * a + u[0, 1] * b + u[0, 2] * c,
-        u[1, 0] * a + u[1, 1] * b + u[1, 2] * c,
-        u[2, 0] * a + u[2, 1] * b + u[2, 2] * c,
-    )
+def _pulls(loads: F8, kin: F8) -> None:
+    """U' dM U for each column of loadings.
+
+    M is a sum of flows times g g', where g is 1 / sqrt(V1) in the central compartment and, for an
+    exchange, -1 / sqrt(V) in the other; and dM / dlog V is minus half of E M + M E, where E is one
+    in that compartment.
+    """
+    for a in range(3):
+        for b in range(a + 1):
+            mean = 0.5 * (kin[_RATES, a] + kin[_RATES, b])
+            for r in range(3):
+                ua, ub = kin[_BASIS + r, a], kin[_BASIS + r, b]
+                ga, gb = kin[_BASIS, a] / kin[_ROOTS, 0], kin[_BASIS, b] / kin[_ROOTS, 0]
+                if r > 0:
+                    ga -= ua / kin[_ROOTS, r]
+                    gb -= ub / kin[_ROOTS, r]
+                of_flow, of_volume = kin[_FLOWS, r] * ga * gb, -mean * ua * ub
+                for j in range(loads.shape[1]):
+                    change = loads[2 * r, j] * of_flow + loads[2 * r + 1, j] * of_volume
+                    total = change if r == 0 else kin[_PULL + 3 * j + a, b] + change
+                    kin[_PULL + 3 * j + a, b] = kin[_PULL + 3 * j + b, a] = total
 
 
 @_part
-def _pulls(loads: F8, p: F8, u: F8, pull: F8) -> None:
-    """U' dM U for each column of loadings."""
-    s12, s13 = math.sqrt(p[V1] * p[V2]), math.sqrt(p[V1] * p[V3])
-    for j in range(loads.shape[1]):
-        v1, q2, v2, q3, v3 = loads[V1, j], loads[Q2, j], loads[V2, j], loads[Q3, j], loads[V3, j]
-        d00 = (p[CL] * (loads[CL, j] - v1) + p[Q2] * (q2 - v1) + p[Q3] * (q3 - v1)) / p[V1]
-        d11, d22 = p[Q2] / p[V2] * (q2 - v2), p[Q3] / p[V3] * (q3 - v3)
-        d01, d02 = p[Q2] / s12 * (0.5 * (v1 + v2) - q2), p[Q3] / s13 * (0.5 * (v1 + v3) - q3)
-        for a in range(3):
-            c0 = d00 * u[0, a] + d01 * u[1, a] + d02 * u[2, a]
-            c1 = d01 * u[0, a] + d11 * u[1, a]
-            c2 = d02 * u[0, a] + d22 * u[2, a]
-            for b in range(a + 1):
-                pull[j, a, b] = pull[j, b, a] = c0 * u[0, b] + c1 * u[1, b] + c2 * u[2, b]
-
-
-@_part
-def _begin_subject(i: int, subjects: _Subjects, space: _Space) -> bool:
-    """Decompose the typical values if that serves all effects; False if these are impossible."""
-    tv = subjects.tv[i % subjects.tv.shape[0]]
-    if not _valid(tv):
-        return False
-    if subjects.together:
-        _decompose(tv, space.typical_lam, space.u)
-    return True
+def _turn(kin: F8, state: F8, rows: int, back: bool) -> None:
+    """Multiply each of some rows by U or, going `back`, by U'."""
+    for j in range(rows):
+        x, y, z = state[j, 0], state[j, 1], state[j, 2]
+        for r in range(3):
+            if back:
+                u, v, w = kin[_BASIS, r], kin[_BASIS + 1, r], kin[_BASIS + 2, r]
+            else:
+                u, v, w = kin[_BASIS + r, 0], kin[_BASIS + r, 1], kin[_BASIS + r, 2]
+            state[j, r] = u * x + v * y + w * z
 
 
 @_part
 def _begin_occasion(
-    row: int, tv: F8, loads: F8, n_eta: int, together: bool, x: F8, k: int, slopes: bool,
-    p: F8, typical_lam: F8, lam: F8, u: F8, state: F8, pull: F8,
+    typical: F8, loads: F8, n_eta: int, together: bool, k: int, slopes: bool, kin: F8, state: F8,
+    vec: F8,
 ) -> bool:  # fmt: skip
     """Parameters, rates, state and derivatives of occasion k, from those of the one before.
 
@@ -1189,73 +844,50 @@ def _begin_occasion(
     """
     n_kappa = loads.shape[1] - n_eta
     old, new = n_eta + (k - 1) * n_kappa, n_eta + k * n_kappa
+    known = 1 + new if slopes else 1  # rows of state that there are already
     if k > 0:
-        s1, s2, s3 = math.sqrt(p[V1]), math.sqrt(p[V2]), math.sqrt(p[V3])
-        a, b, c = _rows(u, state[0, 0], state[0, 1], state[0, 2])
-        for j in range(new if slopes else 0):
-            da, db, dc = _rows(u, state[1 + j, 0], state[1 + j, 1], state[1 + j, 2])
-            if j >= old:  # what an eta does to the volumes stays, what a kappa does ends here
-                i = n_eta + j - old
-                da += 0.5 * loads[V1, i] * a
-                db += 0.5 * loads[V2, i] * b
-                dc += 0.5 * loads[V3, i] * c
-            state[1 + j, 0], state[1 + j, 1], state[1 + j, 2] = s1 * da, s2 * db, s3 * dc
-        state[0, 0], state[0, 1], state[0, 2] = s1 * a, s2 * b, s3 * c
-    for q in range(2 if together else 6):
-        exponent = 0.0
-        for j in range(n_eta):
-            exponent += loads[q, j] * x[j]
-        for j in range(n_kappa):
-            exponent += loads[q, n_eta + j] * x[new + j]
-        p[q] = math.exp(exponent)
-    if together:
-        flow, volume = p[CL], p[V1]
-        for q in (CL, Q2, Q3):
-            p[q], p[q + 1] = tv[row, q] * flow, tv[row, q + 1] * volume
-        for r in range(3):
-            lam[r] = typical_lam[r] * flow / volume
-            for j in range(loads.shape[1]):
-                pull[j, r, r] = lam[r] * (loads[CL, j] - loads[V1, j])
-        if not _valid(p):
-            return False
-    else:
-        for q in range(6):
-            p[q] *= tv[row, q]
-        if not _valid(p):
-            return False
-        _decompose(p, lam, u)
-        if slopes:
-            _pulls(loads, p, u, pull)
-    if k == 0:
-        for j in range(1 + new + n_kappa):
-            state[j, 0], state[j, 1], state[j, 2] = 0.0, 0.0, 0.0
-        return True
-    s1, s2, s3 = math.sqrt(p[V1]), math.sqrt(p[V2]), math.sqrt(p[V3])
-    a, b, c = state[0, 0] / s1, state[0, 1] / s2, state[0, 2] / s3
-    state[0, 0], state[0, 1], state[0, 2] = _columns(u, a, b, c)
-    for j in range(new + n_kappa if slopes else 0):
-        if j < new:
-            da, db, dc = state[1 + j, 0] / s1, state[1 + j, 1] / s2, state[1 + j, 2] / s3
+        _turn(kin, state, known, False)
+        for j in range(known - 1, -1, -1):
+            for r in range(kin.shape[1]):
+                if j > old:  # what a kappa does to the volumes ends here
+                    state[j, r] += 0.5 * loads[2 * r + 1, n_eta + j - 1 - old] * state[0, r]
+                state[j, r] *= kin[_ROOTS, r]
+    for q in range(typical.shape[0]):
+        if together and q > V1:
+            kin[q % 2, q // 2] = kin[q % 2, 0]
         else:
-            i = n_eta + j - new
-            da, db, dc = (
-                -0.5 * loads[V1, i] * a, -0.5 * loads[V2, i] * b, -0.5 * loads[V3, i] * c
-            )  # fmt: skip
-        state[1 + j, 0], state[1 + j, 1], state[1 + j, 2] = _columns(u, da, db, dc)
+            shift = 0.0
+            for j in range(loads.shape[1]):
+                shift += loads[q, j] * vec[j if j < n_eta else new + j - n_eta, _TRIAL]
+            kin[q % 2, q // 2] = math.exp(shift)
+    pace = kin[_FLOWS, 0] / kin[_VOLUMES, 0]
+    for q in range(typical.shape[0]):
+        kin[q % 2, q // 2] *= typical[q]
+    if not _usable(kin[0, 0], kin[1, 0], kin[0, 1], kin[1, 1], kin[0, 2], kin[1, 2]):
+        return False
+    for r in range(3):
+        kin[_ROOTS, r] = math.sqrt(kin[_VOLUMES, r])
+    if not together:
+        _decompose(kin)
+        if slopes:
+            _pulls(loads, kin)
+    for r in range(3 if together else 0):
+        kin[_RATES, r] = kin[_TYPICAL, r] * pace
+        for j in range(loads.shape[1]):
+            kin[_PULL + 3 * j + r, r] = kin[_RATES, r] * (loads[CL, j] - loads[V1, j])
+    if k == 0:
+        for j in range(state.shape[0]):
+            state[j, 0] = state[j, 1] = state[j, 2] = 0.0
+        return True
+    rows = known + n_kappa if slopes else known
+    for j in range(rows):
+        for r in range(kin.shape[1]):
+            if j < known:
+                state[j, r] /= kin[_ROOTS, r]
+            else:
+                state[j, r] = -0.5 * loads[2 * r + 1, n_eta + j - known] * state[0, r]
+    _turn(kin, state, rows, True)
     return True
-
-
-@_part
-def _decline(rate: float, h: float) -> tuple[float, float]:
-    """What h hours leave of one, and what they take."""
-    p, power = _exp_parts(max(-rate * h, -708.0))
-    return power * p + power, -(power * p + (power - 1.0))
-
-
-@_part
-def _gain(rate: float, loss: float, h: float) -> float:
-    """Integral of exp(-rate s) over a step of h hours."""
-    return loss / rate if rate * h > 1e-300 else h
 
 
 @_part
@@ -1282,187 +914,130 @@ def _convolution_of_gain(lo: float, hi: float, gain_lo: float, e: float, h: floa
     return h * h * total
 
 
-@_inlined
+@_woven
 def _step_forward(
     drive: float, h: float, loads: F8, n_eta: int, together: bool, k: int, slopes: bool,
-    lam: F8, u: F8, state: F8, pull: F8, blend: F8,
+    kin: F8, state: F8,
 ) -> None:  # fmt: skip
-    """State and derivatives after h hours of occasion k; `drive` as in `_advance`.
+    """State and derivatives after h hours of occasion k; `drive` is R/sqrt(V1).
 
     The derivatives follow dy/ds = -Lam y - U' dM U z + db: variation of constants gives integrals
     of two exponentials, smooth where rates are equal, so eigenvectors are never differentiated.
     """
-    e0, loss0 = _decline(lam[0], h)
-    e1, loss1 = _decline(lam[1], h)
-    e2, loss2 = _decline(lam[2], h)
-    e, gain = (e0, e1, e2), (0.0, 0.0, 0.0)
-    if drive != 0.0:
-        gain = (_gain(lam[0], loss0, h), _gain(lam[1], loss1, h), _gain(lam[2], loss2, h))
+    for a in range(3):
+        rate = kin[_RATES, a]
+        p, power = _exp_parts(max(-rate * h, -708.0))
+        kin[_STAYS, a] = power * p + power
+        loss = -(power * p + (power - 1.0))
+        kin[_GAINS, a] = loss / rate if rate * h > 1e-300 else h
     if slopes:
         n_kappa = loads.shape[1] - n_eta
         first = n_eta + k * n_kappa
-        for a in range(0 if together else 3):
+        for a in range(3):
             for b in range(a + 1):
-                lo, hi = (a, b) if lam[a] <= lam[b] else (b, a)
-                mixed = _convolution(lam[lo], lam[hi], e[lo], e[hi], h)
+                if together and b < a:  # U' dM U is diagonal
+                    continue
+                lo, hi = (a, b) if kin[_RATES, a] <= kin[_RATES, b] else (b, a)
+                slow, fast = kin[_RATES, lo], kin[_RATES, hi]
+                mixed = _convolution(slow, fast, kin[_STAYS, lo], kin[_STAYS, hi], h)
                 driven = 0.0
                 if drive != 0.0:
-                    driven = drive * _convolution_of_gain(lam[lo], lam[hi], gain[lo], mixed, h)
-                blend[a, b] = mixed * state[0, b] + driven * u[0, b]
-                blend[b, a] = mixed * state[0, a] + driven * u[0, a]
-        for a in range(3 if together else 0):  # U' dM U is diagonal
-            mixed, driven = e[a] * h, 0.0
-            if drive != 0.0:
-                driven = drive * _convolution_of_gain(lam[a], lam[a], gain[a], mixed, h)
-            blend[a, a] = mixed * state[0, a] + driven * u[0, a]
+                    driven = drive * _convolution_of_gain(slow, fast, kin[_GAINS, lo], mixed, h)
+                kin[_BLEND + a, b] = mixed * state[0, b] + driven * kin[_BASIS, b]
+                kin[_BLEND + b, a] = mixed * state[0, a] + driven * kin[_BASIS, a]
         for j in range(first + n_kappa):
-            if n_eta <= j < first:  # a kappa of an earlier occasion
-                for a in range(3):
-                    state[1 + j, a] *= e[a]
-                continue
-            i = j if j < n_eta else n_eta + j - first
-            v = 0.5 * loads[V1, i] * drive
-            if together:
-                for a in range(3):
-                    state[1 + j, a] = (
-                        state[1 + j, a] * e[a] - pull[i, a, a] * blend[a, a] - v * u[0, a] * gain[a]
-                    )
-            else:
-                for a in range(3):
-                    state[1 + j, a] = (
-                        state[1 + j, a] * e[a]
-                        - pull[i, a, 0] * blend[a, 0]
-                        - pull[i, a, 1] * blend[a, 1]
-                        - pull[i, a, 2] * blend[a, 2]
-                        - v * u[0, a] * gain[a]
-                    )
+            for a in range(3):
+                value = state[1 + j, a] * kin[_STAYS, a]
+                if j < n_eta or j >= first:  # not a kappa of an earlier occasion
+                    i = j if j < n_eta else n_eta + j - first
+                    for b in range(3):
+                        if b == a or not together:
+                            value -= kin[_PULL + 3 * i + a, b] * kin[_BLEND + a, b]
+                    value -= 0.5 * loads[V1, i] * drive * kin[_BASIS, a] * kin[_GAINS, a]
+                state[1 + j, a] = value
     for a in range(3):
-        state[0, a] = state[0, a] * e[a] + drive * u[0, a] * gain[a]
-
-
-@_inlined
-def _concentration(
-    loads: F8, n_eta: int, k: int, slopes: bool, central: float, u: F8, state: F8, slope: F8
-) -> float:
-    """Concentration on occasion k, and its derivatives into `slope`; `central` is 1 / sqrt(V1)."""
-    w1, w2, w3 = central * u[0, 0], central * u[0, 1], central * u[0, 2]
-    f = w1 * state[0, 0] + w2 * state[0, 1] + w3 * state[0, 2]
-    if slopes:
-        n_kappa = loads.shape[1] - n_eta
-        first = n_eta + k * n_kappa
-        for j in range(first + n_kappa):
-            slope[j] = w1 * state[1 + j, 0] + w2 * state[1 + j, 1] + w3 * state[1 + j, 2]
-            if j < n_eta:
-                slope[j] -= 0.5 * loads[V1, j] * f
-            elif j >= first:
-                slope[j] -= 0.5 * loads[V1, n_eta + j - first] * f
-    return f
+        state[0, a] = state[0, a] * kin[_STAYS, a] + drive * kin[_BASIS, a] * kin[_GAINS, a]
 
 
 @_part
 def _objective(
-    i: int, subjects: _Subjects, x: F8, known: int, space: _Space, gradient: F8, curvature: F8
-) -> float:
-    """-2 log posterior of subject i at normals x, infinite where it is not defined.
-
-    Also its gradient and Fisher's expected curvature (lower triangle), unless `gradient` is empty.
-    """
-    tv, loads, n_eta = subjects.tv, subjects.loads, subjects.n_eta
-    doses, levels, error = subjects.doses, subjects.levels, subjects.error
-    return _walk(
-        i % tv.shape[0], i % doses.shape[0], i % levels.shape[0], tv, loads, n_eta, doses, levels,
-        error, subjects.together, x, known, space.p, space.typical_lam, space.lam, space.u,
-        space.state, space.pull, space.blend, space.slope, space.predicted, gradient, curvature,
-    )  # fmt: skip
-
-
-@_part
-def _walk(
-    row: int, course: int, sample: int, tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8,
-    error: F8, together: bool, x: F8, known: int, p: F8, typical_lam: F8, lam: F8, u: F8,
-    state: F8, pull: F8, blend: F8, slope: F8, predicted: F8, gradient: F8, curvature: F8,
+    typical: F8, loads: F8, n_eta: int, together: bool, doses: F8, levels: F8, error: F8,
+    known: int, slopes: bool, kin: F8, state: F8, vec: F8, curvature: F8, predicted: F8,
 ) -> float:  # fmt: skip
-    """`_objective`, from event to event."""
-    n_kappa, slopes = loads.shape[1] - n_eta, gradient.shape[0] > 0
+    """-2 log posterior at the normals of `_TRIAL`, infinite where it is not defined.
+
+    With `slopes` also its gradient, into `_NEW_GRADIENT`, and Fisher's expected curvature (lower
+    triangle). `known` occasions have begun before the last level.
+    """
+    n_kappa = loads.shape[1] - n_eta
     total = 0.0
     for j in range(n_eta + known * n_kappa):
-        total += x[j] * x[j]
-        if slopes:
-            gradient[j] = 2.0 * x[j]
-            for r in range(j):
-                curvature[j, r] = 0.0
-            curvature[j, j] = 2.0
-    m = levels.shape[2]
-    t = 0
-    while t < m and levels[sample, 0, t] <= doses[course, 0, 0]:
+        x = vec[j, _TRIAL]
+        total += x * x
+        vec[j, _NEW_GRADIENT] = 2.0 * x
+        for r in range(j + 1 if slopes else 0):
+            curvature[j, r] = 2.0 if r == j else 0.0
+    t, m = 0, levels.shape[1]
+    while t < m and levels[0, t] <= doses[0, 0]:
         predicted[t] = 0.0
-        total += _level(0.0, levels[sample, 1, t], levels[sample, 2, t], error)[0]
+        total += _level(0.0, levels[1, t], levels[2, t], error)[0]
         t += 1
     for k in range(known):
         if (k == 0 or n_kappa > 0) and not _begin_occasion(
-            row, tv, loads, n_eta, together, x, k, slopes, p, typical_lam, lam, u, state, pull
+            typical, loads, n_eta, together, k, slopes, kin, state, vec
         ):
             return np.inf
-        now = doses[course, 0, k]
-        stop = doses[course, 0, k + 1] if k + 1 < doses.shape[2] else np.inf
-        end = min(now + doses[course, 1, k], stop)
-        central = 1.0 / math.sqrt(p[V1])
-        drive = doses[course, 2, k] / doses[course, 1, k] * central
+        now = doses[0, k]
+        stop = doses[0, k + 1] if k + 1 < doses.shape[1] else np.inf
+        end = min(now + doses[1, k], stop)
+        drive = doses[2, k] / doses[1, k] / kin[_ROOTS, 0]
         while True:
             if now >= end:
                 drive = 0.0
             until = end if now < end else stop
-            is_level = t < m and levels[sample, 0, t] <= until
+            is_level = t < m and levels[0, t] <= until
             if is_level:
-                until = levels[sample, 0, t]
+                until = levels[0, t]
             elif now >= stop or (until == stop and k == known - 1):
                 break
             if until > now:
                 _step_forward(
-                    drive, until - now, loads, n_eta, together, k, slopes,
-                    lam, u, state, pull, blend,
-                )  # fmt: skip
+                    drive, until - now, loads, n_eta, together, k, slopes, kin, state
+                )
                 now = until
             if is_level:
-                f = _concentration(loads, n_eta, k, slopes, central, u, state, slope)
+                f = _concentration(loads, n_eta, k, slopes, kin, state, vec)
                 predicted[t] = f
-                value, df, ddf = _level(f, levels[sample, 1, t], levels[sample, 2, t], error)
+                value, df, ddf = _level(f, levels[1, t], levels[2, t], error)
                 total += value
                 for j in range(n_eta + (k + 1) * n_kappa if slopes else 0):
-                    gradient[j] += df * slope[j]
+                    slope = vec[j, _SLOPE]
+                    vec[j, _NEW_GRADIENT] += df * slope
                     for r in range(j + 1):
-                        curvature[j, r] += ddf * slope[j] * slope[r]
+                        curvature[j, r] += ddf * slope * vec[r, _SLOPE]
                 t += 1
     return total if total < np.inf else np.inf  # NaN, too
 
 
-@_part
-def _known_occasions(i: int, doses: F8, levels: F8) -> int:
-    """How many occasions have begun before the last level."""
-    course, sample = i % doses.shape[0], i % levels.shape[0]
-    known = 0
-    for k in range(doses.shape[2]):
-        for t in range(levels.shape[2]):
-            if doses[course, 0, k] < levels[sample, 0, t]:
-                known = k + 1
-    return known
-
-
-@_part
-def _misfit_limit(i: int, levels: F8, error: F8) -> float:
-    """The objective from which a fit is so poor that a better minimum may be elsewhere.
-
-    A fit without residuals and effects is as low as it gets, or nearly. Above that the objective is
-    about a chi-square of as many degrees of freedom as levels; the limit is its mean and four SD.
-    """
-    sample, n, total = i % levels.shape[0], 0, 0.0
-    for t in range(levels.shape[2]):
-        y = levels[sample, 1, t]
-        if not math.isnan(levels[sample, 0, t]):
-            n += 1
-            if not math.isnan(y):
-                total += _level(y, y, y, error)[0]
-    return total + n + 4.0 * math.sqrt(2.0 * n)
+@_woven
+def _concentration(
+    loads: F8, n_eta: int, k: int, slopes: bool, kin: F8, state: F8, vec: F8
+) -> float:
+    """Concentration on occasion k, and its derivatives into `_SLOPE`."""
+    n_kappa = loads.shape[1] - n_eta
+    first = n_eta + k * n_kappa
+    share = 1.0 / kin[_ROOTS, 0]
+    w1, w2, w3 = share * kin[_BASIS, 0], share * kin[_BASIS, 1], share * kin[_BASIS, 2]
+    f = 0.0
+    for j in range(1 + first + n_kappa if slopes else 1):
+        value = w1 * state[j, 0] + w2 * state[j, 1] + w3 * state[j, 2]
+        if j == 0:
+            f = value
+            continue
+        if j <= n_eta or j > first:
+            value -= 0.5 * loads[V1, j - 1 if j <= n_eta else n_eta + j - 1 - first] * f
+        vec[j - 1, _SLOPE] = value
+    return f
 
 
 @_part
@@ -1473,88 +1048,96 @@ def _root(matrix: F8, damping: float, d: int, out: F8) -> bool:
             total = matrix[i, j] + damping if i == j else matrix[i, j]
             for r in range(j):
                 total -= out[i, r] * out[j, r]
-            if i == j:
-                if not (total > 0.0 and total < np.inf):
-                    return False
+            if i > j:
+                out[i, j] = total / out[j, j]
+            elif total > 0.0 and total < np.inf:
                 out[j, j] = math.sqrt(total)
             else:
-                out[i, j] = total / out[j, j]
+                return False
     return True
 
 
 @_part
-def _solve(root: F8, b: F8, d: int, out: F8) -> None:
-    """-matrix^-1 b by the Cholesky factor of the matrix."""
+def _solve(root: F8, vec: F8, d: int) -> None:
+    """Newton's step by the Cholesky factor of the curvature."""
     for i in range(d):
-        total = -b[i]
+        total = -vec[i, _GRADIENT]
         for r in range(i):
-            total -= root[i, r] * out[r]
-        out[i] = total / root[i, i]
+            total -= root[i, r] * vec[r, _STEP]
+        vec[i, _STEP] = total / root[i, i]
     for i in range(d - 1, -1, -1):
-        total = out[i]
+        total = vec[i, _STEP]
         for r in range(i + 1, d):
-            total -= root[r, i] * out[r]
-        out[i] = total / root[i, i]
+            total -= root[r, i] * vec[r, _STEP]
+        vec[i, _STEP] = total / root[i, i]
 
 
 @_part
-def _quadratic(matrix: F8, v: F8, d: int) -> float:
-    """v' matrix v of a lower triangle."""
+def _quadratic(matrix: F8, vec: F8, d: int) -> float:
+    """v' matrix v of a lower triangle and the step v."""
     total = 0.0
     for i in range(d):
-        for j in range(i):
-            total += 2.0 * v[i] * matrix[i, j] * v[j]
-        total += v[i] * matrix[i, i] * v[i]
+        for j in range(i + 1):
+            both = vec[i, _STEP] * matrix[i, j] * vec[j, _STEP]
+            total += both if i == j else 2.0 * both
     return total
 
 
 @_part
-def _exact_curvature(i: int, subjects: _Subjects, known: int, d: int, w: _Space) -> None:
-    """Second derivatives at `x`, where the gradient is known: differences of the exact gradient."""
-    x, trial, step, root = w.x, w.trial, w.step, w.root
-    gradient, curvature = w.gradient, w.curvature
-    new_gradient, new_curvature = w.new_gradient, w.new_curvature
+def _accept(vec: F8, curvature: F8, new_curvature: F8, d: int) -> None:
+    """Go on from where the objective was computed last."""
     for j in range(d):
-        trial[j] = x[j]
-        step[j] = 1e-5 * math.sqrt(2.0 / max(2.0, curvature[j, j]))
-    for j in range(d):
-        trial[j] = x[j] + step[j]
-        _objective(i, subjects, trial, known, w, new_gradient, new_curvature)
-        for r in range(d):
-            root[j, r] = (new_gradient[r] - gradient[r]) / step[j]
-        trial[j] = x[j]
-    for j in range(d):
+        vec[j, _HERE], vec[j, _GRADIENT] = vec[j, _TRIAL], vec[j, _NEW_GRADIENT]
         for r in range(j + 1):
-            curvature[j, r] = 0.5 * (root[j, r] + root[r, j])
+            curvature[j, r] = new_curvature[j, r]
 
 
 @_part
 def _descend(
-    i: int, subjects: _Subjects, known: int, d: int, best: float, at: F8, around: F8, w: _Space
-) -> tuple[float, int, bool]:
-    """Go down from `w.x` to a minimum; stop if that is the one found before, in row i of `at`.
+    typical: F8, loads: F8, n_eta: int, together: bool, doses: F8, levels: F8, error: F8,
+    known: int, best: float, at: F8, around: F8, kin: F8, state: F8, vec: F8, matrices: F8,
+    predicted: F8,
+) -> tuple[float, int, bool]:  # fmt: skip
+    """Go down from `_HERE` to a minimum; stop if that is the one found before, `at`.
 
     Steps are those of Fisher scoring with Levenberg's damping; the last ones use the exact second
-    derivatives, left in `curvature`. The objective never rises.
+    derivatives (differences of the exact gradient), left in the first matrix. The objective never
+    rises.
 
     Returns
     -------
     value, evaluations, whether it converged
     """
-    x, trial, step, root = w.x, w.trial, w.step, w.root
-    gradient, curvature = w.gradient, w.curvature
-    new_gradient, new_curvature = w.new_gradient, w.new_curvature
-    value = _objective(i, subjects, x, known, w, gradient, curvature)
+    d = n_eta + known * (loads.shape[1] - n_eta)
+    curvature, new_curvature, root = matrices[0], matrices[1], matrices[2]
+    for j in range(d):
+        vec[j, _TRIAL] = vec[j, _HERE]
+    value = _objective(
+        typical, loads, n_eta, together, doses, levels, error, known, True,
+        kin, state, vec, new_curvature, predicted,
+    )  # fmt: skip
     evaluations = 1
     if not value < np.inf:
         return value, evaluations, False
+    _accept(vec, curvature, new_curvature, d)
     damping, exact, moved = 0.0, False, True
     for iteration in range(MAX_ITERATIONS):
         exact = exact or iteration >= FISHER_ITERATIONS
-        if exact and moved:
-            _exact_curvature(i, subjects, known, d, w)
-            evaluations += d
-            moved = False
+        for j in range(d if exact and moved else 0):
+            step = 1e-5 * math.sqrt(2.0 / max(2.0, curvature[j, j]))
+            vec[j, _TRIAL] = vec[j, _HERE] + step
+            _objective(
+                typical, loads, n_eta, together, doses, levels, error, known, True,
+                kin, state, vec, new_curvature, predicted,
+            )  # fmt: skip
+            evaluations += 1
+            vec[j, _TRIAL] = vec[j, _HERE]
+            for r in range(d):
+                root[j, r] = (vec[r, _NEW_GRADIENT] - vec[r, _GRADIENT]) / step
+        for j in range(d if exact and moved else 0):
+            for r in range(j + 1):
+                curvature[j, r] = 0.5 * (root[j, r] + root[r, j])
+        moved = moved and not exact
         largest = 0.0
         for j in range(d):
             largest = max(largest, abs(curvature[j, j]))
@@ -1562,134 +1145,162 @@ def _descend(
             damping = max(4.0 * damping, 1e-3 * largest)
             if not damping < 1e12 * largest:
                 return value, evaluations, False
-        _solve(root, gradient, d, step)
+        _solve(root, vec, d)
         slope, length = 0.0, 0.0
         for j in range(d):
-            slope += gradient[j] * step[j]
-            length += step[j] * step[j]
+            slope += vec[j, _GRADIENT] * vec[j, _STEP]
+            length += vec[j, _STEP] * vec[j, _STEP]
         near = damping == 0.0 and -slope < NEAR
         if near and not exact:
             exact = True
             continue
         shrink = min(1.0, MAX_STEP / math.sqrt(length)) if length > 0.0 else 1.0
         for j in range(d):
-            step[j] *= shrink
-            trial[j] = x[j] + step[j]
-        new = _objective(i, subjects, trial, known, w, new_gradient, new_curvature)
+            vec[j, _STEP] *= shrink
+            vec[j, _TRIAL] = vec[j, _HERE] + vec[j, _STEP]
+        new = _objective(
+            typical, loads, n_eta, together, doses, levels, error, known, True,
+            kin, state, vec, new_curvature, predicted,
+        )  # fmt: skip
         evaluations += 1
         if near:
-            if new <= value:
-                value = new
-                for j in range(d):
-                    x[j] = trial[j]
-            return value, evaluations, True
-        expected = -shrink * slope - 0.5 * _quadratic(curvature, step, d)
+            for j in range(d if new <= value else 0):
+                vec[j, _HERE] = vec[j, _TRIAL]
+            return min(new, value), evaluations, True
+        expected = -shrink * slope - 0.5 * _quadratic(curvature, vec, d)
         if new < value:
             damping = 0.1 * damping if value - new > 0.25 * expected else 2.0 * damping
             if damping < 0.1:
                 damping = 0.0
             value, moved = new, True
-            for j in range(d):
-                x[j], gradient[j] = trial[j], new_gradient[j]
-                for r in range(j + 1):
-                    curvature[j, r] = new_curvature[j, r]
+            _accept(vec, curvature, new_curvature, d)
             if best < np.inf and value >= best:
                 for j in range(d):
-                    step[j] = x[j] - at[i, j]
-                if _quadratic(around[i], step, d) < JOINED:
+                    vec[j, _STEP] = vec[j, _HERE] - at[j]
+                if _quadratic(around, vec, d) < JOINED:
                     return value, evaluations, False
         else:
             damping = max(10.0 * damping, 0.01 * largest)
             if damping > 1e12 * largest:
                 break
+            for j in range(d):
+                vec[j, _TRIAL] = vec[j, _HERE]
     return value, evaluations, False
 
 
 @_kernel
 def _estimates(
-    tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, log_error: F8, starts: F8,
-    given: bool, x: F8, objective: F8, gradient: F8, covariance: F8, predicted: F8,
-    evaluations: I8, status: Status,
-    p: F8, typical_lam: F8, lam: F8, u: F8, state: F8, pull: F8, blend: F8, slope: F8, at: F8,
-    trial: F8, slopes: F8, new_slopes: F8, curvature: F8, new_curvature: F8, root: F8, step: F8,
-    fitted: F8,
+    tv: F8, loads: F8, n_eta: int, together: bool, doses: F8, levels: F8, error: F8, log_error: F8,
+    starts: F8, known: I8, enough: F8, kin: F8, state: F8, vec: F8, matrices: F8,
+    x: F8, objective: F8, gradient: F8, hessian: F8, predicted: F8, evaluations: I8, status: Status,
 ) -> None:  # fmt: skip
-    """`map_estimates`, or `log_posterior` if the effects are given, in `x`.
+    """`map_estimates`, or `log_posterior` if there are no `starts`: of the effects in `x`.
 
-    From `p` on a `_Space`, piece by piece: a tuple takes Python long to hand over.
+    The last seven are written; before, `status` is what it is without any estimate, and the lower
+    triangle of `hessian` that of the prior.
     """
-    w = _Space(
-        p, typical_lam, lam, u, state, pull, blend, slope, at, trial, slopes, new_slopes,
-        curvature, new_curvature, root, step, fitted,
-    )  # fmt: skip
-    together = _together(loads)
-    subjects = _Subjects(tv, loads, n_eta, doses, levels, error, together)
-    detour = _Subjects(tv, loads, n_eta, doses, levels, log_error, together)
-    here, found = w.x, w.curvature
-    room = w.gradient if gradient.shape[0] > 0 or not given else w.gradient[:0]
-    usable = False
     for i in range(x.shape[0]):
-        known = _known_occasions(i, doses, levels)
-        d = n_eta + known * (loads.shape[1] - n_eta)
-        if i == 0 or tv.shape[0] > 1:
-            usable = _begin_subject(i, subjects, w)
+        if status[i] == BAD_PARAMETER:
+            continue
+        typical, course = tv[_row(i, tv.shape[0])], doses[_row(i, doses.shape[0])]
+        sample, fitted = levels[_row(i, levels.shape[0])], predicted[_row(i, predicted.shape[0])]
+        if together and (i == 0 or tv.shape[0] > 1):
+            for q in range(6):
+                kin[q % 2, q // 2] = typical[q]
+            _decompose(kin)
+            for r in range(3):
+                kin[_TYPICAL, r] = kin[_RATES, r]
+        d = n_eta + known[i] * (loads.shape[1] - n_eta)
         best = np.inf
-        status[i] = BAD_LEVEL if usable else BAD_PARAMETER
-        for search in range(1 + 2 * starts.shape[0] if usable and not given else 0):
-            if search == 1 and best < _misfit_limit(i, levels, error):
+        for search in range(2 * starts.shape[0] + 1 if starts.shape[0] > 0 else 0):
+            if search == 1 and best < enough[i]:
                 break
             is_detour = search % 2 == 1
             for j in range(d if search == 0 or is_detour else 0):
-                here[j] = starts[search // 2, j] if j < n_eta else 0.0
+                vec[j, _HERE] = starts[search // 2, j] if j < n_eta else 0.0
             value, cost, converged = _descend(
-                i, detour if is_detour else subjects, known, d, np.inf if is_detour else best,
-                x, covariance, w,
+                typical, loads, n_eta, together, course, sample,
+                log_error if is_detour else error, known[i], np.inf if is_detour else best,
+                x[i], hessian[i], kin, state, vec, matrices, fitted,
             )  # fmt: skip
             evaluations[i] += cost
             if value < np.inf and status[i] == BAD_LEVEL and not is_detour:
                 status[i] = NOT_CONVERGED
             if converged and value < best and not is_detour:
-                best = value
+                best, status[i] = value, OK
                 for j in range(d):
-                    x[i, j] = here[j]
+                    x[i, j] = vec[j, _HERE]
                     for r in range(j + 1):
-                        covariance[i, j, r] = found[j, r]
-        status[i] = OK if best < np.inf else status[i]
-        for t in range(w.predicted.shape[0]):
-            w.predicted[t] = np.nan
-        objective[i] = np.inf if given else np.nan
-        if status[i] == OK or (given and usable):
-            for j in range(d):
-                here[j] = x[i, j]
-            objective[i] = _objective(i, subjects, here, known, w, room, found)
+                        hessian[i, j, r] = matrices[0, j, r]
+        for j in range(d):
+            vec[j, _TRIAL] = x[i, j]
+        objective[i] = _objective(
+            typical, loads, n_eta, together, course, sample, error, known[i], gradient.shape[0] > 0,
+            kin, state, vec, matrices[0], fitted,
+        )  # fmt: skip
         for j in range(gradient.shape[1]):
-            gradient[i, j] = w.gradient[j] if j < d else 0.0
-        if not given:
-            _report(i, status[i] == OK, d, w, x, covariance, predicted)
+            gradient[i, j] = vec[j, _NEW_GRADIENT] if j < d else 0.0
 
 
-@_part
-def _report(i: int, ok: bool, d: int, w: _Space, x: F8, covariance: F8, predicted: F8) -> None:
-    """Covariance, from the second derivatives in its place, and predictions; NaN if not `ok`."""
-    size = x.shape[1]
-    for t in range(predicted.shape[1]):
-        predicted[i, t] = w.predicted[t] if ok else np.nan
-    for j in range(d):
-        for r in range(j + 1):
-            w.curvature[j, r] = covariance[i, j, r]
-    if ok:
-        _root(w.curvature, 0.0, d, w.root)
-    for j in range(size):
-        if not ok or j >= d:
-            x[i, j] = 0.0 if ok else np.nan
-        for r in range(size):
-            prior = 1.0 if j == r else 0.0
-            covariance[i, j, r] = prior if ok else np.nan
-            w.gradient[r] = -2.0 * prior
-        if ok and j < d:
-            _solve(w.root, w.gradient, d, w.step)
-            for r in range(d):
-                covariance[i, j, r] = w.step[r]
+def _valid(tv: F8) -> npt.NDArray[np.bool_]:
+    """Which subjects have typical values that are finite and positive."""
+    may_be_zero = np.isin(np.arange(6), (Q2, Q3))
+    return np.asarray((((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)).all(axis=1))
+
+
+def _known_occasions(doses: F8, levels: F8, n: int) -> I8:
+    """How many occasions have begun before the last level of each."""
+    last = np.fmax.reduce(levels[:, 0], axis=-1, keepdims=True, initial=-np.inf)
+    return np.broadcast_to((doses[:, 0] < last).sum(axis=-1), n).astype(np.int64)
+
+
+def _enough(levels: F8, error: F8) -> F8:
+    """The objective from which a fit is so poor that a better minimum may be elsewhere.
+
+    A fit without residuals and effects is as low as it gets, or nearly. Above that the objective is
+    about a chi-square of as many degrees of freedom as levels; the limit is its mean and four SD.
+    """
+    proportional, additive, log_sd = error
+    there, conc = ~np.isnan(levels[:, 0]), levels[:, 1]
+    variance = log_sd**2 if log_sd > 0.0 else (proportional * conc) ** 2 + additive**2
+    known = there & ~np.isnan(conc)
+    lowest = np.where(known, np.log(np.where(known, variance, 1.0)), 0.0).sum(axis=-1)
+    n = there.sum(axis=-1)
+    return np.asarray(lowest + n + 4.0 * np.sqrt(2.0 * n))
+
+
+def _estimate(
+    tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, starts: F8,
+    x: F8, gradient: F8, hessian: F8,
+) -> tuple[F8, F8, I8, Status]:  # fmt: skip
+    """Call `_estimates`; the objective, predictions, evaluations and status."""
+    n, d = x.shape
+    objective, evaluations = np.full(n, np.inf), np.zeros(n, np.int64)
+    predicted = np.full((levels.shape[0], levels.shape[2]), np.nan)
+    status = np.full(n, BAD_LEVEL, np.int8)
+    status[~np.broadcast_to(_valid(tv), n)] = BAD_PARAMETER
+    log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
+    _estimates(
+        tv, loads, n_eta, _factors(loads) == 2, doses, levels, error, log_error, starts,
+        _known_occasions(doses, levels, n), _enough(levels, error),
+        *_space(((_PULL + 3 * loads.shape[1], 3), (1 + d, 3), (d, 6), (3, d, d))),
+        x, objective, gradient, hessian, predicted, evaluations, status,
+    )  # fmt: skip
+    return objective, predicted, evaluations, status
+
+
+_CACHE_LINE: Final = 16
+"""Doubles in two lines, which processors load together."""
+
+
+def _space(shapes: tuple[tuple[int, ...], ...]) -> list[F8]:
+    """Arrays for one thread, in one piece: threads that write into one cache line are slow."""
+    ends = np.cumsum([_CACHE_LINE, *(math.prod(shape) for shape in shapes)])
+    room = np.zeros(ends[-1] + _CACHE_LINE)
+    return [
+        room[end - math.prod(shape) : end].reshape(shape)
+        for end, shape in zip(ends[1:], shapes, strict=True)
+    ]
 
 
 def log_posterior(
@@ -1712,13 +1323,10 @@ def log_posterior(
     (n,)
         As `objective` of `map_estimates`; infinite where the effects are impossible.
     """
-    n, none = x.shape[0], np.empty((0, 0))
-    objective = np.empty(n)
-    _estimates(
-        tv, loads, n_eta, doses, levels, error, error, none, True,
-        x, objective, gradient, np.empty((0, 0, 0)), none,
-        np.empty(0, np.int64), np.empty(n, np.int8), *_space(loads, levels, x.shape[1]),
-    )  # fmt: skip
+    none = np.empty((0, 0))
+    objective, *_ = _estimate(
+        tv, loads, n_eta, doses, levels, error, none, x, gradient, np.empty((0, 0, 0))
+    )
     return objective
 
 
@@ -1744,7 +1352,7 @@ def map_estimates(
         Proportional, additive (mg/L) and log-scale residual SD; the last excludes the others.
     starts : (s, n_eta)
         Standard normals of eta from which to search, usually zero first. If the first fails or fits
-        poorly (see `_misfit_limit`), every start is tried with a detour: first to the minimum with
+        poorly (see `_enough`), every start is tried with a detour: first to the minimum with
         an error of constant SD on the log scale, which pulls from afar where a proportional error
         is flat. The lowest minimum found counts.
 
@@ -1766,13 +1374,13 @@ def map_estimates(
         `OK`, `BAD_PARAMETER`, `BAD_LEVEL` or `NOT_CONVERGED`; all but the first give NaN.
     """
     n, size = levels.shape[0], n_eta + doses.shape[2] * (loads.shape[1] - n_eta)
-    log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
-    x, objective, covariance = np.empty((n, size)), np.empty(n), np.empty((n, size, size))
-    predicted, evaluations = np.empty((n, levels.shape[2])), np.zeros(n, np.int64)
-    status = np.empty(n, np.int8)
-    _estimates(
-        tv, loads, n_eta, doses, levels, error, log_error, starts, False,
-        x, objective, np.empty((0, 0)), covariance, predicted, evaluations, status,
-        *_space(loads, levels, size),
-    )  # fmt: skip
+    x, prior = np.zeros((n, size)), 2.0 * np.eye(size)
+    hessian = np.tile(prior, (n, 1, 1))
+    objective, predicted, evaluations, status = _estimate(
+        tv, loads, n_eta, doses, levels, error, starts, x, np.empty((0, 0)), hessian
+    )
+    lower = np.tril(hessian, -1)
+    covariance = 2.0 * np.linalg.inv(np.tril(hessian) + lower.swapaxes(1, 2))
+    for found in (x, objective, covariance, predicted):
+        found[status != OK] = np.nan
     return x, objective, covariance, predicted, evaluations, status

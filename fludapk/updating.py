@@ -621,7 +621,8 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
     found = bayes.surprise(estimate)
     known = estimate.problem.levels
     names = [effect.name for effect in model.file.iiv]
-    individual = courses.individual_parameters(model.program, prediction.tv, estimate.effects)
+    own = courses.RandomEffects(estimate.effects.eta, np.zeros((1, 1, model.program.n_kappa)))
+    individual = courses.individual_parameters(model.program, prediction.tv, own)[0, 0]
     remaining = None
     if goal is not None and someone.left:
         remaining = _remaining(someone, goal, patient.bsa_m2, request.round_to_mg or 1.0)

@@ -294,9 +294,7 @@ def test_individual_parameters_are_those_of_the_twin(model: Model, twin: Table) 
     program = model.program
     tv, _ = program.typical_values(row_of(model, covariates(model)))
     effects = drawn(model, DAILY, seed=5)
-    fast = kernels.individual_parameters(
-        tv, program.load_eta, effects.eta, program.load_kappa, effects.kappa, len(DAILY)
-    )
+    fast = courses.individual_parameters(program, tv, effects)
     slow = individual(model, twin, effects)
     for k, name in enumerate(NAMES[: 2 * program.compartments]):
         assert_allclose(fast[0, :, k], [occasion[name] for occasion in slow], rtol=1e-13)
@@ -795,19 +793,24 @@ def test_the_first_impossible_row_is_named(model: Model) -> None:
         courses.concentrations(model.program, tv, nobody, *columns(DAILY), HOURS)
 
 
-def test_an_unknown_covariate_is_no_parameter_of_that_patient_only(model: Model) -> None:
-    program = model.program
+def test_a_patient_with_an_unknown_covariate_is_named(model: Model) -> None:
     table = np.repeat(row_of(model, covariates(model)), 3, axis=0)
     table[1, 0] = np.nan
-    tv, _, status = kernels.typical_values(
-        program.theta, program.terms, program.effects, program.levels, program.is_micro, table
-    )
-    assert_array_equal(status, [0, 1, 0])
-    assert np.isnan(tv[1]).all()
-    healthy, _ = program.typical_values(table[:1])
-    assert_array_equal(tv[[0, 2]], np.repeat(healthy, 2, axis=0))
     with pytest.raises(InputError, match="row 2"):
-        program.typical_values(table)
+        model.program.typical_values(table)
+
+
+def test_typical_values_do_not_depend_on_who_else_is_in_the_table(model: Model) -> None:
+    rng = np.random.default_rng(3)
+    table = np.repeat(row_of(model, covariates(model)), 33, axis=0)
+    for column, name in zip(table.T, model.program.covariates, strict=True):
+        if not model.levels(name):
+            column *= rng.uniform(0.7, 1.4, len(table))
+    together, renal = model.program.typical_values(table)
+    for i, row in enumerate(table):
+        alone = model.program.typical_values(row)
+        assert_array_equal(together[i], alone[0][0])
+        assert_array_equal(renal[i], alone[1][0])
 
 
 # --- Compilation ----------------------------------------------------------------------------------
@@ -832,10 +835,9 @@ def test_every_kernel_has_one_signature_for_every_model(model: Model) -> None:
         _, area = courses.concentrations(program, tv, effects, start, duration, amounts, strided)
         assert area.shape == (n, HOURS.size)
         assert (area[:, -1] < whole.auc_0_inf).all()
-    used: tuple[Any, ...] = (kernels._typical_values, kernels._courses)
-    for kernel in used:
-        if NOT_COMPILED:
-            assert isinstance(kernel, FunctionType)
-        else:
-            (signature,) = kernel.signatures
-            assert not any("readonly" in str(kind) for kind in signature)
+    kernel: Any = kernels._courses
+    if NOT_COMPILED:
+        assert isinstance(kernel, FunctionType)
+    else:
+        (signature,) = kernel.signatures
+        assert not any("readonly" in str(kind) for kind in signature)
