@@ -85,7 +85,8 @@ def _part(function: _Function, **options: Any) -> _Function:
     It makes no array, so it need not count references; and it is compiled for kinds of numbers, not
     anew for each constant it is given.
     """
-    part: Any = _compiled(function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
+    options |= {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    part: Any = _compiled(function, **options)
     if hasattr(part, "py_func"):
         choose = part.get_call_template
         part.get_call_template = lambda args, kws: choose([types.unliteral(a) for a in args], kws)
@@ -93,6 +94,7 @@ def _part(function: _Function, **options: Any) -> _Function:
 
 
 def _woven(function: _Function) -> _Function:
+    """A part that is called often and at one place, where LLVM puts its machine code."""
     return _part(function, forceinline=True)
 
 
@@ -102,10 +104,9 @@ def _kernel(function: _Function) -> _Function:
 
 
 def _inlined(function: _Function) -> _Function:
-    """A part put into its caller before anything else.
+    """A part put into its caller before anything else, which takes numba long.
 
-    So must be the parts of a loop over lanes, or it is not vectorised; and a part that is called
-    often and at one place, because each array costs seven words of every call.
+    So must be parts of several results in a loop over lanes, or it is not vectorised.
     """
     return cast(_Function, numba.njit(inline="always", error_model="numpy")(function))
 
@@ -523,7 +524,8 @@ def _write(first: int, mine: int, found: F8, out: F8) -> None:
 @_kernel
 def _courses(
     tv: F8, factors_eta: int, load_eta: F8, eta: F8, factors_kappa: int, load_kappa: F8, kappa: F8,
-    infusions: F8, amount: F8, times: F8, spacing: float, reached: I8, w: F8, found: F8, whole: F8, each: F8, conc: F8, auc: F8,
+    infusions: F8, amount: F8, times: F8, spacing: float, reached: I8, w: F8, found: F8,
+    whole: F8, each: F8, conc: F8, auc: F8,
 ) -> None:  # fmt: skip
     """`exposure` and `course`: the last four are written, if they are not empty.
 
@@ -928,8 +930,10 @@ def _step_forward(
         rate = kin[_RATES, a]
         p, power = _exp_parts(max(-rate * h, -708.0))
         kin[_STAYS, a] = power * p + power
-        loss = -(power * p + (power - 1.0))
-        kin[_GAINS, a] = loss / rate if rate * h > 1e-300 else h
+        kin[_GAINS, a] = 0.0
+        if drive != 0.0:
+            loss = -(power * p + (power - 1.0))
+            kin[_GAINS, a] = loss / rate if rate * h > 1e-300 else h
     if slopes:
         n_kappa = loads.shape[1] - n_eta
         first = n_eta + k * n_kappa
@@ -946,14 +950,14 @@ def _step_forward(
                 kin[_BLEND + a, b] = mixed * state[0, b] + driven * kin[_BASIS, b]
                 kin[_BLEND + b, a] = mixed * state[0, a] + driven * kin[_BASIS, a]
         for j in range(first + n_kappa):
+            in_force = j < n_eta or j >= first  # or it is a kappa of an earlier occasion
+            i = j if j < n_eta else n_eta + j - first
+            push = 0.5 * loads[V1, i] * drive if in_force else 0.0
             for a in range(3):
-                value = state[1 + j, a] * kin[_STAYS, a]
-                if j < n_eta or j >= first:  # not a kappa of an earlier occasion
-                    i = j if j < n_eta else n_eta + j - first
-                    for b in range(3):
-                        if b == a or not together:
-                            value -= kin[_PULL + 3 * i + a, b] * kin[_BLEND + a, b]
-                    value -= 0.5 * loads[V1, i] * drive * kin[_BASIS, a] * kin[_GAINS, a]
+                value = state[1 + j, a] * kin[_STAYS, a] - push * kin[_BASIS, a] * kin[_GAINS, a]
+                for b in range(3 if in_force else 0):
+                    if b == a or not together:
+                        value -= kin[_PULL + 3 * i + a, b] * kin[_BLEND + a, b]
                 state[1 + j, a] = value
     for a in range(3):
         state[0, a] = state[0, a] * kin[_STAYS, a] + drive * kin[_BASIS, a] * kin[_GAINS, a]
@@ -1058,8 +1062,12 @@ def _root(matrix: F8, damping: float, d: int, out: F8) -> bool:
 
 
 @_part
-def _solve(root: F8, vec: F8, d: int) -> None:
-    """Newton's step by the Cholesky factor of the curvature."""
+def _newton(curvature: F8, largest: float, damping: float, d: int, root: F8, vec: F8) -> float:
+    """Newton's step, with Levenberg's damping; the damping, infinite if there is no step."""
+    while not _root(curvature, damping, d, root):
+        damping = max(4.0 * damping, 1e-3 * largest)
+        if not damping < 1e12 * largest:
+            return np.inf
     for i in range(d):
         total = -vec[i, _GRADIENT]
         for r in range(i):
@@ -1070,6 +1078,7 @@ def _solve(root: F8, vec: F8, d: int) -> None:
         for r in range(i + 1, d):
             total -= root[r, i] * vec[r, _STEP]
         vec[i, _STEP] = total / root[i, i]
+    return damping
 
 
 @_part
@@ -1084,168 +1093,128 @@ def _quadratic(matrix: F8, vec: F8, d: int) -> float:
 
 
 @_part
-def _accept(vec: F8, curvature: F8, new_curvature: F8, d: int) -> None:
-    """Go on from where the objective was computed last."""
+def _product(vec: F8, left: int, right: int, d: int) -> float:
+    """Scalar product of two columns."""
+    total = 0.0
     for j in range(d):
-        vec[j, _HERE], vec[j, _GRADIENT] = vec[j, _TRIAL], vec[j, _NEW_GRADIENT]
-        for r in range(j + 1):
-            curvature[j, r] = new_curvature[j, r]
-
-
-@_part
-def _descend(
-    typical: F8, loads: F8, n_eta: int, together: bool, doses: F8, levels: F8, error: F8,
-    known: int, best: float, at: F8, around: F8, kin: F8, state: F8, vec: F8, matrices: F8,
-    predicted: F8,
-) -> tuple[float, int, bool]:  # fmt: skip
-    """Go down from `_HERE` to a minimum; stop if that is the one found before, `at`.
-
-    Steps are those of Fisher scoring with Levenberg's damping; the last ones use the exact second
-    derivatives (differences of the exact gradient), left in the first matrix. The objective never
-    rises.
-
-    Returns
-    -------
-    value, evaluations, whether it converged
-    """
-    d = n_eta + known * (loads.shape[1] - n_eta)
-    curvature, new_curvature, root = matrices[0], matrices[1], matrices[2]
-    for j in range(d):
-        vec[j, _TRIAL] = vec[j, _HERE]
-    value = _objective(
-        typical, loads, n_eta, together, doses, levels, error, known, True,
-        kin, state, vec, new_curvature, predicted,
-    )  # fmt: skip
-    evaluations = 1
-    if not value < np.inf:
-        return value, evaluations, False
-    _accept(vec, curvature, new_curvature, d)
-    damping, exact, moved = 0.0, False, True
-    for iteration in range(MAX_ITERATIONS):
-        exact = exact or iteration >= FISHER_ITERATIONS
-        for j in range(d if exact and moved else 0):
-            step = 1e-5 * math.sqrt(2.0 / max(2.0, curvature[j, j]))
-            vec[j, _TRIAL] = vec[j, _HERE] + step
-            _objective(
-                typical, loads, n_eta, together, doses, levels, error, known, True,
-                kin, state, vec, new_curvature, predicted,
-            )  # fmt: skip
-            evaluations += 1
-            vec[j, _TRIAL] = vec[j, _HERE]
-            for r in range(d):
-                root[j, r] = (vec[r, _NEW_GRADIENT] - vec[r, _GRADIENT]) / step
-        for j in range(d if exact and moved else 0):
-            for r in range(j + 1):
-                curvature[j, r] = 0.5 * (root[j, r] + root[r, j])
-        moved = moved and not exact
-        largest = 0.0
-        for j in range(d):
-            largest = max(largest, abs(curvature[j, j]))
-        while not _root(curvature, damping, d, root):
-            damping = max(4.0 * damping, 1e-3 * largest)
-            if not damping < 1e12 * largest:
-                return value, evaluations, False
-        _solve(root, vec, d)
-        slope, length = 0.0, 0.0
-        for j in range(d):
-            slope += vec[j, _GRADIENT] * vec[j, _STEP]
-            length += vec[j, _STEP] * vec[j, _STEP]
-        near = damping == 0.0 and -slope < NEAR
-        if near and not exact:
-            exact = True
-            continue
-        shrink = min(1.0, MAX_STEP / math.sqrt(length)) if length > 0.0 else 1.0
-        for j in range(d):
-            vec[j, _STEP] *= shrink
-            vec[j, _TRIAL] = vec[j, _HERE] + vec[j, _STEP]
-        new = _objective(
-            typical, loads, n_eta, together, doses, levels, error, known, True,
-            kin, state, vec, new_curvature, predicted,
-        )  # fmt: skip
-        evaluations += 1
-        if near:
-            for j in range(d if new <= value else 0):
-                vec[j, _HERE] = vec[j, _TRIAL]
-            return min(new, value), evaluations, True
-        expected = -shrink * slope - 0.5 * _quadratic(curvature, vec, d)
-        if new < value:
-            damping = 0.1 * damping if value - new > 0.25 * expected else 2.0 * damping
-            if damping < 0.1:
-                damping = 0.0
-            value, moved = new, True
-            _accept(vec, curvature, new_curvature, d)
-            if best < np.inf and value >= best:
-                for j in range(d):
-                    vec[j, _STEP] = vec[j, _HERE] - at[j]
-                if _quadratic(around, vec, d) < JOINED:
-                    return value, evaluations, False
-        else:
-            damping = max(10.0 * damping, 0.01 * largest)
-            if damping > 1e12 * largest:
-                break
-            for j in range(d):
-                vec[j, _TRIAL] = vec[j, _HERE]
-    return value, evaluations, False
+        total += vec[j, left] * vec[j, right]
+    return total
 
 
 @_kernel
-def _estimates(
-    tv: F8, loads: F8, n_eta: int, together: bool, doses: F8, levels: F8, error: F8, log_error: F8,
-    starts: F8, known: I8, enough: F8, kin: F8, state: F8, vec: F8, matrices: F8,
+def _search(
+    tv: F8, loads: F8, n_eta: int, together: bool, doses: F8, levels: F8, error: F8, known: I8,
+    given: bool, best: F8, at: F8, around: F8, kin: F8, state: F8, vec: F8, matrices: F8,
     x: F8, objective: F8, gradient: F8, hessian: F8, predicted: F8, evaluations: I8, status: Status,
 ) -> None:  # fmt: skip
-    """`map_estimates`, or `log_posterior` if there are no `starts`: of the effects in `x`.
+    """One search for every subject, from the effects in `x`, unless what to find are `given`.
 
-    The last seven are written; before, `status` is what it is without any estimate, and the lower
-    triangle of `hessian` that of the prior.
+    It goes down to a minimum, and stops where it joins one found before: of value `best`, `at` some
+    place, with second derivatives `around`. Steps are those of Fisher scoring with Levenberg's
+    damping; the last ones use the exact second derivatives, differences of the exact gradient. The
+    objective never rises.
+
+    The last seven are written; `status` tells who has no valid typical values, and gets `OK` where
+    a search ended at a minimum.
     """
+    curvature, new_curvature, root = matrices[0], matrices[1], matrices[2]
     for i in range(x.shape[0]):
         if status[i] == BAD_PARAMETER:
             continue
         typical, course = tv[_row(i, tv.shape[0])], doses[_row(i, doses.shape[0])]
         sample, fitted = levels[_row(i, levels.shape[0])], predicted[_row(i, predicted.shape[0])]
         if together and (i == 0 or tv.shape[0] > 1):
-            for q in range(6):
-                kin[q % 2, q // 2] = typical[q]
+            for q in range(3):
+                kin[_FLOWS, q], kin[_VOLUMES, q] = typical[2 * q], typical[2 * q + 1]
             _decompose(kin)
-            for r in range(3):
-                kin[_TYPICAL, r] = kin[_RATES, r]
+            for q in range(3):
+                kin[_TYPICAL, q] = kin[_RATES, q]
         d = n_eta + known[i] * (loads.shape[1] - n_eta)
-        best = np.inf
-        for search in range(2 * starts.shape[0] + 1 if starts.shape[0] > 0 else 0):
-            if search == 1 and best < enough[i]:
-                break
-            is_detour = search % 2 == 1
-            for j in range(d if search == 0 or is_detour else 0):
-                vec[j, _HERE] = starts[search // 2, j] if j < n_eta else 0.0
-            value, cost, converged = _descend(
-                typical, loads, n_eta, together, course, sample,
-                log_error if is_detour else error, known[i], np.inf if is_detour else best,
-                x[i], hessian[i], kin, state, vec, matrices, fitted,
-            )  # fmt: skip
-            evaluations[i] += cost
-            if value < np.inf and status[i] == BAD_LEVEL and not is_detour:
-                status[i] = NOT_CONVERGED
-            if converged and value < best and not is_detour:
-                best, status[i] = value, OK
-                for j in range(d):
-                    x[i, j] = vec[j, _HERE]
-                    for r in range(j + 1):
-                        hessian[i, j, r] = matrices[0, j, r]
         for j in range(d):
-            vec[j, _TRIAL] = x[i, j]
+            vec[j, _HERE] = vec[j, _TRIAL] = x[i, j]
+        value, expected, damping, largest = np.inf, 0.0, 0.0, 0.0
+        exact, moved, near = False, False, False
+        for iteration in range(0 if given else MAX_ITERATIONS):
+            new = _objective(
+                typical, loads, n_eta, together, course, sample, error, known[i], True,
+                kin, state, vec, new_curvature, fitted,
+            )  # fmt: skip
+            evaluations[i] += 1
+            if near:
+                status[i] = OK
+                for j in range(d if new <= value else 0):
+                    vec[j, _HERE] = vec[j, _TRIAL]
+                break
+            if new < value:
+                damping = 0.1 * damping if value - new > 0.25 * expected else 2.0 * damping
+                damping = damping if damping >= 0.1 else 0.0
+                value, moved = new, True
+                for j in range(d):
+                    vec[j, _HERE], vec[j, _GRADIENT] = vec[j, _TRIAL], vec[j, _NEW_GRADIENT]
+                    for r in range(j + 1):
+                        curvature[j, r] = new_curvature[j, r]
+                if best[i] < np.inf and value >= best[i]:
+                    for j in range(d):
+                        vec[j, _STEP] = vec[j, _HERE] - at[i, j]
+                    if _quadratic(around[i], vec, d) < JOINED:
+                        break
+            else:
+                damping = max(10.0 * damping, 0.01 * largest)
+                if iteration == 0 or damping > 1e12 * largest:
+                    break
+            while True:
+                exact = exact or iteration >= FISHER_ITERATIONS
+                if exact and moved:
+                    for j in range(d):
+                        vec[j, _TRIAL] = vec[j, _HERE]
+                    for j in range(d):
+                        step = 1e-5 * math.sqrt(2.0 / max(2.0, curvature[j, j]))
+                        vec[j, _TRIAL] += step
+                        _objective(
+                            typical, loads, n_eta, together, course, sample, error, known[i], True,
+                            kin, state, vec, new_curvature, fitted,
+                        )  # fmt: skip
+                        vec[j, _TRIAL] = vec[j, _HERE]
+                        for r in range(d):
+                            root[j, r] = (vec[r, _NEW_GRADIENT] - vec[r, _GRADIENT]) / step
+                    for j in range(d):
+                        for r in range(j + 1):
+                            curvature[j, r] = 0.5 * (root[j, r] + root[r, j])
+                    evaluations[i] += d
+                    moved = False
+                largest = 0.0
+                for j in range(d):
+                    largest = max(largest, abs(curvature[j, j]))
+                damping = _newton(curvature, largest, damping, d, root, vec)
+                slope = _product(vec, _GRADIENT, _STEP, d)
+                near = damping == 0.0 and -slope < NEAR
+                if exact or not near:
+                    break
+                exact = True
+            if damping == np.inf:
+                break
+            length = math.sqrt(_product(vec, _STEP, _STEP, d))
+            shrink = MAX_STEP / length if length > MAX_STEP else 1.0
+            for j in range(d):
+                vec[j, _STEP] *= shrink
+                vec[j, _TRIAL] = vec[j, _HERE] + vec[j, _STEP]
+            expected = -shrink * slope - 0.5 * _quadratic(curvature, vec, d)
+        for j in range(d):
+            x[i, j] = vec[j, _TRIAL] = vec[j, _HERE]
+            for r in range(j + 1 if hessian.shape[0] > 0 else 0):
+                hessian[i, j, r] = curvature[j, r]
         objective[i] = _objective(
             typical, loads, n_eta, together, course, sample, error, known[i], gradient.shape[0] > 0,
-            kin, state, vec, matrices[0], fitted,
+            kin, state, vec, new_curvature, fitted,
         )  # fmt: skip
         for j in range(gradient.shape[1]):
             gradient[i, j] = vec[j, _NEW_GRADIENT] if j < d else 0.0
 
 
-def _valid(tv: F8) -> npt.NDArray[np.bool_]:
-    """Which subjects have typical values that are finite and positive."""
-    may_be_zero = np.isin(np.arange(6), (Q2, Q3))
-    return np.asarray((((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)).all(axis=1))
+def _usable_rows(tv: F8, n: int) -> Status:
+    """`BAD_PARAMETER` for subjects without possible typical values, `BAD_LEVEL` for others yet."""
+    usable = ((tv >= 0.0) & (tv < np.inf)).all(axis=1) & (tv[:, [CL, V1, V2, V3]] > 0.0).all(axis=1)
+    return np.where(np.broadcast_to(usable, n), BAD_LEVEL, BAD_PARAMETER).astype(np.int8)
 
 
 def _known_occasions(doses: F8, levels: F8, n: int) -> I8:
@@ -1269,32 +1238,13 @@ def _enough(levels: F8, error: F8) -> F8:
     return np.asarray(lowest + n + 4.0 * np.sqrt(2.0 * n))
 
 
-def _estimate(
-    tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, starts: F8,
-    x: F8, gradient: F8, hessian: F8,
-) -> tuple[F8, F8, I8, Status]:  # fmt: skip
-    """Call `_estimates`; the objective, predictions, evaluations and status."""
-    n, d = x.shape
-    objective, evaluations = np.full(n, np.inf), np.zeros(n, np.int64)
-    predicted = np.full((levels.shape[0], levels.shape[2]), np.nan)
-    status = np.full(n, BAD_LEVEL, np.int8)
-    status[~np.broadcast_to(_valid(tv), n)] = BAD_PARAMETER
-    log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
-    _estimates(
-        tv, loads, n_eta, _factors(loads) == 2, doses, levels, error, log_error, starts,
-        _known_occasions(doses, levels, n), _enough(levels, error),
-        *_space(((_PULL + 3 * loads.shape[1], 3), (1 + d, 3), (d, 6), (3, d, d))),
-        x, objective, gradient, hessian, predicted, evaluations, status,
-    )  # fmt: skip
-    return objective, predicted, evaluations, status
-
-
 _CACHE_LINE: Final = 16
 """Doubles in two lines, which processors load together."""
 
 
-def _space(shapes: tuple[tuple[int, ...], ...]) -> list[F8]:
+def _space(loads: F8, d: int) -> list[F8]:
     """Arrays for one thread, in one piece: threads that write into one cache line are slow."""
+    shapes = (_PULL + 3 * loads.shape[1], 3), (1 + d, 3), (d, 6), (3, d, d)
     ends = np.cumsum([_CACHE_LINE, *(math.prod(shape) for shape in shapes)])
     room = np.zeros(ends[-1] + _CACHE_LINE)
     return [
@@ -1323,10 +1273,14 @@ def log_posterior(
     (n,)
         As `objective` of `map_estimates`; infinite where the effects are impossible.
     """
-    none = np.empty((0, 0))
-    objective, *_ = _estimate(
-        tv, loads, n_eta, doses, levels, error, none, x, gradient, np.empty((0, 0, 0))
-    )
+    n, d = x.shape
+    objective, nothing = np.full(n, np.inf), np.empty((0, 0, 0))
+    _search(
+        tv, loads, n_eta, _factors(loads) == 2, doses, levels, error,
+        _known_occasions(doses, levels, n), True, objective, x, nothing, *_space(loads, d),
+        x, objective, gradient, nothing, np.empty((len(levels), levels.shape[2])),
+        np.zeros(n, np.int64), _usable_rows(tv, n),
+    )  # fmt: skip
     return objective
 
 
@@ -1373,14 +1327,52 @@ def map_estimates(
     status : (n,)
         `OK`, `BAD_PARAMETER`, `BAD_LEVEL` or `NOT_CONVERGED`; all but the first give NaN.
     """
-    n, size = levels.shape[0], n_eta + doses.shape[2] * (loads.shape[1] - n_eta)
-    x, prior = np.zeros((n, size)), 2.0 * np.eye(size)
-    hessian = np.tile(prior, (n, 1, 1))
-    objective, predicted, evaluations, status = _estimate(
-        tv, loads, n_eta, doses, levels, error, starts, x, np.empty((0, 0)), hessian
-    )
-    lower = np.tril(hessian, -1)
-    covariance = 2.0 * np.linalg.inv(np.tril(hessian) + lower.swapaxes(1, 2))
+    n, d = levels.shape[0], n_eta + doses.shape[2] * (loads.shape[1] - n_eta)
+    known, enough = _known_occasions(doses, levels, n), _enough(levels, error)
+    together = _factors(loads) == 2
+    log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
+    space = _space(loads, d)
+    x, objective = np.zeros((n, d)), np.full(n, np.inf)
+    hessian = np.tile(2.0 * np.eye(d), (n, 1, 1))
+    predicted, evaluations = np.full((n, levels.shape[2]), np.nan), np.zeros(n, np.int64)
+    status = _usable_rows(tv, n)
+
+    def search(rows: I8, here: F8, is_detour: bool) -> F8:
+        """Where searches of these rows end that begin `here`; the lowest minimum is kept."""
+        own = [array if len(array) == 1 else array[rows] for array in (tv, doses)]
+        value, best = np.full(rows.size, np.inf), objective[rows]
+        outcome = np.where(status[rows] == BAD_PARAMETER, BAD_PARAMETER, BAD_LEVEL).astype(np.int8)
+        found, fitted, cost = hessian[rows], predicted[rows], np.zeros(rows.size, np.int64)
+        _search(
+            own[0], loads, n_eta, together, own[1], levels[rows],
+            log_error if is_detour else error, known[rows], False,
+            value if is_detour else best, x[rows], hessian[rows],
+            *space, here, value, np.empty((0, 0)), found, fitted, cost, outcome,
+        )  # fmt: skip
+        np.add.at(evaluations, rows, cost)
+        if not is_detour:
+            seen = rows[value < np.inf]
+            status[seen[status[seen] == BAD_LEVEL]] = NOT_CONVERGED
+            lower = np.flatnonzero((outcome == OK) & (value < best))
+            if poor.size:  # several of a row: the last is kept
+                lower = lower[np.argsort(-value[lower], kind="stable")]
+            better = rows[lower]
+            x[better], objective[better], status[better] = here[lower], value[lower], OK
+            hessian[better], predicted[better] = found[lower], fitted[lower]
+        return here
+
+    begin, poor = np.zeros((n, d)), np.empty(0, np.intp)
+    begin[:, :n_eta] = starts[0]
+    search(np.arange(n), begin, False)
+    poor = np.flatnonzero(~(objective < enough) & (status != BAD_PARAMETER))
+    if poor.size:
+        begin = np.zeros((len(starts), poor.size, d))
+        begin[:, :, :n_eta] = starts[:, None]
+        many = np.tile(poor, len(starts))
+        ends = search(many, begin.reshape(-1, d), True)
+        search(poor, ends[: poor.size], False)
+        search(many[poor.size :], ends[poor.size :], False)
+    covariance = 2.0 * np.linalg.inv(np.tril(hessian) + np.tril(hessian, -1).swapaxes(1, 2))
     for found in (x, objective, covariance, predicted):
         found[status != OK] = np.nan
     return x, objective, covariance, predicted, evaluations, status
