@@ -284,7 +284,7 @@ def test_every_way_gives_the_same_concentrations(grid: str) -> None:
 # ------------------------------------------------------------------ typical values
 
 
-@pytest.mark.parametrize("way", ["kernel", "numpy"])
+@pytest.mark.parametrize("way", ["fludapk", "numpy"])
 def test_typical_values(benchmark: Any, way: str) -> None:
     n = 1_000_000
     rng = np.random.default_rng(5)

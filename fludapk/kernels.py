@@ -89,7 +89,10 @@ def _part(function: _Function, **options: Any) -> _Function:
     part: Any = _compiled(function, **options)
     if hasattr(part, "py_func"):
         choose = part.get_call_template
-        part.get_call_template = lambda args, kws: choose([types.unliteral(a) for a in args], kws)
+        part.get_call_template = lambda args, kws: choose(
+            [types.unliteral(a) for a in args],  # type: ignore[no-untyped-call]
+            kws,
+        )
     return cast(_Function, part)
 
 
@@ -854,17 +857,20 @@ def _begin_occasion(
                 if j > old:  # what a kappa does to the volumes ends here
                     state[j, r] += 0.5 * loads[2 * r + 1, n_eta + j - 1 - old] * state[0, r]
                 state[j, r] *= kin[_ROOTS, r]
-    for q in range(typical.shape[0]):
-        if together and q > V1:
-            kin[q % 2, q // 2] = kin[q % 2, 0]
-        else:
-            shift = 0.0
-            for j in range(loads.shape[1]):
-                shift += loads[q, j] * vec[j if j < n_eta else new + j - n_eta, _TRIAL]
-            kin[q % 2, q // 2] = math.exp(shift)
+    for r in range(kin.shape[1]):
+        for row in range(2):  # a flow and a volume
+            if together and r > 0:
+                kin[row, r] = kin[row, 0]
+            else:
+                shift = 0.0
+                for j in range(loads.shape[1]):
+                    of = j if j < n_eta else new + j - n_eta
+                    shift += loads[2 * r + row, j] * vec[of, _TRIAL]
+                kin[row, r] = math.exp(shift)
     pace = kin[_FLOWS, 0] / kin[_VOLUMES, 0]
-    for q in range(typical.shape[0]):
-        kin[q % 2, q // 2] *= typical[q]
+    for r in range(kin.shape[1]):
+        for row in range(2):
+            kin[row, r] *= typical[2 * r + row]
     if not _usable(kin[0, 0], kin[1, 0], kin[0, 1], kin[1, 1], kin[0, 2], kin[1, 2]):
         return False
     for r in range(3):
@@ -1005,9 +1011,7 @@ def _objective(
             elif now >= stop or (until == stop and k == known - 1):
                 break
             if until > now:
-                _step_forward(
-                    drive, until - now, loads, n_eta, together, k, slopes, kin, state
-                )
+                _step_forward(drive, until - now, loads, n_eta, together, k, slopes, kin, state)
                 now = until
             if is_level:
                 f = _concentration(loads, n_eta, k, slopes, kin, state, vec)
@@ -1242,15 +1246,16 @@ _CACHE_LINE: Final = 16
 """Doubles in two lines, which processors load together."""
 
 
-def _space(loads: F8, d: int) -> list[F8]:
+def _space(loads: F8, d: int) -> tuple[F8, F8, F8, F8]:
     """Arrays for one thread, in one piece: threads that write into one cache line are slow."""
     shapes = (_PULL + 3 * loads.shape[1], 3), (1 + d, 3), (d, 6), (3, d, d)
     ends = np.cumsum([_CACHE_LINE, *(math.prod(shape) for shape in shapes)])
     room = np.zeros(ends[-1] + _CACHE_LINE)
-    return [
+    kin, state, vec, matrices = (
         room[end - math.prod(shape) : end].reshape(shape)
         for end, shape in zip(ends[1:], shapes, strict=True)
-    ]
+    )
+    return kin, state, vec, matrices
 
 
 def log_posterior(
@@ -1372,7 +1377,8 @@ def map_estimates(
         ends = search(many, begin.reshape(-1, d), True)
         search(poor, ends[: poor.size], False)
         search(many[poor.size :], ends[poor.size :], False)
-    covariance = 2.0 * np.linalg.inv(np.tril(hessian) + np.tril(hessian, -1).swapaxes(1, 2))
+    whole = np.tril(hessian) + np.tril(hessian, -1).swapaxes(1, 2)
+    covariance = cast(F8, 2.0 * np.linalg.inv(whole))
     for found in (x, objective, covariance, predicted):
         found[status != OK] = np.nan
     return x, objective, covariance, predicted, evaluations, status

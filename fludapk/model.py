@@ -107,9 +107,8 @@ class Program:
         unknown = np.isnan(rows)  # to the power of zero it is one
         if not valid.all() or unknown.any():
             bad = np.flatnonzero(~valid.all(axis=1) | unknown.any(axis=1))[0]
-            values = ", ".join(
-                f"{name} = {value:g}" for name, value in zip(self.covariates, rows[bad], strict=True)
-            )
+            of = zip(self.covariates, rows[bad], strict=True)
+            values = ", ".join(f"{name} = {value:g}" for name, value in of)
             raise InputError(f"row {bad + 1}: no valid parameters from {values or 'no covariate'}")
         return tv, np.full(len(rows), renal)
 
