@@ -1206,7 +1206,7 @@ def _search(
         for j in range(d):
             x[i, j] = vec[j, _TRIAL] = vec[j, _HERE]
             for r in range(j + 1 if hessian.shape[0] > 0 else 0):
-                hessian[i, j, r] = curvature[j, r]
+                hessian[i, j, r] = hessian[i, r, j] = curvature[j, r]
         objective[i] = _objective(
             typical, loads, n_eta, together, course, sample, error, known[i], gradient.shape[0] > 0,
             kin, state, vec, new_curvature, fitted,
@@ -1217,14 +1217,17 @@ def _search(
 
 def _usable_rows(tv: F8, n: int) -> Status:
     """`BAD_PARAMETER` for subjects without possible typical values, `BAD_LEVEL` for others yet."""
-    usable = ((tv >= 0.0) & (tv < np.inf)).all(axis=1) & (tv[:, [CL, V1, V2, V3]] > 0.0).all(axis=1)
-    return np.where(np.broadcast_to(usable, n), BAD_LEVEL, BAD_PARAMETER).astype(np.int8)
+    usable = ((tv >= 0.0) & (tv < np.inf) & ((tv > 0.0) | _MAY_BE_ZERO)).all(axis=1)
+    return np.full(n, np.where(usable, BAD_LEVEL, BAD_PARAMETER), np.int8)
+
+
+_MAY_BE_ZERO: Final = np.array([q in (Q2, Q3) for q in range(6)])
 
 
 def _known_occasions(doses: F8, levels: F8, n: int) -> I8:
     """How many occasions have begun before the last level of each."""
     last = np.fmax.reduce(levels[:, 0], axis=-1, keepdims=True, initial=-np.inf)
-    return np.broadcast_to((doses[:, 0] < last).sum(axis=-1), n).astype(np.int64)
+    return np.full(n, (doses[:, 0] < last).sum(axis=-1), np.int64)
 
 
 def _enough(levels: F8, error: F8) -> F8:
@@ -1333,52 +1336,56 @@ def map_estimates(
         `OK`, `BAD_PARAMETER`, `BAD_LEVEL` or `NOT_CONVERGED`; all but the first give NaN.
     """
     n, d = levels.shape[0], n_eta + doses.shape[2] * (loads.shape[1] - n_eta)
-    known, enough = _known_occasions(doses, levels, n), _enough(levels, error)
-    together = _factors(loads) == 2
-    log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
-    space = _space(loads, d)
-    x, objective = np.zeros((n, d)), np.full(n, np.inf)
-    hessian = np.tile(2.0 * np.eye(d), (n, 1, 1))
+    known, together = _known_occasions(doses, levels, n), _factors(loads) == 2
+    x, prior, space = np.zeros((n, d)), 2.0 * np.eye(d), _space(loads, d)
+    x[:, :n_eta] = starts[0]
+    objective, hessian = np.full(n, np.inf), np.empty((n, d, d))
+    hessian[:] = prior
     predicted, evaluations = np.full((n, levels.shape[2]), np.nan), np.zeros(n, np.int64)
-    status = _usable_rows(tv, n)
+    status, none = _usable_rows(tv, n), np.empty((0, 0))
+    _search(
+        tv, loads, n_eta, together, doses, levels, error, known, False,
+        np.full(n, np.inf), x, hessian, *space,
+        x, objective, none, hessian, predicted, evaluations, status,
+    )  # fmt: skip
+    status[(status == BAD_LEVEL) & (objective < np.inf)] = NOT_CONVERGED
+    failed = status != OK
+    objective[failed], x[failed], hessian[failed] = np.inf, 0.0, prior
 
     def search(rows: I8, here: F8, is_detour: bool) -> F8:
         """Where searches of these rows end that begin `here`; the lowest minimum is kept."""
         own = [array if len(array) == 1 else array[rows] for array in (tv, doses)]
         value, best = np.full(rows.size, np.inf), objective[rows]
-        outcome = np.where(status[rows] == BAD_PARAMETER, BAD_PARAMETER, BAD_LEVEL).astype(np.int8)
+        outcome = np.full(rows.size, BAD_LEVEL, np.int8)
         found, fitted, cost = hessian[rows], predicted[rows], np.zeros(rows.size, np.int64)
         _search(
             own[0], loads, n_eta, together, own[1], levels[rows],
             log_error if is_detour else error, known[rows], False,
-            value if is_detour else best, x[rows], hessian[rows],
-            *space, here, value, np.empty((0, 0)), found, fitted, cost, outcome,
+            np.full(rows.size, np.inf) if is_detour else best, x[rows], hessian[rows],
+            *space, here, value, none, found, fitted, cost, outcome,
         )  # fmt: skip
         np.add.at(evaluations, rows, cost)
         if not is_detour:
             seen = rows[value < np.inf]
             status[seen[status[seen] == BAD_LEVEL]] = NOT_CONVERGED
             lower = np.flatnonzero((outcome == OK) & (value < best))
-            if poor.size:  # several of a row: the last is kept
-                lower = lower[np.argsort(-value[lower], kind="stable")]
+            lower = lower[np.argsort(-value[lower], kind="stable")]  # of several the last is kept
             better = rows[lower]
             x[better], objective[better], status[better] = here[lower], value[lower], OK
             hessian[better], predicted[better] = found[lower], fitted[lower]
         return here
 
-    begin, poor = np.zeros((n, d)), np.empty(0, np.intp)
-    begin[:, :n_eta] = starts[0]
-    search(np.arange(n), begin, False)
-    poor = np.flatnonzero(~(objective < enough) & (status != BAD_PARAMETER))
+    poor = np.flatnonzero((status != BAD_PARAMETER) & ~(objective < _enough(levels, error)))
     if poor.size:
+        log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
         begin = np.zeros((len(starts), poor.size, d))
         begin[:, :, :n_eta] = starts[:, None]
         many = np.tile(poor, len(starts))
         ends = search(many, begin.reshape(-1, d), True)
         search(poor, ends[: poor.size], False)
         search(many[poor.size :], ends[poor.size :], False)
-    whole = np.tril(hessian) + np.tril(hessian, -1).swapaxes(1, 2)
-    covariance = cast(F8, 2.0 * np.linalg.inv(whole))
+    covariance = 2.0 * np.linalg.inv(hessian)
+    failed = status != OK
     for found in (x, objective, covariance, predicted):
-        found[status != OK] = np.nan
+        found[failed] = np.nan
     return x, objective, covariance, predicted, evaluations, status
