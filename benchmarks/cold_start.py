@@ -2,8 +2,8 @@
 
 Run ``python benchmarks/cold_start.py [--runs N] [--slack FACTOR] [--json FILE]``. The limits are
 those the project has set itself: check at most 2.5 times ``import numpy, numba, pydantic``, help at
-most 4 times ``import click``; with nothing compiled a check may take 30 times the imports and an
-update, which needs all kernels but one, 70 times. Rounds are interleaved, so that a slow moment of
+most 4 times ``import click``; with nothing compiled a check may take 20 times the imports and an
+update, which needs all kernels, 45 times. Rounds are interleaved, so that a slow moment of
 the machine hits every command. `--slack` widens the limits where a few rounds on a busy machine
 must not fail by chance.
 """
@@ -39,13 +39,13 @@ LEVELS = ["--level", "1h 0.85mg/L", "--level", "2h 0.52mg/L", "--level", "7h 0.1
 UPDATE = [FLUDAPK[0], "update", *CHECK[2:], *LEVELS]
 COMPILING = {
     "fludapk check, nothing compiled": CHECK,
-    "fludapk update, nothing compiled": UPDATE,  # all kernels but a small one
+    "fludapk update, nothing compiled": UPDATE,  # all kernels
 }
 LIMITS = {
     ("fludapk check", "import numpy, numba, pydantic"): 2.5,
     ("fludapk --help", "import click"): 4.0,
-    ("fludapk check, nothing compiled", "import numpy, numba, pydantic"): 30.0,
-    ("fludapk update, nothing compiled", "import numpy, numba, pydantic"): 70.0,
+    ("fludapk check, nothing compiled", "import numpy, numba, pydantic"): 20.0,
+    ("fludapk update, nothing compiled", "import numpy, numba, pydantic"): 45.0,
 }
 
 
