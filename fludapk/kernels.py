@@ -82,8 +82,8 @@ def _compiled(function: _Function, **options: Any) -> _Function:
 def _part(function: _Function, **options: Any) -> _Function:
     """A function that only kernels call, never Python: it has no entry for that.
 
-    It makes no array, so it need not count references; and it is compiled for kinds of numbers, not
-    anew for each constant it is given.
+    It makes no array, so it need not count references; and it is compiled for kinds of numbers,
+    while numba, left alone, compiles anew for each constant that is handed over.
     """
     options |= {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     part: Any = _compiled(function, **options)
@@ -218,7 +218,9 @@ _HOURS: Final = _WAITS + 5 * _WAIT
 _DONE: Final = _HOURS + 5
 """How long it was when it was computed for these rates."""
 _WORKSPACE: Final = _HOURS + LANES
+
 _STEPS: Final = 32
+"""Times of an even grid from one that takes exponentials to the next."""
 
 _LOG2_E: Final = 1.4426950408889634
 _LN2_HIGH: Final = 6.93147180369123816490e-01
