@@ -90,8 +90,7 @@ def _part(function: _Function, **options: Any) -> _Function:
     if hasattr(part, "py_func"):
         choose = part.get_call_template
         part.get_call_template = lambda args, kws: choose(
-            [types.unliteral(a) for a in args],  # type: ignore[no-untyped-call]
-            kws,
+            [getattr(kind, "literal_type", kind) for kind in args], kws
         )
     return cast(_Function, part)
 
@@ -163,6 +162,13 @@ def _usable(cl: float, v1: float, q2: float, v2: float, q3: float, v3: float) ->
     return (min(cl, v1, v2, v3) > 0.0) & (min(q2, q3) >= 0.0) & (total < np.inf)
 
 
+def usable(tv: F8) -> npt.NDArray[np.bool_]:
+    """`_usable` of many subjects, (n, 6) parameters."""
+    may_be_zero = [q in (Q2, Q3) for q in range(6)]
+    allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
+    return np.asarray(allowed.all(axis=1))
+
+
 @_part
 def _row(i: int, rows: int) -> int:
     """Row of subject i in an array of a row for each, or of one for all."""
@@ -213,9 +219,10 @@ _WAITS: Final = 67 * LANES
 _WAIT: Final = 6 * LANES
 _INFUSION, _MOMENT, _REST, _SINCE, _STRIDE = range(5)
 """An infusion; a time within; from its end to the next dose, and to a time; that of a grid."""
-_HOURS: Final = _WAITS + 5 * _WAIT
+_N_WAITS: Final = 5
+_HOURS: Final = _WAITS + _N_WAITS * _WAIT
 """How long each wait is, NaN if it is not needed."""
-_DONE: Final = _HOURS + 5
+_DONE: Final = _HOURS + _N_WAITS
 """How long it was when it was computed for these rates."""
 _WORKSPACE: Final = _HOURS + LANES
 
@@ -287,7 +294,7 @@ def _exp_factors(w: F8, factors: int) -> None:
 @_part
 def _wait(w: F8) -> None:
     """What each wait leaves of the state and, if drug is given meanwhile, adds; unless known."""
-    for wait in range(5):
+    for wait in range(_N_WAITS):
         h, to = w[_HOURS + wait], _WAITS + wait * _WAIT
         if math.isnan(h) or h == w[_DONE + wait]:
             continue
@@ -470,7 +477,6 @@ def _leave_lanes(w: F8) -> None:
 @_part
 def _find_moment(t: int, so_far: float, duration: float, w: F8, found: F8) -> None:
     """One of the times within an infusion, `so_far` hours after its start."""
-    concs, aucs = found[0, t], found[1 if found.shape[0] > 1 else 0, t]
     for j in range(LANES):
         f, inside, rate = 0.0, 0.0, w[_DOSE + j] / duration
         for q in range(3):
@@ -479,9 +485,10 @@ def _find_moment(t: int, so_far: float, duration: float, w: F8, found: F8) -> No
             z = w[_Z + x] * stays + w[_PUSH + x] * rate * gain
             f += w[_WEIGHT + x] * z
             inside += w[_BODY + x] * z
-        gone = rate * so_far + w[_BEFORE + j] - inside
-        aucs[j] = w[_TOTAL + j] + gone / w[_CLEARANCE + j]
-        concs[j] = f
+        found[0, t, j] = f
+        if found.shape[0] > 1:
+            gone = rate * so_far + w[_BEFORE + j] - inside
+            found[1, t, j] = w[_TOTAL + j] + gone / w[_CLEARANCE + j]
 
 
 @_part
@@ -556,13 +563,13 @@ def _courses(
                     _parameter_lanes(together, w)
                     _decompose_lanes(w)
                 _start_lanes(together, w)
-                for wait in range(5):
+                for wait in range(_N_WAITS):
                     w[_DONE + wait] = np.nan
             is_last = k + 1 == doses
             start, duration = infusions[0, k], infusions[1, k]
             end = start + duration
             begin, middle, stop = reached[1, k], reached[0, k + 1], reached[1, k + 1]
-            for wait in range(5):
+            for wait in range(_N_WAITS):
                 w[_HOURS + wait] = np.nan
             for t in range(begin, middle):
                 w[_HOURS + _MOMENT] = times[t] - start
@@ -597,7 +604,7 @@ def _factors(loads: F8) -> int:
 
     If two, the eigenvectors never change.
     """
-    return 2 if (loads == loads[[CL, V1] * 3]).all() else 6
+    return 2 if (loads[Q2:] == loads[:Q3]).all() else 6
 
 
 def _run(
@@ -881,10 +888,11 @@ def _begin_occasion(
         _decompose(kin)
         if slopes:
             _pulls(loads, kin)
-    for r in range(3 if together else 0):
-        kin[_RATES, r] = kin[_TYPICAL, r] * pace
-        for j in range(loads.shape[1]):
-            kin[_PULL + 3 * j + r, r] = kin[_RATES, r] * (loads[CL, j] - loads[V1, j])
+    else:
+        for r in range(3):
+            kin[_RATES, r] = kin[_TYPICAL, r] * pace
+            for j in range(loads.shape[1]):
+                kin[_PULL + 3 * j + r, r] = kin[_RATES, r] * (loads[CL, j] - loads[V1, j])
     if k == 0:
         for j in range(state.shape[0]):
             state[j, 0] = state[j, 1] = state[j, 2] = 0.0
@@ -1217,13 +1225,9 @@ def _search(
             gradient[i, j] = vec[j, _NEW_GRADIENT] if j < d else 0.0
 
 
-def _usable_rows(tv: F8, n: int) -> Status:
-    """`BAD_PARAMETER` for subjects without possible typical values, `BAD_LEVEL` for others yet."""
-    usable = ((tv >= 0.0) & (tv < np.inf) & ((tv > 0.0) | _MAY_BE_ZERO)).all(axis=1)
-    return np.full(n, np.where(usable, BAD_LEVEL, BAD_PARAMETER), np.int8)
-
-
-_MAY_BE_ZERO: Final = np.array([q in (Q2, Q3) for q in range(6)])
+def _status_before(tv: F8, n: int) -> Status:
+    """`BAD_PARAMETER` for subjects without possible typical values, `BAD_LEVEL` for others."""
+    return np.full(n, np.where(usable(tv), BAD_LEVEL, BAD_PARAMETER), np.int8)
 
 
 def _known_occasions(doses: F8, levels: F8, n: int) -> I8:
@@ -1289,7 +1293,7 @@ def log_posterior(
         tv, loads, n_eta, _factors(loads) == 2, doses, levels, error,
         _known_occasions(doses, levels, n), True, objective, x, nothing, *_space(loads, d),
         x, objective, gradient, nothing, np.empty((len(levels), levels.shape[2])),
-        np.zeros(n, np.int64), _usable_rows(tv, n),
+        np.zeros(n, np.int64), _status_before(tv, n),
     )  # fmt: skip
     return objective
 
@@ -1344,7 +1348,7 @@ def map_estimates(
     objective, hessian = np.full(n, np.inf), np.empty((n, d, d))
     hessian[:] = prior
     predicted, evaluations = np.full((n, levels.shape[2]), np.nan), np.zeros(n, np.int64)
-    status, none = _usable_rows(tv, n), np.empty((0, 0))
+    status, none = _status_before(tv, n), np.empty((0, 0))
     _search(
         tv, loads, n_eta, together, doses, levels, error, known, False,
         np.full(n, np.inf), x, hessian, *space,

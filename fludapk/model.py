@@ -1,4 +1,4 @@
-"""Find, load and compile published models; turn covariates into rows for the kernels."""
+"""Find, load and compile published models; turn covariates into typical parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import formulas
+from fludapk import formulas, kernels
 from fludapk.errors import FileError, InputError, nearest
 from fludapk.formulas import FORMULAS
 from fludapk.schema import CATEGORICAL, Category, Effect, ModelFile, RandomEffect, Rule, read_toml
@@ -102,11 +102,9 @@ class Program:
         tv = np.empty((len(rows), 6))
         for slot, parameter in enumerate(parameters):
             tv[:, slot] = parameter
-        valid = (tv > 0) & (tv < np.inf)
-        valid[:, 2::2] |= tv[:, 2::2] == 0  # a flow to a tissue
-        unknown = np.isnan(rows)  # to the power of zero it is one
-        if not valid.all() or unknown.any():
-            bad = np.flatnonzero(~valid.all(axis=1) | unknown.any(axis=1))[0]
+        valid = kernels.usable(tv) & ~np.isnan(rows).any(axis=1)  # NaN to the power of 0 is 1
+        if not valid.all():
+            bad = np.flatnonzero(~valid)[0]
             of = zip(self.covariates, rows[bad], strict=True)
             values = ", ".join(f"{name} = {value:g}" for name, value in of)
             raise InputError(f"row {bad + 1}: no valid parameters from {values or 'no covariate'}")
@@ -481,7 +479,7 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, found:
 
 
 def covariate_rows(model: Model, values: Mapping[str, F8], n: int = 1) -> F8:
-    """(n, c) rows for the kernels, in the order of `Program.covariates`.
+    """(n, c) rows for `Program.typical_values`, in the order of `Program.covariates`.
 
     `n` is for models without covariates.
     """

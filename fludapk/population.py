@@ -70,7 +70,7 @@ class Patients:
         return known
 
     def rows_of(self, model: Model) -> tuple[F8, Bools]:
-        """Covariate rows for the kernels, and who is outside the studied range of a model."""
+        """Covariate rows, and who is outside the studied range of a model."""
         return rows_of(model, self.of(model))
 
     def rows(self, which: npt.NDArray[np.int64]) -> Patients:
@@ -83,7 +83,7 @@ class Patients:
 
 
 def rows_of(model: Model, known: Columns) -> tuple[F8, Bools]:
-    """Covariate rows of many patients for the kernels, and who is outside the studied range.
+    """Covariate rows of many patients, and who is outside the studied range.
 
     Parameters
     ----------

@@ -153,7 +153,7 @@ def covariates(model: Model) -> Table:
 
 
 def row_of(model: Model, values: Table) -> F8:
-    """The same as one row for the kernels."""
+    """The same as one row of covariates."""
     row = [
         model.levels(name).index(values[name]) if model.levels(name) else values[name]
         for name in model.program.covariates
