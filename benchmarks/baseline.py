@@ -25,10 +25,8 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.optimize import minimize
 
+from fludapk.arrays import F8
 from fludapk.formulas import fas_q
-
-F8 = npt.NDArray[np.float64]
-
 
 # ------------------------------------------------------------------ numpy
 

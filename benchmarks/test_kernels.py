@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from numpy.testing import assert_allclose
 
 from benchmarks import baseline
 from fludapk import kernels
+from fludapk.arrays import F8
 from fludapk.model import load_model
-
-F8 = npt.NDArray[np.float64]
 
 START: Final[F8] = 24.0 * np.arange(4.0)
 DURATION: Final[F8] = np.full(4, 0.5)

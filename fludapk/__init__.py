@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fludapk._version import __version__
+
 if TYPE_CHECKING:
     from fludapk.studies import simulate as simulate
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "simulate"]
 
 

@@ -20,12 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk import courses, kernels
+from fludapk.arrays import F8
 from fludapk.courses import RandomEffects
 from fludapk.errors import ConvergenceError, InputError
 from fludapk.model import Program
-from fludapk.schema import Ruv
-
-F8 = npt.NDArray[np.float64]
 
 STARTS: Final = 5
 """log2 of how many points, besides zero, a search may start from."""
@@ -139,7 +137,6 @@ class Problem:
     """Model, doses and levels of one patient or many; arguments as in `map_estimates`."""
 
     program: Program
-    ruv: Ruv
     tv: F8
     times_h: F8
     infusion_h: F8
@@ -150,12 +147,6 @@ class Problem:
     def n_doses(self) -> int:
         """How many doses a row has."""
         return int(np.shape(self.amounts_mg)[-1])
-
-    @cached_property
-    def error(self) -> F8:
-        """(3,) Proportional, additive (mg/L), log-scale residual SD; 0 where there is none."""
-        parts = (self.ruv.proportional, self.ruv.additive, self.ruv.log)
-        return np.array([0.0 if part is None else part.value for part in parts])
 
     @cached_property
     def arguments(self) -> tuple[F8, F8, int, F8, F8, F8]:
@@ -173,7 +164,7 @@ class Problem:
             raise ValueError(f"rows of patients, doses and levels do not match: {sorted(rows)}")
         if rows and len(measured) == 1:
             measured = np.repeat(measured, rows.pop(), axis=0)
-        return tv, np.hstack(loads).copy(), program.n_eta, doses, measured, self.error
+        return tv, np.hstack(loads).copy(), program.n_eta, doses, measured, program.error
 
     @cached_property
     def known_occasions(self) -> npt.NDArray[np.int64]:
@@ -186,7 +177,7 @@ class Problem:
     def log_constants(self) -> F8:
         """(n,) What turns minus half the kernels' objective into a log density of the levels."""
         conc = np.where(self.levels.is_level, self.levels.conc_mg_l, np.nan)
-        jacobian = np.nansum(np.log(conc), axis=1) if self.error[2] > 0.0 else 0.0
+        jacobian = np.nansum(np.log(conc), axis=1) if self.program.error[2] > 0.0 else 0.0
         return np.asarray(-0.5 * _LOG_2PI * np.sum(np.isfinite(conc), axis=1) - jacobian)
 
     def effects(self, normals: F8) -> RandomEffects:
@@ -246,7 +237,6 @@ class MapEstimate:
 
 def map_estimates(
     program: Program,
-    ruv: Ruv,
     tv: F8,
     times_h: F8,
     infusion_h: F8,
@@ -258,8 +248,6 @@ def map_estimates(
     Parameters
     ----------
     program : Program
-    ruv : Ruv
-        Residual error of the model.
     tv : (n or 1, 6)
         Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
     times_h, infusion_h, amounts_mg : (doses,) or (n or 1, doses)
@@ -279,11 +267,11 @@ def map_estimates(
     >>> levels = Levels(times_h=[2.0, 8.0], conc_mg_l=[[0.6, 0.2], [0.3, 0.1]])
     >>> tv = np.array([[5.1, 10.1, 3.1, 5.2, 1.4, 13.0]])
     >>> doses = np.array([0.0, 24.0]), np.array([0.5, 0.5]), np.array([17.5, 17.5])
-    >>> map_estimates(model.program, model.file.ruv, tv, *doses, levels).effects.eta.round(2)
+    >>> map_estimates(model.program, tv, *doses, levels).effects.eta.round(2)
     array([[-0.48,  0.4 ],
            [ 0.04,  0.87]])
     """
-    problem = Problem(program, ruv, tv, times_h, infusion_h, amounts_mg, levels)
+    problem = Problem(program, tv, times_h, infusion_h, amounts_mg, levels)
     x, objective, covariance, predicted, evaluations, status = kernels.map_estimates(
         *problem.arguments, _starts(program.n_eta)
     )
@@ -298,7 +286,6 @@ def _starts(n_eta: int) -> F8:
 
 def map_estimate(
     program: Program,
-    ruv: Ruv,
     tv: F8,
     times_h: F8,
     infusion_h: F8,
@@ -309,7 +296,7 @@ def map_estimate(
 
     Parameters
     ----------
-    program, ruv, tv, times_h, infusion_h, amounts_mg, levels
+    program, tv, times_h, infusion_h, amounts_mg, levels
         As in `map_estimates`, of one row.
 
     Raises
@@ -320,7 +307,7 @@ def map_estimate(
     ConvergenceError
         If no minimum is found.
     """
-    estimate = map_estimates(program, ruv, tv, times_h, infusion_h, amounts_mg, levels)
+    estimate = map_estimates(program, tv, times_h, infusion_h, amounts_mg, levels)
     if len(estimate.status) != 1:
         raise ValueError(f"{len(estimate.status)} patients: use map_estimates")
     status = estimate.status[0]
@@ -391,7 +378,7 @@ def posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     >>> tv = np.array([[5.1, 10.1, 3.1, 5.2, 1.4, 13.0]])
     >>> doses = np.array([0.0, 24.0]), np.array([0.5, 0.5]), np.array([17.5, 17.5])
     >>> levels = Levels(times_h=[2.0, 8.0], conc_mg_l=[0.6, 0.2])
-    >>> patient = map_estimate(model.program, model.file.ruv, tv, *doses, levels)
+    >>> patient = map_estimate(model.program, tv, *doses, levels)
     >>> sample = posterior(patient, n=1000, seed=1)
     >>> sample.effects.kappa.shape, sample.method
     ((1000, 2, 2), 'importance')
@@ -600,7 +587,7 @@ def surprise(estimate: MapEstimate) -> Surprise:
     >>> tv = np.array([[5.1, 10.1, 3.1, 5.2, 1.4, 13.0]])
     >>> doses = np.array([0.0]), np.array([0.5]), np.array([17.5])
     >>> levels = Levels(times_h=[2.0, 8.0, 23.0], conc_mg_l=[0.9, 0.1, 0.6])
-    >>> patient = map_estimate(model.program, model.file.ruv, tv, *doses, levels)
+    >>> patient = map_estimate(model.program, tv, *doses, levels)
     >>> surprise(patient).fitted.round(1)
     array([ -0.5, -13.8,   4. ])
     """
@@ -645,7 +632,7 @@ _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 def _standardised(problem: Problem, predicted: F8) -> F8:
     """(level or limit - prediction) / SD; 0 before any drug, where that SD is zero."""
-    levels, (proportional, additive, log_sd) = problem.levels, problem.error
+    levels, (proportional, additive, log_sd) = problem.levels, problem.program.error
     measured = np.where(np.isnan(levels.conc_mg_l), levels.lloq_mg_l, levels.conc_mg_l)
     if log_sd > 0.0:
         sd = np.full_like(predicted, log_sd)

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from fludapk import __version__, courses, exposure
+from fludapk import courses, exposure
+from fludapk._version import __version__
+from fludapk.arrays import F8
 from fludapk.errors import FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.exposure import HIGH, Flag, TargetStatus
 from fludapk.model import (
@@ -48,8 +49,6 @@ from fludapk.regimen import (
     regimens,
 )
 from fludapk.schema import TargetEntry
-
-F8 = npt.NDArray[np.float64]
 
 LOG2_POINTS: Final = 13
 """Sobol points behind the probabilities: keeps them within 0.005 (tested)."""

@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk import kernels
+from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.model import Program
-from fludapk.schema import DATA, Ruv
-
-F8 = npt.NDArray[np.float64]
+from fludapk.schema import DATA
 
 POINT_SET: Final = "sobol.csv"
 POINT_SET_SEED: Final = 20222022
@@ -134,19 +133,18 @@ def concentrations(
     return conc, auc
 
 
-def measured(ruv: Ruv, conc_mg_l: F8, normals: F8) -> F8:
-    """Levels with residual error, kept above zero; arrays of one shape.
+def measured(program: Program, conc_mg_l: F8, normals: F8) -> F8:
+    """Levels with the residual error of a model, kept above zero; arrays of one shape.
 
     Examples
     --------
     >>> from fludapk.model import load_model
-    >>> measured(load_model().file.ruv, np.array([1.0]), np.array([2.0])).round(3)
+    >>> measured(load_model().program, np.array([1.0]), np.array([2.0])).round(3)
     array([1.126])
     """
-    if ruv.log is not None:
-        return np.asarray(conc_mg_l * np.exp(ruv.log.value * normals))
-    proportional = 0.0 if ruv.proportional is None else ruv.proportional.value
-    additive = 0.0 if ruv.additive is None else ruv.additive.value
+    proportional, additive, log_sd = program.error
+    if log_sd > 0.0:
+        return np.asarray(conc_mg_l * np.exp(log_sd * normals))
     sd = np.hypot(proportional * conc_mg_l, additive)
     return np.asarray(np.maximum(conc_mg_l + sd * normals, 1e-3 * conc_mg_l))
 

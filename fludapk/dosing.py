@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from fludapk import exposure
+from fludapk.arrays import F8
 from fludapk.checking import (
     DISCLAIMER,
     LOG2_POINTS,
@@ -32,8 +32,6 @@ from fludapk.exposure import Flag
 from fludapk.model import DEFAULT_MODEL, load_model, load_models
 from fludapk.patient import Patient
 from fludapk.regimen import NEUROTOXICITY, Regimen, ceiling_mg
-
-F8 = npt.NDArray[np.float64]
 
 DOSES_DIFFER: Final = 0.10
 """Models whose doses differ by more than this have no common answer."""

@@ -58,10 +58,6 @@ class ConvergenceError(FludapkError):
     exit_status = ExitStatus.NOT_CONVERGED
 
 
-class OutOfRangeWarning(UserWarning):
-    """A patient outside the population a model was built from."""
-
-
 def nearest(word: str, known: Sequence[str]) -> str:
     """Say which known names there are, the likeliest first.
 

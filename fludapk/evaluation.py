@@ -25,7 +25,9 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import __version__, bayes, courses, kernels
+from fludapk import bayes, courses, kernels
+from fludapk._version import __version__
+from fludapk.arrays import F8, Bools
 from fludapk.batch import Layout, by_course, few, request_of_records
 from fludapk.checking import DISCLAIMER, Prediction, Request, predictions
 from fludapk.errors import InputError
@@ -34,9 +36,6 @@ from fludapk.model import Model, load_model, load_models
 from fludapk.tables import Value
 from fludapk.units import CONC_COLUMNS, parse_quantity
 from fludapk.updating import slips
-
-F8 = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 SIMULATIONS: Final = 1000
 """Of every patient's levels, behind NPDE and the visual predictive check."""
@@ -630,7 +629,6 @@ def _estimates(
     arrays = [one.arrays for one in of]
     return bayes.map_estimates(
         model.program,
-        model.file.ruv,
         np.vstack([one.tv for one in of]),
         np.array([filled(times, doses, late, 24.0) for times, _, _ in arrays]),
         np.array([filled(lengths, doses, 1.0) for _, lengths, _ in arrays]),
@@ -769,7 +767,7 @@ def prediction_errors(
 
 def _simulated(fits: _Fits, typical: Sequence[F8], n: int) -> tuple[F8, list[BinRecord], F8]:
     """NPDE of every level, the visual predictive check, and the levels as that shows them."""
-    program, ruv = fits.model.program, fits.model.file.ruv
+    program = fits.model.program
     scores, drawn = [], []
     for i, (subject, of) in enumerate(zip(fits.subjects, fits.predictions, strict=True)):
         rng = np.random.default_rng(np.random.SeedSequence([SEED, i]))
@@ -777,7 +775,7 @@ def _simulated(fits: _Fits, typical: Sequence[F8], n: int) -> tuple[F8, list[Bin
         normals = rng.standard_normal((n, program.n_eta + doses * program.n_kappa))
         effects = courses.RandomEffects.from_normals(program, normals, doses)
         conc, _ = of.concentrations(effects, subject.times_h)
-        simulated = courses.measured(ruv, conc, rng.standard_normal(conc.shape))
+        simulated = courses.measured(program, conc, rng.standard_normal(conc.shape))
         lloq = np.asarray(subject.levels.lloq_mg_l)[0]
         scores.append(npde(subject.conc_mg_l, simulated, lloq, rng))
         drawn.append(simulated)

@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from fludapk import courses
+from fludapk.arrays import F8
 from fludapk.evaluation import WITHIN, Basis, BinRecord, Evaluation
 from fludapk.study_figures import Figures, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-F8 = npt.NDArray[np.float64]
 
 _SHOWN: Final[dict[Basis, str]] = {
     "covariates": "from covariates",

@@ -7,11 +7,10 @@ from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from fludapk.arrays import F8
 from fludapk.schema import DATA, TargetEntry, TargetFile, read_toml
 
-F8 = npt.NDArray[np.float64]
 Flag = Literal["below", "borderline", "met"]
 TargetStatus = Literal["below", "within", "above"]
 

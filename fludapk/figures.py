@@ -15,8 +15,8 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.exposure import LOW, MET, targets
 from fludapk.io import write_whole
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-F8 = npt.NDArray[np.float64]
 
 A4_LANDSCAPE_IN: Final = (11.69, 8.27)
 PNG_DPI: Final = 200

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from fludapk import __version__, courses, report
+from fludapk import courses, report
+from fludapk._version import __version__
+from fludapk.arrays import F8
 from fludapk.checking import DISCLAIMER, CheckResult, Prediction, TargetRecord, predict
 from fludapk.errors import InputError
 from fludapk.exposure import flag
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from fludapk.nomogram import Nomogram
     from fludapk.updating import Fit, UpdateResult
 
-F8 = npt.NDArray[np.float64]
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 

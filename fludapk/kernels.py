@@ -43,9 +43,8 @@ from numba.core import event, types
 from numba.extending import intrinsic
 
 from fludapk import cache
+from fludapk.arrays import F8, I8
 
-F8 = npt.NDArray[np.float64]
-I8 = npt.NDArray[np.int64]
 Status = npt.NDArray[np.int8]
 
 OK: Final = 0

@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk import formulas, kernels
+from fludapk.arrays import F8, I8
 from fludapk.errors import FileError, InputError, nearest
 from fludapk.formulas import FORMULAS
 from fludapk.schema import CATEGORICAL, Category, Effect, ModelFile, RandomEffect, Rule, read_toml
-
-F8 = npt.NDArray[np.float64]
-I8 = npt.NDArray[np.int64]
 
 DEFAULT_MODEL: Final = "langenhorst2019"
 SLOTS: Final = ("CL", "V1", "Q2", "V2", "Q3", "V3")
@@ -67,6 +65,8 @@ class Program:
     """(n_eta, n_eta) lower Cholesky factor of omega: eta = root_omega @ standard normals."""
     load_kappa: F8
     root_omega_iov: F8
+    error: F8
+    """(3,) Proportional, additive (mg/L) and log-scale residual SD; 0 where there is none."""
     compartments: int
 
     @property
@@ -188,6 +188,7 @@ def compile_program(file: ModelFile) -> Program:
         for effect in parameter.effects:
             add(_ON_PARAMETER, slot, effect)
 
+    error = (file.ruv.proportional, file.ruv.additive, file.ruv.log)
     pairs = {frozenset(row.between): row.value for row in file.iiv_correlations}
     pairs_iov = {frozenset(row.between): row.value for row in file.iov_correlations}
     return Program(
@@ -201,6 +202,7 @@ def compile_program(file: ModelFile) -> Program:
         root_omega=_root(file.iiv, pairs, f"{file.id}: iiv_correlations"),
         load_kappa=_loadings(file.iov, slots, file.compartments),
         root_omega_iov=_root(file.iov, pairs_iov, f"{file.id}: iov_correlations"),
+        error=np.array([0.0 if part is None else part.value for part in error]),
         compartments=file.compartments,
     )
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from fludapk import __version__, courses
+from fludapk import courses
+from fludapk._version import __version__
+from fludapk.arrays import F8, Bools
 from fludapk.checking import DISCLAIMER, check
 from fludapk.errors import InputError
 from fludapk.formulas import capped_by_knots, mosteller
@@ -39,8 +40,6 @@ from fludapk.regimen import (
 )
 from fludapk.schema import PATIENT_COVARIATES
 
-F8 = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Grid = tuple[tuple[float | None, ...], ...]
 """[weights][renal], None where there is no value."""
 

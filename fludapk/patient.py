@@ -11,16 +11,14 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from fludapk import formulas
+from fludapk.arrays import F8
 from fludapk.errors import InputError, nearest
 from fludapk.formulas import FORMULAS
 from fludapk.model import Model
 from fludapk.schema import CATEGORICAL, DATA
 from fludapk.units import UNITS, Quantity, canonical_unit, other_readings, parse_quantity
-
-F8 = npt.NDArray[np.float64]
 
 LIMITS: Final = {
     "age": (0.001, 120.0),

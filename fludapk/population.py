@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk import formulas
+from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError, nearest
 from fludapk.model import (
     Columns,
@@ -33,9 +34,6 @@ from fludapk.schema import (
     UniformAge,
     read_toml,
 )
-
-F8 = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 _Z_OF_QUARTILE = 0.6744897501960817
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any, Final, Literal, Self, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from fludapk.arrays import F8
 from fludapk.errors import InputError, nearest
 from fludapk.patient import Patient
 from fludapk.schema import DATA, LabelRule, LabelStep, RegimenEntry, RegimenFile, read_toml
@@ -29,7 +29,6 @@ HOURS: Final = (0.01, 1000.0)
 """Of an interval or an infusion."""
 ROUNDING_CAUTION, ROUNDING_REFUSED = 0.05, 0.10
 
-F8 = npt.NDArray[np.float64]
 DoseUnit = Literal["mg/m2", "mg/kg", "mg"]
 _Size = TypeVar("_Size", float, F8)
 

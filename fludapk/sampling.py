@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from fludapk import __version__, bayes, courses, population
+from fludapk import bayes, courses, population
+from fludapk._version import __version__
+from fludapk.arrays import F8
 from fludapk.checking import DISCLAIMER, predict
 from fludapk.errors import InputError
 from fludapk.model import DEFAULT_MODEL, Model, load_model
 from fludapk.patient import Patient
 from fludapk.regimen import Regimen
-
-F8 = npt.NDArray[np.float64]
 
 PUBLISHED: Final = ((1.0, 2.0, 7.0, 24.0), (1.0, 5.0, 7.0, 24.0))
 """Schedules of fludarabine monitoring, h from the start of the first infusion."""
@@ -131,7 +130,7 @@ def design(
     measured = dict(
         zip(
             at.tolist(),
-            courses.measured(chosen.file.ruv, conc, rng.standard_normal(conc.shape)).T,
+            courses.measured(program, conc, rng.standard_normal(conc.shape)).T,
             strict=True,
         )
     )
@@ -142,9 +141,7 @@ def design(
             times_h=np.broadcast_to(np.array(taken), (patients, len(taken))),
             conc_mg_l=np.column_stack([measured[t] for t in taken]),
         )
-        estimate = bayes.map_estimates(
-            program, chosen.file.ruv, tv, times[:1], lengths[:1], amounts[:, :1], levels
-        )
+        estimate = bayes.map_estimates(program, tv, times[:1], lengths[:1], amounts[:, :1], levels)
         kappa = np.zeros((patients, regimen.days, program.n_kappa))
         kappa[:, :1] = estimate.effects.kappa
         found = estimate.status == 0

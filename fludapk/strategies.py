@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from fludapk import bayes, courses, schema
+from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError, nearest
 from fludapk.model import (
     Columns,
@@ -29,9 +29,6 @@ from fludapk.regimen import (
     parse_dose,
 )
 from fludapk.units import VIAL_MG
-
-F8 = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,9 +304,7 @@ class Adaptive:
             block.seen.n,
         )
         tv = program.typical_values(rows)[0]
-        estimate = bayes.map_estimates(
-            program, self.model.file.ruv, tv, times[:1], lengths[:1], one * factor, levels
-        )
+        estimate = bayes.map_estimates(program, tv, times[:1], lengths[:1], one * factor, levels)
         found = estimate.status == 0
         kappa = np.zeros((len(one), self.schedule.days, program.n_kappa))
         kappa[:, :1] = estimate.effects.kappa
@@ -328,7 +323,6 @@ class Adaptive:
 
     def _measured(self, block: Block, first_mg: F8, times: F8, lengths: F8) -> F8:
         """Levels of the true patients, with residual error, above zero."""
-        ruv = block.truth.file.ruv
         effects = courses.RandomEffects(
             block.effects.eta, np.ascontiguousarray(block.effects.kappa[:, :1])
         )
@@ -336,7 +330,7 @@ class Adaptive:
         conc, _ = courses.concentrations(
             block.truth.program, block.tv, effects, times, lengths, amounts, self.at_h
         )
-        return courses.measured(ruv, conc, block.residual)
+        return courses.measured(block.truth.program, conc, block.residual)
 
     def _with_later(self, planned: Doses, wanted: F8, columns: Columns) -> Doses:
         """The first dose and later ones below the ceilings per day and course."""

@@ -23,7 +23,9 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import __version__, courses, strategies
+from fludapk import courses, strategies
+from fludapk._version import __version__
+from fludapk.arrays import F8, I8, Bools
 from fludapk.errors import FileError, FludapkError, InputError, nearest
 from fludapk.exposure import HIGH, LOW, MET
 from fludapk.model import (
@@ -42,10 +44,6 @@ from fludapk.schema import (
     Scenario,
     Stratum,
 )
-
-F8 = npt.NDArray[np.float64]
-I8 = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 BLOCK: Final = 4096
 """Patients with a random stream of their own."""

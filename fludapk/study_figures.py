@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk import courses, study
+from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.exposure import HIGH, LOW, MET
 from fludapk.study import Counts, Study
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-F8 = npt.NDArray[np.float64]
 
 _STYLE: Final[Any] = {"font.family": "DejaVu Sans", "font.size": 10.0, "svg.fonttype": "none"}
 _LINES: Final[tuple[Any, ...]] = (

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from fludapk import __version__, bayes, courses, exposure
+from fludapk import bayes, courses, exposure
+from fludapk._version import __version__
+from fludapk.arrays import F8
 from fludapk.checking import (
     DISCLAIMER,
     CheckResult,
@@ -46,8 +47,6 @@ from fludapk.regimen import (
     Regimen,
 )
 from fludapk.units import CONC_COLUMNS, parse_number, parse_quantity
-
-F8 = npt.NDArray[np.float64]
 
 DRAWS: Final = 4000
 """Of the posterior, behind its interval and probabilities."""
@@ -515,9 +514,7 @@ def fit(
     faults = slips(known.times_h[0], known.conc_mg_l[0], typical)
     if faults:
         raise InputError(*faults)
-    estimate = bayes.map_estimate(
-        chosen.program, chosen.file.ruv, prediction.tv, *prediction.arrays, known
-    )
+    estimate = bayes.map_estimate(chosen.program, prediction.tv, *prediction.arrays, known)
     return Fit(
         request=request,
         prior=prior,

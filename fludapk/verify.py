@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.integrate import solve_ivp
 
 from fludapk import courses
+from fludapk.arrays import F8
 from fludapk.errors import FileError
 from fludapk.model import SLOTS, Model, covariate_columns, covariate_rows, load_models
 from fludapk.population import populations, virtual_patients
 from fludapk.regimen import Regimen, regimens
 from fludapk.schema import Reproduces
-
-F8 = npt.NDArray[np.float64]
 
 PATIENTS: Final = 20_000
 SEED: Final = 2019

@@ -31,7 +31,6 @@ from fludapk.courses import RandomEffects
 from fludapk.errors import ConvergenceError, InputError
 from fludapk.kernels import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGED, OK
 from fludapk.model import Model, Program, load_model
-from fludapk.schema import ResidualError, Ruv
 
 F8 = NDArray[np.float64]
 
@@ -57,11 +56,12 @@ def columns(infusions: Sequence[Infusion]) -> Doses:
     return Doses(start.copy(), duration.copy(), amount[np.newaxis].copy())
 
 
-def ruv(proportional: float = 0.0, additive: float = 0.0, log: float = 0.0) -> Ruv:
-    def part(value: float) -> ResidualError | None:
-        return ResidualError(value=value, source="invented") if value else None
+def ruv(proportional: float = 0.0, additive: float = 0.0, log: float = 0.0) -> F8:
+    return np.array([proportional, additive, log])
 
-    return Ruv(proportional=part(proportional), additive=part(additive), log=part(log))
+
+def with_error(program: Program, error: F8) -> Program:
+    return replace(program, error=error)
 
 
 def without_iov(program: Program) -> Program:
@@ -70,12 +70,10 @@ def without_iov(program: Program) -> Program:
 
 UTRECHT = load_model("langenhorst2019")
 IIV_ONLY = without_iov(UTRECHT.program)
-SIX_PERCENT = ruv(proportional=0.063)
 
 
 def measured(
     program: Program,
-    error: Ruv,
     tv: F8,
     effects: RandomEffects,
     infusions: Sequence[Infusion],
@@ -86,11 +84,10 @@ def measured(
     """Levels of everybody with residual error; those below the limit are said to be."""
     conc, _ = courses.concentrations(program, tv, effects, *columns(infusions), hours)
     noise = rng.standard_normal(conc.shape)
-    if error.log is not None:
-        conc = conc * np.exp(error.log.value * noise)
+    proportional, additive, log_sd = program.error
+    if log_sd > 0.0:
+        conc = conc * np.exp(log_sd * noise)
     else:
-        proportional = error.proportional.value if error.proportional else 0.0
-        additive = error.additive.value if error.additive else 0.0
         conc = conc + np.hypot(proportional * conc, additive) * noise
     below = conc < limit
     return Levels(
@@ -123,7 +120,6 @@ def simulated(
     n: int,
     seed: int,
     program: Program = IIV_ONLY,
-    error: Ruv = SIX_PERCENT,
     infusions: Sequence[Infusion] = DAILY[:1],
     hours: F8 = HOURS,
     limit: float = 0.0,
@@ -133,8 +129,8 @@ def simulated(
     rng = np.random.default_rng(seed)
     z = rng.standard_normal((n, program.n_eta + len(infusions) * program.n_kappa))
     effects = RandomEffects.from_normals(program, z, len(infusions))
-    levels = measured(program, error, tv, effects, infusions, hours, rng, limit)
-    estimate = bayes.map_estimates(program, error, tv, *columns(infusions), levels)
+    levels = measured(program, tv, effects, infusions, hours, rng, limit)
+    estimate = bayes.map_estimates(program, tv, *columns(infusions), levels)
     assert_array_equal(estimate.status, OK)
     return z, effects, estimate
 
@@ -209,7 +205,6 @@ def test_golden_estimates_are_those_of_mapbayr() -> None:
 
     estimate = bayes.map_estimates(
         IIV_ONLY,
-        SIX_PERCENT,
         read(*(f"tv_{name}" for name in ("CL", "V1", "Q2", "V2", "Q3", "V3"))),
         np.zeros(1),
         np.array([0.5]),
@@ -231,7 +226,7 @@ def test_levels_without_error_give_the_true_effects_back(infusions: list[Infusio
     truth = RandomEffects.from_normals(IIV_ONLY, z, len(infusions))
     conc, _ = courses.concentrations(IIV_ONLY, ADULT, truth, *columns(infusions), HOURS)
     levels = Levels(times_h=HOURS, conc_mg_l=conc)
-    estimate = bayes.map_estimates(IIV_ONLY, tiny, ADULT, *columns(infusions), levels)
+    estimate = bayes.map_estimates(with_error(IIV_ONLY, tiny), ADULT, *columns(infusions), levels)
     assert_array_equal(estimate.status, OK)
     assert_allclose(estimate.effects.eta, truth.eta, rtol=0, atol=1e-6)
 
@@ -239,7 +234,7 @@ def test_levels_without_error_give_the_true_effects_back(infusions: list[Infusio
 def test_without_a_level_nothing_is_learnt() -> None:
     nothing = Levels(times_h=np.full((1, 1), np.nan), conc_mg_l=np.full((1, 1), np.nan))
     program = UTRECHT.program
-    estimate = bayes.map_estimates(program, SIX_PERCENT, ADULT, *columns(DAILY), nothing)
+    estimate = bayes.map_estimates(program, ADULT, *columns(DAILY), nothing)
     assert_array_equal(estimate.status, OK)
     assert_array_equal(estimate.normals, 0.0)
     assert_allclose(estimate.covariance_of_normals[0], np.eye(10), rtol=0, atol=1e-15)
@@ -258,7 +253,7 @@ def test_one_level_on_the_log_scale_of_a_flat_model_has_a_closed_form() -> None:
     f = 45.0 / 0.5 * 6e-5 / 40.0 * -math.expm1(-6.0 / 40.0 * 6e-5) / (6.0 / 40.0 * 6e-5)
     level = Levels(times_h=np.array([6e-5]), conc_mg_l=np.array([f * 1.3]))
     estimate = bayes.map_estimate(
-        program, ruv(log=0.3), tv, *columns(DAILY[:1]), level
+        with_error(program, ruv(log=0.3)), tv, *columns(DAILY[:1]), level
     )  # fmt: skip
     weight = 0.4**2 / (0.4**2 + 0.3**2)
     assert estimate.effects.eta[0, 0] == pytest.approx(-weight * math.log(1.3), abs=1e-8)
@@ -281,23 +276,24 @@ SPREAD_OUT = np.array([0.3, 0.5, 6.0, 23.9, 24.2, 31.0, 31.0, 48.0, 60.0])
 """During and at the ends of infusions, at the next dose, replicates, on the last known occasion."""
 
 
-def ruv_of_twin(error: Ruv) -> Table:
-    return {name: {"value": part["value"]} for name, part in error.model_dump().items() if part}
+def ruv_of_twin(error: F8) -> Table:
+    kinds = zip(("proportional", "additive", "log"), error.tolist(), strict=True)
+    return {name: {"value": value} for name, value in kinds if value}
 
 
-def somewhere(model: Model, error: Ruv, seed: int) -> tuple[Problem, Levels, F8]:
+def somewhere(model: Model, error: F8, seed: int) -> tuple[Problem, Levels, F8]:
     """A course with some levels below the limit, and effects that are not its mode."""
-    program = model.program
+    program = with_error(model.program, error)
     rng = np.random.default_rng(seed)
     d = program.n_eta + len(DAILY) * program.n_kappa
     effects = RandomEffects.from_normals(program, rng.standard_normal((1, d)), len(DAILY))
     tv = typical(model)
     conc, _ = courses.concentrations(program, tv, effects, *columns(DAILY), SPREAD_OUT)
     limit = float(np.quantile(conc, 0.4))
-    levels = measured(program, error, tv, effects, DAILY, SPREAD_OUT, rng, limit)
+    levels = measured(program, tv, effects, DAILY, SPREAD_OUT, rng, limit)
     assert levels.is_below.any()
     assert not levels.is_below.all()
-    problem = Problem(program, error, typical(model), *columns(DAILY), levels)
+    problem = Problem(program, typical(model), *columns(DAILY), levels)
     return problem, levels, rng.standard_normal((1, d))
 
 
@@ -334,7 +330,7 @@ def test_the_gradient_is_the_complex_step_of_the_textbook_solution() -> None:
     z = np.random.default_rng(8).standard_normal((n, 2))
     tv = different_patients(n, seed=9)
     levels = Levels(times_h=HOURS, conc_mg_l=np.random.default_rng(1).uniform(0.1, 1.0, (n, 4)))
-    problem = Problem(IIV_ONLY, SIX_PERCENT, tv, *columns(DAILY[:2]), levels)
+    problem = Problem(IIV_ONLY, tv, *columns(DAILY[:2]), levels)
     gradient = np.empty_like(z)
     value = kernels.log_posterior(*problem.arguments, z, gradient)
 
@@ -371,7 +367,9 @@ def test_the_gradient_does_not_mind_equal_rates(parameters: list[float]) -> None
     )  # fmt: skip
     hours = np.array([0.2, 3.0, 24.0, 24.3, 40.0])
     levels = Levels(times_h=hours, conc_mg_l=np.array([0.5, 0.3, 0.1, 0.4, 0.2]))
-    problem = Problem(own, ruv(log=0.5), np.array([parameters]), *columns(DAILY[:2]), levels)
+    problem = Problem(
+        with_error(own, ruv(log=0.5)), np.array([parameters]), *columns(DAILY[:2]), levels
+    )
     gradient = np.empty((1, 18))
     kernels.log_posterior(*problem.arguments, np.zeros((1, 18)), gradient)
 
@@ -391,7 +389,7 @@ def test_the_probability_of_a_level_below_the_limit_holds_in_the_far_tail() -> N
     # A limit of 0.01 mg/L where 1 mg/L is expected; one level, and the prior's part taken off.
     for sd in (3.0, 0.5, 0.231, 0.2301, 0.1, 0.01):
         level = Levels(times_h=np.array([1.0]), conc_mg_l=np.array([np.nan]), lloq_mg_l=0.01)
-        problem = Problem(IIV_ONLY, ruv(log=sd), ADULT, *columns(DAILY[:1]), level)
+        problem = Problem(with_error(IIV_ONLY, ruv(log=sd)), ADULT, *columns(DAILY[:1]), level)
         z, gradient = np.zeros((1, 2)), np.empty((1, 2))
         found = kernels.log_posterior(*problem.arguments, z, gradient)[0]
         f = reference_map.concentrations(ADULT, DAILY[:1], np.array([1.0]))[0, 0]
@@ -438,7 +436,7 @@ def test_a_patient_against_the_model_may_have_two_minima_and_the_lower_is_found(
     effects = RandomEffects.from_normals(IIV_ONLY, z, 1)
     conc, _ = courses.concentrations(IIV_ONLY, ADULT, effects, *columns(DAILY[:1]), hours)
     levels = Levels(times_h=hours, conc_mg_l=conc)
-    estimate = bayes.map_estimates(IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]), levels)
+    estimate = bayes.map_estimates(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
     assert_array_equal(estimate.status, OK)
 
     def function(x: F8, who: NDArray[np.int64]) -> F8:
@@ -461,7 +459,7 @@ def test_patients_with_iov_and_levels_below_the_limit_agree_with_a_plain_search(
     infusions, hours = DAILY[:3], np.array([1.0, 6.0, 23.0, 24.7, 47.0])
     n = 4
     _, _, estimate = simulated(
-        n, seed=12, program=model.program, error=model.file.ruv, infusions=infusions, hours=hours,
+        n, seed=12, program=model.program, infusions=infusions, hours=hours,
         limit={"langenhorst2019": 0.045, "mohanan2017": 0.2}[name], tv=typical(model),
     )  # fmt: skip
     assert estimate.problem.levels.is_below.any()
@@ -481,7 +479,7 @@ def test_patients_with_iov_and_levels_below_the_limit_agree_with_a_plain_search(
 def test_every_model_has_a_minimum_where_the_gradient_is_zero(model: Model) -> None:
     program, n = model.program, 40
     _, _, estimate = simulated(
-        n, seed=1, program=program, error=model.file.ruv, infusions=DAILY,
+        n, seed=1, program=program, infusions=DAILY,
         hours=np.array([0.5, 4.0, 23.0, 48.5, 71.0]), limit=0.05, tv=typical(model),
     )  # fmt: skip
     gradient = np.empty_like(estimate.normals)
@@ -543,7 +541,7 @@ def one(estimate: MapEstimate, i: int) -> MapEstimate:
     """The estimate of one patient of many who share doses and typical parameters."""
     p = estimate.problem
     return bayes.map_estimate(
-        p.program, p.ruv, p.tv, p.times_h, p.infusion_h, p.amounts_mg, row(p.levels, i)
+        p.program, p.tv, p.times_h, p.infusion_h, p.amounts_mg, row(p.levels, i)
     )
 
 
@@ -614,7 +612,7 @@ CROOKED = {
 @pytest.mark.parametrize(("hours", "conc"), list(CROOKED.values()), ids=list(CROOKED))
 def test_a_sample_agrees_with_the_posterior_on_a_grid(hours: F8, conc: F8) -> None:
     estimate = bayes.map_estimate(
-        IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]), Levels(times_h=hours, conc_mg_l=conc)
+        IIV_ONLY, ADULT, *columns(DAILY[:1]), Levels(times_h=hours, conc_mg_l=conc)
     )
     sample = bayes.posterior(estimate, n=10_000, seed=1)
     axis = np.linspace(-6.5, 6.5, 651)
@@ -682,9 +680,7 @@ def test_model_weights_find_the_model_that_made_the_levels() -> None:
     wrong = ADULT * np.array([2.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     _, _, right = simulated(50, seed=19)
     p = right.problem
-    other = bayes.map_estimates(
-        p.program, p.ruv, wrong, p.times_h, p.infusion_h, p.amounts_mg, p.levels
-    )
+    other = bayes.map_estimates(p.program, wrong, p.times_h, p.infusion_h, p.amounts_mg, p.levels)
     weights = np.array([
         bayes.model_weights(pair)
         for pair in zip(right.log_marginal_likelihood, other.log_marginal_likelihood, strict=True)
@@ -714,7 +710,7 @@ def test_a_level_that_does_not_belong_is_named() -> None:
     conc[2] *= 3.506  # micromolar taken for mg/L
     p = estimate.problem
     mixed_up = bayes.map_estimate(
-        p.program, p.ruv, ADULT, *columns(DAILY[:1]), Levels(times_h=HOURS, conc_mg_l=conc)
+        p.program, ADULT, *columns(DAILY[:1]), Levels(times_h=HOURS, conc_mg_l=conc)
     )
     messages = bayes.surprise(mixed_up).messages(["eta_CL", "eta_V"])
     assert any(m.startswith("level 3 (7 h,") and "does not fit" in m for m in messages)
@@ -724,7 +720,7 @@ def test_an_unusual_patient_is_named_though_every_level_fits() -> None:
     far = RandomEffects(np.array([[0.0, 4.5 * IIV_ONLY.root_omega[1, 1]]]), np.zeros((1, 1, 0)))
     conc, _ = courses.concentrations(IIV_ONLY, ADULT, far, *columns(DAILY[:1]), HOURS)
     levels = Levels(times_h=HOURS, conc_mg_l=conc[0])
-    estimate = bayes.map_estimate(IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]), levels)
+    estimate = bayes.map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
     found = bayes.surprise(estimate)
     assert np.all(np.abs(found.fitted) < 1.5)
     assert found.eta[1] == pytest.approx(4.3, abs=0.3)
@@ -742,7 +738,7 @@ def test_an_unusual_occasion_is_named() -> None:
     hours = np.array([1.0, 2.0, 6.0, 12.0, 25.0, 26.0, 30.0, 36.0])
     conc, _ = courses.concentrations(program, ADULT, odd, *columns(DAILY[:2]), hours)
     levels = Levels(times_h=hours, conc_mg_l=conc[0])
-    estimate = bayes.map_estimate(program, SIX_PERCENT, ADULT, *columns(DAILY[:2]), levels)
+    estimate = bayes.map_estimate(program, ADULT, *columns(DAILY[:2]), levels)
     assert any(m.startswith("kappa 2 of dose 2 is +") for m in bayes.surprise(estimate).messages())
 
 
@@ -755,9 +751,11 @@ def test_residuals_are_those_of_the_textbook() -> None:
     f = reference_map.concentrations(ADULT[0], DAILY[:1], levels.times_h[0])
     for error, sd in ((ruv(proportional=0.2, additive=0.01), np.hypot(0.2 * f, 0.01)),
                       (ruv(log=0.3), np.full(4, 0.3))):  # fmt: skip
-        estimate = bayes.map_estimate(IIV_ONLY, error, ADULT, *columns(DAILY[:1]), levels)
+        estimate = bayes.map_estimate(
+            with_error(IIV_ONLY, error), ADULT, *columns(DAILY[:1]), levels
+        )
         found = bayes.surprise(estimate)
-        if error.log is None:
+        if not error[2]:
             expected = np.array([0.0, (0.8 - f[1]) / sd[1], (0.05 - f[2]) / sd[2], 0.0])
         else:
             expected = np.array([0.0, np.log(0.8 / f[1]), np.log(0.05 / f[2]), 0.0]) / 0.3
@@ -798,7 +796,6 @@ def results(tv: F8, doses: Doses, levels: Levels, rows: slice | NDArray[np.int64
     """Every array of the estimates of some rows."""
     estimate = bayes.map_estimates(
         UTRECHT.program,
-        SIX_PERCENT,
         tv[rows],
         doses.times_h[rows],
         doses.infusion_h[rows],
@@ -840,7 +837,7 @@ def test_a_patient_alone_is_the_row_of_a_batch_with_padding_left_out() -> None:
     for i in (0, 3, 8, 29):
         m = int(levels.is_level[i].sum())
         alone = bayes.map_estimate(
-            UTRECHT.program, SIX_PERCENT, tv[i], doses.times_h[i], doses.infusion_h[i],
+            UTRECHT.program, tv[i], doses.times_h[i], doses.infusion_h[i],
             doses.amounts_mg[i],
             Levels(times_h=levels.times_h[i, :m], conc_mg_l=levels.conc_mg_l[i, :m],
                    lloq_mg_l=0.02),
@@ -852,12 +849,12 @@ def test_a_patient_alone_is_the_row_of_a_batch_with_padding_left_out() -> None:
 def test_one_row_stands_for_all_patients_who_share_it() -> None:
     levels = Levels(times_h=HOURS, conc_mg_l=np.array([[0.8, 0.5, 0.2, 0.05]]))
     tv = np.repeat(ADULT, 3, axis=0)
-    estimate = bayes.map_estimates(IIV_ONLY, SIX_PERCENT, tv, *columns(DAILY[:1]), levels)
-    single = bayes.map_estimate(IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]), levels)
+    estimate = bayes.map_estimates(IIV_ONLY, tv, *columns(DAILY[:1]), levels)
+    single = bayes.map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
     assert_array_equal(estimate.normals, np.repeat(single.normals, 3, axis=0))
     with pytest.raises(ValueError, match="do not match"):
         bayes.map_estimates(
-            IIV_ONLY, SIX_PERCENT, tv, *columns(DAILY[:1]),
+            IIV_ONLY, tv, *columns(DAILY[:1]),
             Levels(times_h=HOURS, conc_mg_l=np.full((2, 4), 0.1)),
         )  # fmt: skip
 
@@ -865,15 +862,13 @@ def test_one_row_stands_for_all_patients_who_share_it() -> None:
 def test_replicates_count_twice_and_the_order_of_levels_not_at_all() -> None:
     times, conc = np.array([24.0, 1.0, 7.0]), np.array([0.05, 0.8, 0.2])
     doses = columns(DAILY[:1])
-    single = bayes.map_estimate(
-        IIV_ONLY, SIX_PERCENT, ADULT, *doses, Levels(times_h=times, conc_mg_l=conc)
-    )
+    single = bayes.map_estimate(IIV_ONLY, ADULT, *doses, Levels(times_h=times, conc_mg_l=conc))
     order = np.argsort(times)
     ordered = Levels(times_h=times[order], conc_mg_l=conc[order])
-    sorted_first = bayes.map_estimate(IIV_ONLY, SIX_PERCENT, ADULT, *doses, ordered)
+    sorted_first = bayes.map_estimate(IIV_ONLY, ADULT, *doses, ordered)
     assert_array_equal(single.normals, sorted_first.normals)
     twice = Levels(times_h=np.tile(times, 2), conc_mg_l=np.tile(conc, 2))
-    double = bayes.map_estimate(IIV_ONLY, SIX_PERCENT, ADULT, *doses, twice)
+    double = bayes.map_estimate(IIV_ONLY, ADULT, *doses, twice)
     at = np.array([[0.3, -0.2]])
 
     def fit(estimate: MapEstimate) -> float:
@@ -905,7 +900,7 @@ def test_no_levels_break_the_search_or_give_a_number_that_is_none(data: st.DataO
     )
     tv = np.array([data.draw(st.lists(st.floats(1e-3, 1e3), min_size=6, max_size=6))])
     estimate = bayes.map_estimates(
-        program, error, tv, np.cumsum(gaps), np.full(n_doses, 0.5),
+        with_error(program, error), tv, np.cumsum(gaps), np.full(n_doses, 0.5),
         np.array([data.draw(st.lists(numbers, min_size=n_doses, max_size=n_doses))]), levels,
     )  # fmt: skip
     values = (estimate.normals, estimate.objective, estimate.covariance, estimate.predicted_mg_l,
@@ -934,7 +929,7 @@ def test_an_impossible_patient_harms_nobody_else(value: float) -> None:
         assert_array_equal(new[others], old[others])
     with pytest.raises(InputError, match="clearances and volumes must be finite"):
         bayes.map_estimate(
-            IIV_ONLY, SIX_PERCENT, tv[3], *columns(DAILY[:1]),
+            IIV_ONLY, tv[3], *columns(DAILY[:1]),
             Levels(times_h=HOURS, conc_mg_l=np.full(4, 0.1)),
         )  # fmt: skip
 
@@ -943,14 +938,13 @@ def test_a_level_before_the_first_dose_is_refused_by_name_unless_below_the_limit
     doses = columns(DAILY[:1])
     early = Levels(times_h=np.array([0.0, 2.0]), conc_mg_l=np.array([0.2, 0.5]))
     with pytest.raises(InputError, match=r"level at 0 h: 0\.2 mg/L, but the first dose starts"):
-        bayes.map_estimate(IIV_ONLY, SIX_PERCENT, ADULT, *doses, early)
+        bayes.map_estimate(IIV_ONLY, ADULT, *doses, early)
     blank = Levels(
         times_h=np.array([0.0, 2.0]), conc_mg_l=np.array([np.nan, 0.5]), lloq_mg_l=0.01
     )  # fmt: skip
-    with_blank = bayes.map_estimate(IIV_ONLY, SIX_PERCENT, ADULT, *doses, blank)
+    with_blank = bayes.map_estimate(IIV_ONLY, ADULT, *doses, blank)
     without = bayes.map_estimate(
         IIV_ONLY,
-        SIX_PERCENT,
         ADULT,
         *doses,
         Levels(times_h=np.array([2.0]), conc_mg_l=np.array([0.5])),
@@ -961,7 +955,7 @@ def test_a_level_before_the_first_dose_is_refused_by_name_unless_below_the_limit
 def test_a_level_long_after_the_last_trace_of_drug_is_refused() -> None:
     late = Levels(times_h=np.array([2.0, 1e6]), conc_mg_l=np.array([0.5, 0.5]))
     with pytest.raises(InputError, match="no likelihood"):
-        bayes.map_estimate(IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]), late)
+        bayes.map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), late)
 
 
 def test_a_search_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -973,7 +967,7 @@ def test_a_search_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "map_estimates", failing)
     with pytest.raises(ConvergenceError, match="no most likely patient"):
         bayes.map_estimate(
-            IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]),
+            IIV_ONLY, ADULT, *columns(DAILY[:1]),
             Levels(times_h=np.array([2.0]), conc_mg_l=np.array([0.5])),
         )  # fmt: skip
 
@@ -981,7 +975,7 @@ def test_a_search_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_patient_is_asked_for_where_there_must_be_one() -> None:
     levels = Levels(times_h=HOURS, conc_mg_l=np.full((2, 4), 0.1))
     with pytest.raises(ValueError, match="use map_estimates"):
-        bayes.map_estimate(IIV_ONLY, SIX_PERCENT, ADULT, *columns(DAILY[:1]), levels)
+        bayes.map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
 
 
 FAULTS: Final[dict[str, tuple[Any, Any, Any, str]]] = {

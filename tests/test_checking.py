@@ -12,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from fludapk import __version__, courses
+from fludapk import courses
+from fludapk._version import __version__
 from fludapk.checking import CheckResult, check, predict
 from fludapk.errors import InputError, StudiedRangeError
 from fludapk.exposure import targets

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fludapk import __version__
+from fludapk._version import __version__
 from fludapk.checking import check
 from fludapk.cli import main
 from fludapk.exposure import targets

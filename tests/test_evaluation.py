@@ -71,7 +71,7 @@ def subject_of(
     effects = courses.RandomEffects.from_normals(program, normals, doses)
     times = np.array(at_h)
     conc, _ = courses.concentrations(program, prediction.tv, effects, *prediction.arrays, times)
-    level = courses.measured(chosen.file.ruv, conc, rng.standard_normal(conc.shape))[0]
+    level = courses.measured(chosen.program, conc, rng.standard_normal(conc.shape))[0]
     levels = bayes.Levels(
         times_h=times,
         conc_mg_l=np.where(level < lloq, np.nan, level),
@@ -136,7 +136,7 @@ def test_estimates_of_many_are_those_of_each_alone(model: str) -> None:
         case = subject.request.case()
         prediction = predict(chosen, *case)
         alone = bayes.map_estimate(
-            chosen.program, chosen.file.ruv, prediction.tv, *prediction.arrays, subject.levels
+            chosen.program, prediction.tv, *prediction.arrays, subject.levels
         )
         np.testing.assert_allclose(predicted[i], alone.predicted_mg_l[0], rtol=1e-6)
         np.testing.assert_allclose(
@@ -157,9 +157,7 @@ def test_later_levels_are_predicted_from_earlier_ones_alone() -> None:
         conc_mg_l=subject.conc_mg_l[is_early],
         lloq_mg_l=np.full(int(is_early.sum()), 0.01),
     )
-    alone = bayes.map_estimate(
-        chosen.program, chosen.file.ruv, prediction.tv, *prediction.arrays, early
-    )
+    alone = bayes.map_estimate(chosen.program, prediction.tv, *prediction.arrays, early)
     later, _ = courses.concentrations(
         chosen.program, prediction.tv, alone.effects, *prediction.arrays, subject.times_h[4:]
     )
@@ -372,7 +370,7 @@ def test_likelihoods_agree_with_importance_sampling() -> None:
     for i, subject in enumerate(result.subjects[:4]):
         prediction = predict(true.model, *subject.request.case())
         estimate = bayes.map_estimate(
-            true.model.program, true.model.file.ruv, prediction.tv, *prediction.arrays,
+            true.model.program, prediction.tv, *prediction.arrays,
             subject.levels,
         )  # fmt: skip
         sampled = bayes.posterior(estimate, n=2000, seed=1)

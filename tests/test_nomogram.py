@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fludapk import __version__
+from fludapk._version import __version__
 from fludapk.checking import CheckResult, check
 from fludapk.errors import InputError
 from fludapk.figures import nomogram_png, nomogram_svg

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fludapk import __version__
+from fludapk._version import __version__
 from fludapk.checking import check
 from fludapk.cli import main
 from fludapk.dosing import Goal

@@ -7,7 +7,7 @@ import os
 
 import click
 
-from fludapk import __version__
+from fludapk._version import __version__
 from fludapk.cli import batch, evaluate, lists, patients, serve, studies
 from fludapk.cli.common import Group
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from starlette.exceptions import HTTPException
 
-from fludapk import __version__
+from fludapk._version import __version__
 from fludapk.checking import CheckResult
 from fludapk.dosing import DoseResult
 from fludapk.errors import ExitStatus, FludapkError

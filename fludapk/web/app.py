@@ -14,7 +14,7 @@ import uvicorn
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
-from fludapk import __version__
+from fludapk._version import __version__
 from fludapk.errors import InputError
 from fludapk.web import api, pages
 from fludapk.web.asked import CheckAsked, DoseAsked, Folders, UpdateAsked

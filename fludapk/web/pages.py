@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from fludapk import __version__, report
+from fludapk import report
+from fludapk._version import __version__
 from fludapk.batch import Done
 from fludapk.checking import DISCLAIMER, CheckResult
 from fludapk.dosing import DoseResult

@@ -1,0 +1,12 @@
+"""Array types under short names; shapes stand in the docstrings."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+F8: TypeAlias = npt.NDArray[np.float64]
+I8: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
