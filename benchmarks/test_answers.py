@@ -15,14 +15,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from benchmarks import baseline, batch
-from fludapk import bayes, courses, population, study
+from fludapk import population, study
 from fludapk.arrays import F8
-from fludapk.bayes import Levels, MapEstimate
 from fludapk.checking import CheckResult, Request, check, checks
 from fludapk.dosing import Goal, find_dose
 from fludapk.model import load_model
 from fludapk.nomogram import Nomogram, nomogram
 from fludapk.patient import Patient
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.estimates import Levels, MapEstimate, map_estimates
+from fludapk.pk.exposure import course_concentrations
 from fludapk.regimen import Regimen
 
 GIRL: Final = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
@@ -53,15 +55,15 @@ def measured() -> tuple[Any, F8]:
     model = load_model()
     program = replace(model.program, load_kappa=np.zeros((6, 0)), root_omega_iov=np.zeros((0, 0)))
     rng = np.random.default_rng(1)
-    effects = courses.RandomEffects.from_normals(program, rng.standard_normal((1000, 2)), 1)
-    conc, _ = courses.concentrations(program, TV, effects, *DOSES, HOURS)
+    effects = RandomEffects.from_normals(program, rng.standard_normal((1000, 2)), 1)
+    conc, _ = course_concentrations(program, TV, effects, *DOSES, HOURS)
     return program, conc * (1 + ERROR * rng.standard_normal(conc.shape))
 
 
 def map_kernel(rows: slice) -> MapEstimate:
     program, conc = measured()
     levels = Levels(times_h=HOURS, conc_mg_l=conc[rows])
-    return bayes.map_estimates(program, TV, *DOSES, levels)
+    return map_estimates(program, TV, *DOSES, levels)
 
 
 def map_in_threads(rows: slice) -> None:

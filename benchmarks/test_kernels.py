@@ -12,9 +12,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from benchmarks import baseline
-from fludapk import kernels
 from fludapk.arrays import F8
 from fludapk.model import load_model
+from fludapk.pk.kernels import courses as kernels
 
 START: Final[F8] = 24.0 * np.arange(4.0)
 DURATION: Final[F8] = np.full(4, 0.5)

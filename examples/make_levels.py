@@ -12,10 +12,11 @@ import sys
 
 import numpy as np
 
-from fludapk import courses
 from fludapk.checking import predict
 from fludapk.model import load_model
 from fludapk.patient import Patient
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.exposure import course_concentrations, with_residual_error
 from fludapk.population import virtual_patients
 from fludapk.regimen import Course, Regimen
 
@@ -45,15 +46,15 @@ def main() -> None:
         )
         prediction = predict(model, patient, plan, course)
         normals = rng.standard_normal((1, model.program.n_eta + 4 * model.program.n_kappa))
-        effects = courses.RandomEffects.from_normals(model.program, normals, 4)
+        effects = RandomEffects.from_normals(model.program, normals, 4)
         late = rng.random() < 0.75
         after_fourth = starts[3] + np.array(AFTER_FOURTH_H) if late else ()
         at = np.array([*AFTER_FIRST_H, starts[1] - BEFORE_SECOND_H, *after_fourth])
         at = np.round(at + rng.normal(0.0, 0.05, at.size), 2)
-        conc, _ = courses.concentrations(
+        conc, _ = course_concentrations(
             model.program, prediction.tv, effects, *prediction.arrays, at
         )
-        levels = courses.measured(model.file.ruv, conc, rng.standard_normal(conc.shape))[0]
+        levels = with_residual_error(model.file.ruv, conc, rng.standard_normal(conc.shape))[0]
         who = f"{age:g},{int(sex == 'female')},{weight:g},{height:g},{scr:g}"
         records = [
             (t, f"{t:g},{dose:g},{2 * dose:g},1,1,.,0,{LLOQ_MG_L}")

@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from fludapk import courses, exposure
+from fludapk import exposure
 from fludapk._version import __version__
 from fludapk.arrays import F8
 from fludapk.errors import FludapkError, InputError, StudiedRangeError, nearest
@@ -26,7 +26,6 @@ from fludapk.model import (
     DEFAULT_MODEL,
     Model,
     Outside,
-    Program,
     Step,
     covariate_columns,
     covariate_rows,
@@ -38,6 +37,9 @@ from fludapk.model import (
     outside_studied_range,
 )
 from fludapk.patient import Patient, columns_of
+from fludapk.pk.effects import POINT_SET_SEED, RandomEffects, standard_normal_points
+from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure, rates
+from fludapk.pk.program import Program
 from fludapk.regimen import (
     NEUROTOXICITY,
     NEUROTOXICITY_MG_M2,
@@ -254,7 +256,7 @@ class Prediction:
     tv: F8
     renal_fraction: float
     half_life_h: float
-    typical: courses.Exposure
+    typical: Exposure
     at_cells: tuple[float | None, float | None]
     """AUC so far and concentration when the cells are given."""
     known_steps: list[Step] | None = None
@@ -279,32 +281,32 @@ class Prediction:
         known = patient.columns(self.model, regimen.product, regimen.disease)
         return covariate_columns(self.model, known, patient.egfr_formula).steps
 
-    def exposure(self, effects: courses.RandomEffects) -> courses.Exposure:
+    def exposure(self, effects: RandomEffects) -> Exposure:
         """Exposure with random effects."""
-        return courses.exposure(self.model.program, self.tv, effects, *self.arrays)
+        return course_exposure(self.model.program, self.tv, effects, *self.arrays)
 
-    def concentrations(self, effects: courses.RandomEffects, at_h: F8) -> tuple[F8, F8]:
+    def concentrations(self, effects: RandomEffects, at_h: F8) -> tuple[F8, F8]:
         """Concentration (mg/L) and area so far (mg h/L) at ascending times, each (n, times)."""
-        return courses.concentrations(self.model.program, self.tv, effects, *self.arrays, at_h)
+        return course_concentrations(self.model.program, self.tv, effects, *self.arrays, at_h)
 
     @property
-    def no_effects(self) -> courses.RandomEffects:
+    def no_effects(self) -> RandomEffects:
         """Those of the typical patient."""
-        return courses.RandomEffects.none(self.model.program, len(self.case.course.doses_mg))
+        return RandomEffects.none(self.model.program, len(self.case.course.doses_mg))
 
     def typical_mg_l(self, at_h: F8) -> F8:
         """Concentration of the typical patient at ascending times, (times,) mg/L."""
         return np.asarray(self.concentrations(self.no_effects, at_h)[0][0])
 
-    def random_effects(self, log2_points: int) -> courses.RandomEffects:
+    def random_effects(self, log2_points: int) -> RandomEffects:
         """Effects on the fixed Sobol points."""
         return _effects(self.model.program, len(self.case.course.doses_mg), log2_points)
 
 
 @lru_cache(maxsize=16)
-def _effects(program: Program, doses: int, log2_points: int) -> courses.RandomEffects:
-    z = courses.standard_normal_points(log2_points, program.n_eta + doses * program.n_kappa)
-    return courses.RandomEffects.from_normals(program, z, doses)
+def _effects(program: Program, doses: int, log2_points: int) -> RandomEffects:
+    z = standard_normal_points(log2_points, program.n_eta + doses * program.n_kappa)
+    return RandomEffects.from_normals(program, z, doses)
 
 
 def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) -> Prediction:
@@ -363,9 +365,9 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]
         return [_alike(model, [case])[0] for case in cases]
     times, lengths, _ = cases[0].course.arrays(1.0)
     amounts = np.array([cases[i].course.doses_mg for i in usable]) * model.file.dose.factor
-    none = courses.RandomEffects.none(model.program, len(times))
-    typical = courses.exposure(model.program, tv, none, times, lengths, amounts)
-    half_life = math.log(2) / courses.rates(tv)[:, 3 - model.program.compartments]
+    none = RandomEffects.none(model.program, len(times))
+    typical = course_exposure(model.program, tv, none, times, lengths, amounts)
+    half_life = math.log(2) / rates(tv)[:, 3 - model.program.compartments]
     at_cells = _at_cells(model, tv, times, lengths, amounts, cases[0].regimen.cells_at_h)
     name = model.renal_covariate
     for j, i in enumerate(usable):
@@ -394,15 +396,15 @@ def _at_cells(
         return [(None, None)] * len(tv)
     program = model.program
     if at_h >= times[-1] + lengths[-1]:  # a dose of nothing then: its trough is the concentration
-        typical = courses.RandomEffects.none(program, len(times) + 1)
+        typical = RandomEffects.none(program, len(times) + 1)
         nothing = np.zeros((len(tv), 1))
         longer = np.append(times, at_h), np.append(lengths, 1.0), np.hstack([amounts, nothing])
-        result = courses.exposure(program, tv, typical, *longer)
+        result = course_exposure(program, tv, typical, *longer)
         auc, conc = result.auc_per_dose[:, :-1].sum(axis=1), result.trough[:, -1]
     else:
-        typical = courses.RandomEffects.none(program, len(times))
+        typical = RandomEffects.none(program, len(times))
         at = np.array([at_h])
-        both = courses.concentrations(program, tv, typical, times, lengths, amounts, at)
+        both = course_concentrations(program, tv, typical, times, lengths, amounts, at)
         conc, auc = both[0][:, 0], both[1][:, 0]
     return list(zip(auc.tolist(), conc.tolist(), strict=True))
 
@@ -601,7 +603,7 @@ def _result(
             version=__version__,
             model_sha256=chosen.sha256,
             input_sha256=_input_hash(request),
-            seed=courses.POINT_SET_SEED,
+            seed=POINT_SET_SEED,
             points=2**log2_points,
         ),
     )

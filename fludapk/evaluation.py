@@ -25,7 +25,6 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import bayes, courses, kernels
 from fludapk._version import __version__
 from fludapk.arrays import F8, Bools
 from fludapk.batch import Layout, by_course, few, request_of_records
@@ -33,6 +32,11 @@ from fludapk.checking import DISCLAIMER, Prediction, Request, predictions
 from fludapk.errors import InputError
 from fludapk.exposure import LOW
 from fludapk.model import Model, load_model, load_models
+from fludapk.pk.effects import RandomEffects, normal_scores
+from fludapk.pk.estimates import Levels, MapEstimate, map_estimates
+from fludapk.pk.exposure import with_residual_error
+from fludapk.pk.kernels.arithmetic import OK
+from fludapk.pk.posterior import model_weights
 from fludapk.tables import Value
 from fludapk.units import CONC_COLUMNS, parse_quantity
 from fludapk.updating import slips
@@ -68,7 +72,7 @@ class Subject:
     row: int
     """Of the first record, as a spreadsheet counts."""
     request: Request
-    levels: bayes.Levels
+    levels: Levels
     """One row; after the first dose."""
     before_first_dose: int
     """Records below the limit of quantification at or before the first dose, which say nothing."""
@@ -220,7 +224,7 @@ def _levels(
     column: str,
     factor: float,
     limit: float | None,
-) -> tuple[bayes.Levels, int]:
+) -> tuple[Levels, int]:
     """Levels of one course, and how many before it say nothing."""
     number = layout.number
     clock = min(number(cells, "TIME") for cells in records if number(cells, "EVID") == 1)
@@ -267,7 +271,7 @@ def _levels(
     if faults:
         raise InputError(*faults)
     times, measured, limits = np.array(found).T
-    return bayes.Levels(times_h=times, conc_mg_l=measured, lloq_mg_l=limits), before
+    return Levels(times_h=times, conc_mg_l=measured, lloq_mg_l=limits), before
 
 
 # ------------------------------------------------------------------ the result
@@ -572,7 +576,7 @@ class _Fits:
     model: Model
     subjects: list[Subject]
     predictions: list[Prediction]
-    estimate: bayes.MapEstimate
+    estimate: MapEstimate
     rows: npt.NDArray[np.int64]
     """Of the estimate, by patient."""
     faults: list[str | None]
@@ -585,7 +589,7 @@ class _Fits:
         for i, (subject, prediction) in enumerate(zip(subjects, known, strict=True)):
             typical = prediction.typical_mg_l(subject.times_h)
             said = slips(subject.times_h, subject.conc_mg_l, typical)
-            if estimate.status[i] != kernels.OK and not said:
+            if estimate.status[i] != OK and not said:
                 said = ["no most likely patient was found: check times, units and doses"]
             faults.append("; ".join(said) or None)
         return cls(model, subjects, known, estimate, np.arange(len(subjects)), faults)
@@ -600,22 +604,20 @@ class _Fits:
             [],
         )
 
-    def effects(self, i: int) -> courses.RandomEffects:
+    def effects(self, i: int) -> RandomEffects:
         """Most likely effects of a patient."""
         return _effects(self.estimate, int(self.rows[i]), self.predictions[i])
 
 
-def _effects(estimate: bayes.MapEstimate, row: int, of: Prediction) -> courses.RandomEffects:
+def _effects(estimate: MapEstimate, row: int, of: Prediction) -> RandomEffects:
     doses = len(of.case.course.doses_mg)
-    return courses.RandomEffects(
+    return RandomEffects(
         np.ascontiguousarray(estimate.effects.eta[row : row + 1]),
         np.ascontiguousarray(estimate.effects.kappa[row : row + 1, :doses]),
     )
 
 
-def _estimates(
-    model: Model, of: Sequence[Prediction], levels: Sequence[bayes.Levels]
-) -> bayes.MapEstimate:
+def _estimates(model: Model, of: Sequence[Prediction], levels: Sequence[Levels]) -> MapEstimate:
     """Estimates of courses and levels of any number; rows are filled up."""
     doses = max(len(one.case.course.doses_mg) for one in of)
     most = max(one.times_h.shape[1] for one in levels)
@@ -627,13 +629,13 @@ def _estimates(
         return np.append(values, start + step * np.arange(length - len(values)))
 
     arrays = [one.arrays for one in of]
-    return bayes.map_estimates(
+    return map_estimates(
         model.program,
         np.vstack([one.tv for one in of]),
         np.array([filled(times, doses, late, 24.0) for times, _, _ in arrays]),
         np.array([filled(lengths, doses, 1.0) for _, lengths, _ in arrays]),
         np.array([filled(amounts[0], doses, 0.0) for *_, amounts in arrays]),
-        bayes.Levels(
+        Levels(
             times_h=np.array([filled(one.times_h[0], most) for one in levels]),
             conc_mg_l=np.array([filled(one.conc_mg_l[0], most) for one in levels]),
             lloq_mg_l=np.array([filled(np.asarray(one.lloq_mg_l)[0], most) for one in levels]),
@@ -675,7 +677,7 @@ def _scores(fits: _Fits, simulations: int) -> Scores:
 def _forecasts(fits: _Fits) -> tuple[F8, F8]:
     """Levels predicted from those before the last dose, and the likelihood of those."""
     cuts: list[tuple[int, int]] = []
-    known: list[bayes.Levels] = []
+    known: list[Levels] = []
     for i, subject in enumerate(fits.subjects):
         for occasion in np.unique(subject.occasions)[1:]:
             is_earlier = subject.occasions < occasion
@@ -688,7 +690,7 @@ def _forecasts(fits: _Fits) -> tuple[F8, F8]:
     of = [fits.predictions[i] for i, _ in cuts]
     estimate = _estimates(fits.model, of, known)
     for row, (i, occasion) in enumerate(cuts):
-        if estimate.status[row] != kernels.OK:
+        if estimate.status[row] != OK:
             continue
         subject = fits.subjects[i]
         effects = _effects(estimate, row, of[row])
@@ -699,8 +701,8 @@ def _forecasts(fits: _Fits) -> tuple[F8, F8]:
     return forecast, likelihood
 
 
-def _some(levels: bayes.Levels, is_kept: Bools) -> bayes.Levels:
-    return bayes.Levels(
+def _some(levels: Levels, is_kept: Bools) -> Levels:
+    return Levels(
         times_h=levels.times_h[0, is_kept],
         conc_mg_l=levels.conc_mg_l[0, is_kept],
         lloq_mg_l=np.asarray(levels.lloq_mg_l)[0, is_kept],
@@ -773,9 +775,9 @@ def _simulated(fits: _Fits, typical: Sequence[F8], n: int) -> tuple[F8, list[Bin
         rng = np.random.default_rng(np.random.SeedSequence([SEED, i]))
         doses = len(of.case.course.doses_mg)
         normals = rng.standard_normal((n, program.n_eta + doses * program.n_kappa))
-        effects = courses.RandomEffects.from_normals(program, normals, doses)
+        effects = RandomEffects.from_normals(program, normals, doses)
         conc, _ = of.concentrations(effects, subject.times_h)
-        simulated = courses.measured(program, conc, rng.standard_normal(conc.shape))
+        simulated = with_residual_error(program, conc, rng.standard_normal(conc.shape))
         lloq = np.asarray(subject.levels.lloq_mg_l)[0]
         scores.append(npde(subject.conc_mg_l, simulated, lloq, rng))
         drawn.append(simulated)
@@ -826,7 +828,7 @@ def npde(measured: F8, simulated: F8, lloq: F8, rng: np.random.Generator) -> F8:
     at = np.linalg.solve(root, level - mean)
     share = np.mean(apart < at[:, np.newaxis], axis=1) + 0.5 / n
     edge = 0.5 / n
-    return courses.normal_scores(np.clip(share, edge, 1.0 - edge))
+    return normal_scores(np.clip(share, edge, 1.0 - edge))
 
 
 def _npde_record(values: F8) -> NpdeRecord | None:
@@ -956,8 +958,8 @@ def _result(
     measured = np.concatenate([subject.conc_mg_l for subject in subjects])
     patient = np.repeat(np.arange(len(subjects)), [len(subject.times_h) for subject in subjects])
     by_patient = np.column_stack([one.log_likelihoods for one in scores])
-    weights = np.array([bayes.model_weights(row) for row in by_patient])
-    weights_all = bayes.model_weights(by_patient.sum(axis=0))
+    weights = np.array([model_weights(row) for row in by_patient])
+    weights_all = model_weights(by_patient.sum(axis=0))
     averaged = _averaged(scores, weights[patient])
 
     def errors(predicted: Mapping[Basis, F8]) -> list[ErrorRecord]:
@@ -1022,7 +1024,7 @@ def _averaged(scores: Sequence[Scores], own: F8) -> dict[Basis, F8]:
     equal = np.full_like(own, 1.0 / len(scores))
     earlier = np.array(
         [
-            bayes.model_weights(row)
+            model_weights(row)
             for row in np.column_stack([one.earlier_log_likelihoods for one in scores])
         ]
     )

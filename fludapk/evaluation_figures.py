@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fludapk import courses
 from fludapk.arrays import F8
 from fludapk.evaluation import WITHIN, Basis, BinRecord, Evaluation
+from fludapk.pk.effects import normal_scores
 from fludapk.study_figures import Figures, plain
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _npde(figure: Figure, result: Evaluation) -> None:
     """NPDE over time, and against normal quantiles."""
     panels = figure.subplots(len(result.scores), 2, squeeze=False, sharex="col", sharey=True)
     n = len(result.measured_mg_l)
-    expected = courses.normal_scores((np.arange(n) + 0.5) / n)
+    expected = normal_scores((np.arange(n) + 0.5) / n)
     for score, (left, right) in zip(result.scores, panels, strict=True):
         for axes in (left, right):
             for line in (-1.96, 0.0, 1.96):

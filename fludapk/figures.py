@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from fludapk.arrays import F8
+from fludapk.atomic import write_whole
 from fludapk.errors import InputError
 from fludapk.exposure import LOW, MET, targets
-from fludapk.io import write_whole
 from fludapk.nomogram import Nomogram
 from fludapk.schema import TargetEntry
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fludapk import courses, report
+from fludapk import report
 from fludapk._version import __version__
 from fludapk.arrays import F8
 from fludapk.checking import DISCLAIMER, CheckResult, Prediction, TargetRecord, predict
@@ -24,6 +24,7 @@ from fludapk.errors import InputError
 from fludapk.exposure import flag
 from fludapk.model import DEFAULT_MODEL, load_model
 from fludapk.patient import Patient
+from fludapk.pk.effects import POINT_SET_SEED
 from fludapk.regimen import Regimen
 from fludapk.report import FLAG_WORDS, percent
 
@@ -580,7 +581,7 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
                     ("list", list_sha256),
                     *((f"model {name}", sha) for name, sha in sorted(tally.models.items())),
                 ],
-                "draws": f"{2**log2_points} points a row, seed {courses.POINT_SET_SEED}",
+                "draws": f"{2**log2_points} points a row, seed {POINT_SET_SEED}",
             },
         )
     )

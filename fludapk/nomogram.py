@@ -13,7 +13,6 @@ from typing import Final, Literal
 
 import numpy as np
 
-from fludapk import courses
 from fludapk._version import __version__
 from fludapk.arrays import F8, Bools
 from fludapk.checking import DISCLAIMER, check
@@ -29,6 +28,8 @@ from fludapk.model import (
     outside_studied_range,
 )
 from fludapk.patient import LIMITS, SEXES, Patient, growth_reference
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.exposure import course_exposure
 from fludapk.regimen import (
     COURSE_CEILING_MG_M2,
     DAILY_CEILING_MG_M2,
@@ -510,9 +511,9 @@ def _typical_auc(model: Model, covariates: Mapping[str, F8], rows: Bools, course
     if rows.any():
         program = model.program
         tv, _ = program.typical_values(covariate_rows(model, covariates)[rows])
-        typical = courses.RandomEffects.none(program, len(course.doses_mg))
+        typical = RandomEffects.none(program, len(course.doses_mg))
         arrays = course.arrays(model.file.dose.factor)
-        auc[rows] = courses.exposure(program, tv, typical, *arrays).auc_0_inf
+        auc[rows] = course_exposure(program, tv, typical, *arrays).auc_0_inf
     return auc
 
 

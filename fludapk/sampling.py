@@ -16,13 +16,16 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from fludapk import bayes, courses, population
+from fludapk import population
 from fludapk._version import __version__
 from fludapk.arrays import F8
 from fludapk.checking import DISCLAIMER, predict
 from fludapk.errors import InputError
 from fludapk.model import DEFAULT_MODEL, Model, load_model
 from fludapk.patient import Patient
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.estimates import Levels, map_estimates
+from fludapk.pk.exposure import course_concentrations, course_exposure, with_residual_error
 from fludapk.regimen import Regimen
 
 PUBLISHED: Final = ((1.0, 2.0, 7.0, 24.0), (1.0, 5.0, 7.0, 24.0))
@@ -117,35 +120,35 @@ def design(
     program = chosen.program
     rng = np.random.default_rng(_SEED)
     normals = rng.standard_normal((patients, program.n_eta + regimen.days * program.n_kappa))
-    truth = courses.RandomEffects.from_normals(program, normals, regimen.days)
+    truth = RandomEffects.from_normals(program, normals, regimen.days)
 
-    def auc(effects: courses.RandomEffects) -> F8:
-        return courses.exposure(program, tv, effects, times, lengths, amounts).auc_0_inf
+    def auc(effects: RandomEffects) -> F8:
+        return course_exposure(program, tv, effects, times, lengths, amounts).auc_0_inf
 
     true = auc(truth)
     grid = np.array([t for t in AFTER_H if regimen.infusion_h < t <= regimen.interval_h])
     at = np.unique([*grid, *(t for s in PUBLISHED for t in s if t <= regimen.interval_h)])
-    first = courses.RandomEffects(truth.eta, np.ascontiguousarray(truth.kappa[:, :1]))
-    conc, _ = courses.concentrations(program, tv, first, times[:1], lengths[:1], amounts[:, :1], at)
+    first = RandomEffects(truth.eta, np.ascontiguousarray(truth.kappa[:, :1]))
+    conc, _ = course_concentrations(program, tv, first, times[:1], lengths[:1], amounts[:, :1], at)
     measured = dict(
         zip(
             at.tolist(),
-            courses.measured(program, conc, rng.standard_normal(conc.shape)).T,
+            with_residual_error(program, conc, rng.standard_normal(conc.shape)).T,
             strict=True,
         )
     )
 
     def judged(chosen_times: Sequence[float], published: bool = False) -> Schedule:
         taken = tuple(sorted(chosen_times))
-        levels = bayes.Levels(
+        levels = Levels(
             times_h=np.broadcast_to(np.array(taken), (patients, len(taken))),
             conc_mg_l=np.column_stack([measured[t] for t in taken]),
         )
-        estimate = bayes.map_estimates(program, tv, times[:1], lengths[:1], amounts[:, :1], levels)
+        estimate = map_estimates(program, tv, times[:1], lengths[:1], amounts[:, :1], levels)
         kappa = np.zeros((patients, regimen.days, program.n_kappa))
         kappa[:, :1] = estimate.effects.kappa
         found = estimate.status == 0
-        effects = courses.RandomEffects(
+        effects = RandomEffects(
             np.where(found[:, None], estimate.effects.eta, 0.0),
             np.where(found[:, None, None], kappa, 0.0),
         )
@@ -158,7 +161,7 @@ def design(
             published=published,
         )
 
-    alone = _spread(auc(courses.RandomEffects.none(program, regimen.days)) - true)
+    alone = _spread(auc(RandomEffects.none(program, regimen.days)) - true)
     best: list[Schedule] = []
     for k in range(1, most + 1):
         if k <= 2:

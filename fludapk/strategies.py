@@ -9,25 +9,15 @@ from typing import Protocol
 
 import numpy as np
 
-from fludapk import bayes, courses, schema
+from fludapk import schema
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError, nearest
-from fludapk.model import (
-    Columns,
-    Model,
-    covariate_columns,
-    covariate_rows,
-    evaluate,
-    load_model,
-)
+from fludapk.model import Columns, Model, covariate_columns, covariate_rows, evaluate, load_model
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.estimates import Levels, map_estimates
+from fludapk.pk.exposure import course_concentrations, course_exposure, with_residual_error
 from fludapk.population import Patients
-from fludapk.regimen import (
-    COURSE_CEILING_MG_M2,
-    Regimen,
-    ceiling_mg,
-    label_rules,
-    parse_dose,
-)
+from fludapk.regimen import COURSE_CEILING_MG_M2, Regimen, ceiling_mg, label_rules, parse_dose
 from fludapk.units import VIAL_MG
 
 
@@ -52,7 +42,7 @@ class Block:
     truth: Model
     tv: F8
     """(n, 6) typical values of the true model."""
-    effects: courses.RandomEffects
+    effects: RandomEffects
     """Of every occasion."""
     residual: F8
     """(n, levels) standard normals for measured levels."""
@@ -294,7 +284,7 @@ class Adaptive:
         one, program = planned.mg[:, :1], self.model.program
         factor = self.model.file.dose.factor
         times, lengths, _ = self.schedule.course_of(1.0).arrays(1.0)
-        levels = bayes.Levels(
+        levels = Levels(
             times_h=np.broadcast_to(self.at_h, block.residual.shape),
             conc_mg_l=self._measured(block, one, times[:1], lengths[:1]),
         )
@@ -304,18 +294,18 @@ class Adaptive:
             block.seen.n,
         )
         tv = program.typical_values(rows)[0]
-        estimate = bayes.map_estimates(program, tv, times[:1], lengths[:1], one * factor, levels)
+        estimate = map_estimates(program, tv, times[:1], lengths[:1], one * factor, levels)
         found = estimate.status == 0
         kappa = np.zeros((len(one), self.schedule.days, program.n_kappa))
         kappa[:, :1] = estimate.effects.kappa
-        effects = courses.RandomEffects(
+        effects = RandomEffects(
             np.where(found[:, None], estimate.effects.eta, 0.0),
             np.where(found[:, None, None], kappa, 0.0),
         )
         so_far, later = np.zeros((len(one), self.schedule.days)), np.zeros((1, self.schedule.days))
         so_far[:, :1], later[:, 1:] = one * factor, factor
         already, per_mg = (
-            courses.exposure(program, tv, effects, times, lengths, amounts).auc_0_inf
+            course_exposure(program, tv, effects, times, lengths, amounts).auc_0_inf
             for amounts in (so_far, later)
         )
         wanted = np.where(found, np.maximum(self.auc - already, 0.0) / per_mg, one[:, 0])
@@ -323,14 +313,12 @@ class Adaptive:
 
     def _measured(self, block: Block, first_mg: F8, times: F8, lengths: F8) -> F8:
         """Levels of the true patients, with residual error, above zero."""
-        effects = courses.RandomEffects(
-            block.effects.eta, np.ascontiguousarray(block.effects.kappa[:, :1])
-        )
+        effects = RandomEffects(block.effects.eta, np.ascontiguousarray(block.effects.kappa[:, :1]))
         amounts = first_mg * block.truth.file.dose.factor
-        conc, _ = courses.concentrations(
+        conc, _ = course_concentrations(
             block.truth.program, block.tv, effects, times, lengths, amounts, self.at_h
         )
-        return courses.measured(block.truth.program, conc, block.residual)
+        return with_residual_error(block.truth.program, conc, block.residual)
 
     def _with_later(self, planned: Doses, wanted: F8, columns: Columns) -> Doses:
         """The first dose and later ones below the ceilings per day and course."""
@@ -347,5 +335,5 @@ def typical_auc_per_mg(model: Model, patients: Patients, schedule: Regimen) -> F
     values = covariate_columns(model, patients.of(model)).values
     tv, _ = model.program.typical_values(covariate_rows(model, values, patients.n))
     times, lengths, amounts = schedule.course_of(1.0).arrays(model.file.dose.factor)
-    none = courses.RandomEffects.none(model.program, schedule.days)
-    return courses.exposure(model.program, tv, none, times, lengths, amounts).auc_0_inf
+    none = RandomEffects.none(model.program, schedule.days)
+    return course_exposure(model.program, tv, none, times, lengths, amounts).auc_0_inf

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 
 from fludapk import study as engine
+from fludapk.atomic import whole_file, write_folder, write_whole
 from fludapk.batch import Layout, is_column, request_of
 from fludapk.errors import FileError, FludapkError, InputError
-from fludapk.io import whole_file, write_folder, write_whole
 from fludapk.patient import columns_of
 from fludapk.population import Patients
 from fludapk.schema import CATEGORICAL, CohortFile, Scenario, check_table, read_toml

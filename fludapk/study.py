@@ -23,17 +23,15 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import courses, strategies
+from fludapk import strategies
 from fludapk._version import __version__
 from fludapk.arrays import F8, I8, Bools
 from fludapk.errors import FileError, FludapkError, InputError, nearest
 from fludapk.exposure import HIGH, LOW, MET
-from fludapk.model import (
-    Model,
-    Program,
-    compile_program,
-    load_model,
-)
+from fludapk.model import Model, compile_program, load_model
+from fludapk.pk.effects import RandomEffects, scrambled_normals
+from fludapk.pk.exposure import course_exposure
+from fludapk.pk.program import Program
 from fludapk.population import Patients, draw, populations
 from fludapk.schema import (
     CATEGORICAL,
@@ -556,18 +554,18 @@ class Study:
         wanted = program.n_eta + days * program.n_kappa
         if self.scenario.draws == "sobol":
             most = self.most_effects[truth.id]
-            return courses.scrambled_normals(self.scenario.seed, b * BLOCK, n, most)[:, :wanted]
+            return scrambled_normals(self.scenario.seed, b * BLOCK, n, most)[:, :wanted]
         rng = self._rng(_EFFECTS, b)
         parts = [rng.standard_normal((n, program.n_eta))]
         parts += [rng.standard_normal((n, program.n_kappa)) for _ in range(days)]
         return np.hstack(parts)
 
-    def _effects(self, program: Program, normals: F8, days: int) -> courses.RandomEffects:
-        effects = courses.RandomEffects.from_normals(program, normals, days)
+    def _effects(self, program: Program, normals: F8, days: int) -> RandomEffects:
+        effects = RandomEffects.from_normals(program, normals, days)
         asked = self.scenario.variability
         if asked.iiv and asked.iov:
             return effects
-        return courses.RandomEffects(
+        return RandomEffects(
             effects.eta if asked.iiv else np.zeros_like(effects.eta),
             effects.kappa if asked.iov else np.zeros_like(effects.kappa),
         )
@@ -587,7 +585,7 @@ class Study:
                 program = compile_program(uncertain(truth.file, rng))
                 tv = program.typical_values(rows)[0]
                 effects = self._effects(program, normals, way.schedule.days)
-            found = courses.exposure(program, tv, effects, times, lengths, amounts)
+            found = course_exposure(program, tv, effects, times, lengths, amounts)
             areas.append(found.auc_0_inf)
         return _Seen(
             patients=patients,

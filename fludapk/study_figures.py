@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import courses, study
+from fludapk import study
 from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.exposure import HIGH, LOW, MET
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.exposure import course_concentrations
 from fludapk.study import Counts, Study
 
 if TYPE_CHECKING:
@@ -61,8 +63,8 @@ def bands(of: Study, patients: int = 1000) -> list[Band]:
             times, lengths, _ = way.schedule.course_of(1.0).arrays(1.0)
             n = min(patients, len(block.tv))
             at = np.linspace(0.0, times[-1] + 48.0, _BAND_POINTS)
-            effects = courses.RandomEffects(block.effects.eta[:n], block.effects.kappa[:n])
-            conc, _ = courses.concentrations(
+            effects = RandomEffects(block.effects.eta[:n], block.effects.kappa[:n])
+            conc, _ = course_concentrations(
                 truth.program, block.tv[:n], effects, times, lengths,
                 doses.mg[:n] * truth.file.dose.factor, at,
             )  # fmt: skip

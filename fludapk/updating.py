@@ -18,7 +18,7 @@ from typing import Final, Literal, Self
 
 import numpy as np
 
-from fludapk import bayes, courses, exposure
+from fludapk import exposure
 from fludapk._version import __version__
 from fludapk.arrays import F8
 from fludapk.checking import (
@@ -35,8 +35,14 @@ from fludapk.checking import (
 from fludapk.dosing import Goal, choose
 from fludapk.errors import FludapkError, InputError, StudiedRangeError
 from fludapk.exposure import Flag
-from fludapk.model import DEFAULT_MODEL, SLOTS, load_model
+from fludapk.model import DEFAULT_MODEL, load_model
 from fludapk.patient import Patient
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.estimates import Levels, MapEstimate, map_estimate
+from fludapk.pk.exposure import course_exposure, individual_parameters
+from fludapk.pk.posterior import Posterior, sample_posterior
+from fludapk.pk.program import SLOTS
+from fludapk.pk.surprise import surprise
 from fludapk.regimen import (
     COURSE_CEILING_MG_M2,
     DAILY_CEILING_MG_M2,
@@ -372,18 +378,18 @@ class Fit:
     """Prediction of each level from covariates, in order of time."""
 
     prediction: Prediction
-    estimate: bayes.MapEstimate
-    posterior: bayes.Posterior
+    estimate: MapEstimate
+    posterior: Posterior
     course: Course
     left: int
     """Infusions that are left."""
 
-    def auc(self, effects: courses.RandomEffects, doses_mg: F8) -> F8:
+    def auc(self, effects: RandomEffects, doses_mg: F8) -> F8:
         """Cumulative AUC of each draw for other doses, mg h/L."""
         model = self.prediction.model
         times, lengths, _ = self.course.arrays(1.0)
         amounts = doses_mg[np.newaxis] * model.file.dose.factor
-        return courses.exposure(
+        return course_exposure(
             model.program, self.prediction.tv, effects, times, lengths, amounts
         ).auc_0_inf
 
@@ -394,7 +400,7 @@ class Fit:
         """
         prediction = self.prediction
 
-        def of(middle: courses.RandomEffects, drawn: courses.RandomEffects) -> F8:
+        def of(middle: RandomEffects, drawn: RandomEffects) -> F8:
             line, spread = (
                 prediction.concentrations(effects, at_h)[0] for effects in (middle, drawn)
             )
@@ -501,7 +507,7 @@ def fit(
     if strict and prediction.outside:
         listed = ", ".join(map(str, prediction.outside))
         raise StudiedRangeError(f"outside the studied range of {model}: {listed}")
-    known = bayes.Levels(
+    known = Levels(
         times_h=np.array([level.time_h for level in levels]),
         conc_mg_l=np.array(
             [math.nan if level.conc_mg_l is None else level.conc_mg_l for level in levels]
@@ -514,7 +520,7 @@ def fit(
     faults = slips(known.times_h[0], known.conc_mg_l[0], typical)
     if faults:
         raise InputError(*faults)
-    estimate = bayes.map_estimate(chosen.program, prediction.tv, *prediction.arrays, known)
+    estimate = map_estimate(chosen.program, prediction.tv, *prediction.arrays, known)
     return Fit(
         request=request,
         prior=prior,
@@ -522,7 +528,7 @@ def fit(
         typical_mg_l=typical,
         prediction=prediction,
         estimate=estimate,
-        posterior=bayes.posterior(estimate, n=DRAWS, seed=SEED),
+        posterior=sample_posterior(estimate, n=DRAWS, seed=SEED),
         course=course,
         left=left,
     )
@@ -615,11 +621,11 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
         prediction.concentrations(effects, np.array([now]))[1][:, 0]
         for effects in (estimate.effects, posterior.effects)
     ]
-    found = bayes.surprise(estimate)
+    found = surprise(estimate)
     known = estimate.problem.levels
     names = [effect.name for effect in model.file.iiv]
-    own = courses.RandomEffects(estimate.effects.eta, np.zeros((1, 1, model.program.n_kappa)))
-    individual = courses.individual_parameters(model.program, prediction.tv, own)[0, 0]
+    own = RandomEffects(estimate.effects.eta, np.zeros((1, 1, model.program.n_kappa)))
+    individual = individual_parameters(model.program, prediction.tv, own)[0, 0]
     remaining = None
     if goal is not None and someone.left:
         remaining = _remaining(someone, goal, patient.bsa_m2, request.round_to_mg or 1.0)

@@ -10,10 +10,12 @@ from typing import Final
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from fludapk import courses
 from fludapk.arrays import F8
 from fludapk.errors import FileError
-from fludapk.model import SLOTS, Model, covariate_columns, covariate_rows, load_models
+from fludapk.model import Model, covariate_columns, covariate_rows, load_models
+from fludapk.pk.effects import RandomEffects, standard_normal_points
+from fludapk.pk.exposure import course_concentrations, course_exposure
+from fludapk.pk.program import SLOTS
 from fludapk.population import populations, virtual_patients
 from fludapk.regimen import Regimen, regimens
 from fludapk.schema import Reproduces
@@ -101,10 +103,10 @@ def _population_median(model: Model, row: Reproduces) -> float:
     normals = np.random.default_rng(SEED).standard_normal(
         (PATIENTS, program.n_eta + days * program.n_kappa)
     )
-    effects = courses.RandomEffects.from_normals(program, normals, days)
+    effects = RandomEffects.from_normals(program, normals, days)
     times, lengths, _ = regimen.course_of(1.0).arrays(1.0)
     amounts = np.repeat(doses[:, None], days, axis=1)
-    result = courses.exposure(program, tv, effects, times, lengths, amounts)
+    result = course_exposure(program, tv, effects, times, lengths, amounts)
     return float(np.median(result.auc_0_inf))
 
 
@@ -123,9 +125,9 @@ def _against_ode(model: Model) -> Verified:
     tv = _TV.copy()
     for q in range(2 * program.compartments, 6, 2):
         tv[0, q], tv[0, q + 1] = 0.0, 1.0
-    z = courses.standard_normal_points(3, program.n_eta + len(_TIMES) * program.n_kappa)[5:6]
-    effects = courses.RandomEffects.from_normals(program, z, len(_TIMES))
-    conc, _ = courses.concentrations(program, tv, effects, _TIMES, _DURATIONS, _AMOUNTS, _SAMPLES)
+    z = standard_normal_points(3, program.n_eta + len(_TIMES) * program.n_kappa)[5:6]
+    effects = RandomEffects.from_normals(program, z, len(_TIMES))
+    conc, _ = course_concentrations(program, tv, effects, _TIMES, _DURATIONS, _AMOUNTS, _SAMPLES)
     parameters = tv * np.exp(
         effects.eta @ program.load_eta.T + effects.kappa[0] @ program.load_kappa.T
     )

@@ -888,7 +888,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     program = (
         "import os, sys\n"
-        "from fludapk.io import write_whole\n"
+        "from fludapk.atomic import write_whole\n"
         "if os.geteuid() == 0:\n    os.setuid(65534)\n"  # root may write anywhere
         "write_whole(sys.argv[1], 'x')\n"
     )

@@ -25,12 +25,17 @@ from reference_map import Level
 from scipy.special import log_ndtr
 from scipy.stats import chi2
 
-from fludapk import bayes, courses, kernels
-from fludapk.bayes import Levels, MapEstimate, Problem
-from fludapk.courses import RandomEffects
 from fludapk.errors import ConvergenceError, InputError
-from fludapk.kernels import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGED, OK
-from fludapk.model import Model, Program, load_model
+from fludapk.model import Model, load_model
+from fludapk.pk import posterior as sampling
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.estimates import Levels, MapEstimate, Problem, map_estimate, map_estimates
+from fludapk.pk.exposure import course_concentrations, course_exposure
+from fludapk.pk.kernels import estimates as kernels
+from fludapk.pk.kernels.arithmetic import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGED, OK
+from fludapk.pk.posterior import model_weights, sample_posterior
+from fludapk.pk.program import Program
+from fludapk.pk.surprise import surprise
 
 F8 = NDArray[np.float64]
 
@@ -82,7 +87,7 @@ def measured(
     limit: float = 0.0,
 ) -> Levels:
     """Levels of everybody with residual error; those below the limit are said to be."""
-    conc, _ = courses.concentrations(program, tv, effects, *columns(infusions), hours)
+    conc, _ = course_concentrations(program, tv, effects, *columns(infusions), hours)
     noise = rng.standard_normal(conc.shape)
     proportional, additive, log_sd = program.error
     if log_sd > 0.0:
@@ -130,7 +135,7 @@ def simulated(
     z = rng.standard_normal((n, program.n_eta + len(infusions) * program.n_kappa))
     effects = RandomEffects.from_normals(program, z, len(infusions))
     levels = measured(program, tv, effects, infusions, hours, rng, limit)
-    estimate = bayes.map_estimates(program, tv, *columns(infusions), levels)
+    estimate = map_estimates(program, tv, *columns(infusions), levels)
     assert_array_equal(estimate.status, OK)
     return z, effects, estimate
 
@@ -203,7 +208,7 @@ def test_golden_estimates_are_those_of_mapbayr() -> None:
     def read(*names: str) -> F8:
         return np.array([[float(patient[name]) for name in names] for patient in table])
 
-    estimate = bayes.map_estimates(
+    estimate = map_estimates(
         IIV_ONLY,
         read(*(f"tv_{name}" for name in ("CL", "V1", "Q2", "V2", "Q3", "V3"))),
         np.zeros(1),
@@ -224,9 +229,9 @@ def test_levels_without_error_give_the_true_effects_back(infusions: list[Infusio
     tiny = ruv(proportional=1e-6)
     z = np.random.default_rng(3).standard_normal((200, 2))
     truth = RandomEffects.from_normals(IIV_ONLY, z, len(infusions))
-    conc, _ = courses.concentrations(IIV_ONLY, ADULT, truth, *columns(infusions), HOURS)
+    conc, _ = course_concentrations(IIV_ONLY, ADULT, truth, *columns(infusions), HOURS)
     levels = Levels(times_h=HOURS, conc_mg_l=conc)
-    estimate = bayes.map_estimates(with_error(IIV_ONLY, tiny), ADULT, *columns(infusions), levels)
+    estimate = map_estimates(with_error(IIV_ONLY, tiny), ADULT, *columns(infusions), levels)
     assert_array_equal(estimate.status, OK)
     assert_allclose(estimate.effects.eta, truth.eta, rtol=0, atol=1e-6)
 
@@ -234,7 +239,7 @@ def test_levels_without_error_give_the_true_effects_back(infusions: list[Infusio
 def test_without_a_level_nothing_is_learnt() -> None:
     nothing = Levels(times_h=np.full((1, 1), np.nan), conc_mg_l=np.full((1, 1), np.nan))
     program = UTRECHT.program
-    estimate = bayes.map_estimates(program, ADULT, *columns(DAILY), nothing)
+    estimate = map_estimates(program, ADULT, *columns(DAILY), nothing)
     assert_array_equal(estimate.status, OK)
     assert_array_equal(estimate.normals, 0.0)
     assert_allclose(estimate.covariance_of_normals[0], np.eye(10), rtol=0, atol=1e-15)
@@ -252,7 +257,7 @@ def test_one_level_on_the_log_scale_of_a_flat_model_has_a_closed_form() -> None:
     tv = np.array([[6.0, 40.0, 0.0, 1.0, 0.0, 1.0]])
     f = 45.0 / 0.5 * 6e-5 / 40.0 * -math.expm1(-6.0 / 40.0 * 6e-5) / (6.0 / 40.0 * 6e-5)
     level = Levels(times_h=np.array([6e-5]), conc_mg_l=np.array([f * 1.3]))
-    estimate = bayes.map_estimate(
+    estimate = map_estimate(
         with_error(program, ruv(log=0.3)), tv, *columns(DAILY[:1]), level
     )  # fmt: skip
     weight = 0.4**2 / (0.4**2 + 0.3**2)
@@ -288,7 +293,7 @@ def somewhere(model: Model, error: F8, seed: int) -> tuple[Problem, Levels, F8]:
     d = program.n_eta + len(DAILY) * program.n_kappa
     effects = RandomEffects.from_normals(program, rng.standard_normal((1, d)), len(DAILY))
     tv = typical(model)
-    conc, _ = courses.concentrations(program, tv, effects, *columns(DAILY), SPREAD_OUT)
+    conc, _ = course_concentrations(program, tv, effects, *columns(DAILY), SPREAD_OUT)
     limit = float(np.quantile(conc, 0.4))
     levels = measured(program, tv, effects, DAILY, SPREAD_OUT, rng, limit)
     assert levels.is_below.any()
@@ -434,9 +439,9 @@ def test_a_patient_against_the_model_may_have_two_minima_and_the_lower_is_found(
     n, hours = 300, np.array([3.0])
     z = 4.0 * np.random.default_rng(5).standard_normal((n, 2))
     effects = RandomEffects.from_normals(IIV_ONLY, z, 1)
-    conc, _ = courses.concentrations(IIV_ONLY, ADULT, effects, *columns(DAILY[:1]), hours)
+    conc, _ = course_concentrations(IIV_ONLY, ADULT, effects, *columns(DAILY[:1]), hours)
     levels = Levels(times_h=hours, conc_mg_l=conc)
-    estimate = bayes.map_estimates(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
+    estimate = map_estimates(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
     assert_array_equal(estimate.status, OK)
 
     def function(x: F8, who: NDArray[np.int64]) -> F8:
@@ -540,9 +545,7 @@ def test_an_occasion_before_the_first_level_is_known_because_it_leaves_drug_behi
 def one(estimate: MapEstimate, i: int) -> MapEstimate:
     """The estimate of one patient of many who share doses and typical parameters."""
     p = estimate.problem
-    return bayes.map_estimate(
-        p.program, p.tv, p.times_h, p.infusion_h, p.amounts_mg, row(p.levels, i)
-    )
+    return map_estimate(p.program, p.tv, p.times_h, p.infusion_h, p.amounts_mg, row(p.levels, i))
 
 
 def uniform(ranks: NDArray[np.int64], draws: int, bins: int = 20) -> bool:
@@ -562,7 +565,7 @@ def ranks() -> NDArray[np.int64]:
     assert 0.02 < estimate.problem.levels.is_below.mean() < 0.2
     found = []
     for i in range(2000):
-        draws = bayes.posterior(one(estimate, i), n=DRAWS, seed=i).effects
+        draws = sample_posterior(one(estimate, i), n=DRAWS, seed=i).effects
         eta = np.vstack([draws.eta, truth.eta[i]])
         auc = 45.0 / (ADULT[0, 0] * np.exp(eta[:, 0]))
         values = np.column_stack([eta, auc])
@@ -588,11 +591,11 @@ def test_the_truth_has_any_rank_with_iov_and_occasions_still_to_come() -> None:
         n, seed=41, program=program, infusions=DAILY[:3], hours=np.array([2.0, 23.0, 25.0])
     )
     doses = columns(DAILY[:3])
-    auc = courses.exposure(program, ADULT, truth, *doses).auc_0_inf
+    auc = course_exposure(program, ADULT, truth, *doses).auc_0_inf
     found = []
     for i in range(n):
-        draws = bayes.posterior(one(estimate, i), n=59, seed=i).effects
-        sampled = courses.exposure(program, ADULT, draws, *doses).auc_0_inf
+        draws = sample_posterior(one(estimate, i), n=59, seed=i).effects
+        sampled = course_exposure(program, ADULT, draws, *doses).auc_0_inf
         last = draws.kappa[:, 2] < truth.kappa[i, 2]
         first = draws.kappa[:, 0] < truth.kappa[i, 0]
         found.append([(sampled < auc[i]).sum(), *first.sum(axis=0), *last.sum(axis=0)])
@@ -611,10 +614,10 @@ CROOKED = {
 
 @pytest.mark.parametrize(("hours", "conc"), list(CROOKED.values()), ids=list(CROOKED))
 def test_a_sample_agrees_with_the_posterior_on_a_grid(hours: F8, conc: F8) -> None:
-    estimate = bayes.map_estimate(
+    estimate = map_estimate(
         IIV_ONLY, ADULT, *columns(DAILY[:1]), Levels(times_h=hours, conc_mg_l=conc)
     )
-    sample = bayes.posterior(estimate, n=10_000, seed=1)
+    sample = sample_posterior(estimate, n=10_000, seed=1)
     axis = np.linspace(-6.5, 6.5, 651)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1)
     objective = reference_map.objectives(grid, ADULT[0], DAILY[:1], hours, conc, math.nan, 0.063)
@@ -640,11 +643,11 @@ def test_a_sample_agrees_with_the_posterior_on_a_grid(hours: F8, conc: F8) -> No
 def test_metropolis_takes_over_where_weights_are_uneven(monkeypatch: pytest.MonkeyPatch) -> None:
     n = 300
     _, truth, estimate = simulated(n, seed=51, hours=np.array([3.0]))
-    monkeypatch.setattr(bayes, "PROPOSALS", 1)  # never as even as n draws
-    monkeypatch.setattr(bayes, "MOVES", 30)
+    monkeypatch.setattr(sampling, "PROPOSALS", 1)  # never as even as n draws
+    monkeypatch.setattr(sampling, "MOVES", 30)
     ranks = np.empty((n, 2), dtype=np.int64)
     for i in range(n):
-        sample = bayes.posterior(one(estimate, i), n=79, seed=i)
+        sample = sample_posterior(one(estimate, i), n=79, seed=i)
         assert sample.method == "metropolis"
         assert sample.effective_size < 79
         assert 0.05 < sample.acceptance < 0.95
@@ -657,7 +660,7 @@ def test_metropolis_takes_over_where_weights_are_uneven(monkeypatch: pytest.Monk
 def test_a_posterior_is_the_same_for_the_same_seed_and_differs_for_another() -> None:
     _, _, estimate = simulated(1, seed=1)
     first, again, other = (
-        bayes.posterior(estimate, n=50, seed=seed).effects.eta for seed in (1, 1, 2)
+        sample_posterior(estimate, n=50, seed=seed).effects.eta for seed in (1, 1, 2)
     )
     assert_array_equal(first, again)
     assert not np.any(first == other)
@@ -668,7 +671,7 @@ def test_laplace_comes_near_the_importance_sampled_marginal_likelihood() -> None
     for i in range(10):
         single = one(estimate, i)
         assert single.log_marginal_likelihood[0] == estimate.log_marginal_likelihood[i]
-        sample = bayes.posterior(single, n=2000, seed=i)
+        sample = sample_posterior(single, n=2000, seed=i)
         assert sample.method == "importance"
         assert sample.log_marginal_likelihood_se < 0.01
         assert sample.log_marginal_likelihood == pytest.approx(
@@ -680,24 +683,24 @@ def test_model_weights_find_the_model_that_made_the_levels() -> None:
     wrong = ADULT * np.array([2.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     _, _, right = simulated(50, seed=19)
     p = right.problem
-    other = bayes.map_estimates(p.program, wrong, p.times_h, p.infusion_h, p.amounts_mg, p.levels)
+    other = map_estimates(p.program, wrong, p.times_h, p.infusion_h, p.amounts_mg, p.levels)
     weights = np.array([
-        bayes.model_weights(pair)
+        model_weights(pair)
         for pair in zip(right.log_marginal_likelihood, other.log_marginal_likelihood, strict=True)
     ])  # fmt: skip
     assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-14)
     assert np.median(weights[:, 0]) > 0.8
-    assert_allclose(bayes.model_weights([-800.0, -800.0], prior=[3.0, 1.0]), [0.75, 0.25])
+    assert_allclose(model_weights([-800.0, -800.0], prior=[3.0, 1.0]), [0.75, 0.25])
 
 
 def test_a_posterior_needs_one_patient_who_converged() -> None:
     _, _, estimate = simulated(2, seed=1)
     with pytest.raises(ValueError, match="one patient"):
-        bayes.posterior(estimate, n=10, seed=1)
+        sample_posterior(estimate, n=10, seed=1)
     with pytest.raises(ValueError, match="one patient"):
-        bayes.surprise(estimate)
+        surprise(estimate)
     with pytest.raises(ValueError, match="at least 2"):
-        bayes.posterior(one(estimate, 0), n=1, seed=1)
+        sample_posterior(one(estimate, 0), n=1, seed=1)
 
 
 # --- Surprises ------------------------------------------------------------------------------------
@@ -705,23 +708,23 @@ def test_a_posterior_needs_one_patient_who_converged() -> None:
 
 def test_a_level_that_does_not_belong_is_named() -> None:
     _, _, estimate = simulated(1, seed=1)
-    assert bayes.surprise(estimate).messages() == []
+    assert surprise(estimate).messages() == []
     conc = estimate.problem.levels.conc_mg_l[0].copy()
     conc[2] *= 3.506  # micromolar taken for mg/L
     p = estimate.problem
-    mixed_up = bayes.map_estimate(
+    mixed_up = map_estimate(
         p.program, ADULT, *columns(DAILY[:1]), Levels(times_h=HOURS, conc_mg_l=conc)
     )
-    messages = bayes.surprise(mixed_up).messages(["eta_CL", "eta_V"])
+    messages = surprise(mixed_up).messages(["eta_CL", "eta_V"])
     assert any(m.startswith("level 3 (7 h,") and "does not fit" in m for m in messages)
 
 
 def test_an_unusual_patient_is_named_though_every_level_fits() -> None:
     far = RandomEffects(np.array([[0.0, 4.5 * IIV_ONLY.root_omega[1, 1]]]), np.zeros((1, 1, 0)))
-    conc, _ = courses.concentrations(IIV_ONLY, ADULT, far, *columns(DAILY[:1]), HOURS)
+    conc, _ = course_concentrations(IIV_ONLY, ADULT, far, *columns(DAILY[:1]), HOURS)
     levels = Levels(times_h=HOURS, conc_mg_l=conc[0])
-    estimate = bayes.map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
-    found = bayes.surprise(estimate)
+    estimate = map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
+    found = surprise(estimate)
     assert np.all(np.abs(found.fitted) < 1.5)
     assert found.eta[1] == pytest.approx(4.3, abs=0.3)
     messages = found.messages(["eta_CL", "eta_V"])
@@ -736,10 +739,10 @@ def test_an_unusual_occasion_is_named() -> None:
     kappa[0, 1, 1] = 7 * program.root_omega_iov[1, 1]
     odd = RandomEffects(np.zeros((1, 2)), kappa)
     hours = np.array([1.0, 2.0, 6.0, 12.0, 25.0, 26.0, 30.0, 36.0])
-    conc, _ = courses.concentrations(program, ADULT, odd, *columns(DAILY[:2]), hours)
+    conc, _ = course_concentrations(program, ADULT, odd, *columns(DAILY[:2]), hours)
     levels = Levels(times_h=hours, conc_mg_l=conc[0])
-    estimate = bayes.map_estimate(program, ADULT, *columns(DAILY[:2]), levels)
-    assert any(m.startswith("kappa 2 of dose 2 is +") for m in bayes.surprise(estimate).messages())
+    estimate = map_estimate(program, ADULT, *columns(DAILY[:2]), levels)
+    assert any(m.startswith("kappa 2 of dose 2 is +") for m in surprise(estimate).messages())
 
 
 def test_residuals_are_those_of_the_textbook() -> None:
@@ -751,10 +754,8 @@ def test_residuals_are_those_of_the_textbook() -> None:
     f = reference_map.concentrations(ADULT[0], DAILY[:1], levels.times_h[0])
     for error, sd in ((ruv(proportional=0.2, additive=0.01), np.hypot(0.2 * f, 0.01)),
                       (ruv(log=0.3), np.full(4, 0.3))):  # fmt: skip
-        estimate = bayes.map_estimate(
-            with_error(IIV_ONLY, error), ADULT, *columns(DAILY[:1]), levels
-        )
-        found = bayes.surprise(estimate)
+        estimate = map_estimate(with_error(IIV_ONLY, error), ADULT, *columns(DAILY[:1]), levels)
+        found = surprise(estimate)
         if not error[2]:
             expected = np.array([0.0, (0.8 - f[1]) / sd[1], (0.05 - f[2]) / sd[2], 0.0])
         else:
@@ -766,7 +767,7 @@ def test_residuals_are_those_of_the_textbook() -> None:
 
 def test_normal_scores_of_simulated_levels_are_standard_normal() -> None:
     _, _, estimate = simulated(300, seed=23, hours=np.array([5.0]))
-    scores = np.array([bayes.surprise(one(estimate, i)).expected[0] for i in range(300)])
+    scores = np.array([surprise(one(estimate, i)).expected[0] for i in range(300)])
     assert abs(scores.mean()) < 0.2
     assert scores.std() == pytest.approx(1.0, abs=0.12)
 
@@ -794,7 +795,7 @@ def batch(n: int) -> tuple[F8, Doses, Levels]:
 
 def results(tv: F8, doses: Doses, levels: Levels, rows: slice | NDArray[np.int64]) -> list[Any]:
     """Every array of the estimates of some rows."""
-    estimate = bayes.map_estimates(
+    estimate = map_estimates(
         UTRECHT.program,
         tv[rows],
         doses.times_h[rows],
@@ -836,7 +837,7 @@ def test_a_patient_alone_is_the_row_of_a_batch_with_padding_left_out() -> None:
     together = results(tv, doses, levels, slice(None))
     for i in (0, 3, 8, 29):
         m = int(levels.is_level[i].sum())
-        alone = bayes.map_estimate(
+        alone = map_estimate(
             UTRECHT.program, tv[i], doses.times_h[i], doses.infusion_h[i],
             doses.amounts_mg[i],
             Levels(times_h=levels.times_h[i, :m], conc_mg_l=levels.conc_mg_l[i, :m],
@@ -849,11 +850,11 @@ def test_a_patient_alone_is_the_row_of_a_batch_with_padding_left_out() -> None:
 def test_one_row_stands_for_all_patients_who_share_it() -> None:
     levels = Levels(times_h=HOURS, conc_mg_l=np.array([[0.8, 0.5, 0.2, 0.05]]))
     tv = np.repeat(ADULT, 3, axis=0)
-    estimate = bayes.map_estimates(IIV_ONLY, tv, *columns(DAILY[:1]), levels)
-    single = bayes.map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
+    estimate = map_estimates(IIV_ONLY, tv, *columns(DAILY[:1]), levels)
+    single = map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
     assert_array_equal(estimate.normals, np.repeat(single.normals, 3, axis=0))
     with pytest.raises(ValueError, match="do not match"):
-        bayes.map_estimates(
+        map_estimates(
             IIV_ONLY, tv, *columns(DAILY[:1]),
             Levels(times_h=HOURS, conc_mg_l=np.full((2, 4), 0.1)),
         )  # fmt: skip
@@ -862,13 +863,13 @@ def test_one_row_stands_for_all_patients_who_share_it() -> None:
 def test_replicates_count_twice_and_the_order_of_levels_not_at_all() -> None:
     times, conc = np.array([24.0, 1.0, 7.0]), np.array([0.05, 0.8, 0.2])
     doses = columns(DAILY[:1])
-    single = bayes.map_estimate(IIV_ONLY, ADULT, *doses, Levels(times_h=times, conc_mg_l=conc))
+    single = map_estimate(IIV_ONLY, ADULT, *doses, Levels(times_h=times, conc_mg_l=conc))
     order = np.argsort(times)
     ordered = Levels(times_h=times[order], conc_mg_l=conc[order])
-    sorted_first = bayes.map_estimate(IIV_ONLY, ADULT, *doses, ordered)
+    sorted_first = map_estimate(IIV_ONLY, ADULT, *doses, ordered)
     assert_array_equal(single.normals, sorted_first.normals)
     twice = Levels(times_h=np.tile(times, 2), conc_mg_l=np.tile(conc, 2))
-    double = bayes.map_estimate(IIV_ONLY, ADULT, *doses, twice)
+    double = map_estimate(IIV_ONLY, ADULT, *doses, twice)
     at = np.array([[0.3, -0.2]])
 
     def fit(estimate: MapEstimate) -> float:
@@ -899,7 +900,7 @@ def test_no_levels_break_the_search_or_give_a_number_that_is_none(data: st.DataO
         lloq_mg_l=np.array([0.01 if c is None else np.nan for c in conc]),
     )
     tv = np.array([data.draw(st.lists(st.floats(1e-3, 1e3), min_size=6, max_size=6))])
-    estimate = bayes.map_estimates(
+    estimate = map_estimates(
         with_error(program, error), tv, np.cumsum(gaps), np.full(n_doses, 0.5),
         np.array([data.draw(st.lists(numbers, min_size=n_doses, max_size=n_doses))]), levels,
     )  # fmt: skip
@@ -928,7 +929,7 @@ def test_an_impossible_patient_harms_nobody_else(value: float) -> None:
     for new, old in zip(found, healthy, strict=True):
         assert_array_equal(new[others], old[others])
     with pytest.raises(InputError, match="clearances and volumes must be finite"):
-        bayes.map_estimate(
+        map_estimate(
             IIV_ONLY, tv[3], *columns(DAILY[:1]),
             Levels(times_h=HOURS, conc_mg_l=np.full(4, 0.1)),
         )  # fmt: skip
@@ -938,12 +939,12 @@ def test_a_level_before_the_first_dose_is_refused_by_name_unless_below_the_limit
     doses = columns(DAILY[:1])
     early = Levels(times_h=np.array([0.0, 2.0]), conc_mg_l=np.array([0.2, 0.5]))
     with pytest.raises(InputError, match=r"level at 0 h: 0\.2 mg/L, but the first dose starts"):
-        bayes.map_estimate(IIV_ONLY, ADULT, *doses, early)
+        map_estimate(IIV_ONLY, ADULT, *doses, early)
     blank = Levels(
         times_h=np.array([0.0, 2.0]), conc_mg_l=np.array([np.nan, 0.5]), lloq_mg_l=0.01
     )  # fmt: skip
-    with_blank = bayes.map_estimate(IIV_ONLY, ADULT, *doses, blank)
-    without = bayes.map_estimate(
+    with_blank = map_estimate(IIV_ONLY, ADULT, *doses, blank)
+    without = map_estimate(
         IIV_ONLY,
         ADULT,
         *doses,
@@ -955,7 +956,7 @@ def test_a_level_before_the_first_dose_is_refused_by_name_unless_below_the_limit
 def test_a_level_long_after_the_last_trace_of_drug_is_refused() -> None:
     late = Levels(times_h=np.array([2.0, 1e6]), conc_mg_l=np.array([0.5, 0.5]))
     with pytest.raises(InputError, match="no likelihood"):
-        bayes.map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), late)
+        map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), late)
 
 
 def test_a_search_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -966,7 +967,7 @@ def test_a_search_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     kernels_map_estimates = kernels.map_estimates
     monkeypatch.setattr(kernels, "map_estimates", failing)
     with pytest.raises(ConvergenceError, match="no most likely patient"):
-        bayes.map_estimate(
+        map_estimate(
             IIV_ONLY, ADULT, *columns(DAILY[:1]),
             Levels(times_h=np.array([2.0]), conc_mg_l=np.array([0.5])),
         )  # fmt: skip
@@ -975,7 +976,7 @@ def test_a_search_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_patient_is_asked_for_where_there_must_be_one() -> None:
     levels = Levels(times_h=HOURS, conc_mg_l=np.full((2, 4), 0.1))
     with pytest.raises(ValueError, match="use map_estimates"):
-        bayes.map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
+        map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
 
 
 FAULTS: Final[dict[str, tuple[Any, Any, Any, str]]] = {

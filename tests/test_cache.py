@@ -17,12 +17,13 @@ PACKAGE: Final = Path(__file__).resolve().parents[1] / "fludapk"
 
 PROGRAM: Final = """
 import numpy as np
-from fludapk import kernels
 from fludapk.cli.common import say_first_compilation
+from fludapk.pk.jit import on_first_compilation
+from fludapk.pk.kernels import courses, estimates, small
 
 def call():
     x = np.full(1, 2.0)
-    kernels.doubled(x)
+    small.doubled(x)
     return x[0]
 
 say_first_compilation()
@@ -34,28 +35,36 @@ print(call())
 """
 ANSWER: Final = "4.0\n"
 
-KERNEL: Final = """
+KERNELS: Final = {
+    "small_part.py": """
+from fludapk.pk.jit import part
 
-@_part
-def _twice(x: float) -> float:
+@part
+def twice(x):
     return 2.0 * x
+""",
+    "small.py": """
+from fludapk.pk.jit import kernel
+from fludapk.pk.kernels.small_part import twice
 
-
-@_kernel
-def doubled(x: F8) -> None:
+@kernel
+def doubled(x):
     for i in range(x.size):
-        x[i] = _twice(x[i])
-"""
-"""A small kernel of its own for the copies: the real ones take seconds."""
+        x[i] = twice(x[i])
+""",
+}
+"""A small kernel of its own for the copies, in two files: the real ones take seconds."""
 SAID: Final = "fludapk: compiling kernels, once after installing (some seconds) ...\n"
 
 
-def start(folder: Path, *, before: str = "", after: str = "") -> subprocess.Popen[str]:
+def start(
+    folder: Path, *, before: str = "", after: str = "", program: str = PROGRAM
+) -> subprocess.Popen[str]:
     """Begin a process that uses the copy in `folder` and waits to be told to call a kernel."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
     environment |= {"PYTHONPATH": str(folder), "XDG_CACHE_HOME": str(folder / "user")}
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(before=before, after=after)],
+        [sys.executable, "-c", program.format(before=before, after=after)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -79,11 +88,15 @@ def run(folder: Path, *, before: str = "", after: str = "") -> tuple[str, str]:
 
 
 def copy(folder: Path) -> Path:
-    """Install the package, with `KERNEL`, into a folder."""
+    """Install the package, with `KERNELS`, into a folder."""
     shutil.copytree(PACKAGE, folder / "fludapk", ignore=shutil.ignore_patterns("__pycache__"))
-    with (folder / "fludapk" / "kernels.py").open("a", encoding="utf-8") as source:
-        source.write(KERNEL)
+    for name, source in KERNELS.items():
+        (kernels_of(folder) / name).write_text(source, encoding="utf-8")
     return folder
+
+
+def kernels_of(folder: Path) -> Path:
+    return folder / "fludapk" / "pk" / "kernels"
 
 
 def cannot_be_a_folder(path: Path) -> None:
@@ -122,7 +135,7 @@ def test_two_processes_that_start_at_once_leave_a_sound_cache(
 
 
 def test_where_the_package_cannot_be_written_kernels_are_kept_for_the_user(tmp_path: Path) -> None:
-    cannot_be_a_folder(copy(tmp_path) / "fludapk" / "__pycache__")
+    cannot_be_a_folder(kernels_of(copy(tmp_path)) / "__pycache__")
     answer, said = run(tmp_path)
     (index,) = tmp_path.rglob("*.nbi")
     assert index.is_relative_to(tmp_path / "user")
@@ -132,7 +145,7 @@ def test_where_the_package_cannot_be_written_kernels_are_kept_for_the_user(tmp_p
 
 
 def test_without_any_folder_kernels_are_compiled_at_each_start(tmp_path: Path) -> None:
-    cannot_be_a_folder(copy(tmp_path) / "fludapk" / "__pycache__")
+    cannot_be_a_folder(kernels_of(copy(tmp_path)) / "__pycache__")
     cannot_be_a_folder(tmp_path / "user")
     answer, said = run(tmp_path)
     assert answer == ANSWER
@@ -156,19 +169,52 @@ def test_a_file_that_was_cut_off_is_made_anew(used: Path, suffix: str) -> None:
 
 
 def test_a_kill_during_the_first_use_of_a_new_version_leaves_no_old_code(used: Path) -> None:
-    source = used / "fludapk" / "kernels.py"
-    source.write_text(source.read_text("utf-8").replace("2.0 * x", "4.0 * x"), "utf-8")
+    make_four_times(used)
     killed = "import os; put = os.replace; os.replace = lambda *to: (put(*to), os._exit(9))"
     assert run(used, before=killed)[0] == ""
     answer, _ = run(used)
     assert float(answer) == pytest.approx(2 * float(ANSWER))
 
 
+def make_four_times(folder: Path) -> None:
+    """Edit the part, not the kernel that calls it."""
+    source = kernels_of(folder) / "small_part.py"
+    source.write_text(source.read_text("utf-8").replace("2.0 * x", "4.0 * x"), "utf-8")
+
+
+def test_a_kernel_notices_an_edit_in_another_file_of_kernels(used: Path) -> None:
+    assert run(used) == (ANSWER, "")
+    make_four_times(used)
+    answer, said = run(used)
+    assert float(answer) == pytest.approx(2 * float(ANSWER))
+    assert said == SAID
+    assert run(used) == (answer, "")
+
+
+@pytest.mark.parametrize("hidden", ["caching.IndexDataCacheFile", "options.DefaultOptions"])
+def test_without_a_private_name_of_numba_kernels_are_kept_the_plain_way(
+    tmp_path: Path, hidden: str
+) -> None:
+    copy(tmp_path)
+    module, name = hidden.split(".")
+    program = f"""
+import numba.core.{module} as inside
+kept = vars(inside).pop("{name}")
+import fludapk.pk.jit
+inside.{name} = kept
+{PROGRAM}"""
+    for said in (SAID, ""):
+        answer, err = end(start(tmp_path, program=program))
+        assert answer == ANSWER, err
+        assert err == said
+    assert list(kernels_of(tmp_path).rglob("*.nbi"))
+
+
 def test_threads_and_a_fork_during_a_compilation_get_the_answer(tmp_path: Path) -> None:
     before = """
 import os, signal, threading, time
 compiling, answers = threading.Event(), []
-kernels.on_first_compilation(compiling.set)
+on_first_compilation(compiling.set)
 threads = [threading.Thread(target=lambda: answers.append(call())) for _ in range(3)]
 for thread in threads: thread.start()
 compiling.wait()
@@ -190,9 +236,9 @@ print(*answers, sep="\\n")
 @pytest.mark.parametrize(
     "call",
     [
-        "kernels.course(*map(np.ones, [(1, 6), (6, 1), (1, 1), (6, 1), (1, 1, 1), 1, 1, (1, 1),"
+        "courses.course(*map(np.ones, [(1, 6), (6, 1), (1, 1), (6, 1), (1, 1, 1), 1, 1, (1, 1),"
         " 3, (1, 3), (1, 3)]))",
-        "kernels.log_posterior(*map(np.ones, [(1, 6), (6, 2)]), 1,"
+        "estimates.log_posterior(*map(np.ones, [(1, 6), (6, 2)]), 1,"
         " *map(np.ones, [(1, 3, 1), (1, 3, 2), 3, (1, 2), (1, 2)]))",
     ],
     ids=["course", "log_posterior"],
@@ -200,7 +246,8 @@ print(*answers, sep="\\n")
 def test_no_part_is_compiled_twice(tmp_path: Path, call: str) -> None:
     """As it would be for each literal it is given, which costs half a second of the first use."""
     counted = """
-every = [len(part.signatures) for part in vars(kernels).values() if hasattr(part, "signatures")]
+parts = {id(part): part for module in (courses, estimates) for part in vars(module).values()}
+every = [len(part.signatures) for part in parts.values() if hasattr(part, "signatures")]
 print(sum(every) > 12, max(every))
 """
     answer, _ = run(copy(tmp_path), before=call, after=counted)

@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from fludapk import courses
 from fludapk._version import __version__
 from fludapk.checking import CheckResult, check, predict
 from fludapk.errors import InputError, StudiedRangeError
 from fludapk.exposure import targets
 from fludapk.model import load_model, load_models, model_paths
 from fludapk.patient import Patient
+from fludapk.pk.effects import RandomEffects
 from fludapk.regimen import Regimen
 
 Known = Mapping[str, Any]
@@ -293,7 +293,7 @@ def test_with_inter_occasion_variability_probabilities_are_within_half_a_percent
     prediction = predict(load_model(), who, plan, plan.course(who))
     program = prediction.model.program
     normals = np.random.default_rng(5).standard_normal((200_000, program.n_eta + 4 * 2))
-    effects = courses.RandomEffects.from_normals(program, normals, 4)
+    effects = RandomEffects.from_normals(program, normals, 4)
     auc = prediction.exposure(effects).auc_0_inf
     for target in check(who, plan).targets:
         low = target.optimum if target.low is None else target.low

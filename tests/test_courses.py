@@ -2,6 +2,7 @@
 
 import runpy
 from itertools import pairwise
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
@@ -12,16 +13,23 @@ from numpy.typing import NDArray
 from reference import Table
 from scipy.stats import norm, qmc
 
-from fludapk import courses, exposure
+from fludapk import exposure
 from fludapk.checking import LOG2_POINTS, predict
-from fludapk.courses import RandomEffects, sobol_points, standard_normal_points
 from fludapk.errors import InputError
 from fludapk.model import Model, load_model
 from fludapk.patient import Patient
+from fludapk.pk.effects import (
+    POINT_SET,
+    POINT_SET_SEED,
+    RandomEffects,
+    sobol_points,
+    standard_normal_points,
+)
+from fludapk.pk.exposure import course_concentrations
 from fludapk.regimen import MAX_DOSES, Regimen
-from fludapk.schema import DATA
 
 F8 = NDArray[np.float64]
+ROOT = Path(__file__).resolve().parents[1]
 THRESHOLDS = (13.8, 14.0, 18.0, 20.0)
 
 
@@ -42,16 +50,16 @@ def auc_of(
 
 
 def test_the_point_set_is_what_its_script_makes() -> None:
-    made = runpy.run_path(str(DATA / "make_sobol.py"))
+    made = runpy.run_path(str(ROOT / "tools" / "make_sobol.py"))
     lines = [made["HEADER"], *(",".join(map(str, row)) for row in made["generators"]())]
-    shipped = (DATA / courses.POINT_SET).read_text(encoding="utf-8")
+    shipped = POINT_SET.read_text(encoding="utf-8")
     assert shipped.splitlines() == lines
-    assert made["SEED"] == courses.POINT_SET_SEED
+    assert made["SEED"] == POINT_SET_SEED
 
 
 @pytest.mark.parametrize("log2_points", [0, 1, 5, LOG2_POINTS, 14])
 def test_the_points_are_those_of_scipy_as_a_set(log2_points: int) -> None:
-    rng = np.random.default_rng(courses.POINT_SET_SEED)
+    rng = np.random.default_rng(POINT_SET_SEED)
     theirs = qmc.Sobol(64, scramble=True, bits=30, rng=rng).random(2**log2_points)
     ours = np.floor(sobol_points(log2_points, 64) * 2**30)
     theirs = np.floor(theirs * 2**30)
@@ -142,7 +150,7 @@ def test_times_that_go_back_or_are_no_numbers_are_refused() -> None:
     tv = np.array([[9.0, 39.0, 8.6, 20.0, 3.8, 50.0]])
     for times in ([2.0, 1.0], [1.0, np.nan], [1.0, np.inf]):
         with pytest.raises(InputError, match="finite and ascending"):
-            courses.concentrations(
+            course_concentrations(
                 program, tv, RandomEffects.none(program, 1), *course, np.array(times)
             )
 

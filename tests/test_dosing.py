@@ -13,13 +13,7 @@ from hypothesis import strategies as st
 
 from fludapk.checking import check
 from fludapk.cli import main
-from fludapk.dosing import (
-    Goal,
-    best_dose,
-    candidate_doses,
-    find_dose,
-    probabilities,
-)
+from fludapk.dosing import Goal, best_dose, candidate_doses, find_dose, probabilities
 from fludapk.errors import InputError
 from fludapk.patient import Patient
 from fludapk.regimen import Regimen, ceiling_mg

@@ -16,7 +16,6 @@ import reference
 from click.testing import CliRunner, Result
 from scipy import stats
 
-from fludapk import bayes, courses
 from fludapk.batch import Layout
 from fludapk.checking import Request, predict
 from fludapk.cli import main
@@ -37,6 +36,10 @@ from fludapk.evaluation import (
 )
 from fludapk.model import load_model
 from fludapk.patient import Patient
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.estimates import Levels, map_estimate
+from fludapk.pk.exposure import course_concentrations, with_residual_error
+from fludapk.pk.posterior import sample_posterior
 from fludapk.regimen import Regimen
 
 ROOT: Final = Path(__file__).parents[1]
@@ -68,11 +71,11 @@ def subject_of(
     prediction = predict(chosen, patient, regimen, course)
     doses, program = len(course.doses_mg), chosen.program
     normals = rng.standard_normal((1, program.n_eta + doses * program.n_kappa))
-    effects = courses.RandomEffects.from_normals(program, normals, doses)
+    effects = RandomEffects.from_normals(program, normals, doses)
     times = np.array(at_h)
-    conc, _ = courses.concentrations(program, prediction.tv, effects, *prediction.arrays, times)
-    level = courses.measured(chosen.program, conc, rng.standard_normal(conc.shape))[0]
-    levels = bayes.Levels(
+    conc, _ = course_concentrations(program, prediction.tv, effects, *prediction.arrays, times)
+    level = with_residual_error(chosen.program, conc, rng.standard_normal(conc.shape))[0]
+    levels = Levels(
         times_h=times,
         conc_mg_l=np.where(level < lloq, np.nan, level),
         lloq_mg_l=np.full(times.shape, lloq),
@@ -135,9 +138,7 @@ def test_estimates_of_many_are_those_of_each_alone(model: str) -> None:
     for i, subject in enumerate(subjects):
         case = subject.request.case()
         prediction = predict(chosen, *case)
-        alone = bayes.map_estimate(
-            chosen.program, prediction.tv, *prediction.arrays, subject.levels
-        )
+        alone = map_estimate(chosen.program, prediction.tv, *prediction.arrays, subject.levels)
         np.testing.assert_allclose(predicted[i], alone.predicted_mg_l[0], rtol=1e-6)
         np.testing.assert_allclose(
             together.scores[0].log_likelihoods[i], alone.log_marginal_likelihood[0], atol=1e-6
@@ -152,13 +153,13 @@ def test_later_levels_are_predicted_from_earlier_ones_alone() -> None:
     chosen, subject = true.model, result.subjects[4]
     prediction = predict(chosen, *subject.request.case())
     is_early = subject.times_h < 24.0
-    early = bayes.Levels(
+    early = Levels(
         times_h=subject.times_h[is_early],
         conc_mg_l=subject.conc_mg_l[is_early],
         lloq_mg_l=np.full(int(is_early.sum()), 0.01),
     )
-    alone = bayes.map_estimate(chosen.program, prediction.tv, *prediction.arrays, early)
-    later, _ = courses.concentrations(
+    alone = map_estimate(chosen.program, prediction.tv, *prediction.arrays, early)
+    later, _ = course_concentrations(
         chosen.program, prediction.tv, alone.effects, *prediction.arrays, subject.times_h[4:]
     )
     here = true.predicted["later_from_earlier"][result.patient == 4]
@@ -173,7 +174,7 @@ def test_a_changed_later_level_does_not_change_its_own_forecast() -> None:
     one = data.subjects[0]
     conc = one.levels.conc_mg_l[0].copy()
     conc[6] *= 1.5
-    changed = bayes.Levels(times_h=one.times_h, conc_mg_l=conc, lloq_mg_l=np.full(len(conc), 0.01))
+    changed = Levels(times_h=one.times_h, conc_mg_l=conc, lloq_mg_l=np.full(len(conc), 0.01))
     other = Subject(one.id, one.row, one.request, changed, 0)
     before, after = (
         evaluate(Data([s], [], ""), models=[TRUE], simulations=100).scores[0].predicted
@@ -369,11 +370,11 @@ def test_likelihoods_agree_with_importance_sampling() -> None:
     (true,) = [one for one in result.scores if one.model.id == TRUE]
     for i, subject in enumerate(result.subjects[:4]):
         prediction = predict(true.model, *subject.request.case())
-        estimate = bayes.map_estimate(
+        estimate = map_estimate(
             true.model.program, prediction.tv, *prediction.arrays,
             subject.levels,
         )  # fmt: skip
-        sampled = bayes.posterior(estimate, n=2000, seed=1)
+        sampled = sample_posterior(estimate, n=2000, seed=1)
         assert true.log_likelihoods[i] == pytest.approx(sampled.log_marginal_likelihood, abs=0.5)
 
 
@@ -427,7 +428,7 @@ def test_a_model_that_is_asked_for_and_knows_nobody_is_refused() -> None:
 def test_a_slip_of_the_unit_refuses_that_patient_only() -> None:
     data = children(3)
     one = data.subjects[1]
-    slip = bayes.Levels(times_h=one.times_h, conc_mg_l=one.conc_mg_l * 1e4, lloq_mg_l=math.nan)
+    slip = Levels(times_h=one.times_h, conc_mg_l=one.conc_mg_l * 1e4, lloq_mg_l=math.nan)
     subjects = [data.subjects[0], Subject("slip", 99, one.request, slip, 0), data.subjects[2]]
     result = evaluate(Data(subjects, [], ""), models=BOTH, simulations=100)
     assert result.record.patients == 2

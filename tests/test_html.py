@@ -14,18 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fludapk import html
+
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 
-from fludapk import html
+
 from fludapk.batch import Layout, Plan, Tally, chunks, is_column, run
-from fludapk.checking import (
-    CheckResult,
-    Prediction,
-    Remark,
-    TargetRecord,
-    check,
-    predict,
-)
+from fludapk.checking import CheckResult, Prediction, Remark, TargetRecord, check, predict
 from fludapk.dosing import Goal, find_dose
 from fludapk.errors import InputError
 from fludapk.figures import nomogram_svg

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from fludapk.answers.events import EVENT_COLUMNS, events_csv
+from fludapk.atomic import write_whole
 from fludapk.checking import check
 from fludapk.cli import main
-from fludapk.courses import RandomEffects, exposure
 from fludapk.errors import InputError
-from fludapk.io import EVENT_COLUMNS, events_csv, write_whole
 from fludapk.model import load_model
 from fludapk.patient import Patient
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.exposure import course_exposure
 from fludapk.regimen import Regimen
 
 
@@ -66,7 +68,7 @@ def test_a_course_run_again_from_its_records_gives_the_same_auc() -> None:
     program = load_model().program
     tv, _ = program.typical_values(np.array([[gfr, first["WT"]]]))
     nobody = RandomEffects.none(program, 4)
-    again = exposure(program, tv, nobody, times, amounts / rates, amounts[np.newaxis])
+    again = course_exposure(program, tv, nobody, times, amounts / rates, amounts[np.newaxis])
     assert again.cmax[0] == pytest.approx(result.exposure.cmax_mg_l, rel=1e-12)
 
 

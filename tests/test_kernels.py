@@ -24,11 +24,19 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from reference import Infusion, Numbers, Table
 
-from fludapk import courses, kernels
-from fludapk.courses import Exposure, RandomEffects
 from fludapk.errors import InputError
-from fludapk.kernels import CL, Q2, Q3, V1, V2, V3
-from fludapk.model import SLOTS, Model
+from fludapk.model import Model
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.exposure import (
+    Exposure,
+    course_concentrations,
+    course_exposure,
+    individual_parameters,
+    rates,
+)
+from fludapk.pk.kernels import courses as kernels
+from fludapk.pk.kernels.arithmetic import CL, Q2, Q3, V1, V2, V3
+from fludapk.pk.program import SLOTS
 
 F8 = NDArray[np.float64]
 
@@ -214,7 +222,7 @@ def test_every_model_follows_the_matrix_exponential_when_parameters_change_with_
     tv, _ = model.program.typical_values(row_of(model, covariates(model)))
     for seed in range(3):
         effects = drawn(model, UNEVEN, seed)
-        conc, auc = courses.concentrations(model.program, tv, effects, *columns(UNEVEN), EVERY_WAY)
+        conc, auc = course_concentrations(model.program, tv, effects, *columns(UNEVEN), EVERY_WAY)
         patient = individual(model, twin, effects)
         slow_conc, slow_auc = reference.solve_expm(patient, UNEVEN, list(EVERY_WAY))
         assert_allclose(conc[0], slow_conc, rtol=1e-11)
@@ -226,7 +234,7 @@ def test_every_model_follows_the_differential_equation_when_parameters_change_wi
 ) -> None:
     tv, _ = model.program.typical_values(row_of(model, covariates(model)))
     effects = drawn(model, UNEVEN, seed=7)
-    conc, auc = courses.concentrations(model.program, tv, effects, *columns(UNEVEN), EVERY_WAY)
+    conc, auc = course_concentrations(model.program, tv, effects, *columns(UNEVEN), EVERY_WAY)
     slow_conc, slow_auc = reference.solve(individual(model, twin, effects), UNEVEN, list(EVERY_WAY))
     assert_allclose(conc[0], slow_conc, rtol=1e-9)
     assert_allclose(auc[0], slow_auc, rtol=1e-9)
@@ -238,7 +246,7 @@ def test_every_model_gives_the_exposure_of_the_twin(model: Model, twin: Table) -
     ends = start + duration
     for seed in range(3):
         effects = drawn(model, UNEVEN, seed)
-        fast = courses.exposure(model.program, tv, effects, *columns(UNEVEN))
+        fast = course_exposure(model.program, tv, effects, *columns(UNEVEN))
         patient = individual(model, twin, effects)
         assert_allclose(fast.auc_0_inf, reference.auc_0_inf(patient, UNEVEN), rtol=1e-11)
 
@@ -255,8 +263,8 @@ def test_no_concentration_of_a_fine_grid_is_above_cmax(model: Model) -> None:
     tv, _ = model.program.typical_values(row_of(model, covariates(model)))
     effects = drawn(model, DAILY, seed=3)
     grid = np.linspace(0.0, 120.0, 4801)  # holds the ends of the infusions
-    conc, _ = courses.concentrations(model.program, tv, effects, *columns(DAILY), grid)
-    peak = float(courses.exposure(model.program, tv, effects, *columns(DAILY)).cmax[0])
+    conc, _ = course_concentrations(model.program, tv, effects, *columns(DAILY), grid)
+    peak = float(course_exposure(model.program, tv, effects, *columns(DAILY)).cmax[0])
     assert conc.max() == pytest.approx(peak, rel=1e-12)
 
 
@@ -294,7 +302,7 @@ def test_individual_parameters_are_those_of_the_twin(model: Model, twin: Table) 
     program = model.program
     tv, _ = program.typical_values(row_of(model, covariates(model)))
     effects = drawn(model, DAILY, seed=5)
-    fast = courses.individual_parameters(program, tv, effects)
+    fast = individual_parameters(program, tv, effects)
     slow = individual(model, twin, effects)
     for k, name in enumerate(NAMES[: 2 * program.compartments]):
         assert_allclose(fast[0, :, k], [occasion[name] for occasion in slow], rtol=1e-13)
@@ -322,7 +330,7 @@ def test_auc_to_infinity_is_amount_over_clearance_whatever_the_compartments(
 def test_areas_of_the_doses_add_up_to_the_whole(model: Model) -> None:
     tv, _ = model.program.typical_values(row_of(model, covariates(model)))
     effects = drawn(model, UNEVEN, seed=11)
-    whole = courses.exposure(model.program, tv, effects, *columns(UNEVEN))
+    whole = course_exposure(model.program, tv, effects, *columns(UNEVEN))
     assert_allclose(whole.auc_per_dose.sum(axis=1), whole.auc_0_inf, rtol=1e-14)
 
 
@@ -330,8 +338,8 @@ def test_area_of_a_dose_is_what_the_cumulative_area_gains_until_the_next(model: 
     tv, _ = model.program.typical_values(row_of(model, covariates(model)))
     effects = drawn(model, UNEVEN, seed=12)
     start, duration, amount = columns(UNEVEN)
-    whole = courses.exposure(model.program, tv, effects, start, duration, amount)
-    _, area = courses.concentrations(model.program, tv, effects, start, duration, amount, start)
+    whole = course_exposure(model.program, tv, effects, start, duration, amount)
+    _, area = course_concentrations(model.program, tv, effects, start, duration, amount, start)
     to_infinity = np.append(area[0], whole.auc_0_inf)
     assert_allclose(whole.auc_per_dose[0], np.diff(to_infinity), rtol=1e-12)
 
@@ -339,8 +347,8 @@ def test_area_of_a_dose_is_what_the_cumulative_area_gains_until_the_next(model: 
 def test_cumulative_area_ends_at_the_area_to_infinity(model: Model) -> None:
     tv, _ = model.program.typical_values(row_of(model, covariates(model)))
     effects = drawn(model, UNEVEN, seed=13)
-    whole = courses.exposure(model.program, tv, effects, *columns(UNEVEN)).auc_0_inf
-    _, area = courses.concentrations(
+    whole = course_exposure(model.program, tv, effects, *columns(UNEVEN)).auc_0_inf
+    _, area = course_concentrations(
         model.program, tv, effects, *columns(UNEVEN), np.array([5000.0])
     )
     assert_allclose(area[:, 0], whole, rtol=1e-12)
@@ -407,7 +415,7 @@ def test_equal_absent_and_far_apart_rates_are_no_special_case(parameters: list[f
 def test_rates_are_the_eigenvalues_of_the_generator(parameters: list[float]) -> None:
     generator = np.array(reference.rates(dict(zip(NAMES, parameters, strict=True))))
     expected = np.sort(-np.linalg.eigvals(generator).real)
-    found = courses.rates(np.array([parameters]))[0]
+    found = rates(np.array([parameters]))[0]
     assert_allclose(found, expected, rtol=1e-12, atol=1e-15 * expected.max())
     assert found.sum() == pytest.approx(-np.trace(generator), rel=1e-14)
 
@@ -486,8 +494,8 @@ def test_a_kappa_of_zero_is_no_variability_between_doses(model: Model) -> None:
     without = replace(program, load_kappa=np.zeros((6, 0)))
     nothing = RandomEffects(eta, np.zeros((1, len(DAILY), 0)))
     for one, other in zip(
-        courses.concentrations(program, tv, still, *columns(DAILY), HOURS),
-        courses.concentrations(without, tv, nothing, *columns(DAILY), HOURS),
+        course_concentrations(program, tv, still, *columns(DAILY), HOURS),
+        course_concentrations(without, tv, nothing, *columns(DAILY), HOURS),
         strict=True,
     ):
         assert_allclose(one, other, rtol=1e-12)
@@ -788,9 +796,9 @@ def test_the_first_impossible_row_is_named(model: Model) -> None:
     tv[3:, CL] = np.nan
     nobody = RandomEffects.none(model.program, len(DAILY))
     with pytest.raises(InputError, match="row 4"):
-        courses.exposure(model.program, tv, nobody, *columns(DAILY))
+        course_exposure(model.program, tv, nobody, *columns(DAILY))
     with pytest.raises(InputError, match="row 4"):
-        courses.concentrations(model.program, tv, nobody, *columns(DAILY), HOURS)
+        course_concentrations(model.program, tv, nobody, *columns(DAILY), HOURS)
 
 
 def test_a_patient_with_an_unknown_covariate_is_named(model: Model) -> None:
@@ -830,9 +838,9 @@ def test_every_kernel_has_one_signature_for_every_model(model: Model) -> None:
             np.zeros((n, len(DAILY), program.n_kappa)),
         )
         amounts = np.broadcast_to(amount, (n, len(DAILY)))
-        whole = courses.exposure(program, tv, effects, start, duration, amounts)
+        whole = course_exposure(program, tv, effects, start, duration, amounts)
         strided = np.repeat(HOURS, 2)[::2]
-        _, area = courses.concentrations(program, tv, effects, start, duration, amounts, strided)
+        _, area = course_concentrations(program, tv, effects, start, duration, amounts, strided)
         assert area.shape == (n, HOURS.size)
         assert (area[:, -1] < whole.auc_0_inf).all()
     kernel: Any = kernels._courses

@@ -15,7 +15,6 @@ from fludapk.checking import check
 from fludapk.errors import FileError, InputError
 from fludapk.model import (
     DEFAULT_MODEL,
-    SLOTS,
     Model,
     covariate_columns,
     covariate_rows,
@@ -28,6 +27,7 @@ from fludapk.model import (
     outside_studied_range,
 )
 from fludapk.patient import Patient
+from fludapk.pk.program import SLOTS
 from fludapk.regimen import Regimen
 
 F8 = NDArray[np.float64]

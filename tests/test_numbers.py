@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fludapk import courses
 from fludapk.checking import predict
 from fludapk.errors import InputError
 from fludapk.model import load_model, load_models
 from fludapk.patient import Patient
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.exposure import course_concentrations
 from fludapk.population import Patients, draw, populations
 from fludapk.regimen import Regimen
 
@@ -42,9 +43,9 @@ def numbers(patient: Patient, model: str, regimen: str) -> list[float]:
     chosen, plan = load_model(model), Regimen.named(regimen)
     found = predict(chosen, patient, plan, plan.course(patient))
     program, n = chosen.program, plan.days
-    effects = courses.RandomEffects.from_normals(program, EFFECTS, n)
+    effects = RandomEffects.from_normals(program, EFFECTS, n)
     drawn = found.exposure(effects)
-    conc, _ = courses.concentrations(
+    conc, _ = course_concentrations(
         program, found.tv, effects, *found.arrays, np.array([0.25, 12.0, 30.0])
     )
     return [

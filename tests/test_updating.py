@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fludapk import courses
 from fludapk.checking import check, predict
 from fludapk.dosing import Goal
 from fludapk.errors import ConvergenceError, InputError, StudiedRangeError
 from fludapk.html import update_curve, update_html
 from fludapk.model import load_model
 from fludapk.patient import Patient
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.exposure import course_concentrations
 from fludapk.regimen import Regimen
 from fludapk.report import update_page
 from fludapk.updating import Level, UpdateResult, fit, parse_given, read_levels, result_of, update
@@ -67,8 +68,8 @@ def test_levels_of_the_typical_patient_change_little() -> None:
     model = load_model()
     typical = predict(model, GIRL, PLAN, PLAN.course(GIRL))
     hours = np.array([1.0, 2.0, 7.0, 23.5])
-    none = courses.RandomEffects.none(model.program, 4)
-    conc, _ = courses.concentrations(model.program, typical.tv, none, *typical.arrays, hours)
+    none = RandomEffects.none(model.program, 4)
+    conc, _ = course_concentrations(model.program, typical.tv, none, *typical.arrays, hours)
     result = update(
         GIRL, PLAN, [Level(time_h=t, conc_mg_l=c) for t, c in zip(hours, conc[0], strict=True)]
     )

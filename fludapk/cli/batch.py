@@ -108,8 +108,8 @@ def batch(
             tally.add(one)
     click.echo(_summary(list_file, layout, tally, plan.log2_points), err=True)
     if report is not None:
+        from fludapk.atomic import write_whole
         from fludapk.html import batch_html
-        from fludapk.io import write_whole
 
         sha256 = hashlib.sha256(source.path.read_bytes()).hexdigest()
         write_whole(report, batch_html(tally, sha256, plan.log2_points))
@@ -149,7 +149,7 @@ def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _destination(output: str | None) -> Iterator[BinaryIO]:
-    from fludapk.io import whole_file
+    from fludapk.atomic import whole_file
 
     if output is not None:
         with whole_file(output) as file:

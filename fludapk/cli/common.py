@@ -52,7 +52,8 @@ def width() -> int:
 
 def say_first_compilation() -> None:
     """Say on stderr that kernels are being compiled, if and when they are, and where they go."""
-    from fludapk import kernels
+    from fludapk.pk.jit import on_first_compilation, spare_the_blas
+    from fludapk.pk.kernels import courses as kernels
 
     def say() -> None:
         folder = kernels.cache_folder()
@@ -64,8 +65,8 @@ def say_first_compilation() -> None:
             when = f"once after installing, to be kept in {folder}"
         click.echo(f"fludapk: compiling kernels, {when} (some seconds) ...", err=True)
 
-    kernels.spare_the_blas()
-    kernels.on_first_compilation(say)
+    spare_the_blas()
+    on_first_compilation(say)
 
 
 def one_line(text: str) -> str:

@@ -101,8 +101,8 @@ def evaluate(
 
 def _write(result: Evaluation, name: str, output: str) -> None:
     """Tables, and with the extra ``report`` figures and a page."""
+    from fludapk.atomic import write_folder
     from fludapk.evaluation import error_rows, level_rows, patient_rows
-    from fludapk.io import write_folder
     from fludapk.study_figures import can_draw, drawn
     from fludapk.tables import document
 

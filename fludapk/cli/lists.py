@@ -88,8 +88,8 @@ def nomogram(
     say_first_compilation()
     chart = run(regimen, **request)
     if figure is not None:
+        from fludapk.atomic import write_whole
         from fludapk.figures import nomogram_png, nomogram_svg
-        from fludapk.io import write_whole
 
         fine = run(regimen, **request, fine=True)
         if figure.endswith(".svg"):
@@ -97,9 +97,9 @@ def nomogram(
         else:
             nomogram_png(fine, figure)
     if report is not None:
+        from fludapk.atomic import write_whole
         from fludapk.figures import nomogram_svg
         from fludapk.html import nomogram_html
-        from fludapk.io import write_whole
 
         write_whole(report, nomogram_html(chart, nomogram_svg(run(regimen, **request, fine=True))))
     click.echo(chart.to_json() if as_json else chart.to_csv(), nl=as_json)

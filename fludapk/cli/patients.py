@@ -59,12 +59,13 @@ def check(
     say_first_compilation()
     result = run(patient, regimen, model=model, round_to_mg=step, strict=strict, folders=folders)
     if events is not None:
-        from fludapk.io import events_csv, write_whole
+        from fludapk.answers.events import events_csv
+        from fludapk.atomic import write_whole
 
         write_whole(events, events_csv(result))
     if report is not None:
+        from fludapk.atomic import write_whole
         from fludapk.html import check_html, curve_of
-        from fludapk.io import write_whole
 
         drawn = curve_of(patient, regimen, model=model, round_to_mg=step, folders=folders)
         write_whole(report, check_html(result, drawn))
@@ -138,8 +139,8 @@ def dose(
         folders=folders,
     )
     if report is not None:
+        from fludapk.atomic import write_whole
         from fludapk.html import curve_of, dose_html
-        from fludapk.io import write_whole
 
         given = schedule.in_mg(result.proposals[0].dose_mg)
         drawn = curve_of(patient, given, model=model, folders=folders)
@@ -252,8 +253,8 @@ def update(
     )
     result = result_of(fitted, goal)
     if report is not None:
+        from fludapk.atomic import write_whole
         from fludapk.html import horizon_h, update_curve, update_html
-        from fludapk.io import write_whole
 
         drawn = update_curve(fitted, until_h=horizon_h(fitted.course.times_h, regimen.cells_at_h))
         write_whole(report, update_html(result, drawn))

@@ -185,7 +185,7 @@ def _counts(
 def _write_shard(study: Study, shard: str, output: str | None, threads: int | None) -> None:
     import json
 
-    from fludapk.io import write_whole
+    from fludapk.atomic import write_whole
     from fludapk.study import shard_state
 
     found = re.fullmatch(r"(\d+)/(\d+)", shard)

@@ -32,13 +32,7 @@ from fludapk.web.asked import (
     UpdateAsked,
 )
 from fludapk.web.lists import BatchAsked
-from fludapk.web.problems import (
-    MEDIA_TYPE,
-    Problem,
-    problem,
-    problem_of,
-    validation_faults,
-)
+from fludapk.web.problems import MEDIA_TYPE, Problem, problem, problem_of, validation_faults
 
 PREFIX: Final = "/api/v1"
 BATCH: Final = f"{PREFIX}/batch"

@@ -16,14 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from fludapk.checking import CheckResult, check
 from fludapk.dosing import DoseResult, Goal, find_dose
 from fludapk.errors import InputError
-from fludapk.html import (
-    check_html,
-    curve_of,
-    dose_html,
-    horizon_h,
-    update_curve,
-    update_html,
-)
+from fludapk.html import check_html, curve_of, dose_html, horizon_h, update_curve, update_html
 from fludapk.model import DEFAULT_MODEL
 from fludapk.nomogram import Nomogram, nomogram, steps
 from fludapk.patient import Patient, parse_sex

@@ -13,17 +13,7 @@ from fastapi import UploadFile
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from fludapk.batch import (
-    Chunk,
-    Done,
-    Plan,
-    Tally,
-    chunks,
-    compute,
-    log2_points_of,
-    opened,
-    survey,
-)
+from fludapk.batch import Chunk, Done, Plan, Tally, chunks, compute, log2_points_of, opened, survey
 from fludapk.errors import FludapkError, InputError
 from fludapk.web.asked import Course, Folders, Text
 

@@ -1,8 +1,8 @@
 """Make sobol.csv: the scrambled Sobol points behind the probabilities of a check.
 
-Run ``python fludapk/data/make_sobol.py > fludapk/data/sobol.csv``. Importing scipy.stats takes
-longer than a whole check may, so what defines the points is kept as data: the first point and, for
-each bit, the number whose exclusive-or doubles the point set (see `fludapk.courses.sobol_points`).
+Run ``python tools/make_sobol.py > fludapk/pk/sobol.csv``. Importing scipy.stats takes longer than a
+whole check may, so what defines the points is kept as data: the first point and, for each bit, the
+number whose exclusive-or doubles the point set (see `fludapk.pk.effects.sobol_points`).
 """
 
 import numpy as np

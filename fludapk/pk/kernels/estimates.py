@@ -1,59 +1,31 @@
-"""Every compiled function, and nothing else but what makes their arrays.
-
-The kernels know nothing of patients, papers or units beyond h, mg, L and mg/L. They take float64
-and int64 arrays in C order, trust them, never raise, draw no random numbers and give the same bits
-for the same input. They release the interpreter lock, so callers may run blocks of subjects in
-threads. A kernel makes no array: the public function beside it hands it those to write into.
-
-All of them live in one file because an on-disk compiled kernel does not notice that a function it
-calls in another file has changed.
-
-Mathematics
------------
-With x_i = A_i / sqrt(V_i) the mammillary system is ``dx/dt = -M x + b R`` with M symmetric::
-
-    M = | (CL+Q2+Q3)/V1   -Q2/sqrt(V1 V2)   -Q3/sqrt(V1 V3) |
-        | -Q2/sqrt(V1 V2)       Q2/V2              0        |
-        | -Q3/sqrt(V1 V3)         0              Q3/V3      |
-
-so its rates are real and its eigenvectors orthonormal, equal rates included. In z = U'x one step of
-h hours at infusion rate R is ``z <- z exp(-lam h) + U[0] R/sqrt(V1) (1 - exp(-lam h))/lam``.
-A compartment that a model does not have is Q = 0, V = 1: its rate is zero and it stays empty.
-The area under the curve of a step is (amount in - change of the amount in the body) / CL: exact but
-for rounding.
-
-An occasion is a dose and the time until the next. Amounts are continuous from one to the next,
-concentrations are not when V1 changes; a sample at the instant of a dose is taken before it.
-"""
+"""Most likely random effects given levels: objective, exact gradient, and the search."""
 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Final
 
-import numba
 import numpy as np
-import numpy.typing as npt
-from llvmlite import ir
-from numba.core import event, types
-from numba.extending import intrinsic
 
-from fludapk import cache
 from fludapk.arrays import F8, I8
-
-Status = npt.NDArray[np.int8]
-
-OK: Final = 0
-BAD_PARAMETER: Final = 1
-"""A clearance or volume of this subject is not finite and positive."""
-BAD_LEVEL: Final = 2
-"""A level of this subject has no likelihood: it was measured where the model has no drug."""
-NOT_CONVERGED: Final = 3
-"""No minimum was found from any start."""
+from fludapk.pk.jit import kernel, part, woven
+from fludapk.pk.kernels.arithmetic import (
+    BAD_LEVEL,
+    BAD_PARAMETER,
+    CL,
+    NOT_CONVERGED,
+    OK,
+    ROUNDING,
+    TURNS,
+    V1,
+    Status,
+    exp_parts,
+    factors_of,
+    is_usable,
+    rotation,
+    row_of,
+    usable,
+)
 
 MAX_ITERATIONS: Final = 200
 FISHER_ITERATIONS: Final = 15
@@ -66,666 +38,6 @@ JOINED: Final = 0.5
 """A search ends this near to a minimum already known: half an SD of its posterior."""
 DETOUR_SD: Final = 0.1
 """Lowest SD on the log scale of the detour of a search."""
-
-CL, V1, Q2, V2, Q3, V3 = range(6)
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def _compiled(function: _Function, **options: Any) -> _Function:
-    """Compile: the one place that says how. No fastmath, because it would change results."""
-    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=False, **options)(function)
-    return cast(_Function, compiled)
-
-
-def _part(function: _Function, **options: Any) -> _Function:
-    """A function that only kernels call, never Python: it has no entry for that.
-
-    It makes no array, so it need not count references; and it is compiled for kinds of numbers,
-    while numba, left alone, compiles anew for each constant that is handed over.
-    """
-    options |= {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    part: Any = _compiled(function, **options)
-    if hasattr(part, "py_func"):
-        choose = part.get_call_template
-        part.get_call_template = lambda args, kws: choose(
-            [getattr(kind, "literal_type", kind) for kind in args], kws
-        )
-    return cast(_Function, part)
-
-
-def _woven(function: _Function) -> _Function:
-    """A part that is called often and at one place, where LLVM puts its machine code."""
-    return _part(function, forceinline=True)
-
-
-def _kernel(function: _Function) -> _Function:
-    """A function that Python calls: compiled likewise, and kept on disk."""
-    return cache.kept(_compiled(function, _nrt=False, no_cfunc_wrapper=True))
-
-
-def _inlined(function: _Function) -> _Function:
-    """A part put into its caller before anything else, which takes numba long.
-
-    So must be parts of several results in a loop over lanes, or it is not vectorised.
-    """
-    return cast(_Function, numba.njit(inline="always", error_model="numpy")(function))
-
-
-class _FirstCompilation(event.Listener):
-    """Calls back once, when something has to be compiled that no cache holds."""
-
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback: Callable[[], None] | None = callback
-
-    def on_start(self, event: object) -> None:
-        if self._callback is not None:
-            callback, self._callback = self._callback, None
-            callback()
-
-    def on_end(self, event: object) -> None:
-        pass
-
-
-def on_first_compilation(callback: Callable[[], None]) -> None:
-    """Arrange for `callback` to be called if, and when first, a kernel must be compiled."""
-    event.register("numba:compile", _FirstCompilation(callback))  # type: ignore[no-untyped-call]
-
-
-def cache_folder() -> Path | None:
-    """Where compiled kernels are kept; None if no folder can be written."""
-    return cache.folder(_courses)
-
-
-def spare_the_blas() -> None:
-    """Save a process of its own, like the command line, the quarter second of importing scipy.
-
-    When its first kernel loads, numba looks for BLAS in scipy.linalg; no kernel here uses it. After
-    this call nothing that the process compiles can use ``np.dot``, so a library must not call it.
-    """
-    if "scipy.linalg" not in sys.modules:
-        sys.modules["scipy.linalg"] = None  # type: ignore[assignment]
-        try:
-            import_module("numba.np.arraymath")
-        finally:
-            del sys.modules["scipy.linalg"]
-
-
-# ------------------------------------------------------------------ parts of both kernels
-
-
-@_part
-def _usable(cl: float, v1: float, q2: float, v2: float, q3: float, v3: float) -> bool:
-    """Whether parameters are finite and positive; a flow to a tissue may be zero."""
-    total = cl + v1 + q2 + v2 + q3 + v3  # not less than infinity, if one is infinite or NaN
-    return (min(cl, v1, v2, v3) > 0.0) & (min(q2, q3) >= 0.0) & (total < np.inf)
-
-
-def usable(tv: F8) -> npt.NDArray[np.bool_]:
-    """`_usable` of many subjects, (n, 6) parameters."""
-    may_be_zero = [q in (Q2, Q3) for q in range(6)]
-    allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
-    return np.asarray(allowed.all(axis=1))
-
-
-@_part
-def _row(i: int, rows: int) -> int:
-    """Row of subject i in an array of a row for each, or of one for all."""
-    return i if rows > 1 else 0
-
-
-_ROUNDING: Final = 1e-34
-"""Square of what is nothing beside the largest rate."""
-_TURNS: Final = 36
-"""Rotations at most: three are a sweep, and four or five sweeps suffice."""
-
-
-@_inlined
-def _rotation(a: float, b: float, off: float, negligible: float) -> tuple[float, float, float]:
-    """Tangent, cosine and sine of the rotation that makes [[a, off], [off, b]] diagonal."""
-    d = b - a
-    idle = off * off <= negligible
-    reach = abs(d) + math.sqrt(d * d + 4.0 * off * off)
-    t = 0.0 if idle else 2.0 * off / (1.0 if idle else reach)
-    t = t if d >= 0.0 else -t
-    co = 1.0 / math.sqrt(1.0 + t * t)
-    return t, co, t * co
-
-
-# ------------------------------------------------------------------ many subjects at once
-#
-# Subjects are taken LANES at a time, so that the compiler can give each instruction several of
-# them. For that a loop over lanes must hold arithmetic only: exp is a polynomial here, which also
-# makes its bits the same on every machine, and the workspace is one array, a row per quantity.
-# Loops are short, because the processor then works at several turns of them at once.
-
-LANES: Final = 32
-
-_BASE, _P, _FACTOR = (row * LANES for row in (0, 6, 12))
-_LAM, _OFF, _U, _BODY, _PUSH = (row * LANES for row in (18, 21, 23, 32, 35))
-_LAM_1, _LAM_2, _OFF_1 = _LAM + LANES, _LAM + 2 * LANES, _OFF + LANES
-_V1, _Q2, _V2, _Q3, _V3 = (_P + row * LANES for row in range(1, 6))
-_END, _RATE, _WEIGHT, _NOW = (row * LANES for row in (38, 41, 44, 47))
-_DOSE, _CLEARANCE, _TROUGH, _WHOLE, _AREA, _USABLE, _NEGLIGIBLE = (
-    row * LANES for row in range(50, 57)
-)
-_Z, _AMOUNTS = 57 * LANES, 60 * LANES
-_CONC, _BEFORE, _TOTAL, _PEAK = (row * LANES for row in range(63, 67))
-_CARRIED: Final = 10 * LANES
-"""From `_Z` on: what an occasion hands to the next."""
-_WAITS: Final = 67 * LANES
-"""From here on what is left of the state, and what one mg/h adds, after each of these waits."""
-_WAIT: Final = 6 * LANES
-_INFUSION, _MOMENT, _REST, _SINCE, _STRIDE = range(5)
-"""An infusion; a time within; from its end to the next dose, and to a time; that of a grid."""
-_N_WAITS: Final = 5
-_HOURS: Final = _WAITS + _N_WAITS * _WAIT
-"""How long each wait is, NaN if it is not needed."""
-_DONE: Final = _HOURS + _N_WAITS
-"""How long it was when it was computed for these rates."""
-_WORKSPACE: Final = _HOURS + LANES
-
-_STEPS: Final = 32
-"""Times of an even grid from one that takes exponentials to the next."""
-
-_LOG2_E: Final = 1.4426950408889634
-_LN2_HIGH: Final = 6.93147180369123816490e-01
-_LN2_LOW: Final = 1.90821492927058770002e-10
-_TO_INTEGER: Final = 6755399441055744.0
-"""1.5 * 2^52: adding it rounds to an integer, which is then in the low bits."""
-
-
-@intrinsic
-def _compiled_power_of_2(_typing: Any, shifted: Any) -> Any:
-    """2^k of a double that holds k + `_TO_INTEGER`, by putting k into the exponent."""
-
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        integer = ir.IntType(64)
-        exponent = builder.add(builder.bitcast(arguments[0], integer), ir.Constant(integer, 1023))
-        return builder.bitcast(builder.shl(exponent, ir.Constant(integer, 52)), ir.DoubleType())
-
-    return types.float64(types.float64), codegen
-
-
-def _interpreted_power_of_2(shifted: float) -> float:
-    return 2.0 ** (shifted - _TO_INTEGER)
-
-
-_power_of_2: Any = (
-    _interpreted_power_of_2 if numba.config.DISABLE_JIT else _compiled_power_of_2  # type: ignore[attr-defined]
-)
-
-
-@_inlined
-def _exp_parts(x: float) -> tuple[float, float]:
-    """Expm1 of a remainder and a power of two: exp(x) = (1 + first) second, x within +-708."""
-    shifted = x * _LOG2_E + _TO_INTEGER
-    k = shifted - _TO_INTEGER
-    r = (x - k * _LN2_HIGH) - k * _LN2_LOW
-    s = r * r  # two polynomials in the square: their chains of products are worked at together
-    even = 1.0 / 479001600.0
-    odd = 1.0 / 6227020800.0
-    even = even * s + 1.0 / 3628800.0
-    odd = odd * s + 1.0 / 39916800.0
-    even = even * s + 1.0 / 40320.0
-    odd = odd * s + 1.0 / 362880.0
-    even = even * s + 1.0 / 720.0
-    odd = odd * s + 1.0 / 5040.0
-    even = even * s + 1.0 / 24.0
-    odd = odd * s + 1.0 / 120.0
-    even = even * s + 0.5
-    odd = odd * s + 1.0 / 6.0
-    return r + s * (even + r * odd), _power_of_2(shifted)
-
-
-@_part
-def _exp_factors(w: F8, factors: int) -> None:
-    """Exponentials of the `_FACTOR` rows, of the first two for all if these are the `factors`."""
-    for x in range(min(factors, 6) * LANES):
-        shift = w[_FACTOR + x]
-        p, power = _exp_parts(min(max(shift, -708.0), 708.0))
-        value = power * p + power
-        w[_FACTOR + x] = 0.0 if shift < -708.0 else np.inf if shift > 708.0 else value
-    for x in range(2 * LANES if factors == 2 else 0):
-        w[_FACTOR + 2 * LANES + x] = w[_FACTOR + 4 * LANES + x] = w[_FACTOR + x]
-
-
-@_part
-def _wait(w: F8) -> None:
-    """What each wait leaves of the state and, if drug is given meanwhile, adds; unless known."""
-    for wait in range(_N_WAITS):
-        h, to = w[_HOURS + wait], _WAITS + wait * _WAIT
-        if math.isnan(h) or h == w[_DONE + wait]:
-            continue
-        w[_DONE + wait] = h
-        for x in range(3 * LANES):
-            rate = w[_RATE + x]
-            p, power = _exp_parts(max(-rate * h, -708.0))
-            w[to + x] = power * p + power
-            w[to + 3 * LANES + x] = -(power * p + (power - 1.0))
-        for x in range(3 * LANES if wait <= _MOMENT else 0):
-            rate, loss = w[_RATE + x], w[to + 3 * LANES + x]
-            tiny = rate * h < 1e-300
-            w[to + 3 * LANES + x] = h if tiny else loss / (1.0 if tiny else rate)
-
-
-@_part
-def _rotate_lanes(w: F8) -> None:
-    """Rotate away what is beside the first two of three compartments, which then change places.
-
-    The first comes last, so that the next call takes the next two. What is beside the first and the
-    last is zero at the start, and again after every rotation. A lane that is done is not changed,
-    so that what becomes of it does not depend on the others.
-    """
-    for j in range(LANES):
-        a, b, off, cross = w[_LAM + j], w[_LAM_1 + j], w[_OFF + j], w[_OFF_1 + j]
-        t, co, si = _rotation(a, b, off, w[_NEGLIGIBLE + j])
-        w[_LAM + j], w[_LAM_1 + j], w[_LAM_2 + j] = b + t * off, w[_LAM_2 + j], a - t * off
-        w[_OFF + j], w[_OFF_1 + j] = co * cross, -si * cross
-        for i in range(3):
-            x = _U + 3 * i * LANES + j
-            left, right, last = w[x], w[x + LANES], w[x + 2 * LANES]
-            w[x], w[x + LANES] = si * left + co * right, last
-            w[x + 2 * LANES] = co * left - si * right
-
-
-@_part
-def _decompose_lanes(w: F8) -> None:
-    """Rates and eigenvectors U of M in every lane, and the weights of z.
-
-    These are what makes z an amount, and what an infusion adds to it per mg. Jacobi rotations are
-    accurate for equal rates, too, and converge quadratically.
-    """
-    for x in range(9 * LANES):
-        w[_U + x] = 0.0
-    for j in range(LANES):  # the central compartment between the others: these do not touch
-        v1, q2, v2, q3, v3 = w[_V1 + j], w[_Q2 + j], w[_V2 + j], w[_Q3 + j], w[_V3 + j]
-        total = (w[_P + j] + q2 + q3) / v1
-        w[_LAM + j], w[_LAM_1 + j], w[_LAM_2 + j] = q2 / v2, total, q3 / v3
-        w[_OFF + j], w[_OFF_1 + j] = -q2 / math.sqrt(v1 * v2), -q3 / math.sqrt(v1 * v3)
-        w[_NEGLIGIBLE + j] = _ROUNDING * total * total
-        w[_U + LANES + j] = w[_U + 3 * LANES + j] = w[_U + 8 * LANES + j] = 1.0
-    for turn in range(_TURNS):
-        busy = turn % 3 > 0
-        for j in range(0 if busy else LANES):
-            off, cross = w[_OFF + j], w[_OFF_1 + j]
-            busy |= off * off + cross * cross > w[_NEGLIGIBLE + j]
-        if not busy:
-            break
-        _rotate_lanes(w)
-    for j in range(LANES):
-        s1, s2, s3 = math.sqrt(w[_V1 + j]), math.sqrt(w[_V2 + j]), math.sqrt(w[_V3 + j])
-        for q in range(3):
-            x = q * LANES + j
-            w[_LAM + x] = max(w[_LAM + x], 0.0)
-            w[_BODY + x] = s1 * w[_U + x] + s2 * w[_U + 3 * LANES + x] + s3 * w[_U + 6 * LANES + x]
-            w[_PUSH + x] = w[_U + x] / s1
-
-
-@_part
-def _shift_lanes(
-    first: int, n: int, factors: int, loads: F8, effects: F8, column: int, w: F8
-) -> None:
-    """Factors of subjects `first` and on, by their effects from this column on.
-
-    Lanes beyond the last subject repeat it.
-    """
-    for x in range(6 * LANES):
-        w[_FACTOR + x] = 0.0
-    for q in range(factors):
-        to = _FACTOR + q * LANES
-        for r in range(loads.shape[1]):
-            load = loads[q, r]
-            for j in range(LANES if load != 0.0 else 0):
-                me = _row(min(first + j, n - 1), effects.shape[0])
-                w[to + j] += load * effects[me, column + r]
-    _exp_factors(w, factors)
-
-
-@_part
-def _enter_lanes(first: int, n: int, tv: F8, w: F8) -> None:
-    """Parameters by typical values and factors; nothing was given yet."""
-    for j in range(LANES):
-        i = _row(min(first + j, n - 1), tv.shape[0])
-        for q in range(6):
-            w[_BASE + q * LANES + j] = tv[i, q] * w[_FACTOR + q * LANES + j]
-        w[_USABLE + j] = 1.0
-    for x in range(_CARRIED):
-        w[_Z + x] = 0.0
-
-
-@_part
-def _parameter_lanes(together: bool, w: F8) -> None:
-    """Parameters, but for the factors if they go `together`; impossible ones are replaced."""
-    for j in range(LANES):
-        for q in range(6):
-            x = q * LANES + j
-            w[_P + x] = w[_BASE + x] * (1.0 if together else w[_FACTOR + x])
-        usable = _usable(w[_P + j], w[_V1 + j], w[_Q2 + j], w[_V2 + j], w[_Q3 + j], w[_V3 + j])
-        w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
-        for q in range(6):
-            x = _P + q * LANES + j
-            w[x] = w[x] if usable else 1.0
-
-
-@_part
-def _start_lanes(together: bool, w: F8) -> None:
-    """Rates, and `_WEIGHT` that makes z a concentration.
-
-    `together`: z stays in the basis of the subject without kappa, where amounts, and so z, are
-    continuous; only rates and concentrations are scaled.
-    """
-    for j in range(0 if together else LANES):
-        for q in range(3):
-            z = 0.0
-            for i in range(3):
-                x = w[_AMOUNTS + i * LANES + j] / math.sqrt(w[_V1 + 2 * i * LANES + j])
-                z += w[_U + (3 * i + q) * LANES + j] * x
-            w[_Z + q * LANES + j] = z
-    for j in range(LANES):
-        flow = w[_FACTOR + j] if together else 1.0
-        volume = w[_FACTOR + LANES + j] if together else 1.0
-        cl = w[_P + j] * flow
-        usable = (cl > 0.0) & (cl < np.inf) & (volume > 0.0) & (volume < np.inf)
-        w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
-        w[_CLEARANCE + j] = cl if usable else 1.0
-        share = 1.0 / (volume if usable else 1.0)
-        pace = (flow if usable else 1.0) * share
-        for q in range(3):
-            x = q * LANES + j
-            w[_RATE + x] = w[_LAM + x] * pace
-            w[_WEIGHT + x] = w[_PUSH + x] * share
-
-
-@_part
-def _occasion_lanes(w: F8, h: float, is_last: bool) -> None:
-    """An infusion of h hours and the rest of its occasion; the last one goes to infinity."""
-    for j in range(LANES):
-        w[_TROUGH + j] = w[_CONC + j]
-        w[_WHOLE + j] = w[_TOTAL + j] + (w[_DOSE + j] + w[_BEFORE + j]) / w[_CLEARANCE + j]
-        at_start, at_end, after, conc = 0.0, 0.0, 0.0, 0.0
-        for q in range(3):
-            x = q * LANES + j
-            stays, gain = w[_WAITS + x], w[_WAITS + 3 * LANES + x]
-            end = w[_Z + x] * stays + w[_PUSH + x] * (w[_DOSE + j] / h) * gain
-            at_start += w[_WEIGHT + x] * w[_Z + x]
-            at_end += w[_WEIGHT + x] * end
-            w[_END + x] = end
-            z = 0.0 if is_last else end * w[_WAITS + _REST * _WAIT + x]
-            after += w[_BODY + x] * z
-            conc += w[_WEIGHT + x] * z
-            w[_Z + x] = z
-        w[_PEAK + j] = max(w[_PEAK + j], at_start, at_end)
-        w[_CONC + j] = conc
-        w[_AREA + j] = (w[_DOSE + j] + w[_BEFORE + j] - after) / w[_CLEARANCE + j]
-        w[_TOTAL + j] += w[_AREA + j]
-        w[_BEFORE + j] = after
-
-
-@_part
-def _leave_lanes(w: F8) -> None:
-    """Amounts, to be carried into another basis."""
-    for j in range(LANES):
-        for i in range(3):
-            x = 0.0
-            for q in range(3):
-                x += w[_U + (3 * i + q) * LANES + j] * w[_Z + q * LANES + j]
-            w[_AMOUNTS + i * LANES + j] = x * math.sqrt(w[_V1 + 2 * i * LANES + j])
-
-
-@_part
-def _find_moment(t: int, so_far: float, duration: float, w: F8, found: F8) -> None:
-    """One of the times within an infusion, `so_far` hours after its start."""
-    for j in range(LANES):
-        f, inside, rate = 0.0, 0.0, w[_DOSE + j] / duration
-        for q in range(3):
-            x = q * LANES + j
-            stays, gain = w[_WAITS + _WAIT + x], w[_WAITS + _WAIT + 3 * LANES + x]
-            z = w[_Z + x] * stays + w[_PUSH + x] * rate * gain
-            f += w[_WEIGHT + x] * z
-            inside += w[_BODY + x] * z
-        found[0, t, j] = f
-        if found.shape[0] > 1:
-            gone = rate * so_far + w[_BEFORE + j] - inside
-            found[1, t, j] = w[_TOTAL + j] + gone / w[_CLEARANCE + j]
-
-
-@_part
-def _find_decay(
-    begin: int, stop: int, end: float, is_grid: bool, w: F8, times: F8, found: F8
-) -> None:
-    """Times after an infusion that ended at `end`.
-
-    On an even grid exponentials are taken for one time in `_STEPS`; from there the state is
-    multiplied forward.
-    """
-    for t in range(begin, stop):
-        if not is_grid or (t - begin) % _STEPS == 0:
-            w[_HOURS + _SINCE] = times[t] - end
-            _wait(w)
-            for x in range(3 * LANES):
-                w[_NOW + x] = w[_END + x] * w[_WAITS + _SINCE * _WAIT + x]
-        else:
-            for x in range(3 * LANES):
-                w[_NOW + x] *= w[_WAITS + _STRIDE * _WAIT + x]
-        concs = found[0, t]
-        for j in range(LANES):
-            f = 0.0
-            for q in range(3):
-                f += w[_WEIGHT + q * LANES + j] * w[_NOW + q * LANES + j]
-            concs[j] = f
-        if found.shape[0] > 1:
-            aucs = found[1, t]
-            for j in range(LANES):
-                inside = 0.0
-                for q in range(3):
-                    inside += w[_BODY + q * LANES + j] * w[_NOW + q * LANES + j]
-                aucs[j] = w[_WHOLE + j] - inside / w[_CLEARANCE + j]
-
-
-@_part
-def _write(first: int, mine: int, found: F8, out: F8) -> None:
-    """What was found time by time, subject by subject."""
-    for j in range(mine):
-        row, column = out[first + j], found[:, j]
-        for t in range(row.shape[0]):
-            row[t] = column[t]
-
-
-@_kernel
-def _courses(
-    tv: F8, factors_eta: int, load_eta: F8, eta: F8, factors_kappa: int, load_kappa: F8, kappa: F8,
-    infusions: F8, amount: F8, times: F8, spacing: float, reached: I8, w: F8, found: F8,
-    whole: F8, each: F8, conc: F8, auc: F8,
-) -> None:  # fmt: skip
-    """`exposure` and `course`: the last four are written, if they are not empty.
-
-    `infusions` has two rows: starts and durations. So has `reached`: how many times are not after
-    the end of each infusion, and not after the start of each next dose, after a first column for
-    the start of all. `spacing` is that of an even grid, or 0. `whole` gets three rows: areas,
-    peaks, and 1 where a subject can be computed. `each` gets areas and troughs.
-    """
-    n, doses = whole.shape[1], infusions.shape[1]
-    together = factors_kappa == 2
-    steady = kappa.shape[1] == 0  # every occasion is like the first
-    for first in range(0, n, LANES):
-        mine = min(LANES, n - first)
-        _shift_lanes(first, n, factors_eta, load_eta, eta, 0, w)
-        _enter_lanes(first, n, tv, w)
-        for k in range(doses):
-            for j in range(LANES):
-                w[_DOSE + j] = amount[_row(min(first + j, n - 1), amount.shape[0]), k]
-            if k == 0 or not steady:
-                column = k * load_kappa.shape[1]
-                _shift_lanes(first, n, factors_kappa, load_kappa, kappa, column, w)
-                if k == 0 or not together:
-                    _parameter_lanes(together, w)
-                    _decompose_lanes(w)
-                _start_lanes(together, w)
-                for wait in range(_N_WAITS):
-                    w[_DONE + wait] = np.nan
-            is_last = k + 1 == doses
-            start, duration = infusions[0, k], infusions[1, k]
-            end = start + duration
-            begin, middle, stop = reached[1, k], reached[0, k + 1], reached[1, k + 1]
-            for wait in range(_N_WAITS):
-                w[_HOURS + wait] = np.nan
-            for t in range(begin, middle):
-                w[_HOURS + _MOMENT] = times[t] - start
-                _wait(w)
-                _find_moment(t, times[t] - start, duration, w, found)
-            w[_HOURS + _MOMENT] = np.nan
-            w[_HOURS + _INFUSION] = duration
-            if not is_last:
-                w[_HOURS + _REST] = infusions[0, k + 1] - end
-            if spacing > 0.0 and middle < stop:
-                w[_HOURS + _STRIDE] = spacing
-            _wait(w)
-            _occasion_lanes(w, duration, is_last)
-            _find_decay(middle, stop, end, spacing > 0.0, w, times, found)
-            if not (together or is_last):
-                _leave_lanes(w)
-            for j in range(mine if each.shape[1] > 0 else 0):
-                each[0, first + j, k] = w[_AREA + j]
-                each[1, first + j, k] = w[_TROUGH + j]
-        if conc.shape[0] > 0:
-            _write(first, mine, found[0], conc)
-        if auc.shape[0] > 0:
-            _write(first, mine, found[1], auc)
-        for j in range(mine):
-            whole[0, first + j] = w[_TOTAL + j]
-            whole[1, first + j] = w[_PEAK + j]
-            whole[2, first + j] = w[_USABLE + j]
-
-
-def _factors(loads: F8) -> int:
-    """Two, if there is one factor on all flows and one on all volumes, or six.
-
-    If two, the eigenvectors never change.
-    """
-    return 2 if (loads[Q2:] == loads[:Q3]).all() else 6
-
-
-def _run(
-    tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, start: F8, duration: F8, amount: F8,
-    times: F8, whole: F8, each: F8, conc: F8, auc: F8,
-) -> Status:  # fmt: skip
-    """Call `_courses`; subjects that cannot be computed have NaN."""
-    reached = np.zeros((2, 1 + start.size), np.int64)
-    if times.size:
-        reached[0, 1:] = np.searchsorted(times, start + duration, "right")
-        reached[1] = np.searchsorted(times, np.append(start, np.inf), "right")
-    found = np.zeros((2 if auc.size else 1, times.size, LANES))
-    _courses(
-        tv, _factors(load_eta), load_eta, eta, _factors(load_kappa), load_kappa,
-        kappa.reshape(len(kappa), start.size * load_kappa.shape[1]),
-        np.array((start, duration)), amount, times, _even_spacing(times),
-        reached, np.empty(_WORKSPACE), found, whole, each, conc, auc,
-    )  # fmt: skip
-    bad = whole[2] != 1.0
-    if bad.any():
-        whole[:, bad] = np.nan
-        for array in (*each, conc, auc):
-            if array.size:
-                array[bad] = np.nan
-    return np.where(bad, BAD_PARAMETER, OK).astype(np.int8)
-
-
-def exposure(
-    tv: F8,
-    load_eta: F8,
-    eta: F8,
-    load_kappa: F8,
-    kappa: F8,
-    start: F8,
-    duration: F8,
-    amount: F8,
-) -> tuple[F8, F8, F8, F8, Status]:
-    """Areas, peak and troughs of a course of infusions.
-
-    Parameters
-    ----------
-    tv : (n or 1, 6)
-        Typical CL, V1, Q2, V2, Q3, V3.
-    load_eta, load_kappa : (6, n_eta), (6, n_kappa)
-        Loadings on their logarithms.
-    eta : (n or 1, n_eta)
-    kappa : (n or 1, doses, n_kappa)
-        An occasion per dose.
-    start, duration : (doses,)
-        h; ordered, not overlapping.
-    amount : (n or 1, doses)
-        mg F-ara-A.
-
-    Returns
-    -------
-    auc_0_inf : (n,)
-        mg h/L, from the first dose to infinity.
-    auc_per_dose : (n, doses)
-        mg h/L, from each dose to the next, the last to infinity; they add up to `auc_0_inf`.
-    cmax : (n,)
-        mg/L, the highest of the ends of infusions and starts of occasions.
-    trough : (n, doses)
-        mg/L, just before each dose.
-    status : (n,)
-    """
-    n = max(tv.shape[0], eta.shape[0], kappa.shape[0], amount.shape[0])
-    whole, each, nowhere = np.empty((3, n)), np.empty((2, n, start.size)), np.empty((0, 0))
-    status = _run(
-        tv, load_eta, eta, load_kappa, kappa, start, duration, amount,
-        np.empty(0), whole, each, nowhere, nowhere,
-    )  # fmt: skip
-    return whole[0], each[0], whole[1], each[1], status
-
-
-def course(
-    tv: F8,
-    load_eta: F8,
-    eta: F8,
-    load_kappa: F8,
-    kappa: F8,
-    start: F8,
-    duration: F8,
-    amount: F8,
-    times: F8,
-    conc: F8,
-    auc: F8,
-) -> Status:
-    """Concentration and, if asked for, area so far at given times.
-
-    Parameters
-    ----------
-    tv, load_eta, eta, load_kappa, kappa, start, duration, amount
-        As in `exposure`.
-    times : (m,)
-        h, ascending. On an evenly spaced grid the state is multiplied forward instead of calling
-        exp at every time.
-    conc : (n, m)
-        Written: mg/L.
-    auc : (n, m) or (0, 0)
-        Written: mg h/L from the first dose to each time; not computed if (0, 0).
-
-    Returns
-    -------
-    status : (n,)
-    """
-    whole, nowhere = np.empty((3, conc.shape[0])), np.empty((2, 0, 0))
-    return _run(
-        tv, load_eta, eta, load_kappa, kappa, start, duration, amount,
-        times, whole, nowhere, conc, auc,
-    )  # fmt: skip
-
-
-def _even_spacing(times: F8) -> float:
-    """Distance of an evenly spaced grid, or 0."""
-    if times.size < 3:
-        return 0.0
-    step = float(times[-1] - times[0]) / (times.size - 1)
-    slack = 4.0 * 2.2e-16 * max(abs(times[0]), abs(times[-1]))
-    even = times[0] + step * np.arange(times.size)
-    return step if np.abs(times - even).max() <= slack else 0.0
-
-
 # ------------------------------------------------------------------ Bayesian estimation
 #
 # One subject at a time. Parts share four arrays, because each array costs seven words of a call:
@@ -742,7 +54,7 @@ _HERE, _TRIAL, _STEP, _SLOPE, _GRADIENT, _NEW_GRADIENT = range(6)
 """Of `vec`; `_SLOPE` holds the derivatives of a concentration."""
 
 
-@_part
+@part
 def _log_normal_cdf(u: float) -> tuple[float, float]:
     """Logarithm of Phi(u), and its derivative phi / Phi."""
     if u > -20.0:
@@ -754,7 +66,7 @@ def _log_normal_cdf(u: float) -> tuple[float, float]:
     return -0.5 * u * u - 0.5 * math.log(2.0 * math.pi) - math.log(ratio), ratio
 
 
-@_part
+@part
 def _level(f: float, conc: float, lloq: float, error: F8) -> tuple[float, float, float]:
     """-2 log likelihood of a level predicted as f, its derivative and its expected curvature."""
     log_sd = error[2]
@@ -785,7 +97,7 @@ def _level(f: float, conc: float, lloq: float, error: F8) -> tuple[float, float,
     return -2.0 * log_cdf, -2.0 * ratio * du, 2.0 * ratio * max(ratio + u, 0.0) * du * du
 
 
-@_part
+@part
 def _decompose(kin: F8) -> None:
     """`_decompose_lanes` of one subject."""
     for r in range(3):
@@ -796,11 +108,11 @@ def _decompose(kin: F8) -> None:
     q2, q3 = kin[_FLOWS, 1], kin[_FLOWS, 2]
     a, b, c = q2 / v2, (kin[_FLOWS, 0] + q2 + q3) / v1, q3 / v3
     off, cross = -q2 / math.sqrt(v1 * v2), -q3 / math.sqrt(v1 * v3)
-    negligible = _ROUNDING * b * b
-    for turn in range(_TURNS):
+    negligible = ROUNDING * b * b
+    for turn in range(TURNS):
         if turn % 3 == 0 and off * off + cross * cross <= negligible:
             break
-        t, co, si = _rotation(a, b, off, negligible)
+        t, co, si = rotation(a, b, off, negligible)
         a, b, c = b + t * off, c, a - t * off
         off, cross = co * cross, -si * cross
         for r in range(_BASIS, _BASIS + 3):
@@ -809,7 +121,7 @@ def _decompose(kin: F8) -> None:
     kin[_RATES, 0], kin[_RATES, 1], kin[_RATES, 2] = max(a, 0.0), max(b, 0.0), max(c, 0.0)
 
 
-@_part
+@part
 def _pulls(loads: F8, kin: F8) -> None:
     """U' dM U for each column of loadings.
 
@@ -833,7 +145,7 @@ def _pulls(loads: F8, kin: F8) -> None:
                     kin[_PULL + 3 * j + a, b] = kin[_PULL + 3 * j + b, a] = total
 
 
-@_part
+@part
 def _turn(kin: F8, state: F8, rows: int, back: bool) -> None:
     """Multiply each of some rows by U or, going `back`, by U'."""
     for j in range(rows):
@@ -846,7 +158,7 @@ def _turn(kin: F8, state: F8, rows: int, back: bool) -> None:
             state[j, r] = u * x + v * y + w * z
 
 
-@_part
+@part
 def _begin_occasion(
     typical: F8, loads: F8, n_eta: int, together: bool, k: int, slopes: bool, kin: F8, state: F8,
     vec: F8,
@@ -879,7 +191,7 @@ def _begin_occasion(
     for r in range(kin.shape[1]):
         for row in range(2):
             kin[row, r] *= typical[2 * r + row]
-    if not _usable(kin[0, 0], kin[1, 0], kin[0, 1], kin[1, 1], kin[0, 2], kin[1, 2]):
+    if not is_usable(kin[0, 0], kin[1, 0], kin[0, 1], kin[1, 1], kin[0, 2], kin[1, 2]):
         return False
     for r in range(3):
         kin[_ROOTS, r] = math.sqrt(kin[_VOLUMES, r])
@@ -907,7 +219,7 @@ def _begin_occasion(
     return True
 
 
-@_part
+@part
 def _convolution(lo: float, hi: float, e_lo: float, e_hi: float, h: float) -> float:
     """Integral of exp(-hi (h - s)) exp(-lo s) over a step of h hours; lo <= hi."""
     gap = hi - lo
@@ -916,7 +228,7 @@ def _convolution(lo: float, hi: float, e_lo: float, e_hi: float, h: float) -> fl
     return e_lo * h if gap == 0.0 else e_lo * -math.expm1(-gap * h) / gap
 
 
-@_part
+@part
 def _convolution_of_gain(lo: float, hi: float, gain_lo: float, e: float, h: float) -> float:
     """Integral of exp(-hi (h - s)) (1 - exp(-lo s)) / lo; e is the `_convolution`."""
     if hi * h > 0.05:
@@ -931,7 +243,7 @@ def _convolution_of_gain(lo: float, hi: float, gain_lo: float, e: float, h: floa
     return h * h * total
 
 
-@_woven
+@woven
 def _step_forward(
     drive: float, h: float, loads: F8, n_eta: int, together: bool, k: int, slopes: bool,
     kin: F8, state: F8,
@@ -943,7 +255,7 @@ def _step_forward(
     """
     for a in range(3):
         rate = kin[_RATES, a]
-        p, power = _exp_parts(max(-rate * h, -708.0))
+        p, power = exp_parts(max(-rate * h, -708.0))
         kin[_STAYS, a] = power * p + power
         kin[_GAINS, a] = 0.0
         if drive != 0.0:
@@ -978,7 +290,7 @@ def _step_forward(
         state[0, a] = state[0, a] * kin[_STAYS, a] + drive * kin[_BASIS, a] * kin[_GAINS, a]
 
 
-@_part
+@part
 def _objective(
     typical: F8, loads: F8, n_eta: int, together: bool, doses: F8, levels: F8, error: F8,
     known: int, slopes: bool, kin: F8, state: F8, vec: F8, curvature: F8, predicted: F8,
@@ -1036,7 +348,7 @@ def _objective(
     return total if total < np.inf else np.inf  # NaN, too
 
 
-@_woven
+@woven
 def _concentration(
     loads: F8, n_eta: int, k: int, slopes: bool, kin: F8, state: F8, vec: F8
 ) -> float:
@@ -1057,7 +369,7 @@ def _concentration(
     return f
 
 
-@_part
+@part
 def _root(matrix: F8, damping: float, d: int, out: F8) -> bool:
     """Cholesky factor of a symmetric matrix plus damping; False if it is not positive definite."""
     for j in range(d):
@@ -1074,7 +386,7 @@ def _root(matrix: F8, damping: float, d: int, out: F8) -> bool:
     return True
 
 
-@_part
+@part
 def _newton(curvature: F8, largest: float, damping: float, d: int, root: F8, vec: F8) -> float:
     """Newton's step, with Levenberg's damping; the damping, infinite if there is no step."""
     while not _root(curvature, damping, d, root):
@@ -1094,7 +406,7 @@ def _newton(curvature: F8, largest: float, damping: float, d: int, root: F8, vec
     return damping
 
 
-@_part
+@part
 def _quadratic(matrix: F8, vec: F8, d: int) -> float:
     """v' matrix v of a lower triangle and the step v."""
     total = 0.0
@@ -1105,7 +417,7 @@ def _quadratic(matrix: F8, vec: F8, d: int) -> float:
     return total
 
 
-@_part
+@part
 def _product(vec: F8, left: int, right: int, d: int) -> float:
     """Scalar product of two columns."""
     total = 0.0
@@ -1114,7 +426,7 @@ def _product(vec: F8, left: int, right: int, d: int) -> float:
     return total
 
 
-@_kernel
+@kernel
 def _search(
     tv: F8, loads: F8, n_eta: int, together: bool, doses: F8, levels: F8, error: F8, known: I8,
     given: bool, best: F8, at: F8, around: F8, kin: F8, state: F8, vec: F8, matrices: F8,
@@ -1134,8 +446,11 @@ def _search(
     for i in range(x.shape[0]):
         if status[i] == BAD_PARAMETER:
             continue
-        typical, course = tv[_row(i, tv.shape[0])], doses[_row(i, doses.shape[0])]
-        sample, fitted = levels[_row(i, levels.shape[0])], predicted[_row(i, predicted.shape[0])]
+        typical, course = tv[row_of(i, tv.shape[0])], doses[row_of(i, doses.shape[0])]
+        sample, fitted = (
+            levels[row_of(i, levels.shape[0])],
+            predicted[row_of(i, predicted.shape[0])],
+        )
         if together and (i == 0 or tv.shape[0] > 1):
             for q in range(3):
                 kin[_FLOWS, q], kin[_VOLUMES, q] = typical[2 * q], typical[2 * q + 1]
@@ -1289,7 +604,7 @@ def log_posterior(
     n, d = x.shape
     objective, nothing = np.full(n, np.inf), np.empty((0, 0, 0))
     _search(
-        tv, loads, n_eta, _factors(loads) == 2, doses, levels, error,
+        tv, loads, n_eta, factors_of(loads) == 2, doses, levels, error,
         _known_occasions(doses, levels, n), True, objective, x, nothing, *_space(loads, d),
         x, objective, gradient, nothing, np.empty((len(levels), levels.shape[2])),
         np.zeros(n, np.int64), _status_before(tv, n),
@@ -1341,7 +656,7 @@ def map_estimates(
         `OK`, `BAD_PARAMETER`, `BAD_LEVEL` or `NOT_CONVERGED`; all but the first give NaN.
     """
     n, d = levels.shape[0], n_eta + doses.shape[2] * (loads.shape[1] - n_eta)
-    known, together = _known_occasions(doses, levels, n), _factors(loads) == 2
+    known, together = _known_occasions(doses, levels, n), factors_of(loads) == 2
     x, prior, space = np.zeros((n, d)), 2.0 * np.eye(d), _space(loads, d)
     x[:, :n_eta] = starts[0]
     objective, hessian = np.full(n, np.inf), np.empty((n, d, d))

@@ -1,0 +1,1 @@
+"""One function per question about one patient, or row by row."""

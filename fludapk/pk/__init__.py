@@ -1,0 +1,1 @@
+"""Pharmacokinetics of arrays: no patient, no paper, no sentence."""

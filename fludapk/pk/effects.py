@@ -1,0 +1,157 @@
+"""Random effects, and the points at which they are simulated."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from fludapk.arrays import F8
+from fludapk.errors import InputError
+from fludapk.pk.program import Program
+
+POINT_SET: Final = Path(__file__).with_name("sobol.csv")
+POINT_SET_SEED: Final = 20222022
+"""Seed of the scrambling, for the provenance of a result."""
+
+
+@dataclass(frozen=True, eq=False)
+class RandomEffects:
+    """eta (n, n_eta) and kappa (n, doses, n_kappa): deviations on the log scale."""
+
+    eta: F8
+    kappa: F8
+
+    @classmethod
+    def none(cls, program: Program, n_doses: int) -> RandomEffects:
+        """The typical patient: every effect zero."""
+        return cls(np.zeros((1, program.n_eta)), np.zeros((1, n_doses, program.n_kappa)))
+
+    @classmethod
+    def from_normals(cls, program: Program, z: F8, n_doses: int) -> RandomEffects:
+        """Effects from (n, n_eta + doses * n_kappa) standard normals, etas first.
+
+        Examples
+        --------
+        >>> from fludapk.model import load_model
+        >>> program = load_model().program
+        >>> effects = RandomEffects.from_normals(program, np.zeros((3, 10)), n_doses=4)
+        >>> effects.eta.shape, effects.kappa.shape
+        ((3, 2), (3, 4, 2))
+        """
+        n_eta, n_kappa = program.n_eta, program.n_kappa
+        eta = z[:, :n_eta] @ program.root_omega.T
+        standard = z[:, n_eta : n_eta + n_doses * n_kappa].reshape(len(z), n_doses, n_kappa)
+        kappa = standard @ program.root_omega_iov.T
+        return cls(np.ascontiguousarray(eta), np.ascontiguousarray(kappa))
+
+
+# ------------------------------------------------------------------ deterministic points
+
+
+@lru_cache(maxsize=1)
+def _generators() -> npt.NDArray[np.int64]:
+    return np.loadtxt(POINT_SET, dtype=np.int64, delimiter=",", comments="#")
+
+
+def sobol_points(log2_points: int, dimensions: int) -> F8:
+    """The first 2^log2_points scrambled Sobol points, inside (0, 1).
+
+    Parameters
+    ----------
+    log2_points, dimensions : int
+        At most 14 and 64: what the data file holds.
+
+    Returns
+    -------
+    (2^log2_points, dimensions)
+
+    References
+    ----------
+    Generators by scipy.stats.qmc.Sobol; see ``tools/make_sobol.py``.
+
+    Examples
+    --------
+    >>> sobol_points(3, 2).mean(axis=0).round(1)
+    array([0.5, 0.5])
+    """
+    generators = _generators()
+    if log2_points >= generators.shape[1]:
+        raise ValueError(f"at most 2^{generators.shape[1] - 1} points, not 2^{log2_points}")
+    if dimensions > len(generators):
+        raise InputError(
+            f"{dimensions} random effects over the course: at most {len(generators)}, "
+            "use fewer doses"
+        )
+    generators = generators[:dimensions]
+    points = generators[:, :1].T
+    for doubling in generators[:, 1 : log2_points + 1].T:
+        points = np.concatenate([points, points ^ doubling])
+    return np.asarray((points + 0.5) / 2.0**30)
+
+
+def normal_scores(probabilities: F8) -> F8:
+    """Standard normal quantiles, (n,).
+
+    Examples
+    --------
+    >>> normal_scores(np.array([0.5, 0.975])).round(2)
+    array([0.  , 1.96])
+    """
+    inverse = NormalDist().inv_cdf  # importing scipy.special would take a third of a second
+    return np.array([inverse(p) for p in probabilities.tolist()])
+
+
+@lru_cache(maxsize=8)
+def standard_normal_points(log2_points: int, dimensions: int) -> F8:
+    """`sobol_points` as standard normals.
+
+    In each dimension a Sobol set has one point in each of n equal strata; it is moved to the middle
+    of its stratum, so that n quantiles serve all dimensions.
+
+    Examples
+    --------
+    >>> z = standard_normal_points(10, 3)
+    >>> bool(np.allclose(z.mean(axis=0), 0) and np.allclose(z.std(axis=0), 1, atol=0.01))
+    True
+    """
+    n = 2**log2_points
+    quantiles = normal_scores((np.arange(n) + 0.5) / n)
+    return np.asarray(quantiles[(sobol_points(log2_points, dimensions) * n).astype(np.int64)])
+
+
+def scrambled_normals(seed: int, first: int, n: int, dimensions: int) -> F8:
+    """Standard normals from scrambled Sobol points, `first` and on.
+
+    Parameters
+    ----------
+    seed : int
+        Of the scrambling.
+    first, n, dimensions : int
+
+    Returns
+    -------
+    (n, dimensions)
+
+    Examples
+    --------
+    >>> z = scrambled_normals(1, 0, 1024, 2)
+    >>> bool(abs(z.mean()) < 1e-3)
+    True
+    """
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    points = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
+    if first:
+        points.fast_forward(first)
+    with warnings.catch_warnings():  # about n that is no power of two
+        warnings.simplefilter("ignore", UserWarning)
+        drawn = points.random(n)
+    return np.asarray(ndtri(np.clip(drawn, 2.0**-54, 1.0 - 2.0**-53)))

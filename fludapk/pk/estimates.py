@@ -1,0 +1,319 @@
+"""Most likely random effects given measured levels.
+
+Effects are those of the model: eta, and kappa of each occasion (a dose and the time until the
+next). An occasion is known once a level was drawn after its start. The kappa of later ones is zero
+at the mode and drawn afresh from the prior in a sample.
+
+Likelihood of a level y predicted as f: normal with variance (proportional f)^2 + additive^2, or
+log-normal; a level below its limit of quantification counts by the probability of being there (M3).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from fludapk.arrays import F8
+from fludapk.errors import ConvergenceError, InputError
+from fludapk.pk.effects import RandomEffects, standard_normal_points
+from fludapk.pk.kernels import estimates as kernels
+from fludapk.pk.kernels.arithmetic import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGED
+from fludapk.pk.program import Program
+
+STARTS: Final = 5
+"""log2 of how many points, besides zero, a search may start from."""
+START_SPREAD: Final = 2.5
+"""In prior SD."""
+LOG_2PI = math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Levels:
+    """Levels of F-ara-A of one patient, (m,) arrays, or of n patients, (n, m); kept as (n, m).
+
+    Parameters
+    ----------
+    times_h : array
+        h on the clock of the doses. Order is restored; levels of the same time are replicates and
+        keep their order. A level at the instant of a dose was drawn before it.
+    conc_mg_l : array
+        mg/L; NaN: below the limit of quantification.
+    lloq_mg_l : float or array, optional
+        Limit of quantification, mg/L; needed where `conc_mg_l` is NaN.
+
+    In a row of many patients, a time of NaN is no level: rows may have different numbers of them.
+
+    Raises
+    ------
+    InputError
+        Naming every bad level.
+
+    Examples
+    --------
+    >>> Levels(times_h=[24.0, 1.0], conc_mg_l=[np.nan, 0.9], lloq_mg_l=0.01).conc_mg_l
+    array([[0.9, nan]])
+    """
+
+    times_h: F8
+    conc_mg_l: F8
+    lloq_mg_l: F8 | float = np.nan
+
+    def __post_init__(self) -> None:
+        one = np.ndim(self.conc_mg_l) == 1
+        conc = np.array(self.conc_mg_l, dtype=np.float64, ndmin=2)
+        given = (self.times_h, self.lloq_mg_l)
+        try:
+            times, lloq = (
+                np.broadcast_to(np.asarray(a, dtype=np.float64), conc.shape) for a in given
+            )
+        except ValueError:
+            raise InputError(
+                f"{conc.shape[1]} concentrations, but {np.shape(self.times_h)[-1:]} times: "
+                "give a time for each level"
+            ) from None
+        if one and not conc.size:
+            raise InputError("no levels: give at least one")
+        order = np.argsort(times, axis=1, kind="stable")
+        below = np.isnan(conc)
+        absent = np.isnan(times) & below & (not one)
+        faults = []
+        for is_bad, says in (
+            (~np.isfinite(times) & ~absent, "time must be a number of h"),
+            (
+                ~below & ~((conc > 0.0) & (conc < np.inf)),
+                "{conc:g} mg/L must be finite and above 0; if it was below the limit of "
+                "quantification, say so and give the limit",
+            ),
+            (
+                below & ~absent & ~((lloq > 0.0) & (lloq < np.inf)),
+                "below the limit of quantification needs that limit, {lloq:g} mg/L is none",
+            ),
+            (
+                conc < lloq,
+                "{conc:g} mg/L is below its limit of quantification {lloq:g} mg/L: "
+                "give it as below the limit",
+            ),
+        ):
+            for i, t in np.argwhere(is_bad):
+                row = "" if one else f"row {i + 1}, "
+                what = says.format(conc=conc[i, t], lloq=lloq[i, t])
+                faults.append(f"{row}level {t + 1} at {times[i, t]:g} h: {what}")
+        if faults:
+            raise InputError(*faults)
+        for name, values in (("times_h", times), ("conc_mg_l", conc), ("lloq_mg_l", lloq)):
+            object.__setattr__(self, name, np.take_along_axis(values, order, axis=1))
+
+    @property
+    def is_level(self) -> npt.NDArray[np.bool_]:
+        """(n, m), False where a row is filled up."""
+        return ~np.isnan(self.times_h)
+
+    @property
+    def is_below(self) -> npt.NDArray[np.bool_]:
+        """(n, m), True for levels below the limit of quantification."""
+        return self.is_level & np.isnan(self.conc_mg_l)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Model, doses and levels of one patient or many; arguments as in `map_estimates`."""
+
+    program: Program
+    tv: F8
+    times_h: F8
+    infusion_h: F8
+    amounts_mg: F8
+    levels: Levels
+
+    @property
+    def n_doses(self) -> int:
+        """How many doses a row has."""
+        return int(np.shape(self.amounts_mg)[-1])
+
+    @cached_property
+    def arguments(self) -> tuple[F8, F8, int, F8, F8, F8]:
+        """Those of the kernels."""
+        program, levels = self.program, self.levels
+        loads = (
+            program.load_eta @ program.root_omega,
+            program.load_kappa @ program.root_omega_iov,
+        )
+        doses = _stacked(self.times_h, self.infusion_h, self.amounts_mg)
+        measured = _stacked(levels.times_h, levels.conc_mg_l, levels.lloq_mg_l)
+        tv = np.array(self.tv, dtype=np.float64, order="C", ndmin=2)
+        rows = {len(a) for a in (tv, doses, measured)} - {1}
+        if len(rows) > 1:
+            raise ValueError(f"rows of patients, doses and levels do not match: {sorted(rows)}")
+        if rows and len(measured) == 1:
+            measured = np.repeat(measured, rows.pop(), axis=0)
+        return tv, np.hstack(loads).copy(), program.n_eta, doses, measured, program.error
+
+    @cached_property
+    def known_occasions(self) -> npt.NDArray[np.int64]:
+        """(n,) How many occasions began before the last level."""
+        _, _, _, doses, measured, _ = self.arguments
+        last = np.max(measured[:, 0], axis=1, initial=-np.inf, where=~np.isnan(measured[:, 0]))
+        return np.asarray((doses[:, 0] < last[:, None]).sum(axis=1))
+
+    @cached_property
+    def log_constants(self) -> F8:
+        """(n,) What turns minus half the kernels' objective into a log density of the levels."""
+        conc = np.where(self.levels.is_level, self.levels.conc_mg_l, np.nan)
+        jacobian = np.nansum(np.log(conc), axis=1) if self.program.error[2] > 0.0 else 0.0
+        return np.asarray(-0.5 * LOG_2PI * np.sum(np.isfinite(conc), axis=1) - jacobian)
+
+    def effects(self, normals: F8) -> RandomEffects:
+        """Random effects from standard normals."""
+        return RandomEffects.from_normals(self.program, normals, self.n_doses)
+
+
+def _stacked(*parts: F8 | float) -> F8:
+    rows = np.broadcast_arrays(*(np.array(part, dtype=np.float64, ndmin=2) for part in parts))
+    return np.ascontiguousarray(np.stack(rows, axis=1))
+
+
+# ------------------------------------------------------------------ the most likely effects
+
+
+@dataclass(frozen=True, eq=False)
+class MapEstimate:
+    """Most likely random effects of n patients, and how sure they are; see `map_estimates`."""
+
+    problem: Problem
+    normals: F8
+    """(n, d) Standard normals of eta, then of kappa by occasion, at the mode."""
+    covariance_of_normals: F8
+    """(n, d, d) By Laplace, from the exact second derivatives at the mode."""
+    objective: F8
+    """(n,) -2 log posterior without constants, see `fludapk.pk.kernels.estimates.map_estimates`."""
+    predicted_mg_l: F8
+    """(n, m) At the mode; NaN where there is no level."""
+    evaluations: npt.NDArray[np.int64]
+    """(n,) How often the objective and its gradient were computed."""
+    status: npt.NDArray[np.int8]
+    """(n,) Status of the kernel: 0 if a minimum was found; see `fludapk.pk.kernels`."""
+
+    @cached_property
+    def effects(self) -> RandomEffects:
+        """Eta and kappa at the mode; kappa of occasions not yet known is zero."""
+        return self.problem.effects(self.normals)
+
+    @cached_property
+    def covariance(self) -> F8:
+        """(n, d, d) Of eta, then kappa by occasion; the prior's for occasions not yet known."""
+        program = self.problem.program
+        n_eta, n_kappa = program.n_eta, program.n_kappa
+        root = np.eye(self.normals.shape[1])
+        root[:n_eta, :n_eta] = program.root_omega
+        for k in range(self.problem.n_doses):
+            block = slice(n_eta + k * n_kappa, n_eta + (k + 1) * n_kappa)
+            root[block, block] = program.root_omega_iov
+        return np.asarray(root @ self.covariance_of_normals @ root.T)
+
+    @cached_property
+    def log_marginal_likelihood(self) -> F8:
+        """(n,) Of the levels (density per mg/L), by Laplace: what `model_weights` compares."""
+        _, half_log_det = np.linalg.slogdet(self.covariance_of_normals)
+        return np.asarray(self.problem.log_constants - 0.5 * (self.objective - half_log_det))
+
+
+def map_estimates(
+    program: Program,
+    tv: F8,
+    times_h: F8,
+    infusion_h: F8,
+    amounts_mg: F8,
+    levels: Levels,
+) -> MapEstimate:
+    """Most likely eta and kappa of many patients; a patient who fails has a status and NaN.
+
+    Parameters
+    ----------
+    program : Program
+    tv : (n or 1, 6)
+        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
+    times_h, infusion_h, amounts_mg : (doses,) or (n or 1, doses)
+        Doses in mg F-ara-A, ordered, not overlapping. A shorter course is filled up with later
+        doses of 0 mg.
+    levels : Levels
+
+    Notes
+    -----
+    A subject's numbers do not depend on the others. The kernel releases the interpreter lock:
+    blocks of subjects may run in threads.
+
+    Examples
+    --------
+    >>> from fludapk.model import load_model
+    >>> model = load_model()
+    >>> levels = Levels(times_h=[2.0, 8.0], conc_mg_l=[[0.6, 0.2], [0.3, 0.1]])
+    >>> tv = np.array([[5.1, 10.1, 3.1, 5.2, 1.4, 13.0]])
+    >>> doses = np.array([0.0, 24.0]), np.array([0.5, 0.5]), np.array([17.5, 17.5])
+    >>> map_estimates(model.program, tv, *doses, levels).effects.eta.round(2)
+    array([[-0.48,  0.4 ],
+           [ 0.04,  0.87]])
+    """
+    problem = Problem(program, tv, times_h, infusion_h, amounts_mg, levels)
+    x, objective, covariance, predicted, evaluations, status = kernels.map_estimates(
+        *problem.arguments, starting_points(program.n_eta)
+    )
+    return MapEstimate(problem, x, covariance, objective, predicted, evaluations, status)
+
+
+def starting_points(n_eta: int) -> F8:
+    """Points from which to search, zero first."""
+    spread = START_SPREAD * standard_normal_points(STARTS, n_eta)
+    return np.vstack([np.zeros((1, n_eta)), spread])
+
+
+def map_estimate(
+    program: Program,
+    tv: F8,
+    times_h: F8,
+    infusion_h: F8,
+    amounts_mg: F8,
+    levels: Levels,
+) -> MapEstimate:
+    """Most likely eta and kappa of one patient.
+
+    Parameters
+    ----------
+    program, tv, times_h, infusion_h, amounts_mg, levels
+        As in `map_estimates`, of one row.
+
+    Raises
+    ------
+    InputError
+        If a clearance or volume is not finite and positive, or a level was measured where the model
+        has no drug.
+    ConvergenceError
+        If no minimum is found.
+    """
+    estimate = map_estimates(program, tv, times_h, infusion_h, amounts_mg, levels)
+    if len(estimate.status) != 1:
+        raise ValueError(f"{len(estimate.status)} patients: use map_estimates")
+    status = estimate.status[0]
+    if status == BAD_PARAMETER:
+        raise InputError("clearances and volumes must be finite and above zero")
+    if status == BAD_LEVEL:
+        raise InputError(*_levels_without_drug(estimate.problem))
+    if status == NOT_CONVERGED:
+        raise ConvergenceError(
+            f"no most likely patient was found from {2**STARTS + 1} starting points: "
+            "check times, units and doses"
+        )
+    return estimate
+
+
+def _levels_without_drug(problem: Problem) -> list[str]:
+    levels, first = problem.levels, float(np.min(problem.times_h))
+    early = (levels.times_h[0] <= first) & ~np.isnan(levels.conc_mg_l[0])
+    return [
+        f"level at {t:g} h: {conc:g} mg/L, but the first dose starts at {first:g} h: check the time"
+        for t, conc in zip(levels.times_h[0, early], levels.conc_mg_l[0, early], strict=True)
+    ] or ["a level has no likelihood, even in the typical patient: check times, units and doses"]

@@ -1,0 +1,174 @@
+"""Exposure and concentrations of courses, and the parameters behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fludapk.arrays import F8
+from fludapk.errors import InputError
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.kernels import courses as kernels
+from fludapk.pk.program import Program
+
+
+@dataclass(frozen=True, eq=False)
+class Exposure:
+    """Exposure of n simulated courses; see `fludapk.pk.kernels.courses.exposure`."""
+
+    auc_0_inf: F8
+    """(n,) mg h/L."""
+    auc_per_dose: F8
+    """(n, doses) mg h/L, from each dose to the next, the last to infinity."""
+    cmax: F8
+    """(n,) mg/L."""
+    trough: F8
+    """(n, doses) mg/L, just before each dose."""
+
+    def row(self, i: int) -> Exposure:
+        """The course of one of them."""
+        only = slice(i, i + 1)
+        return Exposure(
+            self.auc_0_inf[only], self.auc_per_dose[only], self.cmax[only], self.trough[only]
+        )
+
+
+def course_exposure(
+    program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
+) -> Exposure:
+    """Exposure of courses of infusions, one occasion per dose.
+
+    Parameters
+    ----------
+    program : Program
+    tv : (n or 1, 6)
+        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
+    effects : RandomEffects
+    times_h, infusion_h : (doses,)
+    amounts_mg : (n or 1, doses)
+        F-ara-A.
+
+    Raises
+    ------
+    InputError
+        Naming the first row whose parameters are not finite and positive.
+
+    Examples
+    --------
+    >>> from fludapk.model import load_model
+    >>> program = load_model().program
+    >>> tv = np.array([[10.0, 39.0, 8.6, 20.0, 3.8, 50.0]])
+    >>> typical = RandomEffects.none(program, n_doses=1)
+    >>> course_exposure(program, tv, typical, np.zeros(1), np.ones(1), np.array([[50.0]])).auc_0_inf
+    array([5.])
+    """
+    *areas, status = kernels.exposure(
+        *_arguments(program, tv, effects, times_h, infusion_h, amounts_mg)
+    )
+    _raise_for(status)
+    return Exposure(*areas)
+
+
+def course_concentrations(
+    program: Program,
+    tv: F8,
+    effects: RandomEffects,
+    times_h: F8,
+    infusion_h: F8,
+    amounts_mg: F8,
+    at_h: F8,
+) -> tuple[F8, F8]:
+    """Concentration (mg/L) and area so far (mg h/L) at ascending times, each (n, times).
+
+    A sample at the instant of a dose is taken before it. Other parameters as in `exposure`.
+    """
+    at = np.ascontiguousarray(at_h, dtype=np.float64)
+    if np.any(np.diff(at) < 0) or not np.all(np.isfinite(at)):
+        raise InputError("times must be finite and ascending")
+    arguments = _arguments(program, tv, effects, times_h, infusion_h, amounts_mg)
+    n = max(len(arguments[i]) for i in (0, 2, 4, 7))
+    conc, auc = np.empty((n, at.size)), np.empty((n, at.size))
+    _raise_for(kernels.course(*arguments, at, conc, auc))
+    return conc, auc
+
+
+def with_residual_error(program: Program, conc_mg_l: F8, normals: F8) -> F8:
+    """Levels with the residual error of a model, kept above zero; arrays of one shape.
+
+    Examples
+    --------
+    >>> from fludapk.model import load_model
+    >>> with_residual_error(load_model().program, np.array([1.0]), np.array([2.0])).round(3)
+    array([1.126])
+    """
+    proportional, additive, log_sd = program.error
+    if log_sd > 0.0:
+        return np.asarray(conc_mg_l * np.exp(log_sd * normals))
+    sd = np.hypot(proportional * conc_mg_l, additive)
+    return np.asarray(np.maximum(conc_mg_l + sd * normals, 1e-3 * conc_mg_l))
+
+
+def individual_parameters(program: Program, tv: F8, effects: RandomEffects) -> F8:
+    """CL, V1, Q2, V2, Q3, V3 on every occasion, (n, occasions, 6)."""
+    shift = effects.eta @ program.load_eta.T
+    shift_on = effects.kappa @ program.load_kappa.T
+    return np.asarray(tv[:, None] * np.exp(shift[:, None] + shift_on))
+
+
+def _arguments(
+    program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
+) -> tuple[F8, F8, F8, F8, F8, F8, F8, F8]:
+    """Kernel arguments: float64, C order, writable, so that each kernel is compiled once."""
+    return (
+        _array(tv, 2),
+        _array(program.load_eta, 2),
+        _array(effects.eta, 2),
+        _array(program.load_kappa, 2),
+        _array(effects.kappa, 3),
+        _array(times_h, 1),
+        _array(infusion_h, 1),
+        _array(amounts_mg, 2),
+    )
+
+
+def _array(values: F8, ndim: int) -> F8:
+    array = values
+    if not (array.dtype == np.float64 and array.flags.carray):
+        array = np.require(values, np.float64, ["C", "W", "A"])
+    if array.ndim != ndim:
+        raise ValueError(f"expected {ndim} dimensions, not shape {array.shape}")
+    return array
+
+
+def _raise_for(status: npt.NDArray[np.int8]) -> None:
+    bad = np.flatnonzero(status)
+    if bad.size:
+        raise InputError(f"row {bad[0] + 1}: clearances and volumes must be finite and above zero")
+
+
+def rates(parameters: F8) -> F8:
+    """Disposition rates (1/h), ascending; those of absent compartments are 0.
+
+    Parameters
+    ----------
+    parameters : (n, 6)
+        CL, V1, Q2, V2, Q3, V3.
+
+    Returns
+    -------
+    (n, 3)
+        The last n_compartments of a row are real rates; the first of those is the terminal one.
+
+    Examples
+    --------
+    >>> rates(np.array([[10.0, 20.0, 0.0, 1.0, 0.0, 1.0]]))
+    array([[0. , 0. , 0.5]])
+    """
+    CL, V1, Q2, V2, Q3, V3 = np.moveaxis(np.asarray(parameters, dtype=np.float64), -1, 0)
+    m = np.zeros((*CL.shape, 3, 3))  # the symmetric generator, see `fludapk.pk.kernels.courses`
+    m[..., 0, 0] = (CL + Q2 + Q3) / V1
+    m[..., 1, 1], m[..., 1, 0] = Q2 / V2, -Q2 / np.sqrt(V1 * V2)
+    m[..., 2, 2], m[..., 2, 0] = Q3 / V3, -Q3 / np.sqrt(V1 * V3)
+    return np.asarray(np.linalg.eigvalsh(m, UPLO="L")).clip(min=0.0)
