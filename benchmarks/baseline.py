@@ -26,7 +26,7 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import minimize
 
 from fludapk.arrays import F8
-from fludapk.formulas import fas_q
+from fludapk.published.formulas import fas_q
 
 # ------------------------------------------------------------------ numpy
 

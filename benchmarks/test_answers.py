@@ -19,12 +19,12 @@ from fludapk import population, study
 from fludapk.arrays import F8
 from fludapk.checking import CheckResult, Request, check, checks
 from fludapk.dosing import Goal, find_dose
-from fludapk.model import load_model
 from fludapk.nomogram import Nomogram, nomogram
 from fludapk.patient import Patient
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, MapEstimate, map_estimates
 from fludapk.pk.exposure import course_concentrations
+from fludapk.published.models import load_model
 from fludapk.regimen import Regimen
 
 GIRL: Final = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)

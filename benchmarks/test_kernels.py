@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose
 
 from benchmarks import baseline
 from fludapk.arrays import F8
-from fludapk.model import load_model
 from fludapk.pk.kernels import courses as kernels
+from fludapk.published.models import load_model
 
 START: Final[F8] = 24.0 * np.arange(4.0)
 DURATION: Final[F8] = np.full(4, 0.5)

@@ -13,11 +13,11 @@ import sys
 import numpy as np
 
 from fludapk.checking import predict
-from fludapk.model import load_model
 from fludapk.patient import Patient
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import course_concentrations, with_residual_error
 from fludapk.population import virtual_patients
+from fludapk.published.models import load_model
 from fludapk.regimen import Course, Regimen
 
 LLOQ_MG_L = 0.01

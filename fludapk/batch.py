@@ -35,9 +35,9 @@ from fludapk.checking import (
     checks,
 )
 from fludapk.errors import FludapkError, InputError, nearest
-from fludapk.exposure import Flag, targets
-from fludapk.model import DEFAULT_MODEL, load_model, load_models
 from fludapk.patient import Patient
+from fludapk.published.models import DEFAULT_MODEL, load_model, load_models
+from fludapk.published.targets import Flag, targets
 from fludapk.regimen import GIVEN_DAY_H, Course, Regimen
 from fludapk.tables import CsvList, Value, line, open_list
 from fludapk.units import CONC_COLUMNS, parse_number, parse_quantity

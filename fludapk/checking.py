@@ -17,40 +17,39 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from fludapk import exposure
 from fludapk._version import __version__
 from fludapk.arrays import F8
 from fludapk.errors import FludapkError, InputError, StudiedRangeError, nearest
-from fludapk.exposure import HIGH, Flag, TargetStatus
-from fludapk.model import (
-    DEFAULT_MODEL,
-    Model,
-    Outside,
-    Step,
-    covariate_columns,
-    covariate_rows,
-    equation,
-    evaluate,
-    load_model,
-    load_models,
-    missing_covariates,
-    outside_studied_range,
-)
 from fludapk.patient import Patient, columns_of
 from fludapk.pk.effects import POINT_SET_SEED, RandomEffects, standard_normal_points
 from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure, rates
 from fludapk.pk.program import Program
-from fludapk.regimen import (
-    NEUROTOXICITY,
-    NEUROTOXICITY_MG_M2,
-    ROUNDING_CAUTION,
-    Course,
-    Regimen,
-    label_rules,
-    label_step,
-    regimens,
+from fludapk.published.course_files import TargetEntry
+from fludapk.published.covariates import (
+    Outside,
+    Step,
+    covariate_columns,
+    covariate_rows,
+    evaluate,
+    missing_covariates,
+    outside_studied_range,
 )
-from fludapk.schema import TargetEntry
+from fludapk.published.equations import equation
+from fludapk.published.models import DEFAULT_MODEL, Model, load_model, load_models
+from fludapk.published.regimens import label_rules, label_step, regimens
+from fludapk.published.targets import (
+    HIGH,
+    Flag,
+    TargetStatus,
+    applies,
+    bounds,
+    flag,
+    prediction_interval,
+    status,
+    targets,
+    window_probabilities,
+)
+from fludapk.regimen import NEUROTOXICITY, NEUROTOXICITY_MG_M2, ROUNDING_CAUTION, Course, Regimen
 
 LOG2_POINTS: Final = 13
 """Sobol points behind the probabilities: keeps them within 0.005 (tested)."""
@@ -469,7 +468,7 @@ def check(
     strict : bool
         Refuse a patient outside the studied range of the model.
     folders : sequence of Path, optional
-        Folders of models; see `fludapk.model.model_folders`.
+        Folders of models; see `fludapk.published.models.model_folders`.
 
     Returns
     -------
@@ -577,10 +576,9 @@ def _result(
     simulated = prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf
     chosen, auc = prediction.model, prediction.auc_0_inf
     sensitivity = [_sensitivity(model, prediction.case, rivals.get(model.id)) for model in models]
-    agree = len({row.flag for row in sensitivity if row.applies} | {exposure.flag(auc)}) == 1
-    targets = [
-        target_record(entry, auc, simulated, patient, regimen)
-        for entry in exposure.targets().values()
+    agree = len({row.flag for row in sensitivity if row.applies} | {flag(auc)}) == 1
+    judged = [
+        target_record(entry, auc, simulated, patient, regimen) for entry in targets().values()
     ]
     labels = _labels(patient, auc, kidney)
     return CheckResult(
@@ -590,13 +588,13 @@ def _result(
         patient=_patient_record(prediction),
         regimen=_regimen_record(prediction, request.round_to_mg),
         exposure=_exposure_record(prediction, simulated),
-        flag=exposure.flag(auc),
+        flag=flag(auc),
         flag_context=FLAG_CONTEXT,
-        targets=targets,
+        targets=judged,
         sensitivity=sensitivity,
         models_agree=agree,
         label_rules=labels,
-        warnings=_warnings(prediction, sensitivity, agree, targets, labels),
+        warnings=_warnings(prediction, sensitivity, agree, judged, labels),
         reading_note=_reading_note(chosen, patient),
         trail=[],
         provenance=Provenance(
@@ -668,7 +666,7 @@ def _sensitivity(
         model=model.id,
         applies=reason is None,
         auc_0_inf=auc,
-        flag=None if auc is None else exposure.flag(auc),
+        flag=None if auc is None else flag(auc),
         reading_of=model.file.reading_of,
         reason=reason,
     )
@@ -678,17 +676,17 @@ def target_record(
     entry: TargetEntry, auc: float, simulated: F8, patient: Patient, regimen: Regimen
 ) -> TargetRecord:
     """A published target and a patient: the likely AUC, and simulated ones."""
-    below, within, above = exposure.window_probabilities(simulated, *exposure.bounds(entry))
+    below, within, above = window_probabilities(simulated, *bounds(entry))
     return TargetRecord(
         id=entry.id,
         low=entry.low,
         high=entry.high,
         optimum=entry.optimum,
-        status=exposure.status(entry, auc),
+        status=status(entry, auc),
         p_below=below,
         p_within=None if entry.optimum is not None else within,
         p_above=above,
-        applies=exposure.applies(
+        applies=applies(
             entry,
             age_years=patient.age_years,
             product=patient.product or regimen.product,
@@ -797,7 +795,7 @@ def _exposure_record(prediction: Prediction, simulated: F8) -> ExposureRecord:
     has_renal_term = prediction.model.program.has_renal_term
     return ExposureRecord(
         auc_0_inf=prediction.auc_0_inf,
-        auc_0_inf_pi90=exposure.prediction_interval(simulated),
+        auc_0_inf_pi90=prediction_interval(simulated),
         auc_per_dose=typical.auc_per_dose[0].tolist(),
         cmax_mg_l=float(typical.cmax[0]),
         auc_to_cells=to_cells,
@@ -963,8 +961,8 @@ def _warnings(
 
 def _statuses(target: str, sensitivity: Sequence[SensitivityRecord]) -> set[TargetStatus]:
     """What the models that apply say of one target."""
-    entry = exposure.targets()[target]
-    return {exposure.status(entry, s.auc_0_inf) for s in sensitivity if s.auc_0_inf is not None}
+    entry = targets()[target]
+    return {status(entry, s.auc_0_inf) for s in sensitivity if s.auc_0_inf is not None}
 
 
 def _input_hash(request: Request) -> str:

@@ -16,7 +16,6 @@ from typing import Final, Literal, Self
 
 import numpy as np
 
-from fludapk import exposure
 from fludapk.arrays import F8
 from fludapk.checking import (
     DISCLAIMER,
@@ -28,9 +27,9 @@ from fludapk.checking import (
     predict,
 )
 from fludapk.errors import InputError, nearest
-from fludapk.exposure import Flag
-from fludapk.model import DEFAULT_MODEL, load_model, load_models
 from fludapk.patient import Patient
+from fludapk.published.models import DEFAULT_MODEL, load_model, load_models
+from fludapk.published.targets import Flag, bounds, flag, prediction_interval, targets
 from fludapk.regimen import NEUROTOXICITY, Regimen, ceiling_mg
 
 DOSES_DIFFER: Final = 0.10
@@ -102,11 +101,11 @@ class Goal:
             return cls(kind="auc", low=auc, high=auc, probability=probability)
         if window is not None:
             return cls(kind="window", low=window[0], high=window[1], probability=probability)
-        known = exposure.targets()
+        known = targets()
         entry = known.get(target or "")
         if entry is None:
             raise InputError(f"unknown target {target!r}: {nearest(target or '', list(known))}")
-        low, high = exposure.bounds(entry)
+        low, high = bounds(entry)
         kind: Literal["auc", "window"] = "auc" if entry.optimum is not None else "window"
         return cls(kind=kind, low=low, high=high, probability=probability, target=target)
 
@@ -370,8 +369,8 @@ def _proposal(unit: Prediction, patient: Patient, goal: Goal, doses: F8) -> Prop
         vials_per_dose=bench.vials,
         waste_mg_per_dose=bench.waste_mg,
         auc_0_inf=dose * per_mg,
-        auc_0_inf_pi90=exposure.prediction_interval(dose * simulated),
-        flag=exposure.flag(dose * per_mg),
+        auc_0_inf_pi90=prediction_interval(dose * simulated),
+        flag=flag(dose * per_mg),
         p_below=float(below[0]),
         p_within=float(within[0]),
         p_above=float(above[0]),

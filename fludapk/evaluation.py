@@ -30,13 +30,13 @@ from fludapk.arrays import F8, Bools
 from fludapk.batch import Layout, by_course, few, request_of_records
 from fludapk.checking import DISCLAIMER, Prediction, Request, predictions
 from fludapk.errors import InputError
-from fludapk.exposure import LOW
-from fludapk.model import Model, load_model, load_models
 from fludapk.pk.effects import RandomEffects, normal_scores
 from fludapk.pk.estimates import Levels, MapEstimate, map_estimates
 from fludapk.pk.exposure import with_residual_error
 from fludapk.pk.kernels.arithmetic import OK
 from fludapk.pk.posterior import model_weights
+from fludapk.published.models import Model, load_model, load_models
+from fludapk.published.targets import LOW
 from fludapk.tables import Value
 from fludapk.units import CONC_COLUMNS, parse_quantity
 from fludapk.updating import slips
@@ -477,7 +477,7 @@ def evaluate(
     simulations : int
         Of the levels of each patient; at least 100.
     folders : sequence of Path, optional
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
 
     Raises
     ------

@@ -19,9 +19,9 @@ import numpy as np
 from fludapk.arrays import F8
 from fludapk.atomic import write_whole
 from fludapk.errors import InputError
-from fludapk.exposure import LOW, MET, targets
 from fludapk.nomogram import Nomogram
-from fludapk.schema import TargetEntry
+from fludapk.published.course_files import TargetEntry
+from fludapk.published.targets import LOW, MET, targets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

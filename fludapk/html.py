@@ -21,10 +21,10 @@ from fludapk._version import __version__
 from fludapk.arrays import F8
 from fludapk.checking import DISCLAIMER, CheckResult, Prediction, TargetRecord, predict
 from fludapk.errors import InputError
-from fludapk.exposure import flag
-from fludapk.model import DEFAULT_MODEL, load_model
 from fludapk.patient import Patient
 from fludapk.pk.effects import POINT_SET_SEED
+from fludapk.published.models import DEFAULT_MODEL, load_model
+from fludapk.published.targets import flag
 from fludapk.regimen import Regimen
 from fludapk.report import FLAG_WORDS, percent
 

@@ -17,19 +17,19 @@ from fludapk._version import __version__
 from fludapk.arrays import F8, Bools
 from fludapk.checking import DISCLAIMER, check
 from fludapk.errors import InputError
-from fludapk.formulas import capped_by_knots, mosteller
-from fludapk.model import (
-    DEFAULT_MODEL,
-    Model,
+from fludapk.patient import LIMITS, SEXES, Patient
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.exposure import course_exposure
+from fludapk.published.covariates import (
     covariate_columns,
     covariate_rows,
-    load_model,
     missing_covariates,
     outside_studied_range,
 )
-from fludapk.patient import LIMITS, SEXES, Patient, growth_reference
-from fludapk.pk.effects import RandomEffects
-from fludapk.pk.exposure import course_exposure
+from fludapk.published.formulas import capped_by_knots, mosteller
+from fludapk.published.growth import growth_reference
+from fludapk.published.models import DEFAULT_MODEL, Model, load_model
+from fludapk.published.tables import PATIENT_COVARIATES
 from fludapk.regimen import (
     COURSE_CEILING_MG_M2,
     DAILY_CEILING_MG_M2,
@@ -39,7 +39,6 @@ from fludapk.regimen import (
     Regimen,
     ceiling_mg,
 )
-from fludapk.schema import PATIENT_COVARIATES
 
 Grid = tuple[tuple[float | None, ...], ...]
 """[weights][renal], None where there is no value."""
@@ -173,7 +172,7 @@ def nomogram(
     fine : bool
         Put up to four more points into every step of the axes: smooth contours for a figure.
     folders : sequence of Path, optional
-        Folders of models; see `fludapk.model.model_folders`.
+        Folders of models; see `fludapk.published.models.model_folders`.
 
     Returns
     -------

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Final, Literal, Self
 
 import numpy as np
 
-from fludapk import formulas
 from fludapk.arrays import F8
 from fludapk.errors import InputError, nearest
-from fludapk.formulas import FORMULAS
-from fludapk.model import Model
-from fludapk.schema import CATEGORICAL, DATA
+from fludapk.published.formulas import FORMULAS, lms_zscore
+from fludapk.published.growth import growth_lms
+from fludapk.published.models import Model
+from fludapk.published.tables import CATEGORICAL
 from fludapk.units import UNITS, Quantity, canonical_unit, other_readings, parse_quantity
 
 LIMITS: Final = {
@@ -76,7 +74,7 @@ class Patient:
     product, diagnosis, genotype : str, optional
         Where a model or a target needs them.
     bsa_formula : str
-        A BSA formula of `fludapk.formulas`.
+        A BSA formula of `fludapk.published.formulas`.
     egfr_formula : str, optional
         Instead of the rules of the model.
     typed : mapping of str to Quantity
@@ -266,7 +264,7 @@ class Patient:
         sexes = [self.sex] if self.sex else ["female", "male"]
         for dimension, value in (("weight", self.weight_kg), ("height", self.height_cm)):
             scores = [
-                float(formulas.lms_zscore(value=value, L=L, M=M, S=S))
+                float(lms_zscore(value=value, L=L, M=M, S=S))
                 for L, M, S in (growth_lms(dimension, sex, self.age_years) for sex in sexes)
             ]
             z = min(scores, key=abs)
@@ -354,39 +352,3 @@ def _cross_unit_hint(option: str, fault: str) -> str:
     if option == "crcl" and "1.73" in fault:
         return fault + "; an eGFR in mL/min/1.73 m2 goes to --egfr"
     return fault
-
-
-@lru_cache(maxsize=1)
-def growth_reference() -> dict[tuple[str, str], F8]:
-    """CDC 2000 LMS tables: (measure, sex) -> rows of age in years, L, M, S."""
-    rows: dict[tuple[str, str], list[list[float]]] = {}
-    with (DATA / "cdc2000_lms.csv").open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(line for line in lines if not line.startswith("#")):
-            measure = "weight" if row["measure"].startswith("weight") else "height"
-            values = [float(row["age_months"]) / 12, *(float(row[key]) for key in "LMS")]
-            rows.setdefault((measure, row["sex"]), []).append(values)
-    return {key: np.array(table) for key, table in rows.items()}
-
-
-@lru_cache(maxsize=1)
-def _growth_rows() -> dict[tuple[str, str], tuple[list[float], list[list[float]]]]:
-    return {
-        key: (table[:, 0].tolist(), table[:, 1:].tolist())
-        for key, table in growth_reference().items()
-    }
-
-
-def growth_lms(dimension: str, sex: str | None, age_years: float) -> tuple[float, float, float]:
-    """L, M, S of weight (kg) or height (cm) at an age; above 20 y the values at 20 y.
-
-    Examples
-    --------
-    >>> L, M, S = growth_lms("height", "female", 5.0)
-    >>> round(M, 1)
-    107.7
-    """
-    ages, rows = _growth_rows()[dimension, sex or "female"]
-    i = min(max(bisect_right(ages, age_years), 1), len(ages) - 1)
-    share = min(max((age_years - ages[i - 1]) / (ages[i] - ages[i - 1]), 0.0), 1.0)
-    L, M, S = (a + share * (b - a) for a, b in zip(rows[i - 1], rows[i], strict=True))
-    return L, M, S

@@ -11,29 +11,27 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from fludapk import formulas
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError, nearest
-from fludapk.model import (
+from fludapk.published.covariates import (
     Columns,
-    Model,
     covariate_columns,
     covariate_rows,
     missing_covariates,
     outside_studied_range,
 )
-from fludapk.patient import growth_reference
-from fludapk.schema import (
-    CATEGORICAL,
-    DATA,
+from fludapk.published.formulas import fas_q, lms_value, mosteller
+from fludapk.published.growth import growth_reference
+from fludapk.published.models import Model
+from fludapk.published.population_files import (
     Age,
     BetaAge,
     LogNormal,
     PopulationEntry,
     PopulationFile,
     UniformAge,
-    read_toml,
 )
+from fludapk.published.tables import CATEGORICAL, DATA, read_toml
 
 _Z_OF_QUARTILE = 0.6744897501960817
 
@@ -47,7 +45,7 @@ class Patients:
     """Many patients whose categories are named, so that any model can number them."""
 
     columns: dict[str, F8]
-    """As `fludapk.model.Columns`; categories are numbers of `levels`, NaN where unknown."""
+    """See `fludapk.published.covariates.Columns`; categories are numbers of `levels`, or NaN."""
     levels: dict[str, list[str]]
     extra: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     """Other columns of a cohort file, for strata."""
@@ -87,7 +85,7 @@ def rows_of(model: Model, known: Columns) -> tuple[F8, Bools]:
     ----------
     model : Model
     known : dict of str to (n,) arrays
-        As `fludapk.model.Columns`, categories by the numbers of the model.
+        As `fludapk.published.covariates.Columns`, categories by the numbers of the model.
 
     Raises
     ------
@@ -96,7 +94,7 @@ def rows_of(model: Model, known: Columns) -> tuple[F8, Bools]:
 
     Examples
     --------
-    >>> from fludapk.model import load_model
+    >>> from fludapk.published.models import load_model
     >>> children = virtual_patients("infants_ball", n=4, seed=1)
     >>> rows, outside = rows_of(load_model(), children)
     >>> len(rows), outside.shape
@@ -142,7 +140,7 @@ def virtual_patients(name: str, *, n: int, seed: int, model: Model | None = None
     Returns
     -------
     dict of str to (n,) arrays
-        As `draw`, for `fludapk.model.covariate_columns`.
+        As `draw`, for `fludapk.published.covariates.covariate_columns`.
 
     Raises
     ------
@@ -193,7 +191,7 @@ def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, 
     quartiles of NHANES 2021-2023 by sex at the middle of each age band (``nhanes2023_adults.csv``),
     L, M and S on straight lines between, also from 20 to 25 y, so that nobody jumps at 20 y. The
     5th and 95th percentile of weight that the same report prints come back within 15 %.
-    Creatinine: `fludapk.formulas.fas_q`, below 1 y its value at 1 y.
+    Creatinine: `fludapk.published.formulas.egfr_by_age.fas_q`, below 1 y its value at 1 y.
 
     Examples
     --------
@@ -219,7 +217,7 @@ def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, 
         centre=r * z_weight,
         spread=float(np.sqrt(1 - r**2)),
     )
-    typical = entry.creatinine.ratio * formulas.fas_q(age_years=np.maximum(age, 1.0), female=female)
+    typical = entry.creatinine.ratio * fas_q(age_years=np.maximum(age, 1.0), female=female)
     scatter = _log_normal(typical, _sd_of_cv(entry.creatinine.cv), n)
     _, scr = _inside(entry, "scr_range_mg_dl", rng, age, scatter)
     unknown = np.full(n, np.nan)
@@ -228,7 +226,7 @@ def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, 
         "SEX": female.astype(np.float64),
         "WT": weight,
         "HT": height,
-        "BSA": np.asarray(formulas.mosteller(height_cm=height, weight_kg=weight)),
+        "BSA": np.asarray(mosteller(height_cm=height, weight_kg=weight)),
         "SCR": scr,
         "eGFR": unknown,
         "CrCl": unknown,
@@ -256,7 +254,7 @@ def level_numbers(
 
     Examples
     --------
-    >>> from fludapk.model import load_model
+    >>> from fludapk.published.models import load_model
     >>> entry = populations()["prwcc_ball"]
     >>> patients = draw(entry, np.random.default_rng(1), 2)
     >>> entry.levels("product"), load_model("varela2025").levels("product")
@@ -313,7 +311,7 @@ def _inside(
         z = spread * rng.standard_normal(todo.size)
         score[todo] = z if centre is None else centre[todo] + z
         L, M, S = lms[:, todo]
-        value[todo] = formulas.lms_value(z=score[todo], L=L, M=M, S=S)
+        value[todo] = lms_value(z=score[todo], L=L, M=M, S=S)
         tried = todo.size
         todo = todo[~((value[todo] >= low) & (value[todo] <= high))]  # NaN is redrawn too
         if not todo.size:

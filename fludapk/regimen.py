@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Final, Literal, Self, TypeVar, cast
 
 import numpy as np
@@ -13,7 +11,7 @@ import numpy as np
 from fludapk.arrays import F8
 from fludapk.errors import InputError, nearest
 from fludapk.patient import Patient
-from fludapk.schema import DATA, LabelRule, LabelStep, RegimenEntry, RegimenFile, read_toml
+from fludapk.published.regimens import regimens
 from fludapk.units import MG_PER_ML, UNITS, VIAL_MG, canonical_unit, parse_number, parse_quantity
 
 DAILY_CEILING_MG_M2: Final = 50.0
@@ -395,29 +393,3 @@ def parse_dose(text: str) -> tuple[float, DoseUnit]:
             "(of fludarabine phosphate, per infusion)"
         )
     return number, cast(DoseUnit, unit)
-
-
-@lru_cache(maxsize=1)
-def _file() -> RegimenFile:
-    return read_toml(DATA / "regimens.toml", RegimenFile)
-
-
-def regimens() -> Mapping[str, RegimenEntry]:
-    """Published regimens by name."""
-    return {entry.id: entry for entry in _file().regimens}
-
-
-def label_rules() -> list[LabelRule]:
-    """Renal dosing rules of labels and centres; they contradict each other."""
-    return _file().label_rules
-
-
-def label_step(rule: LabelRule, renal_function: float) -> LabelStep:
-    """The row of a rule for a renal function, in the unit of the rule.
-
-    Examples
-    --------
-    >>> label_step(label_rules()[0], 62.0).advice
-    '20 % less (20 mg/m2 in CLL)'
-    """
-    return next(step for step in rule.steps if renal_function >= step.at_least)

@@ -17,10 +17,12 @@ from fludapk.checking import (
     SensitivityRecord,
     TargetRecord,
 )
-from fludapk.exposure import LOW, MET, targets
-from fludapk.model import DEFAULT_MODEL, Model, equation
-from fludapk.regimen import label_rules, regimens
-from fludapk.schema import RandomEffect, ResidualError, TargetEntry, Theta
+from fludapk.published.course_files import TargetEntry
+from fludapk.published.equations import equation
+from fludapk.published.model_files import RandomEffect, ResidualError, Theta
+from fludapk.published.models import DEFAULT_MODEL, Model
+from fludapk.published.regimens import label_rules, regimens
+from fludapk.published.targets import LOW, MET, targets
 from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from fludapk._version import __version__
 from fludapk.arrays import F8
 from fludapk.checking import DISCLAIMER, predict
 from fludapk.errors import InputError
-from fludapk.model import DEFAULT_MODEL, Model, load_model
 from fludapk.patient import Patient
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, map_estimates
 from fludapk.pk.exposure import course_concentrations, course_exposure, with_residual_error
+from fludapk.published.models import DEFAULT_MODEL, Model, load_model
 from fludapk.regimen import Regimen
 
 PUBLISHED: Final = ((1.0, 2.0, 7.0, 24.0), (1.0, 5.0, 7.0, 24.0))
@@ -99,7 +99,7 @@ def design(
     patients : int
         Simulated behind every schedule; the same for all.
     folders : sequence of Path, optional
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
 
     Examples
     --------

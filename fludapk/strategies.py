@@ -9,15 +9,17 @@ from typing import Protocol
 
 import numpy as np
 
-from fludapk import schema
+from fludapk import scenario
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError, nearest
-from fludapk.model import Columns, Model, covariate_columns, covariate_rows, evaluate, load_model
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, map_estimates
 from fludapk.pk.exposure import course_concentrations, course_exposure, with_residual_error
 from fludapk.population import Patients
-from fludapk.regimen import COURSE_CEILING_MG_M2, Regimen, ceiling_mg, label_rules, parse_dose
+from fludapk.published.covariates import Columns, covariate_columns, covariate_rows, evaluate
+from fludapk.published.models import Model, load_model
+from fludapk.published.regimens import label_rules
+from fludapk.regimen import COURSE_CEILING_MG_M2, Regimen, ceiling_mg, parse_dose
 from fludapk.units import VIAL_MG
 
 
@@ -63,16 +65,18 @@ class Strategy(Protocol):
         """Doses of every patient."""
 
 
-def build(table: schema.Strategy, truth: Model, folders: Sequence[Path] | None = None) -> Strategy:
+def build(
+    table: scenario.Strategy, truth: Model, folders: Sequence[Path] | None = None
+) -> Strategy:
     """A strategy of a scenario.
 
     Parameters
     ----------
-    table : fludapk.schema.Strategy
+    table : fludapk.scenario.Strategy
     truth : Model
         Also doses, where the strategy needs a model and names none.
     folders : sequence of Path, optional
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
 
     Raises
     ------
@@ -81,11 +85,11 @@ def build(table: schema.Strategy, truth: Model, folders: Sequence[Path] | None =
     """
     schedule = _schedule(table)
     drawn = Drawing(VIAL_MG if table.vials else table.round_to_mg, table.vials)
-    if isinstance(table, schema.FixedStrategy):
+    if isinstance(table, scenario.FixedStrategy):
         return Fixed(schedule, drawn)
-    if isinstance(table, schema.RenalStrategy):
+    if isinstance(table, scenario.RenalStrategy):
         return Renal(schedule, drawn, *_rule(table))
-    if isinstance(table, schema.BandedStrategy):
+    if isinstance(table, scenario.BandedStrategy):
         bands = [(band.below or np.inf, *parse_dose(band.dose)) for band in table.bands]
         return Banded(
             schedule,
@@ -95,7 +99,7 @@ def build(table: schema.Strategy, truth: Model, folders: Sequence[Path] | None =
             tuple(Regimen(dose=dose, unit=unit, days=1) for _, dose, unit in bands),
         )
     model = truth if table.model is None else load_model(table.model, folders)
-    if isinstance(table, schema.TargetStrategy):
+    if isinstance(table, scenario.TargetStrategy):
         return Target(schedule, drawn, table.auc, model)
     if schedule.days < 2:
         raise InputError(f"{table.id}: adaptive dosing needs a second dose")
@@ -109,7 +113,7 @@ def build(table: schema.Strategy, truth: Model, folders: Sequence[Path] | None =
     return Adaptive(schedule, drawn, first, table.auc, model, np.array(table.levels_h))
 
 
-def _schedule(table: schema.Strategy) -> Regimen:
+def _schedule(table: scenario.Strategy) -> Regimen:
     times = {"interval_h": table.interval_h, "infusion_h": table.infusion_h}
     text = {k: None if v is None else f"{v!r} h" for k, v in times.items()}
     return Regimen.from_text(
@@ -121,7 +125,7 @@ def _schedule(table: schema.Strategy) -> Regimen:
     )
 
 
-def _rule(table: schema.RenalStrategy) -> tuple[str, F8, F8, bool]:
+def _rule(table: scenario.RenalStrategy) -> tuple[str, F8, F8, bool]:
     """Measure, lower ends from high to low, factors (NaN: nothing is said), adults only."""
     if table.steps is not None and table.measure is not None:
         rows = [(step.at_least, step.factor) for step in table.steps]

@@ -18,7 +18,8 @@ from fludapk.batch import Layout, is_column, request_of
 from fludapk.errors import FileError, FludapkError, InputError
 from fludapk.patient import columns_of
 from fludapk.population import Patients
-from fludapk.schema import CATEGORICAL, CohortFile, Scenario, check_table, read_toml
+from fludapk.published.tables import CATEGORICAL, check_table, read_toml
+from fludapk.scenario import CohortFile, Scenario
 from fludapk.study import Counts, Progress, Study
 from fludapk.tables import line, open_list
 
@@ -51,7 +52,7 @@ def read_scenario(
     ----------
     source : str, Path, mapping or Scenario
     folders : sequence of Path, optional
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
     beside : Path, optional
         Folder of a cohort file; that of the scenario file if absent.
 
@@ -218,7 +219,7 @@ def simulate(
     patients_file : str or Path, optional
         Where to write every patient, .csv or .parquet.
     folders : sequence of Path, optional
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
     progress : callable, optional
         Called with patients done and to do, of one strategy.
 

@@ -27,21 +27,17 @@ from fludapk import strategies
 from fludapk._version import __version__
 from fludapk.arrays import F8, I8, Bools
 from fludapk.errors import FileError, FludapkError, InputError, nearest
-from fludapk.exposure import HIGH, LOW, MET
-from fludapk.model import Model, compile_program, load_model
 from fludapk.pk.effects import RandomEffects, scrambled_normals
 from fludapk.pk.exposure import course_exposure
 from fludapk.pk.program import Program
 from fludapk.population import Patients, draw, populations
-from fludapk.schema import (
-    CATEGORICAL,
-    CohortFile,
-    Custom,
-    ModelFile,
-    PopulationEntry,
-    Scenario,
-    Stratum,
-)
+from fludapk.published.compile import compile_program
+from fludapk.published.model_files import ModelFile
+from fludapk.published.models import Model, load_model
+from fludapk.published.population_files import PopulationEntry
+from fludapk.published.tables import CATEGORICAL
+from fludapk.published.targets import HIGH, LOW, MET
+from fludapk.scenario import CohortFile, Custom, Scenario, Stratum
 
 BLOCK: Final = 4096
 """Patients with a random stream of their own."""
@@ -337,7 +333,7 @@ class Study:
         Of the scenario's cohort file.
     cohort_sha256 : str, optional
     folders : sequence of Path, optional
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
 
     Raises
     ------

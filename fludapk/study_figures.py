@@ -15,9 +15,9 @@ import numpy.typing as npt
 from fludapk import study
 from fludapk.arrays import F8
 from fludapk.errors import InputError
-from fludapk.exposure import HIGH, LOW, MET
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import course_concentrations
+from fludapk.published.targets import HIGH, LOW, MET
 from fludapk.study import Counts, Study
 
 if TYPE_CHECKING:

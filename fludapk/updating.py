@@ -18,7 +18,6 @@ from typing import Final, Literal, Self
 
 import numpy as np
 
-from fludapk import exposure
 from fludapk._version import __version__
 from fludapk.arrays import F8
 from fludapk.checking import (
@@ -34,8 +33,6 @@ from fludapk.checking import (
 )
 from fludapk.dosing import Goal, choose
 from fludapk.errors import FludapkError, InputError, StudiedRangeError
-from fludapk.exposure import Flag
-from fludapk.model import DEFAULT_MODEL, load_model
 from fludapk.patient import Patient
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, MapEstimate, map_estimate
@@ -43,6 +40,8 @@ from fludapk.pk.exposure import course_exposure, individual_parameters
 from fludapk.pk.posterior import Posterior, sample_posterior
 from fludapk.pk.program import SLOTS
 from fludapk.pk.surprise import surprise
+from fludapk.published.models import DEFAULT_MODEL, load_model
+from fludapk.published.targets import Flag, flag, prediction_interval, targets, window_probabilities
 from fludapk.regimen import (
     COURSE_CEILING_MG_M2,
     DAILY_CEILING_MG_M2,
@@ -448,7 +447,7 @@ def update(
     strict : bool
         Refuse a patient outside the studied range of the model.
     folders : sequence of Path, optional
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
 
     Raises
     ------
@@ -657,17 +656,16 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
         posterior=PosteriorRecord(
             now_h=now,
             auc_so_far=float(so_far[0][0]),
-            auc_so_far_pi90=exposure.prediction_interval(so_far[1]),
+            auc_so_far_pi90=prediction_interval(so_far[1]),
             auc_0_inf=auc,
-            auc_0_inf_pi90=exposure.prediction_interval(drawn),
+            auc_0_inf_pi90=prediction_interval(drawn),
             draws=DRAWS,
             effective_size=posterior.effective_size,
             method=posterior.method,
         ),
-        flag=exposure.flag(auc),
+        flag=flag(auc),
         targets=[
-            target_record(entry, auc, drawn, patient, regimen)
-            for entry in exposure.targets().values()
+            target_record(entry, auc, drawn, patient, regimen) for entry in targets().values()
         ],
         remaining=remaining,
         surprises=surprises,
@@ -721,7 +719,7 @@ def _remaining(someone: Fit, goal: Goal, bsa_m2: float, step_mg: float) -> Remai
         lambda: np.asarray(np.mean((aucs >= goal.low) & (aucs <= goal.high), axis=0)),
         likely_per_mg * step_mg,
     )
-    p_below, p_within, p_above = exposure.window_probabilities(aucs[:, best], goal.low, goal.high)
+    p_below, p_within, p_above = window_probabilities(aucs[:, best], goal.low, goal.high)
     mg = float(candidates[best])
     bench = Preparation.of(mg)
     return RemainingDose(
@@ -735,7 +733,7 @@ def _remaining(someone: Fit, goal: Goal, bsa_m2: float, step_mg: float) -> Remai
         vials_per_dose=bench.vials,
         waste_mg_per_dose=bench.waste_mg,
         auc_0_inf=float(expected[best]),
-        auc_0_inf_pi90=exposure.prediction_interval(aucs[:, best]),
+        auc_0_inf_pi90=prediction_interval(aucs[:, best]),
         p_below=p_below,
         p_within=p_within,
         p_above=p_above,

@@ -12,13 +12,15 @@ from scipy.integrate import solve_ivp
 
 from fludapk.arrays import F8
 from fludapk.errors import FileError
-from fludapk.model import Model, covariate_columns, covariate_rows, load_models
 from fludapk.pk.effects import RandomEffects, standard_normal_points
 from fludapk.pk.exposure import course_concentrations, course_exposure
 from fludapk.pk.program import SLOTS
 from fludapk.population import populations, virtual_patients
-from fludapk.regimen import Regimen, regimens
-from fludapk.schema import Reproduces
+from fludapk.published.covariates import covariate_columns, covariate_rows
+from fludapk.published.model_files import Reproduces
+from fludapk.published.models import Model, load_models
+from fludapk.published.regimens import regimens
+from fludapk.regimen import Regimen
 
 PATIENTS: Final = 20_000
 SEED: Final = 2019
@@ -52,7 +54,7 @@ def verify(names: Sequence[str] = (), folders: Sequence[Path] | None = None) -> 
     names : sequence of str
         Models; all if empty.
     folders : sequence of Path, optional
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
 
     Examples
     --------

@@ -7,7 +7,7 @@ import pytest
 import reference
 from hypothesis import settings
 
-from fludapk.model import Model, load_model, model_folders, model_paths
+from fludapk.published.models import Model, load_model, model_folders, model_paths
 
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")  # a run says the same each time; to search, unset it

@@ -42,7 +42,8 @@ from fludapk.cli import main
 from fludapk.cli.batch import _stopped_by_signals
 from fludapk.errors import FludapkError, InputError
 from fludapk.patient import Patient
-from fludapk.regimen import Regimen, regimens
+from fludapk.published.regimens import regimens
+from fludapk.regimen import Regimen
 from fludapk.tables import open_list
 
 ROOT: Final = Path(__file__).resolve().parents[1]

@@ -26,7 +26,6 @@ from scipy.special import log_ndtr
 from scipy.stats import chi2
 
 from fludapk.errors import ConvergenceError, InputError
-from fludapk.model import Model, load_model
 from fludapk.pk import posterior as sampling
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, MapEstimate, Problem, map_estimate, map_estimates
@@ -36,6 +35,7 @@ from fludapk.pk.kernels.arithmetic import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGE
 from fludapk.pk.posterior import model_weights, sample_posterior
 from fludapk.pk.program import Program
 from fludapk.pk.surprise import surprise
+from fludapk.published.models import Model, load_model
 
 F8 = NDArray[np.float64]
 

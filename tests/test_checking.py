@@ -15,10 +15,10 @@ import pytest
 from fludapk._version import __version__
 from fludapk.checking import CheckResult, check, predict
 from fludapk.errors import InputError, StudiedRangeError
-from fludapk.exposure import targets
-from fludapk.model import load_model, load_models, model_paths
 from fludapk.patient import Patient
 from fludapk.pk.effects import RandomEffects
+from fludapk.published.models import load_model, load_models, model_paths
+from fludapk.published.targets import targets
 from fludapk.regimen import Regimen
 
 Known = Mapping[str, Any]

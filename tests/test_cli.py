@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from fludapk._version import __version__
 from fludapk.checking import check
 from fludapk.cli import main
-from fludapk.exposure import targets
-from fludapk.model import load_model, load_models, model_paths
 from fludapk.patient import Patient
-from fludapk.regimen import Regimen, regimens
+from fludapk.published.models import load_model, load_models, model_paths
+from fludapk.published.regimens import regimens
+from fludapk.published.targets import targets
+from fludapk.regimen import Regimen
 from fludapk.report import (
     check_page,
     model_page,

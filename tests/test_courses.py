@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from reference import Table
 from scipy.stats import norm, qmc
 
-from fludapk import exposure
 from fludapk.checking import LOG2_POINTS, predict
 from fludapk.errors import InputError
-from fludapk.model import Model, load_model
 from fludapk.patient import Patient
 from fludapk.pk.effects import (
     POINT_SET,
@@ -26,6 +24,8 @@ from fludapk.pk.effects import (
     standard_normal_points,
 )
 from fludapk.pk.exposure import course_concentrations
+from fludapk.published.models import Model, load_model
+from fludapk.published.targets import prediction_interval, window_probabilities
 from fludapk.regimen import MAX_DOSES, Regimen
 
 F8 = NDArray[np.float64]
@@ -173,13 +173,13 @@ def test_without_iov_probabilities_and_quantiles_are_log_normal(
     typical, simulated = auc_of(model, patient, Regimen.named(regimen))
     law = NormalDist(np.log(typical), np.sqrt(np.log1p(0.298**2)))  # AUC is amount over CL
     for low, high in pairwise(THRESHOLDS):
-        below, within, above = exposure.window_probabilities(simulated, low, high)
+        below, within, above = window_probabilities(simulated, low, high)
         exact_below, exact_above = law.cdf(np.log(low)), 1 - law.cdf(np.log(high))
         assert below == pytest.approx(exact_below, abs=0.005)
         assert above == pytest.approx(exact_above, abs=0.005)
         assert within == pytest.approx(1 - exact_below - exact_above, abs=0.005)
     for level in (0.5, 0.9):
-        found = exposure.prediction_interval(simulated, level)
+        found = prediction_interval(simulated, level)
         tail = (1 - level) / 2
         expected = np.exp([law.inv_cdf(tail), law.inv_cdf(1 - tail)])
         assert_allclose(found, expected, rtol=2e-3)
@@ -221,9 +221,7 @@ def test_with_iov_probabilities_are_those_of_many_random_draws(
         probability = float(np.mean(many < low))
         assert 0.0 < probability < 1.0
         assert np.mean(few < low) == pytest.approx(probability, abs=0.005)
-    assert_allclose(
-        exposure.prediction_interval(few), exposure.prediction_interval(many), rtol=0.01
-    )
+    assert_allclose(prediction_interval(few), prediction_interval(many), rtol=0.01)
 
 
 def test_variability_between_doses_widens_a_single_dose_more_than_a_course() -> None:

@@ -34,12 +34,12 @@ from fludapk.evaluation import (
     prediction_errors,
     read_subjects,
 )
-from fludapk.model import load_model
 from fludapk.patient import Patient
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, map_estimate
 from fludapk.pk.exposure import course_concentrations, with_residual_error
 from fludapk.pk.posterior import sample_posterior
+from fludapk.published.models import load_model
 from fludapk.regimen import Regimen
 
 ROOT: Final = Path(__file__).parents[1]

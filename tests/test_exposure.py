@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fludapk.exposure import (
+from fludapk.published.targets import (
     Flag,
     TargetStatus,
     applies,

@@ -13,8 +13,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fludapk import formulas
-from fludapk.formulas import FORMULAS
+from fludapk.published import formulas
+from fludapk.published.formulas import (
+    FORMULAS,
+    body_size,
+    clearance,
+    egfr_by_age,
+    egfr_by_height,
+    growth,
+)
 
 Values = dict[str, Any]
 Grid = dict[str, NDArray[Any]]
@@ -532,9 +539,10 @@ def test_what_is_public_is_registered_or_about_growth() -> None:
 
 
 def test_examples_in_docstrings_run() -> None:
-    result = doctest.testmod(formulas)
-    assert result.attempted > len(FORMULAS)
-    assert result.failed == 0
+    files = (body_size, egfr_by_height, egfr_by_age, clearance, growth)
+    results = [doctest.testmod(file) for file in files]
+    assert sum(result.attempted for result in results) > len(FORMULAS)
+    assert all(result.failed == 0 for result in results)
 
 
 ON_PAPER = {

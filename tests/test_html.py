@@ -36,9 +36,9 @@ from fludapk.html import (
     nomogram_html,
     round_steps,
 )
-from fludapk.model import load_model
 from fludapk.nomogram import nomogram
 from fludapk.patient import Patient
+from fludapk.published.models import load_model
 from fludapk.regimen import Regimen
 from fludapk.report import check_page
 from fludapk.tables import open_list

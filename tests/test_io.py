@@ -14,10 +14,10 @@ from fludapk.atomic import write_whole
 from fludapk.checking import check
 from fludapk.cli import main
 from fludapk.errors import InputError
-from fludapk.model import load_model
 from fludapk.patient import Patient
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import course_exposure
+from fludapk.published.models import load_model
 from fludapk.regimen import Regimen
 
 

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from reference import Infusion, Numbers, Table
 
 from fludapk.errors import InputError
-from fludapk.model import Model
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import (
     Exposure,
@@ -37,6 +36,7 @@ from fludapk.pk.exposure import (
 from fludapk.pk.kernels import courses as kernels
 from fludapk.pk.kernels.arithmetic import CL, Q2, Q3, V1, V2, V3
 from fludapk.pk.program import SLOTS
+from fludapk.published.models import Model
 
 F8 = NDArray[np.float64]
 

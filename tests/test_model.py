@@ -13,21 +13,23 @@ from reference import Infusion, Table
 
 from fludapk.checking import check
 from fludapk.errors import FileError, InputError
-from fludapk.model import (
-    DEFAULT_MODEL,
-    Model,
-    covariate_columns,
-    covariate_rows,
-    equation,
-    load_model,
-    load_models,
-    missing_covariates,
-    model_folders,
-    model_paths,
-    outside_studied_range,
-)
 from fludapk.patient import Patient
 from fludapk.pk.program import SLOTS
+from fludapk.published.covariates import (
+    covariate_columns,
+    covariate_rows,
+    missing_covariates,
+    outside_studied_range,
+)
+from fludapk.published.equations import equation
+from fludapk.published.models import (
+    DEFAULT_MODEL,
+    Model,
+    load_model,
+    load_models,
+    model_folders,
+    model_paths,
+)
 from fludapk.regimen import Regimen
 
 F8 = NDArray[np.float64]

@@ -22,9 +22,10 @@ from fludapk._version import __version__
 from fludapk.checking import CheckResult, check
 from fludapk.errors import InputError
 from fludapk.figures import nomogram_png, nomogram_svg
-from fludapk.model import load_model
 from fludapk.nomogram import ADULT_WEIGHTS_KG, CHILD_WEIGHTS_KG, RENAL, Nomogram, nomogram
-from fludapk.patient import SEXES, Patient, growth_lms
+from fludapk.patient import SEXES, Patient
+from fludapk.published.growth import growth_lms
+from fludapk.published.models import load_model
 from fludapk.regimen import Regimen
 
 TISA: Final = Regimen.named("tisa_cel_ball")

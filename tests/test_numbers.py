@@ -16,11 +16,11 @@ from numpy.testing import assert_allclose
 
 from fludapk.checking import predict
 from fludapk.errors import InputError
-from fludapk.model import load_model, load_models
 from fludapk.patient import Patient
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import course_concentrations
 from fludapk.population import Patients, draw, populations
+from fludapk.published.models import load_model, load_models
 from fludapk.regimen import Regimen
 
 GOLDEN: Final = Path(__file__).with_name("golden") / "numbers.csv"

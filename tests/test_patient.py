@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fludapk.errors import ExitStatus, InputError
-from fludapk.model import load_model
-from fludapk.patient import LIMITS, Patient, growth_lms
-from fludapk.schema import CATEGORICAL
+from fludapk.patient import LIMITS, Patient
+from fludapk.published.growth import growth_lms
+from fludapk.published.models import load_model
+from fludapk.published.tables import CATEGORICAL
 
 GIRL: Final[dict[str, Any]] = {
     "age": "5",

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fludapk.errors import FileError, InputError
-from fludapk.model import covariate_columns, load_model
 from fludapk.population import draw, level_numbers, populations, virtual_patients
-from fludapk.schema import DATA, PopulationEntry, PopulationFile, Table, check_table
+from fludapk.published.covariates import covariate_columns
+from fludapk.published.models import load_model
+from fludapk.published.population_files import PopulationEntry, PopulationFile
+from fludapk.published.tables import DATA, Table, check_table
 
 F8 = NDArray[np.float64]
 

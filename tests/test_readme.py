@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from fludapk.cli import main
-from fludapk.schema import ModelFile, read_toml
+from fludapk.published.model_files import ModelFile
+from fludapk.published.tables import read_toml
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -11,16 +11,14 @@ from hypothesis import strategies as st
 
 from fludapk.errors import ExitStatus, InputError
 from fludapk.patient import Patient
+from fludapk.published.regimens import label_rules, label_step, regimens
 from fludapk.regimen import (
     COURSE_CEILING_MG_M2,
     DAILY_CEILING_MG_M2,
     MAX_DOSES,
     Course,
     Regimen,
-    label_rules,
-    label_step,
     parse_dose,
-    regimens,
 )
 
 DoseUnit = Literal["mg/m2", "mg/kg", "mg"]

@@ -9,16 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from fludapk.errors import ExitStatus, FileError
-from fludapk.model import load_model, model_paths
-from fludapk.schema import (
-    DATA,
-    ModelFile,
-    PopulationFile,
-    RegimenFile,
-    Table,
-    TargetFile,
-    read_toml,
-)
+from fludapk.published.course_files import RegimenFile, TargetFile
+from fludapk.published.model_files import ModelFile
+from fludapk.published.models import load_model, model_paths
+from fludapk.published.population_files import PopulationFile
+from fludapk.published.tables import DATA, Table, read_toml
 
 Change = tuple[str, str]
 """What is written in the good file, and what in the bad one."""

@@ -17,10 +17,13 @@ from fludapk import strategies, studies, study
 from fludapk.checking import check
 from fludapk.cli import main
 from fludapk.errors import FileError, InputError
-from fludapk.model import compile_program, load_model
 from fludapk.patient import Patient
-from fludapk.regimen import Regimen, ceiling_mg, label_rules, label_step
-from fludapk.schema import Scenario, check_table
+from fludapk.published.compile import compile_program
+from fludapk.published.models import load_model
+from fludapk.published.regimens import label_rules, label_step
+from fludapk.published.tables import check_table
+from fludapk.regimen import Regimen, ceiling_mg
+from fludapk.scenario import Scenario
 from fludapk.studies import StudyResult, read_scenario, simulate, write_results
 from fludapk.study import BLOCK, GRID_WIDTH, Counts, Study, cells, merge, quantile, wilson
 

@@ -14,10 +14,10 @@ from fludapk.checking import check, predict
 from fludapk.dosing import Goal
 from fludapk.errors import ConvergenceError, InputError, StudiedRangeError
 from fludapk.html import update_curve, update_html
-from fludapk.model import load_model
 from fludapk.patient import Patient
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import course_concentrations
+from fludapk.published.models import load_model
 from fludapk.regimen import Regimen
 from fludapk.report import update_page
 from fludapk.updating import Level, UpdateResult, fit, parse_given, read_levels, result_of, update

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fludapk.errors import FileError
-from fludapk.model import load_model, model_paths
+from fludapk.published.models import load_model, model_paths
 from fludapk.verify import ODE_TOLERANCE, Verified, verify
 
 SHIPPED = next(iter(model_paths().values())).parent

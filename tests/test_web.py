@@ -28,7 +28,8 @@ from fludapk.cli import main
 from fludapk.dosing import Goal
 from fludapk.errors import InputError
 from fludapk.patient import Patient
-from fludapk.regimen import Regimen, regimens
+from fludapk.published.regimens import regimens
+from fludapk.regimen import Regimen
 from fludapk.updating import Level, update
 from fludapk.web.api import BATCH, EXAMPLES, GIRL, MAN, PREFIX
 from fludapk.web.app import create_app

@@ -75,7 +75,7 @@ def batch(
     the exit code is 3. NONMEM-style records (ID TIME AMT RATE EVID MDV) give one row per ID.
     """
     from fludapk.batch import SMALL, Plan, Tally, chunks, log2_points_of, opened, run, survey
-    from fludapk.model import model_folders
+    from fludapk.published.models import model_folders
 
     given = {name: None if value is None else str(value) for name, value in options.items()}
     source, layout = opened(list_file, names, given)

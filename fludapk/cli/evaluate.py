@@ -72,7 +72,7 @@ def evaluate(
     from fludapk.batch import few, opened
     from fludapk.evaluation import evaluate as run
     from fludapk.evaluation import read_subjects
-    from fludapk.model import model_folders
+    from fludapk.published.models import model_folders
 
     source, layout = opened(data_file, names, defaults)
     data = read_subjects(

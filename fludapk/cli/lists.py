@@ -61,10 +61,10 @@ def nomogram(
 
     Or the dose for a target AUC. The table is CSV; contours at 13.8, 14, 18 and 20 with --figure.
     """
-    from fludapk.model import model_folders
     from fludapk.nomogram import nomogram as run
     from fludapk.nomogram import steps
     from fludapk.patient import parse_sex
+    from fludapk.published.models import model_folders
     from fludapk.units import parse_quantity
 
     if figure is not None and not figure.endswith((".svg", ".png")):
@@ -115,7 +115,7 @@ def models() -> None:
 @json_option
 def models_list(models_dir: str | None, as_json: bool) -> None:
     """List the models."""
-    from fludapk.model import load_models, model_folders
+    from fludapk.published.models import load_models, model_folders
 
     found = load_models(model_folders(models_dir))
     if as_json:
@@ -144,7 +144,7 @@ def models_list(models_dir: str | None, as_json: bool) -> None:
 @json_option
 def models_show(name: str, models_dir: str | None, as_json: bool) -> None:
     """Show every number of a model with its source."""
-    from fludapk.model import load_model, model_folders
+    from fludapk.published.models import load_model, model_folders
 
     model = load_model(name, model_folders(models_dir))
     if as_json:
@@ -175,7 +175,7 @@ def verify(models_dir: str | None, as_json: bool) -> None:
 def _verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from fludapk.model import load_model, model_folders
+    from fludapk.published.models import load_model, model_folders
     from fludapk.verify import verify as run
 
     folders = model_folders(models_dir)
@@ -202,7 +202,7 @@ def regimens() -> None:
 @json_option
 def regimens_list(as_json: bool) -> None:
     """List the regimens."""
-    from fludapk.regimen import regimens as published
+    from fludapk.published.regimens import regimens as published
 
     if as_json:
         echo_json([entry.model_dump() for entry in published().values()])
@@ -217,8 +217,9 @@ def regimens_list(as_json: bool) -> None:
 @json_option
 def regimens_show(name: str, as_json: bool) -> None:
     """Show a regimen and the renal rules of labels."""
-    from fludapk.regimen import Regimen, label_rules
-    from fludapk.regimen import regimens as published
+    from fludapk.published.regimens import label_rules
+    from fludapk.published.regimens import regimens as published
+    from fludapk.regimen import Regimen
 
     Regimen.named(name)
     if as_json:
@@ -239,7 +240,7 @@ def targets() -> None:
 @json_option
 def targets_list(as_json: bool) -> None:
     """List the targets with their contexts."""
-    from fludapk.exposure import targets as published
+    from fludapk.published.targets import targets as published
 
     if as_json:
         echo_json([entry.model_dump() for entry in published().values()])

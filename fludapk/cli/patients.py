@@ -52,7 +52,7 @@ def check(
     with what probability, and the calculation to re-derive it by hand.
     """
     from fludapk.checking import check as run
-    from fludapk.model import model_folders
+    from fludapk.published.models import model_folders
 
     patient, regimen, folders = patient_of(options), regimen_of(options), model_folders(models_dir)
     step = mass_mg(round_to, "round-to")
@@ -122,7 +122,7 @@ def dose(
     those of a check. Where models disagree every dose is shown and none is called the answer.
     """
     from fludapk.dosing import Goal, find_dose
-    from fludapk.model import model_folders
+    from fludapk.published.models import model_folders
 
     folders = model_folders(models_dir)
     goal = Goal.chosen(auc=auc, window=window, target=target, probability=probability)
@@ -212,7 +212,7 @@ def update(
     """
     from fludapk.dosing import Goal
     from fludapk.errors import InputError
-    from fludapk.model import model_folders
+    from fludapk.published.models import model_folders
     from fludapk.updating import Level, fit, parse_given, read_levels, result_of
 
     if population is not None and (not design or options["weight"] is not None):
@@ -276,7 +276,7 @@ def _design(
 ) -> None:
     """Say which levels to draw."""
     from fludapk.errors import InputError
-    from fludapk.model import model_folders
+    from fludapk.published.models import model_folders
     from fludapk.report import design_page
     from fludapk.sampling import design as run
 

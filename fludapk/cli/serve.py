@@ -25,7 +25,7 @@ def serve(
     A page with the same answers, and an API with the same JSON. Nothing leaves this computer and
     nothing that is typed is kept or logged. Stop it with Ctrl-C.
     """
-    from fludapk.model import model_folders
+    from fludapk.published.models import model_folders
 
     try:
         from fludapk.web.app import serve as run

@@ -78,7 +78,7 @@ def run(
     The same seed gives the same bytes, however many threads, shards or machines. With -o: a table
     (CSV, JSON), figures, report.html and run.json, which --replay repeats.
     """
-    from fludapk.model import model_folders
+    from fludapk.published.models import model_folders
     from fludapk.studies import StudyResult, patients_writer
 
     study = _study(scenario, replay, parameter_uncertainty, model_folders(models_dir))

@@ -39,7 +39,7 @@ class RandomEffects:
 
         Examples
         --------
-        >>> from fludapk.model import load_model
+        >>> from fludapk.published.models import load_model
         >>> program = load_model().program
         >>> effects = RandomEffects.from_normals(program, np.zeros((3, 10)), n_doses=4)
         >>> effects.eta.shape, effects.kappa.shape

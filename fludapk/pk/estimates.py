@@ -249,7 +249,7 @@ def map_estimates(
 
     Examples
     --------
-    >>> from fludapk.model import load_model
+    >>> from fludapk.published.models import load_model
     >>> model = load_model()
     >>> levels = Levels(times_h=[2.0, 8.0], conc_mg_l=[[0.6, 0.2], [0.3, 0.1]])
     >>> tv = np.array([[5.1, 10.1, 3.1, 5.2, 1.4, 13.0]])

@@ -57,7 +57,7 @@ def course_exposure(
 
     Examples
     --------
-    >>> from fludapk.model import load_model
+    >>> from fludapk.published.models import load_model
     >>> program = load_model().program
     >>> tv = np.array([[10.0, 39.0, 8.6, 20.0, 3.8, 50.0]])
     >>> typical = RandomEffects.none(program, n_doses=1)
@@ -99,7 +99,7 @@ def with_residual_error(program: Program, conc_mg_l: F8, normals: F8) -> F8:
 
     Examples
     --------
-    >>> from fludapk.model import load_model
+    >>> from fludapk.published.models import load_model
     >>> with_residual_error(load_model().program, np.array([1.0]), np.array([2.0])).round(3)
     array([1.126])
     """

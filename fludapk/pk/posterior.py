@@ -66,7 +66,7 @@ def sample_posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
 
     Examples
     --------
-    >>> from fludapk.model import load_model
+    >>> from fludapk.published.models import load_model
     >>> from fludapk.pk.estimates import Levels, map_estimate
     >>> model = load_model()
     >>> tv = np.array([[5.1, 10.1, 3.1, 5.2, 1.4, 13.0]])

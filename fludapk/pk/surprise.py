@@ -78,7 +78,7 @@ def surprise(estimate: MapEstimate) -> Surprise:
 
     Examples
     --------
-    >>> from fludapk.model import load_model
+    >>> from fludapk.published.models import load_model
     >>> from fludapk.pk.estimates import Levels, map_estimate
     >>> model = load_model()
     >>> tv = np.array([[5.1, 10.1, 3.1, 5.2, 1.4, 13.0]])

@@ -14,12 +14,14 @@ from fludapk._version import __version__
 from fludapk.checking import CheckResult
 from fludapk.dosing import DoseResult
 from fludapk.errors import ExitStatus, FludapkError
-from fludapk.exposure import targets
-from fludapk.model import Model, load_model, load_models
 from fludapk.nomogram import Nomogram
-from fludapk.regimen import Regimen, label_rules, regimens
+from fludapk.published.course_files import LabelRule, RegimenEntry, TargetEntry
+from fludapk.published.model_files import ModelFile
+from fludapk.published.models import Model, load_model, load_models
+from fludapk.published.regimens import label_rules, regimens
+from fludapk.published.targets import targets
+from fludapk.regimen import Regimen
 from fludapk.sampling import Design
-from fludapk.schema import LabelRule, ModelFile, RegimenEntry, TargetEntry
 from fludapk.updating import UpdateResult
 from fludapk.verify import Verified, verify
 from fludapk.web import cds

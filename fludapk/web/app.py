@@ -52,7 +52,7 @@ def create_app(
     token : str, optional
         Asked of whoever wants an answer; needed unless `host` is this machine only.
     folders : sequence of Path, optional
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
     limits : Limits, optional
 
     Raises

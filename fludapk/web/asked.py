@@ -17,9 +17,9 @@ from fludapk.checking import CheckResult, check
 from fludapk.dosing import DoseResult, Goal, find_dose
 from fludapk.errors import InputError
 from fludapk.html import check_html, curve_of, dose_html, horizon_h, update_curve, update_html
-from fludapk.model import DEFAULT_MODEL
 from fludapk.nomogram import Nomogram, nomogram, steps
 from fludapk.patient import Patient, parse_sex
+from fludapk.published.models import DEFAULT_MODEL
 from fludapk.regimen import Regimen
 from fludapk.sampling import Design, design
 from fludapk.units import parse_quantity

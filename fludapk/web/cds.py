@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fludapk import report
 from fludapk.checking import CheckResult
 from fludapk.errors import FludapkError, InputError
-from fludapk.exposure import HIGH
+from fludapk.published.targets import HIGH
 from fludapk.web.asked import CheckAsked, Folders
 
 ID: Final = "fludapk-order-select"
@@ -134,7 +134,7 @@ def answer(asked: Hook, home: str, folders: Folders = None) -> Answer:
     home : str
         Address of the page.
     folders : sequence of Path, optional
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
     """
     cards = []
     for order in _orders(asked.context):

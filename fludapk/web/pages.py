@@ -27,11 +27,12 @@ from fludapk.batch import Done
 from fludapk.checking import DISCLAIMER, CheckResult
 from fludapk.dosing import DoseResult
 from fludapk.errors import FludapkError, InputError
-from fludapk.exposure import targets
-from fludapk.formulas import FORMULAS
 from fludapk.html import TEMPLATES, environment
-from fludapk.model import Model, equation, load_models
-from fludapk.regimen import regimens
+from fludapk.published.equations import equation
+from fludapk.published.formulas import FORMULAS
+from fludapk.published.models import Model, load_models
+from fludapk.published.regimens import regimens
+from fludapk.published.targets import targets
 from fludapk.report import FLAG_WORDS
 from fludapk.units import UNITS, parse_quantity
 from fludapk.updating import UpdateResult
@@ -409,7 +410,7 @@ class Pages:
     Parameters
     ----------
     folders : sequence of Path or None
-        See `fludapk.model.model_folders`.
+        See `fludapk.published.models.model_folders`.
     most_rows : int
         Of a list.
     admits : callable

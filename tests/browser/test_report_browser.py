@@ -13,8 +13,8 @@ from browsing import WIDTHS, browser, overflow, page, printed, squeezed
 
 from fludapk.checking import CheckResult, Remark, check, predict
 from fludapk.html import Curve, check_html, curve, horizon_h
-from fludapk.model import load_model
 from fludapk.patient import Patient
+from fludapk.published.models import load_model
 from fludapk.regimen import Regimen
 
 pytestmark = pytest.mark.browser

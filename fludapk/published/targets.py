@@ -1,4 +1,4 @@
-"""Targets on the cumulative AUC: flags and probabilities."""
+"""Published targets on the cumulative AUC: thresholds, flag, bounds and whom they fit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Final, Literal
 import numpy as np
 
 from fludapk.arrays import F8
-from fludapk.schema import DATA, TargetEntry, TargetFile, read_toml
+from fludapk.published.course_files import TargetEntry, TargetFile
+from fludapk.published.tables import DATA, read_toml
 
 Flag = Literal["below", "borderline", "met"]
 TargetStatus = Literal["below", "within", "above"]

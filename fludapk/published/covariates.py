@@ -1,0 +1,221 @@
+"""Covariates of a model from what is known of patients, and the range it was studied in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fludapk.arrays import F8
+from fludapk.errors import InputError
+from fludapk.published.formulas import FORMULAS, capped_by_knots
+from fludapk.published.model_files import Rule
+from fludapk.published.models import Model
+from fludapk.published.tables import CATEGORICAL
+
+Columns = Mapping[str, F8]
+"""AGE, SEX (1 female, 0 male), WT, HT, BSA, SCR, eGFR, CrCl and level numbers of the categories,
+one array each, NaN where unknown."""
+
+
+# ------------------------------------------------------------------ covariates of patients
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the calculation, for a second person to re-do."""
+
+    name: str
+    value: float
+    unit: str
+    by: str
+    """A published formula, "given", "from CrCl", "from eGFR", "cap", or empty."""
+    how: str
+    """The arithmetic with its numbers."""
+
+
+def _arguments(columns: Columns) -> dict[str, F8 | npt.NDArray[np.bool_]]:
+    return {
+        "age_years": columns["AGE"],
+        "weight_kg": columns["WT"],
+        "height_cm": columns["HT"],
+        "bsa_m2": columns["BSA"],
+        "scr_mg_dl": columns["SCR"],
+        "female": columns["SEX"] == 1.0,
+        "egfr_ml_min_1_73m2": columns["eGFR"],
+        "gfr_ml_min": columns["CrCl"],
+    }
+
+
+def evaluate(formula: str, columns: Columns) -> tuple[F8, str]:
+    """A published formula on columns, NaN where an input is, and its arithmetic.
+
+    The arithmetic is that of a single row, and empty for more.
+    """
+    entry = FORMULAS[formula]
+    given = {need: value for need, value in _arguments(columns).items() if need in entry.needs}
+    value = np.asarray(entry.function(**given), dtype=np.float64)
+    if "female" in entry.needs:
+        value = np.where(np.isnan(columns["SEX"]), np.nan, value)
+    if value.size != 1 or not np.isfinite(value[0]):
+        return value, ""
+    return value, entry.explain(**{need: column[0].item() for need, column in given.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Covariates:
+    """What a model needs of n patients; the arrays have a row per patient."""
+
+    values: dict[str, F8]
+    """NaN where something needed is unknown."""
+    uncapped: dict[str, F8]
+    """eGFR or CrCl before the cap of the model."""
+    origin: dict[str, npt.NDArray[np.object_]]
+    """Of eGFR or CrCl: a formula, "given", "from" the other one, or None."""
+    steps: list[Step]
+    """How the values of the first patient were made."""
+
+
+def covariate_columns(
+    model: Model, columns: Columns, egfr_formula: str | None = None
+) -> Covariates:
+    """Every covariate a model names, from what is known of the patients.
+
+    Parameters
+    ----------
+    model : Model
+    columns : mapping of str to (n,) arrays
+        See `Columns`.
+    egfr_formula : str, optional
+        Instead of the model's own rules.
+    """
+    known = dict(columns)
+    found = Covariates({}, {}, {}, [])
+    # A table has no order: what is derived comes after what it is derived from.
+    named = sorted(model.file.covariates.items(), key=lambda item: item[1].derived is not None)
+    for name, covariate in named:
+        unit = covariate.unit or ""
+        if covariate.rules:
+            rules = [Rule(formula=egfr_formula)] if egfr_formula else covariate.rules
+            free = _renal(name, unit, rules, columns, found)
+            known[name] = found.uncapped[name] = free
+            if covariate.cap is not None:
+                at = known[covariate.cap.by]
+                known[name] = np.asarray(
+                    capped_by_knots(value=free, at=at, knots=covariate.cap.knots)
+                )
+                if known[name][0] < free[0]:
+                    why = f"the model's highest value at {at[0]:.3g} y"
+                    found.steps.append(Step(name, float(known[name][0]), unit, "cap", why))
+        elif covariate.derived is not None:
+            known[name], how = evaluate(covariate.derived, known)
+            found.steps.append(Step(name, float(known[name][0]), unit, "", how))
+        found.values[name] = known[name]
+    return found
+
+
+def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, found: Covariates) -> F8:
+    """EGFR or CrCl: as given, else from the other one, else from creatinine by the rules."""
+    other = "CrCl" if name == "eGFR" else "eGFR"
+    bridge = "index_gfr" if name == "eGFR" else "deindex_gfr"
+    age, sex = columns["AGE"], columns["SEX"]
+    out = np.full(age.shape, np.nan)
+    origin = np.full(age.shape, None, dtype=object)
+    remaining = np.isnan(columns[name]) & np.isnan(columns[other])
+    for rule in rules:
+        fits = remaining & ((rule.age_from is None) | (age >= (rule.age_from or 0.0)))
+        if rule.sex is not None:
+            remaining = remaining & ~(fits & np.isnan(sex))  # cannot be decided
+            fits &= sex == float(rule.sex == "female")
+        remaining = remaining & ~fits
+        if not fits.any():
+            continue
+        value, how = evaluate(rule.formula, columns)
+        quantity, value_unit = FORMULAS[rule.formula].quantity, FORMULAS[rule.formula].unit
+        if fits[0]:
+            found.steps.append(Step(quantity, float(value[0]), value_unit, rule.formula, how))
+        if quantity != name:
+            value, how = evaluate(bridge, {**columns, quantity: value})
+            if fits[0]:
+                found.steps.append(Step(name, float(value[0]), unit, "", how))
+        out = np.where(fits, value, out)
+        origin[fits] = rule.formula
+    is_given, is_converted = np.isfinite(columns[name]), np.isfinite(columns[other])
+    converted, how = evaluate(bridge, columns)
+    if is_given[0]:
+        found.steps.append(Step(name, float(columns[name][0]), unit, "given", ""))
+    elif is_converted[0]:
+        found.steps.append(Step(name, float(converted[0]), unit, f"from {other}", how))
+    origin[is_converted], origin[is_given] = f"from {other}", "given"
+    found.origin[name] = origin
+    return np.where(is_given, columns[name], np.where(is_converted, converted, out))
+
+
+def covariate_rows(model: Model, values: Mapping[str, F8], n: int = 1) -> F8:
+    """(n, c) rows for `Program.typical_values`, in the order of `Program.covariates`.
+
+    `n` is for models without covariates.
+    """
+    columns = [values[name] for name in model.program.covariates]
+    return np.ascontiguousarray(np.column_stack(columns)) if columns else np.zeros((n, 0))
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A covariate of a patient outside what a model was built from."""
+
+    covariate: str
+    value: float
+    unit: str
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.covariate} {self.value:.3g} {self.unit} (studied {self.low:g}-{self.high:g})"
+
+
+def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) -> list[Outside]:
+    """Covariates of one row outside the studied range.
+
+    Raises
+    ------
+    InputError
+        If one is outside the possible limits; all such are listed.
+    """
+    outside, faults = [], []
+    for name, covariate in model.file.covariates.items():
+        if covariate.range is None or covariate.limits is None:
+            continue
+        value, unit = float(values[name][row]), covariate.unit or ""
+        low, high = covariate.limits
+        if value < low or value > high:
+            faults.append(
+                f"{name} = {value:.4g} {unit} is outside {low:g}-{high:g}, the limits of "
+                f"{model.id}: check the value, or choose another model"
+            )
+        elif not covariate.range[0] <= value <= covariate.range[1]:
+            outside.append(Outside(name, value, unit, *covariate.range))
+    if faults:
+        raise InputError(*faults)
+    return outside
+
+
+def missing_covariates(
+    model: Model, values: Mapping[str, F8], columns: Columns, row: int = 0
+) -> list[str]:
+    """What must still be said about a patient before the model can be used."""
+    lacking = []
+    for name in values:
+        if not np.isnan(values[name][row]):
+            continue
+        if name in CATEGORICAL:
+            lacking.append(f"--{name} ({' or '.join(model.levels(name))})")
+        elif name in ("eGFR", "CrCl"):
+            has_input = any(np.isfinite(columns[key][row]) for key in ("SCR", "eGFR", "CrCl"))
+            if not has_input:
+                lacking.append('a renal function: --scr "0.3 mg/dL", --egfr or --crcl')
+            elif np.isnan(columns["SEX"][row]):
+                lacking.append(f"--sex (the {name} formula at this age needs it)")
+    return lacking

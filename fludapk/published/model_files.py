@@ -1,0 +1,403 @@
+"""Grammar of a model file: every class is one of its tables.
+
+Names that refer to another table (a theta, a covariate, a parameter) are checked where they stand,
+so a fault carries its path.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from fludapk.published.formulas import FORMULAS
+from fludapk.published.model_faults import faults_between_tables
+from fludapk.published.tables import (
+    Identifier,
+    Positive,
+    Table,
+    Text,
+    must_rise,
+)
+from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE
+
+PARAMETERS: Final = ("CL", "V1", "Q2", "V2", "Q3", "V3", "k12", "k21", "k13", "k31")
+
+
+def _known(what: str) -> AfterValidator:
+    """Check that a name is one of the names that the file itself defines (see `names_in`)."""
+
+    def check(name: str, info: ValidationInfo) -> str:
+        names: Sequence[str] = (info.context or {}).get(what, [name])
+        if name not in names:
+            raise ValueError(
+                f"{name!r} is not a {what} of this file ({', '.join(names) or 'none'})"
+            )
+        return name
+
+    return AfterValidator(check)
+
+
+ThetaName = Annotated[str, _known("theta")]
+CovariateName = Annotated[str, _known("covariate")]
+ParameterName = Annotated[str, _known("parameter")]
+IivName = Annotated[str, _known("iiv")]
+IovName = Annotated[str, _known("iov")]
+
+
+def _number_or_theta(value: object, info: ValidationInfo) -> float | str:
+    if isinstance(value, str):
+        names: Sequence[str] = (info.context or {}).get("theta", [value])
+        if value in names:
+            return value
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise ValueError(f"{value!r} is neither a number nor a theta of this file")
+
+
+Number = Annotated[float | str, PlainValidator(_number_or_theta)]
+"""A number in place, or the name of a theta."""
+
+
+def _formula(*quantities: str) -> AfterValidator:
+    def check(name: str) -> str:
+        known = [f for f, formula in FORMULAS.items() if formula.quantity in quantities]
+        if name not in known:
+            raise ValueError(f"{name!r} is not one of: {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
+
+
+# ------------------------------------------------------------------ a model file
+
+
+class Citation(Table):
+    """Where it was published."""
+
+    authors: Text
+    title: Text
+    journal: Text
+    year: Annotated[int, Field(ge=1960, le=2100)]
+    volume: str = ""
+    pages: str = ""
+    doi: Annotated[str, StringConstraints(pattern=r"^10\.\d{4,}/\S+$")]
+
+    @property
+    def short(self) -> str:
+        """One line: first author, journal, year, DOI."""
+        first = self.authors.split(",")[0]
+        place = f"{self.volume}:{self.pages}" if self.volume and self.pages else ""
+        return f"{first} et al., {self.journal} {self.year};{place} doi {self.doi}"
+
+
+class Dose(Table):
+    """What a milligram of a prescription is in the model."""
+
+    prescribed: Literal["fludarabine phosphate"]
+    modelled: Literal["F-ara-A"]
+    factor: Positive
+    basis: Literal["stated", "inferred", "unknown"]
+    evidence: Text
+    source: Text
+
+    @field_validator("factor")
+    @classmethod
+    def _one_or_the_mass_ratio(cls, factor: float) -> float:
+        ratio = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
+        if abs(factor - 1.0) > 1e-9 and abs(factor / ratio - 1.0) > 0.005:
+            raise ValueError(f"{factor} is neither 1 nor the ratio of the molar masses {ratio:.4f}")
+        return factor
+
+
+class Population(Table):
+    """Whom the model was built from."""
+
+    n: Annotated[int, Field(gt=0)]
+    who: Text
+    description: Text
+    regimen: Text
+    diseases: list[Identifier] = []
+    source: Text
+
+
+class Rule(Table):
+    """The formula of a renal covariate for whom it fits; the first rule that fits is used."""
+
+    formula: Annotated[str, _formula("eGFR", "CrCl")]
+    sex: Literal["female", "male"] | None = None
+    age_from: float | None = None
+
+
+class Cap(Table):
+    """The highest value of a covariate, straight lines between knots, flat beyond them."""
+
+    by: Literal["AGE"]
+    knots: Annotated[
+        list[Annotated[list[float], Field(min_length=2, max_length=2)]], Field(min_length=2)
+    ]
+    source: Text
+
+    @field_validator("knots")
+    @classmethod
+    def _ordered(cls, knots: list[list[float]]) -> list[list[float]]:
+        must_rise("the first column", [knot[0] for knot in knots])
+        return knots
+
+
+class Covariate(Table):
+    """A covariate: measured, computed from a formula, derived, or a category."""
+
+    unit: Text | None = None
+    range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    limits: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    rules: list[Rule] = []
+    cap: Cap | None = None
+    derived: Annotated[str, _formula("GFR")] | None = None
+    levels: list[Text] = []
+    source: Text
+
+    @field_validator("range", "limits")
+    @classmethod
+    def _low_below_high(cls, pair: list[float] | None) -> list[float] | None:
+        if pair is not None:
+            must_rise("the pair", pair)
+        return pair
+
+
+class Theta(Table):
+    """One number of a paper."""
+
+    value: float
+    unit: Text
+    rse_percent: Positive | None = None
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    fixed: bool = False
+    source: Text
+
+    @field_validator("ci95")
+    @classmethod
+    def _holds_the_value(cls, ci95: list[float] | None, info: ValidationInfo) -> list[float] | None:
+        value = info.data.get("value")
+        if ci95 is not None and value is not None and not ci95[0] <= value <= ci95[1]:
+            raise ValueError(f"the value {value} is outside {ci95}")
+        return ci95
+
+    @field_validator("fixed")
+    @classmethod
+    def _fixed_is_not_estimated(cls, fixed: bool, info: ValidationInfo) -> bool:
+        if fixed and (info.data.get("ci95") or info.data.get("rse_percent")):
+            raise ValueError("a fixed value has no rse_percent and no ci95")
+        return fixed
+
+
+class Power(Table):
+    """(x / ref) ^ exponent."""
+
+    kind: Literal["power"]
+    covariate: CovariateName
+    ref: Number
+    exponent: Number
+
+
+class Linear(Table):
+    """1 + slope (x - ref)."""
+
+    kind: Literal["linear"]
+    covariate: CovariateName
+    ref: Number
+    slope: Number
+
+
+class Exponential(Table):
+    """exp(slope (x - ref))."""
+
+    kind: Literal["exponential"]
+    covariate: CovariateName
+    ref: Number
+    slope: Number
+
+
+class Sigmoid(Table):
+    """x^hill / (x50^hill + x^hill)."""
+
+    kind: Literal["sigmoid"]
+    covariate: CovariateName
+    x50: Number
+    hill: Number
+
+
+class Category(Table):
+    """A factor for each level."""
+
+    kind: Literal["category"]
+    covariate: CovariateName
+    factors: dict[str, Number]
+
+    @model_validator(mode="after")
+    def _all_levels(self, info: ValidationInfo) -> Self:
+        levels = (info.context or {}).get("levels", {}).get(self.covariate)
+        if levels is not None and set(levels) != set(self.factors):
+            raise ValueError(f"factors must name each level once: {', '.join(levels) or 'none'}")
+        return self
+
+
+Effect = Annotated[Power | Linear | Exponential | Sigmoid | Category, Field(discriminator="kind")]
+
+
+class Term(Table):
+    """theta (one if absent) times effects."""
+
+    name: Literal["renal", "non-renal"] | None = None
+    theta: ThetaName | None = None
+    effects: list[Effect] = []
+
+
+class Parameter(Table):
+    """(term + term + ...) times effects, then times exp(random effects)."""
+
+    unit: Text
+    terms: Annotated[list[Term], Field(min_length=1)]
+    effects: list[Effect] = []
+
+
+class RandomEffect(Table):
+    """One eta or kappa and the parameters whose logarithm it moves."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^(eta|kappa)_[A-Za-z0-9]+$")]
+    value: Positive
+    scale: Literal["cv_exact", "cv_approx", "variance", "sd"]
+    on: Annotated[dict[ParameterName, float], Field(min_length=1)]
+    rse_percent: Positive | None = None
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    shrinkage_percent: Annotated[float, Field(ge=0, lt=100)] | None = None
+    source: Text
+
+    @property
+    def variance(self) -> float:
+        """Omega squared: the variance of the logarithm."""
+        return {
+            "cv_exact": math.log1p(self.value**2),
+            "cv_approx": self.value**2,
+            "variance": self.value,
+            "sd": self.value**2,
+        }[self.scale]
+
+
+class _Correlation(Table):
+    value: Annotated[float, Field(gt=-1, lt=1)]
+    source: Text
+
+
+class IivCorrelation(_Correlation):
+    """Correlation of two etas."""
+
+    between: Annotated[list[IivName], Field(min_length=2, max_length=2)]
+
+
+class IovCorrelation(_Correlation):
+    """Correlation of two kappas of one occasion."""
+
+    between: Annotated[list[IovName], Field(min_length=2, max_length=2)]
+
+
+class ResidualError(Table):
+    """A residual standard deviation."""
+
+    value: Positive
+    rse_percent: Positive | None = None
+    ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    shrinkage_percent: Annotated[float, Field(ge=0, lt=100)] | None = None
+    source: Text
+
+
+class Ruv(Table):
+    """Residual unexplained variability; additive in mg/L, log: SD of the natural logarithm."""
+
+    proportional: ResidualError | None = None
+    additive: ResidualError | None = None
+    log: ResidualError | None = None
+
+    @model_validator(mode="after")
+    def _one_scale(self) -> Self:
+        linear = self.proportional is not None or self.additive is not None
+        if linear == (self.log is not None):
+            raise ValueError("give either log, or proportional and/or additive")
+        return self
+
+
+class Reproduces(Table):
+    """A published number that the file must give back."""
+
+    what: Text
+    quantity: Literal["CL", "V1", "Q2", "V2", "Q3", "V3", "auc_0_inf"]
+    at: dict[CovariateName, float | str] | None = None
+    population: Identifier | None = None
+    regimen: Identifier | None = None
+    statistic: Literal["median"] | None = None
+    printed: Annotated[str, StringConstraints(pattern=r"^-?\d+(\.\d+)?$")]
+    unit: Text
+    tolerance: Annotated[float, Field(gt=0, lt=0.2)] | None = None
+    tolerance_reason: Text | None = None
+    source: Text
+
+    @model_validator(mode="after")
+    def _typical_or_population(self) -> Self:
+        of_population = (self.population, self.regimen, self.statistic, self.tolerance)
+        if self.quantity == "auc_0_inf":
+            if None in of_population or self.tolerance_reason is None or self.at is not None:
+                raise ValueError(
+                    "auc_0_inf needs population, regimen, statistic, tolerance, tolerance_reason "
+                    "and no `at`"
+                )
+        elif self.at is None or any(value is not None for value in of_population):
+            raise ValueError(f"{self.quantity} needs `at`; its tolerance is the printed digits")
+        return self
+
+
+class Departure(Table):
+    """Where file and print disagree, or print is silent."""
+
+    topic: Text
+    print: Text
+    file: Text
+    reason: Text
+    open_question: bool
+    shown: Text | None = None
+    shown_below_age: Positive | None = None
+
+
+class ModelFile(Table):
+    """One published model."""
+
+    format: Literal["fludapk.model/1"]
+    id: Identifier
+    title: Text
+    compartments: Literal[1, 2, 3]
+    reading_of: Identifier | None = None
+    citation: Citation
+    dose: Dose
+    population: Population
+    covariates: dict[str, Covariate]
+    theta: Annotated[dict[str, Theta], Field(min_length=1)]
+    parameters: dict[Literal[PARAMETERS], Parameter]  # type: ignore[valid-type]
+    iiv: Annotated[list[RandomEffect], Field(min_length=1)]
+    iiv_correlations: list[IivCorrelation] = []
+    iov: list[RandomEffect] = []
+    iov_correlations: list[IovCorrelation] = []
+    ruv: Ruv
+    reproduces: Annotated[list[Reproduces], Field(min_length=1)]
+    departures: list[Departure] = []
+
+    @classmethod
+    def cross_faults(cls, raw: Mapping[str, Any]) -> list[str]:
+        """Faults between tables of a model file, each with its key path."""
+        return faults_between_tables(raw)

@@ -1,0 +1,131 @@
+"""Published models: where they are, and how they are loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Final
+
+from fludapk.errors import FileError, InputError, nearest
+from fludapk.pk.program import Program
+from fludapk.published.compile import compile_program
+from fludapk.published.model_files import ModelFile
+from fludapk.published.tables import read_toml
+
+DEFAULT_MODEL: Final = "langenhorst2019"
+
+
+# ------------------------------------------------------------------ models and where they are
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A published model: its file, where it came from, and its compiled form."""
+
+    file: ModelFile
+    path: Path
+    sha256: str
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return self.file.id
+
+    @cached_property
+    def program(self) -> Program:
+        """Its compiled form."""
+        return compile_program(self.file)
+
+    @property
+    def renal_covariate(self) -> str | None:
+        """'eGFR' or 'CrCl', whichever the model needs, if any."""
+        return next((name for name in ("eGFR", "CrCl") if name in self.file.covariates), None)
+
+    def levels(self, category: str) -> list[str]:
+        """Level names of a category of this model; empty if it has none."""
+        covariate = self.file.covariates.get(category)
+        return [] if covariate is None else covariate.levels
+
+
+def model_folders(extra: str | Path | None = None) -> list[Path]:
+    """Folders searched for models, first wins: the given one, FLUDAPK_MODELS, the shipped one."""
+    asked = [Path(folder) for folder in (extra, os.environ.get("FLUDAPK_MODELS")) if folder]
+    for folder in asked:
+        if not folder.is_dir():
+            raise FileError(f"{folder}: no such folder of models")
+    return [*asked, _shipped()]
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Path:
+    here = Path(__file__).resolve().parents[1]
+    installed = here / "models"
+    return installed if installed.is_dir() else here.parent / "models"
+
+
+def model_paths(folders: Sequence[Path] | None = None) -> dict[str, Path]:
+    """Model name -> file, the default model first, then by name."""
+    found: dict[str, Path] = {}
+    for folder in folders or model_folders():
+        for path in sorted(folder.glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
+
+
+def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None) -> Model:
+    """Load a model by name.
+
+    Parameters
+    ----------
+    name : str
+    folders : sequence of Path, optional
+        See `model_folders`.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+    FileError
+        If its file has faults; all are listed.
+
+    Examples
+    --------
+    >>> load_model("varela2025").file.population.n
+    56
+    """
+    paths = model_paths(folders)
+    if name not in paths:
+        raise InputError(f"unknown model {name!r}: {nearest(name, list(paths))}")
+    return _load(paths[name], paths[name].stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _load(path: Path, _modified: int) -> Model:
+    file = read_toml(path, ModelFile)
+    if file.id != path.stem:
+        raise FileError(f"{path}: id: {file.id!r} must be the name of the file, {path.stem!r}")
+    return Model(file, path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def load_models(folders: Sequence[Path] | None = None) -> list[Model]:
+    """All models, the default first.
+
+    Raises
+    ------
+    FileError
+        With the faults of every bad file.
+    """
+    models: list[Model] = []
+    faults: list[str] = []
+    for path in model_paths(folders).values():
+        try:
+            models.append(_load(path, path.stat().st_mtime_ns))
+        except FileError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise FileError(*faults)
+    return models

@@ -1,0 +1,169 @@
+"""Grammar of a virtual population."""
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from fludapk.published.tables import Identifier, Positive, Table, Text, must_rise
+
+
+class Creatinine(Table):
+    """Log-normal serum creatinine around the FAS reference for age and sex."""
+
+    ratio: Positive
+    cv: Positive
+    source: Text
+
+
+class LogNormal(Table):
+    """Log-normal with a median, and a coefficient of variation or both quartiles."""
+
+    median: Positive
+    cv: Positive | None = None
+    q25: Positive | None = None
+    q75: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_spread(self) -> Self:
+        given = [x for x in (self.q25, self.q75) if x is not None]
+        if (len(given), self.cv is None) not in ((0, False), (2, True)):
+            raise ValueError("give cv, or both q25 and q75")
+        if self.q25 is not None and self.q75 is not None:
+            must_rise("q25, median, q75", [self.q25, self.median, self.q75])
+        return self
+
+
+def _low_below_high(pair: list[float]) -> list[float]:
+    must_rise("the pair", pair)
+    return pair
+
+
+Range = Annotated[
+    list[Positive], Field(min_length=2, max_length=2), AfterValidator(_low_below_high)
+]
+"""Lowest and highest, both above zero."""
+Years = Annotated[float, Field(ge=0, le=120)]
+
+
+class _AgeBetween(Table):
+    low: Years
+    high: Years
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        return self
+
+
+class UniformAge(_AgeBetween):
+    """Every age from low to high as likely, years."""
+
+    kind: Literal["uniform"]
+
+
+class BetaAge(_AgeBetween):
+    """low + (high - low) times a beta variable with shapes a and b, years."""
+
+    kind: Literal["beta"]
+    a: Positive
+    b: Positive
+
+
+def _whole(rows: list[list[float]]) -> list[list[float]]:
+    fractions, years = ([row[column] for row in rows] for column in (0, 1))
+    faults = []
+    for name, values in (("cumulative fractions", fractions), ("years", years)):
+        try:
+            must_rise(name, values)
+        except ValueError as error:
+            faults.append(str(error))
+    if (fractions[0], fractions[-1]) != (0.0, 1.0):
+        faults.append(f"cumulative fractions go from 0 to 1, not {fractions[0]} to {fractions[-1]}")
+    if faults:
+        raise ValueError("; ".join(faults))
+    return rows
+
+
+def _age_form(age: object) -> str | None:
+    if isinstance(age, list):
+        return "quantiles"
+    kind = age.get("kind") if isinstance(age, dict) else getattr(age, "kind", None)
+    return kind if kind in ("uniform", "beta") else None
+
+
+Age = Annotated[
+    Annotated[
+        list[Annotated[list[Years], Field(min_length=2, max_length=2)]],
+        Field(min_length=2),
+        AfterValidator(_whole),
+        Tag("quantiles"),
+    ]
+    | Annotated[UniformAge, Tag("uniform")]
+    | Annotated[BetaAge, Tag("beta")],
+    Discriminator(
+        _age_form,
+        custom_error_type="age_form",
+        custom_error_message="rows of [cumulative fraction, years], or a table whose kind is "
+        "'uniform' (low, high) or 'beta' (low, high, a, b)",
+    ),
+]
+"""Rows of [cumulative fraction, years] with straight lines between, or uniform, or beta."""
+
+
+def _alone(shares: object) -> object:
+    if isinstance(shares, str):
+        return {shares: 1.0}
+    if not isinstance(shares, dict):
+        raise ValueError(f"write a level, or a table of level = fraction, not {shares!r}")
+    return shares
+
+
+def _all_of_them(shares: dict[str, float]) -> dict[str, float]:
+    total = math.fsum(shares.values())
+    if abs(total - 1.0) > 1e-6:
+        raise ValueError(f"the fractions add up to {total:g}, not to 1")
+    return shares
+
+
+Shares = Annotated[
+    dict[Text, Annotated[float, Field(gt=0, le=1)]],
+    Field(min_length=1),
+    BeforeValidator(_alone),
+    AfterValidator(_all_of_them),
+]
+"""The level of everybody, or level -> fraction of the patients."""
+
+
+class PopulationEntry(Table):
+    """A virtual population; `fludapk.population.draw` says how patients are drawn from it."""
+
+    id: Identifier
+    title: Text
+    age: Age
+    female: Annotated[float, Field(ge=0, le=1)]
+    weight_kg: LogNormal | None = None
+    """If absent, by age and sex from the size reference."""
+    weight_range_kg: Range
+    height_range_cm: Range | None = None
+    weight_height_correlation: Annotated[float, Field(gt=-1, lt=1)]
+    """Of the normal scores of one patient."""
+    adults: Literal["nhanes2023", "cdc2000"] = "nhanes2023"
+    """Size reference above 20 y: NHANES 2021-2023, or the CDC 2000 values at 20 y."""
+    creatinine: Creatinine
+    scr_range_mg_dl: Range | None = None
+    product: Shares | None = None
+    diagnosis: Shares | None = None
+    genotype: Shares | None = None
+    source: Text
+
+    def levels(self, category: str) -> list[str]:
+        """Level names of a category; empty if the population does not say."""
+        return list(getattr(self, category) or ())
+
+
+class PopulationFile(Table):
+    """`data/populations.toml`."""
+
+    populations: Annotated[list[PopulationEntry], Field(min_length=1)]

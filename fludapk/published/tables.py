@@ -1,0 +1,145 @@
+"""Tables of TOML files, checked strictly with all faults at once."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from fludapk.errors import FileError
+
+PATIENT_COVARIATES: Final = {
+    "AGE": "years",
+    "WT": "kg",
+    "HT": "cm",
+    "BSA": "m2",
+    "SCR": "mg/dL",
+    "eGFR": "mL/min/1.73 m2",
+    "CrCl": "mL/min",
+}
+"""Covariates every patient has, and the unit a model file must give them."""
+CATEGORICAL: Final = ("product", "diagnosis", "genotype")
+
+DATA: Final = Path(__file__).resolve().parents[1] / "data"
+"""Data files that ship inside the package."""
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Table(BaseModel):
+    """A table of a file: no unknown keys, no coercion, no NaN, no change after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        defer_build=True,
+    )
+
+    @classmethod
+    def cross_faults(cls, raw: Mapping[str, Any]) -> list[str]:
+        """Faults between tables, looked for even where a table has faults of its own."""
+        return []
+
+
+def must_rise(name: str, values: Sequence[float]) -> None:
+    """Raise ValueError unless each value is above the one before it."""
+    if any(b <= a for a, b in pairwise(values)):
+        raise ValueError(f"{name} must rise: {list(values)}")
+
+
+def tables_in(raw: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    """Tables of a table, whatever else is there by mistake."""
+    value = raw.get(key)
+    items = value.items() if isinstance(value, dict) else ()
+    return {name: table for name, table in items if isinstance(table, dict)}
+
+
+def rows_in(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """Tables of a list of tables, whatever else is there by mistake."""
+    value = raw.get(key)
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def names_in(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Names that the file defines, taken tolerantly so that every reference can be checked."""
+    covariates = tables_in(raw, "covariates")
+    return {
+        "theta": list(tables_in(raw, "theta")),
+        "covariate": list(covariates),
+        "parameter": list(tables_in(raw, "parameters")),
+        "iiv": [str(row.get("name")) for row in rows_in(raw, "iiv")],
+        "iov": [str(row.get("name")) for row in rows_in(raw, "iov")],
+        "levels": {name: table.get("levels") or [] for name, table in covariates.items()},
+    }
+
+
+# ------------------------------------------------------------------ reading
+
+T = TypeVar("T", bound=Table)
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """Read and check a TOML file.
+
+    Parameters
+    ----------
+    path : Path
+    kind : subclass of Table
+
+    Raises
+    ------
+    FileError
+        With every fault of the file, each with its key path.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: is not TOML: {error}") from error
+    return check_table(raw, kind, str(path))
+
+
+def check_table(raw: Mapping[str, Any], kind: type[T], where: str) -> T:
+    """Check a table that was read from `where`; see `read_toml`."""
+    faults = kind.cross_faults(raw)
+    try:
+        table = kind.model_validate(dict(raw), context=names_in(raw))
+    except ValidationError as error:
+        faults = [*_faults(error), *faults]
+    if faults:
+        raise FileError(*(f"{where}: {fault}" for fault in dict.fromkeys(faults)))
+    return table
+
+
+def _faults(error: ValidationError) -> list[str]:
+    """One line per fault, with its key path."""
+    faults = []
+    for item in error.errors(include_url=False):
+        path, before = "", None
+        for part in item["loc"]:
+            is_kind = path.startswith("strategies") and isinstance(before, int)
+            if isinstance(part, int):
+                path += f"[{part}]"
+            elif part not in _NOT_A_KEY and not is_kind:
+                path += f".{part}" if path else part
+            before = part
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] not in ("value_error", "missing", "extra_forbidden"):
+            message += f", not {item['input']!r}"
+        faults.append(f"{path or 'file'}: {message}")
+    return faults
+
+
+_NOT_A_KEY = (
+    *("[key]", "float", "str", "power", "linear", "exponential", "sigmoid", "category"),
+    *("quantiles", "uniform", "beta", "[use]", "[file]", "[custom]"),
+)
+"""Parts of pydantic's locations that are not keys of the file."""
