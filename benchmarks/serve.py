@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from fludapk.checking import CheckResult
+from fludapk.answers.check_records import CheckResult
 from fludapk.web.api import GIRL
 from fludapk.web.asked import CheckAsked
 

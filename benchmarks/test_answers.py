@@ -15,17 +15,23 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from benchmarks import baseline, batch
-from fludapk import population, study
+from fludapk.answers.check import check, checks
+from fludapk.answers.check_records import CheckResult
+from fludapk.answers.dose import find_dose
+from fludapk.answers.goal import Goal
+from fludapk.answers.nomogram import Nomogram, nomogram
 from fludapk.arrays import F8
-from fludapk.checking import CheckResult, Request, check, checks
-from fludapk.dosing import Goal, find_dose
-from fludapk.nomogram import Nomogram, nomogram
-from fludapk.patient import Patient
+from fludapk.patients.patient import Patient
+from fludapk.patients.population import Patients, draw, populations
+from fludapk.patients.regimen import Regimen
+from fludapk.patients.request import Request
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, MapEstimate, map_estimates
 from fludapk.pk.exposure import course_concentrations
 from fludapk.published.models import load_model
-from fludapk.regimen import Regimen
+from fludapk.studies.counts import PROFILES, Counts, SimulatedBlock, cells, quantile
+from fludapk.studies.study import BLOCK
+from fludapk.studies.summary import summary
 
 GIRL: Final = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
 PLAN: Final = Regimen.named("tisa_cel_ball")
@@ -247,8 +253,8 @@ CHILDREN: Final = "langenhorst2019_children"
 
 
 def drawn() -> dict[str, F8]:
-    entry = population.populations()[CHILDREN]
-    return population.draw(entry, np.random.default_rng(1), MANY)
+    entry = populations()[CHILDREN]
+    return draw(entry, np.random.default_rng(1), MANY)
 
 
 def drawn_by_hand() -> dict[str, F8]:
@@ -287,8 +293,8 @@ FRACTIONS: Final = (0.05, 0.25, 0.50, 0.75, 0.95)
 
 
 def quantiles_by_cells(auc: F8) -> list[float | None]:
-    histogram = np.bincount(study.cells(auc))
-    return [study.quantile(histogram, fraction) for fraction in FRACTIONS]
+    histogram = np.bincount(cells(auc))
+    return [quantile(histogram, fraction) for fraction in FRACTIONS]
 
 
 def quantiles_by_numpy(auc: F8) -> list[float]:
@@ -305,13 +311,13 @@ def test_quantiles(benchmark: Any, way: str, run: Callable[[F8], Any]) -> None:
 
 def summary_of_counts(known: dict[str, F8]) -> tuple[dict[str, Any], dict[str, Any]]:
     """In blocks, as a study sees them."""
-    counts = study.Counts.nothing("langenhorst2019", "30 mg/m2", ["all"], 0)
-    nobody = population.Patients({}, {})
-    for first in range(0, MANY, study.BLOCK):
-        part = {name: column[first : first + study.BLOCK] for name, column in known.items()}
+    counts = Counts.nothing("langenhorst2019", "30 mg/m2", ["all"], 0)
+    nobody = Patients({}, {})
+    for first in range(0, MANY, BLOCK):
+        part = {name: column[first : first + BLOCK] for name, column in known.items()}
         n = len(part["auc"])
         counts.add(
-            study._Seen(
+            SimulatedBlock(
                 patients=nobody,
                 auc=[part["auc"]],
                 dose_mg=part["dose_mg"],
@@ -320,16 +326,16 @@ def summary_of_counts(known: dict[str, F8]) -> tuple[dict[str, Any], dict[str, A
                 held=np.zeros(n, np.bool_),
                 outside=np.zeros(n, np.bool_),
                 groups=[np.zeros(n, np.int64)],
-                along={name: part[name] for name in study.PROFILES},
+                along={name: part[name] for name in PROFILES},
             ),
             (13.8, 20.0),
         )
-    (row,) = study.summary(counts)
+    (row,) = summary(counts)
     return row, counts.profiles
 
 
 def summary_by_numpy(known: dict[str, F8]) -> tuple[dict[str, Any], dict[str, Any]]:
-    return baseline.summary(known, study.PROFILES, FRACTIONS)
+    return baseline.summary(known, PROFILES, FRACTIONS)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ import sys
 
 import numpy as np
 
-from fludapk.checking import predict
-from fludapk.patient import Patient
+from fludapk.answers.prediction import predict
+from fludapk.patients.course import Course
+from fludapk.patients.patient import Patient
+from fludapk.patients.population import virtual_patients
+from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import course_concentrations, with_residual_error
-from fludapk.population import virtual_patients
 from fludapk.published.models import load_model
-from fludapk.regimen import Course, Regimen
 
 LLOQ_MG_L = 0.01
 AFTER_FIRST_H = (1.0, 2.0, 7.0)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from fludapk._version import __version__
 
 if TYPE_CHECKING:
-    from fludapk.studies import simulate as simulate
+    from fludapk.studies.simulate import simulate as simulate
 
 __all__ = ["__version__", "simulate"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "simulate":  # imported when asked for: a check must start quickly
-        from fludapk.studies import simulate
+        from fludapk.studies.simulate import simulate
 
         return simulate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

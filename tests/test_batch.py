@@ -24,27 +24,20 @@ from click.testing import CliRunner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fludapk.batch import (
-    ALIASES,
-    COLUMNS,
-    Done,
-    Layout,
-    Plan,
-    Tally,
-    chunks,
-    distinct_names,
-    result_columns,
-    run,
-    survey,
-)
-from fludapk.checking import CheckResult, Request, check, checks
+from fludapk.answers.batch import Done, Plan, Tally, chunks, run
+from fludapk.answers.batch_rows import distinct_names, result_columns
+from fludapk.answers.check import check, checks
+from fludapk.answers.check_records import CheckResult
 from fludapk.cli import main
 from fludapk.cli.batch import _stopped_by_signals
 from fludapk.errors import FludapkError, InputError
-from fludapk.patient import Patient
+from fludapk.patients.columns import ALIASES, COLUMNS, Layout
+from fludapk.patients.csv_list import open_list
+from fludapk.patients.nonmem import survey
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
+from fludapk.patients.request import Request
 from fludapk.published.regimens import regimens
-from fludapk.regimen import Regimen
-from fludapk.tables import open_list
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 HEAD: Final = "ID,age,WT,HT,scr_mg_dl,regimen"

@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 from fludapk._version import __version__
-from fludapk.checking import CheckResult, check, predict
+from fludapk.answers.check import check
+from fludapk.answers.check_records import CheckResult
+from fludapk.answers.prediction import predict
 from fludapk.errors import InputError, StudiedRangeError
-from fludapk.patient import Patient
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
 from fludapk.published.models import load_model, load_models, model_paths
 from fludapk.published.targets import targets
-from fludapk.regimen import Regimen
 
 Known = Mapping[str, Any]
 

@@ -17,15 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fludapk._version import __version__
-from fludapk.checking import check
+from fludapk.answers.check import check
+from fludapk.answers.verify import verify
 from fludapk.cli import main
-from fludapk.patient import Patient
-from fludapk.published.models import load_model, load_models, model_paths
-from fludapk.published.regimens import regimens
-from fludapk.published.targets import targets
-from fludapk.regimen import Regimen
-from fludapk.report import (
-    check_page,
+from fludapk.pages.check import check_page
+from fludapk.pages.sources import (
     model_page,
     models_page,
     regimen_page,
@@ -33,7 +29,11 @@ from fludapk.report import (
     targets_page,
     verified_page,
 )
-from fludapk.verify import verify
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
+from fludapk.published.models import load_model, load_models, model_paths
+from fludapk.published.regimens import regimens
+from fludapk.published.targets import targets
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 Options: TypeAlias = Mapping[str, str | None]

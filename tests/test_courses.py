@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from reference import Table
 from scipy.stats import norm, qmc
 
-from fludapk.checking import LOG2_POINTS, predict
+from fludapk.answers.prediction import LOG2_POINTS, predict
 from fludapk.errors import InputError
-from fludapk.patient import Patient
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import MAX_DOSES, Regimen
 from fludapk.pk.effects import (
     POINT_SET,
     POINT_SET_SEED,
@@ -26,7 +27,6 @@ from fludapk.pk.effects import (
 from fludapk.pk.exposure import course_concentrations
 from fludapk.published.models import Model, load_model
 from fludapk.published.targets import prediction_interval, window_probabilities
-from fludapk.regimen import MAX_DOSES, Regimen
 
 F8 = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parents[1]

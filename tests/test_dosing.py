@@ -11,12 +11,14 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fludapk.checking import check
+from fludapk.answers.check import check
+from fludapk.answers.dose import find_dose
+from fludapk.answers.goal import Goal, best_dose, candidate_doses, probabilities
 from fludapk.cli import main
-from fludapk.dosing import Goal, best_dose, candidate_doses, find_dose, probabilities
 from fludapk.errors import InputError
-from fludapk.patient import Patient
-from fludapk.regimen import Regimen, ceiling_mg
+from fludapk.patients.course import ceiling_mg
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 
 GIRL = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
 MAN = Patient(age_years=60, sex="male", weight_kg=80, height_cm=178, scr_mg_dl=1.0)

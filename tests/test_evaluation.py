@@ -16,31 +16,22 @@ import reference
 from click.testing import CliRunner, Result
 from scipy import stats
 
-from fludapk.batch import Layout
-from fludapk.checking import Request, predict
+from fludapk.answers.prediction import predict
 from fludapk.cli import main
 from fludapk.errors import InputError
-from fludapk.evaluation import (
-    Data,
-    Evaluation,
-    Subject,
-    _bins,
-    error_rows,
-    evaluate,
-    level_rows,
-    npde,
-    patient_rows,
-    prediction_corrected,
-    prediction_errors,
-    read_subjects,
-)
-from fludapk.patient import Patient
+from fludapk.patients.columns import Layout
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
+from fludapk.patients.request import Request
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, map_estimate
 from fludapk.pk.exposure import course_concentrations, with_residual_error
 from fludapk.pk.posterior import sample_posterior
 from fludapk.published.models import load_model
-from fludapk.regimen import Regimen
+from fludapk.studies.evaluation import Evaluation, evaluate
+from fludapk.studies.evaluation_data import Data, Subject, read_subjects
+from fludapk.studies.evaluation_tables import error_rows, level_rows, patient_rows
+from fludapk.studies.metrics import _bins, npde, prediction_corrected, prediction_errors
 
 ROOT: Final = Path(__file__).parents[1]
 EXAMPLE: Final = ROOT / "examples" / "levels.csv"

@@ -14,34 +14,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fludapk import html
+from fludapk.pages import check_drawing, templates
 
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 
 
-from fludapk.batch import Layout, Plan, Tally, chunks, is_column, run
-from fludapk.checking import CheckResult, Prediction, Remark, TargetRecord, check, predict
-from fludapk.dosing import Goal, find_dose
+from fludapk.answers.batch import Plan, Tally, chunks, run
+from fludapk.answers.check import check
+from fludapk.answers.check_records import CheckResult, TargetRecord
+from fludapk.answers.curve import Curve, curve, horizon_h
+from fludapk.answers.dose import find_dose
+from fludapk.answers.goal import Goal
+from fludapk.answers.nomogram import nomogram
+from fludapk.answers.prediction import Prediction, predict
+from fludapk.answers.record import Remark
 from fludapk.errors import InputError
-from fludapk.figures import nomogram_svg
-from fludapk.html import (
-    Curve,
-    Scale,
-    batch_html,
-    check_html,
-    course_figure,
-    curve,
-    dose_html,
-    horizon_h,
-    nomogram_html,
-    round_steps,
-)
-from fludapk.nomogram import nomogram
-from fludapk.patient import Patient
+from fludapk.pages.batch import batch_html
+from fludapk.pages.check import check_html, check_page
+from fludapk.pages.check_drawing import course_figure
+from fludapk.pages.dose import dose_html
+from fludapk.pages.drawing import Scale, round_steps
+from fludapk.pages.nomogram import nomogram_html
+from fludapk.pages.nomogram_figure import nomogram_svg
+from fludapk.patients.columns import Layout, is_column
+from fludapk.patients.csv_list import open_list
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 from fludapk.published.models import load_model
-from fludapk.regimen import Regimen
-from fludapk.report import check_page
-from fludapk.tables import open_list
 
 PATIENTS: Final = {
     "the worked girl": (
@@ -355,7 +354,7 @@ def _with_text(result: CheckResult, text: str) -> CheckResult:
 def test_without_jinja2_the_reader_is_told_what_to_install(
     girl: tuple[CheckResult, Curve], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    html.environment.cache_clear()
+    templates.environment.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(InputError, match=r"pip install 'fludapk\[report\]'"):
         check_html(*girl)
@@ -437,7 +436,7 @@ def test_the_bar_holds_any_exposure(
     result, drawn = girl
     odd = replace(result.exposure, auc_0_inf=auc, auc_0_inf_pi90=interval)
     changed = replace(result, exposure=odd)
-    figure = html.bar(changed)
+    figure = check_drawing.bar(changed)
     assert figure.low_x <= figure.auc_x <= figure.high_x
     assert float(figure.ticks[-1].label) >= interval[1]
     for lane in figure.lanes:

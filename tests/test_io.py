@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from fludapk.answers.check import check
 from fludapk.answers.events import EVENT_COLUMNS, events_csv
 from fludapk.atomic import write_whole
-from fludapk.checking import check
 from fludapk.cli import main
 from fludapk.errors import InputError
-from fludapk.patient import Patient
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import course_exposure
 from fludapk.published.models import load_model
-from fludapk.regimen import Regimen
 
 
 def test_a_file_is_written_whole_and_replaces_the_old_one(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from reference import Infusion, Table
 
-from fludapk.checking import check
+from fludapk.answers.check import check
 from fludapk.errors import FileError, InputError
-from fludapk.patient import Patient
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 from fludapk.pk.program import SLOTS
 from fludapk.published.covariates import (
     covariate_columns,
@@ -30,7 +31,6 @@ from fludapk.published.models import (
     model_folders,
     model_paths,
 )
-from fludapk.regimen import Regimen
 
 F8 = NDArray[np.float64]
 CATEGORIES = ("product", "diagnosis", "genotype")

@@ -19,14 +19,16 @@ import pytest
 from numpy.typing import NDArray
 
 from fludapk._version import __version__
-from fludapk.checking import CheckResult, check
+from fludapk.answers.check import check
+from fludapk.answers.check_records import CheckResult
+from fludapk.answers.nomogram import Nomogram, nomogram
+from fludapk.answers.nomogram_grid import ADULT_WEIGHTS_KG, CHILD_WEIGHTS_KG, RENAL
 from fludapk.errors import InputError
-from fludapk.figures import nomogram_png, nomogram_svg
-from fludapk.nomogram import ADULT_WEIGHTS_KG, CHILD_WEIGHTS_KG, RENAL, Nomogram, nomogram
-from fludapk.patient import SEXES, Patient
+from fludapk.pages.nomogram_figure import nomogram_png, nomogram_svg
+from fludapk.patients.patient import SEXES, Patient
+from fludapk.patients.regimen import Regimen
 from fludapk.published.growth import growth_lms
 from fludapk.published.models import load_model
-from fludapk.regimen import Regimen
 
 TISA: Final = Regimen.named("tisa_cel_ball")
 AXI: Final = Regimen.named("axi_cel")

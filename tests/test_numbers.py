@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fludapk.checking import predict
+from fludapk.answers.prediction import predict
 from fludapk.errors import InputError
-from fludapk.patient import Patient
+from fludapk.patients.patient import Patient
+from fludapk.patients.population import Patients, draw, populations
+from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import course_concentrations
-from fludapk.population import Patients, draw, populations
 from fludapk.published.models import load_model, load_models
-from fludapk.regimen import Regimen
 
 GOLDEN: Final = Path(__file__).with_name("golden") / "numbers.csv"
 FIRST_LINE: Final = (

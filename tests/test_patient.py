@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fludapk.errors import ExitStatus, InputError
-from fludapk.patient import LIMITS, Patient
+from fludapk.patients.patient import LIMITS, Patient
 from fludapk.published.growth import growth_lms
 from fludapk.published.models import load_model
 from fludapk.published.tables import CATEGORICAL

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fludapk.errors import FileError, InputError
-from fludapk.population import draw, level_numbers, populations, virtual_patients
+from fludapk.patients.population import draw, level_numbers, populations, virtual_patients
 from fludapk.published.covariates import covariate_columns
 from fludapk.published.models import load_model
 from fludapk.published.population_files import PopulationEntry, PopulationFile

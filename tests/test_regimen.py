@@ -10,16 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fludapk.errors import ExitStatus, InputError
-from fludapk.patient import Patient
+from fludapk.patients.course import COURSE_CEILING_MG_M2, DAILY_CEILING_MG_M2, Course
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import MAX_DOSES, Regimen, parse_dose
 from fludapk.published.regimens import label_rules, label_step, regimens
-from fludapk.regimen import (
-    COURSE_CEILING_MG_M2,
-    DAILY_CEILING_MG_M2,
-    MAX_DOSES,
-    Course,
-    Regimen,
-    parse_dose,
-)
 
 DoseUnit = Literal["mg/m2", "mg/kg", "mg"]
 GIRL: Final = Patient(age_years=5, weight_kg=18.2, height_cm=110)

@@ -4,11 +4,11 @@ from typing import Final
 
 import pytest
 
+from fludapk.answers.design import AFTER_H, PUBLISHED, Design, design
 from fludapk.errors import InputError
-from fludapk.patient import Patient
-from fludapk.regimen import Regimen
-from fludapk.report import design_page
-from fludapk.sampling import AFTER_H, PUBLISHED, Design, design
+from fludapk.pages.update import design_page
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 
 GIRL: Final = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
 PLAN: Final = Regimen.named("tisa_cel_ball")

@@ -21,8 +21,8 @@ GROUND: Final = ("_version", "arrays", "atomic", "errors", "units")
 HOMES: Final = {
     "numba": ("fludapk.pk.jit", "fludapk.pk.kernels"),
     "llvmlite": ("fludapk.pk.kernels",),
-    "pydantic": ("fludapk.published", "fludapk.web"),
-    "pandas": ("fludapk.answers.record", "fludapk.studies"),
+    "pydantic": ("fludapk.published", "fludapk.studies.scenario", "fludapk.web"),
+    "pandas": ("fludapk.answers.record", "fludapk.studies.simulate"),
     "click": ("fludapk.cli",),
     "rich": ("fludapk.cli",),
     "matplotlib": ("fludapk.pages",),

@@ -13,19 +13,26 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 import fludapk
-from fludapk import strategies, studies, study
-from fludapk.checking import check
+from fludapk.answers.check import check
 from fludapk.cli import main
 from fludapk.errors import FileError, InputError
-from fludapk.patient import Patient
+from fludapk.pages.study import write_results
+from fludapk.patients.course import ceiling_mg
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 from fludapk.published.compile import compile_program
 from fludapk.published.models import load_model
 from fludapk.published.regimens import label_rules, label_step
 from fludapk.published.tables import check_table
-from fludapk.regimen import Regimen, ceiling_mg
-from fludapk.scenario import Scenario
-from fludapk.studies import StudyResult, read_scenario, simulate, write_results
-from fludapk.study import BLOCK, GRID_WIDTH, Counts, Study, cells, merge, quantile, wilson
+from fludapk.studies import uncertainty
+from fludapk.studies.counts import CELLS, GRID_WIDTH, Counts, cells, quantile
+from fludapk.studies.outputs import PATIENT_COLUMNS, Parts
+from fludapk.studies.scenario import Scenario
+from fludapk.studies.shards import merge, run_shard
+from fludapk.studies.simulate import StudyResult, read_scenario, simulate
+from fludapk.studies.strategies import Doses, renal_function
+from fludapk.studies.study import BLOCK, Study
+from fludapk.studies.summary import summary, wilson
 
 CHILDREN: Final[dict[str, Any]] = {
     "title": "children",
@@ -79,7 +86,7 @@ def test_threads_do_not_change_a_bit() -> None:
 def test_shards_in_any_order_are_the_whole_run() -> None:
     of = studied()
     whole = first(of)
-    states = [study.run_shard(of.scenario.model_dump(mode="json"), (k, 3)) for k in (3, 1, 2)]
+    states = [run_shard(of.scenario.model_dump(mode="json"), (k, 3)) for k in (3, 1, 2)]
     record, merged = merge(json.loads(json.dumps(states)))
     assert [state(one) for one in merged] == [state(whole)]
     assert record == json.loads(json.dumps(of.provenance))
@@ -87,8 +94,8 @@ def test_shards_in_any_order_are_the_whole_run() -> None:
 
 def test_shards_that_do_not_belong_together_are_refused() -> None:
     table = studied(patients=5000).scenario.model_dump(mode="json")
-    one, two = (study.run_shard(table, (k, 2)) for k in (1, 2))
-    other = study.run_shard({**table, "seed": 8}, (2, 2))
+    one, two = (run_shard(table, (k, 2)) for k in (1, 2))
+    other = run_shard({**table, "seed": 8}, (2, 2))
     for some, words in (
         ([one], "missing shards: 2"),
         ([one, two, two], "shards twice: 2"),
@@ -106,7 +113,7 @@ def test_writing_every_patient_does_not_change_the_summary(tmp_path: Path) -> No
         assert with_patients.summary_csv() == plain.summary_csv()
     rows = (tmp_path / "all.csv").read_text().splitlines()
     assert len(rows) == 1 + 9000
-    assert rows[0] == ",".join(studies.PATIENT_COLUMNS)
+    assert rows[0] == ",".join(PATIENT_COLUMNS)
 
 
 def test_the_patients_that_are_written_give_the_summary(tmp_path: Path) -> None:
@@ -161,7 +168,7 @@ def test_a_replay_and_a_continued_run_give_the_same_bytes(tmp_path: Path) -> Non
     write_results(result, tmp_path / "one", of)
     record = json.loads((tmp_path / "one" / "run.json").read_text())
     again = read_scenario(record["scenario"])
-    parts = studies.Parts(tmp_path / "two", again)
+    parts = Parts(tmp_path / "two", again)
     parts.save(first(again))
     kept = parts.load("langenhorst2019", "label")
     assert kept is not None
@@ -176,14 +183,14 @@ def test_a_replay_and_a_continued_run_give_the_same_bytes(tmp_path: Path) -> Non
 
 def test_parts_of_another_scenario_are_not_kept(tmp_path: Path) -> None:
     of = studied(patients=1000)
-    studies.Parts(tmp_path, of).save(first(of))
+    Parts(tmp_path, of).save(first(of))
     with pytest.raises(InputError, match="another scenario"):
-        studies.Parts(tmp_path, studied(patients=1000, seed=9)).load("langenhorst2019", "label")
+        Parts(tmp_path, studied(patients=1000, seed=9)).load("langenhorst2019", "label")
 
 
 def test_a_cluster_of_two_processes_gives_the_same_bytes() -> None:
     distributed = pytest.importorskip("distributed")
-    from fludapk.distributed import on_cluster
+    from fludapk.studies.shards import on_cluster
 
     of = studied(patients=9000)
     with distributed.LocalCluster(
@@ -215,7 +222,7 @@ def test_without_occasions_the_chance_is_that_of_the_log_normal(tmp_path: Path) 
         ADULTS, patients=40_000, population={"file": "cohort.csv", "sample": "resample"}
     )
     of = read_scenario(table, beside=tmp_path)
-    row = study.summary(first(of))[0]
+    row = summary(first(of))[0]
     man = Patient(
         age_years=40, sex="male", weight_kg=70, height_cm=175, crcl_ml_min=96, product="axi_cel"
     )
@@ -234,11 +241,11 @@ def test_wilson_intervals_cover_as_they_should(tmp_path: Path) -> None:
     truth = read_scenario(
         scenario(ADULTS, patients=200_000, population=population), beside=tmp_path
     )
-    p = study.summary(first(truth))[0]["p_below_14"]
+    p = summary(first(truth))[0]["p_below_14"]
     covered = 0
     for seed in range(400):
         table = scenario(ADULTS, seed=seed, patients=150, population=population)
-        row = study.summary(first(read_scenario(table, beside=tmp_path), threads=1))[0]
+        row = summary(first(read_scenario(table, beside=tmp_path), threads=1))[0]
         covered += row["p_below_14_low"] <= p <= row["p_below_14_high"]
     assert 0.92 <= covered / 400 <= 0.98
 
@@ -252,7 +259,7 @@ def test_sobol_draws_err_less_than_pseudo_random_ones(tmp_path: Path) -> None:
         for seed in range(8):
             table = scenario(ADULTS, seed=seed, patients=n, draws=draws, population=population)
             counts = first(read_scenario(table, beside=tmp_path), threads=1)
-            found.append(study.summary(counts)[0]["p_below_14"])
+            found.append(summary(counts)[0]["p_below_14"])
         return float(np.std(found))
 
     assert error("sobol", 4096) < 0.5 * error("pseudo", 4096)
@@ -265,7 +272,7 @@ def test_without_variability_everybody_is_typical(tmp_path: Path) -> None:
         ADULTS, patients=100, population={"file": "cohort.csv", "sample": "resample"},
         variability={"iiv": False, "iov": False},
     )  # fmt: skip
-    row = study.summary(first(read_scenario(table, beside=tmp_path)))[0]
+    row = summary(first(read_scenario(table, beside=tmp_path)))[0]
     assert row["auc_q05"] == row["auc_q95"]
     assert row["auc_cv_percent"] < 1e-3
 
@@ -280,7 +287,7 @@ def test_an_error_of_renal_function_misleads_dosing_only() -> None:
     assert_array_equal(one.tv, other.tv)
     ratio = one.seen.columns["SCR"] / other.seen.columns["SCR"]
     assert np.std(ratio) / np.mean(ratio) == pytest.approx(0.3, rel=0.06)
-    rows = [study.summary(first(of))[0] for of in (plain, blurred)]
+    rows = [summary(first(of))[0] for of in (plain, blurred)]
     assert rows[1]["auc_cv_percent"] > rows[0]["auc_cv_percent"] + 2
 
 
@@ -289,7 +296,7 @@ def test_an_error_of_renal_function_misleads_dosing_only() -> None:
 
 def test_parameters_are_drawn_as_uncertain_as_printed() -> None:
     file = load_model().file
-    drawn = [study.uncertain(file, np.random.default_rng(k)) for k in range(600)]
+    drawn = [uncertainty.uncertain(file, np.random.default_rng(k)) for k in range(600)]
     for name, estimate in file.theta.items():
         values = np.array([one.theta[name].value for one in drawn])
         if estimate.fixed:
@@ -330,7 +337,7 @@ def test_wilson_is_that_of_scipy(hits: int, n: int) -> None:
 
 def test_quantiles_of_the_grid_are_as_exact_as_it_says() -> None:
     values = np.random.default_rng(3).lognormal(2.7, 0.4, 20_000)
-    histogram = np.bincount(cells(values), minlength=study._CELLS + 2)
+    histogram = np.bincount(cells(values), minlength=CELLS + 2)
     for q in (0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999):
         exact = np.quantile(values, q, method="inverted_cdf")
         assert quantile(histogram, q) == pytest.approx(exact, rel=GRID_WIDTH / 2 * 1.001)
@@ -377,7 +384,7 @@ def slow_patients(of: Study, n: int) -> list[Patient]:
 
 def doses_of(
     strategy: dict[str, Any], base: dict[str, Any] = CHILDREN, n: int = 40
-) -> tuple[Study, strategies.Doses]:
+) -> tuple[Study, Doses]:
     of = studied(base, patients=n, strategies=[{"id": "s", **strategy}])
     truth = of.truths[0]
     way = of.ways[truth.id, "s"]
@@ -413,7 +420,7 @@ def test_the_renal_rule_of_a_label_is_for_adults() -> None:
     rule = label_rules()[0]
     adults = {**ADULTS, "models": ["langenhorst2019"], "product": None}
     of, doses = doses_of({"kind": "renal", "regimen": "axi_cel", "rule": rule.id}, adults, n=200)
-    crcl = strategies.renal_function("CrCl", of.patients(0).columns)
+    crcl = renal_function("CrCl", of.patients(0).columns)
     for patient, value, mg, given in zip(
         slow_patients(of, 200), crcl, doses.mg, doses.given, strict=True
     ):
@@ -434,7 +441,7 @@ def test_own_renal_steps_and_bands() -> None:
         {"kind": "renal", "dose": "30 mg/m2", "days": 4, "measure": "eGFR", "steps": steps}
     )
     known = of.patients(0).columns
-    egfr = strategies.renal_function("eGFR", known)
+    egfr = renal_function("eGFR", known)
     assert_allclose(doses.mg[:, 0], 30 * known["BSA"] * np.where(egfr >= 100, 1.0, 0.5), rtol=1e-12)
     bands = [{"below": 20.0, "dose": "1 mg/kg"}, {"dose": "25 mg/m2"}]
     of, doses = doses_of({"kind": "banded", "by": "weight_kg", "bands": bands, "days": 4})
@@ -538,7 +545,7 @@ def test_a_cohort_as_it_is_keeps_its_columns_for_strata(tmp_path: Path) -> None:
     )
     del table["patients"]
     of = read_scenario(table, beside=tmp_path)
-    assert [row["n"] for row in study.summary(first(of))] == [30, 20, 10]
+    assert [row["n"] for row in summary(first(of))] == [30, 20, 10]
     assert of.strata == ["all", "ward = north", "ward = south"]
 
 

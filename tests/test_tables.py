@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fludapk.errors import InputError
-from fludapk.tables import CsvList, cell, line, open_list, safe
+from fludapk.patients.csv_list import CsvList, cell, line, open_list, safe
 
 KNOWN: Final = {"id", "wt", "scr"}
 EXECUTED: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")

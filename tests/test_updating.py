@@ -10,17 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fludapk.checking import check, predict
-from fludapk.dosing import Goal
+from fludapk.answers.check import check
+from fludapk.answers.curve import update_curve
+from fludapk.answers.fit import fit
+from fludapk.answers.goal import Goal
+from fludapk.answers.prediction import predict
+from fludapk.answers.update import result_of, update
+from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import ConvergenceError, InputError, StudiedRangeError
-from fludapk.html import update_curve, update_html
-from fludapk.patient import Patient
+from fludapk.pages.update import update_html, update_page
+from fludapk.patients.level import Level, parse_given
+from fludapk.patients.level_list import read_levels
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import course_concentrations
 from fludapk.published.models import load_model
-from fludapk.regimen import Regimen
-from fludapk.report import update_page
-from fludapk.updating import Level, UpdateResult, fit, parse_given, read_levels, result_of, update
 
 GIRL: Final = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
 PLAN: Final = Regimen.named("tisa_cel_ball")

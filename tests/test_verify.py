@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from fludapk.answers.verify import ODE_TOLERANCE, Verified, verify
 from fludapk.errors import FileError
 from fludapk.published.models import load_model, model_paths
-from fludapk.verify import ODE_TOLERANCE, Verified, verify
 
 SHIPPED = next(iter(model_paths().values())).parent
 

@@ -23,18 +23,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fludapk._version import __version__
-from fludapk.checking import check
+from fludapk.answers.check import check
+from fludapk.answers.goal import Goal
+from fludapk.answers.update import update
 from fludapk.cli import main
-from fludapk.dosing import Goal
 from fludapk.errors import InputError
-from fludapk.patient import Patient
+from fludapk.patients.level import Level
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 from fludapk.published.regimens import regimens
-from fludapk.regimen import Regimen
-from fludapk.updating import Level, update
 from fludapk.web.api import BATCH, EXAMPLES, GIRL, MAN, PREFIX
 from fludapk.web.app import create_app
+from fludapk.web.forms import typed
 from fludapk.web.guard import HEADERS, Guard, Limits
-from fludapk.web.pages import DOWNLOAD, STATIC, TABS, typed
+from fludapk.web.pages import DOWNLOAD, STATIC, TABS
 from fludapk.web.problems import FIELDS, fields_of
 
 FHIR: Final = Path(__file__).parent / "fhir"

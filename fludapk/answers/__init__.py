@@ -1,1 +1,1 @@
-"""One function per question about one patient, or row by row."""
+"""Answers: one function per question about one patient, or row by row."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from fludapk.checking import CheckResult
+    from fludapk.answers.check_records import CheckResult
 
 EVENT_COLUMNS: Final = (
     "ID", "TIME", "AMT", "RATE", "EVID", "MDV", "CMT",

@@ -8,7 +8,7 @@ import os
 import click
 
 from fludapk._version import __version__
-from fludapk.cli import batch, evaluate, lists, patients, serve, studies
+from fludapk.cli import batch, evaluate, one_patient, serve, simulate, sources
 from fludapk.cli.common import Group
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them is slow
@@ -26,17 +26,17 @@ def main() -> None:
 
 
 for _command in (
-    patients.check,
-    patients.dose,
-    patients.update,
+    one_patient.check,
+    one_patient.dose,
+    one_patient.update,
     batch.batch,
     evaluate.evaluate,
-    studies.simulate,
-    lists.nomogram,
-    lists.models,
-    lists.regimens,
-    lists.targets,
-    lists.verify,
+    simulate.simulate,
+    sources.nomogram,
+    sources.models,
+    sources.regimens,
+    sources.targets,
+    sources.verify,
     serve.serve,
 ):
     main.add_command(_command)

@@ -24,7 +24,8 @@ from fludapk.cli.common import (
 from fludapk.errors import ExitStatus, InputError
 
 if TYPE_CHECKING:
-    from fludapk.batch import Done, Layout, Tally
+    from fludapk.answers.batch import Done, Tally
+    from fludapk.patients.columns import Layout
 
 _SHOWN: Final = 10
 
@@ -74,7 +75,9 @@ def batch(
     column is kept, results are appended. A row that cannot be computed says why in `error`; then
     the exit code is 3. NONMEM-style records (ID TIME AMT RATE EVID MDV) give one row per ID.
     """
-    from fludapk.batch import SMALL, Plan, Tally, chunks, log2_points_of, opened, run, survey
+    from fludapk.answers.batch import SMALL, Plan, Tally, chunks, log2_points_of, run
+    from fludapk.patients.columns import opened
+    from fludapk.patients.nonmem import survey
     from fludapk.published.models import model_folders
 
     given = {name: None if value is None else str(value) for name, value in options.items()}
@@ -109,7 +112,7 @@ def batch(
     click.echo(_summary(list_file, layout, tally, plan.log2_points), err=True)
     if report is not None:
         from fludapk.atomic import write_whole
-        from fludapk.html import batch_html
+        from fludapk.pages.batch import batch_html
 
         sha256 = hashlib.sha256(source.path.read_bytes()).hexdigest()
         write_whole(report, batch_html(tally, sha256, plan.log2_points))
@@ -167,7 +170,7 @@ def _destination(output: str | None) -> Iterator[BinaryIO]:
 
 def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
     """Rows per second and time left, on a terminal."""
-    from fludapk.batch import SMALL
+    from fludapk.answers.batch import SMALL
 
     if not sys.stderr.isatty() or rows <= SMALL:
         yield from done
@@ -186,8 +189,8 @@ def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
 
 def _summary(name: str, layout: Layout, tally: Tally, log2_points: int) -> str:
     """Counts, then the rows to look at first."""
-    from fludapk.batch import few
-    from fludapk.report import percent
+    from fludapk.pages.words import percent
+    from fludapk.patients.columns import few
 
     n, low = tally.counts, [one for one in tally.worst if one.flag != "met"]
     lines = [

@@ -18,8 +18,8 @@ import click
 from fludapk.errors import FludapkError
 
 if TYPE_CHECKING:
-    from fludapk.patient import Patient
-    from fludapk.regimen import Regimen
+    from fludapk.patients.patient import Patient
+    from fludapk.patients.regimen import Regimen
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MAX_WIDTH: Final = 110
@@ -143,7 +143,7 @@ regimen_options = _all(
 
 def patient_of(options: dict[str, Any]) -> Patient:
     """Read the patient that was typed."""
-    from fludapk.patient import Patient
+    from fludapk.patients.patient import Patient
 
     names = ("age", "weight", "height", "sex", "scr", "egfr", "crcl")
     others = ("product", "diagnosis", "genotype", "bsa_formula", "egfr_formula")
@@ -152,14 +152,14 @@ def patient_of(options: dict[str, Any]) -> Patient:
 
 def schedule_of(options: dict[str, Any]) -> tuple[Regimen, bool]:
     """Infusions to find a dose for, and whether they come with a planned dose."""
-    from fludapk.regimen import Regimen
+    from fludapk.patients.regimen import Regimen
 
     return Regimen.schedule_from_text(**{name: options[name] for name in _COURSE})
 
 
 def regimen_of(options: dict[str, Any]) -> Regimen:
     """Read the course that was typed."""
-    from fludapk.regimen import Regimen
+    from fludapk.patients.regimen import Regimen
 
     return Regimen.from_text(**{name: options[name] for name in _COURSE})
 

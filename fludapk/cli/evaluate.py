@@ -19,7 +19,7 @@ from fludapk.cli.common import (
 from fludapk.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from fludapk.evaluation import Evaluation
+    from fludapk.studies.evaluation import Evaluation
 
 
 @click.command()
@@ -69,10 +69,10 @@ def evaluate(
     from earlier levels, NPDE, a prediction-corrected visual predictive check, and which model these
     patients support. A course that cannot be used is named; then the exit code is 3.
     """
-    from fludapk.batch import few, opened
-    from fludapk.evaluation import evaluate as run
-    from fludapk.evaluation import read_subjects
+    from fludapk.patients.columns import few, opened
     from fludapk.published.models import model_folders
+    from fludapk.studies.evaluation import evaluate as run
+    from fludapk.studies.evaluation_data import read_subjects
 
     source, layout = opened(data_file, names, defaults)
     data = read_subjects(
@@ -92,7 +92,7 @@ def evaluate(
     if as_json:
         click.echo(result.record.to_json())
     else:
-        from fludapk.report import evaluation_page
+        from fludapk.pages.evaluation import evaluation_page
 
         click.echo(evaluation_page(result.record, source.path.name, width()))
     if result.record.refused:
@@ -102,9 +102,9 @@ def evaluate(
 def _write(result: Evaluation, name: str, output: str) -> None:
     """Tables, and with the extra ``report`` figures and a page."""
     from fludapk.atomic import write_folder
-    from fludapk.evaluation import error_rows, level_rows, patient_rows
-    from fludapk.study_figures import can_draw, drawn
-    from fludapk.tables import document
+    from fludapk.pages.figure import can_draw, drawn
+    from fludapk.patients.csv_list import document
+    from fludapk.studies.evaluation_tables import error_rows, level_rows, patient_rows
 
     files: dict[str, str | bytes] = {
         "evaluation.json": result.record.to_json() + "\n",
@@ -113,8 +113,8 @@ def _write(result: Evaluation, name: str, output: str) -> None:
         "patients.csv": document(patient_rows(result)),
     }
     if can_draw():
-        from fludapk.evaluation_figures import pictures
-        from fludapk.html import evaluation_html
+        from fludapk.pages.evaluation import evaluation_html
+        from fludapk.pages.evaluation_figures import pictures
 
         files.update(drawn(pictures(result), lambda svg: evaluation_html(result.record, name, svg)))
     else:

@@ -22,6 +22,7 @@ def equation(model: Model, parameter: str, values: Mapping[str, F8] | None = Non
 
     Examples
     --------
+    >>> import numpy as np
     >>> from fludapk.published.models import load_model
     >>> model = load_model("varela2025")
     >>> equation(model, "V1")

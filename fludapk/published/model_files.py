@@ -20,13 +20,7 @@ from pydantic import (
 
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.model_faults import faults_between_tables
-from fludapk.published.tables import (
-    Identifier,
-    Positive,
-    Table,
-    Text,
-    must_rise,
-)
+from fludapk.published.tables import Identifier, Positive, Table, Text, must_rise
 from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE
 
 PARAMETERS: Final = ("CL", "V1", "Q2", "V2", "Q3", "V3", "k12", "k21", "k13", "k31")

@@ -137,7 +137,7 @@ Shares = Annotated[
 
 
 class PopulationEntry(Table):
-    """A virtual population; `fludapk.population.draw` says how patients are drawn from it."""
+    """A virtual population; see `fludapk.patients.population.draw`."""
 
     id: Identifier
     title: Text

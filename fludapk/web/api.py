@@ -11,19 +11,19 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from starlette.exceptions import HTTPException
 
 from fludapk._version import __version__
-from fludapk.checking import CheckResult
-from fludapk.dosing import DoseResult
+from fludapk.answers.check_records import CheckResult
+from fludapk.answers.design import Design
+from fludapk.answers.dose import DoseResult
+from fludapk.answers.nomogram import Nomogram
+from fludapk.answers.update_records import UpdateResult
+from fludapk.answers.verify import Verified, verify
 from fludapk.errors import ExitStatus, FludapkError
-from fludapk.nomogram import Nomogram
+from fludapk.patients.regimen import Regimen
 from fludapk.published.course_files import LabelRule, RegimenEntry, TargetEntry
 from fludapk.published.model_files import ModelFile
 from fludapk.published.models import Model, load_model, load_models
 from fludapk.published.regimens import label_rules, regimens
 from fludapk.published.targets import targets
-from fludapk.regimen import Regimen
-from fludapk.sampling import Design
-from fludapk.updating import UpdateResult
-from fludapk.verify import Verified, verify
 from fludapk.web import cds
 from fludapk.web.asked import (
     CheckAsked,
@@ -33,7 +33,7 @@ from fludapk.web.asked import (
     NomogramAsked,
     UpdateAsked,
 )
-from fludapk.web.lists import BatchAsked
+from fludapk.web.batch import BatchAsked
 from fludapk.web.problems import MEDIA_TYPE, Problem, problem, problem_of, validation_faults
 
 PREFIX: Final = "/api/v1"

@@ -16,19 +16,20 @@ from fastapi import FastAPI
 
 from fludapk._version import __version__
 from fludapk.errors import InputError
-from fludapk.web import api, pages
+from fludapk.web import api
 from fludapk.web.asked import CheckAsked, DoseAsked, Folders, UpdateAsked
 from fludapk.web.guard import Guard, Limits
+from fludapk.web.pages import DOWNLOAD, TABS, Pages
 
 PORT: Final = 8765
 _SWITCH_S: Final = 0.02
 """Threads that compute take turns so often: changing costs more than waiting a moment."""
 _OPEN: Final = frozenset(
-    {tab.path for tab in pages.TABS}
-    | {pages.DOWNLOAD, "/static/", "/healthz", "/version", "/openapi.json", "/cds-services"}
+    {tab.path for tab in TABS}
+    | {DOWNLOAD, "/static/", "/healthz", "/version", "/openapi.json", "/cds-services"}
 )
 """Without a token: pages without an answer, and pages that ask for it in their form."""
-_LISTS: Final = frozenset({api.BATCH, "/list", pages.DOWNLOAD})
+_LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD})
 _ABOUT: Final = (
     "The JSON of the command line. Quantities are text with a unit, or numbers where the command "
     "line has a default unit; creatinine has none. Errors are problem details (RFC 9457) that "
@@ -95,7 +96,7 @@ def create_app(
         limits=limits,
     )
     app.include_router(
-        pages.Pages(
+        Pages(
             folders=folders,
             most_rows=limits.list_rows,
             admits=guard.admits,

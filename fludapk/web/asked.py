@@ -13,17 +13,26 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from fludapk.checking import CheckResult, check
-from fludapk.dosing import DoseResult, Goal, find_dose
+from fludapk.answers.check import check
+from fludapk.answers.check_records import CheckResult
+from fludapk.answers.curve import curve_of, horizon_h, update_curve
+from fludapk.answers.design import Design, design
+from fludapk.answers.dose import DoseResult, find_dose
+from fludapk.answers.fit import Fit, fit
+from fludapk.answers.goal import Goal
+from fludapk.answers.nomogram import Nomogram, nomogram
+from fludapk.answers.nomogram_grid import steps
+from fludapk.answers.update import result_of
+from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import InputError
-from fludapk.html import check_html, curve_of, dose_html, horizon_h, update_curve, update_html
-from fludapk.nomogram import Nomogram, nomogram, steps
-from fludapk.patient import Patient, parse_sex
+from fludapk.pages.check import check_html
+from fludapk.pages.dose import dose_html
+from fludapk.pages.update import update_html
+from fludapk.patients.level import Level, parse_given
+from fludapk.patients.patient import Patient, parse_sex
+from fludapk.patients.regimen import Regimen
 from fludapk.published.models import DEFAULT_MODEL
-from fludapk.regimen import Regimen
-from fludapk.sampling import Design, design
 from fludapk.units import parse_quantity
-from fludapk.updating import Fit, Level, UpdateResult, fit, parse_given, result_of
 
 Folders = Sequence[Path] | None
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
@@ -143,7 +152,7 @@ class CheckAsked(PatientAndCourse):
         Raises
         ------
         FludapkError
-            As `fludapk.checking.check`.
+            As `fludapk.answers.check.check`.
         """
         return self._answer(folders)[0]
 
@@ -211,7 +220,7 @@ class DoseAsked(PatientAndGoal):
         Raises
         ------
         FludapkError
-            As `fludapk.dosing.find_dose`.
+            As `fludapk.answers.dose.find_dose`.
         """
         return self._answer(folders)[0]
 
@@ -274,7 +283,7 @@ class UpdateAsked(PatientAndGoal):
         Raises
         ------
         FludapkError
-            As `fludapk.updating.update`.
+            As `fludapk.answers.update.update`.
         """
         return self._answer(folders)[0]
 
@@ -327,7 +336,7 @@ class DesignAsked(PatientAndCourse):
         Raises
         ------
         FludapkError
-            As `fludapk.sampling.design`.
+            As `fludapk.answers.design.design`.
         """
         patient, regimen = gathered(self.read_patient, self.read_regimen)
         return design(patient, regimen, model=self.model, folders=folders)
@@ -358,7 +367,7 @@ class NomogramAsked(Course):
         Raises
         ------
         FludapkError
-            As `fludapk.nomogram.nomogram`.
+            As `fludapk.answers.nomogram.nomogram`.
         """
         regimen, age, height, sex, weights, renal = gathered(
             self.read_regimen if self.target_auc is None else lambda: self.read_schedule()[0],

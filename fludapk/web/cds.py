@@ -15,9 +15,18 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fludapk import report
-from fludapk.checking import CheckResult
+from fludapk.answers.check_records import CheckResult
 from fludapk.errors import FludapkError, InputError
+from fludapk.pages.words import (
+    AT_THE_TOP,
+    FLAG_WORDS,
+    contested,
+    dose_lines,
+    flag_chances,
+    plan,
+    target_line,
+    who,
+)
 from fludapk.published.targets import HIGH
 from fludapk.web.asked import CheckAsked, Folders
 
@@ -156,20 +165,20 @@ def _card(r: CheckResult, dates: str, home: str) -> Card:
     worry = r.flag != "met" or r.exposure.auc_0_inf > HIGH or not r.models_agree
     worry = worry or any(rule.refused for rule in r.label_rules)
     lines = [
-        report.who(r),
-        report.plan(r),
-        *report.dose_lines(r),
-        report.flag_chances(r),
-        report.target_line(r),
-        *report.contested(r),
+        who(r),
+        plan(r),
+        *dose_lines(r),
+        flag_chances(r),
+        target_line(r),
+        *contested(r),
         *([r.reading_note] if r.reading_note else []),
-        *(f"{w.level}: {w.message}" for w in r.warnings if w.code not in report.AT_THE_TOP),
+        *(f"{w.level}: {w.message}" for w in r.warnings if w.code not in AT_THE_TOP),
         dates,
         r.disclaimer,
     ]
     return Card(
         summary=f"F-ara-A AUC0-inf {r.exposure.auc_0_inf:.2f} mg·h/L (90 % {low:.1f}-{high:.1f}): "
-        f"{report.FLAG_WORDS[r.flag]}" + ("" if r.models_agree else "; models disagree"),
+        f"{FLAG_WORDS[r.flag]}" + ("" if r.models_agree else "; models disagree"),
         indicator="warning" if worry else "info",
         detail="\n\n".join(_unmarked(line) for line in lines if line),
         source=Source(

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from fludapk.batch import plain
+from fludapk.answers.batch_rows import plain
 from fludapk.errors import ExitStatus, FludapkError
 
 MEDIA_TYPE: Final = "application/problem+json"

@@ -6,17 +6,24 @@ from typing import Any
 import pytest
 from browsing import WIDTHS, browser, overflow, page, printed, squeezed
 
-from fludapk.batch import Layout, Plan, Tally, chunks, is_column, run
-from fludapk.dosing import Goal
-from fludapk.figures import nomogram_svg
-from fludapk.html import batch_html, nomogram_html, study_html, update_curve, update_html
-from fludapk.nomogram import nomogram
-from fludapk.patient import Patient
-from fludapk.regimen import Regimen
-from fludapk.studies import simulate
-from fludapk.study_figures import pictures
-from fludapk.tables import open_list
-from fludapk.updating import Level, fit, result_of
+from fludapk.answers.batch import Plan, Tally, chunks, run
+from fludapk.answers.curve import update_curve
+from fludapk.answers.fit import fit
+from fludapk.answers.goal import Goal
+from fludapk.answers.nomogram import nomogram
+from fludapk.answers.update import result_of
+from fludapk.pages.batch import batch_html
+from fludapk.pages.nomogram import nomogram_html
+from fludapk.pages.nomogram_figure import nomogram_svg
+from fludapk.pages.study import study_html
+from fludapk.pages.study_figures import pictures
+from fludapk.pages.update import update_html
+from fludapk.patients.columns import Layout, is_column
+from fludapk.patients.csv_list import open_list
+from fludapk.patients.level import Level
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
+from fludapk.studies.simulate import simulate
 
 pytestmark = pytest.mark.browser
 __all__ = ["browser", "page"]  # fixtures

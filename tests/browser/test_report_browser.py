@@ -11,11 +11,15 @@ from typing import Any, Final
 import pytest
 from browsing import WIDTHS, browser, overflow, page, printed, squeezed
 
-from fludapk.checking import CheckResult, Remark, check, predict
-from fludapk.html import Curve, check_html, curve, horizon_h
-from fludapk.patient import Patient
+from fludapk.answers.check import check
+from fludapk.answers.check_records import CheckResult
+from fludapk.answers.curve import Curve, curve, horizon_h
+from fludapk.answers.prediction import predict
+from fludapk.answers.record import Remark
+from fludapk.pages.check import check_html
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 from fludapk.published.models import load_model
-from fludapk.regimen import Regimen
 
 pytestmark = pytest.mark.browser
 __all__ = ["browser", "page"]  # fixtures

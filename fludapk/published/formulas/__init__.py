@@ -1,19 +1,10 @@
 """Published formulas of body size and kidney function: one function for one formula."""
 
 # In the order in which they are offered to choose from.
-from fludapk.published.formulas.registry import FORMULAS, Formula  # isort: skip
-from fludapk.published.formulas.body_size import (  # isort: skip
-    du_bois,
-    gehan_george,
-    haycock,
-    mosteller,
-)
-from fludapk.published.formulas.egfr_by_height import (  # isort: skip
-    ckid_u25,
-    schwartz_bedside,
-    schwartz_original,
-)
-from fludapk.published.formulas.egfr_by_age import (  # isort: skip
+from fludapk.published.formulas.registry import FORMULAS, Formula
+from fludapk.published.formulas.body_size import du_bois, gehan_george, haycock, mosteller
+from fludapk.published.formulas.egfr_by_height import ckid_u25, schwartz_bedside, schwartz_original
+from fludapk.published.formulas.egfr_by_age import (
     ckd_epi_2009,
     ckd_epi_2021,
     ekfc,
@@ -22,7 +13,7 @@ from fludapk.published.formulas.egfr_by_age import (  # isort: skip
     fas_q,
     mdrd,
 )
-from fludapk.published.formulas.clearance import (  # isort: skip
+from fludapk.published.formulas.clearance import (
     capped_by_knots,
     cockcroft_gault,
     deindex_gfr,
@@ -30,7 +21,7 @@ from fludapk.published.formulas.clearance import (  # isort: skip
     gfr_l_h_per_70kg,
     index_gfr,
 )
-from fludapk.published.formulas.growth import lms_value, lms_zscore  # isort: skip
+from fludapk.published.formulas.growth import lms_value, lms_zscore
 
 __all__ = [
     "FORMULAS",

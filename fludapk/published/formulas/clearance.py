@@ -3,14 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fludapk.published.formulas.registry import (
-    EGFR,
-    Flag,
-    Result,
-    as_float,
-    by_sex,
-    published,
-)
+from fludapk.published.formulas.registry import EGFR, Flag, Result, as_float, by_sex, published
 
 _BSA_REFERENCE_M2 = 1.73
 _WEIGHT_REFERENCE_KG = 70.0

@@ -1,0 +1,296 @@
+"""Lists of patients: a row of text in, a row of results out, in the same place.
+
+What the columns of a list mean is decided once, by `Layout`; a row is then read by the same code
+as one typed patient. A row that cannot be computed says why and never stops the others.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import math
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from fludapk.answers.batch_rows import (
+    Record,
+    clear_names,
+    distinct_names,
+    record_of,
+    result_columns,
+)
+from fludapk.answers.check import checks
+from fludapk.answers.check_records import CheckResult
+from fludapk.answers.prediction import LOG2_POINTS
+from fludapk.errors import FludapkError, InputError
+from fludapk.patients.columns import RECORDED, Layout, request_of
+from fludapk.patients.csv_list import line
+from fludapk.patients.nonmem import by_course, request_of_records
+from fludapk.patients.request import Request
+from fludapk.published.targets import Flag
+
+SMALL: Final = 1000
+"""Up to so many rows each has as many points as a check, and one process does."""
+_FEW_LOG2_POINTS: Final = 9
+
+
+def log2_points_of(rows: int) -> int:
+    """How many points a row of a list has, unless one says.
+
+    Examples
+    --------
+    >>> log2_points_of(10), log2_points_of(100_000)
+    (13, 9)
+    """
+    return LOG2_POINTS if rows <= SMALL else _FEW_LOG2_POINTS
+
+
+# ------------------------------------------------------------------ results
+
+
+def outcomes(
+    requests: Sequence[Request | FludapkError],
+    *,
+    log2_points: int = LOG2_POINTS,
+    folders: Sequence[Path] | None = None,
+) -> Iterator[CheckResult | FludapkError]:
+    """Check what could be read; what could not keeps its place."""
+    readable = [request for request in requests if isinstance(request, Request)]
+    checked = checks(readable, log2_points=log2_points, trails=False, folders=folders)
+    for request in requests:
+        yield next(checked) if isinstance(request, Request) else request
+
+
+# ------------------------------------------------------------------ whole lists
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How to compute and write a list."""
+
+    layout: Layout
+    delimiter: str = ","
+    log2_points: int = LOG2_POINTS
+    amount: str | None = None
+    """What AMT of records is mg of."""
+    again: frozenset[str] = frozenset()
+    """IDs of records that come again after another ID."""
+    folders: Sequence[Path] | None = None
+    as_json: bool = False
+
+    def header(self) -> str:
+        """First line of the results."""
+        return line([*self._kept.values(), *self._results.values()], self.delimiter)
+
+    def text(self, row: int, cells: Sequence[str], record: Record) -> str:
+        """A line of the results."""
+        kept = [cells[place] if place < len(cells) else "" for place in self._kept]
+        if not self.as_json:
+            values = [*kept, *map(record.get, self._results)]
+            return line(values, self.delimiter, decimal_comma=self.layout.decimal_comma)
+        as_read = dict(zip(self._kept_names, kept, strict=True))
+        known = {clear: record.get(name) for name, clear in self._results.items()}
+        return json.dumps({"row": row, "input": as_read, **known}, allow_nan=False) + "\n"
+
+    @cached_property
+    def _kept(self) -> dict[int, str]:
+        """Columns of the list that are kept, by place."""
+        layout = self.layout
+        return {
+            place: name
+            for place, name in enumerate(layout.header)
+            if not (layout.is_events and name.strip().upper() in RECORDED)
+        }
+
+    @cached_property
+    def _kept_names(self) -> list[str]:
+        return distinct_names(list(self._kept.values()))
+
+    @cached_property
+    def _results(self) -> dict[str, str]:
+        """Names of the results, and what their columns are called beside those of the list."""
+        names = result_columns(self.folders)
+        taken = ["row", "input"] if self.as_json else list(self._kept.values())
+        return dict(zip(names, clear_names(names, taken), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A computed row, as text and in short."""
+
+    row: int
+    """As a spreadsheet counts: the header is row 1."""
+    text: str
+    id: str
+    error: str | None
+    auc_0_inf: float
+    """NaN if refused."""
+    flag: Flag | None
+    p_below: float
+    """Of 13.8."""
+    pi90: tuple[float, float]
+    models_agree: bool
+    dose_mg: float
+    doses: int
+    model: str
+    model_sha256: str
+
+
+Chunk: TypeAlias = list[tuple[int, list[Sequence[str]]]]
+"""Row number and rows of each course."""
+
+
+def compute(plan: Plan, chunk: Chunk) -> list[Done]:
+    """Compute some courses."""
+    layout = plan.layout
+    requests: list[Request | FludapkError] = []
+    for _, rows in chunk:
+        try:
+            if not layout.is_events:
+                requests.append(request_of(layout, rows[0]))
+            elif layout.id_of(rows[0]) in plan.again:
+                raise InputError(
+                    f"ID {layout.id_of(rows[0])!r} comes again after another ID: put the records "
+                    "of a course together, and give each course an ID of its own"
+                )
+            else:
+                requests.append(request_of_records(layout, rows, plan.amount, plan.folders))
+        except InputError as error:
+            requests.append(error)
+    found = outcomes(requests, log2_points=plan.log2_points, folders=plan.folders)
+    return [
+        _done(plan, row, rows[0], outcome)
+        for (row, rows), outcome in zip(chunk, found, strict=True)
+    ]
+
+
+def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | FludapkError) -> Done:
+    record = record_of(outcome)
+    text, name = plan.text(row, cells, record), plan.layout.id_of(cells)
+    if isinstance(outcome, FludapkError):
+        error = str(record["error"])
+        nothing = (math.nan, None, math.nan, (math.nan, math.nan), True, math.nan, 0, "", "")
+        return Done(row, text, name, error, *nothing)
+    p_below = next(t.p_below for t in outcome.targets if t.id == "fabrizio2022")
+    exposed = outcome.exposure
+    return Done(
+        row, text, name, None, exposed.auc_0_inf, outcome.flag, p_below,
+        exposed.auc_0_inf_pi90, outcome.models_agree, outcome.regimen.doses_mg[0],
+        len(outcome.regimen.doses_mg), outcome.model, outcome.provenance.model_sha256,
+    )  # fmt: skip
+
+
+def chunks(layout: Layout, rows: Iterable[Sequence[str]], size: int = 250) -> Iterator[Chunk]:
+    """Courses of a list, some at a time."""
+    if layout.is_events:
+        row, chunk = 2, []
+        for _, together in by_course(layout, rows):
+            chunk.append((row, together))
+            row += len(together)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+        return
+    numbered = ((row, [cells]) for row, cells in enumerate(rows, start=2))
+    while chunk := list(itertools.islice(numbered, size)):
+        yield chunk
+
+
+def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Done, None, None]:
+    """Compute a list in order; with more processes, some chunks at a time.
+
+    The results do not depend on `processes`.
+    """
+    parts = iter(parts)
+    for part in parts if processes == 1 else itertools.islice(parts, 1):
+        yield from compute(plan, part)  # the first compiles the kernels for all
+    if processes == 1:
+        return
+    waiting: deque[Future[list[Done]]] = deque()
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
+    try:
+        for part in parts:
+            with _without_interrupts():
+                waiting.append(pool.submit(compute, plan, part))
+            if len(waiting) > 2 * processes:  # so memory is bounded
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenExecutor as error:
+        raise FludapkError(
+            "a process of the list was ended from outside: out of memory?"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes begun here leave Ctrl-C to the one that began them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Arrange that this process does not outlive a command that was killed."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Tally:
+    """What came of a list: counts, and the worst rows, lowest AUC first."""
+
+    def __init__(self, keep: int = 500) -> None:
+        self.rows = 0
+        self.counts = {"below": 0, "borderline": 0, "met": 0, "refused": 0}
+        self.disagree = 0
+        self.models: dict[str, str] = {}
+        """Hashes of the models that were used."""
+        self.refused: list[Done] = []
+        self._keep = keep
+        self._worst: list[tuple[float, int, Done]] = []
+
+    def add(self, done: Done) -> None:
+        """Count a row."""
+        self.rows += 1
+        self.counts[done.flag or "refused"] += 1
+        self.disagree += not done.models_agree
+        if done.model:
+            self.models[done.model] = done.model_sha256
+        if done.error is not None:
+            if len(self.refused) < self._keep:
+                self.refused.append(done)
+        else:
+            item = (-done.auc_0_inf, -done.row, done)
+            push = heapq.heappush if len(self._worst) < self._keep else heapq.heappushpop
+            push(self._worst, item)
+
+    @property
+    def worst(self) -> list[Done]:
+        """The lowest AUCs, lowest first."""
+        return [done for *_, done in sorted(self._worst, key=lambda item: (-item[0], -item[1]))]

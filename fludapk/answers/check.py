@@ -1,0 +1,348 @@
+"""One patient, one course: everything a second person needs to check it.
+
+`check` computes; its result is the JSON of ``fludapk check --json`` (schema ``fludapk.check/1``)
+and what the terminal page and the report are drawn from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fludapk._version import __version__
+from fludapk.answers.check_records import (
+    FLAG_CONTEXT,
+    CheckResult,
+    LabelRecord,
+    SensitivityRecord,
+    exposure_record,
+    patient_record,
+    regimen_record,
+    target_record,
+)
+from fludapk.answers.check_remarks import other_disease, reading_note, remarks_of
+from fludapk.answers.prediction import LOG2_POINTS, Prediction, predictions
+from fludapk.answers.record import Provenance
+from fludapk.errors import FludapkError, InputError, StudiedRangeError, nearest
+from fludapk.patients.patient import Patient, columns_of
+from fludapk.patients.regimen import Regimen
+from fludapk.patients.request import Case, Request
+from fludapk.pk.effects import POINT_SET_SEED
+from fludapk.published.covariates import Step, evaluate
+from fludapk.published.equations import equation
+from fludapk.published.models import DEFAULT_MODEL, Model, load_model, load_models
+from fludapk.published.regimens import label_rules, label_step, regimens
+from fludapk.published.targets import flag, targets
+
+
+def check(
+    patient: Patient,
+    regimen: Regimen,
+    *,
+    model: str = DEFAULT_MODEL,
+    round_to_mg: float | None = None,
+    strict: bool = False,
+    folders: Sequence[Path] | None = None,
+) -> CheckResult:
+    """Check a planned course of one patient.
+
+    Parameters
+    ----------
+    patient : Patient
+    regimen : Regimen
+    model : str
+    round_to_mg : float, optional
+        Round each dose to a multiple of this many mg.
+    strict : bool
+        Refuse a patient outside the studied range of the model.
+    folders : sequence of Path, optional
+        Folders of models; see `fludapk.published.models.model_folders`.
+
+    Returns
+    -------
+    CheckResult
+
+    Raises
+    ------
+    InputError
+        If something is missing or impossible, a name is unknown, or a ceiling is passed.
+    FileError
+        If a model file is bad.
+    StudiedRangeError
+        With `strict`.
+
+    Examples
+    --------
+    >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+    >>> result = check(girl, Regimen.named("tisa_cel_ball"))
+    >>> round(result.exposure.auc_0_inf, 2), result.flag, result.models_agree
+    (13.58, 'below', False)
+    """
+    request = Request(patient=patient, regimen=regimen, model=model, round_to_mg=round_to_mg)
+    (outcome,) = checks([request], strict=strict, folders=folders)
+    if isinstance(outcome, FludapkError):
+        raise outcome
+    return outcome
+
+
+def checks(
+    requests: Sequence[Request],
+    *,
+    log2_points: int = LOG2_POINTS,
+    trails: bool = True,
+    strict: bool = False,
+    folders: Sequence[Path] | None = None,
+) -> Iterator[CheckResult | FludapkError]:
+    """`check` for many: the result of each request in order, or why it was refused.
+
+    Patients are computed together, only the simulated courses behind the probabilities, 2 to the
+    power of `log2_points` for each, one patient after the other. Without `trails` the results have
+    none, which is quicker.
+
+    Raises
+    ------
+    FileError
+        If a model file is bad.
+
+    Examples
+    --------
+    >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+    >>> plan = Regimen.named("tisa_cel_ball")
+    >>> [r.flag for r in checks([Request(patient=girl, regimen=plan)] * 2, log2_points=9)]
+    ['below', 'below']
+    """
+    models = {model.id: model for model in load_models(folders)}
+    known = _known_names(models.values())
+    refused: dict[int, FludapkError] = {}
+    cases: dict[int, Case] = {}
+    for i, request in enumerate(requests):
+        try:
+            if request.model not in models:
+                load_model(request.model, folders)  # says which there are
+            _check_names(request.patient, request.regimen, known)
+            cases[i] = request.case()
+        except FludapkError as error:
+            refused[i] = error
+    by_model: dict[str, dict[int, Prediction | InputError]] = {}
+    for model in models.values():
+        rows = [
+            i
+            for i, case in cases.items()
+            if requests[i].model == model.id or other_disease(model, case) is None
+        ]
+        found = predictions(model, [cases[i] for i in rows])
+        by_model[model.id] = dict(zip(rows, found, strict=True))
+
+    kidneys = dict(zip(cases, _kidneys([case.patient for case in cases.values()]), strict=True))
+    for i, request in enumerate(requests):
+        outcome = refused.get(i) or by_model[request.model][i]
+        if isinstance(outcome, FludapkError):
+            yield outcome
+        elif strict and outcome.outside:
+            listed = ", ".join(map(str, outcome.outside))
+            yield StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
+        else:
+            rivals = {name: found[i] for name, found in by_model.items() if i in found}
+            try:
+                every = tuple(models.values())
+                result = _result(outcome, request, rivals, every, kidneys[i], log2_points)
+            except InputError as error:  # more random effects than there are points for
+                yield error
+            else:
+                yield replace(result, trail=_trail(outcome)) if trails else result
+
+
+def _result(
+    prediction: Prediction,
+    request: Request,
+    rivals: Mapping[str, Prediction | InputError],
+    models: Sequence[Model],
+    kidney: Mapping[str, float],
+    log2_points: int,
+) -> CheckResult:
+    patient, regimen, _ = prediction.case
+    simulated = prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf
+    chosen, auc = prediction.model, prediction.auc_0_inf
+    sensitivity = [_sensitivity(model, prediction.case, rivals.get(model.id)) for model in models]
+    agree = len({row.flag for row in sensitivity if row.applies} | {flag(auc)}) == 1
+    judged = [
+        target_record(entry, auc, simulated, patient, regimen) for entry in targets().values()
+    ]
+    labels = _labels(patient, auc, kidney)
+    return CheckResult(
+        model=chosen.id,
+        model_title=chosen.file.title,
+        model_citation=chosen.file.citation.short,
+        patient=patient_record(prediction),
+        regimen=regimen_record(prediction, request.round_to_mg),
+        exposure=exposure_record(prediction, simulated),
+        flag=flag(auc),
+        flag_context=FLAG_CONTEXT,
+        targets=judged,
+        sensitivity=sensitivity,
+        models_agree=agree,
+        label_rules=labels,
+        warnings=remarks_of(prediction, sensitivity, agree, judged, labels),
+        reading_note=reading_note(chosen, patient),
+        trail=[],
+        provenance=Provenance(
+            version=__version__,
+            model_sha256=chosen.sha256,
+            input_sha256=_input_hash(request),
+            seed=POINT_SET_SEED,
+            points=2**log2_points,
+        ),
+    )
+
+
+def _known_names(models: Iterable[Model]) -> dict[str, set[str | None]]:
+    """Products, diagnoses and genotypes that some regimen or model has."""
+    entries = list(regimens().values())
+    known: dict[str, set[str | None]] = {
+        "product": {entry.product for entry in entries},
+        "diagnosis": {entry.disease for entry in entries},
+        "genotype": set(),
+    }
+    for model in models:
+        known["diagnosis"].update(model.file.population.diseases)
+        for category, names in known.items():
+            names.update(model.levels(category))
+    return known
+
+
+def _check_names(
+    patient: Patient, regimen: Regimen, known: Mapping[str, Collection[str | None]]
+) -> None:
+    """Refuse a product, diagnosis or genotype nobody knows, with the nearest name."""
+    faults = []
+    for category, names in known.items():
+        value = getattr(patient, category)
+        if value is not None and value not in names:
+            choices = sorted({name for name in names if name})
+            faults.append(f"unknown {category} {value!r}: {nearest(value, choices)}")
+    if not faults and patient.product and regimen.product not in (None, patient.product):
+        faults.append(
+            f"product = {patient.product!r}, but {regimen.id} is a course for {regimen.product!r}"
+        )
+    if faults:
+        raise InputError(*faults)
+
+
+def _sensitivity(
+    model: Model, case: Case, other: Prediction | InputError | None
+) -> SensitivityRecord:
+    """The course by another model, if its population covers the patient."""
+    who = model.file.population.who
+    reason: str | None = None
+    auc: float | None = None
+    if other is None or other_disease(model, case) is not None:
+        reason = who
+    elif isinstance(other, InputError):
+        reason = f"{who}; {'; '.join(other.faults)}"
+    elif other.outside:
+        reason = f"{who}; {', '.join(map(str, other.outside))}"
+    else:
+        auc = other.auc_0_inf
+    return SensitivityRecord(
+        model=model.id,
+        applies=reason is None,
+        auc_0_inf=auc,
+        flag=None if auc is None else flag(auc),
+        reading_of=model.file.reading_of,
+        reason=reason,
+    )
+
+
+def _kidneys(patients: Sequence[Patient]) -> list[dict[str, float]]:
+    """CrCl and eGFR for label rules: what was given, or by Cockcroft-Gault; NaN if unknown."""
+    known = columns_of(patients)
+    for name, source in (
+        ("CrCl", "deindex_gfr"),
+        ("CrCl", "cockcroft_gault"),
+        ("eGFR", "index_gfr"),
+    ):
+        known[name] = np.where(np.isnan(known[name]), evaluate(source, known)[0], known[name])
+    both = zip(known["CrCl"].tolist(), known["eGFR"].tolist(), strict=True)
+    return [{"CrCl": crcl, "eGFR": egfr} for crcl, egfr in both]
+
+
+def _labels(patient: Patient, auc: float, kidney: Mapping[str, float]) -> list[LabelRecord]:
+    """Label rules; those for adults only for adults."""
+    adult = patient.age_years >= 18
+    rows = []
+    for rule in label_rules():
+        value = kidney[rule.measure]
+        usable = (adult or not rule.adults_only) and math.isfinite(value)
+        step = label_step(rule, value) if usable else None
+        given = any(value is not None for value in patient.renal_inputs)
+        lacking = "needs sex" if given else "needs a renal function"
+        why_not = f"not computed: {lacking}" if adult else "written for adults"
+        factor = step.factor if step else None
+        rows.append(
+            LabelRecord(
+                id=rule.id,
+                title=rule.title,
+                applies=usable,
+                measure=rule.measure,
+                value=value if usable else None,
+                unit="mL/min" if rule.measure == "CrCl" else "mL/min/1.73 m2",
+                advice=step.advice if step else why_not,
+                refused=step.refuse if step else False,
+                factor=factor,
+                auc_0_inf=None if factor is None else auc * factor,
+                source=rule.source,
+            )
+        )
+    return rows
+
+
+def _trail(prediction: Prediction) -> list[Step]:
+    """The calculation for a second person, in order."""
+    model, (patient, regimen, course) = prediction.model, prediction.case
+    auc = prediction.auc_0_inf
+    dose, n = course.doses_mg[0], len(course.doses_mg)
+    how_bsa = evaluate(patient.bsa_formula, patient.columns())[1]
+    per = {
+        "mg/m2": f"{regimen.dose:g} mg/m2 × {patient.bsa_m2:.4f} m2",
+        "mg/kg": f"{regimen.dose:g} mg/kg × {patient.weight_kg:g} kg",
+        "mg": "as prescribed",
+    }[regimen.unit]
+    if course.planned_mg is not None and course.planned_mg != dose:
+        per += f" = {course.planned_mg:.2f} mg, rounded"
+    factor = model.file.dose.factor
+    amount = course.total_mg * factor
+    clearance = float(prediction.tv[0, 0])
+    split = ""
+    if model.program.has_renal_term:
+        renal = clearance * prediction.renal_fraction
+        split = f" = non-renal {clearance - renal:.3f} + renal {renal:.3f}"
+    return [
+        Step("BSA", patient.bsa_m2, "m2", patient.bsa_formula, how_bsa),
+        Step("dose", dose, "mg fludarabine phosphate", "", per),
+        Step("course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {dose:.2f} mg"),
+        Step("amount", amount, "mg F-ara-A", "", f"{course.total_mg:.2f} mg × {factor:g}"),
+        *prediction.steps,
+        Step("CL", clearance, "L/h", "", equation(model, "CL", prediction.values) + split),
+        Step("AUC0-inf", auc, "mg·h/L", "", f"amount / CL = {amount:.2f} mg / {clearance:.4g} L/h"),
+    ]
+
+
+def _input_hash(request: Request) -> str:
+    """Hash of what was asked, whatever the order or unit it was typed in."""
+    patient, course = vars(request.patient), request.course
+    asked = {
+        "patient": {
+            k: v for k, v in patient.items() if k in Patient.__dataclass_fields__ and k != "typed"
+        },
+        "regimen": vars(request.regimen),
+        "model": request.model,
+        "round_to_mg": request.round_to_mg,
+        **({} if course is None else {"course": vars(course)}),
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,268 @@
+"""Records of a check: what is in its JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
+
+from fludapk.answers.prediction import Prediction
+from fludapk.answers.record import DISCLAIMER, Provenance, Remark
+from fludapk.arrays import F8
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
+from fludapk.published.course_files import TargetEntry
+from fludapk.published.covariates import Step
+from fludapk.published.targets import (
+    Flag,
+    TargetStatus,
+    applies,
+    bounds,
+    prediction_interval,
+    status,
+    window_probabilities,
+)
+
+FLAG_CONTEXT: Final = (
+    "13.8: fabrizio2022, estimated AUC; 14: dekker2022, measured AUC; "
+    "both r/r B-ALL before tisa-cel"
+)
+
+
+# ------------------------------------------------------------------ the result
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatientRecord:
+    """The patient and what was derived before any model of fludarabine."""
+
+    age_years: float
+    sex: str | None
+    weight_kg: float
+    height_cm: float
+    bsa_m2: float
+    bsa_formula: str
+    scr_mg_dl: float | None
+    egfr_ml_min_1_73m2: float | None
+    """As the model uses it: after its cap."""
+    egfr_uncapped_ml_min_1_73m2: float | None
+    egfr_formula: str | None
+    """A formula, "given", or "from CrCl"; None if the model has no eGFR."""
+    egfr_capped: bool
+    crcl_ml_min: float | None
+    crcl_formula: str | None
+    product: str | None
+    diagnosis: str | None
+    genotype: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegimenRecord:
+    """The course; mg of fludarabine phosphate unless said."""
+
+    id: str
+    title: str
+    dose: float
+    dose_unit: str
+    doses_mg: list[float]
+    planned_dose_mg: float
+    round_to_mg: float | None
+    total_mg: float
+    total_mg_m2: float
+    amount_f_ara_a_mg: float
+    times_h: list[float]
+    infusion_h: float
+    volume_ml_per_dose: float
+    vials_per_dose: int
+    waste_mg_per_dose: float
+    cells_at_h: float | None
+    cells: str
+    """When the label gives the cells; `cells_at_h` is the earliest such time unless typed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureRecord:
+    """F-ara-A; the typical patient, and the interval over IIV and IOV."""
+
+    auc_0_inf: float
+    auc_0_inf_pi90: tuple[float, float]
+    auc_per_dose: list[float]
+    """From each dose to the next, the last to infinity: they add up."""
+    cmax_mg_l: float
+    auc_to_cells: float | None
+    conc_at_cells_mg_l: float | None
+    clearance_l_h: float
+    renal_fraction: float | None
+    half_life_h: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetRecord:
+    """A published target and this patient."""
+
+    id: str
+    low: float | None
+    high: float | None
+    optimum: float | None
+    status: TargetStatus
+    p_below: float
+    p_within: float | None
+    p_above: float
+    applies: bool
+    context: str
+    finding: str
+    citation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensitivityRecord:
+    """The same patient by a model."""
+
+    model: str
+    applies: bool
+    auc_0_inf: float | None
+    flag: Flag | None
+    reading_of: str | None
+    reason: str | None
+    """Why it does not apply."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelRecord:
+    """What a label or a centre says for this kidney function."""
+
+    id: str
+    title: str
+    applies: bool
+    measure: str
+    value: float | None
+    unit: str
+    advice: str
+    refused: bool
+    """The rule says not to give it."""
+    factor: float | None
+    auc_0_inf: float | None
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """Result of `check`."""
+
+    schema: Literal["fludapk.check/1"] = "fludapk.check/1"
+    model: str
+    model_title: str
+    model_citation: str
+    patient: PatientRecord
+    regimen: RegimenRecord
+    exposure: ExposureRecord
+    flag: Flag
+    flag_context: str
+    targets: list[TargetRecord]
+    sensitivity: list[SensitivityRecord]
+    models_agree: bool
+    label_rules: list[LabelRecord]
+    warnings: list[Remark]
+    reading_note: str | None
+    """For whom it matters: why this reading of the paper is the default."""
+    trail: list[Step]
+    disclaimer: str = DISCLAIMER
+    provenance: Provenance
+
+    def to_json(self) -> str:
+        """One JSON document, indented."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def target_record(
+    entry: TargetEntry, auc: float, simulated: F8, patient: Patient, regimen: Regimen
+) -> TargetRecord:
+    """A published target and a patient: the likely AUC, and simulated ones."""
+    below, within, above = window_probabilities(simulated, *bounds(entry))
+    return TargetRecord(
+        id=entry.id,
+        low=entry.low,
+        high=entry.high,
+        optimum=entry.optimum,
+        status=status(entry, auc),
+        p_below=below,
+        p_within=None if entry.optimum is not None else within,
+        p_above=above,
+        applies=applies(
+            entry,
+            age_years=patient.age_years,
+            product=patient.product or regimen.product,
+            disease=patient.diagnosis or regimen.disease,
+        ),
+        context=entry.context,
+        finding=entry.finding,
+        citation=entry.citation,
+    )
+
+
+def patient_record(prediction: Prediction) -> PatientRecord:
+    """Record of the patient of a prediction."""
+    (patient, regimen, _), values = prediction.case, prediction.values
+    egfr = float(values["eGFR"][0]) if "eGFR" in values else None
+    uncapped = prediction.uncapped if egfr is not None else None
+    return PatientRecord(
+        age_years=patient.age_years,
+        sex=patient.sex,
+        weight_kg=patient.weight_kg,
+        height_cm=patient.height_cm,
+        bsa_m2=patient.bsa_m2,
+        bsa_formula=patient.bsa_formula,
+        scr_mg_dl=patient.scr_mg_dl,
+        egfr_ml_min_1_73m2=egfr,
+        egfr_uncapped_ml_min_1_73m2=uncapped,
+        egfr_formula=prediction.origin if "eGFR" in values else None,
+        egfr_capped=egfr is not None and uncapped is not None and egfr < uncapped,
+        crcl_ml_min=float(values["CrCl"][0]) if "CrCl" in values else patient.crcl_ml_min,
+        crcl_formula=prediction.origin if "CrCl" in values else None,
+        product=patient.product or regimen.product,
+        diagnosis=patient.diagnosis or regimen.disease,
+        genotype=patient.genotype,
+    )
+
+
+def regimen_record(prediction: Prediction, round_to_mg: float | None) -> RegimenRecord:
+    """Record of the course of a prediction."""
+    patient, regimen, course = prediction.case
+    bench = course.preparation()
+    return RegimenRecord(
+        id=regimen.id,
+        title=regimen.title,
+        dose=regimen.dose,
+        dose_unit=regimen.unit,
+        doses_mg=list(course.doses_mg),
+        planned_dose_mg=course.planned_mg if course.planned_mg is not None else course.doses_mg[0],
+        round_to_mg=round_to_mg,
+        total_mg=course.total_mg,
+        total_mg_m2=course.total_mg / patient.bsa_m2,
+        amount_f_ara_a_mg=course.total_mg * prediction.model.file.dose.factor,
+        times_h=list(course.times_h),
+        infusion_h=course.infusion_h[0],
+        volume_ml_per_dose=bench.volume_ml,
+        vials_per_dose=bench.vials,
+        waste_mg_per_dose=bench.waste_mg,
+        cells_at_h=regimen.cells_at_h,
+        cells=regimen.cells,
+    )
+
+
+def exposure_record(prediction: Prediction, simulated: F8) -> ExposureRecord:
+    """Record of the exposure of a prediction, its interval from simulated AUCs."""
+    typical = prediction.typical
+    to_cells, at_cells = prediction.at_cells
+    has_renal_term = prediction.model.program.has_renal_term
+    return ExposureRecord(
+        auc_0_inf=prediction.auc_0_inf,
+        auc_0_inf_pi90=prediction_interval(simulated),
+        auc_per_dose=typical.auc_per_dose[0].tolist(),
+        cmax_mg_l=float(typical.cmax[0]),
+        auc_to_cells=to_cells,
+        conc_at_cells_mg_l=at_cells,
+        clearance_l_h=float(prediction.tv[0, 0]),
+        renal_fraction=prediction.renal_fraction if has_renal_term else None,
+        half_life_h=prediction.half_life_h,
+    )

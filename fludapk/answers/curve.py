@@ -1,0 +1,124 @@
+"""Concentration over time, for pages and tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from fludapk.answers.prediction import Prediction, predict
+from fludapk.arrays import F8
+from fludapk.errors import InputError
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
+from fludapk.published.models import DEFAULT_MODEL, load_model
+
+if TYPE_CHECKING:
+    from fludapk.answers.fit import Fit
+
+_AFTER_H: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+
+
+# ------------------------------------------------------------------ the curve
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Concentration of F-ara-A over a course."""
+
+    times_h: F8
+    """(times,) h from the first dose."""
+    typical: F8
+    """(times,) mg/L, of the typical patient."""
+    low: F8
+    """(times,) mg/L, 5 % of such patients are lower at that time."""
+    high: F8
+    """(times,) mg/L, 5 % are higher."""
+
+
+def curve(prediction: Prediction, *, until_h: float, log2_points: int = 10) -> Curve:
+    """Concentration over time of the typical patient, with the central 90 % of such patients.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    until_h : float
+        Last time, h from the first dose; see `horizon_h`.
+    log2_points : int
+        2^log2_points patients stand behind the band.
+
+    Raises
+    ------
+    InputError
+        If `until_h` is not a finite number above zero.
+    """
+    if not (math.isfinite(until_h) and until_h > 0):
+        raise InputError(f"the curve ends at {until_h} h: a finite number above zero is needed")
+    at = dense_grid(prediction.case.course.times_h, prediction.case.course.infusion_h, until_h)
+    simulated, _ = prediction.concentrations(prediction.random_effects(log2_points), at)
+    low, high = np.quantile(simulated, [0.05, 0.95], axis=0)
+    return Curve(at, prediction.typical_mg_l(at), low, high)
+
+
+def horizon_h(times_h: Sequence[float], cells_at_h: float | None = None) -> float:
+    """When a curve may end: a day after the last dose or half a day after the cells, whole days.
+
+    Examples
+    --------
+    >>> horizon_h([0.0, 24.0, 48.0, 72.0], cells_at_h=120.0), horizon_h([0.0])
+    (144.0, 24.0)
+    """
+    last = max(max(times_h) + 24.0, (cells_at_h or 0.0) + 12.0 * (cells_at_h is not None))
+    return 24.0 * math.ceil(last / 24.0 - 1e-9)
+
+
+def dense_grid(starts: Sequence[float], lengths: Sequence[float], until_h: float) -> F8:
+    """Times dense around the infusions, ascending."""
+    pieces = [np.linspace(0.0, until_h, 97)]
+    for start, length in zip(starts, lengths, strict=True):
+        pieces.append(start + length * np.linspace(0.0, 1.0, 6))
+        pieces.append(start + length + np.array(_AFTER_H))
+    at = np.unique(np.concatenate(pieces).round(9))
+    return np.ascontiguousarray(at[at <= until_h])
+
+
+# ------------------------------------------------------------------ the words
+
+
+def curve_of(
+    patient: Patient,
+    regimen: Regimen,
+    *,
+    model: str = DEFAULT_MODEL,
+    round_to_mg: float | None = None,
+    folders: Sequence[Path] | None = None,
+) -> Curve:
+    """Concentrations for a page about a course of a patient.
+
+    Raises
+    ------
+    FludapkError
+        As `fludapk.answers.prediction.predict`.
+    """
+    course = regimen.course(patient, round_to_mg)
+    prediction = predict(load_model(model, folders), patient, regimen, course)
+    return curve(prediction, until_h=horizon_h(regimen.times_h, regimen.cells_at_h))
+
+
+@dataclass(frozen=True, eq=False)
+class UpdateCurve:
+    """Concentrations before and after the levels; see `fludapk.answers.fit.Fit.bands`."""
+
+    times_h: F8
+    before: F8
+    after: F8
+
+
+def update_curve(fitted: Fit, *, until_h: float) -> UpdateCurve:
+    """Curves of a fit up to a time."""
+    at = dense_grid(fitted.course.times_h, fitted.course.infusion_h, until_h)
+    return UpdateCurve(at, *fitted.bands(at))

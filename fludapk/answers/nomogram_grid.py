@@ -1,0 +1,244 @@
+"""The grid of a nomogram: its axes and the patients of its cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from fludapk.arrays import F8
+from fludapk.errors import InputError
+from fludapk.patients.patient import LIMITS, SEXES, Patient
+from fludapk.patients.regimen import Regimen
+from fludapk.published.covariates import covariate_columns
+from fludapk.published.formulas import mosteller
+from fludapk.published.growth import growth_reference
+from fludapk.published.models import Model
+from fludapk.published.tables import PATIENT_COVARIATES
+
+MAX_STEPS: Final = 200
+"""Most values on an axis."""
+ADULT_WEIGHTS_KG: Final = tuple(float(kg) for kg in range(40, 131, 5))
+CHILD_WEIGHTS_KG: Final = tuple(2.5 * step for step in range(2, 25))
+RENAL: Final = tuple(float(value) for value in range(20, 161, 5))
+"""Default axes; of the renal function what is inside the limits of the model."""
+
+
+def steps(grid: Sequence[float] | None, name: str) -> list[float] | None:
+    """Values from, to and in steps of what was typed, or None.
+
+    Raises
+    ------
+    InputError
+        If they do not ascend from above zero, or are too many.
+
+    Examples
+    --------
+    >>> steps((10.0, 20.0, 5.0), "weights")
+    [10.0, 15.0, 20.0]
+    """
+    if grid is None:
+        return None
+    low, high, step = grid
+    if not (0 < low <= high < 1e6 and step > 0 and (high - low) / step < 1000):
+        raise InputError(f"{name} = {low:g} {high:g} {step:g}: from, to and step, from above zero")
+    return [low + k * step for k in range(math.floor((high - low) / step + 1e-9) + 1)]
+
+
+# ------------------------------------------------------------------ the patients of the grid
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """The axes of the grid: age and height go with the weight."""
+
+    weights: F8
+    ages: F8
+    heights: F8
+    renal: F8
+    name: str
+    """eGFR or CrCl."""
+    sex: Literal["female", "male"] | None
+    median_growth: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of weights and of renal functions."""
+        return self.weights.size, self.renal.size
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return self.weights.size * self.renal.size
+
+    @property
+    def unit(self) -> str:
+        """Unit of the renal function."""
+        return PATIENT_COVARIATES[self.name]
+
+    @property
+    def bsa(self) -> F8:
+        """Body surface area at each weight, m2."""
+        return np.asarray(mosteller(height_cm=self.heights, weight_kg=self.weights))
+
+    @property
+    def who(self) -> str:
+        """The patients in words."""
+        if self.median_growth:
+            which = {"female": "girls", "male": "boys", None: "girls and boys"}[self.sex]
+            return f"children of median growth (CDC 2000), {which}"
+        sex = f"{self.sex}, " if self.sex else ""
+        return f"{sex}{self.ages[0]:g} y, {self.heights[0]:g} cm"
+
+    def covariates(
+        self, model: Model, regimen: Regimen, asked: Mapping[str, str | None]
+    ) -> tuple[dict[str, F8], dict[str, F8]]:
+        """Columns of all cells, weight by weight, and the covariates a model makes of them."""
+        same = self.patient(0, 0, asked).columns(model, regimen.product, regimen.disease)
+        columns = {key: np.full(self.size, value[0]) for key, value in same.items()}
+        by_weight = {"AGE": self.ages, "WT": self.weights, "HT": self.heights, "BSA": self.bsa}
+        columns |= {key: np.repeat(value, self.renal.size) for key, value in by_weight.items()}
+        columns[self.name] = np.tile(self.renal, self.weights.size)
+        return columns, covariate_columns(model, columns).values
+
+    def planned_mg(self, regimen: Regimen) -> F8:
+        """Dose per infusion of each weight, mg."""
+        return regimen.dose_mg(self.bsa, self.weights)
+
+    def patient(self, i: int, j: int, asked: Mapping[str, str | None]) -> Patient:
+        """The patient of a cell."""
+        renal = float(self.renal[j])
+        return Patient(
+            age_years=float(self.ages[i]),
+            weight_kg=float(self.weights[i]),
+            height_cm=float(self.heights[i]),
+            sex=self.sex,
+            egfr_ml_min_1_73m2=renal if self.name == "eGFR" else None,
+            crcl_ml_min=renal if self.name == "CrCl" else None,
+            product=asked["product"],
+            diagnosis=asked["diagnosis"],
+            genotype=asked["genotype"],
+        )
+
+    def described(self, i: int, j: int) -> str:
+        """The patient of a cell in words."""
+        size = f"{self.weights[i]:g} kg, {self.ages[i]:.3g} y, {self.heights[i]:.4g} cm"
+        return f"{size}, {self.name} {self.renal[j]:g} {self.unit}"
+
+
+def people_of(
+    model: Model,
+    weights_kg: Sequence[float] | None,
+    renal: Sequence[float] | None,
+    age_years: float | None,
+    height_cm: float | None,
+    sex: str | None,
+    target_auc: float | None,
+    *,
+    fine: bool,
+) -> People:
+    """The axes, or every fault of what was asked."""
+    faults: list[str] = []
+    name = model.renal_covariate or ""
+    if not name:
+        faults.append(
+            f"{model.id} has no renal covariate: a map over renal function would say nothing, "
+            "choose another model"
+        )
+    if sex is not None and sex not in SEXES:
+        faults.append(f"sex = {sex!r}: write female or male")
+    chosen_sex = SEXES.get(sex or "")
+    for option, dimension, value in (
+        ("age", "age", age_years),
+        ("height", "height", height_cm),
+    ):
+        low, high = LIMITS[dimension]
+        if value is not None and not low <= value <= high:
+            faults.append(f"{option} = {value:g} is outside {low:g} to {high:g}")
+    if (age_years is None) != (height_cm is None):
+        faults.append(
+            "age and height go together: give both, or neither for children of median growth"
+        )
+    if target_auc is not None and not (math.isfinite(target_auc) and target_auc > 0):
+        faults.append(f"target AUC = {target_auc} must be a finite number above zero, mg·h/L")
+
+    growth = age_years is None
+    lightest, heaviest = _medians("weight", chosen_sex)[[0, -1], 1]
+    if weights_kg is None and not growth:
+        weights_kg = ADULT_WEIGHTS_KG
+        if age_years is not None and age_years < 18:
+            faults.append("a fixed age below 18 y needs its own weights: give them")
+    elif weights_kg is None:
+        weights_kg = [kg for kg in CHILD_WEIGHTS_KG if kg <= heaviest]
+    weights = _axis("weight", "kg", LIMITS["weight"], weights_kg, faults)
+    beyond = weights[(weights <= lightest) | (weights > heaviest)]
+    if growth and beyond.size:
+        faults.append(
+            f"weight = {listed(beyond)} kg is not a median weight between birth and 20 y "
+            f"({lightest:.2f} to {heaviest:.2f} kg): leave it out, or give age and height"
+        )
+    covariate = model.file.covariates.get(name)
+    if renal is None:
+        low, high = (covariate.limits if covariate else None) or (0.0, math.inf)
+        renal = [value for value in RENAL if low <= value <= high]
+    limits = LIMITS.get(name, (0.0, math.inf))
+    renal_axis = _axis(name or "renal", PATIENT_COVARIATES.get(name, ""), limits, renal, faults)
+    if faults:
+        raise InputError(*faults)
+    if fine:
+        weights, renal_axis = _finer(weights), _finer(renal_axis)
+    if age_years is None or height_cm is None:
+        ages, heights = _median_growth(chosen_sex, weights)
+    else:
+        ages, heights = np.full(weights.size, age_years), np.full(weights.size, height_cm)
+    return People(weights, ages, heights, renal_axis, name, chosen_sex, growth)
+
+
+def _axis(
+    name: str, unit: str, limits: tuple[float, float], given: Sequence[float], faults: list[str]
+) -> F8:
+    """An axis as given; what is wrong with it is added to the faults."""
+    values = np.array(given, dtype=np.float64)
+    if values.ndim != 1 or not 1 <= values.size <= MAX_STEPS:
+        faults.append(
+            f"{name}: {values.size} values on the axis; from 1 to {MAX_STEPS} are allowed"
+        )
+    beyond = values[~((values >= limits[0]) & (values <= limits[1]))]
+    if beyond.size:
+        faults.append(
+            f"{name} = {listed(beyond)} {unit} is not from {limits[0]:g} to {limits[1]:g} {unit}"
+        )
+    if np.any(np.diff(values) <= 0):
+        faults.append(f"{name}: the values of the axis must ascend")
+    return values
+
+
+def _finer(axis: F8) -> F8:
+    """The axis with points between, the same number in every step."""
+    if axis.size < 2:
+        return axis
+    parts = max(1, min(5, (MAX_STEPS - 1) // (axis.size - 1)))
+    whole = np.arange(axis.size)
+    return np.interp(np.arange(parts * (axis.size - 1) + 1) / parts, whole, axis)
+
+
+def listed(values: F8) -> str:
+    """The first five of some values, and how many more there are."""
+    shown = ", ".join(f"{value:g}" for value in values[:5])
+    return shown + (f" and {values.size - 5} more" if values.size > 5 else "")
+
+
+def _medians(measure: str, sex: str | None) -> F8:
+    """Rows of age (years) and median; of both sexes the mean, if it is not said which."""
+    tables = [growth_reference()[measure, s] for s in ([sex] if sex else ["female", "male"])]
+    return np.column_stack([tables[0][:, 0], np.mean([table[:, 2] for table in tables], axis=0)])
+
+
+def _median_growth(sex: str | None, weights_kg: F8) -> tuple[F8, F8]:
+    """Age at which a weight is the median, and the median height at that age."""
+    weight, height = _medians("weight", sex), _medians("height", sex)
+    ages = np.interp(weights_kg, weight[:, 1], weight[:, 0])
+    return ages, np.interp(ages, height[:, 0], height[:, 1])

@@ -1,0 +1,202 @@
+"""One patient by one model: typical parameters, exposure, and random effects around them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from fludapk.arrays import F8
+from fludapk.errors import InputError
+from fludapk.patients.course import Course
+from fludapk.patients.patient import Patient, columns_of
+from fludapk.patients.regimen import Regimen
+from fludapk.patients.request import Case
+from fludapk.pk.effects import RandomEffects, standard_normal_points
+from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure, rates
+from fludapk.pk.program import Program
+from fludapk.published.covariates import (
+    Outside,
+    Step,
+    covariate_columns,
+    covariate_rows,
+    missing_covariates,
+    outside_studied_range,
+)
+from fludapk.published.models import Model
+
+LOG2_POINTS: Final = 13
+"""Sobol points behind the probabilities: keeps them within 0.005 (tested)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """One model's typical patient; arrays have one row."""
+
+    model: Model
+    case: Case
+    values: dict[str, F8]
+    uncapped: float | None
+    """eGFR or CrCl before the cap of the model."""
+    origin: str | None
+    """Which formula gave that, or "given", or "from" the other kind."""
+    outside: list[Outside]
+    tv: F8
+    renal_fraction: float
+    half_life_h: float
+    typical: Exposure
+    at_cells: tuple[float | None, float | None]
+    """AUC so far and concentration when the cells are given."""
+    known_steps: list[Step] | None = None
+    """`steps`, where they were made on the way."""
+
+    @property
+    def arrays(self) -> tuple[F8, F8, F8]:
+        """Times, durations, amounts of F-ara-A."""
+        return self.case.course.arrays(self.model.file.dose.factor)
+
+    @property
+    def auc_0_inf(self) -> float:
+        """Of the typical patient."""
+        return float(self.typical.auc_0_inf[0])
+
+    @property
+    def steps(self) -> list[Step]:
+        """How the covariates were made."""
+        if self.known_steps is not None:
+            return self.known_steps
+        patient, regimen, _ = self.case
+        known = patient.columns(self.model, regimen.product, regimen.disease)
+        return covariate_columns(self.model, known, patient.egfr_formula).steps
+
+    def exposure(self, effects: RandomEffects) -> Exposure:
+        """Exposure with random effects."""
+        return course_exposure(self.model.program, self.tv, effects, *self.arrays)
+
+    def concentrations(self, effects: RandomEffects, at_h: F8) -> tuple[F8, F8]:
+        """Concentration (mg/L) and area so far (mg h/L) at ascending times, each (n, times)."""
+        return course_concentrations(self.model.program, self.tv, effects, *self.arrays, at_h)
+
+    @property
+    def no_effects(self) -> RandomEffects:
+        """Those of the typical patient."""
+        return RandomEffects.none(self.model.program, len(self.case.course.doses_mg))
+
+    def typical_mg_l(self, at_h: F8) -> F8:
+        """Concentration of the typical patient at ascending times, (times,) mg/L."""
+        return np.asarray(self.concentrations(self.no_effects, at_h)[0][0])
+
+    def random_effects(self, log2_points: int) -> RandomEffects:
+        """Effects on the fixed Sobol points."""
+        return simulated_effects(self.model.program, len(self.case.course.doses_mg), log2_points)
+
+
+@lru_cache(maxsize=16)
+def simulated_effects(program: Program, doses: int, log2_points: int) -> RandomEffects:
+    """Random effects of a course on the fixed Sobol points."""
+    z = standard_normal_points(log2_points, program.n_eta + doses * program.n_kappa)
+    return RandomEffects.from_normals(program, z, doses)
+
+
+def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) -> Prediction:
+    """Typical parameters and exposure of a patient by a model.
+
+    Raises
+    ------
+    InputError
+        If the model needs something that is not known, or a value is impossible.
+    """
+    (found,) = predictions(model, [Case(patient, regimen, course)])
+    if isinstance(found, InputError):
+        raise found
+    return found
+
+
+def predictions(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]:
+    """`predict` for many: the prediction of each case, or why there is none."""
+    found: dict[int, Prediction | InputError] = {}
+    alike: dict[Hashable, list[int]] = {}
+    for i, (patient, regimen, course) in enumerate(cases):
+        key = patient.egfr_formula, course.times_h, course.infusion_h, regimen.cells_at_h
+        alike.setdefault(key, []).append(i)
+    for rows in alike.values():
+        found.update(zip(rows, _alike(model, [cases[i] for i in rows]), strict=True))
+    return [found[i] for i in range(len(cases))]
+
+
+def _alike(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]:
+    """Predictions of cases with the same times and eGFR formula."""
+    patients = [case.patient for case in cases]
+    products = [case.regimen.product for case in cases]
+    diseases = [case.regimen.disease for case in cases]
+    known = columns_of(patients, model, products, diseases)
+    made = covariate_columns(model, known, patients[0].egfr_formula)
+    found: dict[int, Prediction | InputError] = {}
+    studied: dict[int, list[Outside]] = {}
+    for i in range(len(cases)):
+        try:
+            lacking = missing_covariates(model, made.values, known, i)
+            if lacking:
+                raise InputError(f"{model.id} needs {'; '.join(lacking)}")
+            studied[i] = outside_studied_range(model, made.values, i)
+        except InputError as error:
+            found[i] = error
+    usable = list(studied)
+    if not usable:
+        return [found[i] for i in range(len(cases))]
+    try:
+        tv, renal = model.program.typical_values(
+            covariate_rows(model, {k: v[usable] for k, v in made.values.items()}, len(usable))
+        )
+    except InputError as error:
+        if len(cases) == 1:
+            return [error]
+        return [_alike(model, [case])[0] for case in cases]
+    times, lengths, _ = cases[0].course.arrays(1.0)
+    amounts = np.array([cases[i].course.doses_mg for i in usable]) * model.file.dose.factor
+    none = RandomEffects.none(model.program, len(times))
+    typical = course_exposure(model.program, tv, none, times, lengths, amounts)
+    half_life = math.log(2) / rates(tv)[:, 3 - model.program.compartments]
+    at_cells = _at_cells(model, tv, times, lengths, amounts, cases[0].regimen.cells_at_h)
+    name = model.renal_covariate
+    for j, i in enumerate(usable):
+        found[i] = Prediction(
+            model=model,
+            case=cases[i],
+            values={key: column[i : i + 1] for key, column in made.values.items()},
+            uncapped=None if name is None else float(made.uncapped[name][i]),
+            origin=None if name is None else made.origin[name][i],
+            outside=studied[i],
+            tv=tv[j : j + 1],
+            renal_fraction=float(renal[j]),
+            half_life_h=float(half_life[j]),
+            typical=typical.row(j),
+            at_cells=at_cells[j],
+            known_steps=made.steps if len(cases) == 1 else None,
+        )
+    return [found[i] for i in range(len(cases))]
+
+
+def _at_cells(
+    model: Model, tv: F8, times: F8, lengths: F8, amounts: F8, at_h: float | None
+) -> list[tuple[float | None, float | None]]:
+    """AUC so far and concentration of typical patients when the cells are given."""
+    if at_h is None:
+        return [(None, None)] * len(tv)
+    program = model.program
+    if at_h >= times[-1] + lengths[-1]:  # a dose of nothing then: its trough is the concentration
+        typical = RandomEffects.none(program, len(times) + 1)
+        nothing = np.zeros((len(tv), 1))
+        longer = np.append(times, at_h), np.append(lengths, 1.0), np.hstack([amounts, nothing])
+        result = course_exposure(program, tv, typical, *longer)
+        auc, conc = result.auc_per_dose[:, :-1].sum(axis=1), result.trough[:, -1]
+    else:
+        typical = RandomEffects.none(program, len(times))
+        at = np.array([at_h])
+        both = course_concentrations(program, tv, typical, times, lengths, amounts, at)
+        conc, auc = both[0][:, 0], both[1][:, 0]
+    return list(zip(auc.tolist(), conc.tolist(), strict=True))

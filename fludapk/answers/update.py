@@ -1,0 +1,243 @@
+"""Measured levels of one patient: the exposure to expect now, and the doses that are left.
+
+`update` computes; its result is the JSON of ``fludapk update --json`` (``fludapk.update/1``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fludapk._version import __version__
+from fludapk.answers.check_records import CheckResult, target_record
+from fludapk.answers.fit import DRAWS, SEED, Fit, fit
+from fludapk.answers.goal import Goal, choose
+from fludapk.answers.update_records import (
+    LevelRecord,
+    ParameterRecord,
+    PosteriorRecord,
+    RemainingDose,
+    UpdateProvenance,
+    UpdateResult,
+)
+from fludapk.answers.update_remarks import remarks_of_update
+from fludapk.arrays import F8
+from fludapk.patients.course import COURSE_CEILING_MG_M2, DAILY_CEILING_MG_M2, Preparation
+from fludapk.patients.level import Level
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.exposure import individual_parameters
+from fludapk.pk.program import SLOTS
+from fludapk.pk.surprise import surprise
+from fludapk.published.models import DEFAULT_MODEL
+from fludapk.published.targets import flag, prediction_interval, targets, window_probabilities
+
+# ------------------------------------------------------------------ the computation
+
+
+def update(
+    patient: Patient,
+    regimen: Regimen,
+    levels: Sequence[Level],
+    *,
+    given: Sequence[tuple[float, float, float]] = (),
+    goal: Goal | None = None,
+    model: str = DEFAULT_MODEL,
+    round_to_mg: float | None = None,
+    strict: bool = False,
+    folders: Sequence[Path] | None = None,
+) -> UpdateResult:
+    """Put measured levels of a patient to use.
+
+    Parameters
+    ----------
+    patient : Patient
+    regimen : Regimen
+        As planned.
+    levels : sequence of Level
+    given : sequence of (start h, length h, mg of fludarabine phosphate), optional
+        Doses as they were given; later ones are as planned, by as much later as the last given one
+        was. If absent, doses that start before the
+        last level were given as planned.
+    goal : Goal, optional
+        For the doses that are left.
+    model : str
+    round_to_mg : float, optional
+        Doses are multiples of this many mg; the remaining doses of 1 mg if absent.
+    strict : bool
+        Refuse a patient outside the studied range of the model.
+    folders : sequence of Path, optional
+        See `fludapk.published.models.model_folders`.
+
+    Raises
+    ------
+    InputError
+        If something is missing or impossible.
+    ConvergenceError
+        If no most likely patient is found.
+
+    Examples
+    --------
+    >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+    >>> plan = Regimen.named("tisa_cel_ball")
+    >>> measured = [Level.from_text(t) for t in ("1h 1.0mg/L", "2h 0.6mg/L", "7h 0.2mg/L")]
+    >>> result = update(girl, plan, measured)
+    >>> result.prior.flag, result.flag
+    ('below', 'met')
+    """
+    fitted = fit(
+        patient,
+        regimen,
+        levels,
+        given=given,
+        model=model,
+        round_to_mg=round_to_mg,
+        strict=strict,
+        folders=folders,
+    )
+    return result_of(fitted, goal)
+
+
+def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
+    """What a fit says of the course, and with a goal of the doses that are left."""
+    request, prior, levels = someone.request, someone.prior, someone.measured
+    typical = someone.typical_mg_l
+    prediction, estimate, posterior = someone.prediction, someone.estimate, someone.posterior
+    model, course = prediction.model, someone.course
+    patient, regimen = request.patient, request.regimen
+    doses = np.array(course.doses_mg)
+    auc = float(someone.auc(estimate.effects, doses)[0])
+    drawn = np.sort(someone.auc(posterior.effects, doses))
+    now = max(level.time_h for level in levels)
+    done = len(doses) - someone.left
+    now = max(now, course.times_h[done - 1] + course.infusion_h[done - 1])
+    so_far = [
+        prediction.concentrations(effects, np.array([now]))[1][:, 0]
+        for effects in (estimate.effects, posterior.effects)
+    ]
+    found = surprise(estimate)
+    known = estimate.problem.levels
+    names = [effect.name for effect in model.file.iiv]
+    own = RandomEffects(estimate.effects.eta, np.zeros((1, 1, model.program.n_kappa)))
+    individual = individual_parameters(model.program, prediction.tv, own)[0, 0]
+    remaining = None
+    if goal is not None and someone.left:
+        remaining = _remaining(someone, goal, patient.bsa_m2, request.round_to_mg or 1.0)
+    surprises = found.messages(names)
+    return UpdateResult(
+        model=model.id,
+        model_citation=model.file.citation.short,
+        prior=prior,
+        levels=[
+            LevelRecord(
+                time_h=float(known.times_h[0, t]),
+                conc_mg_l=_or_none(known.conc_mg_l[0, t]),
+                lloq_mg_l=_or_none(np.asarray(known.lloq_mg_l)[0, t]),
+                typical_mg_l=float(typical[t]),
+                fitted_mg_l=float(estimate.predicted_mg_l[0, t]),
+                residual_sd=float(found.fitted[t]),
+            )
+            for t in range(known.times_h.shape[1])
+        ],
+        parameters=[
+            ParameterRecord(
+                name=name,
+                unit="L/h" if name[0] in "CQ" else "L",
+                typical=float(prediction.tv[0, k]),
+                individual=float(individual[k]),
+            )
+            for k, name in enumerate(SLOTS[: 2 * model.program.compartments])
+        ],
+        posterior=PosteriorRecord(
+            now_h=now,
+            auc_so_far=float(so_far[0][0]),
+            auc_so_far_pi90=prediction_interval(so_far[1]),
+            auc_0_inf=auc,
+            auc_0_inf_pi90=prediction_interval(drawn),
+            draws=DRAWS,
+            effective_size=posterior.effective_size,
+            method=posterior.method,
+        ),
+        flag=flag(auc),
+        targets=[
+            target_record(entry, auc, drawn, patient, regimen) for entry in targets().values()
+        ],
+        remaining=remaining,
+        surprises=surprises,
+        warnings=remarks_of_update(someone, levels, goal, remaining, surprises, prior),
+        provenance=UpdateProvenance(
+            version=__version__,
+            model_sha256=model.sha256,
+            input_sha256=_input_hash(prior, levels, goal),
+            seed=SEED,
+            draws=DRAWS,
+        ),
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _input_hash(prior: CheckResult, levels: Sequence[Level], goal: Goal | None) -> str:
+    asked = {
+        "check": prior.provenance.input_sha256,
+        "levels": [(level.time_h, level.conc_mg_l, level.lloq_mg_l) for level in levels],
+        "goal": None if goal is None else str(goal),
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _remaining(someone: Fit, goal: Goal, bsa_m2: float, step_mg: float) -> RemainingDose:
+    """The dose of the infusions that are left, for a goal on the whole course."""
+    course, left = someone.course, someone.left
+    doses = np.array(course.doses_mg)
+    done = len(doses) - left
+    is_left = np.arange(len(doses)) >= done
+    to_come = course.times_h[done:]
+    a_day = max(sum(s <= t < s + course.day_h - 1e-6 for t in to_come) for s in to_come)
+    most = min(
+        DAILY_CEILING_MG_M2 * bsa_m2 / a_day,
+        (COURSE_CEILING_MG_M2 * bsa_m2 - float(doses[~is_left].sum())) / left,
+    )
+    steps = math.floor(max(most, 0.0) / step_mg * (1 + 1e-12))
+    candidates: F8 = np.arange(steps + 1.0) * step_mg
+    base, one = np.where(is_left, 0.0, doses), is_left.astype(np.float64)
+    effects = someone.estimate.effects, someone.posterior.effects
+    likely, likely_per_mg = (float(someone.auc(effects[0], d)[0]) for d in (base, one))
+    drawn, drawn_per_mg = (someone.auc(effects[1], d) for d in (base, one))
+    expected: F8 = likely + candidates * likely_per_mg
+    aucs = drawn[:, None] + drawn_per_mg[:, None] * candidates
+    best, reached = choose(
+        goal,
+        expected,
+        lambda: np.asarray(np.mean((aucs >= goal.low) & (aucs <= goal.high), axis=0)),
+        likely_per_mg * step_mg,
+    )
+    p_below, p_within, p_above = window_probabilities(aucs[:, best], goal.low, goal.high)
+    mg = float(candidates[best])
+    bench = Preparation.of(mg)
+    return RemainingDose(
+        goal=str(goal),
+        infusions=left,
+        dose_mg=mg,
+        dose_mg_m2=mg / bsa_m2,
+        planned_mg=float(doses[-1]),
+        total_course_mg_m2=(float(doses[~is_left].sum()) + left * mg) / bsa_m2,
+        volume_ml_per_dose=bench.volume_ml,
+        vials_per_dose=bench.vials,
+        waste_mg_per_dose=bench.waste_mg,
+        auc_0_inf=float(expected[best]),
+        auc_0_inf_pi90=prediction_interval(aucs[:, best]),
+        p_below=p_below,
+        p_within=p_within,
+        p_above=p_above,
+        reached=reached,
+        at_ceiling=best == len(candidates) - 1,
+    )

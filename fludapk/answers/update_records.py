@@ -1,0 +1,112 @@
+"""Records of an update: what is in its JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from fludapk.answers.check_records import CheckResult, TargetRecord
+from fludapk.answers.record import DISCLAIMER, Remark
+from fludapk.published.targets import Flag
+
+# ------------------------------------------------------------------ the result
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelRecord:
+    """A level beside what the model expects of it."""
+
+    time_h: float
+    conc_mg_l: float | None
+    lloq_mg_l: float | None
+    typical_mg_l: float
+    """Prediction from covariates."""
+    fitted_mg_l: float
+    """Prediction for this patient."""
+    residual_sd: float
+    """(level - fitted) in residual SDs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterRecord:
+    """A parameter of the typical patient and of this one, without occasions."""
+
+    name: str
+    unit: str
+    typical: float
+    individual: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PosteriorRecord:
+    """Exposure to F-ara-A given the levels; AUC in mg h/L."""
+
+    now_h: float
+    """Of the last level or given dose."""
+    auc_so_far: float
+    auc_so_far_pi90: tuple[float, float]
+    auc_0_inf: float
+    """Of the course as planned, most likely patient."""
+    auc_0_inf_pi90: tuple[float, float]
+    draws: int
+    effective_size: float
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemainingDose:
+    """The dose of each infusion that is left, mg of fludarabine phosphate."""
+
+    goal: str
+    infusions: int
+    dose_mg: float
+    dose_mg_m2: float
+    planned_mg: float
+    total_course_mg_m2: float
+    volume_ml_per_dose: float
+    vials_per_dose: int
+    waste_mg_per_dose: float
+    auc_0_inf: float
+    auc_0_inf_pi90: tuple[float, float]
+    p_below: float
+    p_within: float
+    p_above: float
+    reached: bool
+    at_ceiling: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateProvenance:
+    """What made this result."""
+
+    version: str
+    model_sha256: str
+    input_sha256: str
+    seed: int
+    draws: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateResult:
+    """Result of `update`."""
+
+    schema: Literal["fludapk.update/1"] = "fludapk.update/1"
+    model: str
+    model_citation: str
+    prior: CheckResult
+    """The course from covariates alone."""
+    levels: list[LevelRecord]
+    parameters: list[ParameterRecord]
+    posterior: PosteriorRecord
+    flag: Flag
+    targets: list[TargetRecord]
+    remaining: RemainingDose | None
+    surprises: list[str]
+    warnings: list[Remark]
+    disclaimer: str = DISCLAIMER
+    provenance: UpdateProvenance
+
+    def to_json(self) -> str:
+        """One JSON document, indented."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,164 @@
+"""Re-compute what papers print, and compare the kernels with an ODE solver, here and now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from fludapk.arrays import F8
+from fludapk.errors import FileError
+from fludapk.patients.population import populations, virtual_patients
+from fludapk.patients.regimen import Regimen
+from fludapk.pk.effects import RandomEffects, standard_normal_points
+from fludapk.pk.exposure import course_concentrations, course_exposure
+from fludapk.pk.program import SLOTS
+from fludapk.published.covariates import covariate_columns, covariate_rows
+from fludapk.published.model_files import Reproduces
+from fludapk.published.models import Model, load_models
+from fludapk.published.regimens import regimens
+
+PATIENTS: Final = 20_000
+SEED: Final = 2019
+ODE_TOLERANCE: Final = 1e-9
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One number, as printed and as computed."""
+
+    model: str
+    what: str
+    printed: str
+    computed: float
+    unit: str
+    allowed: float
+    """Largest absolute difference."""
+    source: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the computed number is the printed one."""
+        return bool(abs(self.computed - float(self.printed)) <= self.allowed * (1 + 1e-9))
+
+
+def verify(names: Sequence[str] = (), folders: Sequence[Path] | None = None) -> list[Verified]:
+    """Re-compute every `[[reproduces]]` row, and the kernels against `scipy.integrate.solve_ivp`.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Models; all if empty.
+    folders : sequence of Path, optional
+        See `fludapk.published.models.model_folders`.
+
+    Examples
+    --------
+    >>> all(row.ok for row in verify(["varela2025"]))
+    True
+    """
+    rows = []
+    for model in load_models(folders):
+        if not names or model.id in names:
+            rows += [_reproduced(model, row) for row in model.file.reproduces]
+            rows.append(_against_ode(model))
+    return rows
+
+
+def _reproduced(model: Model, row: Reproduces) -> Verified:
+    printed = float(row.printed)
+    decimals = len(row.printed.partition(".")[2])
+    if row.at is not None:
+        computed, allowed = _typical(model, row), 0.5 * 10.0**-decimals
+    else:
+        computed, allowed = _population_median(model, row), (row.tolerance or 0.0) * printed
+    return Verified(model.id, row.what, row.printed, computed, row.unit, allowed, row.source)
+
+
+def _typical(model: Model, row: Reproduces) -> float:
+    """Typical parameter; a covariate the row does not name has its studied midpoint."""
+    values: dict[str, F8] = {}
+    for name in model.program.covariates:
+        studied = model.file.covariates[name].range or [np.nan, np.nan]
+        x = (row.at or {}).get(name, sum(studied) / 2)
+        values[name] = np.array([float(model.levels(name).index(x) if isinstance(x, str) else x)])
+    tv, _ = model.program.typical_values(covariate_rows(model, values))
+    return float(tv[0, SLOTS.index(row.quantity)])
+
+
+def _population_median(model: Model, row: Reproduces) -> float:
+    name, population = row.regimen or "", row.population or ""
+    if name not in regimens() or population not in populations():
+        raise FileError(
+            f"{model.path}: reproduces: no regimen {name!r} or no population {population!r}"
+        )
+    regimen = Regimen.named(name)
+    patients = virtual_patients(population, n=PATIENTS, seed=SEED)
+    values = covariate_columns(model, patients).values
+    tv, _ = model.program.typical_values(covariate_rows(model, values))
+    days, program = regimen.days, model.program
+    doses = regimen.dose_mg(patients["BSA"], patients["WT"]) * model.file.dose.factor
+    normals = np.random.default_rng(SEED).standard_normal(
+        (PATIENTS, program.n_eta + days * program.n_kappa)
+    )
+    effects = RandomEffects.from_normals(program, normals, days)
+    times, lengths, _ = regimen.course_of(1.0).arrays(1.0)
+    amounts = np.repeat(doses[:, None], days, axis=1)
+    result = course_exposure(program, tv, effects, times, lengths, amounts)
+    return float(np.median(result.auc_0_inf))
+
+
+# ------------------------------------------------------------------ kernels against an ODE solver
+
+_TV = np.array([[6.0, 39.0, 8.6, 20.0, 3.8, 50.0]])
+_TIMES = np.array([0.0, 23.0, 49.5])
+_DURATIONS = np.array([0.5, 1.0, 2.0])
+_AMOUNTS = np.array([[40.0, 25.0, 31.0]])
+_SAMPLES = np.array([0.25, 0.5, 1.0, 7.0, 23.0, 23.5, 24.0, 30.0, 49.5, 51.0, 51.5, 60.0, 72.0])
+
+
+def _against_ode(model: Model) -> Verified:
+    """Worst relative difference over three occasions with every random effect of the model."""
+    program = model.program
+    tv = _TV.copy()
+    for q in range(2 * program.compartments, 6, 2):
+        tv[0, q], tv[0, q + 1] = 0.0, 1.0
+    z = standard_normal_points(3, program.n_eta + len(_TIMES) * program.n_kappa)[5:6]
+    effects = RandomEffects.from_normals(program, z, len(_TIMES))
+    conc, _ = course_concentrations(program, tv, effects, _TIMES, _DURATIONS, _AMOUNTS, _SAMPLES)
+    parameters = tv * np.exp(
+        effects.eta @ program.load_eta.T + effects.kappa[0] @ program.load_kappa.T
+    )
+    worst = np.max(np.abs(conc[0] / _ode(parameters) - 1))
+    what = "kernel against solve_ivp: worst difference"
+    return Verified(model.id, what, "0", float(worst), "relative", ODE_TOLERANCE, "DOP853")
+
+
+def _ode(parameters: F8) -> F8:
+    """Concentrations at `_SAMPLES` by integrating amounts from event to event."""
+    conc = []
+    amounts = np.zeros(3)
+    for k, start in enumerate(_TIMES):
+        CL, V1, Q2, V2, Q3, V3 = parameters[k]
+        stop = _TIMES[k + 1] if k + 1 < len(_TIMES) else _SAMPLES[-1]
+        end = start + _DURATIONS[k]
+        for begin, until, rate in (
+            (start, end, _AMOUNTS[0, k] / _DURATIONS[k]),
+            (end, stop, 0.0),
+        ):
+
+            def change(_: float, a: F8, rate: float = rate) -> list[float]:
+                c1, c2, c3 = a[0] / V1, a[1] / V2, a[2] / V3  # noqa: B023
+                to2, to3 = Q2 * (c1 - c2), Q3 * (c1 - c3)  # noqa: B023
+                return [rate - CL * c1 - to2 - to3, to2, to3]  # noqa: B023
+
+            inside = _SAMPLES[(begin < _SAMPLES) & (until >= _SAMPLES)]
+            at = np.unique(np.append(inside, until))
+            path = solve_ivp(change, (begin, until), amounts, "DOP853", at, rtol=1e-12, atol=1e-18)
+            amounts = path.y[:, -1]
+            conc += list(path.y[0, : len(inside)] / V1)
+    return np.array(conc)

@@ -1,0 +1,254 @@
+"""Commands of Monte Carlo studies: run a scenario, merge its shards."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fludapk.cli.common import json_option, models_dir_option, say_first_compilation, width
+from fludapk.errors import InputError
+
+if TYPE_CHECKING:
+    from fludapk.studies.counts import Counts
+    from fludapk.studies.simulate import StudyResult
+    from fludapk.studies.study import Progress, Study
+
+
+class _RunByDefault(click.Group):
+    """`simulate SCENARIO` is `simulate run SCENARIO`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_RunByDefault)
+def simulate() -> None:
+    """Simulate dosing strategies in a population: SCENARIO.toml -o DIR.
+
+    One TOML file in; tables, figures, a report and a record that replays to the same bytes out. See
+    `fludapk simulate run --help` for the options, `fludapk simulate merge --help` for shards.
+    """
+
+
+@simulate.command()
+@click.argument("scenario", required=False, metavar="[SCENARIO.toml]")
+@click.option("-o", "--output", metavar="DIR", help="Folder of results; without it only a table.")
+@click.option(
+    "--patients",
+    "patients_file",
+    metavar="FILE",
+    help="Also write every patient: FILE.csv or FILE.parquet.",
+)
+@click.option(
+    "--parameter-uncertainty",
+    type=click.IntRange(0, 10_000),
+    metavar="N",
+    help="Instead of the scenario's: draws of thetas and omegas.",
+)
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Default: all processors.")
+@click.option("--continue", "keep_on", is_flag=True, help="Keep strategies that are finished.")
+@click.option("--shard", metavar="K/N", help="Only this part of the patients, for `merge`.")
+@click.option("--dask", metavar="ADDRESS", help="Run the parts on this Dask cluster.")
+@click.option("--replay", metavar="RUN.json", help="Repeat a run from its record.")
+@models_dir_option
+@json_option
+def run(
+    scenario: str | None,
+    output: str | None,
+    patients_file: str | None,
+    parameter_uncertainty: int | None,
+    threads: int | None,
+    keep_on: bool,
+    shard: str | None,
+    dask: str | None,
+    replay: str | None,
+    models_dir: str | None,
+    as_json: bool,
+) -> None:
+    """Run a scenario.
+
+    The same seed gives the same bytes, however many threads, shards or machines. With -o: a table
+    (CSV, JSON), figures, report.html and run.json, which --replay repeats.
+    """
+    from fludapk.published.models import model_folders
+    from fludapk.studies.outputs import patients_writer
+    from fludapk.studies.simulate import StudyResult
+
+    study = _study(scenario, replay, parameter_uncertainty, model_folders(models_dir))
+    if shard is not None and (patients_file or dask):
+        raise InputError("--shard goes without --patients and --dask")
+    if keep_on and (output is None or patients_file):
+        raise InputError("--continue needs -o DIR, and goes without --patients")
+    say_first_compilation()
+    if shard is not None:
+        _write_shard(study, shard, output, threads)
+        return
+    with patients_writer(patients_file, study) as writer:
+        if dask is not None:
+            from fludapk.studies.shards import on_cluster
+
+            result = on_cluster(study, dask)
+        else:
+            result = StudyResult(study.provenance, _counts(study, threads, output, keep_on, writer))
+    _leave(result, output, as_json, study)
+
+
+@simulate.command()
+@click.argument("shards", nargs=-1, required=True, metavar="SHARD.json...")
+@click.option("-o", "--output", metavar="DIR", help="Folder of results; without it only a table.")
+@json_option
+def merge(shards: tuple[str, ...], output: str | None, as_json: bool) -> None:
+    """Put the shards of a run together: the same bytes as without shards."""
+    from fludapk.studies.outputs import read_states
+    from fludapk.studies.shards import merge as put_together
+    from fludapk.studies.simulate import StudyResult, read_scenario
+
+    record, counts = put_together(read_states(shards))
+    has_file = "file" in record["scenario"]["population"]
+    _leave(
+        StudyResult(record, counts),
+        output,
+        as_json,
+        None if has_file else read_scenario(record["scenario"]),
+    )
+
+
+def _study(
+    scenario: str | None, replay: str | None, uncertainty: int | None, folders: list[Path]
+) -> Study:
+    """The study that was asked for."""
+    import json
+
+    from fludapk.studies.simulate import read_scenario
+
+    if (scenario is None) == (replay is None):
+        raise InputError("give SCENARIO.toml, or --replay run.json")
+    if replay is not None:
+        try:
+            record = json.loads(Path(replay).read_text(encoding="utf-8"))
+            asked = record["scenario"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{replay}: is not the record of a run: {error}") from error
+        study = read_scenario(asked, folders, beside=Path(replay).parent)
+        for what in ("version", "model_sha256", "cohort_sha256", "numpy"):
+            if study.provenance[what] != record.get(what):
+                click.echo(
+                    f"fludapk: {what} differs from the recorded run: {record.get(what)} then, "
+                    f"{study.provenance[what]} now; numbers may differ",
+                    err=True,
+                )
+        return study
+    study = read_scenario(scenario or "", folders)
+    if uncertainty is not None:
+        table = study.scenario.model_dump(mode="json")
+        table["variability"]["parameter_uncertainty"] = uncertainty
+        return read_scenario(table, folders, beside=Path(scenario or "").parent)
+    return study
+
+
+def _counts(
+    study: Study, threads: int | None, output: str | None, keep_on: bool, writer: Any
+) -> list[Counts]:
+    """Run every strategy; finished ones stay in the folder until all are."""
+    from fludapk.studies.outputs import Parts
+
+    parts = None if output is None else Parts(Path(output), study)
+    finished: list[Counts] = []
+    try:
+        for truth in study.truths:
+            for strategy in study.scenario.strategies:
+                kept = parts.load(truth.id, strategy.id) if parts and keep_on else None
+                each = None if writer is None else writer.of(truth.id, strategy.id)
+                with _progress(f"{strategy.id}, {truth.id}") as progress:
+                    done = kept or study.run(
+                        truth, strategy.id, threads=threads, each=each, progress=progress
+                    )
+                if parts and not kept:
+                    parts.save(done)
+                finished.append(done)
+    except KeyboardInterrupt:
+        names = ", ".join(f"{one.strategy} ({one.truth})" for one in finished) or "none"
+        hint = f"; go on with --continue -o {output}" if parts and finished else ""
+        click.echo(f"\nfludapk: interrupted; finished: {names}{hint}", err=True)
+        raise click.exceptions.Exit(130) from None
+    if parts:
+        parts.clear()
+    return finished
+
+
+def _write_shard(study: Study, shard: str, output: str | None, threads: int | None) -> None:
+    import json
+
+    from fludapk.atomic import write_whole
+    from fludapk.studies.shards import shard_state
+
+    found = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if found is None:
+        raise InputError(f"--shard {shard}: write for example 3/16")
+    part = int(found[1]), int(found[2])
+    folder = Path(output or ".")
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = []
+    for truth in study.truths:
+        for strategy in study.scenario.strategies:
+            with _progress(f"{strategy.id}, {truth.id}") as progress:
+                counts.append(
+                    study.run(truth, strategy.id, threads=threads, shard=part, progress=progress)
+                )
+    path = folder / f"shard-{part[0]}-of-{part[1]}.json"
+    write_whole(path, json.dumps(shard_state(study, part, counts)))
+    click.echo(f"fludapk: wrote {path}", err=True)
+
+
+def _leave(result: StudyResult, output: str | None, as_json: bool, study: Study | None) -> None:
+    """Files, and the answer on standard output."""
+    if output is not None:
+        from fludapk.pages.study import write_results
+
+        written = write_results(result, Path(output), study)
+        click.echo(f"fludapk: wrote {len(written)} files to {output}", err=True)
+    if as_json:
+        click.echo(result.summary_json(), nl=False)
+    else:
+        from fludapk.pages.study import study_page
+
+        click.echo(study_page(result.run, result.rows(), width()))
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Progress | None]:
+    """Patients per second and time left, on a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    begun = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None, rate="")
+
+        def tell(done: int, total: int) -> None:
+            rate = done / max(time.monotonic() - begun, 1e-9)
+            bar.update(task, completed=done, total=total, rate=f"{rate:,.0f} patients/s")
+
+        yield tell

@@ -1,0 +1,250 @@
+"""Commands about no patient in particular: nomograms, models, regimens, targets, verification."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from fludapk.cli.common import (
+    echo_json,
+    json_option,
+    model_option,
+    models_dir_option,
+    regimen_of,
+    regimen_options,
+    say_first_compilation,
+    schedule_of,
+    width,
+)
+from fludapk.errors import ExitStatus, InputError
+
+
+@click.command()
+@regimen_options
+@click.option("--age", metavar="AGE", help="A fixed age; without it, children of median growth.")
+@click.option("--height", metavar="HEIGHT", help="With --age: the height.")
+@click.option("--sex", metavar="SEX", help="female or male.")
+@click.option("--weights", type=(float, float, float), metavar="FROM TO STEP", help="Rows, kg.")
+@click.option(
+    "--renal",
+    type=(float, float, float),
+    metavar="FROM TO STEP",
+    help="Columns, in the unit of the model.",
+)
+@click.option(
+    "--target-auc", type=float, metavar="AUC", help="Show the dose for this AUC0-inf, mg·h/L."
+)
+@click.option("--product", metavar="NAME", help="Where the model needs it.")
+@click.option("--figure", metavar="FILE", help="Draw it: a file that ends in .svg or .png.")
+@click.option("--report", metavar="FILE", help="Write figure and table as HTML, for the wall.")
+@model_option
+@models_dir_option
+@json_option
+def nomogram(
+    age: str | None,
+    height: str | None,
+    sex: str | None,
+    weights: tuple[float, float, float] | None,
+    renal: tuple[float, float, float] | None,
+    target_auc: float | None,
+    product: str | None,
+    figure: str | None,
+    report: str | None,
+    model: str,
+    models_dir: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Tabulate the typical AUC of a course over weight and kidney function.
+
+    Or the dose for a target AUC. The table is CSV; contours at 13.8, 14, 18 and 20 with --figure.
+    """
+    from fludapk.answers.nomogram import nomogram as run
+    from fludapk.answers.nomogram_grid import steps
+    from fludapk.patients.patient import parse_sex
+    from fludapk.published.models import model_folders
+    from fludapk.units import parse_quantity
+
+    if figure is not None and not figure.endswith((".svg", ".png")):
+        raise InputError(f"figure = {figure!r}: a file that ends in .svg or .png")
+    regimen, _ = schedule_of(options) if target_auc is not None else (regimen_of(options), True)
+    years = None if age is None else parse_quantity(age, dimension="age", name="age", bare="years")
+    tall = None
+    if height is not None:
+        tall = parse_quantity(height, dimension="height", name="height", bare="cm").value
+    request: dict[str, Any] = {
+        "model": model,
+        "weights_kg": steps(weights, "weights"),
+        "renal": steps(renal, "renal"),
+        "age_years": None if years is None else years.value,
+        "height_cm": tall,
+        "sex": parse_sex(sex),
+        "target_auc": target_auc,
+        "product": product,
+        "folders": model_folders(models_dir),
+    }
+    say_first_compilation()
+    chart = run(regimen, **request)
+    if figure is not None:
+        from fludapk.atomic import write_whole
+        from fludapk.pages.nomogram_figure import nomogram_png, nomogram_svg
+
+        fine = run(regimen, **request, fine=True)
+        if figure.endswith(".svg"):
+            write_whole(figure, nomogram_svg(fine))
+        else:
+            nomogram_png(fine, figure)
+    if report is not None:
+        from fludapk.atomic import write_whole
+        from fludapk.pages.nomogram import nomogram_html
+        from fludapk.pages.nomogram_figure import nomogram_svg
+
+        write_whole(report, nomogram_html(chart, nomogram_svg(run(regimen, **request, fine=True))))
+    click.echo(chart.to_json() if as_json else chart.to_csv(), nl=as_json)
+
+
+@click.group()
+def models() -> None:
+    """Published models: what they are and whether they give back what was printed."""
+
+
+@models.command("list")
+@models_dir_option
+@json_option
+def models_list(models_dir: str | None, as_json: bool) -> None:
+    """List the models."""
+    from fludapk.published.models import load_models, model_folders
+
+    found = load_models(model_folders(models_dir))
+    if as_json:
+        echo_json(
+            [
+                {
+                    "id": model.id,
+                    "title": model.file.title,
+                    "who": model.file.population.who,
+                    "compartments": model.file.compartments,
+                    "doi": model.file.citation.doi,
+                    "sha256": model.sha256,
+                }
+                for model in found
+            ]
+        )
+    else:
+        from fludapk.pages.sources import models_page
+
+        click.echo(models_page(found, width()))
+
+
+@models.command("show")
+@click.argument("name")
+@models_dir_option
+@json_option
+def models_show(name: str, models_dir: str | None, as_json: bool) -> None:
+    """Show every number of a model with its source."""
+    from fludapk.published.models import load_model, model_folders
+
+    model = load_model(name, model_folders(models_dir))
+    if as_json:
+        echo_json({**model.file.model_dump(exclude_none=True), "sha256": model.sha256})
+    else:
+        from fludapk.pages.sources import model_page
+
+        click.echo(model_page(model, width()))
+
+
+@models.command("verify")
+@click.argument("names", nargs=-1)
+@models_dir_option
+@json_option
+def models_verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> None:
+    """Re-compute the published numbers of the named models (all if none is named)."""
+    _verify(names, models_dir, as_json)
+
+
+@click.command()
+@models_dir_option
+@json_option
+def verify(models_dir: str | None, as_json: bool) -> None:
+    """Re-compute every published number, and the kernels against an ODE solver, on this machine."""
+    _verify((), models_dir, as_json)
+
+
+def _verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from fludapk.answers.verify import verify as run
+    from fludapk.published.models import load_model, model_folders
+
+    folders = model_folders(models_dir)
+    for name in names:
+        load_model(name, folders)
+    say_first_compilation()
+    rows = run(names, folders)
+    if as_json:
+        echo_json([{**asdict(row), "ok": row.ok} for row in rows])
+    else:
+        from fludapk.pages.sources import verified_page
+
+        click.echo(verified_page(rows, width()))
+    if not all(row.ok for row in rows):
+        sys.exit(int(ExitStatus.INTERNAL))
+
+
+@click.group()
+def regimens() -> None:
+    """Published courses of fludarabine."""
+
+
+@regimens.command("list")
+@json_option
+def regimens_list(as_json: bool) -> None:
+    """List the regimens."""
+    from fludapk.published.regimens import regimens as published
+
+    if as_json:
+        echo_json([entry.model_dump() for entry in published().values()])
+    else:
+        from fludapk.pages.sources import regimens_page
+
+        click.echo(regimens_page(width()))
+
+
+@regimens.command("show")
+@click.argument("name")
+@json_option
+def regimens_show(name: str, as_json: bool) -> None:
+    """Show a regimen and the renal rules of labels."""
+    from fludapk.patients.regimen import Regimen
+    from fludapk.published.regimens import label_rules
+    from fludapk.published.regimens import regimens as published
+
+    Regimen.named(name)
+    if as_json:
+        rules = [rule.model_dump() for rule in label_rules()]
+        echo_json({**published()[name].model_dump(), "label_rules": rules})
+    else:
+        from fludapk.pages.sources import regimen_page
+
+        click.echo(regimen_page(name, width()))
+
+
+@click.group()
+def targets() -> None:
+    """Published exposure thresholds."""
+
+
+@targets.command("list")
+@json_option
+def targets_list(as_json: bool) -> None:
+    """List the targets with their contexts."""
+    from fludapk.published.targets import targets as published
+
+    if as_json:
+        echo_json([entry.model_dump() for entry in published().values()])
+    else:
+        from fludapk.pages.sources import targets_page
+
+        click.echo(targets_page(width()))

@@ -1,0 +1,1 @@
+"""Pages: words and pictures of answers; nothing here computes."""

@@ -1,0 +1,219 @@
+"""Geometry of the two pictures of a check: AUC against targets, and the course."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fludapk.answers.check_records import CheckResult, TargetRecord
+from fludapk.answers.curve import Curve
+from fludapk.pages.drawing import WIDTH, LogScale, Scale, Tick, decades, points, round_steps, ticks
+from fludapk.pages.words import OTHERS, concentration, target_name, window
+
+HOUR_STEPS: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 12.0, 24.0, 48.0, 72.0, 96.0, 120.0, 168.0, 336.0)
+
+
+# ------------------------------------------------------------------ the bar
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a lane: hatched below, empty within, cross-hatched above a target."""
+
+    kind: str
+    x: float
+    width: float
+    word: str
+    """Empty where there is no room."""
+    word_x: float
+    """Its middle, clear of the line of the patient."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One published target along the axis."""
+
+    id: str
+    caption: str
+    applies: bool
+    y: float
+    """Of its strip; the caption stands above."""
+    height: float
+    regions: list[Region]
+    edges: list[float]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """AUC with its interval against the targets, ready to draw."""
+
+    height: float
+    axis_y: float
+    auc_x: float
+    auc_label_x: float
+    auc_label: str
+    low_x: float
+    low_label: str
+    high_x: float
+    high_label: str
+    rivals: list[float]
+    lanes: list[Lane]
+    ticks: list[Tick]
+    title: str
+    desc: str
+    caption: list[str]
+
+
+def bar(result: CheckResult) -> Bar:
+    """Geometry of the AUC bar."""
+    auc, (low, high) = result.exposure.auc_0_inf, result.exposure.auc_0_inf_pi90
+    rivals = [
+        row
+        for row in result.sensitivity
+        if row.applies and row.model != result.model and row.auc_0_inf is not None
+    ]
+    values = [row.auc_0_inf for row in rivals if row.auc_0_inf is not None]
+    marks = round_steps(max(24.0, 1.04 * max([auc, high, *values])), 6)
+    scale = Scale(0.0, marks[-1], 28.0, WIDTH - 32.0)
+    lanes, y = [], 50.0 if values else 37.0
+    for target in sorted(result.targets, key=lambda t: not t.applies):
+        height = 15.0 if target.applies else 12.0
+        lanes.append(_lane(target, scale, scale(auc), y + 13.0, height))
+        y += 13.0 + height + (6.0 if target.applies else 4.0)
+    others = "; ".join(f"{row.model} {row.auc_0_inf:.2f}" for row in rivals)
+    words = "Hatched: below; cross-hatched: above; plain: within."
+    return Bar(
+        height=y + 33.0,
+        axis_y=y,
+        auc_x=scale(auc),
+        auc_label_x=min(max(scale(auc), 44.0), WIDTH - 44.0),
+        auc_label=f"{auc:.2f} mg·h/L",
+        low_x=scale(low),
+        low_label=f"{low:.1f}",
+        high_x=scale(high),
+        high_label=f"{high:.1f}",
+        rivals=[scale(value) for value in values],
+        lanes=lanes,
+        ticks=ticks(marks, scale),
+        title=f"AUC0-inf {auc:.2f} mg·h/L, 90 % interval {low:.1f}-{high:.1f}, against targets",
+        desc=" ".join(f"{lane.caption}." for lane in lanes),
+        caption=[
+            "● typical patient; bar: 90 % interval.",
+            *([f"◇ other models that apply: {others}."] if others else []),
+            words,
+        ],
+    )
+
+
+def _lane(target: TargetRecord, scale: Scale, auc_x: float, y: float, height: float) -> Lane:
+    low = target.optimum if target.optimum is not None else target.low
+    high = target.optimum if target.optimum is not None else target.high
+    about = "about " if target.optimum is not None else ""
+    left, right = scale.start, scale.end
+    parts = []
+    if low is not None:
+        parts.append(("below", left, scale(low), f"below {about}{low:g}"))
+    if target.optimum is None:
+        within = window(target) if high is not None else f"{low:g} or more"
+        start = left if low is None else scale(low)
+        parts.append(("within", start, right if high is None else scale(high), within))
+    if high is not None:
+        parts.append(("above", scale(high), right, f"above {about}{high:g}"))
+    return Lane(
+        id=target.id,
+        caption=f"{target_name(target)}: {target.status.upper()}"
+        if target.applies
+        else f"{OTHERS.lower()}: {target_name(target)}",
+        applies=target.applies,
+        y=y,
+        height=height,
+        regions=[_region(kind, x, end, word, auc_x) for kind, x, end, word in parts if end > x],
+        edges=sorted({scale(edge) for edge in (low, high) if edge is not None}),
+    )
+
+
+def _region(kind: str, x: float, end: float, word: str, auc_x: float) -> Region:
+    """A region with its word in the wider part beside the patient's line."""
+    sides = [(x, end)] if not x < auc_x < end else [(x, auc_x), (auc_x, end)]
+    left, right = max(sides, key=lambda side: side[1] - side[0])
+    fits = right - left > 5.6 * len(word)
+    return Region(kind, x, round(end - x, 1), word if fits else "", round((left + right) / 2, 1))
+
+
+# ------------------------------------------------------------------ the course
+
+
+@dataclass(frozen=True)
+class CourseFigure:
+    """Concentration over time, ready to draw."""
+
+    height: float
+    left: float
+    right: float
+    top: float
+    base: float
+    typical: str
+    band: str
+    infusions: list[float]
+    cells_x: float | None
+    """None without cells, or if they are given after the end of the curve."""
+    cells_y: float
+    cells_label: str
+    cells_anchor: str
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+    title: str
+    desc: str
+    caption: list[str]
+
+
+def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -> CourseFigure:
+    """Geometry of the concentration-time curve, on a logarithmic axis."""
+    course, cells = result.regimen, result.regimen.cells_at_h
+    left, right, top, base = 40.0, WIDTH - 10.0, 22.0, height - 33.0
+    until = float(drawn.times_h[-1])
+    x = Scale(0.0, until, left, right)
+    after_start = drawn.times_h >= min(course.infusion_h, until)
+    highest = 1.2 * float(drawn.high.max())
+    marks = decades(float(drawn.typical[after_start].min()), highest)
+    y = LogScale(marks[0], highest, base, top)
+    across = [x(t) for t in drawn.times_h]
+    typical, low, high = (
+        [y(value) for value in values] for values in (drawn.typical, drawn.low, drawn.high)
+    )
+    listed = ", ".join(f"{t:g}" for t in course.times_h)
+    caption = [
+        "Log scale. Line: typical patient; grey: 90 % of such patients.",
+        f"▲ {course.infusion_h:g}-h infusions from {listed} h.",
+    ]
+    inside = cells is not None and cells <= until
+    if cells is None:
+        caption.append("No cell infusion in this course.")
+    else:
+        beyond = "" if inside else ", after the end of this curve"
+        caption.append(f"Dashed: cell infusion, {cells:g} h ({cells / 24:.3g} days){beyond}.")
+    at_cells = result.exposure.conc_at_cells_mg_l
+    label = "cell infusion" if cells is None else f"cell infusion, {cells:g} h"
+    if at_cells is not None:
+        label += f": {concentration(at_cells)} mg/L"
+    place = 0.0 if cells is None else cells / until
+    return CourseFigure(
+        height=height,
+        left=left,
+        right=right,
+        top=top,
+        base=base,
+        typical=points(across, typical),
+        band=points([*across, *reversed(across)], [*high, *reversed(low)]),
+        infusions=[x(t) for t in course.times_h if t <= until],
+        cells_x=x(cells) if cells is not None and inside else None,
+        cells_y=y(at_cells or 0.0),
+        cells_label=label,
+        cells_anchor="end" if place > 0.6 else "middle" if place > 0.4 else "start",
+        x_ticks=ticks(round_steps(until, 8, HOUR_STEPS), x),
+        y_ticks=ticks(marks, y),
+        title="Concentration of F-ara-A in plasma over the course, mg/L",
+        desc=f"{len(course.times_h)} infusions; highest typical concentration "
+        f"{result.exposure.cmax_mg_l:.2f} mg/L. {' '.join(caption)}",
+        caption=caption,
+    )

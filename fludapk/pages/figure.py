@@ -1,0 +1,77 @@
+"""Figures by matplotlib in one style, the same bytes every time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from fludapk.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_STYLE: Final[Any] = {"font.family": "DejaVu Sans", "font.size": 10.0, "svg.fonttype": "none"}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A figure that can be written as SVG and PNG, the same bytes every time."""
+
+    name: str
+    size_in: tuple[float, float]
+    draw: Callable[[Figure], None]
+
+    def svg(self) -> str:
+        """As an SVG document."""
+        out = io.StringIO()
+        with self._drawn() as figure:
+            figure.savefig(out, format="svg", metadata={"Date": None, "Creator": "fludapk"})
+        return out.getvalue()
+
+    def png(self) -> bytes:
+        """As a PNG picture, 200 dots per inch."""
+        out = io.BytesIO()
+        with self._drawn() as figure:
+            figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
+        return out.getvalue()
+
+    @contextmanager
+    def _drawn(self) -> Iterator[Figure]:
+        try:
+            import matplotlib
+            from matplotlib.figure import Figure
+        except ImportError:
+            raise InputError("figures need the extra: pip install 'fludapk[report]'") from None
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update({**_STYLE, "svg.hashsalt": self.name})
+            figure = Figure(figsize=self.size_in, layout="constrained")
+            self.draw(figure)
+            yield figure
+
+
+def plain(axes: Axes) -> None:
+    """Leave out the frame above and right."""
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def can_draw() -> bool:
+    """Whether figures and a page can be made: the extra ``report``."""
+    return find_spec("matplotlib") is not None and find_spec("jinja2") is not None
+
+
+def drawn(
+    figures: Mapping[str, Figures], page: Callable[[Mapping[str, str]], str]
+) -> dict[str, str | bytes]:
+    """Files of figures, and of the page that is made of their SVG, by name."""
+    svg = {name: figure.svg() for name, figure in figures.items()}
+    files: dict[str, str | bytes] = {}
+    for name, figure in figures.items():
+        files[f"figures/{name}.svg"] = svg[name]
+        files[f"figures/{name}.png"] = figure.png()
+    return {**files, "report.html": page(svg)}

@@ -1,0 +1,45 @@
+"""Text in columns for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+
+_LEAST_COLUMN = 20
+
+
+def paragraph(text: str, width: int, indent: int = 0) -> str:
+    """Text wrapped to a width, every line indented."""
+    margin = " " * indent
+    lines = wrap(text, width, initial_indent=margin, subsequent_indent=margin)
+    return "\n".join(lines)
+
+
+def table(rows: Sequence[Sequence[str]], width: int, *, indent: int = 2, right: str = "") -> str:
+    """Rows in columns two blanks apart; the last column takes what is left and wraps.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of str
+    width, indent : int
+    right : str
+        Numbers of the columns to align to the right.
+
+    Examples
+    --------
+    >>> print(table([["CL", "5.145", "L/h"], ["V1", "10", "L"]], 40, right="1"))
+      CL  5.145  L/h
+      V1     10  L
+    """
+    sizes = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)][:-1]
+    left = width - indent - sum(sizes) - 2 * len(sizes)
+    out = []
+    for row in rows:
+        cells = [
+            cell.rjust(size) if str(number) in right else cell.ljust(size)
+            for number, (cell, size) in enumerate(zip(row, sizes, strict=False))
+        ]
+        head = " " * indent + "".join(cell + "  " for cell in cells)
+        last = wrap(row[-1], max(left, _LEAST_COLUMN)) or [""]
+        out += [(head + last[0]).rstrip(), *(" " * len(head) + line for line in last[1:])]
+    return "\n".join(out)

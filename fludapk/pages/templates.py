@@ -1,0 +1,37 @@
+"""Templates of the sheets."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fludapk.errors import InputError
+
+if TYPE_CHECKING:
+    import jinja2
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+@lru_cache(maxsize=4)
+def environment(*folders: Path) -> jinja2.Environment:
+    """Templates of the given folders and of the reports; everything is escaped.
+
+    Raises
+    ------
+    InputError
+        If jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ModuleNotFoundError as error:
+        raise InputError("reports need the extra: pip install 'fludapk[report]'") from error
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,59 @@
+"""A list of patients as the population of a study."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fludapk.errors import FludapkError, InputError
+from fludapk.patients.columns import Layout, is_column, request_of
+from fludapk.patients.csv_list import open_list
+from fludapk.patients.patient import columns_of
+from fludapk.patients.population import Patients
+from fludapk.published.tables import CATEGORICAL
+
+
+def read_cohort(path: Path) -> tuple[Patients, str]:
+    """Patients of a list, as `fludapk batch` reads it, and the hash of the file.
+
+    Every other column is kept for strata: as numbers if all its cells are.
+
+    Raises
+    ------
+    InputError
+        If a row cannot be read: all such rows are listed.
+    """
+    source = open_list(path, is_column)
+    layout = Layout.read(
+        source.header, defaults={"dose": "1 mg", "days": "1"}, decimal_comma=source.decimal_comma
+    )
+    patients, faults, rows = [], [], []
+    for row, cells in enumerate(source.rows(), start=2):
+        try:
+            patients.append(request_of(layout, cells).patient)
+            rows.append(cells)
+        except FludapkError as error:
+            faults += [f"row {row}: {fault}" for fault in error.faults]
+    if faults:
+        raise InputError(*faults[:20], *([f"and {len(faults) - 20} more"] if faults[20:] else []))
+    if not patients:
+        raise InputError(f"{path}: no patients")
+    columns = columns_of(patients)
+    levels: dict[str, list[str]] = {}
+    for name in CATEGORICAL:
+        stated = [getattr(patient, name) for patient in patients]
+        levels[name] = sorted({value for value in stated if value})
+        numbers = {value: float(i) for i, value in enumerate(levels[name])}
+        columns[name] = np.array([numbers.get(value, np.nan) for value in stated])
+    extra: dict[str, Any] = {}
+    for place, name in enumerate(layout.header):
+        if place not in layout.meaning:
+            cells = [row[place] for row in rows]
+            try:
+                extra[name] = np.array([float(cell) for cell in cells])
+            except ValueError:
+                extra[name] = np.array(cells, dtype=object)
+    return Patients(columns, levels, extra), hashlib.sha256(Path(path).read_bytes()).hexdigest()

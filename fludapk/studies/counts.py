@@ -1,0 +1,212 @@
+"""Counts of outcomes and histograms of a study, as integers that merge in any order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from fludapk.arrays import F8, I8, Bools
+from fludapk.patients.population import Patients
+from fludapk.published.targets import HIGH, LOW, MET
+
+GRID_LOW: Final = 0.01
+GRID_HIGH: Final = 10_000.0
+GRID_WIDTH: Final = 0.001
+"""Relative width of a cell of the grid: a quantile is off by at most half of it."""
+CELLS: Final = math.ceil(math.log(GRID_HIGH / GRID_LOW) / GRID_WIDTH)
+FIXED_POINT: Final = 2.0**32
+
+COUNTED: Final = (
+    "n", "given", "held_at_ceiling", "outside_studied_range",
+    "below_13_8", "below_14", "in_window", "above_20",
+)  # fmt: skip
+OUTCOMES: Final = COUNTED[4:]
+"""Whose fractions, of those who were given a dose, are probabilities."""
+HISTOGRAMS: Final = ("auc", "dose_mg", "total_mg_m2")
+
+PROFILES: Final = {
+    "age_years": np.array([*np.arange(0.0, 20.0), *np.arange(20.0, 101.0, 5.0)]),
+    "weight_kg": np.array([*np.arange(0.0, 40.0, 2.0), *np.arange(40.0, 161.0, 5.0)]),
+    "egfr_ml_min_1_73m2": np.arange(0.0, 301.0, 10.0),
+}
+"""Bands for figures: what is counted along them is every outcome."""
+
+
+# ------------------------------------------------------------------ what is counted
+
+
+def cells(values: F8) -> I8:
+    """Cell of the grid of each value; the first and the last take what is beyond.
+
+    Examples
+    --------
+    >>> cells(np.array([0.001, 13.8, 1e6])).tolist()
+    [0, 7230, 13817]
+    """
+    with np.errstate(divide="ignore"):
+        place = np.floor(np.log(values / GRID_LOW) / GRID_WIDTH) + 1
+    return np.asarray(np.clip(place, 0, CELLS + 1), dtype=np.int64)
+
+
+def quantile(histogram: I8, fraction: float) -> float | None:
+    """Value with this fraction of a histogram on the grid at or below it, mid-cell; None if empty.
+
+    Examples
+    --------
+    >>> histogram = np.bincount(cells(np.linspace(10.0, 20.0, 1001)), minlength=13818)
+    >>> f"{quantile(histogram, 0.5):.2f}"
+    '15.00'
+    """
+    total = int(histogram.sum())
+    if total == 0:
+        return None
+    reached = int(np.searchsorted(np.cumsum(histogram), max(1, math.ceil(fraction * total))))
+    return GRID_LOW * math.exp((reached - 0.5) * GRID_WIDTH)
+
+
+@dataclass(eq=False)
+class Counts:
+    """What came of one strategy under one truth, as integers."""
+
+    truth: str
+    strategy: str
+    strata: list[str]
+    counts: I8
+    """(strata, COUNTED)."""
+    histograms: I8
+    """(HISTOGRAMS, strata, cells)."""
+    moments: list[list[int]]
+    """Sum and sum of squares of log AUC in each stratum, times 2^32."""
+    outer: I8
+    """(outer draws, strata, OUTCOMES)."""
+    profiles: dict[str, I8]
+    """(bands, 1 + OUTCOMES) along `PROFILES`: given, then outcomes."""
+
+    @classmethod
+    def nothing(cls, truth: str, strategy: str, strata: Sequence[str], outer: int) -> Counts:
+        """Before the first patient."""
+        n = len(strata)
+        return cls(
+            truth,
+            strategy,
+            list(strata),
+            np.zeros((n, len(COUNTED)), np.int64),
+            np.zeros((len(HISTOGRAMS), n, CELLS + 2), np.int64),
+            [[0, 0] for _ in range(n)],
+            np.zeros((outer, n, len(OUTCOMES)), np.int64),
+            {k: np.zeros((len(v) - 1, 1 + len(OUTCOMES)), np.int64) for k, v in PROFILES.items()},
+        )
+
+    def add(self, seen: SimulatedBlock, window: tuple[float, float]) -> None:
+        """Count a block of patients."""
+        given = seen.given
+        for draw_number, auc in enumerate(seen.auc):
+            outcome = _outcomes(auc, window) & given[:, None]
+            logs = np.log(np.where(given, auc, 1.0))
+            whole = np.rint(logs * FIXED_POINT).astype(np.int64)
+            squares = np.rint(logs * logs * FIXED_POINT).astype(np.int64)
+            facts = np.column_stack(
+                [np.ones_like(given), given, seen.held, seen.outside, outcome]
+            ).astype(np.int64)
+            cell = [cells(auc), cells(seen.dose_mg), cells(seen.total_mg_m2)]
+            for members in seen.groups:
+                inside = members >= 0
+                np.add.at(self.counts, members[inside], facts[inside])
+                dosed = inside & given
+                for number, where in enumerate(cell):
+                    np.add.at(self.histograms[number], (members[dosed], where[dosed]), 1)
+                for stratum in np.unique(members[dosed]):
+                    mine = dosed & (members == stratum)
+                    self.moments[stratum][0] += int(whole[mine].sum())
+                    self.moments[stratum][1] += int(squares[mine].sum())
+                if len(self.outer):
+                    np.add.at(
+                        self.outer[draw_number],
+                        members[inside],
+                        outcome[inside].astype(np.int64),
+                    )
+            for name, values in seen.along.items():
+                band = np.digitize(values, PROFILES[name]) - 1
+                table = self.profiles[name]
+                dosed = given & (band >= 0) & (band < len(table))
+                np.add.at(
+                    table,
+                    band[dosed],
+                    np.column_stack([np.ones_like(given), outcome])[dosed].astype(np.int64),
+                )
+
+    def plus(self, other: Counts) -> Counts:
+        """The counts of both."""
+        return Counts(
+            self.truth,
+            self.strategy,
+            self.strata,
+            self.counts + other.counts,
+            self.histograms + other.histograms,
+            [
+                [a + b for a, b in zip(*rows, strict=True)]
+                for rows in zip(self.moments, other.moments, strict=True)
+            ],
+            self.outer + other.outer,
+            {name: table + other.profiles[name] for name, table in self.profiles.items()},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: histograms by their cells that are not empty."""
+        sparse = [
+            [[[int(c), int(row[c])] for c in np.flatnonzero(row)] for row in part]
+            for part in self.histograms
+        ]
+        return {
+            "truth": self.truth,
+            "strategy": self.strategy,
+            "strata": self.strata,
+            "counts": self.counts.tolist(),
+            "histograms": sparse,
+            "moments": self.moments,
+            "outer": self.outer.tolist(),
+            "profiles": {name: table.tolist() for name, table in self.profiles.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Counts:
+        """What `to_dict` wrote."""
+        counts = cls.nothing(raw["truth"], raw["strategy"], raw["strata"], len(raw["outer"]))
+        counts.counts[:] = raw["counts"]
+        for part, rows in zip(counts.histograms, raw["histograms"], strict=True):
+            for row, pairs in zip(part, rows, strict=True):
+                for cell, n in pairs:
+                    row[cell] = n
+        counts.moments = [list(pair) for pair in raw["moments"]]
+        if len(raw["outer"]):
+            counts.outer[:] = raw["outer"]
+        for name, table in raw["profiles"].items():
+            counts.profiles[name][:] = table
+        return counts
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedBlock:
+    """What is counted of a block."""
+
+    patients: Patients
+    auc: list[F8]
+    """One array per outer draw."""
+    dose_mg: F8
+    """Mean of the doses of a patient."""
+    total_mg_m2: F8
+    given: Bools
+    held: Bools
+    outside: Bools
+    groups: list[I8]
+    """Stratum of each patient in each grouping, -1 for none."""
+    along: dict[str, F8]
+
+
+def _outcomes(auc: F8, window: tuple[float, float]) -> Bools:
+    inside = (auc >= window[0]) & (auc <= window[1])
+    return np.column_stack([auc < LOW, auc < MET, inside, auc > HIGH])

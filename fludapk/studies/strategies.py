@@ -1,0 +1,348 @@
+"""Dosing strategies: what dosing sees of many patients, and the doses it gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from fludapk.arrays import F8, Bools
+from fludapk.errors import InputError, nearest
+from fludapk.patients.course import COURSE_CEILING_MG_M2, ceiling_mg
+from fludapk.patients.population import Patients
+from fludapk.patients.regimen import Regimen, parse_dose
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.estimates import Levels, map_estimates
+from fludapk.pk.exposure import course_concentrations, course_exposure, with_residual_error
+from fludapk.published.covariates import Columns, covariate_columns, covariate_rows, evaluate
+from fludapk.published.models import Model, load_model
+from fludapk.published.regimens import label_rules
+from fludapk.studies.scenario import (
+    BandedStrategy,
+    FixedStrategy,
+    RenalStrategy,
+    Strategy,
+    TargetStrategy,
+)
+from fludapk.units import VIAL_MG
+
+
+@dataclass(frozen=True, eq=False)
+class Doses:
+    """Doses of n patients."""
+
+    mg: F8
+    """(n, doses) mg of fludarabine phosphate; 0 where none is given."""
+    held: Bools
+    """(n,) Kept below a ceiling."""
+    given: Bools
+    """(n,) False where a rule says so, or no amount that can be drawn up is below the ceilings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some patients of a study, as dosing and as nature see them."""
+
+    seen: Patients
+    """Covariates for dosing: renal function with its error."""
+    truth: Model
+    tv: F8
+    """(n, 6) typical values of the true model."""
+    effects: RandomEffects
+    """Of every occasion."""
+    residual: F8
+    """(n, levels) standard normals for measured levels."""
+
+
+class DosingStrategy(Protocol):
+    """A way to dose."""
+
+    @property
+    def schedule(self) -> Regimen:
+        """Infusions: how many and when."""
+
+    @property
+    def levels(self) -> int:
+        """How many levels it measures in a patient."""
+
+    def doses(self, block: Block) -> Doses:
+        """Doses of every patient."""
+
+
+def build(table: Strategy, truth: Model, folders: Sequence[Path] | None = None) -> DosingStrategy:
+    """A strategy of a scenario.
+
+    Parameters
+    ----------
+    table : fludapk.studies.scenario.Strategy
+    truth : Model
+        Also doses, where the strategy needs a model and names none.
+    folders : sequence of Path, optional
+        See `fludapk.published.models.model_folders`.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or a dose cannot be read.
+    """
+    schedule = _schedule(table)
+    drawn = Drawing(VIAL_MG if table.vials else table.round_to_mg, table.vials)
+    if isinstance(table, FixedStrategy):
+        return Fixed(schedule, drawn)
+    if isinstance(table, RenalStrategy):
+        return Renal(schedule, drawn, *_rule(table))
+    if isinstance(table, BandedStrategy):
+        bands = [(band.below or np.inf, *parse_dose(band.dose)) for band in table.bands]
+        return Banded(
+            schedule,
+            drawn,
+            {"weight_kg": "WT", "age_years": "AGE"}[table.by],
+            np.array([below for below, *_ in bands]),
+            tuple(Regimen(dose=dose, unit=unit, days=1) for _, dose, unit in bands),
+        )
+    model = truth if table.model is None else load_model(table.model, folders)
+    if isinstance(table, TargetStrategy):
+        return Target(schedule, drawn, table.auc, model)
+    if schedule.days < 2:
+        raise InputError(f"{table.id}: adaptive dosing needs a second dose")
+    if table.levels_h[-1] > schedule.interval_h:
+        raise InputError(
+            f"{table.id}: levels_h: {table.levels_h[-1]:g} h is after the second dose "
+            f"({schedule.interval_h:g} h)"
+        )
+    by_covariates = table.first == "covariates"
+    first = Target(schedule, drawn, table.auc, model) if by_covariates else Fixed(schedule, drawn)
+    return Adaptive(schedule, drawn, first, table.auc, model, np.array(table.levels_h))
+
+
+def _schedule(table: Strategy) -> Regimen:
+    times = {"interval_h": table.interval_h, "infusion_h": table.infusion_h}
+    text = {k: None if v is None else f"{v!r} h" for k, v in times.items()}
+    return Regimen.from_text(
+        regimen=table.regimen,
+        dose=None if table.regimen else (table.dose or "1 mg"),
+        days=table.days,
+        interval=text["interval_h"],
+        infusion_time=text["infusion_h"],
+    )
+
+
+def _rule(table: RenalStrategy) -> tuple[str, F8, F8, bool]:
+    """Measure, lower ends from high to low, factors (NaN: nothing is said), adults only."""
+    if table.steps is not None and table.measure is not None:
+        rows = [(step.at_least, step.factor) for step in table.steps]
+        at_least, factors = np.array(rows).T
+        return table.measure, at_least, factors, False
+    rules = {rule.id: rule for rule in label_rules()}
+    rule = rules.get(table.rule or "")
+    if rule is None:
+        raise InputError(f"unknown rule {table.rule!r}: {nearest(table.rule or '', list(rules))}")
+    said = [0.0 if step.refuse else step.factor for step in rule.steps]
+    return (
+        rule.measure,
+        np.array([step.at_least for step in rule.steps]),
+        np.array([np.nan if factor is None else factor for factor in said]),
+        rule.adults_only,
+    )
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What can be drawn up: multiples of a step, or anything."""
+
+    step_mg: float | None
+    at_least_one: bool = False
+
+    def __call__(self, mg: F8, columns: Columns, schedule: Regimen) -> Doses:
+        """Doses below the ceilings that can be drawn up, the same on every day."""
+        most = ceiling_mg(columns["BSA"], schedule.days, schedule.interval_h)
+        held = mg > most * (1 + 1e-9)
+        given = mg > 0
+        one = np.minimum(mg, most)
+        if self.step_mg is not None:
+            steps = np.floor(one / self.step_mg + 0.5)
+            if self.at_least_one:
+                steps = np.maximum(steps, given)
+            over = steps * self.step_mg > most * (1 + 1e-9)
+            steps = np.where(over, np.floor(most / self.step_mg * (1 + 1e-12)), steps)
+            one, held = steps * self.step_mg, held | over
+        given &= one > 0  # a whole vial may be above the ceiling of a small child
+        return Doses(np.repeat(one[:, None], schedule.days, axis=1), held & given, given)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The same mg/m2, mg/kg or mg for everybody."""
+
+    schedule: Regimen
+    drawn: Drawing
+    levels: int = 0
+
+    def doses(self, block: Block) -> Doses:
+        """Doses of every patient."""
+        mg = self.schedule.dose_mg(block.seen.columns["BSA"], block.seen.columns["WT"])
+        return self.drawn(np.asarray(mg), block.seen.columns, self.schedule)
+
+
+@dataclass(frozen=True, eq=False)
+class Renal:
+    """A dose times a factor by renal function; the full dose where the rule is silent.
+
+    Label rules are written for adults: children get the full dose.
+    """
+
+    schedule: Regimen
+    drawn: Drawing
+    measure: str
+    at_least: F8
+    factor: F8
+    adults_only: bool
+    levels: int = 0
+
+    def doses(self, block: Block) -> Doses:
+        """Doses of every patient."""
+        function = renal_function(self.measure, block.seen.columns)
+        row = (function[:, None] < self.at_least).sum(axis=1)  # rows are from high to low
+        factor = self.factor[np.minimum(row, len(self.factor) - 1)]
+        if self.adults_only:
+            factor = np.where(block.seen.columns["AGE"] < 18, 1.0, factor)
+        full = self.schedule.dose_mg(block.seen.columns["BSA"], block.seen.columns["WT"])
+        return self.drawn(
+            np.asarray(full) * np.where(np.isnan(factor), 1.0, factor),
+            block.seen.columns,
+            self.schedule,
+        )
+
+
+def renal_function(measure: str, columns: Columns) -> F8:
+    """CrCl (mL/min) or eGFR (mL/min/1.73 m2): as given, from the other one, or from creatinine.
+
+    From creatinine CrCl is that of Cockcroft and Gault, eGFR that of the rule of the default model
+    before its cap: bedside Schwartz in children, Cockcroft-Gault per 1.73 m2 in adults.
+    """
+    if measure == "CrCl":
+        given, other = columns["CrCl"], evaluate("deindex_gfr", columns)[0]
+        formula = evaluate("cockcroft_gault", columns)[0]
+    else:
+        given, other = columns["eGFR"], evaluate("index_gfr", columns)[0]
+        formula = covariate_columns(load_model(), columns).uncapped["eGFR"]
+    return np.where(np.isfinite(given), given, np.where(np.isfinite(other), other, formula))
+
+
+@dataclass(frozen=True, eq=False)
+class Banded:
+    """A dose by weight or age band."""
+
+    schedule: Regimen
+    drawn: Drawing
+    by: str
+    below: F8
+    bands: tuple[Regimen, ...]
+    levels: int = 0
+
+    def doses(self, block: Block) -> Doses:
+        """Doses of every patient."""
+        seen = block.seen.columns
+        row = np.searchsorted(self.below, seen[self.by], side="right")
+        each = np.array([np.asarray(band.dose_mg(seen["BSA"], seen["WT"])) for band in self.bands])
+        return self.drawn(each[row, np.arange(len(row))], seen, self.schedule)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The dose that gives the typical patient of the seen covariates an AUC."""
+
+    schedule: Regimen
+    drawn: Drawing
+    auc: float
+    model: Model
+    levels: int = 0
+
+    def doses(self, block: Block) -> Doses:
+        """Doses of every patient."""
+        per_mg = typical_auc_per_mg(self.model, block.seen, self.schedule)
+        return self.drawn(self.auc / per_mg, block.seen.columns, self.schedule)
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptive:
+    """Levels after the first dose, the most likely patient, and later doses to an AUC.
+
+    Levels come from the truth with its residual error. Where no estimate is found the later doses
+    are like the first.
+    """
+
+    schedule: Regimen
+    drawn: Drawing
+    first: Fixed | Target
+    auc: float
+    model: Model
+    at_h: F8
+
+    @property
+    def levels(self) -> int:
+        """How many levels it measures in a patient."""
+        return len(self.at_h)
+
+    def doses(self, block: Block) -> Doses:
+        """Doses of every patient."""
+        planned = self.first.doses(block)
+        one, program = planned.mg[:, :1], self.model.program
+        factor = self.model.file.dose.factor
+        times, lengths, _ = self.schedule.course_of(1.0).arrays(1.0)
+        levels = Levels(
+            times_h=np.broadcast_to(self.at_h, block.residual.shape),
+            conc_mg_l=self._measured(block, one, times[:1], lengths[:1]),
+        )
+        rows = covariate_rows(
+            self.model,
+            covariate_columns(self.model, block.seen.of(self.model)).values,
+            block.seen.n,
+        )
+        tv = program.typical_values(rows)[0]
+        estimate = map_estimates(program, tv, times[:1], lengths[:1], one * factor, levels)
+        found = estimate.status == 0
+        kappa = np.zeros((len(one), self.schedule.days, program.n_kappa))
+        kappa[:, :1] = estimate.effects.kappa
+        effects = RandomEffects(
+            np.where(found[:, None], estimate.effects.eta, 0.0),
+            np.where(found[:, None, None], kappa, 0.0),
+        )
+        so_far, later = np.zeros((len(one), self.schedule.days)), np.zeros((1, self.schedule.days))
+        so_far[:, :1], later[:, 1:] = one * factor, factor
+        already, per_mg = (
+            course_exposure(program, tv, effects, times, lengths, amounts).auc_0_inf
+            for amounts in (so_far, later)
+        )
+        wanted = np.where(found, np.maximum(self.auc - already, 0.0) / per_mg, one[:, 0])
+        return self._with_later(planned, wanted, block.seen.columns)
+
+    def _measured(self, block: Block, first_mg: F8, times: F8, lengths: F8) -> F8:
+        """Levels of the true patients, with residual error, above zero."""
+        effects = RandomEffects(block.effects.eta, np.ascontiguousarray(block.effects.kappa[:, :1]))
+        amounts = first_mg * block.truth.file.dose.factor
+        conc, _ = course_concentrations(
+            block.truth.program, block.tv, effects, times, lengths, amounts, self.at_h
+        )
+        return with_residual_error(block.truth.program, conc, block.residual)
+
+    def _with_later(self, planned: Doses, wanted: F8, columns: Columns) -> Doses:
+        """The first dose and later ones below the ceilings per day and course."""
+        days = self.schedule.days
+        later = self.drawn(wanted, columns, self.schedule)
+        left = (COURSE_CEILING_MG_M2 * columns["BSA"] - planned.mg[:, 0]) / (days - 1)
+        mg = np.minimum(later.mg[:, 1:], left[:, None])
+        mg = np.hstack([planned.mg[:, :1], np.where(planned.given[:, None], mg, 0.0)])
+        return Doses(mg, planned.held | later.held, planned.given)
+
+
+def typical_auc_per_mg(model: Model, patients: Patients, schedule: Regimen) -> F8:
+    """AUC0-inf of the typical patient per mg of fludarabine phosphate in each dose, (n,)."""
+    values = covariate_columns(model, patients.of(model)).values
+    tv, _ = model.program.typical_values(covariate_rows(model, values, patients.n))
+    times, lengths, amounts = schedule.course_of(1.0).arrays(model.file.dose.factor)
+    none = RandomEffects.none(model.program, schedule.days)
+    return course_exposure(model.program, tv, none, times, lengths, amounts).auc_0_inf

@@ -1,0 +1,408 @@
+"""Monte Carlo studies of dosing strategies: the same patients and draws for every strategy.
+
+Patients come in blocks, each with random streams of its own, so that threads, shards and what is
+written do not change a number. What is kept of them are counts: adding integers gives the same in
+any order, so shards merge to the bit. Quantiles are read from a fine fixed grid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from fludapk._version import __version__
+from fludapk.arrays import F8, Bools
+from fludapk.errors import FileError, FludapkError, InputError, nearest
+from fludapk.patients.population import Patients, draw, populations
+from fludapk.pk.effects import RandomEffects, scrambled_normals
+from fludapk.pk.exposure import course_exposure
+from fludapk.pk.program import Program
+from fludapk.published.compile import compile_program
+from fludapk.published.models import Model, load_model
+from fludapk.published.population_files import PopulationEntry
+from fludapk.published.tables import CATEGORICAL
+from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock
+from fludapk.studies.scenario import CohortFile, Custom, Scenario
+from fludapk.studies.strata import Grouping, column, grouping_of
+from fludapk.studies.strategies import Block, DosingStrategy, build
+from fludapk.studies.uncertainty import certain_numbers, uncertain
+
+BLOCK: Final = 4096
+"""Patients with a random stream of their own."""
+_POPULATION, _EFFECTS, _GFR, _RESIDUAL, _UNCERTAINTY = range(5)
+_PILOT: Final = 4
+"""Blocks drawn before a run, to refuse what cannot be."""
+Progress = Callable[[int, int], None]
+
+
+# ------------------------------------------------------------------ a study before it runs
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A checked scenario, ready to run.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    cohort : Patients, optional
+        Of the scenario's cohort file.
+    cohort_sha256 : str, optional
+    folders : sequence of Path, optional
+        See `fludapk.published.models.model_folders`.
+
+    Raises
+    ------
+    FileError
+        With every fault and its key path.
+    """
+
+    scenario: Scenario
+    cohort: Patients | None = None
+    cohort_sha256: str | None = None
+    folders: Sequence[Path] | None = None
+    truths: list[Model] = field(init=False)
+    ways: dict[tuple[str, str], DosingStrategy] = field(init=False)
+    groupings: list[Grouping] = field(init=False)
+
+    def __post_init__(self) -> None:
+        faults: list[str] = []
+        truths = []
+        for i, name in enumerate(self.scenario.models):
+            try:
+                truths.append(load_model(name, self.folders))
+            except FludapkError as error:
+                faults += [f"models[{i}]: {fault}" for fault in error.faults]
+        ways = {}
+        for i, table in enumerate(self.scenario.strategies):
+            for truth in truths:
+                try:
+                    ways[truth.id, table.id] = build(table, truth, self.folders)
+                except FludapkError as error:
+                    faults += [f"strategies[{i}]: {fault}" for fault in error.faults]
+        object.__setattr__(self, "truths", truths)
+        object.__setattr__(self, "ways", ways)
+        object.__setattr__(self, "groupings", [])
+        try:
+            if not self.n:
+                raise InputError("patients: at least one")
+            pilot = [self.patients(b) for b in range(min(_PILOT, self.blocks or 1))]
+        except FludapkError as error:
+            faults += [f"population: {fault}" for fault in error.faults]
+            pilot = []
+        if pilot:
+            faults += self._try(pilot)
+        if faults:
+            raise FileError(*dict.fromkeys(faults))
+
+    def _try(self, pilot: Sequence[Patients]) -> list[str]:
+        """Faults that only patients show."""
+        faults, offset = [], 1
+        for i, stratum in enumerate(self.scenario.strata):
+            try:
+                grouping = grouping_of(stratum, self.cohort or pilot[0], offset)
+                counts = np.zeros(len(grouping.labels), np.int64)
+                for patients in pilot:
+                    members = grouping.members(patients) - offset
+                    np.add.at(counts, members[members >= 0], 1)
+            except FludapkError as error:
+                faults += [f"strata[{i}].by: {fault}" for fault in error.faults]
+                continue
+            drawn = sum(patients.n for patients in pilot)
+            faults += [
+                f"strata[{i}]: nobody in {label} among the first {drawn} patients"
+                for label, n in zip(grouping.labels, counts, strict=True)
+                if n == 0
+            ]
+            offset += len(grouping.labels)
+            self.groupings.append(grouping)
+        for i, truth in enumerate(self.truths):
+            try:
+                outside = [patients.rows_of(truth)[1] for patients in pilot]
+                if np.concatenate(outside).all():
+                    who = truth.file.population.who
+                    faults.append(
+                        f"models[{i}]: every patient is outside what {truth.id} was built from "
+                        f"({who})"
+                    )
+            except FludapkError as error:
+                faults += [f"models[{i}]: {fault}" for fault in error.faults]
+        if not faults:
+            for (name, strategy), way in self.ways.items():
+                try:
+                    truth = next(truth for truth in self.truths if truth.id == name)
+                    way.doses(self.block(truth, way, 0)[0])
+                except FludapkError as error:
+                    faults += [f"strategies: {strategy}: {fault}" for fault in error.faults]
+        return faults
+
+    @property
+    def n(self) -> int:
+        """Patients."""
+        if self._as_is and self.cohort is not None:
+            return min(self.scenario.patients or self.cohort.n, self.cohort.n)
+        return self.scenario.patients or 0
+
+    @property
+    def _as_is(self) -> bool:
+        population = self.scenario.population
+        return isinstance(population, CohortFile) and population.sample == "as_is"
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of patients."""
+        return -(-self.n // BLOCK)
+
+    @property
+    def strata(self) -> list[str]:
+        """Names of all strata."""
+        return ["all", *(label for grouping in self.groupings for label in grouping.labels)]
+
+    @cached_property
+    def most_effects(self) -> dict[str, int]:
+        """Random effects of the longest course, by truth."""
+        most = max(way.schedule.days for way in self.ways.values())
+        return {
+            truth.id: truth.program.n_eta + most * truth.program.n_kappa for truth in self.truths
+        }
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What made the results: no time, no path, so that a replay gives the same bytes."""
+        scenario = self.scenario.model_dump(mode="json")
+        text = json.dumps(scenario, sort_keys=True)
+        return {
+            "schema": "fludapk.study/1",
+            "version": __version__,
+            "scenario": scenario,
+            "scenario_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "model_sha256": {truth.id: truth.sha256 for truth in self._models()},
+            "cohort_sha256": self.cohort_sha256,
+            "seed": self.scenario.seed,
+            "patients": self.n,
+            "block": BLOCK,
+            "quantile_relative_error": GRID_WIDTH / 2,
+            "numpy": np.__version__,
+            "certain": {
+                truth.id: certain_numbers(truth.file)
+                for truth in self.truths
+                if self.scenario.variability.parameter_uncertainty
+            },
+        }
+
+    def _models(self) -> list[Model]:
+        named = [getattr(table, "model", None) for table in self.scenario.strategies]
+        others = [load_model(name, self.folders) for name in named if name]
+        return list({model.id: model for model in [*self.truths, *others]}.values())
+
+    # -------------------------------------------------------------- blocks
+
+    def _rng(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.scenario.seed, spawn_key=key))
+
+    def patients(self, b: int) -> Patients:
+        """Patients of a block."""
+        first = b * BLOCK
+        n = min(BLOCK, self.n - first)
+        rng = self._rng(_POPULATION, b)
+        population = self.scenario.population
+        if isinstance(population, CohortFile):
+            if self.cohort is None:
+                raise InputError(f"file {population.file}: was not read")
+            if self._as_is:
+                return self.cohort.rows(np.arange(first, first + n))
+            return self.cohort.rows(rng.integers(self.cohort.n, size=n))
+        if isinstance(population, Custom):
+            entry = population.custom
+        else:
+            known = populations()
+            if population.use not in known:
+                raise InputError(
+                    f"use: unknown population {population.use!r}: "
+                    f"{nearest(population.use, list(known))}"
+                )
+            entry = known[population.use]
+        return self._with_constants(entry, draw(entry, rng, n), n)
+
+    def _with_constants(self, entry: PopulationEntry, columns: dict[str, F8], n: int) -> Patients:
+        levels = {name: list(entry.levels(name)) for name in CATEGORICAL}
+        for name in CATEGORICAL:
+            constant = getattr(self.scenario, name)
+            if constant is not None:
+                levels[name], columns[name] = [constant], np.zeros(n)
+        return Patients(columns, levels)
+
+    def block(
+        self, truth: Model, way: DosingStrategy, b: int
+    ) -> tuple[Block, Patients, F8, Bools, F8]:
+        """A block for a strategy; its patients, their rows, who is outside, and the normals."""
+        patients = self.patients(b)
+        rows, outside = patients.rows_of(truth)
+        normals = self._normals(truth, way, b, patients.n)
+        block = Block(
+            seen=self._seen(patients, b),
+            truth=truth,
+            tv=truth.program.typical_values(rows)[0],
+            effects=self._effects(truth.program, normals, way.schedule.days),
+            residual=self._rng(_RESIDUAL, b).standard_normal((patients.n, way.levels)),
+        )
+        return block, patients, rows, outside, normals
+
+    def _seen(self, patients: Patients, b: int) -> Patients:
+        """Patients with the error of renal function that dosing lives with."""
+        cv = self.scenario.variability.gfr_error_cv
+        if cv == 0.0:
+            return patients
+        z = self._rng(_GFR, b).standard_normal(patients.n)
+        factor = np.exp(math.sqrt(math.log1p(cv**2)) * z)
+        known = dict(patients.columns)
+        known["SCR"] = known["SCR"] / factor
+        known["eGFR"], known["CrCl"] = known["eGFR"] * factor, known["CrCl"] * factor
+        return Patients(known, patients.levels, patients.extra)
+
+    def _normals(self, truth: Model, way: DosingStrategy, b: int, n: int) -> F8:
+        """Standard normals: etas, then the kappas of each dose; a longer course adds to them."""
+        program, days = truth.program, way.schedule.days
+        wanted = program.n_eta + days * program.n_kappa
+        if self.scenario.draws == "sobol":
+            most = self.most_effects[truth.id]
+            return scrambled_normals(self.scenario.seed, b * BLOCK, n, most)[:, :wanted]
+        rng = self._rng(_EFFECTS, b)
+        parts = [rng.standard_normal((n, program.n_eta))]
+        parts += [rng.standard_normal((n, program.n_kappa)) for _ in range(days)]
+        return np.hstack(parts)
+
+    def _effects(self, program: Program, normals: F8, days: int) -> RandomEffects:
+        effects = RandomEffects.from_normals(program, normals, days)
+        asked = self.scenario.variability
+        if asked.iiv and asked.iov:
+            return effects
+        return RandomEffects(
+            effects.eta if asked.iiv else np.zeros_like(effects.eta),
+            effects.kappa if asked.iov else np.zeros_like(effects.kappa),
+        )
+
+    def _simulate(self, truth: Model, way: DosingStrategy, b: int) -> SimulatedBlock:
+        """Everything about a block that is counted."""
+        block, patients, rows, outside, normals = self.block(truth, way, b)
+        doses = way.doses(block)
+        times, lengths, _ = way.schedule.course_of(1.0).arrays(1.0)
+        amounts = doses.mg * truth.file.dose.factor
+        outer = self.scenario.variability.parameter_uncertainty
+        areas = []
+        for r in range(max(outer, 1)):
+            program, tv, effects = truth.program, block.tv, block.effects
+            if outer:
+                rng = self._rng(_UNCERTAINTY, r)
+                program = compile_program(uncertain(truth.file, rng))
+                tv = program.typical_values(rows)[0]
+                effects = self._effects(program, normals, way.schedule.days)
+            found = course_exposure(program, tv, effects, times, lengths, amounts)
+            areas.append(found.auc_0_inf)
+        return SimulatedBlock(
+            patients=patients,
+            auc=areas,
+            dose_mg=doses.mg.mean(axis=1),
+            total_mg_m2=doses.mg.sum(axis=1) / patients.columns["BSA"],
+            given=doses.given,
+            held=doses.held,
+            outside=outside,
+            groups=[
+                np.zeros(patients.n, np.int64),
+                *(grouping.members(patients) for grouping in self.groupings),
+            ],
+            along={name: column(name, patients) for name in PROFILES},
+        )
+
+    # -------------------------------------------------------------- running
+
+    def shard_blocks(self, shard: tuple[int, int]) -> range:
+        """Blocks of a shard (from 1) of so many.
+
+        Examples
+        --------
+        >>> study = Study(Scenario.model_validate({
+        ...     "title": "t", "seed": 1, "patients": 10_000, "models": ["langenhorst2019"],
+        ...     "population": {"use": "prwcc_ball"},
+        ...     "strategies": [{"id": "a", "kind": "fixed", "regimen": "tisa_cel_ball"}]}))
+        >>> study.shard_blocks((1, 2)), study.shard_blocks((2, 2))
+        (range(0, 1), range(1, 3))
+        """
+        number, of = shard
+        if not 1 <= number <= of:
+            raise InputError(f"shard {number}/{of}: from 1/{of} to {of}/{of}")
+        return range((number - 1) * self.blocks // of, number * self.blocks // of)
+
+    def run(
+        self,
+        truth: Model,
+        strategy: str,
+        *,
+        threads: int | None = None,
+        shard: tuple[int, int] = (1, 1),
+        each: Callable[[SimulatedBlock], None] | None = None,
+        progress: Progress | None = None,
+    ) -> Counts:
+        """Simulate one strategy under one truth.
+
+        Parameters
+        ----------
+        truth : Model
+        strategy : str
+        threads : int, optional
+            All processors if absent; the result does not depend on it.
+        shard : (int, int)
+            Which part of the patients, of how many.
+        each : callable, optional
+            Called with every block in order.
+        progress : callable, optional
+            Called with patients done and to do.
+        """
+        way = self.ways[truth.id, strategy]
+        outer = self.scenario.variability.parameter_uncertainty
+        counts = Counts.nothing(truth.id, strategy, self.strata, outer)
+        window = self.scenario.window.low, self.scenario.window.high
+        todo = self.shard_blocks(shard)
+        total = min(self.n, todo.stop * BLOCK) - todo.start * BLOCK
+        done = 0
+        for seen in _in_order(
+            lambda b: self._simulate(truth, way, b), todo, threads or os.cpu_count() or 1
+        ):
+            counts.add(seen, window)
+            done += seen.patients.n
+            if each is not None:
+                each(seen)
+            if progress is not None:
+                progress(done, total)
+        return counts
+
+
+def _in_order(
+    work: Callable[[int], SimulatedBlock], todo: range, threads: int
+) -> Iterator[SimulatedBlock]:
+    """Results in order; only a few blocks wait at a time."""
+    if threads == 1:
+        yield from map(work, todo)
+        return
+    waiting: deque[Future[SimulatedBlock]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for b in todo:
+                waiting.append(pool.submit(work, b))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
