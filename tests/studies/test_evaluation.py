@@ -33,7 +33,7 @@ from fludapk.studies.evaluation_data import Data, Subject, read_subjects
 from fludapk.studies.evaluation_tables import error_rows, level_rows, patient_rows
 from fludapk.studies.metrics import _bins, npde, prediction_corrected, prediction_errors
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 EXAMPLE: Final = ROOT / "examples" / "levels.csv"
 PLAN: Final = Regimen.from_text(dose="30 mg/m2", days="4")
 AT_H: Final = (1.0, 2.0, 7.0, 23.5, 73.0, 74.0, 79.0, 96.0)

@@ -39,7 +39,7 @@ from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Request
 from fludapk.published.regimens import regimens
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 HEAD: Final = "ID,age,WT,HT,scr_mg_dl,regimen"
 GIRL: Final = "1,5,18.2,110,0.3,tisa_cel_ball"
 GIRL_AUC: Final = pytest.approx(13.58, abs=0.005)

@@ -43,7 +43,7 @@ F8 = NDArray[np.float64]
 pytestmark = pytest.mark.interpreted
 
 NOT_COMPILED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 NAMES = list(SLOTS)
 
 TYPICAL: F8 = np.array([6.9, 39.0, 8.6, 20.0, 3.8, 50.0])

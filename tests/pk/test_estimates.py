@@ -39,7 +39,7 @@ from fludapk.published.models import Model, load_model
 
 F8 = NDArray[np.float64]
 
-GOLDEN = Path(__file__).parent / "golden" / "golden_map_mapbayr.csv"
+GOLDEN = Path(__file__).parents[1] / "golden" / "golden_map_mapbayr.csv"
 
 ADULT: F8 = np.array([[9.4, 42.0, 9.1, 22.0, 4.0, 55.0]])
 DAILY: list[Infusion] = [(24.0 * day, 0.5, 45.0) for day in range(4)]

@@ -29,7 +29,7 @@ from fludapk.published.models import Model, load_model
 from fludapk.published.targets import prediction_interval, window_probabilities
 
 F8 = NDArray[np.float64]
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 THRESHOLDS = (13.8, 14.0, 18.0, 20.0)
 
 

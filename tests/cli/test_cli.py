@@ -35,7 +35,7 @@ from fludapk.published.models import load_model, load_models, model_paths
 from fludapk.published.regimens import regimens
 from fludapk.published.targets import targets
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 Options: TypeAlias = Mapping[str, str | None]
 
 GIRL: Final[Options] = {

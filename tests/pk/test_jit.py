@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-PACKAGE: Final = Path(__file__).resolve().parents[1] / "fludapk"
+PACKAGE: Final = Path(__file__).resolve().parents[2] / "fludapk"
 
 PROGRAM: Final = """
 import numpy as np
