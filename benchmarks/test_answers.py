@@ -142,7 +142,7 @@ def requests() -> list[Request]:
         Request(
             patient=Patient(
                 age_years=float(row["AGE"]),
-                sex=row["SEX"],  # type: ignore[arg-type]
+                sex=row["SEX"],
                 weight_kg=float(row["WT"]),
                 height_cm=float(row["HT"]),
                 scr_mg_dl=float(row["scr_mg_dl"]),

@@ -1,9 +1,15 @@
-"""What can go wrong, and the exit code that says so."""
+"""Faults as data, the errors that carry them, and the exit codes that say so."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any, Self, TypeAlias
+
+Namer: TypeAlias = Callable[[str], str]
+"""From the name of a field in Python to its name at a door: option, column, label."""
 
 
 class ExitStatus(IntEnum):
@@ -18,20 +24,118 @@ class ExitStatus(IntEnum):
     NOT_CONVERGED = 6
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    r"""One thing that is wrong, as data; each door words it with its own names.
+
+    Parameters
+    ----------
+    field : str
+        Name of the input in Python, see `fludapk.patients.fields`; empty for none in particular.
+    found : str
+        What was found there, to be read after the name: ``"= '0.3' has no unit"``.
+    allowed : str, optional
+        What is allowed instead.
+    do : str, optional
+        What to do about it.
+    also : tuple of str, optional
+        Further fields it is about.
+    whole : bool, optional
+        Whether `found` is a sentence of its own, to be read without a name before it.
+    inside : tuple of str and int, optional
+        The list that the field is in and the place there, from 1: ``("levels", 2)``.
+    where : str, optional
+        File and row, to be read before everything else.
+
+    Notes
+    -----
+    In `found`, `allowed` and `do` the name of a field in braces stands for its name at the door.
+
+    Examples
+    --------
+    >>> fault = Fault("scr_mg_dl", "= '0.3' has no unit", do='write "0.3 mg/dL"')
+    >>> fault.text()
+    'scr_mg_dl = \'0.3\' has no unit: write "0.3 mg/dL"'
+    >>> Fault("height_cm", "is missing", do="give {height_cm}").text(lambda field: "--height")
+    '--height is missing: give --height'
+    """
+
+    field: str
+    found: str
+    allowed: str = ""
+    do: str = ""
+    also: tuple[str, ...] = ()
+    whole: bool = False
+    inside: tuple[str, int] | None = None
+    where: str = ""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All fields it is about."""
+        return (self.field, *self.also) if self.field else self.also
+
+    def text(self, name: Namer | None = None) -> str:
+        """Word the fault.
+
+        Parameters
+        ----------
+        name : callable, optional
+            Name of a field at a door; names in Python if absent.
+        """
+        named = name or (lambda field: field)
+        parts = [] if self.whole else [" and ".join(map(named, self.fields))]
+        if self.inside is not None and not self.whole:
+            parts.insert(0, f"{named(self.inside[0]).removesuffix('s')} {self.inside[1]}:")
+        sentence = " ".join(part for part in (*parts, self.found) if part)
+        sentence += f"; allowed: {self.allowed}" if self.allowed else ""
+        if self.do:
+            sentence += f"{'; ' if self.allowed else ': '}{self.do}"
+        sentence = _PLACEHOLDER.sub(lambda match: named(match[1]), sentence)
+        return f"{self.where}: {sentence}" if self.where else sentence
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+
 class FludapkError(Exception):
     """Base of every error the package raises on purpose.
 
     Parameters
     ----------
-    *faults : str
-        One sentence per fault: where, what was found, what is allowed, what to do.
+    *faults : Fault or str
+        A string is a fault of no field in particular.
     """
 
     exit_status = ExitStatus.INTERNAL
 
-    def __init__(self, *faults: str) -> None:
-        super().__init__("\n".join(faults))
-        self.faults: Sequence[str] = faults
+    def __init__(self, *faults: Fault | str) -> None:
+        self.faults: Sequence[Fault] = tuple(
+            fault if isinstance(fault, Fault) else Fault("", fault) for fault in faults
+        )
+        super().__init__(*self.faults)
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences())
+
+    def sentences(self, name: Namer | None = None) -> list[str]:
+        """Word every fault; see `Fault.text`."""
+        return [fault.text(name) for fault in self.faults]
+
+    def at(self, *, where: str = "", inside: tuple[str, int] | None = None) -> Self:
+        """Return the same error, each fault with its place."""
+        return type(self)(
+            *(
+                replace(
+                    fault,
+                    where=": ".join(part for part in (where, fault.where) if part),
+                    inside=inside or fault.inside,
+                )
+                for fault in self.faults
+            )
+        )
 
 
 class InputError(FludapkError):
@@ -58,8 +162,33 @@ class ConvergenceError(FludapkError):
     exit_status = ExitStatus.NOT_CONVERGED
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Say which known names there are, the likeliest first.
+def gathered(*readings: Callable[[], Any]) -> list[Any]:
+    """Return what every reading gives.
+
+    Raises
+    ------
+    InputError
+        With the faults of all readings that raised one.
+
+    Examples
+    --------
+    >>> gathered(lambda: 1, lambda: "two")
+    [1, 'two']
+    """
+    results: list[Any] = []
+    faults: list[Fault] = []
+    for reading in readings:
+        try:
+            results.append(reading())
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(*dict.fromkeys(faults))
+    return results
+
+
+def nearest(word: str, choices: Sequence[str]) -> str:
+    """Name the choices there are, the likeliest first.
 
     Examples
     --------
@@ -68,7 +197,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
     """
     from difflib import get_close_matches
 
-    lowered = {name.lower(): name for name in known}
+    lowered = {name.lower(): name for name in choices}
     close = [lowered[c] for c in get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)]
-    names = ", ".join(sorted(known))
+    names = ", ".join(sorted(choices))
     return (f"did you mean {close[0]!r}? " if close else "") + f"Known: {names}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from fludapk.errors import InputError
+from fludapk.errors import Fault, InputError
 
 MOLAR_MASS_PHOSPHATE: Final = 365.21
 """Fludarabine phosphate (F-ara-AMP), C10H13FN5O7P, g/mol."""
@@ -103,8 +103,14 @@ def canonical_unit(text: str, dimension: str) -> str | None:
     return next((unit for unit in UNITS[dimension] if unit.lower() == word.lower()), None)
 
 
-def parse_number(text: str, name: str) -> tuple[float, str]:
+def parse_number(text: str, field: str) -> tuple[float, str]:
     """Split a typed quantity into its finite number and the rest.
+
+    Parameters
+    ----------
+    text : str
+    field : str
+        Name of the input in Python, for faults.
 
     Raises
     ------
@@ -113,49 +119,63 @@ def parse_number(text: str, name: str) -> tuple[float, str]:
 
     Examples
     --------
-    >>> parse_number("0.3 mg/dL", "scr")
+    >>> parse_number("0.3 mg/dL", "scr_mg_dl")
     (0.3, 'mg/dL')
     """
     stripped = text.strip().replace("\N{MINUS SIGN}", "-")
+
+    def refused(why: str, do: str = "") -> InputError:
+        return InputError(Fault(field, f"= {text!r} {why}", do=do))
+
     grouped = re.match(r"[+-]?\d{1,3}(?:[ '_\u00a0\u202f]\d{3})+(?!\d)", stripped)
     if grouped:
         digits = re.sub(r"[^\d+-]", "", grouped.group())
-        raise InputError(f"{name} = {text!r} has a thousands separator: write {digits}")
+        raise refused("has a thousands separator", f"write {digits}")
     match = _NUMBER.match(stripped)
     if match is None:
         lowered = stripped.lower()
         if re.match(r"[+-]?(nan|inf)", lowered):
-            raise InputError(f"{name} = {text!r} is not a finite number")
+            raise refused("is not a finite number")
         if re.match(r"[+-]?\d{1,3}(,\d{3})+(?!\d)", stripped):
             plain = re.match(r"[+-]?[\d,.]+", stripped)
             digits = plain.group().replace(",", "") if plain else ""
-            raise InputError(
-                f"{name} = {text!r} has a comma that could be a thousands separator or a decimal "
-                f"comma: write {digits} without separator, or use a decimal point"
+            raise refused(
+                "has a comma that could be a thousands separator or a decimal comma",
+                f"write {digits} without separator, or use a decimal point",
             )
         if re.match(r"[+-]?\d*,\d", stripped):
-            fixed = stripped.replace(",", ".", 1)
-            raise InputError(f"{name} = {text!r} has a decimal comma: write {fixed!r}")
-        raise InputError(f"{name} = {text!r} is not a number")
+            raise refused("has a decimal comma", f"write {stripped.replace(',', '.', 1)!r}")
+        raise refused("is not a number")
     value = float(match.group())
     if not math.isfinite(value):
-        raise InputError(f"{name} = {text!r} is not a finite number")
+        raise refused("is not a finite number")
     return value, stripped[match.end() :].strip()
 
 
-def parse_quantity(text: str | float, *, dimension: str, name: str, bare: str | None) -> Quantity:
-    """Read a quantity a person typed.
+def as_typed(value: str | float) -> str:
+    """Return an input as a person would type it.
+
+    Examples
+    --------
+    >>> as_typed(5.0), as_typed("8 mo")
+    ('5', '8 mo')
+    """
+    return value if isinstance(value, str) else repr(value).removesuffix(".0")
+
+
+def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str | None) -> Quantity:
+    """Read a quantity a person typed, or a number in the default unit.
 
     Parameters
     ----------
-    text : str or float
-        For example ``"0.3 mg/dL"``, ``"8mo"``, ``"110"``.
+    value : str or float
+        For example ``"0.3 mg/dL"``, ``"8mo"``, ``110``.
     dimension : str
         A key of `UNITS`.
-    name : str
-        What the quantity is called in messages.
-    bare : str or None
-        The unit of a number without unit; None if the unit is mandatory.
+    field : str
+        Name of the input in Python, for faults.
+    unit : str or None
+        The unit of a number without one; None if a unit is mandatory.
 
     Raises
     ------
@@ -164,25 +184,31 @@ def parse_quantity(text: str | float, *, dimension: str, name: str, bare: str | 
 
     Examples
     --------
-    >>> parse_quantity("26.52 umol/L", dimension="creatinine", name="scr", bare=None).value
+    >>> parse_quantity("26.52 umol/L", dimension="creatinine", field="scr_mg_dl", unit=None).value
     0.3
-    >>> parse_quantity("43 in", dimension="height", name="height", bare="cm").value
+    >>> parse_quantity("43 in", dimension="height", field="height_cm", unit="cm").value
     109.22
     """
-    number, rest = parse_number(str(text), name)
-    allowed = ", ".join(UNITS[dimension])
+    units = UNITS[dimension]
+    shown = as_typed(value)
+    if isinstance(value, str):
+        number, rest = parse_number(value, field)
+    else:
+        number, rest = float(value), ""
+        if not math.isfinite(number):
+            raise InputError(Fault(field, f"= {shown!r} is not a finite number"))
     if not rest:
-        if bare is None:
-            raise InputError(
-                f"{name} = {str(text)!r} has no unit: write for example "
-                + " or ".join(f'"{number:g} {unit}"' for unit in list(UNITS[dimension])[:2])
-            )
-        return Quantity(number * UNITS[dimension][bare], bare, number, True)
-    unit = canonical_unit(rest, dimension)
-    if unit is None:
-        raise InputError(f"{name} = {str(text)!r}: unknown unit {rest!r}; allowed: {allowed}")
-    value = number * UNITS[dimension][unit]
-    return Quantity(float(f"{value:.12g}"), unit, number, False)
+        if unit is None:
+            examples = " or ".join(f'"{number:g} {name}"' for name in list(units)[:2])
+            fault = Fault(field, f"= {shown!r} has no unit", do=f"write for example {examples}")
+            raise InputError(fault)
+        return Quantity(number * units[unit], unit, number, True)
+    known = canonical_unit(rest, dimension)
+    if known is None:
+        raise InputError(
+            Fault(field, f"= {shown!r}: unknown unit {rest!r}", allowed=", ".join(units))
+        )
+    return Quantity(float(f"{number * units[known]:.12g}"), known, number, False)
 
 
 def other_readings(

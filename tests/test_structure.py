@@ -22,7 +22,7 @@ HOMES: Final = {
     "numba": ("fludapk.pk.jit", "fludapk.pk.kernels"),
     "llvmlite": ("fludapk.pk.kernels",),
     "pydantic": ("fludapk.published", "fludapk.studies.scenario", "fludapk.web"),
-    "pandas": ("fludapk.answers.record", "fludapk.studies.simulate"),
+    "pandas": ("fludapk.answers.record", "fludapk.studies"),
     "click": ("fludapk.cli",),
     "rich": ("fludapk.cli",),
     "matplotlib": ("fludapk.pages",),

@@ -25,7 +25,7 @@ EVERY_UNIT: Final = [(dimension, unit) for dimension, units in UNITS.items() for
 
 
 def value(text: str, dimension: str, bare: str | None = None) -> float:
-    return parse_quantity(text, dimension=dimension, name="x", bare=bare).value
+    return parse_quantity(text, dimension=dimension, field="x", unit=bare).value
 
 
 def tried(read: Callable[[], T]) -> T | InputError:
@@ -38,8 +38,8 @@ def tried(read: Callable[[], T]) -> T | InputError:
 
 def refusal(text: str, dimension: str = "weight", bare: str | None = "kg") -> str:
     with pytest.raises(InputError) as refused:
-        parse_quantity(text, dimension=dimension, name="x", bare=bare)
-    (fault,) = refused.value.faults
+        parse_quantity(text, dimension=dimension, field="x", unit=bare)
+    (fault,) = refused.value.sentences()
     assert "\n" not in fault
     return fault
 
@@ -76,7 +76,7 @@ def test_a_quantity_becomes_the_internal_unit(text: str, dimension: str, expecte
 
 @pytest.mark.parametrize(("dimension", "unit"), EVERY_UNIT)
 def test_every_unit_of_the_table_can_be_typed(dimension: str, unit: str) -> None:
-    quantity = parse_quantity(f"2.5 {unit}", dimension=dimension, name="x", bare=None)
+    quantity = parse_quantity(f"2.5 {unit}", dimension=dimension, field="x", unit=None)
     assert quantity.unit == unit
     assert quantity.given == 2.5
     assert quantity.value == pytest.approx(2.5 * UNITS[dimension][unit], rel=1e-11)
@@ -173,12 +173,12 @@ def test_a_mandatory_unit_is_asked_for_with_examples() -> None:
 
 
 def test_a_bare_number_takes_the_default_unit_and_remembers_it() -> None:
-    quantity = parse_quantity("110", dimension="height", name="height", bare="cm")
+    quantity = parse_quantity("110", dimension="height", field="height", unit="cm")
     assert (quantity.value, quantity.unit, quantity.bare) == (110.0, "cm", True)
 
 
 def test_a_number_need_not_be_text() -> None:
-    assert parse_quantity(18.2, dimension="weight", name="weight", bare="kg").value == 18.2
+    assert parse_quantity(18.2, dimension="weight", field="weight", unit="kg").value == 18.2
 
 
 # --- Numbers --------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def test_every_finite_number_is_read_as_it_was_written(number: float) -> None:
 @given(st.floats(1e-6, 1e9), st.sampled_from(EVERY_UNIT))
 def test_a_quantity_is_its_number_times_its_unit(number: float, which: tuple[str, str]) -> None:
     dimension, unit = which
-    quantity = parse_quantity(f"{number!r}{unit}", dimension=dimension, name="x", bare=None)
+    quantity = parse_quantity(f"{number!r}{unit}", dimension=dimension, field="x", unit=None)
     assert quantity.given == number
     assert quantity.value == pytest.approx(number * UNITS[dimension][unit], rel=1e-11)
 
@@ -279,7 +279,7 @@ SNIPPETS: Final = st.sampled_from(
 )
 def test_any_text_is_a_quantity_or_refused(text: str, dimension: str, mandatory: bool) -> None:
     bare = None if mandatory else next(iter(UNITS[dimension]))
-    found = tried(lambda: parse_quantity(text, dimension=dimension, name="x", bare=bare))
+    found = tried(lambda: parse_quantity(text, dimension=dimension, field="x", unit=bare))
     if isinstance(found, InputError):
         assert len(found.faults) == 1
     else:

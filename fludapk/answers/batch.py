@@ -10,34 +10,24 @@ import heapq
 import itertools
 import json
 import math
-import os
-import signal
-import threading
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from multiprocessing import get_context, parent_process
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from fludapk.answers.batch_rows import (
-    Record,
-    clear_names,
-    distinct_names,
-    record_of,
-    result_columns,
-)
+from fludapk.answers.batch_rows import clear_names, distinct_names
 from fludapk.answers.check import checks
-from fludapk.answers.check_records import CheckResult
+from fludapk.answers.check_records import CheckResult, result_columns
 from fludapk.answers.prediction import LOG2_POINTS
+from fludapk.answers.processes import in_processes
+from fludapk.answers.record import Row
 from fludapk.errors import FludapkError, InputError
 from fludapk.patients.columns import RECORDED, Layout, request_of
 from fludapk.patients.csv_list import line
 from fludapk.patients.nonmem import by_course, request_of_records
 from fludapk.patients.request import Request
+from fludapk.published.models import load_models
 from fludapk.published.targets import Flag
 
 SMALL: Final = 1000
@@ -93,7 +83,7 @@ class Plan:
         """First line of the results."""
         return line([*self._kept.values(), *self._results.values()], self.delimiter)
 
-    def text(self, row: int, cells: Sequence[str], record: Record) -> str:
+    def text(self, row: int, cells: Sequence[str], record: Row) -> str:
         """A line of the results."""
         kept = [cells[place] if place < len(cells) else "" for place in self._kept]
         if not self.as_json:
@@ -120,7 +110,7 @@ class Plan:
     @cached_property
     def _results(self) -> dict[str, str]:
         """Names of the results, and what their columns are called beside those of the list."""
-        names = result_columns(self.folders)
+        names = result_columns([model.id for model in load_models(self.folders)])
         taken = ["row", "input"] if self.as_json else list(self._kept.values())
         return dict(zip(names, clear_names(names, taken), strict=True))
 
@@ -176,12 +166,13 @@ def compute(plan: Plan, chunk: Chunk) -> list[Done]:
 
 
 def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | FludapkError) -> Done:
-    record = record_of(outcome)
-    text, name = plan.text(row, cells, record), plan.layout.id_of(cells)
+    name = plan.layout.id_of(cells)
     if isinstance(outcome, FludapkError):
-        error = str(record["error"])
+        error = "; ".join(outcome.sentences(plan.layout.name))
+        text = plan.text(row, cells, {"error": error})
         nothing = (math.nan, None, math.nan, (math.nan, math.nan), True, math.nan, 0, "", "")
         return Done(row, text, name, error, *nothing)
+    text = plan.text(row, cells, outcome.rows()[0])
     p_below = next(t.p_below for t in outcome.targets if t.id == "fabrizio2022")
     exposed = outcome.exposure
     return Done(
@@ -217,49 +208,9 @@ def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Don
     parts = iter(parts)
     for part in parts if processes == 1 else itertools.islice(parts, 1):
         yield from compute(plan, part)  # the first compiles the kernels for all
-    if processes == 1:
-        return
-    waiting: deque[Future[list[Done]]] = deque()
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
-    try:
-        for part in parts:
-            with _without_interrupts():
-                waiting.append(pool.submit(compute, plan, part))
-            if len(waiting) > 2 * processes:  # so memory is bounded
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenExecutor as error:
-        raise FludapkError(
-            "a process of the list was ended from outside: out of memory?"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Processes begun here leave Ctrl-C to the one that began them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_with_parent() -> None:
-    """Arrange that this process does not outlive a command that was killed."""
-
-    def watch() -> None:
-        parent = parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    if processes > 1:
+        for done in in_processes(partial(compute, plan), parts, processes):
+            yield from done
 
 
 class Tally:

@@ -10,10 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from fludapk._version import __version__
 from fludapk.answers.check_records import (
@@ -29,12 +26,13 @@ from fludapk.answers.check_records import (
 from fludapk.answers.check_remarks import other_disease, reading_note, remarks_of
 from fludapk.answers.prediction import LOG2_POINTS, Prediction, predictions
 from fludapk.answers.record import Provenance
-from fludapk.errors import FludapkError, InputError, StudiedRangeError, nearest
+from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
+from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case, Request
 from fludapk.pk.effects import POINT_SET_SEED
-from fludapk.published.covariates import Step, evaluate
+from fludapk.published.covariates import Step, evaluate, renal_function
 from fludapk.published.equations import equation
 from fludapk.published.models import DEFAULT_MODEL, Model, load_model, load_models
 from fludapk.published.regimens import label_rules, label_step, regimens
@@ -151,11 +149,10 @@ def checks(
             rivals = {name: found[i] for name, found in by_model.items() if i in found}
             try:
                 every = tuple(models.values())
-                result = _result(outcome, request, rivals, every, kidneys[i], log2_points)
+                trail = _trail(outcome) if trails else []
+                yield _result(outcome, request, rivals, every, kidneys[i], log2_points, trail)
             except InputError as error:  # more random effects than there are points for
                 yield error
-            else:
-                yield replace(result, trail=_trail(outcome)) if trails else result
 
 
 def _result(
@@ -165,6 +162,7 @@ def _result(
     models: Sequence[Model],
     kidney: Mapping[str, float],
     log2_points: int,
+    trail: list[Step],
 ) -> CheckResult:
     patient, regimen, _ = prediction.case
     simulated = prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf
@@ -190,7 +188,7 @@ def _result(
         label_rules=labels,
         warnings=remarks_of(prediction, sensitivity, agree, judged, labels),
         reading_note=reading_note(chosen, patient),
-        trail=[],
+        trail=trail,
         provenance=Provenance(
             version=__version__,
             model_sha256=chosen.sha256,
@@ -198,6 +196,7 @@ def _result(
             seed=POINT_SET_SEED,
             points=2**log2_points,
         ),
+        source=prediction,
     )
 
 
@@ -220,16 +219,16 @@ def _check_names(
     patient: Patient, regimen: Regimen, known: Mapping[str, Collection[str | None]]
 ) -> None:
     """Refuse a product, diagnosis or genotype nobody knows, with the nearest name."""
-    faults = []
+    faults: list[Fault] = []
     for category, names in known.items():
         value = getattr(patient, category)
         if value is not None and value not in names:
             choices = sorted({name for name in names if name})
-            faults.append(f"unknown {category} {value!r}: {nearest(value, choices)}")
+            found, do = f"unknown {{{category}}} {value!r}", nearest(value, choices)
+            faults.append(Fault(category, found, do=do, whole=True))
     if not faults and patient.product and regimen.product not in (None, patient.product):
-        faults.append(
-            f"product = {patient.product!r}, but {regimen.id} is a course for {regimen.product!r}"
-        )
+        found = f"= {patient.product!r}, but {regimen.id} is a course for {regimen.product!r}"
+        faults.append(Fault("product", found))
     if faults:
         raise InputError(*faults)
 
@@ -244,7 +243,7 @@ def _sensitivity(
     if other is None or other_disease(model, case) is not None:
         reason = who
     elif isinstance(other, InputError):
-        reason = f"{who}; {'; '.join(other.faults)}"
+        reason = f"{who}; {'; '.join(other.sentences(label))}"
     elif other.outside:
         reason = f"{who}; {', '.join(map(str, other.outside))}"
     else:
@@ -260,16 +259,12 @@ def _sensitivity(
 
 
 def _kidneys(patients: Sequence[Patient]) -> list[dict[str, float]]:
-    """CrCl and eGFR for label rules: what was given, or by Cockcroft-Gault; NaN if unknown."""
-    known = columns_of(patients)
-    for name, source in (
-        ("CrCl", "deindex_gfr"),
-        ("CrCl", "cockcroft_gault"),
-        ("eGFR", "index_gfr"),
-    ):
-        known[name] = np.where(np.isnan(known[name]), evaluate(source, known)[0], known[name])
-    both = zip(known["CrCl"].tolist(), known["eGFR"].tolist(), strict=True)
-    return [{"CrCl": crcl, "eGFR": egfr} for crcl, egfr in both]
+    """CrCl and eGFR of each patient for label rules; NaN if unknown."""
+    if not patients:
+        return []
+    columns = columns_of(patients)
+    both = (renal_function(measure, columns).tolist() for measure in ("CrCl", "eGFR"))
+    return [{"CrCl": crcl, "eGFR": egfr} for crcl, egfr in zip(*both, strict=True)]
 
 
 def _labels(patient: Patient, auc: float, kidney: Mapping[str, float]) -> list[LabelRecord]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 from fludapk.answers.prediction import Prediction
-from fludapk.answers.record import DISCLAIMER, Provenance, Remark
+from fludapk.answers.record import (
+    DISCLAIMER,
+    Provenance,
+    Record,
+    Remark,
+    Row,
+    scalars,
+)
 from fludapk.arrays import F8
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
@@ -20,6 +27,7 @@ from fludapk.published.targets import (
     bounds,
     prediction_interval,
     status,
+    targets,
     window_probabilities,
 )
 
@@ -145,8 +153,8 @@ class LabelRecord:
     source: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CheckResult(Record):
     """Result of `check`."""
 
     schema: Literal["fludapk.check/1"] = "fludapk.check/1"
@@ -169,9 +177,54 @@ class CheckResult:
     disclaimer: str = DISCLAIMER
     provenance: Provenance
 
-    def to_json(self) -> str:
-        """One JSON document, indented."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
+    @property
+    def prediction(self) -> Prediction:
+        """Prediction that it was made from."""
+        prediction: Prediction = vars(self)["source"]
+        return prediction
+
+    def summary(self) -> str:
+        """Return AUC and interval in a line."""
+        (low, high), auc = self.exposure.auc_0_inf_pi90, self.exposure.auc_0_inf
+        return f"check by {self.model}: AUC0-inf {auc:.2f} mg·h/L, 90 % {low:.1f}-{high:.1f}"
+
+    def rows(self) -> list[Row]:
+        """Return the scalars of the check as one row, with the names of `fludapk batch`."""
+        row: Row = {"error": None, "flag": self.flag, "models_agree": self.models_agree}
+        row |= scalars(self.exposure)
+        row["auc_0_inf_pi90_low"], row["auc_0_inf_pi90_high"] = self.exposure.auc_0_inf_pi90
+        row["warnings"] = "; ".join(w.code for w in self.warnings if w.level == "caution")
+        for target in self.targets:
+            row |= {f"{target.id}_{what}": getattr(target, what) for what in _TARGET}
+        for rival in self.sensitivity:
+            row |= {f"{rival.model}_{what}": getattr(rival, what) for what in _RIVAL}
+        row |= scalars(self.patient)
+        row |= {_REGIMEN.get(k, k): v for k, v in scalars(self.regimen).items()}
+        row["doses_mg"] = " ".join(f"{dose:.12g}" for dose in self.regimen.doses_mg)
+        row["times_h"] = " ".join(f"{time:.12g}" for time in self.regimen.times_h)
+        row["model"] = self.model
+        row["label_rules_refusing"] = "; ".join(r.id for r in self.label_rules if r.refused)
+        return [row | scalars(self.provenance)]
+
+
+_TARGET: Final = ("status", "p_below", "p_within", "p_above", "applies")
+_RIVAL: Final = ("applies", "auc_0_inf", "flag")
+_REGIMEN: Final = {"id": "regimen", "title": "regimen_title"}
+
+
+def result_columns(models: Sequence[str]) -> list[str]:
+    """Names of the columns of `CheckResult.rows` with these models; the answer first."""
+    names = ["error", "flag"]
+    for part in fields(ExposureRecord):
+        pair = [f"{part.name}_low", f"{part.name}_high"]
+        names += pair if part.name.endswith("_pi90") else [part.name]
+    names.remove("auc_per_dose")
+    names += ["models_agree", "warnings"]
+    names += [f"{target}_{what}" for target in targets() for what in _TARGET]
+    names += [f"{model}_{what}" for model in models for what in _RIVAL]
+    names += [part.name for part in fields(PatientRecord)]
+    names += [_REGIMEN.get(part.name, part.name) for part in fields(RegimenRecord)]
+    return [*names, "model", "label_rules_refusing", *(part.name for part in fields(Provenance))]
 
 
 def target_record(

@@ -6,19 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
+from fludapk.answers.check_records import CheckResult
 from fludapk.answers.prediction import Prediction, predict
+from fludapk.answers.record import Frame, frame_of
+from fludapk.answers.update_records import UpdateResult
 from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.published.models import DEFAULT_MODEL, load_model
-
-if TYPE_CHECKING:
-    from fludapk.answers.fit import Fit
 
 _AFTER_H: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 
@@ -58,7 +58,7 @@ def curve(prediction: Prediction, *, until_h: float, log2_points: int = 10) -> C
     """
     if not (math.isfinite(until_h) and until_h > 0):
         raise InputError(f"the curve ends at {until_h} h: a finite number above zero is needed")
-    at = dense_grid(prediction.case.course.times_h, prediction.case.course.infusion_h, until_h)
+    at = _dense_grid(prediction.case.course.times_h, prediction.case.course.infusion_h, until_h)
     simulated, _ = prediction.concentrations(prediction.random_effects(log2_points), at)
     low, high = np.quantile(simulated, [0.05, 0.95], axis=0)
     return Curve(at, prediction.typical_mg_l(at), low, high)
@@ -76,7 +76,7 @@ def horizon_h(times_h: Sequence[float], cells_at_h: float | None = None) -> floa
     return 24.0 * math.ceil(last / 24.0 - 1e-9)
 
 
-def dense_grid(starts: Sequence[float], lengths: Sequence[float], until_h: float) -> F8:
+def _dense_grid(starts: Sequence[float], lengths: Sequence[float], until_h: float) -> F8:
     """Times dense around the infusions, ascending."""
     pieces = [np.linspace(0.0, until_h, 97)]
     for start, length in zip(starts, lengths, strict=True):
@@ -86,27 +86,11 @@ def dense_grid(starts: Sequence[float], lengths: Sequence[float], until_h: float
     return np.ascontiguousarray(at[at <= until_h])
 
 
-# ------------------------------------------------------------------ the words
-
-
-def curve_of(
-    patient: Patient,
-    regimen: Regimen,
-    *,
-    model: str = DEFAULT_MODEL,
-    round_to_mg: float | None = None,
-    folders: Sequence[Path] | None = None,
-) -> Curve:
-    """Concentrations for a page about a course of a patient.
-
-    Raises
-    ------
-    FludapkError
-        As `fludapk.answers.prediction.predict`.
-    """
-    course = regimen.course(patient, round_to_mg)
-    prediction = predict(load_model(model, folders), patient, regimen, course)
-    return curve(prediction, until_h=horizon_h(regimen.times_h, regimen.cells_at_h))
+def curve_of(result: CheckResult) -> Curve:
+    """Concentrations over the course of a check, from the prediction that it was made from."""
+    regimen = result.prediction.case.regimen
+    until_h = horizon_h(regimen.times_h, regimen.cells_at_h)
+    return curve(result.prediction, until_h=until_h)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +99,68 @@ class UpdateCurve:
 
     times_h: F8
     before: F8
+    """(3, times) mg/L: 5 %, typical patient, 95 %."""
     after: F8
+    """(3, times) mg/L: 5 %, most likely patient, 95 %."""
 
 
-def update_curve(fitted: Fit, *, until_h: float) -> UpdateCurve:
-    """Curves of a fit up to a time."""
-    at = dense_grid(fitted.course.times_h, fitted.course.infusion_h, until_h)
+def update_curve_of(result: UpdateResult) -> UpdateCurve:
+    """Concentrations before and after the levels, from the fit that an update was made from."""
+    fitted = result.fit
+    course = fitted.course
+    until_h = horizon_h(course.times_h, fitted.request.regimen.cells_at_h)
+    at = _dense_grid(course.times_h, course.infusion_h, until_h)
     return UpdateCurve(at, *fitted.bands(at))
+
+
+def concentrations(
+    patient: Patient,
+    regimen: Regimen,
+    *,
+    model: str = DEFAULT_MODEL,
+    round_to_mg: float | None = None,
+    until_h: float | None = None,
+    folders: Sequence[Path] | None = None,
+) -> Frame:
+    """Concentration of F-ara-A over a planned course.
+
+    Parameters
+    ----------
+    patient : Patient
+    regimen : Regimen
+    model : str
+    round_to_mg : float, optional
+        Round each dose to a multiple of this many mg.
+    until_h : float, optional
+        Last time, h from the first dose; a day after the last dose or half a day after the cells
+        if absent.
+    folders : sequence of Path, optional
+        Folders of models; see `fludapk.published.models.model_folders`.
+
+    Returns
+    -------
+    DataFrame
+        Index ``time_h`` (h from the first dose); ``typical``, ``p05`` and ``p95`` in mg/L: the
+        typical patient, and what 5 % of such patients are below and above. ``.plot()`` draws it.
+
+    Raises
+    ------
+    FludapkError
+        As `fludapk.answers.check.check`.
+
+    Examples
+    --------
+    >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+    >>> table = concentrations(girl, Regimen.named("tisa_cel_ball"))
+    >>> f"{table['typical'].max():.2f} {table.attrs['units']['typical']}"
+    '1.40 mg/L'
+    """
+    course = regimen.course(patient, round_to_mg)
+    prediction = predict(load_model(model, folders), patient, regimen, course)
+    last = horizon_h(regimen.times_h, regimen.cells_at_h) if until_h is None else until_h
+    drawn = curve(prediction, until_h=last)
+    columns = zip(drawn.times_h, drawn.typical, drawn.low, drawn.high, strict=True)
+    names = ("time_h", "typical", "p05", "p95")
+    frame = frame_of([dict(zip(names, row, strict=True)) for row in columns], index="time_h")
+    frame.attrs["units"] |= dict.fromkeys(names[1:], "mg/L")
+    return frame

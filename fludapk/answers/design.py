@@ -7,9 +7,8 @@ the course is compared with what covariates alone leave.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -18,15 +17,16 @@ import numpy as np
 
 from fludapk._version import __version__
 from fludapk.answers.prediction import predict
-from fludapk.answers.record import DISCLAIMER
+from fludapk.answers.record import DISCLAIMER, Record, Row, scalars
 from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.patients.patient import Patient
-from fludapk.patients.population import rows_of, virtual_patients
+from fludapk.patients.population import virtual_patients
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, map_estimates
 from fludapk.pk.exposure import course_concentrations, course_exposure, with_residual_error
+from fludapk.published.covariates import studied_rows
 from fludapk.published.models import DEFAULT_MODEL, Model, load_model
 
 PUBLISHED: Final = ((1.0, 2.0, 7.0, 24.0), (1.0, 5.0, 7.0, 24.0))
@@ -51,8 +51,8 @@ class Schedule:
     published: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Design:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Design(Record):
     """Result of `design`."""
 
     schema: Literal["fludapk.design/1"] = "fludapk.design/1"
@@ -70,9 +70,17 @@ class Design:
     published: list[Schedule]
     disclaimer: str = DISCLAIMER
 
-    def to_json(self) -> str:
-        """One JSON document, indented."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
+    def summary(self) -> str:
+        """Return the best times in a line."""
+        times = "; ".join(", ".join(f"{t:g}" for t in s.times_h) for s in self.best)
+        return f"sampling times by {self.model}: {times} h"
+
+    def rows(self) -> list[Row]:
+        """Return a row for each schedule."""
+        return [
+            {**scalars(schedule), "times_h": " ".join(f"{t:g}" for t in schedule.times_h)}
+            for schedule in (*self.best, *self.published)
+        ]
 
 
 def design(
@@ -146,13 +154,7 @@ def design(
             conc_mg_l=np.column_stack([measured[t] for t in taken]),
         )
         estimate = map_estimates(program, tv, times[:1], lengths[:1], amounts[:, :1], levels)
-        kappa = np.zeros((patients, regimen.days, program.n_kappa))
-        kappa[:, :1] = estimate.effects.kappa
-        found = estimate.status == 0
-        effects = RandomEffects(
-            np.where(found[:, None], estimate.effects.eta, 0.0),
-            np.where(found[:, None, None], kappa, 0.0),
-        )
+        effects = estimate.over_course(regimen.days)
         error, width = _spread(auc(effects) - true)
         return Schedule(
             times_h=taken,
@@ -193,7 +195,7 @@ def _simulated_patients(
     """Typical parameters and doses, (n or 1, 6) and (n or 1, doses) mg of fludarabine phosphate."""
     if isinstance(patient, str):
         known = virtual_patients(patient, n=n, seed=_SEED, model=model)
-        rows, _ = rows_of(model, known)
+        rows, _ = studied_rows(model, known)
         mg = np.asarray(regimen.dose_mg(known["BSA"], known["WT"]))
         return model.program.typical_values(rows)[0], np.repeat(mg[:, None], regimen.days, axis=1)
     course = regimen.course(patient)

@@ -7,10 +7,9 @@ can be drawn up below the ceilings, without a search that could stop short.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,9 +19,9 @@ from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.goal import Goal, best_dose, candidate_doses, probabilities
 from fludapk.answers.prediction import LOG2_POINTS, Prediction, predict
-from fludapk.answers.record import DISCLAIMER, Remark
+from fludapk.answers.record import DISCLAIMER, Record, Remark, Row, scalars
 from fludapk.arrays import F8
-from fludapk.patients.course import NEUROTOXICITY, ceiling_mg
+from fludapk.patients.course import NEUROTOXICITY, most_mg
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.published.models import DEFAULT_MODEL, load_model, load_models
@@ -60,8 +59,8 @@ class Proposal:
     """Whether a ceiling on the dose kept it from more."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DoseResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class DoseResult(Record):
     """Result of `find_dose`."""
 
     schema: Literal["fludapk.dose/1"] = "fludapk.dose/1"
@@ -86,9 +85,15 @@ class DoseResult:
     """The check of the planned regimen."""
     disclaimer: str = DISCLAIMER
 
-    def to_json(self) -> str:
-        """One JSON document, indented."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
+    def summary(self) -> str:
+        """Return the dose in a line."""
+        if self.answer is None:
+            return f"dose for {self.goal}: no single answer"
+        return f"dose for {self.goal}: {self.answer.dose_mg:g} mg × {self.answer.doses}"
+
+    def rows(self) -> list[Row]:
+        """Return a row for each model."""
+        return [scalars(proposal) for proposal in self.proposals]
 
 
 def find_dose(
@@ -132,7 +137,8 @@ def find_dose(
     (25.0, True)
     """
     chosen = load_model(model, folders)
-    doses = candidate_doses(patient, schedule.days, schedule.interval_h, round_to_mg)
+    most = float(most_mg(patient.bsa_m2, schedule.times_h)[0])
+    doses = candidate_doses(most, round_to_mg)
     one_mg = schedule.course_of(1.0)
     main = _proposal(predict(chosen, patient, schedule, one_mg), patient, goal, doses)
     proposed = check(
@@ -158,7 +164,7 @@ def find_dose(
         goal_probability=goal.probability,
         target=goal.target,
         round_to_mg=round_to_mg,
-        ceiling_mg=ceiling_mg(patient.bsa_m2, schedule.days, schedule.interval_h),
+        ceiling_mg=most,
         answer=main if agree else None,
         proposals=proposals,
         models_agree=agree,

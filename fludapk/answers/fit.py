@@ -14,7 +14,7 @@ from fludapk.answers.check import checks
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.prediction import Prediction, predict
 from fludapk.arrays import F8
-from fludapk.errors import FludapkError, InputError, StudiedRangeError
+from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError
 from fludapk.patients.course import GIVEN_DAY_H, Course
 from fludapk.patients.level import Level, slips
 from fludapk.patients.patient import Patient
@@ -115,7 +115,7 @@ def fit(
         ),
     )
     typical = prediction.typical_mg_l(known.times_h[0])
-    faults = slips(known.times_h[0], known.conc_mg_l[0], typical)
+    faults = slips(known.times_h[0], known.conc_mg_l[0], typical, known.places[0])
     if faults:
         raise InputError(*faults)
     estimate = map_estimate(chosen.program, prediction.tv, *prediction.arrays, known)
@@ -141,21 +141,22 @@ def _course(
 ) -> tuple[Course, int]:
     """Doses as given, then as planned; and how many are left."""
     if not levels:
-        raise InputError('no levels: give --level "2.0h 0.62mg/L" or --levels FILE.csv')
+        do = 'give at least one, for example "2.0h 0.62mg/L"'
+        raise InputError(Fault("levels", "no levels", do=do, whole=True))
     plan = regimen.course(patient, round_to_mg)
     last = max(level.time_h for level in levels)
     if not given:
         done = sum(start < last for start in plan.times_h)
         return plan, len(plan.times_h) - done
     if len(given) > len(plan.times_h):
-        raise InputError(
-            f"{len(given)} doses were given, the course has {len(plan.times_h)}: give the course "
-            "that was given, by --dose and --days"
-        )
+        found = f"{len(given)} doses were given, the course has {len(plan.times_h)}"
+        do = "give the course that was given, by {dose} and {days}"
+        raise InputError(Fault("given", found, do=do, whole=True))
     done = len(given)
     starts, lengths, doses = zip(*sorted(given), strict=True)
     if abs(starts[0]) > 1e-9:
-        raise InputError(f"given: time counts from the first dose, which starts at {starts[0]:g} h")
+        found = f"time counts from the first dose, which starts at {starts[0]:g} h"
+        raise InputError(Fault("given", found, whole=True))
     delay = max(0.0, starts[-1] - plan.times_h[done - 1])
     course = Course(
         times_h=(*starts, *(time + delay for time in plan.times_h[done:])),
@@ -165,9 +166,14 @@ def _course(
         day_h=GIVEN_DAY_H,
     )
     not_given = [
-        f"level at {level.time_h:g} h is after the dose planned at {course.times_h[done]:g} h, "
-        "which was not said to be given"
-        for level in levels
+        Fault(
+            "levels",
+            f"level at {level.time_h:g} h is after the dose planned at {course.times_h[done]:g} h, "
+            "which was not said to be given",
+            inside=("levels", place),
+            whole=True,
+        )
+        for place, level in enumerate(levels, start=1)
         if done < len(course.times_h) and level.time_h > course.times_h[done]
     ]
     if not_given:

@@ -10,9 +10,8 @@ from typing import Literal, Self
 import numpy as np
 
 from fludapk.arrays import F8
-from fludapk.errors import InputError, nearest
-from fludapk.patients.course import ceiling_mg
-from fludapk.patients.patient import Patient
+from fludapk.errors import Fault, InputError, nearest
+from fludapk.patients.course import largest_steps
 from fludapk.published.targets import bounds, targets
 
 
@@ -46,13 +45,16 @@ class Goal:
     def __post_init__(self) -> None:
         faults = []
         if not 0 <= self.low <= self.high or math.isnan(self.high):
-            faults.append(f"window {self.low:g} to {self.high:g}: two AUCs in mg·h/L, low first")
+            do = "two AUCs in mg·h/L, low first"
+            faults.append(Fault("window", f"{self.low:g} to {self.high:g}", do=do))
         if self.kind == "auc" and not 0 < self.low < math.inf:
-            faults.append(f"auc = {self.low}: a finite AUC in mg·h/L above zero")
+            faults.append(Fault("auc", f"= {self.low}", do="a finite AUC in mg·h/L above zero"))
         if self.probability is not None and not 0 < self.probability < 1:
-            faults.append(f"probability = {self.probability:g}: between 0 and 1, for example 0.8")
+            do = "between 0 and 1, for example 0.8"
+            faults.append(Fault("probability", f"= {self.probability:g}", do=do))
         if self.probability is not None and self.kind == "auc":
-            faults.append("a probability needs a window or a target with a bound, not a single AUC")
+            found = "needs a {window} or a {target} with a bound, not a single {auc}"
+            faults.append(Fault("probability", found))
         if faults:
             raise InputError(*faults)
 
@@ -73,10 +75,12 @@ class Goal:
         18.0
         """
         if sum(value is not None for value in (auc, window, target)) != 1:
-            raise InputError(
-                "give one goal: --target ID, --auc 15 or --window 13.8 20 "
-                "(and --probability 0.8 with a target or window)"
+            found = (
+                "give one goal: {target}, {auc} or {window} (and {probability} with a target or "
+                "window), for example {window} 13.8 20"
             )
+            also = ("auc", "window", *(() if probability is None else ("probability",)))
+            raise InputError(Fault("target", found, also=also, whole=True))
         if auc is not None:
             return cls(kind="auc", low=auc, high=auc, probability=probability)
         if window is not None:
@@ -84,7 +88,8 @@ class Goal:
         known = targets()
         entry = known.get(target or "")
         if entry is None:
-            raise InputError(f"unknown target {target!r}: {nearest(target or '', list(known))}")
+            do = nearest(target or "", list(known))
+            raise InputError(Fault("target", f"unknown target {target!r}", do=do, whole=True))
         low, high = bounds(entry)
         kind: Literal["auc", "window"] = "auc" if entry.optimum is not None else "window"
         return cls(kind=kind, low=low, high=high, probability=probability, target=target)
@@ -101,27 +106,42 @@ class Goal:
         return f"{aim} ({self.target})" if self.target else aim
 
 
-def candidate_doses(patient: Patient, days: int, interval_h: float, round_to_mg: float) -> F8:
-    """Every dose that can be drawn up and is below the ceilings per day and per course, mg.
+def candidate_doses(most: float, round_to_mg: float, *, or_none: bool = False) -> F8:
+    """Every dose that can be drawn up and is not above the most that may be given, mg.
+
+    Parameters
+    ----------
+    most : float
+        See `fludapk.patients.course.most_mg`.
+    round_to_mg : float
+        Doses are multiples of this.
+    or_none : bool
+        Whether no dose, 0 mg, is a candidate, too.
+
+    Raises
+    ------
+    InputError
+        If there is no such dose, or there are too many.
 
     Examples
     --------
-    >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
-    >>> candidate_doses(girl, 4, 24.0, 1.0)[[0, -1]]
+    >>> candidate_doses(37.3, 1.0)[[0, -1]]
     array([ 1., 37.])
     """
     if not (math.isfinite(round_to_mg) and round_to_mg > 0):
-        raise InputError(f"round-to = {round_to_mg} must be a finite number of mg above zero")
-    ceiling = ceiling_mg(patient.bsa_m2, days, interval_h)
-    steps = math.floor(ceiling / round_to_mg * (1 + 1e-12))
-    if steps < 1:
-        raise InputError(
+        found = f"= {round_to_mg} must be a finite number of mg above zero"
+        raise InputError(Fault("round_to_mg", found))
+    steps = int(largest_steps(np.array(most), round_to_mg))
+    if steps < 1 and not or_none:
+        found = (
             f"rounding to {round_to_mg:g} mg: no multiple is at or below the ceiling of "
-            f"{ceiling:.1f} mg a dose; round more finely"
+            f"{most:.1f} mg a dose; round more finely"
         )
+        raise InputError(Fault("round_to_mg", found, whole=True))
     if steps > 1_000_000:
-        raise InputError(f"round-to = {round_to_mg:g} mg is finer than anything can be drawn up")
-    return np.arange(1.0, steps + 1.0) * round_to_mg
+        found = f"= {round_to_mg:g} mg is finer than anything can be drawn up"
+        raise InputError(Fault("round_to_mg", found))
+    return np.arange(0.0 if or_none else 1.0, steps + 1.0) * round_to_mg
 
 
 def probabilities(doses: F8, auc_per_mg: F8, low: float, high: float) -> tuple[F8, F8, F8]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,7 +13,7 @@ import numpy as np
 from fludapk._version import __version__
 from fludapk.answers.check import check
 from fludapk.answers.nomogram_grid import People, people_of
-from fludapk.answers.record import DISCLAIMER
+from fludapk.answers.record import DISCLAIMER, Record, Row
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError
 from fludapk.patients.course import (
@@ -25,12 +22,19 @@ from fludapk.patients.course import (
     NEUROTOXICITY,
     NEUROTOXICITY_MG_M2,
     Course,
-    ceiling_mg,
+    is_above,
+    most_mg,
 )
+from fludapk.patients.csv_list import document
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import course_exposure
-from fludapk.published.covariates import covariate_rows, missing_covariates, outside_studied_range
+from fludapk.published.covariates import (
+    covariate_rows,
+    missing_covariates,
+    outside_studied_range,
+    studied_range,
+)
 from fludapk.published.formulas import capped_by_knots
 from fludapk.published.models import DEFAULT_MODEL, Model, load_model
 
@@ -40,13 +44,12 @@ _RENAL_FIELDS: Final = {"eGFR": "egfr_ml_min_1_73m2", "CrCl": "crcl_ml_min"}
 _CEILINGS: Final = (
     f"above {DAILY_CEILING_MG_M2:g} mg/m2 a day or {COURSE_CEILING_MG_M2:g} mg/m2 in the course"
 )
-_CSV_COLUMNS: Final = ("bsa_m2", "dose_mg", "auc_0_inf", "outside_studied_range")
 _REPEATED: Final = ("regimen_unsettled", "no_target", "no_iov", "dose_basis")
 """Remarks of the check of the middle patient that hold for the whole grid."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Nomogram:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Nomogram(Record):
     """Result of `nomogram`; mg are mg of fludarabine phosphate per infusion, AUC in mg h/L."""
 
     schema: Literal["fludapk.nomogram/1"] = "fludapk.nomogram/1"
@@ -97,26 +100,41 @@ class Nomogram:
         """Name of the renal function with its unit, as in a table."""
         return _RENAL_FIELDS[self.renal_covariate]
 
-    def to_json(self) -> str:
-        """One JSON document, indented."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
+    def summary(self) -> str:
+        """Return what is tabulated in a line."""
+        what = (
+            "AUC0-inf" if self.quantity == "auc_0_inf" else f"dose for {self.target_auc:g} mg·h/L"
+        )
+        cells = f"{len(self.weights_kg)} × {len(self.renal)}"
+        return f"nomogram by {self.model}: {what} over weight and {self.renal_covariate}, {cells}"
 
-    def to_csv(self) -> str:
-        """One row per cell, units in the header; dose and AUC are empty where forbidden."""
-        out = io.StringIO()
-        table = csv.writer(out, lineterminator="\n")
-        table.writerow(("weight_kg", "age_years", "height_cm", self.renal_field, *_CSV_COLUMNS))
-        patients = zip(self.weights_kg, self.ages_years, self.heights_cm, self.bsa_m2, strict=True)
-        for i, (weight, age, height, bsa) in enumerate(patients):
+    def rows(self) -> list[Row]:
+        """Return a row for each cell; dose and AUC are None where forbidden."""
+        rows: list[Row] = []
+        for i, weight in enumerate(self.weights_kg):
             for renal, value, outside in zip(
                 self.renal, self.values[i], self.outside_studied[i], strict=True
             ):
                 dose, auc = (
                     (value, self.target_auc) if self.doses_mg is None else (self.doses_mg[i], value)
                 )
-                answer = ["", ""] if value is None else [dose, auc]
-                table.writerow([weight, age, height, renal, bsa, *answer, str(outside).lower()])
-        return out.getvalue()
+                rows.append(
+                    {
+                        "weight_kg": weight,
+                        "age_years": self.ages_years[i],
+                        "height_cm": self.heights_cm[i],
+                        self.renal_field: renal,
+                        "bsa_m2": self.bsa_m2[i],
+                        "dose_mg": None if value is None else dose,
+                        "auc_0_inf": None if value is None else auc,
+                        "outside_studied_range": outside,
+                    }
+                )
+        return rows
+
+    def to_csv(self) -> str:
+        """Return the rows as CSV, units in the header."""
+        return document(self.rows())
 
 
 def nomogram(
@@ -188,7 +206,7 @@ def nomogram(
     columns, covariates = people.covariates(chosen, regimen, asked)
     if missing_covariates(chosen, covariates, columns):
         check(people.patient(i, j, asked), one_mg, model=model, folders=folders)  # refuses
-    possible, outside = _limits(chosen, covariates)
+    possible, outside = studied_range(chosen, covariates)
     if not possible.any():
         outside_studied_range(chosen, covariates, row=i * people.renal.size + j)  # refuses
     per_mg = _typical_auc(chosen, covariates, possible, course).reshape(people.shape)
@@ -199,8 +217,8 @@ def nomogram(
         else target_auc / per_mg
     )
     bsa = people.bsa[:, None]
-    ceiling = ceiling_mg(bsa, regimen.days, regimen.interval_h)
-    allowed = possible.reshape(people.shape) & (doses <= ceiling * (1 + 1e-9))
+    most = most_mg(people.bsa, regimen.times_h)[:, None]
+    allowed = possible.reshape(people.shape) & ~is_above(doses, most)
     if not allowed.any():
         raise InputError(f"no value: every dose is {_CEILINGS}")
     values = per_mg * doses if target_auc is None else doses
@@ -215,7 +233,7 @@ def nomogram(
         if row.applies and row.model != chosen.id:
             other = load_model(row.model, folders)
             _, theirs = people.covariates(other, regimen, asked)
-            sound, beyond = _limits(other, theirs)
+            sound, beyond = studied_range(other, theirs)
             auc = _typical_auc(other, theirs, sound & ~beyond, course).reshape(people.shape)
             ratios = (auc / per_mg)[allowed]
             notes.append(_compared(other, ratios if target_auc is None else 1 / ratios))
@@ -265,18 +283,6 @@ def nomogram(
 
 
 # ------------------------------------------------------------------ what the model says
-
-
-def _limits(model: Model, covariates: Mapping[str, F8]) -> tuple[Bools, Bools]:
-    """Which rows are inside the limits of the model, and which outside its studied range."""
-    size = next(iter(covariates.values())).size
-    possible, outside = np.ones(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
-    for name, covariate in model.file.covariates.items():
-        if covariate.range is not None and covariate.limits is not None:
-            value = covariates[name]
-            possible &= (value >= covariate.limits[0]) & (value <= covariate.limits[1])
-            outside |= (value < covariate.range[0]) | (value > covariate.range[1])
-    return possible, outside
 
 
 def _typical_auc(model: Model, covariates: Mapping[str, F8], rows: Bools, course: Course) -> F8:

@@ -10,8 +10,10 @@ from typing import Final, Literal
 import numpy as np
 
 from fludapk.arrays import F8
-from fludapk.errors import InputError
-from fludapk.patients.patient import LIMITS, SEXES, Patient
+from fludapk.errors import Fault, InputError
+from fludapk.patients.fields import FIELDS
+from fludapk.patients.patient import SEXES, Patient
+from fludapk.patients.plausible import LIMITS
 from fludapk.patients.regimen import Regimen
 from fludapk.published.covariates import covariate_columns
 from fludapk.published.formulas import mosteller
@@ -27,7 +29,7 @@ RENAL: Final = tuple(float(value) for value in range(20, 161, 5))
 """Default axes; of the renal function what is inside the limits of the model."""
 
 
-def steps(grid: Sequence[float] | None, name: str) -> list[float] | None:
+def steps(grid: Sequence[float] | None, key: str) -> list[float] | None:
     """Values from, to and in steps of what was typed, or None.
 
     Raises
@@ -37,14 +39,15 @@ def steps(grid: Sequence[float] | None, name: str) -> list[float] | None:
 
     Examples
     --------
-    >>> steps((10.0, 20.0, 5.0), "weights")
+    >>> steps((10.0, 20.0, 5.0), "weights_kg")
     [10.0, 15.0, 20.0]
     """
     if grid is None:
         return None
     low, high, step = grid
     if not (0 < low <= high < 1e6 and step > 0 and (high - low) / step < 1000):
-        raise InputError(f"{name} = {low:g} {high:g} {step:g}: from, to and step, from above zero")
+        do = "from, to and step, from above zero"
+        raise InputError(Fault(key, f"= {low:g} {high:g} {step:g}", do=do))
     return [low + k * step for k in range(math.floor((high - low) / step + 1e-9) + 1)]
 
 
@@ -141,51 +144,49 @@ def people_of(
     fine: bool,
 ) -> People:
     """The axes, or every fault of what was asked."""
-    faults: list[str] = []
+    faults: list[Fault] = []
     name = model.renal_covariate or ""
     if not name:
-        faults.append(
-            f"{model.id} has no renal covariate: a map over renal function would say nothing, "
-            "choose another model"
-        )
+        found = f"{model.id} has no renal covariate: a map over renal function would say nothing"
+        faults.append(Fault("model", found, do="choose another model", whole=True))
     if sex is not None and sex not in SEXES:
-        faults.append(f"sex = {sex!r}: write female or male")
+        faults.append(Fault("sex", f"= {sex!r}", do="write female or male"))
     chosen_sex = SEXES.get(sex or "")
-    for option, dimension, value in (
-        ("age", "age", age_years),
-        ("height", "height", height_cm),
-    ):
-        low, high = LIMITS[dimension]
+    for key, value in (("age_years", age_years), ("height_cm", height_cm)):
+        low, high = LIMITS[FIELDS[key].dimension or ""]
         if value is not None and not low <= value <= high:
-            faults.append(f"{option} = {value:g} is outside {low:g} to {high:g}")
+            faults.append(Fault(key, f"= {value:g} is outside {low:g} to {high:g}"))
     if (age_years is None) != (height_cm is None):
-        faults.append(
-            "age and height go together: give both, or neither for children of median growth"
-        )
+        do = "give both, or neither for children of median growth"
+        faults.append(Fault("age_years", "go together", do=do, also=("height_cm",)))
     if target_auc is not None and not (math.isfinite(target_auc) and target_auc > 0):
-        faults.append(f"target AUC = {target_auc} must be a finite number above zero, mg·h/L")
+        found = f"= {target_auc} must be a finite number above zero, mg·h/L"
+        faults.append(Fault("target_auc", found))
 
     growth = age_years is None
     lightest, heaviest = _medians("weight", chosen_sex)[[0, -1], 1]
     if weights_kg is None and not growth:
         weights_kg = ADULT_WEIGHTS_KG
         if age_years is not None and age_years < 18:
-            faults.append("a fixed age below 18 y needs its own weights: give them")
+            found = "a fixed age below 18 y needs its own {weights_kg}: give them"
+            faults.append(Fault("weights_kg", found, whole=True))
     elif weights_kg is None:
         weights_kg = [kg for kg in CHILD_WEIGHTS_KG if kg <= heaviest]
-    weights = _axis("weight", "kg", LIMITS["weight"], weights_kg, faults)
+    weights = _axis("weights_kg", "kg", LIMITS["weight"], weights_kg, faults)
     beyond = weights[(weights <= lightest) | (weights > heaviest)]
     if growth and beyond.size:
-        faults.append(
-            f"weight = {listed(beyond)} kg is not a median weight between birth and 20 y "
-            f"({lightest:.2f} to {heaviest:.2f} kg): leave it out, or give age and height"
+        found = (
+            f"= {listed(beyond)} kg is not a median weight between birth and 20 y "
+            f"({lightest:.2f} to {heaviest:.2f} kg)"
         )
+        do = "leave it out, or give {age_years} and {height_cm}"
+        faults.append(Fault("weights_kg", found, do=do))
     covariate = model.file.covariates.get(name)
     if renal is None:
         low, high = (covariate.limits if covariate else None) or (0.0, math.inf)
         renal = [value for value in RENAL if low <= value <= high]
     limits = LIMITS.get(name, (0.0, math.inf))
-    renal_axis = _axis(name or "renal", PATIENT_COVARIATES.get(name, ""), limits, renal, faults)
+    renal_axis = _axis("renal", PATIENT_COVARIATES.get(name, ""), limits, renal, faults)
     if faults:
         raise InputError(*faults)
     if fine:
@@ -198,21 +199,19 @@ def people_of(
 
 
 def _axis(
-    name: str, unit: str, limits: tuple[float, float], given: Sequence[float], faults: list[str]
+    key: str, unit: str, limits: tuple[float, float], given: Sequence[float], faults: list[Fault]
 ) -> F8:
     """An axis as given; what is wrong with it is added to the faults."""
     values = np.array(given, dtype=np.float64)
     if values.ndim != 1 or not 1 <= values.size <= MAX_STEPS:
-        faults.append(
-            f"{name}: {values.size} values on the axis; from 1 to {MAX_STEPS} are allowed"
-        )
+        found = f"has {values.size} values on the axis; from 1 to {MAX_STEPS} are allowed"
+        faults.append(Fault(key, found))
     beyond = values[~((values >= limits[0]) & (values <= limits[1]))]
     if beyond.size:
-        faults.append(
-            f"{name} = {listed(beyond)} {unit} is not from {limits[0]:g} to {limits[1]:g} {unit}"
-        )
+        found = f"= {listed(beyond)} {unit} is not from {limits[0]:g} to {limits[1]:g} {unit}"
+        faults.append(Fault(key, found))
     if np.any(np.diff(values) <= 0):
-        faults.append(f"{name}: the values of the axis must ascend")
+        faults.append(Fault(key, "must ascend"))
     return values
 
 

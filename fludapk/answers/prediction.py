@@ -141,7 +141,7 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]
         try:
             lacking = missing_covariates(model, made.values, known, i)
             if lacking:
-                raise InputError(f"{model.id} needs {'; '.join(lacking)}")
+                raise InputError(*lacking)
             studied[i] = outside_studied_range(model, made.values, i)
         except InputError as error:
             found[i] = error

@@ -1,14 +1,200 @@
-"""Records that all answers share."""
+"""Records: what every answer is, in Python, as JSON, as a table and on a page.
+
+A record knows how to become JSON and a data frame. Pages are made in a room to the right of this
+one; they register here what draws a record as text and as HTML.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import InitVar, dataclass, fields, is_dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DISCLAIMER: Final = (
     "Research and second check only, not a medical device. Thresholds are retrospective: not "
     "enough evidence to change standard regimens, prospective trials are needed."
 )
+
+Row: TypeAlias = dict[str, Any]
+"""Name of a column -> text, number, truth value or None."""
+Frame: TypeAlias = "pd.DataFrame"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Record:
+    """Base of every answer.
+
+    Parameters
+    ----------
+    source : object, optional
+        What the answer was computed from, for curves and pages; no field, and not in its JSON.
+    """
+
+    source: InitVar[Any] = None
+
+    def __post_init__(self, source: Any) -> None:
+        object.__setattr__(self, "source", source)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as dictionaries, lists and scalars."""
+        whole: dict[str, Any] = _plain(self)
+        return whole
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """Return one JSON document.
+
+        Parameters
+        ----------
+        indent : int, optional
+            None: without blanks and line ends.
+
+        Raises
+        ------
+        ValueError
+            If a number is not finite.
+        """
+        separators = (",", ":") if indent is None else None
+        return json.dumps(
+            self.to_dict(),
+            indent=indent,
+            separators=separators,
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+
+    def rows(self) -> list[Row]:
+        """Return the record as rows of a table."""
+        return [{k: v for k, v in self.to_dict().items() if not isinstance(v, list | dict)}]
+
+    def to_frame(self) -> Frame:
+        """Return the record as a table; units of its columns are in ``attrs["units"]``."""
+        return frame_of(self.rows())
+
+    def summary(self) -> str:
+        """Return one short line."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.summary()}>"
+
+    def __str__(self) -> str:
+        draw = _renderer(type(self), "text")
+        return repr(self) if draw is None else str(draw(self))
+
+    def _repr_html_(self) -> str | None:
+        draw = _renderer(type(self), "html")
+        return None if draw is None else str(draw(self))
+
+
+def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
+    """Make a data frame; units of its columns are in ``attrs["units"]``.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+    index : str, optional
+        Column that becomes the index.
+
+    Examples
+    --------
+    >>> frame_of([{"time_h": 0.0, "typical_mg_l": 0.0}], index="time_h").attrs["units"]
+    {'time_h': 'h', 'typical_mg_l': 'mg/L'}
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame(rows)
+    units = {name: unit for name in frame.columns if (unit := unit_of(name))}
+    frame = frame if index is None else frame.set_index(index)
+    frame.attrs["units"] = units
+    return frame
+
+
+_Kind = TypeVar("_Kind", bound=Record)
+_RENDERERS: Final[dict[tuple[type, str], Callable[[Any], str]]] = {}
+
+
+def register(
+    kind: type[_Kind],
+    *,
+    text: Callable[[_Kind], str] | None = None,
+    html: Callable[[_Kind], str] | None = None,
+) -> None:
+    """Say what draws a kind of record as text for a terminal, and as HTML for a notebook."""
+    for what, draw in (("text", text), ("html", html)):
+        if draw is not None:
+            _RENDERERS[kind, what] = draw
+
+
+def _renderer(kind: type, what: str) -> Callable[[Any], str] | None:
+    return _RENDERERS.get((kind, what))
+
+
+def _plain(value: Any) -> Any:
+    """Dictionaries and lists instead of records and tuples."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(getattr(value, name)) for name in _names(type(value))}
+    return value
+
+
+@lru_cache(maxsize=128)
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(part.name for part in fields(kind))
+
+
+def scalars(record: object) -> Row:
+    """Fields of a record that are neither lists nor records.
+
+    Examples
+    --------
+    >>> scalars(Remark(code="rounding", level="note", message="..."))
+    {'code': 'rounding', 'level': 'note', 'message': '...'}
+    """
+    kind: Any = type(record)
+    whole = {name: getattr(record, name) for name in _names(kind)}
+    return {k: v for k, v in whole.items() if not isinstance(v, list | tuple | dict | Record)}
+
+
+_UNITS: Final = (
+    ("_ml_min_1_73m2", "mL/min/1.73 m2"),
+    ("_ml_min", "mL/min"),
+    ("_mg_h_l", "mg·h/L"),
+    ("_mg_m2", "mg/m2"),
+    ("_mg_kg", "mg/kg"),
+    ("_mg_dl", "mg/dL"),
+    ("_mg_l", "mg/L"),
+    ("_l_h", "L/h"),
+    ("_years", "years"),
+    ("_percent", "%"),
+    ("_ml", "mL"),
+    ("_kg", "kg"),
+    ("_cm", "cm"),
+    ("_m2", "m2"),
+    ("_mg", "mg"),
+    ("_h", "h"),
+)
+
+
+def unit_of(column: str) -> str | None:
+    """Unit that the name of a column says.
+
+    Examples
+    --------
+    >>> unit_of("auc_0_inf_pi90_low"), unit_of("dose_mg_m2"), unit_of("flag")
+    ('mg·h/L', 'mg/m2', None)
+    """
+    if column.startswith("auc_") or column == "auc":
+        return "mg·h/L"
+    name = column.removesuffix("_per_dose").removesuffix("_low").removesuffix("_high")
+    return next((unit for suffix, unit in _UNITS if name.endswith(suffix)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +208,7 @@ class Remark:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What made this result."""
+    """Origin of a result: version, hashes, seed and number of points."""
 
     version: str
     model_sha256: str

@@ -16,7 +16,7 @@ import numpy as np
 from fludapk._version import __version__
 from fludapk.answers.check_records import CheckResult, target_record
 from fludapk.answers.fit import DRAWS, SEED, Fit, fit
-from fludapk.answers.goal import Goal, choose
+from fludapk.answers.goal import Goal, candidate_doses, choose
 from fludapk.answers.update_records import (
     LevelRecord,
     ParameterRecord,
@@ -27,7 +27,7 @@ from fludapk.answers.update_records import (
 )
 from fludapk.answers.update_remarks import remarks_of_update
 from fludapk.arrays import F8
-from fludapk.patients.course import COURSE_CEILING_MG_M2, DAILY_CEILING_MG_M2, Preparation
+from fludapk.patients.course import Preparation, most_mg
 from fludapk.patients.level import Level
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
@@ -61,10 +61,9 @@ def update(
     regimen : Regimen
         As planned.
     levels : sequence of Level
-    given : sequence of (start h, length h, mg of fludarabine phosphate), optional
+    given : sequence of GivenDose or (start h, length h, mg), optional
         Doses as they were given; later ones are as planned, by as much later as the last given one
-        was. If absent, doses that start before the
-        last level were given as planned.
+        was. If absent, doses that start before the last level were given as planned.
     goal : Goal, optional
         For the doses that are left.
     model : str
@@ -178,6 +177,7 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
             seed=SEED,
             draws=DRAWS,
         ),
+        source=someone,
     )
 
 
@@ -200,14 +200,8 @@ def _remaining(someone: Fit, goal: Goal, bsa_m2: float, step_mg: float) -> Remai
     doses = np.array(course.doses_mg)
     done = len(doses) - left
     is_left = np.arange(len(doses)) >= done
-    to_come = course.times_h[done:]
-    a_day = max(sum(s <= t < s + course.day_h - 1e-6 for t in to_come) for s in to_come)
-    most = min(
-        DAILY_CEILING_MG_M2 * bsa_m2 / a_day,
-        (COURSE_CEILING_MG_M2 * bsa_m2 - float(doses[~is_left].sum())) / left,
-    )
-    steps = math.floor(max(most, 0.0) / step_mg * (1 + 1e-12))
-    candidates: F8 = np.arange(steps + 1.0) * step_mg
+    most = most_mg(bsa_m2, course.times_h, course.doses_mg[:done], day_h=course.day_h)
+    candidates = candidate_doses(float(most[0]), step_mg, or_none=True)
     base, one = np.where(is_left, 0.0, doses), is_left.astype(np.float64)
     effects = someone.estimate.effects, someone.posterior.effects
     likely, likely_per_mg = (float(someone.auc(effects[0], d)[0]) for d in (base, one))

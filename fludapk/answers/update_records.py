@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
-from fludapk.answers.record import DISCLAIMER, Remark
+from fludapk.answers.fit import Fit
+from fludapk.answers.record import DISCLAIMER, Record, Remark, Row, scalars
 from fludapk.published.targets import Flag
 
 # ------------------------------------------------------------------ the result
@@ -87,8 +87,8 @@ class UpdateProvenance:
     draws: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class UpdateResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class UpdateResult(Record):
     """Result of `update`."""
 
     schema: Literal["fludapk.update/1"] = "fludapk.update/1"
@@ -107,6 +107,20 @@ class UpdateResult:
     disclaimer: str = DISCLAIMER
     provenance: UpdateProvenance
 
-    def to_json(self) -> str:
-        """One JSON document, indented."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
+    @property
+    def fit(self) -> Fit:
+        """Fit that it was made from."""
+        fitted: Fit = vars(self)["source"]
+        return fitted
+
+    def summary(self) -> str:
+        """Return AUC and interval in a line."""
+        (low, high), auc = self.posterior.auc_0_inf_pi90, self.posterior.auc_0_inf
+        return (
+            f"update by {self.model} and {len(self.levels)} levels: AUC0-inf {auc:.2f} mg·h/L, "
+            f"90 % {low:.1f}-{high:.1f}"
+        )
+
+    def rows(self) -> list[Row]:
+        """Return a row for each level."""
+        return [scalars(level) for level in self.levels]

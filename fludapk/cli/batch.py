@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import signal
 import sys
@@ -14,10 +13,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from fludapk.cli.common import (
+    amount_option,
     map_option,
     model_option,
     models_dir_option,
     one_line,
+    options_of,
     regimen_options,
     say_first_compilation,
 )
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from fludapk.patients.columns import Layout
 
 _SHOWN: Final = 10
+_DEFAULTS_OF_ROWS: Final = (
+    "product", "diagnosis", "genotype", "bsa_formula", "egfr_formula", "round_to_mg",
+)  # fmt: skip
 
 
 @click.command()
@@ -36,17 +40,8 @@ _SHOWN: Final = 10
 @map_option
 @regimen_options
 @model_option
-@click.option("--product", metavar="NAME", help="For rows that do not say.")
-@click.option("--diagnosis", metavar="NAME", help="For rows that do not say.")
-@click.option("--genotype", metavar="NAME", help="For rows that do not say.")
-@click.option("--bsa-formula", metavar="NAME", help="For rows that do not say.")
-@click.option("--egfr-formula", metavar="NAME", help="For rows that do not say.")
-@click.option("--round-to", metavar="MG", help="Round each dose to a multiple of this many mg.")
-@click.option(
-    "--amt",
-    type=click.Choice(["phosphate", "f_ara_a"]),
-    help="What AMT of NONMEM-style records is mg of.",
-)
+@options_of(*_DEFAULTS_OF_ROWS, **dict.fromkeys(_DEFAULTS_OF_ROWS[:-1], "For rows without one."))
+@amount_option
 @click.option(
     "--points",
     "log2_points",
@@ -114,7 +109,7 @@ def batch(
         from fludapk.atomic import write_whole
         from fludapk.pages.batch import batch_html
 
-        sha256 = hashlib.sha256(source.path.read_bytes()).hexdigest()
+        sha256 = source.sha256()
         write_whole(report, batch_html(tally, sha256, plan.log2_points))
     if tally.counts["refused"]:
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))

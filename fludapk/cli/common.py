@@ -11,20 +11,17 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from fludapk.errors import FludapkError
-
-if TYPE_CHECKING:
-    from fludapk.patients.patient import Patient
-    from fludapk.patients.regimen import Regimen
+from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT
+from fludapk.patients.fields import option as option_of
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MAX_WIDTH: Final = 110
 _LONGEST_LINE: Final = 300
-_COURSE: Final = ("regimen", "dose", "days", "interval", "infusion_time", "cells_at")
 
 
 class Group(click.Group):
@@ -38,8 +35,8 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except FludapkError as error:
-            for fault in error.faults:
-                click.echo(f"fludapk: {fault}", err=True)
+            for sentence in error.sentences(option_of):
+                click.echo(f"fludapk: {sentence}", err=True)
             ctx.exit(int(error.exit_status))
 
 
@@ -83,15 +80,41 @@ def echo_json(value: Any) -> None:
 # ------------------------------------------------------------------ shared options
 
 
-def _all(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+def options_of(*keys: str, **help_texts: str) -> Callable[[_Command], _Command]:
+    """Options of some fields, see `fludapk.patients.fields`; all but the count of days are text.
+
+    Parameters
+    ----------
+    *keys : str
+    **help_texts : str
+        By keyword, where the help of the field does not fit.
+    """
+    made = [
+        click.option(
+            FIELDS[key].option,
+            FIELDS[key].name,
+            type=int if key == "days" else str,
+            metavar=FIELDS[key].metavar,
+            default=_DEFAULTS.get(key),
+            show_default=key in _DEFAULTS,
+            help=help_texts.get(key, FIELDS[key].help),
+        )
+        for key in keys
+    ]
+
     def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
+        for option in reversed(made):
             command = option(command)
         return command
 
     return decorate
 
 
+_DEFAULTS: Final = {"bsa_formula": "mosteller", "model": "langenhorst2019"}
+
+patient_options = options_of(*PATIENT)
+regimen_options = options_of(*COURSE)
+model_option = options_of("model")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a page.")
 models_dir_option = click.option(
     "--models-dir",
@@ -99,75 +122,42 @@ models_dir_option = click.option(
     help="A folder of model files, searched before FLUDAPK_MODELS and the shipped models.",
 )
 map_option = click.option(
-    "--map",
+    FIELDS["names"].option,
     "names",
     multiple=True,
-    metavar="COLUMN=NAME",
-    help="What a column is, e.g. KREA=scr_umol_l; COLUMN=- leaves it unread.",
+    metavar=FIELDS["names"].metavar,
+    help=FIELDS["names"].help,
 )
-model_option = click.option(
-    "--model",
-    default="langenhorst2019",
-    show_default=True,
-    metavar="NAME",
-    help="A published model; see `fludapk models list`.",
+amount_option = click.option(
+    FIELDS["amount"].option,
+    "amt",
+    type=click.Choice(["phosphate", "f_ara_a"]),
+    help=FIELDS["amount"].help,
 )
-strict_option = click.option(
-    "--strict", is_flag=True, help="Exit 5 if the patient is outside the studied range."
-)
-patient_options = _all(
-    click.option("--age", metavar="AGE", help='Age: years, or "8 mo". Required.'),
-    click.option("--sex", metavar="SEX", help="female or male, where a formula needs it."),
-    click.option("--weight", metavar="WEIGHT", help='Actual weight: kg, or "40 lb". Required.'),
-    click.option("--height", metavar="HEIGHT", help='Height: cm, or "1.10 m", "43 in". Required.'),
-    click.option("--scr", metavar="SCR", help='Creatinine, with unit: "0.3 mg/dL", "26.5 umol/L".'),
-    click.option("--egfr", metavar="EGFR", help="or eGFR, mL/min/1.73 m2."),
-    click.option("--crcl", metavar="CRCL", help="or creatinine clearance, mL/min."),
-    click.option("--bsa-formula", metavar="NAME", default="mosteller", show_default=True,
-                 help="mosteller, du_bois, haycock or gehan_george."),
-    click.option("--egfr-formula", metavar="NAME", help="Instead of the formula of the model."),
-    click.option("--diagnosis", metavar="NAME", help="For models and targets, e.g. b_all."),
-    click.option("--product", metavar="NAME", help="For models and targets, e.g. axi_cel."),
-    click.option("--genotype", metavar="NAME", help="NT5E rs2295890: GG or carrier (mohanan2017)."),
-)  # fmt: skip
-regimen_options = _all(
-    click.option("--regimen", metavar="NAME", help="A course of `fludapk regimens list`."),
-    click.option("--dose", metavar="DOSE",
-                 help='or mg fludarabine phosphate per infusion: "30 mg/m2".'),
-    click.option("--days", type=int, metavar="N", help="Number of infusions (with --dose)."),
-    click.option("--interval", metavar="H", help="Hours between starts (with --dose; 24)."),
-    click.option("--infusion-time", metavar="H", help="Hours of an infusion; default 0.5."),
-    click.option("--cells-at", metavar="H", help="Cell infusion, hours from the first dose."),
-)  # fmt: skip
+strict_option = click.option("--strict", is_flag=True, help=FIELDS["strict"].help)
 
 
-def patient_of(options: dict[str, Any]) -> Patient:
-    """Read the patient that was typed."""
-    from fludapk.patients.patient import Patient
+def goal_options(about: str = "") -> Callable[[_Command], _Command]:
+    """Options of a goal.
 
-    names = ("age", "weight", "height", "sex", "scr", "egfr", "crcl")
-    others = ("product", "diagnosis", "genotype", "bsa_formula", "egfr_formula")
-    return Patient.from_text(**{name: options[name] for name in (*names, *others)})
+    Parameters
+    ----------
+    about : str
+        What it is for, before the help of the first option.
+    """
+    target, auc, window, probability = (FIELDS[key] for key in GOAL)
+    made = [
+        click.option(target.option, metavar=target.metavar, help=f"{about}{target.help}"),
+        click.option(auc.option, type=float, metavar=auc.metavar, help=auc.help),
+        click.option(window.option, type=(float, float), metavar=window.metavar, help=window.help),
+        click.option(
+            probability.option, type=float, metavar=probability.metavar, help=probability.help
+        ),
+    ]
 
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(made):
+            command = option(command)
+        return command
 
-def schedule_of(options: dict[str, Any]) -> tuple[Regimen, bool]:
-    """Infusions to find a dose for, and whether they come with a planned dose."""
-    from fludapk.patients.regimen import Regimen
-
-    return Regimen.schedule_from_text(**{name: options[name] for name in _COURSE})
-
-
-def regimen_of(options: dict[str, Any]) -> Regimen:
-    """Read the course that was typed."""
-    from fludapk.patients.regimen import Regimen
-
-    return Regimen.from_text(**{name: options[name] for name in _COURSE})
-
-
-def mass_mg(text: str | None, name: str) -> float | None:
-    """Milligrams as typed, or None."""
-    from fludapk.units import parse_quantity
-
-    if text is None:
-        return None
-    return parse_quantity(text, dimension="mass", name=name, bare="mg").value
+    return decorate

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from fludapk.cli.common import (
+    amount_option,
     json_option,
     map_option,
     models_dir_option,
     one_line,
+    options_of,
     say_first_compilation,
     width,
 )
@@ -20,6 +21,8 @@ from fludapk.errors import ExitStatus
 
 if TYPE_CHECKING:
     from fludapk.studies.evaluation import Evaluation
+
+CATEGORIES: Final = ("product", "diagnosis", "genotype")
 
 
 @click.command()
@@ -34,11 +37,9 @@ if TYPE_CHECKING:
 )
 @click.option("--dv", "unit", metavar="UNIT", help="Unit of DV: mg/L, ng/mL, ug/L or umol/L.")
 @click.option("--lloq", metavar="CONC", help='Where the file has no LLOQ: "10 ng/mL".')
-@click.option("--amt", type=click.Choice(["phosphate", "f_ara_a"]), help="What AMT is mg of.")
+@amount_option
 @map_option
-@click.option("--product", metavar="NAME", help="For patients that do not say.")
-@click.option("--diagnosis", metavar="NAME", help="For patients that do not say.")
-@click.option("--genotype", metavar="NAME", help="For patients that do not say.")
+@options_of(*CATEGORIES, **dict.fromkeys(CATEGORIES, "For patients without one."))
 @click.option(
     "--simulations",
     type=click.IntRange(100, 100_000),
@@ -81,20 +82,20 @@ def evaluate(
         unit=unit,
         lloq=lloq,
         amount=amt,
-        sha256=hashlib.sha256(source.path.read_bytes()).hexdigest(),
+        sha256=source.sha256(),
     )
     say_first_compilation()
     result = run(data, models=models, simulations=simulations, folders=model_folders(models_dir))
     if layout.unused:
         click.echo(f"fludapk: columns not read: {one_line(few(layout.unused))}", err=True)
     if output is not None:
-        _write(result, source.path.name, output)
+        _write(result, Path(data_file).name, output)
     if as_json:
         click.echo(result.record.to_json())
     else:
         from fludapk.pages.evaluation import evaluation_page
 
-        click.echo(evaluation_page(result.record, source.path.name, width()))
+        click.echo(evaluation_page(result.record, Path(data_file).name, width()))
     if result.record.refused:
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
 

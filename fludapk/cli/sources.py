@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -12,20 +13,27 @@ from fludapk.cli.common import (
     json_option,
     model_option,
     models_dir_option,
-    regimen_of,
+    options_of,
     regimen_options,
     say_first_compilation,
-    schedule_of,
     width,
 )
-from fludapk.errors import ExitStatus, InputError
+from fludapk.errors import ExitStatus, Fault, InputError, gathered
+from fludapk.patients.fields import FIELDS
 
 
 @click.command()
 @regimen_options
-@click.option("--age", metavar="AGE", help="A fixed age; without it, children of median growth.")
-@click.option("--height", metavar="HEIGHT", help="With --age: the height.")
-@click.option("--sex", metavar="SEX", help="female or male.")
+@options_of(
+    "age_years",
+    "height_cm",
+    "sex",
+    "product",
+    age_years="A fixed age; without it, children of median growth.",
+    height_cm="With --age: the height.",
+    sex="female or male.",
+    product="Where the model needs it.",
+)
 @click.option("--weights", type=(float, float, float), metavar="FROM TO STEP", help="Rows, kg.")
 @click.option(
     "--renal",
@@ -33,29 +41,22 @@ from fludapk.errors import ExitStatus, InputError
     metavar="FROM TO STEP",
     help="Columns, in the unit of the model.",
 )
-@click.option(
-    "--target-auc", type=float, metavar="AUC", help="Show the dose for this AUC0-inf, mg·h/L."
-)
-@click.option("--product", metavar="NAME", help="Where the model needs it.")
+@click.option("--target-auc", type=float, metavar="AUC", help=FIELDS["target_auc"].help)
 @click.option("--figure", metavar="FILE", help="Draw it: a file that ends in .svg or .png.")
 @click.option("--report", metavar="FILE", help="Write figure and table as HTML, for the wall.")
 @model_option
 @models_dir_option
 @json_option
 def nomogram(
-    age: str | None,
-    height: str | None,
-    sex: str | None,
     weights: tuple[float, float, float] | None,
     renal: tuple[float, float, float] | None,
     target_auc: float | None,
-    product: str | None,
     figure: str | None,
     report: str | None,
     model: str,
     models_dir: str | None,
     as_json: bool,
-    **options: Any,
+    **typed: Any,
 ) -> None:
     """Tabulate the typical AUC of a course over weight and kidney function.
 
@@ -64,44 +65,48 @@ def nomogram(
     from fludapk.answers.nomogram import nomogram as run
     from fludapk.answers.nomogram_grid import steps
     from fludapk.patients.patient import parse_sex
+    from fludapk.patients.request import read_quantity, read_regimen, read_schedule
     from fludapk.published.models import model_folders
-    from fludapk.units import parse_quantity
 
     if figure is not None and not figure.endswith((".svg", ".png")):
-        raise InputError(f"figure = {figure!r}: a file that ends in .svg or .png")
-    regimen, _ = schedule_of(options) if target_auc is not None else (regimen_of(options), True)
-    years = None if age is None else parse_quantity(age, dimension="age", name="age", bare="years")
-    tall = None
-    if height is not None:
-        tall = parse_quantity(height, dimension="height", name="height", bare="cm").value
-    request: dict[str, Any] = {
-        "model": model,
-        "weights_kg": steps(weights, "weights"),
-        "renal": steps(renal, "renal"),
-        "age_years": None if years is None else years.value,
-        "height_cm": tall,
-        "sex": parse_sex(sex),
-        "target_auc": target_auc,
-        "product": product,
-        "folders": model_folders(models_dir),
-    }
+        raise InputError(Fault("figure", f"= {figure!r}", do="a file that ends in .svg or .png"))
+    regimen, age_years, height_cm, sex, rows, columns = gathered(
+        lambda: read_regimen(typed) if target_auc is None else read_schedule(typed)[0],
+        lambda: read_quantity(typed, "age_years"),
+        lambda: read_quantity(typed, "height_cm"),
+        lambda: parse_sex(typed["sex"]),
+        lambda: steps(weights, "weights_kg"),
+        lambda: steps(renal, "renal"),
+    )
+    draw = partial(
+        run,
+        regimen,
+        model=model,
+        weights_kg=rows,
+        renal=columns,
+        age_years=age_years,
+        height_cm=height_cm,
+        sex=sex,
+        target_auc=target_auc,
+        product=typed["product"],
+        folders=model_folders(models_dir),
+    )
     say_first_compilation()
-    chart = run(regimen, **request)
+    chart = draw()
     if figure is not None:
         from fludapk.atomic import write_whole
         from fludapk.pages.nomogram_figure import nomogram_png, nomogram_svg
 
-        fine = run(regimen, **request, fine=True)
         if figure.endswith(".svg"):
-            write_whole(figure, nomogram_svg(fine))
+            write_whole(figure, nomogram_svg(draw(fine=True)))
         else:
-            nomogram_png(fine, figure)
+            nomogram_png(draw(fine=True), figure)
     if report is not None:
         from fludapk.atomic import write_whole
         from fludapk.pages.nomogram import nomogram_html
         from fludapk.pages.nomogram_figure import nomogram_svg
 
-        write_whole(report, nomogram_html(chart, nomogram_svg(run(regimen, **request, fine=True))))
+        write_whole(report, nomogram_html(chart, nomogram_svg(draw(fine=True))))
     click.echo(chart.to_json() if as_json else chart.to_csv(), nl=as_json)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
-from fludapk.answers.curve import Curve
+from fludapk.answers.curve import curve_of
 from fludapk.pages.check_drawing import bar, course_figure
 from fludapk.pages.layout import paragraph, table
 from fludapk.pages.templates import environment
@@ -128,14 +128,12 @@ def page_footer(r: CheckResult, width: int) -> str:
     return "\n".join(paragraph(line, width) for line in lines)
 
 
-def check_html(result: CheckResult, curve: Curve, *, whole: bool = True) -> str:
+def check_html(result: CheckResult, *, whole: bool = True) -> str:
     """One patient on one self-contained page.
 
     Parameters
     ----------
     result : CheckResult
-    curve : Curve
-        Of the same patient, by the same model.
     whole : bool
         Whether it is a page of its own; otherwise it is the part that stands in one.
 
@@ -158,7 +156,7 @@ def check_html(result: CheckResult, curve: Curve, *, whole: bool = True) -> str:
             head=page_head(result),
             answer=_answer(result),
             bar=bar(result),
-            course=course_figure(result, curve),
+            course=course_figure(result, curve_of(result)),
             trail=trail_block(result),
             targets=targets_block(result),
             models=_models(result),

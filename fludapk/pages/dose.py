@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fludapk.answers.curve import Curve
+from fludapk.answers.curve import curve_of
 from fludapk.pages.check import (
     labels_block,
     made_of,
@@ -118,14 +118,12 @@ def planned_rows(r: DoseResult) -> list[tuple[str, ...]]:
     ]
 
 
-def dose_html(result: DoseResult, curve: Curve, *, whole: bool = True) -> str:
+def dose_html(result: DoseResult, *, whole: bool = True) -> str:
     """The dose for a target on one self-contained page.
 
     Parameters
     ----------
     result : DoseResult
-    curve : Curve
-        Of the chosen model's dose.
     whole : bool
         As in `check_html`.
 
@@ -158,7 +156,7 @@ def dose_html(result: DoseResult, curve: Curve, *, whole: bool = True) -> str:
             planned=planned_rows(result),
             model=result.proposals[0].model,
             bar=bar(check),
-            course=course_figure(check, curve),
+            course=course_figure(check, curve_of(check)),
             trail=trail_block(check),
             targets=targets_block(check),
             labels=labels_block(check),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from fludapk.answers.curve import UpdateCurve
+from fludapk.answers.curve import UpdateCurve, update_curve_of
 from fludapk.arrays import F8
 from fludapk.pages.check import page_head, targets_of
 from fludapk.pages.check_drawing import HOUR_STEPS
@@ -156,14 +156,12 @@ def design_page(d: Design, width: int = 100) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def update_html(result: UpdateResult, drawn: UpdateCurve, *, whole: bool = True) -> str:
+def update_html(result: UpdateResult, *, whole: bool = True) -> str:
     """Levels of one patient on one self-contained page.
 
     Parameters
     ----------
     result : UpdateResult
-    drawn : UpdateCurve
-        Of the same fit.
     whole : bool
         Whether it is a page of its own; otherwise it is the part that stands in one.
 
@@ -189,7 +187,7 @@ def update_html(result: UpdateResult, drawn: UpdateCurve, *, whole: bool = True)
             flag=FLAG_WORDS[result.flag],
             by={target.id: target for target in result.targets},
             remaining=remaining_lines(result),
-            figure=_update_figure(result, drawn),
+            figure=_update_figure(result, update_curve_of(result)),
             targets=targets_of(result.targets),
             warnings=result.warnings,
             disclaimer=result.disclaimer,

@@ -3,68 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from fludapk.errors import InputError, nearest
+from fludapk.errors import Fault, InputError, nearest
 from fludapk.patients.csv_list import CsvList, open_list
-from fludapk.patients.patient import Patient
-from fludapk.patients.regimen import Regimen
-from fludapk.patients.request import Request
-from fludapk.published.models import DEFAULT_MODEL
-from fludapk.units import CONC_COLUMNS, parse_number, parse_quantity
+from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, REQUIRED, keyword
+from fludapk.patients.request import Request, read_request
+from fludapk.units import CONC_COLUMNS, parse_number
+
+_LISTED: Final = (*PATIENT, *COURSE, "round_to_mg", "model")
+"""Fields that have columns in lists."""
 
 COLUMNS: Final[dict[str, tuple[str, str]]] = {
     "id": ("id", ""),
-    "sex": ("sex", ""),
     "sexf": ("sexf", ""),
-    "age": ("age", ""),
-    "age_years": ("age", "years"),
-    "age_months": ("age", "months"),
-    "age_weeks": ("age", "weeks"),
-    "age_days": ("age", "days"),
-    "weight": ("weight", ""),
-    "weight_kg": ("weight", "kg"),
-    "weight_g": ("weight", "g"),
-    "weight_lb": ("weight", "lb"),
-    "height": ("height", ""),
-    "height_cm": ("height", "cm"),
-    "height_m": ("height", "m"),
-    "height_mm": ("height", "mm"),
-    "height_in": ("height", "in"),
-    "height_ft": ("height", "ft"),
-    "scr": ("scr", ""),
-    "scr_mg_dl": ("scr", "mg/dL"),
-    "scr_umol_l": ("scr", "umol/L"),
-    "egfr": ("egfr", ""),
-    "egfr_ml_min_1_73m2": ("egfr", "mL/min/1.73 m2"),
-    "crcl": ("crcl", ""),
-    "crcl_ml_min": ("crcl", "mL/min"),
-    "crcl_ml_s": ("crcl", "mL/s"),
-    "crcl_l_h": ("crcl", "L/h"),
-    "product": ("product", ""),
-    "diagnosis": ("diagnosis", ""),
-    "genotype": ("genotype", ""),
-    "bsa_formula": ("bsa_formula", ""),
-    "egfr_formula": ("egfr_formula", ""),
-    "regimen": ("regimen", ""),
-    "dose": ("dose", ""),
-    "dose_mg_m2": ("dose", "mg/m2"),
-    "dose_mg_kg": ("dose", "mg/kg"),
-    "dose_mg_per_infusion": ("dose", "mg"),
-    "days": ("days", ""),
-    "interval_h": ("interval", "h"),
-    "infusion_time_h": ("infusion_time", "h"),
-    "infusion_time_min": ("infusion_time", "min"),
-    "cells_at_h": ("cells_at", "h"),
-    "round_to_mg": ("round_to", "mg"),
-    "model": ("model", ""),
+    **{
+        column: (FIELDS[key].name, unit)
+        for key in _LISTED
+        for column, unit in FIELDS[key].list_columns.items()
+        if column != "dose_mg"  # of records: the dose of each of them
+    },
 }
-"""Name of a column -> what it is, and the unit of its numbers. Without a unit here each cell has
-its own, or the default of the command line; creatinine has no default."""
+"""Name of a column -> name of its field, and the unit of its numbers. Without a unit here each cell
+has its own, or the default of the field; creatinine has no default."""
 
 ALIASES: Final = {
     "wt": "weight_kg",
@@ -86,13 +51,8 @@ RECORDED: Final = EVENTS | {
 IGNORED: Final = "-"
 """`--map COLUMN=-`: the column is kept but not read."""
 
-_RENAL: Final = ("scr", "egfr", "crcl")
-_COURSE: Final = ("regimen", "dose", "days", "interval", "infusion_time", "cells_at")
+_RENAL: Final = tuple(FIELDS[key].name for key in RENAL)
 _DOSING: Final = ("regimen", "dose", "days", "interval")
-_OF_PATIENT: Final = (
-    "age", "weight", "height", "sex", *_RENAL,
-    "product", "diagnosis", "genotype", "bsa_formula", "egfr_formula",
-)  # fmt: skip
 _OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "round_to")
 """What records say themselves."""
 
@@ -153,63 +113,44 @@ class Layout:
         >>> layout.meaning[2], layout.unused
         (('weight', 'kg'), ['ward'])
         """
-        asked = dict(names or {})
+        chosen, constants = dict(names or {}), dict(defaults or {})
         is_events = {"TIME", "AMT", "EVID"} <= {name.strip().upper() for name in header}
-        faults, meaning = [], {}
-        for column, name in asked.items():
-            if column not in header:
-                faults.append(f"--map {column}={name}: no such column; there are {few(header)}")
-            if name != IGNORED and known_column(name) is None:
-                faults.append(f"--map {column}={name}: {nearest(name, list(COLUMNS))}")
+        meaning = {}
         for place, column in enumerate(header):
-            known = (
-                None if asked.get(column) == IGNORED else known_column(asked.get(column, column))
-            )
+            name = chosen.get(column, column)
+            known = None if name == IGNORED else known_column(name)
             is_of_records = is_events and (
                 column.strip().upper() in RECORDED or (known and known[0] in _OWN_OF_RECORDS)
             )
             if known is not None and not is_of_records:
                 meaning[place] = known
-        by_field: dict[str, list[str]] = {}
-        for place, (what, _) in meaning.items():
-            by_field.setdefault("sex" if what == "sexf" else what, []).append(header[place])
-        for what, columns in by_field.items():
-            if len(columns) > 1:
-                faults.append(
-                    f"columns {few(columns)} are all {what}: "
-                    + (
-                        f"leave one out by --map {columns[-1]}={IGNORED}"
-                        if len(set(columns)) == len(columns)
-                        else "give each a name of its own"
-                    )
-                )
-        given = {**dict.fromkeys(by_field), **(defaults or {})}
-        lacking = [what for what in ("age", "weight", "height") if what not in given]
-        if not any(what in given for what in _RENAL):
-            lacking.append("a renal function (scr_mg_dl, scr_umol_l, egfr or crcl)")
-        if is_events:
-            if "id" not in given:
-                lacking.append("ID: records are of one course per ID")
-            own = [what for what in _OWN_OF_RECORDS if what in (defaults or {})]
-            if own:
-                options = " and ".join(f"--{what.replace('_', '-')}" for what in own)
-                faults.append(f"leave out {options}: records say what was given")
-        elif "regimen" not in given and "dose" not in given:
-            lacking.append("a course (regimen, or dose and days; or --regimen for all rows)")
-        if lacking:
-            faults.append(
-                f"no column for {', '.join(lacking)}; there are {few(header)}. Rename a column, or "
-                "say what it is by --map COLUMN=NAME"
-            )
+        faults = [
+            *_map_faults(header, chosen),
+            *_twice(header, meaning),
+            *_lacking(header, {what for what, _ in meaning.values()} | set(constants), is_events),
+        ]
+        own = [FIELDS[keyword(what)].key for what in _OWN_OF_RECORDS if what in constants]
+        if is_events and own:
+            options = " and ".join(f"{{{key}}}" for key in own)
+            found = f"leave out {options}: records say what was given"
+            faults.append(Fault(own[0], found, also=tuple(own[1:]), whole=True))
         if faults:
             raise InputError(*faults)
         return cls(
             header=tuple(header),
             meaning=meaning,
-            defaults=dict(defaults or {}),
+            defaults=constants,
             decimal_comma=decimal_comma,
             is_events=is_events,
         )
+
+    def name(self, key: str) -> str:
+        """Name of a field in faults: its column in this list, or else the one it would have."""
+        field = FIELDS.get(key)
+        if field is None:
+            return key
+        own = [self.header[k] for k, (what, _) in self.meaning.items() if what == field.name]
+        return own[0] if own else field.name
 
     @property
     def unused(self) -> list[str]:
@@ -247,11 +188,11 @@ class Layout:
         cell = "" if place is None else cells[place].strip()
         if cell in ("", "."):
             if absent is None:
-                raise InputError(f"{column} is missing")
+                raise InputError(Fault(column, "is missing"))
             return absent
         value, rest = parse_number(_point(cell, column) if self.decimal_comma else cell, column)
         if rest:
-            raise InputError(f"{column} = {cell!r} is not a number")
+            raise InputError(Fault(column, f"= {cell!r} is not a number"))
         return value
 
     def texts(self, cells: Sequence[str]) -> dict[str, str]:
@@ -264,20 +205,59 @@ class Layout:
             if self.decimal_comma:
                 cell = _point(cell, self.header[place])
             own[what] = cell if cell.endswith(unit) else f"{cell} {unit}"
-        said = dict(self.defaults)
+        texts = dict(self.defaults)
         if "regimen" in own or "dose" in own:  # a course of the row, whole
-            said = {name: text for name, text in said.items() if name not in _DOSING}
-        return {**said, **own}
+            texts = {name: text for name, text in texts.items() if name not in _DOSING}
+        return {**texts, **own}
+
+
+def _map_faults(header: Sequence[str], chosen: Mapping[str, str]) -> Iterator[Fault]:
+    """Faults of names that were given to columns."""
+    for column, name in chosen.items():
+        pair = f"{column}={name}"
+        if column not in header:
+            yield Fault("names", f"{pair}: no such column; there are {few(header)}")
+        if name != IGNORED and known_column(name) is None:
+            yield Fault("names", f"{pair}: {nearest(name, list(COLUMNS))}")
+
+
+def _twice(header: Sequence[str], meaning: Mapping[int, tuple[str, str]]) -> Iterator[Fault]:
+    """Faults of several columns that are the same field."""
+    by_field: dict[str, list[str]] = {}
+    for place, (what, _) in meaning.items():
+        by_field.setdefault("sex" if what == "sexf" else what, []).append(header[place])
+    for what, columns in by_field.items():
+        if len(columns) > 1:
+            do = "give each a name of its own"
+            if len(set(columns)) == len(columns):
+                do = f"leave one out by {{names}} {columns[-1]}={IGNORED}"
+            yield Fault("names", f"columns {few(columns)} are all {what}", do=do, whole=True)
+
+
+def _lacking(header: Sequence[str], there: Set[str], is_events: bool) -> Iterator[Fault]:
+    """Fault of columns that are needed and not there."""
+    lacking = [FIELDS[key].name for key in REQUIRED if FIELDS[key].name not in there]
+    if not there & set(_RENAL):
+        lacking.append("a renal function (scr_mg_dl, scr_umol_l, egfr or crcl)")
+    if is_events and "id" not in there:
+        lacking.append("ID: records are of one course per ID")
+    if not is_events and not there & {"regimen", "dose"}:
+        lacking.append("a course (regimen, or dose and days; or {regimen} for all rows)")
+    if lacking:
+        do = "Rename a column, or say what it is by {names} COLUMN=NAME"
+        found = f"no column for {', '.join(lacking)}; there are {few(header)}. {do}"
+        yield Fault("names", found, whole=True)
 
 
 def opened(
-    path: str | Path, pairs: Sequence[str], defaults: Mapping[str, str | None]
+    source: str | Path | bytes, pairs: Sequence[str], defaults: Mapping[str, str | None]
 ) -> tuple[CsvList, Layout]:
     """Open a list and understand its header.
 
     Parameters
     ----------
-    path : str or Path
+    source : str, Path or bytes
+        See `fludapk.patients.csv_list.open_list`.
     pairs : sequence of str
         What columns are, see `names_of`.
     defaults : mapping of str to str
@@ -289,14 +269,14 @@ def opened(
         If the file cannot be read, or its columns not be understood.
     """
     names = names_of(pairs)
-    source = open_list(path, lambda column: is_column(names.get(column, column)))
+    opened_list = open_list(source, lambda column: is_column(names.get(column, column)))
     layout = Layout.read(
-        source.header,
+        opened_list.header,
         names=names,
         defaults={name: text for name, text in defaults.items() if text is not None},
-        decimal_comma=source.decimal_comma,
+        decimal_comma=opened_list.decimal_comma,
     )
-    return source, layout
+    return opened_list, layout
 
 
 def names_of(pairs: Sequence[str]) -> dict[str, str]:
@@ -307,7 +287,7 @@ def names_of(pairs: Sequence[str]) -> dict[str, str]:
     >>> names_of(["KREA=scr_umol_l", "a=b=-"])
     {'KREA': 'scr_umol_l', 'a=b': '-'}
     """
-    wrong = [f"--map {pair}: write COLUMN=NAME" for pair in pairs if "=" not in pair]
+    wrong = [Fault("names", f"{pair}", do="write COLUMN=NAME") for pair in pairs if "=" not in pair]
     if wrong:
         raise InputError(*wrong)
     return {column: name for column, _, name in (pair.rpartition("=") for pair in pairs)}
@@ -356,10 +336,9 @@ def _point(cell: str, name: str) -> str:
     ('18.2', '0.3 mg/dL')
     """
     if re.match(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(?!\d)", cell):
-        raise InputError(
-            f"{name} = {cell!r}: thousands or decimals? Other cells have decimal commas: write the "
-            "number without separator of thousands"
-        )
+        do = "write the number without separator of thousands"
+        found = f"= {cell!r}: thousands or decimals? Other cells have decimal commas"
+        raise InputError(Fault(name, found, do=do))
     return re.sub(r"^([+-]?\d*),(\d+)(?=$|\s|[a-zA-Zµμ])", r"\1.\2", cell)
 
 
@@ -384,29 +363,7 @@ def request_of(layout: Layout, cells: Sequence[str]) -> Request:
         raise InputError("the row is empty")
     if len(cells) != len(layout.header):
         raise InputError(wrong_length(cells, len(layout.header)))
-    said = layout.texts(cells)
-    faults: list[str] = []
-    patient = regimen = step = None
-    try:
-        patient = patient_of(said)
-    except InputError as error:
-        faults.extend(error.faults)
-    try:
-        regimen = _regimen(tuple((name, said[name]) for name in _COURSE if name in said))
-    except InputError as error:
-        faults.extend(error.faults)
-    try:
-        step = _mass(said.get("round_to"))
-    except InputError as error:
-        faults.extend(error.faults)
-    if patient is None or regimen is None or faults:
-        raise InputError(*faults)
-    return Request(
-        patient=patient,
-        regimen=regimen,
-        model=said.get("model", DEFAULT_MODEL),
-        round_to_mg=step,
-    )
+    return read_request(typed_of(layout.texts(cells)))
 
 
 def wrong_length(cells: Sequence[str], expected: int) -> str:
@@ -417,28 +374,21 @@ def wrong_length(cells: Sequence[str], expected: int) -> str:
     )
 
 
-def patient_of(said: Mapping[str, str]) -> Patient:
-    """Patient of a row."""
-    asked = {name: said[name] for name in _OF_PATIENT if name in said}
-    if "sexf" in said:
-        code = {"1": "female", "0": "male"}.get(said["sexf"])
-        if code is None:
-            raise InputError(f"SEXF = {said['sexf']!r}: 1 is female, 0 is male")
-        asked["sex"] = code
-    if asked.get("sex") in ("0", "1", "2"):
-        raise InputError(
-            f"sex = {asked['sex']!r} is a code we do not know: write female or male, or call the "
-            "column SEXF if 1 is female and 0 is male"
-        )
-    return Patient.from_text(**asked)
+def typed_of(texts: Mapping[str, str]) -> dict[str, str]:
+    """Inputs of a row by the names of requests: a coded sex is named.
 
-
-@lru_cache(maxsize=256)
-def _regimen(said: tuple[tuple[str, str], ...]) -> Regimen:
-    return Regimen.from_text(**dict(said))
-
-
-def _mass(text: str | None) -> float | None:
-    if text is None:
-        return None
-    return parse_quantity(text, dimension="mass", name="round_to", bare="mg").value
+    Raises
+    ------
+    InputError
+        If the code is not known.
+    """
+    typed = dict(texts)
+    code = typed.pop("sexf", None)
+    if code is not None:
+        typed["sex"] = {"1": "female", "0": "male"}.get(code, "")
+        if not typed["sex"]:
+            raise InputError(f"SEXF = {code!r}: 1 is female, 0 is male")
+    if typed.get("sex") in ("0", "1", "2"):
+        do = "write female or male, or call the column SEXF if 1 is female and 0 is male"
+        raise InputError(Fault("sex", f"= {typed['sex']!r} is a code we do not know", do=do))
+    return typed

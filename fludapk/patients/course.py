@@ -1,16 +1,22 @@
-"""Doses as given: ceilings, rounding and preparation."""
+"""Doses as given: the most that may be given, rounding, and preparation.
+
+Every ceiling of the package is decided here: by `most_mg` for doses that are looked for, and by
+`Course.ceiling_faults` for doses that are given.
+"""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self, TypeVar
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from fludapk.arrays import F8
-from fludapk.errors import InputError
-from fludapk.units import MG_PER_ML, VIAL_MG
+from fludapk.errors import Fault, InputError
+from fludapk.units import MG_PER_ML, VIAL_MG, parse_quantity
 
 DAILY_CEILING_MG_M2: Final = 50.0
 COURSE_CEILING_MG_M2: Final = 250.0
@@ -21,11 +27,16 @@ NEUROTOXICITY: Final = (
     "≤ 0.2 % at CLL doses"
 )
 HOURS: Final = (0.01, 1000.0)
-"""Of an interval or an infusion."""
+"""Lowest and highest length of an interval or an infusion."""
 ROUNDING_CAUTION, ROUNDING_REFUSED = 0.05, 0.10
-Size = TypeVar("Size", float, F8)
+DAY_H: Final = 24.0
 GIVEN_DAY_H: Final = 18.0
 """The day of doses as given: those of two days are not 24 h apart to the minute."""
+
+_SLACK: Final = 1e-9
+"""Relative excess of a ceiling that is rounding of floating-point numbers."""
+_SLACK_H: Final = 1e-6
+"""The same of hours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +54,7 @@ class Course:
     doses_mg: tuple[float, ...]
     planned_mg: float | None = None
     """Each dose before rounding."""
-    day_h: float = 24.0
+    day_h: float = DAY_H
     """Doses that start within so many hours are of one day; see `GIVEN_DAY_H`."""
 
     def __post_init__(self) -> None:
@@ -52,7 +63,7 @@ class Course:
             f"infusions {k + 1} and {k + 2} overlap: the first ends at {end:g} h, the second "
             f"starts at {t:g} h"
             for k, (end, t) in enumerate(zip(ends, self.times_h[1:], strict=False))
-            if t < end - 1e-9
+            if t < end - _SLACK
         ]
         faults += [
             f"infusion {k} takes {length:g} h: from {HOURS[0]:g} to {HOURS[1]:g} h"
@@ -78,33 +89,139 @@ class Course:
         return np.array(self.times_h), np.array(self.infusion_h), amounts
 
     def highest_daily_mg(self) -> float:
-        """The most that starts within any day, mg."""
-        day = self.day_h - 1e-6
+        """Highest dose that starts within any day, mg."""
         return max(
-            math.fsum(
-                d for t, d in zip(self.times_h, self.doses_mg, strict=True) if s <= t < s + day
-            )
-            for s in self.times_h
+            math.fsum(self.doses_mg[k] for k in together)
+            for together in _days(self.times_h, self.day_h)
         )
 
-    def ceiling_faults(self, bsa_m2: float) -> list[str]:
-        """What is above the ceilings per day and per course."""
+    def ceiling_faults(self, bsa_m2: float) -> list[Fault]:
+        """Name the ceilings per day and per course that the doses pass."""
         daily, total = self.highest_daily_mg() / bsa_m2, self.total_mg / bsa_m2
         faults = []
-        if daily > DAILY_CEILING_MG_M2 * (1 + 1e-9):
-            faults.append(
-                f"{daily:.1f} mg/m2 in a day is above {DAILY_CEILING_MG_M2:g} mg/m2: refused. "
-                f"{NEUROTOXICITY[0].upper()}{NEUROTOXICITY[1:]}"
-            )
-        if total > COURSE_CEILING_MG_M2 * (1 + 1e-9):
-            faults.append(
-                f"{total:.1f} mg/m2 in the course is above {COURSE_CEILING_MG_M2:g} mg/m2: refused"
-            )
+        if daily > DAILY_CEILING_MG_M2 * (1 + _SLACK):
+            found = f"{daily:.1f} mg/m2 in a day is above {DAILY_CEILING_MG_M2:g} mg/m2: refused. "
+            found += f"{NEUROTOXICITY[0].upper()}{NEUROTOXICITY[1:]}"
+            faults.append(Fault("dose", found, whole=True))
+        if total > COURSE_CEILING_MG_M2 * (1 + _SLACK):
+            found = f"{total:.1f} mg/m2 in the course is above {COURSE_CEILING_MG_M2:g} mg/m2"
+            faults.append(Fault("dose", f"{found}: refused", also=("days",), whole=True))
         return faults
 
     def preparation(self) -> Preparation:
-        """What one dose is at the bench (equal doses)."""
+        """Preparation of one dose (of equal doses)."""
         return Preparation.of(self.doses_mg[0])
+
+
+class GivenDose(NamedTuple):
+    """A dose as it was given."""
+
+    start_h: float
+    """From the start of the first infusion."""
+    infusion_h: float
+    dose_mg: float
+    """Fludarabine phosphate."""
+
+    @classmethod
+    def from_text(cls, text: str, infusion_h: float) -> Self:
+        """Read a dose as typed: start, mg, and the length if it differs from the planned one.
+
+        Raises
+        ------
+        InputError
+            If it is not of this form.
+
+        Examples
+        --------
+        >>> GivenDose.from_text("24.5h 22 mg", 0.5)
+        GivenDose(start_h=24.5, infusion_h=0.5, dose_mg=22.0)
+        >>> GivenDose.from_text("0h 22mg 45min", 0.5).infusion_h
+        0.75
+        """
+        match = _GIVEN.fullmatch(text)
+        if match is None:
+            do = (
+                "write start, mg of fludarabine phosphate, and the length if it differs: "
+                '"24.5h 22mg" or "24.5h 22mg 45min"'
+            )
+            raise InputError(Fault("given", f"= {text[:200]!r}", do=do))
+        start, dose, length = match.groups()
+
+        def quantity(typed: str, dimension: str) -> float:
+            return parse_quantity(typed, dimension=dimension, field="given", unit=None).value
+
+        return cls(
+            quantity(start, "time"),
+            infusion_h if length is None else quantity(length, "time"),
+            quantity(dose, "mass"),
+        )
+
+
+_GIVEN: Final = re.compile(
+    r"\s{0,9}([\d.]{1,20}\s{0,9}[a-z]{1,9})\s{1,9}([\d.]{1,20}\s{0,9}mg)"
+    r"(?:\s{1,9}([\d.]{1,20}\s{0,9}[a-z]{1,9}))?\s{0,9}"
+)
+
+
+def most_mg(
+    bsa_m2: F8 | float,
+    times_h: Sequence[float],
+    given_mg: F8 | Sequence[float] = (),
+    *,
+    day_h: float = DAY_H,
+) -> F8:
+    """Highest equal dose that may still be given, mg of fludarabine phosphate.
+
+    Parameters
+    ----------
+    bsa_m2 : (n,) or float
+        Body surface area, m2.
+    times_h : sequence of float
+        Starts of all infusions of the course, given ones first, h.
+    given_mg : (n, given) or sequence of float
+        Doses that have been given, mg; they count in their day and in the course.
+    day_h : float
+        Doses that start within so many hours are of one day.
+
+    Returns
+    -------
+    (n,)
+        0 where nothing may be given any more.
+
+    Examples
+    --------
+    >>> most_mg(2.0, [0.0, 24.0, 48.0, 72.0])
+    array([100.])
+    >>> most_mg(2.0, [0.0, 12.0, 24.0, 36.0], [80.0])
+    array([20.])
+    """
+    bsa = np.atleast_1d(np.asarray(bsa_m2, dtype=np.float64))
+    given = np.atleast_2d(np.asarray(given_mg, dtype=np.float64))
+    n_given = given.shape[1]
+    course = COURSE_CEILING_MG_M2 * bsa - given.sum(axis=1)
+    most = course / (len(times_h) - n_given)
+    for together in _days(times_h, day_h):
+        left = sum(k >= n_given for k in together)
+        if left:
+            before = given[:, [k for k in together if k < n_given]].sum(axis=1)
+            most = np.minimum(most, (DAILY_CEILING_MG_M2 * bsa - before) / left)
+    return np.asarray(np.maximum(most, 0.0))
+
+
+def _days(times_h: Sequence[float], day_h: float) -> list[list[int]]:
+    """Numbers of the infusions that start within a day of each infusion."""
+    day = day_h - _SLACK_H
+    return [[k for k, t in enumerate(times_h) if start <= t < start + day] for start in times_h]
+
+
+def largest_steps(most: F8, step_mg: float) -> F8:
+    """Number of steps in the largest multiple of a step that is not above the most."""
+    return np.asarray(np.floor(most / step_mg * (1 + _SLACK / 2)))
+
+
+def is_above(mg: F8, most: F8) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Tell which doses are above the most that may be given."""
+    return np.asarray(mg > most * (1 + _SLACK))
 
 
 @dataclass(frozen=True)
@@ -118,26 +235,21 @@ class Preparation:
 
     @classmethod
     def of(cls, dose_mg: float) -> Self:
-        """What a dose takes."""
-        vials = math.ceil(dose_mg / VIAL_MG - 1e-9)
+        """Return volume, vials and waste of a dose."""
+        vials = math.ceil(dose_mg / VIAL_MG - _SLACK)
         return cls(dose_mg, dose_mg / MG_PER_ML, vials, vials * VIAL_MG - dose_mg)
 
 
-def ceiling_mg(bsa_m2: Size, days: int, interval_h: float) -> Size:
-    """The highest dose below 50 mg/m2 in 24 h and 250 mg/m2 in the course, mg.
-
-    Examples
-    --------
-    >>> ceiling_mg(2.0, days=4, interval_h=24.0)
-    100.0
-    """
-    a_day = sum(k * interval_h < 24 for k in range(days))
-    return bsa_m2 * min(DAILY_CEILING_MG_M2 / a_day, COURSE_CEILING_MG_M2 / days)
-
-
 def rounded_mg(dose_mg: float, step_mg: float) -> float:
-    """A dose as a multiple of a step."""
+    """Round a dose to the nearest multiple of a step.
+
+    Raises
+    ------
+    InputError
+        If the step is not from 0.01 to 1000 mg.
+    """
     if not 0.01 <= step_mg <= 1000:
-        raise InputError(f"round-to = {step_mg:g} must be a number of mg from 0.01 to 1000")
+        found = f"= {step_mg:g} must be a number of mg from 0.01 to 1000"
+        raise InputError(Fault("round_to_mg", found))
     steps = math.floor(dose_mg / step_mg + 0.5)
     return float(f"{steps * step_mg:.12g}")

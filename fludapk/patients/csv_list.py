@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from io import BufferedReader, BytesIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from fludapk.errors import InputError
+from fludapk.errors import Fault, InputError
 
 Value: TypeAlias = str | float | int | bool | None
 
@@ -33,9 +35,9 @@ _TENTHS: Final = re.compile(r"[+-]?(?:0?([.,])\d+|\d+([.,])(?:\d\d?|\d{4,}))(?!\
 
 @dataclass(frozen=True, kw_only=True)
 class CsvList:
-    """A list in a CSV file."""
+    """A list in a CSV file, or in bytes that hold one."""
 
-    path: Path
+    source: Source
     encoding: str
     delimiter: str
     decimal_comma: bool
@@ -44,7 +46,7 @@ class CsvList:
     def rows(self) -> Iterator[list[str]]:
         """Every row below the header as it stands; blank lines at the end are not rows."""
         blank = 0
-        for cells in islice(_rows(self.path, self.encoding, self.delimiter), 1, None):
+        for cells in islice(_rows(self.source, self.encoding, self.delimiter), 1, None):
             if not cells:
                 blank += 1
                 continue
@@ -52,17 +54,49 @@ class CsvList:
             blank = 0
             yield cells
 
+    def sha256(self) -> str:
+        """Hash of the bytes of the list."""
+        with self.source.opened() as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
-def open_list(path: str | Path, understood: Callable[[str], bool]) -> CsvList:
+
+@dataclass(frozen=True)
+class Source:
+    """Bytes that can be read from the beginning as often as one likes."""
+
+    name: str
+    """Name in faults."""
+    content: bytes | None = None
+    """None: those of the file of this name."""
+
+    @contextmanager
+    def opened(self) -> Iterator[BufferedReader | BytesIO]:
+        """Open the bytes for reading."""
+        if self.content is not None:
+            yield BytesIO(self.content)
+            return
+        try:
+            with Path(self.name).open("rb") as file:
+                yield file
+        except OSError as error:
+            fault = Fault("", f"cannot be read: {error.strerror}", where=self.name)
+            raise InputError(fault) from error
+
+
+def open_list(
+    source: str | Path | bytes, understood: Callable[[str], bool], *, name: str = "the list"
+) -> CsvList:
     r"""Find out how a list is written, from its header and its first rows.
 
     Parameters
     ----------
-    path : str or Path
+    source : str, Path or bytes
         Comma, semicolon or tab separated; UTF-8 with or without byte-order mark. Bytes that are
         not UTF-8 are carried through.
     understood : callable
         Whether a column name is known: the separator is the one that gives most of those.
+    name : str
+        Name of a list of bytes in faults.
 
     Raises
     ------
@@ -71,24 +105,24 @@ def open_list(path: str | Path, understood: Callable[[str], bool]) -> CsvList:
 
     Examples
     --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "list.csv"
-    ...     _ = path.write_text("id;wt\n1;18,2\n", encoding="utf-8")
-    ...     found = open_list(path, {"id", "wt"}.__contains__)
+    >>> found = open_list(b"id;wt\n1;18,2\n", {"id", "wt"}.__contains__)
     >>> found.delimiter, found.decimal_comma, found.header
     (';', True, ('id', 'wt'))
     """
-    path = Path(path)
+    path = Source(name, source) if isinstance(source, bytes) else Source(str(source))
+
+    def refused(why: str) -> InputError:
+        return InputError(Fault("", why, where=path.name))
+
     csv.field_size_limit(2**31 - 1)
-    with _opened(path, "rb") as file:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path}: is not a file on disk: a list is read more than once")
+    with path.opened() as file:
+        if path.content is None and not stat.S_ISREG(Path(path.name).stat().st_mode):
+            raise refused("is not a file on disk: a list is read more than once")
         start = file.read(4)
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{path}: is UTF-16: save it as CSV UTF-8")
+        raise refused("is UTF-16: save it as CSV UTF-8")
     if start.startswith(b"PK\x03\x04") or start.startswith(b"\xd0\xcf\x11\xe0"):
-        raise InputError(f"{path}: is a workbook: save the sheet as CSV UTF-8")
+        raise refused("is a workbook: save the sheet as CSV UTF-8")
     encoding = "utf-8-sig" if start.startswith(b"\xef\xbb\xbf") else "utf-8"
 
     def known(delimiter: str) -> tuple[int, int]:
@@ -102,11 +136,11 @@ def open_list(path: str | Path, understood: Callable[[str], bool]) -> CsvList:
     rows = _rows(path, encoding, delimiter)
     header = tuple(next(rows, ()))
     if not any(name.strip() for name in header):
-        raise InputError(f"{path}: the first line must name the columns")
+        raise refused("the first line must name the columns")
     places = [place for place, name in enumerate(header) if understood(name)]
     separators = set() if delimiter == "," else _decimal_separators(rows, places)
     return CsvList(
-        path=path,
+        source=path,
         encoding=encoding,
         delimiter=delimiter,
         decimal_comma=separators == {","},
@@ -125,27 +159,21 @@ def _decimal_separators(rows: Iterable[list[str]], places: Sequence[int]) -> set
     return {match[1] or match[2] for match in found if match}
 
 
-@contextmanager
-def _opened(path: Path, mode: str, **how: Any) -> Iterator[IO[Any]]:
-    try:
-        with path.open(mode, **how) as file:
-            yield file
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _rows(path: Path, encoding: str, delimiter: str) -> Iterator[list[str]]:
-    with _opened(path, "r", encoding=encoding, errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
+def _rows(source: Source, encoding: str, delimiter: str) -> Iterator[list[str]]:
+    with (
+        source.opened() as file,
+        TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="") as text,
+    ):
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
         while True:
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                raise InputError(
-                    f"{path} line {reader.line_num}: quotation marks do not match ({error})"
-                ) from error
+                where = f"{source.name} line {reader.line_num}"
+                fault = Fault("", f"quotation marks do not match ({error})", where=where)
+                raise InputError(fault) from error
             yield cells
 
 

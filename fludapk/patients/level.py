@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-from fludapk.arrays import F8
-from fludapk.errors import InputError
+from fludapk.arrays import F8, I8
+from fludapk.errors import Fault, InputError, gathered
 from fludapk.units import parse_number, parse_quantity
 
 FAR: Final = 100.0
@@ -21,7 +21,12 @@ TRACE_MG_L: Final = 1e-5
 """Below this a prediction says nothing of units: no assay sees it."""
 
 
-# ------------------------------------------------------------------ what was measured and given
+_LONGEST: Final = 200
+"""Characters of a level that are read, or repeated in a fault."""
+_LEVEL: Final = re.compile(
+    r"\s{0,9}([+-]?[\d.,]{1,20}\s{0,9}[a-z]{0,9})[\s,;:=]{1,9}(<?)\s{0,9}"
+    r"([+-]?[\d.,eE-]{1,20}\s{0,9}[^\d\s][^\n]{0,30}|[+-]?[\d.,]{1,20})\s{0,9}"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,37 +66,33 @@ class Level:
         InputError
             Without a unit, or if it is not a time and a concentration.
         """
-        found = re.fullmatch(
-            r"\s*([+-]?[\d.,]+\s*[a-z]*)[\s,;:=]+(<?)\s*([+-]?[\d.,eE-]+\s*[^\d\s].*|[+-]?[\d.,]+)\s*",
-            text,
-        )
-        if found is None:
-            raise InputError(
-                f'level = {text!r}: write time and concentration, "2.0h 0.62mg/L"; below the limit '
-                'of quantification: "24h <0.01mg/L"'
+        match = _LEVEL.fullmatch(text)
+        if match is None:
+            do = (
+                'write time and concentration, "2.0h 0.62mg/L"; below the limit of quantification: '
+                '"24h <0.01mg/L"'
             )
-        when, below, what = found.groups()
-        name = f"level {text!r}"
-        number, unit = parse_number(when, f"{name}: time")
+            raise InputError(Fault("levels", f"= {text[:_LONGEST]!r}", do=do))
+        time, below, conc = match.groups()
+        number, unit = parse_number(time, "time_h")
         if not unit:
-            raise InputError(f"level = {text!r}: the time has no unit: write {number:g}h")
-        return cls.from_fields(when, what, below=bool(below), name=name, typed=text.strip())
+            raise InputError(Fault("time_h", f"= {time!r} has no unit", do=f"write {number:g}h"))
+        return cls.from_fields(time, conc, below=bool(below), typed=text.strip())
 
     @classmethod
     def from_fields(
-        cls, time: str, conc: str, *, below: bool = False, name: str = "level", typed: str = ""
+        cls, time: str | float, conc: str | float, *, below: bool = False, typed: str = ""
     ) -> Self:
         """Read time and concentration; hours need no unit, a concentration does.
 
         Parameters
         ----------
-        time : str
-        conc : str
+        time : str or float
+        conc : str or float
             With `below`, or after ``<``, the limit of quantification.
         below : bool
-        name : str
-            What messages call the level.
         typed : str
+            As it was written.
 
         Raises
         ------
@@ -103,81 +104,54 @@ class Level:
         >>> Level.from_fields("2", "620 ng/mL").conc_mg_l
         0.62
         """
-        value = conc.strip()
-        limit = value.removeprefix("<")
-        found: list[float] = []
-        faults: list[str] = []
-        for text, what, dimension, bare in (
-            (time, "time", "time", "h"),
-            (limit, "concentration", "concentration", None),
-        ):
-            try:
-                found.append(
-                    parse_quantity(
-                        text, dimension=dimension, name=f"{name}: {what}", bare=bare
-                    ).value
-                )
-            except InputError as error:
-                faults += error.faults
-        if faults:
-            raise InputError(*faults)
+        value = conc.strip() if isinstance(conc, str) else conc
+        limit = value.removeprefix("<") if isinstance(value, str) else value
+        time_h, mg_l = gathered(
+            lambda: parse_quantity(time, dimension="time", field="time_h", unit="h").value,
+            lambda: (
+                parse_quantity(limit, dimension="concentration", field="conc_mg_l", unit=None).value
+            ),
+        )
         if below or limit != value:
-            return cls(time_h=found[0], conc_mg_l=None, lloq_mg_l=found[1], typed=typed)
-        return cls(time_h=found[0], conc_mg_l=found[1], typed=typed)
+            return cls(time_h=time_h, conc_mg_l=None, lloq_mg_l=mg_l, typed=typed)
+        return cls(time_h=time_h, conc_mg_l=mg_l, typed=typed)
 
     def __str__(self) -> str:
         value = f"<{self.lloq_mg_l:g}" if self.conc_mg_l is None else f"{self.conc_mg_l:g}"
         return f"{self.time_h:g} h {value} mg/L"
 
 
-def parse_given(text: str, infusion_h: float) -> tuple[float, float, float]:
-    """A dose as given: start (h), length (h), mg of fludarabine phosphate.
+def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8, places: I8 | None = None) -> list[Fault]:
+    """Find levels that only another unit, or another clock, explains.
 
-    Examples
-    --------
-    >>> parse_given("24.5h 22 mg", 0.5), parse_given("0h 22mg 45min", 0.5)
-    ((24.5, 0.5, 22.0), (0.0, 0.75, 22.0))
-    """
-    found = re.fullmatch(r"\s*([\d.]+\s*[a-z]+)\s+([\d.]+\s*mg)(?:\s+([\d.]+\s*[a-z]+))?\s*", text)
-    if found is None:
-        raise InputError(
-            f"given = {text!r}: write start, mg of fludarabine phosphate, and the length if it "
-            'differs: "24.5h 22mg" or "24.5h 22mg 45min"'
-        )
-    start, dose, length = found.groups()
-    name = f"given {text!r}"
-    return (
-        parse_quantity(start, dimension="time", name=name, bare=None).value,
-        infusion_h
-        if length is None
-        else parse_quantity(length, dimension="time", name=name, bare=None).value,
-        parse_quantity(dose, dimension="mass", name=name, bare=None).value,
-    )
-
-
-def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8) -> list[str]:
-    """Levels that only another unit, or another clock, explains; each (m,).
+    Parameters
+    ----------
+    times_h, conc_mg_l, typical_mg_l : (m,)
+        h from the first dose; mg/L, NaN below the limit of quantification; prediction, mg/L.
+    places : (m,), optional
+        Place of each level as it was given, from 1.
 
     Examples
     --------
     >>> import numpy as np
-    >>> slips(np.array([2.0]), np.array([600.0]), np.array([0.5]))  # doctest: +ELLIPSIS
-    ['level at 2 h: 600 mg/L is 1.2e+03 times the 0.5 mg/L expected: check the unit, ...']
+    >>> found = slips(np.array([2.0]), np.array([600.0]), np.array([0.5]))
+    >>> print(found[0].found)
+    level at 2 h: 600 mg/L is 1.2e+03 times the 0.5 mg/L expected
     """
     faults = []
-    for time, conc, expected in zip(times_h, conc_mg_l, typical_mg_l, strict=True):
+    levels = zip(times_h, conc_mg_l, typical_mg_l, strict=True)
+    for k, (time, conc, expected) in enumerate(levels):
+        inside = None if places is None else ("levels", int(places[k]))
+        at = f"level at {time:g} h: "
         if time <= 0:
-            faults.append(
-                f"level at {time:g} h: time counts from the start of the first infusion, and there "
-                "is no drug before it"
-            )
+            found = f"{at}time counts from the start of the first infusion, and there is no drug "
+            faults.append(Fault("levels", f"{found}before it", inside=inside, whole=True))
             continue
         ratio = conc / expected if expected > TRACE_MG_L else math.nan
         far = FAR if expected > LITTLE_MG_L else FAR_OF_LITTLE
         if ratio > far or ratio < 1 / far:
-            hint = "ng/mL" if ratio > 1 else "mg/L"
-            faults.append(
-                f"level at {time:g} h: {conc:g} mg/L is {ratio:.3g} times the {expected:.3g} mg/L "
-                f"expected: check the unit, is it {hint}? And the time"
-            )
+            unit = "ng/mL" if ratio > 1 else "mg/L"
+            found = f"{at}{conc:g} mg/L is {ratio:.3g} times the {expected:.3g} mg/L expected"
+            do = f"check the unit, is it {unit}? And the time"
+            faults.append(Fault("levels", found, do=do, inside=inside, whole=True))
     return faults

@@ -6,7 +6,7 @@ import csv
 import datetime
 from pathlib import Path
 
-from fludapk.errors import InputError
+from fludapk.errors import Fault, InputError
 from fludapk.patients.level import Level
 from fludapk.units import CONC_COLUMNS, parse_number
 
@@ -35,21 +35,20 @@ def read_levels(path: str | Path, first_dose: str | None = None) -> list[Level]:
             f"{', '.join(CONC_COLUMNS)}; it has {', '.join(names) or 'none'}"
         )
     unit, suffix = CONC_COLUMNS[conc[0]], conc[0].removeprefix("conc")
-    levels, faults = [], []
+    levels: list[Level] = []
+    faults: list[Fault] = []
     for number, row in enumerate(rows, start=2):
         known = {k: (row[v] or "").strip() for k, v in names.items()}
         try:
             time = _hours(known, first_dose)
             lloq = known.get(f"lloq{suffix}", known.get("lloq", ""))
             is_below = known.get("blq", "").lower() in ("1", "true", "yes", "y")
-            sign = "<" if is_below else ""
             value = lloq if is_below else known[conc[0]]
             if not value:
                 raise InputError("no concentration" + (" limit (lloq)" if is_below else ""))
-            level = Level.from_text(f"{time!r}h {sign}{value} {unit}")
-            levels.append(level)
+            levels.append(Level.from_fields(time, f"{value} {unit}", below=is_below))
         except InputError as error:
-            faults += [f"{path} row {number}: {fault}" for fault in error.faults]
+            faults += error.at(where=f"{path} row {number}").faults
     if faults:
         raise InputError(*faults)
     return levels
@@ -62,7 +61,8 @@ def _hours(known: dict[str, str], first_dose: str | None) -> float:
             raise InputError(f"time_h = {known['time_h']!r} is not a number of hours")
         return value
     if first_dose is None:
-        raise InputError("date-times need --first-dose with the date and time of the first dose")
+        found = "date-times need {first_dose}, the date and time of the first dose"
+        raise InputError(Fault("first_dose", found, whole=True))
     try:
         at, start = (
             datetime.datetime.fromisoformat(text) for text in (known.get("time", ""), first_dose)

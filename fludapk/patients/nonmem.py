@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from fludapk.errors import InputError
-from fludapk.patients.columns import Layout, patient_of, wrong_length
+from fludapk.errors import Fault, InputError
+from fludapk.patients.columns import Layout, typed_of, wrong_length
 from fludapk.patients.course import GIVEN_DAY_H, Course
 from fludapk.patients.regimen import Regimen
-from fludapk.patients.request import Request
+from fludapk.patients.request import Request, read_patient
 from fludapk.published.models import DEFAULT_MODEL, load_model
 from fludapk.units import parse_quantity
 
@@ -56,8 +56,8 @@ def request_of_records(
     """
     for k, cells in enumerate(records):
         if len(cells) != len(layout.header):
-            where = f"record {k + 1}: "
-            raise InputError(where + wrong_length(cells, len(layout.header)))
+            fault = Fault("", wrong_length(cells, len(layout.header)), where=f"record {k + 1}")
+            raise InputError(fault)
     said = [layout.texts(cells) for cells in records]
     faults = [
         f"{name} changes within the course: one course has one set of covariates"
@@ -69,10 +69,11 @@ def request_of_records(
     doses: list[tuple[float, float, float]] = []
     substance = "phosphate" if "DOSE_MG" in layout.places else amount
     if substance is None:
-        raise InputError(
-            "is AMT mg of fludarabine phosphate or of F-ara-A (0.781 of that)? Say --amt phosphate "
-            "or --amt f_ara_a"
+        found = (
+            "is AMT mg of fludarabine phosphate or of F-ara-A (0.781 of that)? Say {amount} "
+            "phosphate or {amount} f_ara_a"
         )
+        raise InputError(Fault("amount", found, whole=True))
     for cells in records:
         event, size = number(cells, "EVID", absent=None), number(cells, "AMT")
         if event == 0 or event == 2:
@@ -132,8 +133,10 @@ def _recorded(
         product=of_all.product if of_all else None,
         disease=of_all.disease if of_all else None,
     )
-    return Request(patient=patient_of(said), regimen=regimen, model=model, course=course)
+    return Request(
+        patient=read_patient(typed_of(said)), regimen=regimen, model=model, course=course
+    )
 
 
 def _hours(text: str) -> float:
-    return parse_quantity(text, dimension="time", name="cells_at", bare="h").value
+    return parse_quantity(text, dimension="time", field="cells_at_h", unit="h").value

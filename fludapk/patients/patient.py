@@ -3,64 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal
 
 import numpy as np
 
 from fludapk.arrays import F8
-from fludapk.errors import InputError, nearest
-from fludapk.published.formulas import FORMULAS, lms_zscore
-from fludapk.published.growth import growth_lms
+from fludapk.errors import Fault, InputError, nearest
+from fludapk.patients.fields import FIELDS, PATIENT, RENAL, REQUIRED
+from fludapk.patients.plausible import LIMITS, quantity_faults, unusual_for_age
+from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model
 from fludapk.published.tables import CATEGORICAL
-from fludapk.units import UNITS, Quantity, canonical_unit, other_readings, parse_quantity
+from fludapk.units import UNITS, Quantity, canonical_unit, parse_number, parse_quantity
 
-LIMITS: Final = {
-    "age": (0.001, 120.0),
-    "weight": (1.0, 300.0),
-    "height": (30.0, 250.0),
-    "creatinine": (5 / 88.4, 2000 / 88.4),
-    "eGFR": (1.0, 300.0),
-    "CrCl": (1.0, 400.0),
-}
-"""Dimension -> lowest and highest value in its internal unit that is not a slip of typing."""
+Sex = Literal["female", "male"]
+Typed = str | float | None
+"""A quantity as typed, or a number in the default unit of its field."""
 
-_USUAL: Final = {"height": (0.7, 1.3), "weight": (0.4, 2.0)}
-"""Outside this multiple of the median for age a bare number that fits another unit is refused."""
-
-_QUANTITIES: Final = {
-    "age_years": ("age", "age"),
-    "weight_kg": ("weight", "weight"),
-    "height_cm": ("height", "height"),
-    "scr_mg_dl": ("scr", "creatinine"),
-    "egfr_ml_min_1_73m2": ("egfr", "eGFR"),
-    "crcl_ml_min": ("crcl", "CrCl"),
-}
-"""Field -> name of its option, dimension."""
-
-RENAL_INPUTS: Final = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
-
-_BARE: Final = {
-    "age_years": "years",
-    "weight_kg": "kg",
-    "height_cm": "cm",
-    "scr_mg_dl": None,
-    "egfr_ml_min_1_73m2": "mL/min/1.73 m2",
-    "crcl_ml_min": "mL/min",
-}
-
-SEXES: Final[dict[str, Literal["female", "male"]]] = {
-    "female": "female",
-    "f": "female",
-    "male": "male",
-    "m": "male",
-}
+SEXES: Final[dict[str, Sex]] = {"female": "female", "f": "female", "male": "male", "m": "male"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False)
 class Patient:
     """A patient.
 
@@ -77,8 +43,14 @@ class Patient:
         A BSA formula of `fludapk.published.formulas`.
     egfr_formula : str, optional
         Instead of the rules of the model.
+    age, weight, height, scr, egfr, crcl : str or float, optional
+        The same quantities as typed: ``"8 mo"``, ``"43 in"``, ``"26.5 umol/L"``; a number has the
+        default unit, of which creatinine has none.
+
+    Attributes
+    ----------
     typed : mapping of str to Quantity
-        What was typed, by field; filled in by `from_text`.
+        What was typed, by keyword.
 
     Raises
     ------
@@ -90,145 +62,119 @@ class Patient:
     >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
     >>> f"{girl.bsa_m2:.4f} m2"
     '0.7457 m2'
+    >>> Patient(age="8mo", weight="8.1", height="70", scr="20 umol/L").age_years
+    0.666666666667
     """
 
     age_years: float
     weight_kg: float
     height_cm: float
-    sex: Literal["female", "male"] | None = None
-    scr_mg_dl: float | None = None
-    egfr_ml_min_1_73m2: float | None = None
-    crcl_ml_min: float | None = None
-    product: str | None = None
-    diagnosis: str | None = None
-    genotype: str | None = None
-    bsa_formula: str = "mosteller"
-    egfr_formula: str | None = None
-    typed: Mapping[str, Quantity] = field(default_factory=dict, repr=False, compare=False)
+    sex: Sex | None
+    scr_mg_dl: float | None
+    egfr_ml_min_1_73m2: float | None
+    crcl_ml_min: float | None
+    product: str | None
+    diagnosis: str | None
+    genotype: str | None
+    bsa_formula: str
+    egfr_formula: str | None
+    typed: Mapping[str, Quantity] = field(repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        faults: list[str] = []
-        for name, (option, dimension) in _QUANTITIES.items():
-            value = getattr(self, name)
-            if value is not None:
-                faults.extend(self._faults_of(name, option, dimension, value))
-        renal = [_QUANTITIES[name][0] for name in RENAL_INPUTS if getattr(self, name) is not None]
-        if len(renal) > 1:
-            faults.append(f"{' and '.join(renal)} are given together: give one renal function only")
-        if self.sex not in ("female", "male", None):
-            faults.append(f"sex = {self.sex!r}: write female or male")
-        faults.extend(self._formula_faults("bsa_formula", ("BSA",)))
-        if self.egfr_formula is not None:
-            faults.extend(self._formula_faults("egfr_formula", ("eGFR", "CrCl")))
-            if self.scr_mg_dl is None:
-                faults.append("egfr-formula is used only with scr, which is not given")
-        if faults:
-            raise InputError(*faults)
-
-    def _formula_faults(self, option: str, quantities: tuple[str, ...]) -> list[str]:
-        name, asked = getattr(self, option), option.replace("_", "-")
-        known = [key for key, formula in FORMULAS.items() if formula.quantity in quantities]
-        if name not in known:
-            return [f"{asked} = {name!r} is unknown: {nearest(name, known)}"]
-        low, high = FORMULAS[name].ages
-        possible_age = LIMITS["age"][0] <= self.age_years <= LIMITS["age"][1]
-        if not possible_age or low <= self.age_years <= high:
-            return []
-        return [f"{asked} = {name!r} is for {low:g} to {high:g} y; age is {self.age_years:.3g} y"]
-
-    def _faults_of(self, name: str, option: str, dimension: str, value: float) -> list[str]:
-        """Whether a number is possible, and if not, in which unit it would be."""
-        internal = next(iter(UNITS[dimension]))
-        typed = self.typed.get(name) or Quantity(value, internal, value, bare=False)
-        what = f"{option} = {typed.given:g} {typed.unit}"
-        if not math.isfinite(value):
-            return [f"{option} = {value} is not a finite number"]
-        if value <= 0:
-            return [f"{what} must be above zero"]
-        if dimension == "age" and typed.unit == "years" and 1900 <= value <= 2100:
-            return [f"{what} looks like a year of birth: give the age, in years or as 8mo"]
-        low, high = LIMITS[dimension]
-        possible = low <= value <= high
-        if possible and not typed.bare:
-            return []
-        usual_low, usual_high = self._usual(dimension)
-        if possible and usual_low <= value <= usual_high:
-            return []
-        scale = UNITS[dimension][typed.unit]
-        readings = " or ".join(
-            f"{typed.given:g} {unit} would be {other / scale:.4g} {typed.unit}"
-            for unit, other in other_readings(
-                typed.given, dimension=dimension, unit=typed.unit, low=usual_low, high=usual_high
-            )
-        )
-        if not possible:
-            edge = f"below {low / scale:.3g}" if value < low else f"above {high / scale:.3g}"
-            return [f"{what} is {edge}" + (f"; {readings}" if readings else "")]
-        if not readings:
-            return []  # unusual, but no other unit explains it
-        return [
-            f"{what} is not plausible at {self.age_years:.3g} y; {readings}: write the unit, or "
-            f'"{typed.given:g} {typed.unit}" if that is meant'
-        ]
-
-    def _usual(self, dimension: str) -> tuple[float, float]:
-        """Bounds of what is usual at this age, inside the limits."""
-        low, high = LIMITS[dimension]
-        if dimension not in _USUAL or not 0 < self.age_years <= LIMITS["age"][1]:
-            return low, high
-        medians = [growth_lms(dimension, sex, self.age_years)[1] for sex in ("female", "male")]
-        least, most = _USUAL[dimension]
-        return max(low, least * min(medians)), min(high, most * max(medians))
-
-    @classmethod
-    def from_text(
-        cls,
+    def __init__(
+        self,
         *,
-        age: str | float | None = None,
-        weight: str | float | None = None,
-        height: str | float | None = None,
+        age_years: float | None = None,
+        weight_kg: float | None = None,
+        height_cm: float | None = None,
         sex: str | None = None,
-        scr: str | None = None,
-        egfr: str | float | None = None,
-        crcl: str | float | None = None,
-        **others: str | None,
-    ) -> Self:
-        """Read a patient as typed: ``age="8mo"``, ``height="43 in"``, ``scr="26.5 umol/L"``.
-
-        Raises
-        ------
-        InputError
-            Listing every fault.
-
-        Examples
-        --------
-        >>> Patient.from_text(age="8mo", weight="8.1", height="70", scr="20 umol/L").age_years
-        0.666666666667
-        """
+        scr_mg_dl: float | None = None,
+        egfr_ml_min_1_73m2: float | None = None,
+        crcl_ml_min: float | None = None,
+        product: str | None = None,
+        diagnosis: str | None = None,
+        genotype: str | None = None,
+        bsa_formula: str | None = None,
+        egfr_formula: str | None = None,
+        typed: Mapping[str, Quantity] | None = None,
+        age: Typed = None,
+        weight: Typed = None,
+        height: Typed = None,
+        scr: Typed = None,
+        egfr: Typed = None,
+        crcl: Typed = None,
+    ) -> None:
+        numbers = (age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min)
         texts = (age, weight, height, scr, egfr, crcl)
-        typed: dict[str, Quantity] = {}
-        faults: list[str] = []
-        for (name, (option, dimension)), text in zip(_QUANTITIES.items(), texts, strict=True):
-            if text is None or text == "":
-                if name in ("age_years", "weight_kg", "height_cm"):
-                    why = " (body surface area needs it)" if name == "height_cm" else ""
-                    faults.append(f"{option} is missing{why}: give --{option}")
-                continue
+        faults: list[Fault] = []
+        values: dict[str, float | None] = {}
+        quantities = dict(typed or {})
+        for key, number, text in zip(_QUANTITIES, numbers, texts, strict=True):
+            values[key] = number
             try:
-                typed[name] = parse_quantity(
-                    text, dimension=dimension, name=option, bare=_BARE[name]
-                )
+                if text is not None and text != "":
+                    if number is not None:
+                        raise InputError(Fault(key, f"is given twice: {number} and {text!r}"))
+                    quantities[key] = _parsed(key, text)
+                    values[key] = quantities[key].value
             except InputError as error:
-                faults.extend(_cross_unit_hint(option, fault) for fault in error.faults)
+                faults += error.faults
+                values[key] = math.nan
+            if values[key] is None and key in REQUIRED:
+                why = " (body surface area needs it)" if key == "height_cm" else ""
+                faults.append(Fault(key, f"is missing{why}", do=f"give {{{key}}}"))
+                values[key] = math.nan
+        known_sex: Sex | None = None
         try:
             known_sex = parse_sex(sex)
         except InputError as error:
-            faults.extend(error.faults)
+            faults += error.faults
+        every = values | {
+            "sex": known_sex,
+            "product": product,
+            "diagnosis": diagnosis,
+            "genotype": genotype,
+            "bsa_formula": bsa_formula or "mosteller",
+            "egfr_formula": egfr_formula,
+        }
+        for key in PATIENT:
+            object.__setattr__(self, key, every[key])
+        object.__setattr__(self, "typed", quantities)
+        faults += self._faults({fault.field for fault in faults})
         if faults:
             raise InputError(*faults)
-        known: dict[str, Any] = {name: quantity.value for name, quantity in typed.items()}
-        known |= {name: value for name, value in others.items() if value is not None}
-        return cls(sex=known_sex, typed=typed, **known)
+
+    def _faults(self, unreadable: Set[str]) -> list[Fault]:
+        """Everything that is wrong with values that could be read."""
+        faults: list[Fault] = []
+        for key in _QUANTITIES:
+            value = getattr(self, key)
+            if value is not None and key not in unreadable:
+                unit = next(iter(UNITS[FIELDS[key].dimension or ""]))
+                typed = self.typed.get(key) or Quantity(value, unit, value, bare=False)
+                faults += quantity_faults(key, typed, self.age_years)
+        renal = [key for key in RENAL if getattr(self, key) is not None]
+        if len(renal) > 1:
+            do = "give one renal function only"
+            faults.append(Fault(renal[0], "are given together", do=do, also=tuple(renal[1:])))
+        faults += self._formula_faults("bsa_formula", ("BSA",))
+        if self.egfr_formula is not None:
+            faults += self._formula_faults("egfr_formula", ("eGFR", "CrCl"))
+            if self.scr_mg_dl is None:
+                found = "is used only with {scr_mg_dl}, which is not given"
+                faults.append(Fault("egfr_formula", found))
+        return faults
+
+    def _formula_faults(self, key: str, quantities: tuple[str, ...]) -> list[Fault]:
+        name = getattr(self, key)
+        choices = [name for name, entry in FORMULAS.items() if entry.quantity in quantities]
+        if name not in choices:
+            return [Fault(key, f"= {name!r} is unknown", do=nearest(name, choices))]
+        low, high = FORMULAS[name].ages
+        years = self.age_years
+        if not LIMITS["age"][0] <= years <= LIMITS["age"][1] or low <= years <= high:
+            return []
+        age = f"{years:.3g} y"
+        return [Fault(key, f"= {name!r} is for {low:g} to {high:g} y; {{age_years}} is {age}")]
 
     @cached_property
     def bsa_m2(self) -> float:
@@ -239,48 +185,61 @@ class Patient:
     def columns(
         self, model: Model | None = None, product: str | None = None, disease: str | None = None
     ) -> dict[str, F8]:
-        """What is known of the patient as arrays of one row, for `model.covariate_columns`.
+        """Return the patient as arrays of one row, for `covariate_columns`.
 
         Parameters
         ----------
         model : Model, optional
             Its categories are turned into level numbers; without it they are NaN.
         product, disease : str, optional
-            Of the regimen; what the patient states comes first. A level the model does not have
-            is NaN.
+            Those of the regimen; what the patient states comes first. A level the model does not
+            have is NaN.
         """
         return columns_of([self], model, [product], [disease])
 
     @property
     def renal_inputs(self) -> tuple[float | None, ...]:
         """Creatinine, eGFR and CrCl, of which at most one is given."""
-        return tuple(getattr(self, name) for name in RENAL_INPUTS)
+        return tuple(getattr(self, name) for name in RENAL)
 
     def unusual_for_age(self) -> list[str]:
-        """Weight and height far from the CDC 2000 reference; empty above 20 y."""
-        notes: list[str] = []
-        if self.age_years > 20:
-            return notes
-        sexes = [self.sex] if self.sex else ["female", "male"]
-        for dimension, value in (("weight", self.weight_kg), ("height", self.height_cm)):
-            scores = [
-                float(lms_zscore(value=value, L=L, M=M, S=S))
-                for L, M, S in (growth_lms(dimension, sex, self.age_years) for sex in sexes)
-            ]
-            z = min(scores, key=abs)
-            if abs(z) > 3:
-                notes.append(
-                    f"{dimension} {_fmt(value, dimension)} is {z:+.1f} SD for age (CDC 2000)"
-                )
-        return notes
+        """Weight and height far from the reference for age."""
+        return unusual_for_age(
+            age_years=self.age_years,
+            sex=self.sex,
+            weight_kg=self.weight_kg,
+            height_cm=self.height_cm,
+        )
 
     def conversions(self) -> list[str]:
-        """What was typed in another unit and how it was read."""
-        return [
-            f"{_QUANTITIES[name][0]} {q.given:g} {q.unit} = {_fmt(q.value, _QUANTITIES[name][1])}"
-            for name, q in self.typed.items()
-            if q.unit != next(iter(UNITS[_QUANTITIES[name][1]]))
-        ]
+        """Quantities typed in another unit, and how they were read."""
+        lines = []
+        for key, typed in self.typed.items():
+            unit = next(iter(UNITS[FIELDS[key].dimension or ""]))
+            if typed.unit != unit:
+                name = FIELDS[key].name
+                lines.append(f"{name} {typed.given:g} {typed.unit} = {typed.value:.4g} {unit}")
+        return lines
+
+
+_QUANTITIES: Final = tuple(key for key in PATIENT if FIELDS[key].dimension)
+
+
+def _parsed(key: str, text: str | float) -> Quantity:
+    """Read a quantity; a unit of the other kind of renal function is pointed to that."""
+    entry = FIELDS[key]
+    try:
+        return parse_quantity(text, dimension=entry.dimension or "", field=key, unit=entry.unit)
+    except InputError as error:
+        rest = parse_number(str(text), key)[1]
+        if key == "egfr_ml_min_1_73m2" and canonical_unit(rest, "CrCl"):
+            do = "a creatinine clearance in mL/min goes to {crcl_ml_min}"
+        elif key == "crcl_ml_min" and canonical_unit(rest, "eGFR"):
+            do = "an eGFR in mL/min/1.73 m2 goes to {egfr_ml_min_1_73m2}"
+        else:
+            raise
+        fault = error.faults[0]
+        raise InputError(Fault(key, fault.found, allowed=fault.allowed, do=do)) from None
 
 
 def columns_of(
@@ -289,7 +248,15 @@ def columns_of(
     products: Sequence[str | None] | None = None,
     diseases: Sequence[str | None] | None = None,
 ) -> dict[str, F8]:
-    """`Patient.columns` of many, one row each; products and diseases are those of their courses.
+    """Return many patients as arrays of one row each.
+
+    Parameters
+    ----------
+    patients : sequence of Patient
+    model : Model, optional
+        See `Patient.columns`.
+    products, diseases : sequence of str or None, optional
+        Those of the courses, one for each patient.
 
     Examples
     --------
@@ -322,7 +289,7 @@ def columns_of(
     }
 
 
-def parse_sex(text: str | None) -> Literal["female", "male"] | None:
+def parse_sex(text: str | None) -> Sex | None:
     """Read a sex as typed; None if nothing was.
 
     Raises
@@ -335,20 +302,8 @@ def parse_sex(text: str | None) -> Literal["female", "male"] | None:
     >>> parse_sex("F"), parse_sex(None)
     ('female', None)
     """
-    if text is not None and text.strip().lower() not in SEXES:
-        raise InputError(f"sex = {text!r}: write female or male")
-    return None if text is None else SEXES[text.strip().lower()]
-
-
-def _fmt(value: float, dimension: str) -> str:
-    return f"{value:.4g} {next(iter(UNITS[dimension]))}"
-
-
-def _cross_unit_hint(option: str, fault: str) -> str:
-    """Point to the other renal option when its unit was typed."""
-    typed = fault.partition("unknown unit ")[2].partition(";")[0].strip("'\"")
-    if option == "egfr" and canonical_unit(typed, "CrCl"):
-        return fault + "; a creatinine clearance in mL/min goes to --crcl"
-    if option == "crcl" and "1.73" in fault:
-        return fault + "; an eGFR in mL/min/1.73 m2 goes to --egfr"
-    return fault
+    if text is None:
+        return None
+    if text.strip().lower() not in SEXES:
+        raise InputError(Fault("sex", f"= {text!r}", do="write female or male"))
+    return SEXES[text.strip().lower()]

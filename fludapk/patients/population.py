@@ -13,13 +13,7 @@ import numpy.typing as npt
 
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError, nearest
-from fludapk.published.covariates import (
-    Columns,
-    covariate_columns,
-    covariate_rows,
-    missing_covariates,
-    outside_studied_range,
-)
+from fludapk.published.covariates import studied_rows
 from fludapk.published.formulas import fas_q, lms_value, mosteller
 from fludapk.published.growth import growth_reference
 from fludapk.published.models import Model
@@ -67,7 +61,7 @@ class Patients:
 
     def rows_of(self, model: Model) -> tuple[F8, Bools]:
         """Covariate rows, and who is outside the studied range of a model."""
-        return rows_of(model, self.of(model))
+        return studied_rows(model, self.of(model))
 
     def rows(self, which: npt.NDArray[np.int64]) -> Patients:
         """Some of them, in this order."""
@@ -76,47 +70,6 @@ class Patients:
             self.levels,
             {name: column[which] for name, column in self.extra.items()},
         )
-
-
-def rows_of(model: Model, known: Columns) -> tuple[F8, Bools]:
-    """Covariate rows of many patients, and who is outside the studied range.
-
-    Parameters
-    ----------
-    model : Model
-    known : dict of str to (n,) arrays
-        As `fludapk.published.covariates.Columns`, categories by the numbers of the model.
-
-    Raises
-    ------
-    InputError
-        If the model needs something that is not known, or a value is impossible.
-
-    Examples
-    --------
-    >>> from fludapk.published.models import load_model
-    >>> children = virtual_patients("infants_ball", n=4, seed=1)
-    >>> rows, outside = rows_of(load_model(), children)
-    >>> len(rows), outside.shape
-    (4, (4,))
-    """
-    n = len(known["WT"])
-    values = covariate_columns(model, known).values
-    outside = np.zeros(n, dtype=np.bool_)
-    for name, value in values.items():
-        unknown = np.flatnonzero(np.isnan(value))
-        if unknown.size:
-            lacking = missing_covariates(model, values, known, int(unknown[0]))
-            said = "; ".join(lacking).replace("--", "") or name
-            raise InputError(f"{model.id} needs {said}")
-        covariate = model.file.covariates[name]
-        if covariate.range is not None and covariate.limits is not None:
-            low, high = covariate.limits
-            beyond = np.flatnonzero((value < low) | (value > high))
-            if beyond.size:
-                outside_studied_range(model, values, int(beyond[0]))  # says which
-            outside |= (value < covariate.range[0]) | (value > covariate.range[1])
-    return covariate_rows(model, values, n), outside
 
 
 @lru_cache(maxsize=1)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, Self, cast
+from functools import partial
+from typing import Any, Final, Literal, Self, TypeVar, cast
 
-from fludapk.errors import InputError, nearest
-from fludapk.patients.course import HOURS, ROUNDING_REFUSED, Course, Size, rounded_mg
+from fludapk.arrays import F8
+from fludapk.errors import Fault, InputError, gathered, nearest
+from fludapk.patients.course import HOURS, ROUNDING_REFUSED, Course, rounded_mg
 from fludapk.patients.patient import Patient
 from fludapk.published.regimens import regimens
-from fludapk.units import UNITS, canonical_unit, parse_number, parse_quantity
+from fludapk.units import UNITS, as_typed, canonical_unit, parse_number, parse_quantity
 
 MAX_DOSES: Final = 14
 DoseUnit = Literal["mg/m2", "mg/kg", "mg"]
+_Size = TypeVar("_Size", float, F8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,33 +67,36 @@ class Regimen:
     def __post_init__(self) -> None:
         possible = {
             "dose": (self.dose, 0.001, 10_000.0),
-            "interval": (self.interval_h, *HOURS),
-            "infusion-time": (self.infusion_h, *HOURS),
+            "interval_h": (self.interval_h, *HOURS),
+            "infusion_h": (self.infusion_h, *HOURS),
         }
         faults = [
-            f"{name} = {value:g} must be a number from {low:g} to {high:g}"
-            for name, (value, low, high) in possible.items()
+            Fault(key, f"= {value:g} must be a number from {low:g} to {high:g}")
+            for key, (value, low, high) in possible.items()
             if not low <= value <= high
         ]
         if self.unit not in UNITS["dose"]:
-            faults.append(f"dose unit {self.unit!r}: write {', '.join(UNITS['dose'])}")
+            do = f"write {', '.join(UNITS['dose'])}"
+            faults.append(Fault("dose", f"unit {self.unit!r}", do=do))
         if not 1 <= self.days <= MAX_DOSES:
-            faults.append(f"days = {self.days}: from 1 to {MAX_DOSES} doses")
+            faults.append(Fault("days", f"= {self.days}", do=f"from 1 to {MAX_DOSES} doses"))
         if not faults and self.days > 1 and self.interval_h < self.infusion_h:
-            faults.append(
-                f"infusions overlap: interval {self.interval_h:g} h is shorter than the infusion "
-                f"time {self.infusion_h:g} h"
+            found = (
+                f"infusions overlap: {{interval_h}} {self.interval_h:g} h is shorter than "
+                f"{{infusion_h}} {self.infusion_h:g} h"
             )
+            faults.append(Fault("interval_h", found, also=("infusion_h",), whole=True))
         if self.cells_at_h is not None and not (
             math.isfinite(self.cells_at_h) and self.cells_at_h > 0
         ):
-            faults.append(f"cells-at = {self.cells_at_h}: hours from the first dose, above zero")
+            do = "hours from the first dose, above zero"
+            faults.append(Fault("cells_at_h", f"= {self.cells_at_h}", do=do))
         if faults:
             raise InputError(*faults)
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """A published regimen.
+        """Return a published regimen.
 
         Raises
         ------
@@ -99,66 +105,90 @@ class Regimen:
         """
         entry = regimens().get(name)
         if entry is None:
-            raise InputError(f"unknown regimen {name!r}: {nearest(name, list(regimens()))}")
+            do = nearest(name, list(regimens()))
+            raise InputError(Fault("regimen", f"unknown regimen {name!r}", do=do, whole=True))
         known = entry.model_dump(exclude={"cyclophosphamide", "ages"})
         return cls(**known, ages=(entry.ages[0], entry.ages[1]) if entry.ages else None)
+
+    @classmethod
+    def chosen(
+        cls,
+        *,
+        regimen: str | None = None,
+        dose: tuple[float, DoseUnit] | None = None,
+        days: int | None = None,
+        interval_h: float | None = None,
+        infusion_h: float | None = None,
+        cells_at_h: float | None = None,
+    ) -> Self:
+        """Return a published regimen, or a course of a dose and a number of infusions.
+
+        Raises
+        ------
+        InputError
+            If both or neither is given, or a value is not possible.
+
+        Examples
+        --------
+        >>> Regimen.chosen(regimen="axi_cel", infusion_h=1.0).dose
+        30.0
+        """
+        _check_choice(regimen, dose, days, interval_h)
+        times = {"interval_h": interval_h, "infusion_h": infusion_h, "cells_at_h": cells_at_h}
+        typed: dict[str, Any] = {key: value for key, value in times.items() if value is not None}
+        if dose is None or days is None:
+            return replace(cls.named(regimen or ""), **typed)
+        return cls(dose=dose[0], unit=dose[1], days=days, **typed)
 
     @classmethod
     def from_text(
         cls,
         *,
         regimen: str | None = None,
-        dose: str | None = None,
-        days: str | int | None = None,
-        interval: str | None = None,
-        infusion_time: str | None = None,
-        cells_at: str | None = None,
+        dose: str | float | None = None,
+        days: str | float | None = None,
+        interval: str | float | None = None,
+        infusion_time: str | float | None = None,
+        cells_at: str | float | None = None,
     ) -> Self:
-        """Read a course as typed: a published regimen, or a dose and days; times in hours.
+        """Read a course as typed; see `chosen`. Times are hours if they have no unit.
 
         Raises
         ------
         InputError
-            If both or neither is given, or a value cannot be read.
+            With the faults of all values.
 
         Examples
         --------
         >>> Regimen.from_text(dose="25 mg/m2", days=3, infusion_time="30 min").infusion_h
         0.5
         """
-
-        def hours(name: str, text: str | None) -> float | None:
-            if text is None:
-                return None
-            return parse_quantity(text, dimension="time", name=name, bare="h").value
-
-        if (regimen is None) == (dose is None):
-            raise InputError("give either --regimen NAME or --dose with --days")
-        times = {
-            "interval_h": hours("interval", interval),
-            "infusion_h": hours("infusion-time", infusion_time),
-            "cells_at_h": hours("cells-at", cells_at),
-        }
-        typed: dict[str, Any] = {k: v for k, v in times.items() if v is not None}
-        if regimen is not None:
-            if days is not None or interval is not None:
-                raise InputError("--days and --interval go with --dose; a regimen has its own")
-            return replace(cls.named(regimen), **typed)
-        if days is None:
-            raise InputError("--dose needs --days, the number of infusions")
-        value, unit = parse_dose(dose or "")
-        return cls(dose=value, unit=unit, days=_count(days), **typed)
+        _, *values = gathered(
+            lambda: _check_choice(regimen, dose, days, interval),
+            lambda: None if dose is None else parse_dose(dose),
+            lambda: None if days is None else _count(days),
+            *(
+                partial(_hours, key, value)
+                for key, value in (
+                    ("interval_h", interval),
+                    ("infusion_h", infusion_time),
+                    ("cells_at_h", cells_at),
+                )
+            ),
+        )
+        keys = ("dose", "days", "interval_h", "infusion_h", "cells_at_h")
+        return cls.chosen(regimen=regimen, **dict(zip(keys, values, strict=True)))
 
     @classmethod
     def schedule_from_text(
         cls,
         *,
         regimen: str | None = None,
-        dose: str | None = None,
-        days: str | int | None = None,
-        **times: str | None,
+        dose: str | float | None = None,
+        days: str | float | None = None,
+        **times: str | float | None,
     ) -> tuple[Self, bool]:
-        """Infusions to find a dose for, as typed, and whether they come with a planned dose.
+        """Read infusions to find a dose for, and whether they come with a planned dose.
 
         Raises
         ------
@@ -170,11 +200,12 @@ class Regimen:
         >>> Regimen.schedule_from_text(days=3)[1], Regimen.schedule_from_text(regimen="axi_cel")[1]
         (False, True)
         """
-        planned = regimen is not None or dose is not None
-        if not planned and days is None:
-            raise InputError("give --days N, the number of infusions, or --regimen NAME")
-        given = dose if planned else "1 mg"
-        return cls.from_text(regimen=regimen, dose=given, days=days, **times), planned
+        is_planned = regimen is not None or dose is not None
+        if not is_planned and days is None:
+            found = "give {days}, the number of infusions, or {regimen}"
+            raise InputError(Fault("days", found, also=("regimen",), whole=True))
+        given = dose if is_planned else "1 mg"
+        return cls.from_text(regimen=regimen, dose=given, days=days, **times), is_planned
 
     @property
     def times_h(self) -> tuple[float, ...]:
@@ -185,7 +216,7 @@ class Regimen:
         """The same infusions with a dose in mg."""
         return replace(self, dose=dose_mg, unit="mg")
 
-    def dose_mg(self, bsa_m2: Size, weight_kg: Size) -> Size:
+    def dose_mg(self, bsa_m2: _Size, weight_kg: _Size) -> _Size:
         """Dose per infusion for a body size, or for many, mg."""
         per = {"mg/m2": bsa_m2, "mg/kg": weight_kg, "mg": weight_kg / weight_kg}
         return self.dose * per[self.unit]
@@ -220,25 +251,43 @@ class Regimen:
         faults = course.ceiling_faults(patient.bsa_m2)
         change = course.rounding_change
         if abs(change) > ROUNDING_REFUSED + 1e-12:
-            faults.append(
+            found = (
                 f"rounding to {round_to_mg:g} mg changes each dose from {planned:.2f} mg to "
                 f"{given:g} mg, {change:+.1%}: above {ROUNDING_REFUSED:.0%} is refused, round finer"
             )
+            faults.append(Fault("round_to_mg", found, whole=True))
         if faults:
             raise InputError(*faults)
         return course
 
 
-def _count(days: str | int) -> int:
-    if isinstance(days, int):
-        return days
-    number, rest = parse_number(days, "days")
+def _check_choice(regimen: object, dose: object, days: object, interval: object) -> None:
+    """Refuse what does not go together: a course is a regimen, or a dose with days."""
+    if (regimen is None) == (dose is None):
+        found = "give either {regimen}, or {dose} with {days}"
+        raise InputError(Fault("regimen", found, also=("dose", "days"), whole=True))
+    if regimen is not None and (days is not None or interval is not None):
+        found = "{days} and {interval_h} go with {dose}; a regimen has its own"
+        raise InputError(Fault("days", found, also=("interval_h",), whole=True))
+    if regimen is None and days is None:
+        found = "{dose} needs {days}, the number of infusions"
+        raise InputError(Fault("days", found, also=("dose",), whole=True))
+
+
+def _hours(key: str, value: str | float | None) -> float | None:
+    if value is None:
+        return None
+    return parse_quantity(value, dimension="time", field=key, unit="h").value
+
+
+def _count(days: str | float) -> int:
+    number, rest = parse_number(as_typed(days), "days")
     if rest or number != int(number):
-        raise InputError(f"days = {days!r}: a whole number of infusions")
+        raise InputError(Fault("days", f"= {as_typed(days)!r}", do="a whole number of infusions"))
     return int(number)
 
 
-def parse_dose(text: str) -> tuple[float, DoseUnit]:
+def parse_dose(typed: str | float) -> tuple[float, DoseUnit]:
     """Read a dose per infusion: ``"30 mg/m2"``, ``"1.2 mg/kg"``, ``"45 mg"``.
 
     Raises
@@ -251,12 +300,14 @@ def parse_dose(text: str) -> tuple[float, DoseUnit]:
     >>> parse_dose("30 mg/m²")
     (30.0, 'mg/m2')
     """
+    text = as_typed(typed)
     number, rest = parse_number(text, "dose")
     unit = canonical_unit(rest, "dose")
     if unit is None:
-        fault = f"has an unknown unit {rest!r}" if rest else "needs a unit"
-        raise InputError(
-            f'dose = {text!r} {fault}: write for example "30 mg/m2", "1 mg/kg" or "45 mg" '
-            "(of fludarabine phosphate, per infusion)"
+        found = f"has an unknown unit {rest!r}" if rest else "needs a unit"
+        do = (
+            'write for example "30 mg/m2", "1 mg/kg" or "45 mg" (of fludarabine phosphate, per '
+            "infusion)"
         )
+        raise InputError(Fault("dose", f"= {text!r} {found}", do=do))
     return number, cast(DoseUnit, unit)

@@ -1,17 +1,28 @@
-"""A patient with a planned or recorded course."""
+"""A patient with a planned or recorded course, and how both are read as typed.
+
+Typed inputs come by the names of requests (see `fludapk.patients.fields`): from options of the
+command line, rows of lists, requests and forms alike. What is None or empty was not typed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from fludapk.errors import InputError
+from fludapk.errors import InputError, gathered
 from fludapk.patients.course import Course
+from fludapk.patients.fields import COURSE, FIELDS, PATIENT
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.published.models import DEFAULT_MODEL
+from fludapk.units import parse_quantity
 
-# ------------------------------------------------------------------ the computation
+Typed: TypeAlias = Mapping[str, Any]
+"""Name in a request -> text, or a number in the default unit."""
+
+PATIENT_NAMES: Final = tuple(FIELDS[key].name for key in PATIENT)
+COURSE_NAMES: Final = tuple(FIELDS[key].name for key in COURSE)
 
 
 class Case(NamedTuple):
@@ -44,7 +55,7 @@ class Request:
     course: Course | None = None
 
     def case(self) -> Case:
-        """The doses of this patient.
+        """Doses of this patient.
 
         Raises
         ------
@@ -59,3 +70,55 @@ class Request:
             if faults:
                 raise InputError(*faults)
         return Case(self.patient, self.regimen, course)
+
+
+def read_request(typed: Typed) -> Request:
+    """Read a patient, a course, a rounding step and a model.
+
+    Raises
+    ------
+    InputError
+        With the faults of all of them.
+    """
+    patient, regimen, step = gathered(
+        lambda: read_patient(typed), lambda: read_regimen(typed), lambda: read_step_mg(typed)
+    )
+    return Request(
+        patient=patient,
+        regimen=regimen,
+        model=typed.get("model") or DEFAULT_MODEL,
+        round_to_mg=step,
+    )
+
+
+def read_patient(typed: Typed) -> Patient:
+    """Read a patient; raises `InputError` listing every fault."""
+    return Patient(**_some(typed, PATIENT_NAMES))
+
+
+def read_regimen(typed: Typed) -> Regimen:
+    """Read a planned course; raises `InputError` listing every fault."""
+    return Regimen.from_text(**_some(typed, COURSE_NAMES))
+
+
+def read_schedule(typed: Typed) -> tuple[Regimen, bool]:
+    """Read infusions to find a dose for, and whether they come with a planned dose."""
+    return Regimen.schedule_from_text(**_some(typed, COURSE_NAMES))
+
+
+def read_step_mg(typed: Typed) -> float | None:
+    """Read the step to which doses are rounded, mg; None if none was typed."""
+    return read_quantity(typed, "round_to_mg")
+
+
+def read_quantity(typed: Typed, key: str) -> float | None:
+    """Read the quantity of one field in its internal unit; None if it was not typed."""
+    field = FIELDS[key]
+    value = typed.get(field.name)
+    if value is None or value == "":
+        return None
+    return parse_quantity(value, dimension=field.dimension or "", field=key, unit=field.unit).value
+
+
+def _some(typed: Typed, names: Sequence[str]) -> dict[str, Any]:
+    return {name: typed[name] for name in names if typed.get(name) not in (None, "")}

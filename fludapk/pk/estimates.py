@@ -11,18 +11,18 @@ log-normal; a level below its limit of quantification counts by the probability 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from fludapk.arrays import F8
-from fludapk.errors import ConvergenceError, InputError
+from fludapk.arrays import F8, I8, Bools
+from fludapk.errors import ConvergenceError, Fault, InputError
 from fludapk.pk.effects import RandomEffects, standard_normal_points
 from fludapk.pk.kernels import estimates as kernels
-from fludapk.pk.kernels.arithmetic import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGED
+from fludapk.pk.kernels.arithmetic import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGED, OK
 from fludapk.pk.program import Program
 
 STARTS: Final = 5
@@ -62,6 +62,8 @@ class Levels:
     times_h: F8
     conc_mg_l: F8
     lloq_mg_l: F8 | float = np.nan
+    places: I8 = field(init=False)
+    """(n, m) Place of each level as it was given, from 1."""
 
     def __post_init__(self) -> None:
         one = np.ndim(self.conc_mg_l) == 1
@@ -77,7 +79,7 @@ class Levels:
                 "give a time for each level"
             ) from None
         if one and not conc.size:
-            raise InputError("no levels: give at least one")
+            raise InputError(Fault("levels", "no levels", whole=True, do="give at least one"))
         order = np.argsort(times, axis=1, kind="stable")
         below = np.isnan(conc)
         absent = np.isnan(times) & below & (not one)
@@ -102,9 +104,11 @@ class Levels:
             for i, t in np.argwhere(is_bad):
                 row = "" if one else f"row {i + 1}, "
                 what = says.format(conc=conc[i, t], lloq=lloq[i, t])
-                faults.append(f"{row}level {t + 1} at {times[i, t]:g} h: {what}")
+                found = f"{row}level {t + 1} at {times[i, t]:g} h: {what}"
+                faults.append(Fault("levels", found, inside=("levels", int(t) + 1), whole=True))
         if faults:
             raise InputError(*faults)
+        object.__setattr__(self, "places", order + 1)
         for name, values in (("times_h", times), ("conc_mg_l", conc), ("lloq_mg_l", lloq)):
             object.__setattr__(self, name, np.take_along_axis(values, order, axis=1))
 
@@ -202,6 +206,22 @@ class MapEstimate:
     def effects(self) -> RandomEffects:
         """Eta and kappa at the mode; kappa of occasions not yet known is zero."""
         return self.problem.effects(self.normals)
+
+    @property
+    def converged(self) -> Bools:
+        """(n,) True where a minimum was found."""
+        return np.asarray(self.status == OK)
+
+    def over_course(self, n_doses: int) -> RandomEffects:
+        """Effects over a course whose first doses were estimated from.
+
+        Kappa of later doses is zero; every effect is, where no minimum was found.
+        """
+        known = self.converged[:, None]
+        eta, kappa = self.effects.eta, self.effects.kappa
+        whole = np.zeros((len(eta), n_doses, self.problem.program.n_kappa))
+        whole[:, : kappa.shape[1]] = kappa
+        return RandomEffects(np.where(known, eta, 0.0), np.where(known[..., None], whole, 0.0))
 
     @cached_property
     def covariance(self) -> F8:
@@ -310,10 +330,19 @@ def map_estimate(
     return estimate
 
 
-def _levels_without_drug(problem: Problem) -> list[str]:
+def _levels_without_drug(problem: Problem) -> list[Fault]:
     levels, first = problem.levels, float(np.min(problem.times_h))
     early = (levels.times_h[0] <= first) & ~np.isnan(levels.conc_mg_l[0])
-    return [
-        f"level at {t:g} h: {conc:g} mg/L, but the first dose starts at {first:g} h: check the time"
-        for t, conc in zip(levels.times_h[0, early], levels.conc_mg_l[0, early], strict=True)
-    ] or ["a level has no likelihood, even in the typical patient: check times, units and doses"]
+    faults = [
+        Fault(
+            "levels",
+            f"level at {levels.times_h[0, t]:g} h: {levels.conc_mg_l[0, t]:g} mg/L, but the first "
+            f"dose starts at {first:g} h",
+            do="check the time",
+            inside=("levels", int(levels.places[0, t])),
+            whole=True,
+        )
+        for t in np.flatnonzero(early)
+    ]
+    found = "a level has no likelihood, even in the typical patient"
+    return faults or [Fault("levels", found, do="check times, units and doses", whole=True)]

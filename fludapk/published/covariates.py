@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from fludapk.arrays import F8
-from fludapk.errors import InputError
+from fludapk.arrays import F8, Bools
+from fludapk.errors import Fault, InputError
 from fludapk.published.formulas import FORMULAS, capped_by_knots
 from fludapk.published.model_files import Rule
-from fludapk.published.models import Model
+from fludapk.published.models import Model, load_model
 from fludapk.published.tables import CATEGORICAL
 
 Columns = Mapping[str, F8]
@@ -162,6 +163,12 @@ def covariate_rows(model: Model, values: Mapping[str, F8], n: int = 1) -> F8:
     return np.ascontiguousarray(np.column_stack(columns)) if columns else np.zeros((n, 0))
 
 
+# ------------------------------------------------------------------ what a model was built from
+
+_FIELDS: Final = {"AGE": "age_years", "WT": "weight_kg", "HT": "height_cm"}
+"""Covariates that are typed as they are, and their keywords."""
+
+
 @dataclass(frozen=True)
 class Outside:
     """A covariate of a patient outside what a model was built from."""
@@ -176,8 +183,30 @@ class Outside:
         return f"{self.covariate} {self.value:.3g} {self.unit} (studied {self.low:g}-{self.high:g})"
 
 
+def studied_range(model: Model, values: Mapping[str, F8]) -> tuple[Bools, Bools]:
+    """Find the rows inside the possible limits of a model, and those outside its studied range.
+
+    Parameters
+    ----------
+    model : Model
+    values : mapping of str to (n,) arrays
+        Covariates of the model.
+
+    Returns
+    -------
+    possible, outside : (n,)
+    """
+    n = max((value.size for value in values.values()), default=1)
+    possible, outside = np.ones(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
+    for name, (low, high), (lowest, highest) in _bounds(model):
+        value = values[name]
+        possible &= ~((value < lowest) | (value > highest))
+        outside |= (value < low) | (value > high)
+    return possible, outside
+
+
 def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) -> list[Outside]:
-    """Covariates of one row outside the studied range.
+    """Name the covariates of one row outside the studied range.
 
     Raises
     ------
@@ -185,37 +214,107 @@ def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) 
         If one is outside the possible limits; all such are listed.
     """
     outside, faults = [], []
-    for name, covariate in model.file.covariates.items():
-        if covariate.range is None or covariate.limits is None:
-            continue
-        value, unit = float(values[name][row]), covariate.unit or ""
-        low, high = covariate.limits
-        if value < low or value > high:
-            faults.append(
-                f"{name} = {value:.4g} {unit} is outside {low:g}-{high:g}, the limits of "
-                f"{model.id}: check the value, or choose another model"
+    for name, (low, high), (lowest, highest) in _bounds(model):
+        value, unit = float(values[name][row]), model.file.covariates[name].unit or ""
+        if value < lowest or value > highest:
+            found = (
+                f"= {value:.4g} {unit} is outside {lowest:g}-{highest:g}, the limits of {model.id}"
             )
-        elif not covariate.range[0] <= value <= covariate.range[1]:
-            outside.append(Outside(name, value, unit, *covariate.range))
+            do = "check the value, or choose another {model}"
+            field = _FIELDS.get(name, "")
+            faults.append(Fault(field, found if field else f"{name} {found}", do=do))
+        elif not low <= value <= high:
+            outside.append(Outside(name, value, unit, low, high))
     if faults:
         raise InputError(*faults)
     return outside
 
 
+def _bounds(model: Model) -> Iterator[tuple[str, tuple[float, float], tuple[float, float]]]:
+    """Name, studied range and possible limits of every covariate that has them."""
+    for name, covariate in model.file.covariates.items():
+        if covariate.range is not None and covariate.limits is not None:
+            (low, high), (lowest, highest) = covariate.range, covariate.limits
+            yield name, (low, high), (lowest, highest)
+
+
 def missing_covariates(
     model: Model, values: Mapping[str, F8], columns: Columns, row: int = 0
-) -> list[str]:
-    """What must still be said about a patient before the model can be used."""
-    lacking = []
+) -> list[Fault]:
+    """Name what must still be said about a patient before the model can be used, in one fault."""
+    needs: dict[str, tuple[str, ...]] = {}
     for name in values:
         if not np.isnan(values[name][row]):
             continue
         if name in CATEGORICAL:
-            lacking.append(f"--{name} ({' or '.join(model.levels(name))})")
+            needs[f"{{{name}}} ({' or '.join(model.levels(name))})"] = (name,)
         elif name in ("eGFR", "CrCl"):
-            has_input = any(np.isfinite(columns[key][row]) for key in ("SCR", "eGFR", "CrCl"))
-            if not has_input:
-                lacking.append('a renal function: --scr "0.3 mg/dL", --egfr or --crcl')
+            if not any(np.isfinite(columns[key][row]) for key in ("SCR", "eGFR", "CrCl")):
+                needs[_A_RENAL_FUNCTION] = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
             elif np.isnan(columns["SEX"][row]):
-                lacking.append(f"--sex (the {name} formula at this age needs it)")
-    return lacking
+                needs[f"{{sex}} (the {name} formula at this age needs it)"] = ("sex",)
+    fields = [field for named in needs.values() for field in named]
+    found = f"{model.id} needs {'; '.join(needs)}"
+    return [Fault(fields[0], found, also=tuple(fields[1:]), whole=True)] if needs else []
+
+
+_A_RENAL_FUNCTION: Final = (
+    'a renal function: {scr_mg_dl} "0.3 mg/dL", {egfr_ml_min_1_73m2} or {crcl_ml_min}'
+)
+
+
+def studied_rows(model: Model, columns: Columns) -> tuple[F8, Bools]:
+    """Covariate rows of many patients, and who is outside the studied range.
+
+    Parameters
+    ----------
+    model : Model
+    columns : mapping of str to (n,) arrays
+        See `Columns`; categories by the numbers of the model.
+
+    Returns
+    -------
+    rows : (n, c)
+        For `Program.typical_values`.
+    outside : (n,)
+
+    Raises
+    ------
+    InputError
+        If the model needs something that is not known of a patient, or a value is impossible.
+    """
+    values = covariate_columns(model, columns).values
+    for name, value in values.items():
+        unknown = np.flatnonzero(np.isnan(value))
+        if unknown.size:
+            faults = missing_covariates(model, values, columns, int(unknown[0]))
+            raise InputError(*(faults or [Fault("", f"{model.id} needs {name}")]))
+    possible, outside = studied_range(model, values)
+    if not possible.all():
+        outside_studied_range(model, values, int(np.flatnonzero(~possible)[0]))  # says which
+    return covariate_rows(model, values, len(columns["WT"])), outside
+
+
+def renal_function(measure: str, columns: Columns) -> F8:
+    """CrCl (mL/min) or eGFR (mL/min/1.73 m2) of patients, for dosing rules; NaN where unknown.
+
+    Parameters
+    ----------
+    measure : {'CrCl', 'eGFR'}
+    columns : mapping of str to (n,) arrays
+        See `Columns`.
+
+    Returns
+    -------
+    (n,)
+        As given; else from the other one; else from creatinine: CrCl by Cockcroft and Gault, eGFR
+        by the rule of the default model before its cap (bedside Schwartz in children,
+        Cockcroft-Gault per 1.73 m2 in adults).
+    """
+    if measure == "CrCl":
+        given, other = columns["CrCl"], evaluate("deindex_gfr", columns)[0]
+        formula = evaluate("cockcroft_gault", columns)[0]
+    else:
+        given, other = columns["eGFR"], evaluate("index_gfr", columns)[0]
+        formula = covariate_columns(load_model(), columns).uncapped["eGFR"]
+    return np.where(np.isfinite(given), given, np.where(np.isfinite(other), other, formula))

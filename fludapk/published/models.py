@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
-from fludapk.errors import FileError, InputError, nearest
+from fludapk.errors import Fault, FileError, InputError, nearest
 from fludapk.pk.program import Program
 from fludapk.published.compile import compile_program
 from fludapk.published.model_files import ModelFile
@@ -99,7 +99,8 @@ def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None)
     """
     paths = model_paths(folders)
     if name not in paths:
-        raise InputError(f"unknown model {name!r}: {nearest(name, list(paths))}")
+        do = nearest(name, list(paths))
+        raise InputError(Fault("model", f"unknown model {name!r}", do=do, whole=True))
     return _load(paths[name], paths[name].stat().st_mtime_ns)
 
 
@@ -120,7 +121,7 @@ def load_models(folders: Sequence[Path] | None = None) -> list[Model]:
         With the faults of every bad file.
     """
     models: list[Model] = []
-    faults: list[str] = []
+    faults: list[Fault] = []
     for path in model_paths(folders).values():
         try:
             models.append(_load(path, path.stat().st_mtime_ns))

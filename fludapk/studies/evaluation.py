@@ -27,7 +27,7 @@ import numpy.typing as npt
 from fludapk._version import __version__
 from fludapk.answers.prediction import Prediction, predictions
 from fludapk.arrays import F8, Bools
-from fludapk.errors import InputError
+from fludapk.errors import Fault, InputError
 from fludapk.patients.level import slips
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, MapEstimate, map_estimates
@@ -154,7 +154,7 @@ def evaluate(
     1
     """
     if simulations < 100:
-        raise InputError(f"simulations = {simulations}: at least 100")
+        raise InputError(Fault("simulations", f"= {simulations}", do="at least 100"))
     asked = [load_model(name, folders) for name in dict.fromkeys(models)]
     subjects, compared, left_out, refused = _usable(data, asked, folders)
     fits = []
@@ -249,7 +249,7 @@ class _Fits:
         faults: list[str | None] = []
         for i, (subject, prediction) in enumerate(zip(subjects, known, strict=True)):
             typical = prediction.typical_mg_l(subject.times_h)
-            said = slips(subject.times_h, subject.conc_mg_l, typical)
+            said = [str(fault) for fault in slips(subject.times_h, subject.conc_mg_l, typical)]
             if estimate.status[i] != OK and not said:
                 said = ["no most likely patient was found: check times, units and doses"]
             faults.append("; ".join(said) or None)

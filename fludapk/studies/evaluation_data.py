@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk.arrays import F8
-from fludapk.errors import InputError
+from fludapk.errors import Fault, InputError
 from fludapk.patients.columns import Layout, few
 from fludapk.patients.nonmem import by_course, request_of_records
 from fludapk.patients.request import Request
@@ -123,7 +123,7 @@ def read_subjects(
     column, factor = _levels_column(layout, unit)
     limit = None
     if lloq is not None:
-        limit = parse_quantity(lloq, dimension="concentration", name="lloq", bare=None).value
+        limit = parse_quantity(lloq, dimension="concentration", field="lloq_mg_l", unit=None).value
     subjects: list[Subject] = []
     refused: list[Refused] = []
     seen: set[str] = set()
@@ -140,7 +140,7 @@ def read_subjects(
             levels, before = _levels(layout, records, column, factor, limit)
             subjects.append(Subject(name, row, request, levels, before))
         except InputError as error:
-            refused.append(Refused(id=name, row=row, error="; ".join(error.faults)))
+            refused.append(Refused(id=name, row=row, error="; ".join(error.sentences(layout.name))))
         seen.add(name)
         row += len(records)
     if not subjects and not refused:
@@ -166,12 +166,14 @@ def _levels_column(layout: Layout, unit: str | None) -> tuple[str, float]:
     (name,) = named
     if name == "DV":
         if unit is None:
-            raise InputError("DV has no unit: say --dv mg/L, ng/mL, ug/L or umol/L")
+            found = "DV has no unit: say {dv_unit} mg/L, ng/mL, ug/L or umol/L"
+            raise InputError(Fault("dv_unit", found, whole=True))
     elif unit is None:
         unit = CONC_COLUMNS[name]
     else:
-        raise InputError(f"{name} says its unit: leave out --dv {unit}")
-    one = parse_quantity(f"1 {unit}", dimension="concentration", name="dv", bare=None)
+        found = f"{name} says its unit: leave out {{dv_unit}} {unit}"
+        raise InputError(Fault("dv_unit", found, whole=True))
+    one = parse_quantity(f"1 {unit}", dimension="concentration", field="dv_unit", unit=None)
     return name.upper(), one.value
 
 
@@ -186,7 +188,7 @@ def _levels(
     number = layout.number
     clock = min(number(cells, "TIME") for cells in records if number(cells, "EVID") == 1)
     found: list[tuple[float, float, float]] = []
-    faults: list[str] = []
+    faults: list[Fault] = []
     before = 0
     for cells in records:
         if number(cells, "EVID") != 0 or number(cells, "MDV") != 0:
@@ -205,7 +207,8 @@ def _levels(
                 if math.isnan(of_level) and flags[1]:  # as CENS is used, DV is the limit
                     of_level = conc
                 if math.isnan(of_level):
-                    raise InputError("below which limit? Add a column LLOQ, or say --lloq")
+                    why = "below which limit? Add a column LLOQ, or give {lloq_mg_l}"
+                    raise InputError(Fault("lloq_mg_l", why, whole=True))
                 conc = math.nan
             elif math.isnan(conc):
                 raise InputError(f"{column} is missing: MDV 1 marks a record without level")
@@ -222,9 +225,9 @@ def _levels(
                 raise InputError(f"{conc / factor:g} before any drug was given")
         except InputError as error:
             at = number(cells, "TIME", absent=math.nan)
-            faults += [f"level at TIME {at:g}: {fault}" for fault in error.faults]
+            faults += error.at(where=f"level at TIME {at:g}").faults
     if not found and not faults:
-        faults.append("no level after the first dose (EVID 0, MDV 0)")
+        faults.append(Fault("", "no level after the first dose (EVID 0, MDV 0)"))
     if faults:
         raise InputError(*faults)
     times, measured, limits = np.array(found).T

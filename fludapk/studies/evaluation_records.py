@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from fludapk.answers.record import DISCLAIMER
+from fludapk.answers.record import DISCLAIMER, Record
 from fludapk.studies.evaluation_data import Refused
 
 SEED: Final = 20222022
@@ -123,8 +122,8 @@ class EvaluationProvenance:
     resamples: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluationRecord:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EvaluationRecord(Record):
     """Result of `evaluate`, as in ``fludapk evaluate --json``."""
 
     schema: Literal["fludapk.evaluation/1"] = "fludapk.evaluation/1"
@@ -143,6 +142,6 @@ class EvaluationRecord:
     disclaimer: str = DISCLAIMER
     provenance: EvaluationProvenance
 
-    def to_json(self) -> str:
-        """One JSON document, indented."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
+    def summary(self) -> str:
+        """Return the best model in a line."""
+        return f"evaluation: best of {len(self.models)} models is {self.best}, {self.levels} levels"

@@ -125,8 +125,7 @@ class Parts:
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["run"] != json.loads(json.dumps(self.study.provenance)):
             raise InputError(
-                f"{path}: is of another scenario or version: use another folder, or run without "
-                "--continue"
+                f"{path}: is of another scenario or version: use another folder, or do not continue"
             )
         return Counts.from_dict(kept["counts"])
 

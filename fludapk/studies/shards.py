@@ -96,11 +96,11 @@ def on_cluster(study: Study, address: str) -> StudyResult:
     try:
         from distributed import Client
     except ModuleNotFoundError as error:
-        raise InputError("--dask needs the extra: pip install 'fludapk[dask]'") from error
+        raise InputError("Dask needs the extra: pip install 'fludapk[dask]'") from error
     try:
         client: Any = Client(address, timeout=10)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TimeoutError) as error:
-        raise InputError(f"--dask {address}: no cluster there: {error}") from error
+        raise InputError(f"no Dask cluster at {address}: {error}") from error
     with client:
         threads = sum(client.nthreads().values())
         parts = min(study.blocks, 2 * max(1, threads))

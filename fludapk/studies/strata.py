@@ -12,9 +12,9 @@ import numpy.typing as npt
 from fludapk.arrays import F8, I8
 from fludapk.errors import InputError, nearest
 from fludapk.patients.population import Patients
+from fludapk.published.covariates import renal_function
 from fludapk.published.tables import CATEGORICAL
 from fludapk.studies.scenario import Stratum
-from fludapk.studies.strategies import renal_function
 
 # ------------------------------------------------------------------ strata
 

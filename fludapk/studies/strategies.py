@@ -11,13 +11,13 @@ import numpy as np
 
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError, nearest
-from fludapk.patients.course import COURSE_CEILING_MG_M2, ceiling_mg
+from fludapk.patients.course import is_above, largest_steps, most_mg
 from fludapk.patients.population import Patients
 from fludapk.patients.regimen import Regimen, parse_dose
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, map_estimates
 from fludapk.pk.exposure import course_concentrations, course_exposure, with_residual_error
-from fludapk.published.covariates import Columns, covariate_columns, covariate_rows, evaluate
+from fludapk.published.covariates import Columns, covariate_columns, covariate_rows, renal_function
 from fludapk.published.models import Model, load_model
 from fludapk.published.regimens import label_rules
 from fludapk.studies.scenario import (
@@ -119,14 +119,14 @@ def build(table: Strategy, truth: Model, folders: Sequence[Path] | None = None) 
 
 
 def _schedule(table: Strategy) -> Regimen:
-    times = {"interval_h": table.interval_h, "infusion_h": table.infusion_h}
-    text = {k: None if v is None else f"{v!r} h" for k, v in times.items()}
-    return Regimen.from_text(
+    """Infusions of a strategy; the dose is of no account where it has none of its own."""
+    dose = None if table.regimen else (parse_dose(table.dose) if table.dose else (1.0, "mg"))
+    return Regimen.chosen(
         regimen=table.regimen,
-        dose=None if table.regimen else (table.dose or "1 mg"),
+        dose=dose,
         days=table.days,
-        interval=text["interval_h"],
-        infusion_time=text["infusion_h"],
+        interval_h=table.interval_h,
+        infusion_h=table.infusion_h,
     )
 
 
@@ -156,21 +156,40 @@ class Drawing:
     step_mg: float | None
     at_least_one: bool = False
 
-    def __call__(self, mg: F8, columns: Columns, schedule: Regimen) -> Doses:
-        """Doses below the ceilings that can be drawn up, the same on every day."""
-        most = ceiling_mg(columns["BSA"], schedule.days, schedule.interval_h)
-        held = mg > most * (1 + 1e-9)
+    def __call__(
+        self, mg: F8, columns: Columns, schedule: Regimen, before: F8 | None = None
+    ) -> Doses:
+        """Return doses below the ceilings that can be drawn up.
+
+        Parameters
+        ----------
+        mg : (n,)
+            Wanted, of each infusion.
+        columns : mapping of str to (n,) arrays
+        schedule : Regimen
+        before : (n, given), optional
+            Doses that have been given, mg.
+
+        Returns
+        -------
+        Doses
+            Of the infusions that are left, all equal.
+        """
+        before = np.empty((len(mg), 0)) if before is None else before
+        most = most_mg(columns["BSA"], schedule.times_h, before)
+        held = is_above(mg, most)
         given = mg > 0
         one = np.minimum(mg, most)
         if self.step_mg is not None:
             steps = np.floor(one / self.step_mg + 0.5)
             if self.at_least_one:
                 steps = np.maximum(steps, given)
-            over = steps * self.step_mg > most * (1 + 1e-9)
-            steps = np.where(over, np.floor(most / self.step_mg * (1 + 1e-12)), steps)
+            over = is_above(steps * self.step_mg, most)
+            steps = np.where(over, largest_steps(most, self.step_mg), steps)
             one, held = steps * self.step_mg, held | over
         given &= one > 0  # a whole vial may be above the ceiling of a small child
-        return Doses(np.repeat(one[:, None], schedule.days, axis=1), held & given, given)
+        left = schedule.days - before.shape[1]
+        return Doses(np.repeat(one[:, None], left, axis=1), held & given, given)
 
 
 @dataclass(frozen=True)
@@ -215,21 +234,6 @@ class Renal:
             block.seen.columns,
             self.schedule,
         )
-
-
-def renal_function(measure: str, columns: Columns) -> F8:
-    """CrCl (mL/min) or eGFR (mL/min/1.73 m2): as given, from the other one, or from creatinine.
-
-    From creatinine CrCl is that of Cockcroft and Gault, eGFR that of the rule of the default model
-    before its cap: bedside Schwartz in children, Cockcroft-Gault per 1.73 m2 in adults.
-    """
-    if measure == "CrCl":
-        given, other = columns["CrCl"], evaluate("deindex_gfr", columns)[0]
-        formula = evaluate("cockcroft_gault", columns)[0]
-    else:
-        given, other = columns["eGFR"], evaluate("index_gfr", columns)[0]
-        formula = covariate_columns(load_model(), columns).uncapped["eGFR"]
-    return np.where(np.isfinite(given), given, np.where(np.isfinite(other), other, formula))
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,21 +308,19 @@ class Adaptive:
         )
         tv = program.typical_values(rows)[0]
         estimate = map_estimates(program, tv, times[:1], lengths[:1], one * factor, levels)
-        found = estimate.status == 0
-        kappa = np.zeros((len(one), self.schedule.days, program.n_kappa))
-        kappa[:, :1] = estimate.effects.kappa
-        effects = RandomEffects(
-            np.where(found[:, None], estimate.effects.eta, 0.0),
-            np.where(found[:, None, None], kappa, 0.0),
-        )
+        effects = estimate.over_course(self.schedule.days)
         so_far, later = np.zeros((len(one), self.schedule.days)), np.zeros((1, self.schedule.days))
         so_far[:, :1], later[:, 1:] = one * factor, factor
         already, per_mg = (
             course_exposure(program, tv, effects, times, lengths, amounts).auc_0_inf
             for amounts in (so_far, later)
         )
-        wanted = np.where(found, np.maximum(self.auc - already, 0.0) / per_mg, one[:, 0])
-        return self._with_later(planned, wanted, block.seen.columns)
+        wanted = np.where(
+            estimate.converged, np.maximum(self.auc - already, 0.0) / per_mg, one[:, 0]
+        )
+        later_doses = self.drawn(wanted, block.seen.columns, self.schedule, one)
+        mg = np.where(planned.given[:, None], later_doses.mg, 0.0)
+        return Doses(np.hstack([one, mg]), planned.held | later_doses.held, planned.given)
 
     def _measured(self, block: Block, first_mg: F8, times: F8, lengths: F8) -> F8:
         """Levels of the true patients, with residual error, above zero."""
@@ -328,15 +330,6 @@ class Adaptive:
             block.truth.program, block.tv, effects, times, lengths, amounts, self.at_h
         )
         return with_residual_error(block.truth.program, conc, block.residual)
-
-    def _with_later(self, planned: Doses, wanted: F8, columns: Columns) -> Doses:
-        """The first dose and later ones below the ceilings per day and course."""
-        days = self.schedule.days
-        later = self.drawn(wanted, columns, self.schedule)
-        left = (COURSE_CEILING_MG_M2 * columns["BSA"] - planned.mg[:, 0]) / (days - 1)
-        mg = np.minimum(later.mg[:, 1:], left[:, None])
-        mg = np.hstack([planned.mg[:, :1], np.where(planned.given[:, None], mg, 0.0)])
-        return Doses(mg, planned.held | later.held, planned.given)
 
 
 def typical_auc_per_mg(model: Model, patients: Patients, schedule: Regimen) -> F8:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from fludapk._version import __version__
@@ -15,8 +15,9 @@ from fludapk.answers.check_records import CheckResult
 from fludapk.answers.design import Design
 from fludapk.answers.dose import DoseResult
 from fludapk.answers.nomogram import Nomogram
+from fludapk.answers.record import Record
 from fludapk.answers.update_records import UpdateResult
-from fludapk.answers.verify import Verified, verify
+from fludapk.answers.verify import verify
 from fludapk.errors import ExitStatus, FludapkError
 from fludapk.patients.regimen import Regimen
 from fludapk.published.course_files import LabelRule, RegimenEntry, TargetEntry
@@ -34,7 +35,15 @@ from fludapk.web.asked import (
     UpdateAsked,
 )
 from fludapk.web.batch import BatchAsked
-from fludapk.web.problems import MEDIA_TYPE, Problem, problem, problem_of, validation_faults
+from fludapk.web.problems import (
+    MEDIA_TYPE,
+    Problem,
+    ShownFault,
+    problem,
+    problem_of,
+    shown,
+    validation_faults,
+)
 
 PREFIX: Final = "/api/v1"
 BATCH: Final = f"{PREFIX}/batch"
@@ -137,16 +146,8 @@ class Version(BaseModel):
     version: str = __version__
 
 
-_CHECK: Final = TypeAdapter(CheckResult)
-_DOSE: Final = TypeAdapter(DoseResult)
-_UPDATE: Final = TypeAdapter(UpdateResult)
-_DESIGN: Final = TypeAdapter(Design)
-_NOMOGRAM: Final = TypeAdapter(Nomogram)
-_VERIFIED: Final = TypeAdapter(list[Verified])
-
-
-def _json(adapter: TypeAdapter[Any], value: object) -> Response:
-    return Response(adapter.dump_json(value), media_type=_JSON)
+def _json(record: Record) -> Response:
+    return Response(record.to_json(indent=None), media_type=_JSON)
 
 
 def router(folders: Folders, most_rows: int) -> APIRouter:
@@ -156,27 +157,27 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
     @routes.post(f"{PREFIX}/check", response_model=CheckResult, tags=["one patient"])
     def check(asked: CheckAsked) -> Response:
         """Check the planned course of one patient: `fludapk check --json`."""
-        return _json(_CHECK, asked.answer(folders))
+        return _json(asked.answer(folders))
 
     @routes.post(f"{PREFIX}/dose", response_model=DoseResult, tags=["one patient"])
     def dose(asked: DoseAsked) -> Response:
         """Find the daily dose for a target exposure: `fludapk dose --json`."""
-        return _json(_DOSE, asked.answer(folders))
+        return _json(asked.answer(folders))
 
     @routes.post(f"{PREFIX}/update", response_model=UpdateResult, tags=["one patient"])
     def update(asked: UpdateAsked) -> Response:
         """Put measured levels of one patient to use: `fludapk update --json`."""
-        return _json(_UPDATE, asked.answer(folders))
+        return _json(asked.answer(folders))
 
     @routes.post(f"{PREFIX}/design", response_model=Design, tags=["one patient"])
     def design(asked: DesignAsked) -> Response:
         """Which levels to draw after the first dose: `fludapk update --design --json`."""
-        return _json(_DESIGN, asked.answer(folders))
+        return _json(asked.answer(folders))
 
     @routes.post(f"{PREFIX}/nomogram", response_model=Nomogram, tags=["many patients"])
     def nomogram(asked: NomogramAsked) -> Response:
         """AUC or dose over weight and kidney function: `fludapk nomogram --json`."""
-        return _json(_NOMOGRAM, asked.answer(folders))
+        return _json(asked.answer(folders))
 
     @routes.post(
         BATCH,
@@ -288,18 +289,20 @@ def handle_errors(app: FastAPI) -> None:
     def misshapen(_: Request, error: RequestValidationError) -> Response:
         kinds = {found["type"] for found in error.errors()}
         status = 400 if "json_invalid" in kinds else 422
-        return respond(problem(status, validation_faults(error.errors())))
+        return respond(problem(status, map(shown, validation_faults(error.errors()))))
 
     @app.exception_handler(HTTPException)
     def other(_: Request, error: HTTPException) -> Response:
-        response = respond(problem(error.status_code, [str(error.detail)]))
+        response = respond(
+            problem(error.status_code, [ShownFault(fields=[], message=str(error.detail))])
+        )
         response.headers.update(error.headers or {})
         return response
 
     @app.exception_handler(Exception)
     def internal(_: Request, __: Exception) -> Response:
         why = "this is our fault, not yours; the server has noted where"
-        return respond(problem(500, [why], ExitStatus.INTERNAL))
+        return respond(problem(500, [ShownFault(fields=[], message=why)], ExitStatus.INTERNAL))
 
 
 # ------------------------------------------------------------------ OpenAPI

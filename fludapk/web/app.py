@@ -16,6 +16,9 @@ from fastapi import FastAPI
 
 from fludapk._version import __version__
 from fludapk.errors import InputError
+from fludapk.pages.check import check_html
+from fludapk.pages.dose import dose_html
+from fludapk.pages.update import update_html
 from fludapk.web import api
 from fludapk.web.asked import CheckAsked, DoseAsked, Folders, UpdateAsked
 from fludapk.web.guard import Guard, Limits
@@ -124,11 +127,11 @@ def is_local(host: str) -> bool:
 def warm(folders: Folders = None) -> None:
     """Load what an answer needs, so that the first is as quick as the others."""
     for example in api.EXAMPLES["CheckAsked"]:
-        CheckAsked.model_validate(example).sheet(folders)
+        check_html(CheckAsked.model_validate(example).answer(folders))
     for example in api.EXAMPLES["DoseAsked"]:
-        DoseAsked.model_validate(example).answer(folders)
+        dose_html(DoseAsked.model_validate(example).answer(folders))
     for example in api.EXAMPLES["UpdateAsked"]:
-        UpdateAsked.model_validate(example).sheet(folders)
+        update_html(UpdateAsked.model_validate(example).answer(folders))
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fludapk.answers.check_records import CheckResult
-from fludapk.errors import FludapkError, InputError
+from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.words import (
     AT_THE_TOP,
     FLAG_WORDS,
@@ -27,6 +27,7 @@ from fludapk.pages.words import (
     target_line,
     who,
 )
+from fludapk.patients.fields import label
 from fludapk.published.targets import HIGH
 from fludapk.web.asked import CheckAsked, Folders
 
@@ -193,7 +194,7 @@ def _refusal(error: FludapkError, home: str) -> Card:
     return Card(
         summary="Fludarabine exposure not computed: see why",
         indicator="info",
-        detail="\n\n".join(_unmarked(fault.replace("--", "")) for fault in error.faults),
+        detail="\n\n".join(_unmarked(sentence) for sentence in error.sentences(label)),
         source=Source(label="fludapk", url=home),
         links=[Link(label="Open fludapk and type the values", url=home)],
     )
@@ -327,7 +328,7 @@ def _time(observation: Mapping[str, Any]) -> str:
 
 def _patient(prefetch: Mapping[str, Any], on: date) -> dict[str, str]:
     """Age on a day, sex, size and creatinine as they would be typed."""
-    faults: list[str] = []
+    faults: list[Fault | str] = []
     typed: dict[str, str] = {}
     people = [
         resource
@@ -384,7 +385,7 @@ def _course(order: Mapping[str, Any]) -> dict[str, str]:
     rates = _items(instructions[0].get("doseAndRate"))
     if len(rates) != 1:
         raise InputError("order: no single dose (doseAndRate)")
-    faults: list[str] = []
+    faults: list[Fault] = []
     typed: dict[str, str] = {}
     try:
         typed["dose"] = _quantity(_part(rates[0], "doseQuantity"), "dose")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fludapk.errors import InputError
-from fludapk.units import UNITS, parse_quantity
+from fludapk.errors import Fault, InputError
+from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, request_name
+from fludapk.units import UNITS, parse_number
 from fludapk.web.asked import CheckAsked, DoseAsked, UpdateAsked
 
 # ------------------------------------------------------------------ what a form holds
@@ -34,11 +34,11 @@ CHOICES: Final = {
 
 LEVEL_ROWS: Final = 8
 
-_WITH_UNIT: Final = ("age", "weight", "height", "dose", "interval", "infusion_time", "cells_at")
-_PLAIN: Final = (
-    "sex", "bsa_formula", "egfr_formula", "diagnosis", "product", "genotype", "regimen", "days",
-    "model", "round_to",
-)  # fmt: skip
+_TYPED: Final = [FIELDS[key] for key in (*PATIENT, *COURSE, "model", "round_to_mg")]
+_WITH_UNIT: Final = [field.name for field in _TYPED if f"{field.name}_unit" in CHOICES]
+_PLAIN: Final = [
+    field.name for field in _TYPED if field.name not in _WITH_UNIT and field.key not in RENAL
+]
 
 
 def typed(form: Mapping[str, str]) -> dict[str, str]:
@@ -75,19 +75,20 @@ def _number(form: Mapping[str, str], name: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise InputError(f"{name} = {text!r} is not a number") from None
+        raise InputError(Fault(name, f"= {text!r} is not a number")) from None
 
 
 def check_asked(form: Mapping[str, str]) -> CheckAsked:
     """The check a form asks for."""
-    return CheckAsked.model_validate(typed(form))
+    asked: CheckAsked = CheckAsked.model_validate(typed(form))
+    return asked
 
 
 def _goal(form: Mapping[str, str]) -> dict[str, Any]:
     """What the doses are for."""
     low, high = _number(form, "window_low"), _number(form, "window_high")
     if (low is None) != (high is None):
-        raise InputError("window needs both: its lower and its upper AUC")
+        raise InputError(Fault("window", "needs both: its lower and its upper AUC"))
     return {
         "target": form.get("target") or None,
         "auc": _number(form, "auc"),
@@ -98,7 +99,8 @@ def _goal(form: Mapping[str, str]) -> dict[str, Any]:
 
 def dose_asked(form: Mapping[str, str]) -> DoseAsked:
     """The dose a form asks for."""
-    return DoseAsked.model_validate({**typed(form), **_goal(form)})
+    asked: DoseAsked = DoseAsked.model_validate({**typed(form), **_goal(form)})
+    return asked
 
 
 def levels_of(form: Mapping[str, str]) -> dict[int, dict[str, Any]]:
@@ -123,21 +125,21 @@ def levels_of(form: Mapping[str, str]) -> dict[int, dict[str, Any]]:
 def update_asked(form: Mapping[str, str]) -> UpdateAsked:
     """The update a form asks for."""
     given = [line.strip() for line in form.get("given", "").splitlines()]
-    asked = {
+    given_fields = {
         **_goal(form),
         "levels": list(levels_of(form).values()),
         "given": [line for line in given if line],
     }
-    return UpdateAsked.model_validate({**typed(form), **asked})
+    asked: UpdateAsked = UpdateAsked.model_validate({**typed(form), **given_fields})
+    return asked
 
 
-_FIELDS_OF_FORM: Final = {
-    "scr": "renal",
-    "egfr": "renal",
-    "crcl": "renal",
+_OF_FORM: Final = {
+    **dict.fromkeys(RENAL, "renal"),
     "window": "window_low",
     "levels": "conc_1",
 }
+"""Keyword -> field of a form, where they differ from the name of a request."""
 CALLED: Final = {
     "renal": "kidney function",
     "window_low": "window",
@@ -150,24 +152,24 @@ CALLED: Final = {
 }
 
 
-def field_of(name: str, message: str, form: Mapping[str, str]) -> str:
-    """Field of a form that a fault is about; of a level, its own row."""
-    if name != "levels":
-        return _FIELDS_OF_FORM.get(name, name)
-    if "concentration" in message and "has no unit" in message:
-        return "conc_unit"
-    part = "time" if ": time " in message else "conc"
-    for place, (k, row) in enumerate(levels_of(form).items(), start=1):
-        if message.startswith(f"level {place}: ") or _is_at(row["time"], message):
-            return f"{part}_{k}"
-    return _FIELDS_OF_FORM[name]
+def fields_of_form(fault: Fault, form: Mapping[str, str]) -> list[str]:
+    """Fields of a form that a fault is about; of a level, in its own row."""
+    if fault.inside is not None and fault.inside[0] == "levels":
+        return [_field_of_level(fault, form, fault.inside[1])]
+    keys = [key for key in fault.fields if key in FIELDS]
+    return list(dict.fromkeys(_OF_FORM.get(key, request_name(key)) for key in keys))
 
 
-def _is_at(time: str, message: str) -> bool:
-    """Whether a message is about the level at a time."""
-    found = re.match(r"level (?:\d+ )?at (\S+) h", message)
+def _field_of_level(fault: Fault, form: Mapping[str, str], place: int) -> str:
+    """Field of the level in this place among the rows that are filled."""
+    row, level = list(levels_of(form).items())[place - 1]
+    if fault.field == "time_h":
+        return f"time_{row}"
+    return "conc_unit" if _is_bare_number(level["conc"]) else f"conc_{row}"
+
+
+def _is_bare_number(text: str) -> bool:
     try:
-        hours = parse_quantity(time, dimension="time", name="time", bare="h").value
+        return not parse_number(text, "conc_mg_l")[1]
     except InputError:
         return False
-    return found is not None and found.group(1) == f"{hours:g}"

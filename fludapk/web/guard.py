@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fludapk.errors import ExitStatus
-from fludapk.web.problems import MEDIA_TYPE, problem
+from fludapk.web.problems import MEDIA_TYPE, ShownFault, problem
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -224,7 +224,11 @@ class _Answer:
     ) -> None:
         """End with a problem, if nothing was said yet."""
         if not self._started:
-            body = problem(status, [why], exit_status).model_dump_json().encode()
+            body = (
+                problem(status, [ShownFault(fields=[], message=why)], exit_status)
+                .model_dump_json()
+                .encode()
+            )
             headers: Iterable[tuple[bytes, bytes]] = [
                 (b"content-type", MEDIA_TYPE.encode()),
                 (b"content-length", str(len(body)).encode()),

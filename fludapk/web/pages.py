@@ -27,12 +27,14 @@ from fludapk.answers.dose import DoseResult
 from fludapk.answers.record import DISCLAIMER
 from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import Verified, verify
-from fludapk.errors import FludapkError, InputError
-from fludapk.pages.dose import NO_ANSWER
+from fludapk.errors import Fault, FludapkError, InputError
+from fludapk.pages.check import check_html
+from fludapk.pages.dose import NO_ANSWER, dose_html
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES, environment
-from fludapk.pages.update import remaining_lines
+from fludapk.pages.update import remaining_lines, update_html
 from fludapk.pages.words import FLAG_WORDS, contested, percent, window
+from fludapk.patients.fields import label
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model, load_models
@@ -47,11 +49,11 @@ from fludapk.web.forms import (
     LEVEL_ROWS,
     check_asked,
     dose_asked,
-    field_of,
+    fields_of_form,
     typed,
     update_asked,
 )
-from fludapk.web.problems import TITLES, Problem, problem_of, slug, validation_faults
+from fludapk.web.problems import TITLES, slug, validation_faults
 
 HERE: Final = Path(__file__).parent
 DOWNLOAD: Final = "/list/download"
@@ -120,39 +122,35 @@ def _said_of_update(r: UpdateResult) -> str:
 
 
 def _checked(form: Mapping[str, str], folders: Folders) -> Answer:
-    result, sheet = check_asked(form).sheet(folders)
-    return Answer(sheet, _said(result))
+    result = check_asked(form).answer(folders)
+    return Answer(check_html(result, whole=False), _said(result))
 
 
 def _dosed(form: Mapping[str, str], folders: Folders) -> Answer:
-    result, sheet = dose_asked(form).sheet(folders)
-    return Answer(sheet, _said_of_dose(result))
+    result = dose_asked(form).answer(folders)
+    return Answer(dose_html(result, whole=False), _said_of_dose(result))
 
 
 def _updated(form: Mapping[str, str], folders: Folders) -> Answer:
-    result, sheet = update_asked(form).sheet(folders)
-    return Answer(sheet, _said_of_update(result))
+    result = update_asked(form).answer(folders)
+    return Answer(update_html(result, whole=False), _said_of_update(result))
 
 
 def answered(make: Callable[[], Answer], form: Mapping[str, str]) -> Answer:
-    """An answer, or why there is none."""
+    """Return an answer, or why there is none."""
     try:
         return make()
     except FludapkError as error:
-        return _refusal(problem_of(error), form)
+        return _refusal(error, form)
     except ValidationError as error:
-        found = validation_faults([dict(fault) for fault in error.errors()])
-        said = "; ".join(fault.message for fault in found)
-        return _refusal(problem_of(InputError(said)), form)
+        return _refusal(InputError(*validation_faults(map(dict, error.errors()))), form)
 
 
-def _refusal(found: Problem, form: Mapping[str, str]) -> Answer:
-    faults = [
-        (fault.message, [field_of(name, fault.message, form) for name in fault.fields])
-        for fault in found.faults
-    ]
-    html = _render("refused.html", title=found.title, faults=faults, called=CALLED)
-    said = f"{found.title}: {found.detail}"
+def _refusal(error: FludapkError, form: Mapping[str, str]) -> Answer:
+    title = TITLES[error.exit_status]
+    faults = [(fault.text(label), fields_of_form(fault, form)) for fault in error.faults]
+    html = _render("refused.html", title=title, faults=faults, called=CALLED)
+    said = f"{title}: {'; '.join(message for message, _ in faults)}"
     return Answer(html, said, tuple(name for _, names in faults for name in names))
 
 
@@ -340,7 +338,7 @@ class Pages:
     ) -> Response:
         form = _texts(await request.form(max_files=0, max_fields=100))
         if not self.admits(form.get("token", "")):
-            answer = _refusal(problem_of(InputError("token is wrong or missing")), form)
+            answer = _refusal(InputError("token is wrong or missing"), form)
             form.pop("token", None)
         elif form.get("carry"):
             return self.page(template, path, form)
@@ -381,7 +379,7 @@ class Pages:
                 raise InputError("token is wrong or missing")
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
-                raise InputError("file is missing: choose a CSV file")
+                raise InputError(Fault("file", "is missing", do="choose a CSV file"))
             pairs = [pair for pair in texts.get("map", "").split() if pair]
             asked = BatchAsked.model_validate(
                 {
@@ -394,10 +392,10 @@ class Pages:
             )
             done = await asked.answer(self.folders, self.most_rows)
         except FludapkError as error:
-            return _refusal(problem_of(error), texts), None
+            return _refusal(error, texts), None
         except ValidationError as error:
             said = "; ".join(str(fault["msg"]) for fault in error.errors())
-            return _refusal(problem_of(InputError(said)), texts), None
+            return _refusal(InputError(said), texts), None
         n = done.tally().counts
         said = ", ".join(f"{count} {name}" for name, count in n.items())
         return Answer(await run_in_threadpool(list_shown, done), f"{said}."), done

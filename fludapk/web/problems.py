@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from fludapk.answers.batch_rows import plain
-from fludapk.errors import ExitStatus, FludapkError
+from fludapk.errors import ExitStatus, Fault, FludapkError
+from fludapk.patients.fields import FIELDS, request_name
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -31,20 +30,9 @@ STATUSES: Final = {
     ExitStatus.NOT_CONVERGED: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
-FIELDS: Final = (
-    "age", "sex", "weight", "height", "scr", "egfr", "crcl", "bsa_formula", "egfr_formula",
-    "diagnosis", "product", "genotype", "regimen", "dose", "days", "interval", "infusion_time",
-    "cells_at", "model", "round_to", "strict", "target", "auc", "window", "probability", "weights",
-    "renal", "target_auc", "levels", "given",
-)  # fmt: skip
-"""Names a fault can be about: those of the requests, and of the command line's options."""
 
-
-_PLURAL: Final = {"level": "levels"}
-
-
-class Fault(BaseModel):
-    """One fault and the fields it is about."""
+class ShownFault(BaseModel):
+    """One fault and the fields of the request it is about."""
 
     fields: list[str]
     message: str
@@ -58,7 +46,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     exit_status: int = Field(description="Of the command line, for the same error.")
-    faults: list[Fault]
+    faults: list[ShownFault]
 
 
 def slug(exit_status: ExitStatus) -> str:
@@ -72,32 +60,26 @@ def slug(exit_status: ExitStatus) -> str:
     return exit_status.name.lower().replace("_", "-")
 
 
-def fields_of(fault: str) -> list[str]:
-    """Fields a fault of the library is about: those it begins with, or whose options it names.
+def shown(fault: Fault) -> ShownFault:
+    """Fault with the names of a request; a part of a list is named by the list.
 
     Examples
     --------
-    >>> fields_of("scr = '0.3' has no unit"), fields_of("--dose needs --days, the number")
-    (['scr'], ['dose', 'days'])
-    >>> fields_of("scr and egfr are given together: give one renal function only")
-    ['scr', 'egfr']
+    >>> shown(Fault("scr_mg_dl", "are given together", also=("crcl_ml_min",))).fields
+    ['scr', 'crcl']
     """
-    head = re.split(r" = | is | are |: | or ", fault, maxsplit=1)[0]
-    words = re.findall(r"[a-z][a-z-]*", head) + re.findall(r"--([a-z-]+)", fault)
-    names = dict.fromkeys(_PLURAL.get(word, word).replace("-", "_") for word in words)
-    return [name for name in names if name in FIELDS]
+    keys = fault.fields if fault.inside is None else (fault.inside[0],)
+    names = [request_name(key) for key in keys if key in FIELDS]
+    return ShownFault(fields=names, message=fault.text(request_name))
 
 
 def problem(
     status: int,
-    faults: Iterable[str | Fault],
+    faults: Iterable[ShownFault],
     exit_status: ExitStatus = ExitStatus.USAGE,
 ) -> Problem:
     """Problem details of some faults."""
-    listed = [
-        fault if isinstance(fault, Fault) else Fault(fields=fields_of(fault), message=plain(fault))
-        for fault in faults
-    ]
+    listed = list(faults)
     return Problem(
         type=f"/docs#{slug(exit_status)}",
         title=TITLES[exit_status],
@@ -112,21 +94,42 @@ def problem_of(error: FludapkError) -> Problem:
     """Problem details of an error of the library."""
     return problem(
         STATUSES.get(error.exit_status, HTTPStatus.INTERNAL_SERVER_ERROR),
-        error.faults,
+        map(shown, error.faults),
         error.exit_status,
     )
 
 
-def validation_faults(errors: Sequence[dict[str, object]]) -> list[Fault]:
-    """Faults of a request that is not of the documented shape, without repeating its values."""
-    said: dict[str, list[str]] = {}
+def validation_faults(errors: Iterable[Mapping[str, Any]]) -> list[Fault]:
+    """Faults of a request that is not of the documented shape, without repeating its values.
+
+    Parameters
+    ----------
+    errors : iterable of mapping
+        As pydantic lists them: place, ``loc``, and message, ``msg``.
+
+    Examples
+    --------
+    >>> faults = validation_faults([{"loc": ("levels", 1, "conc"), "msg": "Field required"}])
+    >>> faults[0].text()
+    'level 2: not as documented: Field required'
+    """
+    messages: dict[tuple[Any, ...], list[str]] = {}
     for error in errors:
-        place = [part for part in error["loc"] if part != "body"]  # type: ignore[attr-defined]
-        said.setdefault(str(place[0])[:50] if place else "", []).append(str(error["msg"]))
-    return [
-        Fault(
-            fields=[name] if name in FIELDS else [],
-            message=f"{name}: {'; or '.join(messages)}".removeprefix(": "),
-        )
-        for name, messages in said.items()
-    ]
+        place = tuple(part for part in error["loc"] if part != "body")
+        is_item = len(place) > 1 and isinstance(place[1], int)
+        messages.setdefault(place[: 2 if is_item else 1], []).append(str(error["msg"]))
+    return [_misshapen(place, "; or ".join(texts)) for place, texts in messages.items()]
+
+
+def _misshapen(place: tuple[Any, ...], do: str) -> Fault:
+    if not place:
+        return Fault("", "the request is not as documented", do=do)
+    name = str(place[0])[:50]
+    if name not in _KEYWORDS:
+        return Fault("", f"{name} is not as documented", do=do)
+    if len(place) > 1:
+        return Fault("", "not as documented", do=do, inside=(_KEYWORDS[name], place[1] + 1))
+    return Fault(_KEYWORDS[name], "is not as documented", do=do)
+
+
+_KEYWORDS: Final = {field.name: field.key for field in FIELDS.values()}

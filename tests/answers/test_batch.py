@@ -25,9 +25,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fludapk.answers.batch import Done, Plan, Tally, chunks, run
-from fludapk.answers.batch_rows import distinct_names, result_columns
+from fludapk.answers.batch_rows import distinct_names
 from fludapk.answers.check import check, checks
-from fludapk.answers.check_records import CheckResult
+from fludapk.answers.check_records import CheckResult, result_columns
 from fludapk.cli import main
 from fludapk.cli.batch import _stopped_by_signals
 from fludapk.errors import FludapkError, InputError
@@ -36,7 +36,8 @@ from fludapk.patients.csv_list import open_list
 from fludapk.patients.nonmem import survey
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
-from fludapk.patients.request import Request
+from fludapk.patients.request import Request, read_patient
+from fludapk.published.models import model_paths
 from fludapk.published.regimens import regimens
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -241,9 +242,7 @@ def request_of(asked: Mapping[str, str]) -> Request | None:
     course = {name: asked[name] for name in ("regimen", "dose", "days") if name in asked}
     with contextlib.suppress(InputError):
         return Request(
-            patient=Patient.from_text(
-                **{k: v for k, v in asked.items() if k not in course and k != "model"}
-            ),
+            patient=read_patient(asked),
             regimen=Regimen.from_text(**course),
             model=asked.get("model", "langenhorst2019"),
         )
@@ -398,8 +397,8 @@ def test_quoted_cells_with_line_ends_and_separators() -> None:
         (("SEXF", "0"), ""),
         (("SEX", "f"), ""),
         (("sexf", "2"), "SEXF = '2': 1 is female, 0 is male"),
-        (("SEX", "1"), "sex = '1' is a code we do not know"),
-        (("SEX", "x"), "sex = 'x': write female or male"),
+        (("SEX", "1"), "SEX = '1' is a code we do not know"),
+        (("SEX", "x"), "SEX = 'x': write female or male"),
     ],
 )
 def test_codes_of_sex_are_read_only_where_they_are_known(sexed: tuple[str, str], said: str) -> None:
@@ -512,7 +511,9 @@ def test_error_rows_keep_their_place() -> None:
     answer = batch("\n".join([HEAD, *rows]) + "\n\n\n")
     errors = [row["error"] for row in answer.rows]
     assert (errors[0], errors[5]) == ("", "")
-    assert errors[1] == ('langenhorst2019 needs a renal function: scr "0.3 mg/dL", egfr or crcl')
+    assert errors[1] == (
+        'langenhorst2019 needs a renal function: scr_mg_dl "0.3 mg/dL", egfr or crcl'
+    )
     assert errors[2] == errors[6] == "the row is empty"
     assert errors[3] == "3 cells, but the header has 6"
     assert errors[4] == "8 cells, but the header has 6; beyond it: 'more', '=2'"
@@ -530,7 +531,7 @@ def test_every_fault_of_a_row_is_said() -> None:
     text = "age,WT,HT,scr_mg_dl,dose,days,round_to_mg\nfive,0,110,0.3,30,4,x\n"
     error = one(text)["error"]
     assert error.count("; ") >= 2
-    assert all(name in error for name in ("age = 'five", "dose = '30'", "round_to = 'x mg'"))
+    assert all(name in error for name in ("age = 'five", "dose = '30'", "round_to_mg = 'x mg'"))
 
 
 def test_json_lines_have_the_cells_the_row_and_no_nan() -> None:
@@ -541,8 +542,8 @@ def test_json_lines_have_the_cells_the_row_and_no_nan() -> None:
     assert (good["row"], bad["row"], good["input"]["row"]) == (2, 3, "c")
     assert (good["error"], bad["auc_0_inf"]) == (None, None)
     assert (good["models_agree"], good["points"]) == (False, 8192)
-    assert "weight is missing" in bad["error"]
-    assert set(good) == set(bad) == {"row", "input", *result_columns()}
+    assert "WT is missing" in bad["error"]
+    assert set(good) == set(bad) == {"row", "input", *result_columns(list(model_paths()))}
 
 
 @given(st.lists(st.sampled_from(["", "a", "a (2)", "a (3)", "b"])))

@@ -16,7 +16,7 @@ from fludapk.answers.dose import find_dose
 from fludapk.answers.goal import Goal, best_dose, candidate_doses, probabilities
 from fludapk.cli import main
 from fludapk.errors import InputError
-from fludapk.patients.course import ceiling_mg
+from fludapk.patients.course import most_mg
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 
@@ -101,8 +101,10 @@ def test_an_auc_below_that_of_the_smallest_dose_is_not_blamed_on_patients() -> N
     ("days", "interval", "mg_m2"), [(3, 24.0, 50.0), (6, 24.0, 250 / 6), (4, 12.0, 25.0)]
 )
 def test_the_ceiling_is_per_day_and_per_course(days: int, interval: float, mg_m2: float) -> None:
-    assert ceiling_mg(GIRL.bsa_m2, days, interval) == pytest.approx(mg_m2 * GIRL.bsa_m2, rel=1e-12)
-    highest = candidate_doses(GIRL, days, interval, 0.1)[-1]
+    times = [k * interval for k in range(days)]
+    (most,) = most_mg(GIRL.bsa_m2, times)
+    assert most == pytest.approx(mg_m2 * GIRL.bsa_m2, rel=1e-12)
+    highest = candidate_doses(most, 0.1)[-1]
     plan = Regimen(dose=float(highest), unit="mg", days=days, interval_h=interval)
     assert plan.course(GIRL).total_mg > 0
     with pytest.raises(InputError, match="refused"):
@@ -212,7 +214,7 @@ def test_the_command_prints_json_that_says_what_the_page_says() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--auc", "15"), "give --days N"),
+        (("--auc", "15"), "give --days, the number of infusions, or --regimen"),
         (("--days", "4"), "give one goal"),
         (("--days", "4", "--auc", "15", "--round-to", "1 g"), "unknown unit 'g'"),
         (("--days", "4", "--target", "dekker"), "did you mean 'dekker2022'"),

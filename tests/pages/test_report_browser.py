@@ -13,13 +13,10 @@ from browsing import WIDTHS, browser, overflow, page, printed, squeezed
 
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.curve import Curve, curve, horizon_h
-from fludapk.answers.prediction import predict
 from fludapk.answers.record import Remark
 from fludapk.pages.check import check_html
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
-from fludapk.published.models import load_model
 
 pytestmark = pytest.mark.browser
 __all__ = ["browser", "page"]  # fixtures
@@ -28,21 +25,18 @@ GIRL: Final = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3,
 MAN: Final = Patient(age_years=63, weight_kg=80, height_cm=175, scr_mg_dl=0.9, sex="male")
 
 
-def checked(patient: Patient, name: str) -> tuple[CheckResult, Curve]:
-    regimen = Regimen.named(name)
-    prediction = predict(load_model(), patient, regimen, regimen.course(patient))
-    until_h = horizon_h(regimen.times_h, regimen.cells_at_h)
-    return check(patient, regimen), curve(prediction, until_h=until_h)
+def checked(patient: Patient, name: str) -> CheckResult:
+    return check(patient, Regimen.named(name))
 
 
 @pytest.fixture(scope="module")
-def girl() -> tuple[CheckResult, Curve]:
+def girl() -> CheckResult:
     return checked(GIRL, "tisa_cel_ball")
 
 
-def opened(page: Any, folder: Path, result: CheckResult, drawn: Curve) -> None:
+def opened(page: Any, folder: Path, result: CheckResult) -> None:
     path = folder / "out.html"
-    path.write_text(check_html(result, drawn), encoding="utf-8")
+    path.write_text(check_html(result), encoding="utf-8")
     page.goto(path.as_uri())
 
 
@@ -55,10 +49,10 @@ def words(page: Any) -> list[str]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_the_screen(
-    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve], width: int
+    page: Any, tmp_path: Path, girl: CheckResult, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    opened(page, tmp_path, *girl)
+    opened(page, tmp_path, girl)
     assert overflow(page) <= 0
     wide = page.evaluate(
         """[...document.querySelectorAll('body *')].filter(e => !e.closest('svg')
@@ -69,21 +63,17 @@ def test_nothing_is_wider_than_the_screen(
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_long_words_are_broken(
-    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve], width: int
-) -> None:
-    result, drawn = girl
+def test_long_words_are_broken(page: Any, tmp_path: Path, girl: CheckResult, width: int) -> None:
+    result = girl
     patient = replace(result.patient, product="x" * 400, diagnosis="<b>" * 100)
     regimen = replace(result.regimen, id="y" * 200, title="z" * 400)
     page.set_viewport_size({"width": width, "height": 900})
-    opened(page, tmp_path, replace(result, patient=patient, regimen=regimen), drawn)
+    opened(page, tmp_path, replace(result, patient=patient, regimen=regimen))
     assert overflow(page) <= 0
 
 
-def test_readable_at_twice_the_size(
-    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve]
-) -> None:
-    opened(page, tmp_path, *girl)
+def test_readable_at_twice_the_size(page: Any, tmp_path: Path, girl: CheckResult) -> None:
+    opened(page, tmp_path, girl)
     page.evaluate("document.documentElement.style.fontSize = '30px'")
     assert overflow(page) <= 0
     page.evaluate("document.documentElement.style.fontSize = ''")
@@ -97,36 +87,32 @@ def test_readable_at_twice_the_size(
 def test_one_sheet_of_paper_with_all_of_the_text(
     page: Any, tmp_path: Path, patient: Patient, regimen: str
 ) -> None:
-    opened(page, tmp_path, *checked(patient, regimen))
+    opened(page, tmp_path, checked(patient, regimen))
     sheets, text = printed(page)
     assert sheets == 1
     assert [word for word in words(page) if word not in text] == []
 
 
-def test_one_sheet_in_a_wide_typeface(
-    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve]
-) -> None:
+def test_one_sheet_in_a_wide_typeface(page: Any, tmp_path: Path, girl: CheckResult) -> None:
     """DejaVu Sans is a seventh wider than Arial: what a bare Linux has."""
-    opened(page, tmp_path, *girl)
+    opened(page, tmp_path, girl)
     page.evaluate("document.body.style.fontFamily = '\"DejaVu Sans\"'")
     assert printed(page)[0] == 1
 
 
 def test_warnings_may_go_over_but_nothing_is_cut(
-    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve]
+    page: Any, tmp_path: Path, girl: CheckResult
 ) -> None:
-    result, drawn = girl
+    result = girl
     many = [Remark(code="x", level="note", message=f"remark-{k} " * 12) for k in range(40)]
-    opened(page, tmp_path, replace(result, warnings=many), drawn)
+    opened(page, tmp_path, replace(result, warnings=many))
     sheets, text = printed(page)
     assert sheets == 2
     assert [word for word in words(page) if word not in text] == []
 
 
-def test_dark_mode_changes_nothing(
-    page: Any, tmp_path: Path, girl: tuple[CheckResult, Curve]
-) -> None:
-    opened(page, tmp_path, *girl)
+def test_dark_mode_changes_nothing(page: Any, tmp_path: Path, girl: CheckResult) -> None:
+    opened(page, tmp_path, girl)
     light = page.screenshot()
     page.emulate_media(color_scheme="dark")
     assert page.screenshot() == light

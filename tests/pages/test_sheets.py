@@ -22,7 +22,7 @@ pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 from fludapk.answers.batch import Plan, Tally, chunks, run
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult, TargetRecord
-from fludapk.answers.curve import Curve, curve, horizon_h
+from fludapk.answers.curve import curve, horizon_h
 from fludapk.answers.dose import find_dose
 from fludapk.answers.goal import Goal
 from fludapk.answers.nomogram import nomogram
@@ -91,17 +91,13 @@ def course_of(name: str) -> tuple[CheckResult, Prediction, Regimen]:
 
 
 @pytest.fixture(scope="module", params=PATIENTS)
-def checked(request: pytest.FixtureRequest) -> tuple[CheckResult, Curve]:
-    result, prediction, regimen = course_of(request.param)
-    return result, curve(
-        prediction, until_h=horizon_h(regimen.times_h, regimen.cells_at_h), log2_points=6
-    )
+def checked(request: pytest.FixtureRequest) -> CheckResult:
+    return course_of(request.param)[0]
 
 
 @pytest.fixture(scope="module")
-def girl() -> tuple[CheckResult, Curve]:
-    result, prediction, _ = course_of("the worked girl")
-    return result, curve(prediction, until_h=144.0, log2_points=6)
+def girl() -> CheckResult:
+    return course_of("the worked girl")[0]
 
 
 class Page(HTMLParser):
@@ -159,18 +155,18 @@ def pictures(text: str) -> list[ElementTree.Element]:
 
 
 def test_every_word_and_number_of_the_terminal_page_is_there(
-    checked: tuple[CheckResult, Curve],
+    checked: CheckResult,
 ) -> None:
-    result, _ = checked
-    have = {bare(word) for word in Page(check_html(*checked)).text.split()}
+    result = checked
+    have = {bare(word) for word in Page(check_html(checked)).text.split()}
     said = {bare(word) for word in check_page(result, 4000).split()}
     assert said <= have | {""}
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_rows_read_as_in_the_terminal(checked: tuple[CheckResult, Curve], section: str) -> None:
-    result, _ = checked
-    text = re.sub(r"[ .]+", " ", Page(check_html(*checked)).text)
+def test_rows_read_as_in_the_terminal(checked: CheckResult, section: str) -> None:
+    result = checked
+    text = re.sub(r"[ .]+", " ", Page(check_html(checked)).text)
     blocks = check_page(result, 4000).split("\n\n")
     (block,) = [block for block in blocks if block.startswith(f"{section}\n")]
     for line in block.splitlines():
@@ -185,27 +181,27 @@ def bare(word: str) -> str:
 
 
 def test_sections_come_in_the_order_of_the_terminal_page(
-    checked: tuple[CheckResult, Curve],
+    checked: CheckResult,
 ) -> None:
-    result, _ = checked
-    headings = Page(check_html(*checked)).headings
+    result = checked
+    headings = Page(check_html(checked)).headings
     assert [heading for heading in headings if heading in SECTIONS] == list(SECTIONS)
     page = check_page(result, 100)
     assert sorted(SECTIONS, key=page.index) == list(SECTIONS)
     assert headings.index("AUC0-inf") == 1, "the answer is first, after the name of the page"
 
 
-def test_the_answer_says_the_flag_in_words(checked: tuple[CheckResult, Curve]) -> None:
-    result, _ = checked
-    text = Page(check_html(*checked)).text
+def test_the_answer_says_the_flag_in_words(checked: CheckResult) -> None:
+    result = checked
+    text = Page(check_html(checked)).text
     low, high = result.exposure.auc_0_inf_pi90
     answer = f"AUC0-inf {result.exposure.auc_0_inf:.2f} mg·h/L 90 % interval {low:.1f}-{high:.1f}"
     assert answer in text
     assert text.index(answer) < text.index(SECTIONS[0])
 
 
-def test_the_worked_girl(girl: tuple[CheckResult, Curve]) -> None:
-    text = Page(check_html(*girl)).text
+def test_the_worked_girl(girl: CheckResult) -> None:
+    text = Page(check_html(girl)).text
     assert "AUC0-inf 13.58 mg·h/L 90 % interval 9.3-20.1 BELOW 13.8" in text
     assert "Probability of < 13.8: 52 %; of < 14: 54 %" in text
     box = text.index("!! THE TWO READINGS OF THIS PAPER DISAGREE about this patient.")
@@ -216,33 +212,33 @@ def test_the_worked_girl(girl: tuple[CheckResult, Curve]) -> None:
 
 
 def test_thresholds_of_others_do_not_look_like_the_patients() -> None:
-    result, prediction, _ = course_of("an adult before axi-cel")
-    page = check_html(result, curve(prediction, until_h=144.0, log2_points=4))
+    result, *_ = course_of("an adult before axi-cel")
+    page = check_html(result)
     assert '<p class="flag applies">scordo2023 18-20: BELOW</p>' in page
     assert '<p class="flag">14 OR MORE</p>' in page
     assert "Published for others: 13.8: fabrizio2022" in page
 
 
 def test_models_that_disagree_on_a_target_are_said_at_the_top(
-    girl: tuple[CheckResult, Curve],
+    girl: CheckResult,
 ) -> None:
-    result, drawn = girl
+    result = girl
     remark = Remark(code="models_disagree_target", level="caution", message="models: two minds")
-    text = Page(check_html(replace(result, models_agree=True, warnings=[remark]), drawn)).text
+    text = Page(check_html(replace(result, models_agree=True, warnings=[remark]))).text
     assert text.index("!! models: two minds") < text.index(SECTIONS[0])
     assert text.count("two minds") == 1
 
 
-def test_no_warning_is_cut(girl: tuple[CheckResult, Curve]) -> None:
-    result, drawn = girl
+def test_no_warning_is_cut(girl: CheckResult) -> None:
+    result = girl
     many = [Remark(code="x", level="note", message=f"remark number {k}") for k in range(30)]
-    text = Page(check_html(replace(result, warnings=many), drawn)).text
+    text = Page(check_html(replace(result, warnings=many))).text
     assert all(f"remark number {k}" in text for k in range(30))
 
 
-def test_what_is_empty_is_said(girl: tuple[CheckResult, Curve]) -> None:
-    result, drawn = girl
-    text = Page(check_html(replace(result, warnings=[], targets=_others(result)), drawn)).text
+def test_what_is_empty_is_said(girl: CheckResult) -> None:
+    result = girl
+    text = Page(check_html(replace(result, warnings=[], targets=_others(result)))).text
     assert "Warnings None." in text
     assert "None applies to this patient." in text
 
@@ -252,10 +248,10 @@ def _others(result: CheckResult) -> list[TargetRecord]:
 
 
 def test_space_to_sign_and_where_the_numbers_come_from(
-    checked: tuple[CheckResult, Curve],
+    checked: CheckResult,
 ) -> None:
-    result, _ = checked
-    page = check_html(*checked)
+    result = checked
+    page = check_html(checked)
     text, made = Page(page).text, result.provenance
     for words in ("Prepared by", "Checked by", "Date and time", result.disclaimer, "8192 points"):
         assert words in text
@@ -268,8 +264,8 @@ def test_space_to_sign_and_where_the_numbers_come_from(
 # --- The file -------------------------------------------------------------------------------------
 
 
-def test_self_contained(checked: tuple[CheckResult, Curve]) -> None:
-    page = check_html(*checked)
+def test_self_contained(checked: CheckResult) -> None:
+    page = check_html(checked)
     assert "://" not in page
     assert "@import" not in page
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", page))
@@ -280,8 +276,8 @@ def test_self_contained(checked: tuple[CheckResult, Curve]) -> None:
         assert not [name for name in attributes if name.startswith("on")]
 
 
-def test_proper_headings_tables_and_language(checked: tuple[CheckResult, Curve]) -> None:
-    page = check_html(*checked)
+def test_proper_headings_tables_and_language(checked: CheckResult) -> None:
+    page = check_html(checked)
     assert page.startswith('<!DOCTYPE html>\n<html lang="en">')
     parsed = Page(page)
     assert parsed.tags.count("h1") == 1
@@ -293,8 +289,8 @@ def test_proper_headings_tables_and_language(checked: tuple[CheckResult, Curve])
     assert parsed.tags.count("table") == parsed.tags.count("thead") >= 2
 
 
-def test_pictures_are_well_formed_and_described(checked: tuple[CheckResult, Curve]) -> None:
-    found = pictures(check_html(*checked))
+def test_pictures_are_well_formed_and_described(checked: CheckResult) -> None:
+    found = pictures(check_html(checked))
     assert len(found) == 2
     for svg in found:
         width, height = map(float, svg.attrib["viewBox"].split()[2:])
@@ -314,14 +310,14 @@ def test_pictures_are_well_formed_and_described(checked: tuple[CheckResult, Curv
 def test_the_same_input_gives_the_same_bytes() -> None:
     pages = set()
     for _ in range(2):
-        result, prediction, _ = course_of("the worked girl")
-        pages.add(check_html(result, curve(prediction, until_h=144.0, log2_points=5)))
+        result, *_ = course_of("the worked girl")
+        pages.add(check_html(result))
     assert len(pages) == 1
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_was_typed_is_escaped(girl: tuple[CheckResult, Curve], text: str) -> None:
-    page, plain = (check_html(_with_text(girl[0], said), girl[1]) for said in (text, "said"))
+def test_what_was_typed_is_escaped(girl: CheckResult, text: str) -> None:
+    page, plain = (check_html(_with_text(girl, said)) for said in (text, "said"))
     assert text not in page or not set(text) & set("<>&'")
     parsed = Page(page)
     assert parsed.tags == Page(plain).tags
@@ -352,12 +348,12 @@ def _with_text(result: CheckResult, text: str) -> CheckResult:
 
 
 def test_without_jinja2_the_reader_is_told_what_to_install(
-    girl: tuple[CheckResult, Curve], monkeypatch: pytest.MonkeyPatch
+    girl: CheckResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     templates.environment.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(InputError, match=r"pip install 'fludapk\[report\]'"):
-        check_html(*girl)
+        check_html(girl)
 
 
 # --- The curve ------------------------------------------------------------------------------------
@@ -393,13 +389,13 @@ def test_a_curve_needs_an_end(until_h: float) -> None:
 
 
 @pytest.mark.parametrize("until_h", [0.2, 30.0, 600.0])
-def test_a_curve_may_be_short_or_long(girl: tuple[CheckResult, Curve], until_h: float) -> None:
+def test_a_curve_may_be_short_or_long(girl: CheckResult, until_h: float) -> None:
     result, prediction, _ = course_of("the worked girl")
     drawn = curve(prediction, until_h=until_h, log2_points=4)
     figure = course_figure(result, drawn)
     assert (figure.cells_x is None) == (until_h < 120.0)
     assert ("after the end of this curve" in figure.desc) == (until_h < 120.0)
-    assert len(pictures(check_html(result, drawn))) == 2
+    assert len(pictures(check_html(result))) == 2
 
 
 def test_the_end_covers_the_last_dose_and_the_cells() -> None:
@@ -431,9 +427,9 @@ def test_a_scale_holds_its_values_inside(value: float) -> None:
     ("auc", "interval"), [(0.4, (0.1, 0.9)), (13.8, (13.7, 13.9)), (95.0, (40.0, 210.0))]
 )
 def test_the_bar_holds_any_exposure(
-    girl: tuple[CheckResult, Curve], auc: float, interval: tuple[float, float]
+    girl: CheckResult, auc: float, interval: tuple[float, float]
 ) -> None:
-    result, drawn = girl
+    result = girl
     odd = replace(result.exposure, auc_0_inf=auc, auc_0_inf_pi90=interval)
     changed = replace(result, exposure=odd)
     figure = check_drawing.bar(changed)
@@ -442,7 +438,7 @@ def test_the_bar_holds_any_exposure(
     for lane in figure.lanes:
         covered = sum(region.width for region in lane.regions)
         assert covered == pytest.approx(284.0, abs=0.3), "regions fill the axis"
-    assert len(pictures(check_html(changed, drawn))) == 2
+    assert len(pictures(check_html(changed))) == 2
 
 
 # --- The dose for a target ------------------------------------------------------------------------
@@ -450,9 +446,7 @@ def test_the_bar_holds_any_exposure(
 
 def dose_page_of(patient: Patient, schedule: Regimen, auc: float, planned: bool) -> str:
     result = find_dose(patient, schedule, Goal.chosen(auc=auc), planned=planned)
-    course = replace(schedule, dose=result.proposals[0].dose_mg, unit="mg")
-    prediction = predict(load_model(), patient, course, course.course(patient))
-    return dose_html(result, curve(prediction, until_h=96.0))
+    return dose_html(result)
 
 
 def test_a_dose_that_models_agree_on_stands_first() -> None:
@@ -498,7 +492,7 @@ def listed(tmp_path: Path, text: str = LISTED, keep: int = 500) -> str:
 def test_a_list_is_counted_first_and_the_lowest_auc_is_on_top(tmp_path: Path) -> None:
     page = listed(tmp_path)
     assert "1 BELOW 13.8 | 0 BORDERLINE (13.8-14) | 1 14 OR MORE | 1 REFUSED" in page
-    assert page.index("13.58") < page.index("17.20") < page.index("weight is missing")
+    assert page.index("13.58") < page.index("17.20") < page.index("WT is missing")
     assert "MODELS DISAGREE" in page
     assert page == listed(tmp_path)
 

@@ -136,7 +136,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_a_list_that_goes_away_is_an_error_of_reading(tmp_path: Path) -> None:
     found = opened(tmp_path, "id,wt\n1,2\n")
-    found.path.unlink()
+    Path(found.source.name).unlink()
     with pytest.raises(InputError, match="cannot be read"):
         list(found.rows())
 

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fludapk.errors import ExitStatus, InputError
-from fludapk.patients.patient import LIMITS, Patient
+from fludapk.patients import fields
+from fludapk.patients.patient import Patient
+from fludapk.patients.plausible import LIMITS
 from fludapk.published.growth import growth_lms
 from fludapk.published.models import load_model
 from fludapk.published.tables import CATEGORICAL
@@ -25,13 +27,13 @@ GIRL: Final[dict[str, Any]] = {
 
 def typed(**changes: str | None) -> Patient:
     """The girl of 5 years, with some options typed otherwise, or not at all."""
-    return Patient.from_text(**{**GIRL, **changes})
+    return Patient(**{**GIRL, **changes})
 
 
 def patient_or_refusal(**texts: Any) -> Patient | InputError:
     """Any other error is a crash."""
     try:
-        return Patient.from_text(**texts)
+        return Patient(**texts)
     except InputError as error:
         return error
 
@@ -40,7 +42,7 @@ def faults(**changes: str | None) -> list[str]:
     with pytest.raises(InputError) as refused:
         typed(**changes)
     assert refused.value.exit_status is ExitStatus.INPUT_REFUSED
-    return list(refused.value.faults)
+    return list(refused.value.sentences())
 
 
 def fault(**changes: str | None) -> str:
@@ -122,20 +124,28 @@ def test_another_renal_function_may_be_given(
 
 def test_a_creatinine_without_a_unit_is_refused() -> None:
     assert fault(scr="0.3") == (
-        """scr = '0.3' has no unit: write for example "0.3 mg/dL" or "0.3 umol/L\""""
+        """scr_mg_dl = '0.3' has no unit: write for example "0.3 mg/dL" or "0.3 umol/L\""""
     )
 
 
 @pytest.mark.parametrize(
     ("changes", "found", "suggestion"),
     [
-        ({"scr": "0.9 umol/L"}, "scr = 0.9 umol/L is below 5", "0.9 mg/dL would be 79.56 umol/L"),
-        ({"scr": "80 mg/dL"}, "scr = 80 mg/dL is above 22.6", "80 umol/L would be 0.905 mg/dL"),
-        ({"height": "1.10"}, "height = 1.1 cm is below 30", "1.1 m would be 110 cm"),
-        ({"height": "1100"}, "height = 1100 cm is above 250", "1100 mm would be 110 cm"),
-        ({"height": "43"}, "height = 43 cm is not plausible at 5 y", "43 in would be 109.2 cm"),
-        ({"weight": "40"}, "weight = 40 kg is not plausible at 5 y", "40 lb would be 18.14 kg"),
-        ({"weight": "18200"}, "weight = 18200 kg is above 300", "18200 g would be 18.2 kg"),
+        (
+            {"scr": "0.9 umol/L"},
+            "scr_mg_dl = 0.9 umol/L is below 5",
+            "0.9 mg/dL would be 79.56 umol/L",
+        ),
+        (
+            {"scr": "80 mg/dL"},
+            "scr_mg_dl = 80 mg/dL is above 22.6",
+            "80 umol/L would be 0.905 mg/dL",
+        ),
+        ({"height": "1.10"}, "height_cm = 1.1 cm is below 30", "1.1 m would be 110 cm"),
+        ({"height": "1100"}, "height_cm = 1100 cm is above 250", "1100 mm would be 110 cm"),
+        ({"height": "43"}, "height_cm = 43 cm is not plausible at 5 y", "43 in would be 109.2 cm"),
+        ({"weight": "40"}, "weight_kg = 40 kg is not plausible at 5 y", "40 lb would be 18.14 kg"),
+        ({"weight": "18200"}, "weight_kg = 18200 kg is above 300", "18200 g would be 18.2 kg"),
     ],
 )
 def test_a_number_that_fits_another_unit_is_refused_with_that_unit(
@@ -199,9 +209,9 @@ def test_what_is_not_a_number_is_refused(option: str, text: str, why: str) -> No
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"egfr": "90 mL/min"}, "a creatinine clearance in mL/min goes to --crcl"),
-        ({"crcl": "90 mL/min/1.73 m2"}, "an eGFR in mL/min/1.73 m2 goes to --egfr"),
-        ({"crcl": "90 mL/min/1.73m²"}, "an eGFR in mL/min/1.73 m2 goes to --egfr"),
+        ({"egfr": "90 mL/min"}, "a creatinine clearance in mL/min goes to crcl_ml_min"),
+        ({"crcl": "90 mL/min/1.73 m2"}, "an eGFR in mL/min/1.73 m2 goes to egfr_ml_min_1_73m2"),
+        ({"crcl": "90 mL/min/1.73m²"}, "an eGFR in mL/min/1.73 m2 goes to egfr_ml_min_1_73m2"),
     ],
 )
 def test_the_unit_of_the_other_renal_function_points_to_its_option(
@@ -213,14 +223,16 @@ def test_the_unit_of_the_other_renal_function_points_to_its_option(
 @pytest.mark.parametrize("option", ["age", "weight", "height"])
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_what_is_missing_is_asked_for(option: str, nothing: str | None) -> None:
-    said = fault(**{option: nothing})
-    assert said.startswith(f"{option} is missing")
-    assert f"--{option}" in said
+    with pytest.raises(InputError) as refused:
+        typed(**{option: nothing})
+    (missing,) = refused.value.faults
+    assert missing.text(fields.request_name).startswith(f"{option} is missing")
+    assert f"--{option}" in missing.text(fields.option)
 
 
 def test_two_renal_functions_at_once_are_refused() -> None:
     assert "give one renal function only" in fault(egfr="110")
-    assert "scr and egfr and crcl" in fault(egfr="110", crcl="96")
+    assert "scr_mg_dl and egfr_ml_min_1_73m2 and crcl_ml_min" in fault(egfr="110", crcl="96")
 
 
 @pytest.mark.parametrize("sex", ["woman", "x", ""])
@@ -235,9 +247,9 @@ def test_an_unknown_sex_is_refused(sex: str) -> None:
         ({"bsa_formula": "ckd_epi_2021"}, "is unknown"),
         ({"egfr_formula": "schwartz"}, "did you mean 'schwartz_bedside'?"),
         ({"egfr_formula": "mosteller"}, "is unknown"),
-        ({"egfr_formula": "mdrd"}, "is for 18 to 70 y; age is 5 y"),
-        ({"egfr_formula": "cockcroft_gault"}, "is for 18 to 92 y; age is 5 y"),
-        ({"bsa_formula": "du_bois"}, "is for 18 to 120 y; age is 5 y"),
+        ({"egfr_formula": "mdrd"}, "is for 18 to 70 y; age_years is 5 y"),
+        ({"egfr_formula": "cockcroft_gault"}, "is for 18 to 92 y; age_years is 5 y"),
+        ({"bsa_formula": "du_bois"}, "is for 18 to 120 y; age_years is 5 y"),
         ({"scr": None, "egfr": "110", "egfr_formula": "ckid_u25"}, "only with scr"),
     ],
 )
@@ -247,12 +259,23 @@ def test_a_formula_must_exist_and_be_for_the_age(changes: dict[str, str], said: 
 
 def test_all_faults_of_typing_are_listed_at_once() -> None:
     said = faults(age="five", weight="18,2", height="nan", scr="0.3", sex="x")
-    assert [line.split()[0] for line in said] == ["age", "weight", "height", "scr", "sex"]
+    assert [line.split()[0] for line in said] == [
+        "age_years",
+        "weight_kg",
+        "height_cm",
+        "scr_mg_dl",
+        "sex",
+    ]
 
 
 def test_all_impossible_values_are_listed_at_once() -> None:
     said = faults(age="-5", weight="0", height="300", scr="99 mg/dL")
-    assert [line.split()[0] for line in said] == ["age", "weight", "height", "scr"]
+    assert [line.split()[0] for line in said] == [
+        "age_years",
+        "weight_kg",
+        "height_cm",
+        "scr_mg_dl",
+    ]
 
 
 # --- Limits ---------------------------------------------------------------------------------------
@@ -285,7 +308,7 @@ def test_the_limits_are_possible_and_beyond_them_nothing_is(field: str, dimensio
 
 def test_the_library_takes_no_unknown_sex() -> None:
     with pytest.raises(InputError, match="write female or male"):
-        Patient(age_years=5, weight_kg=18, height_cm=110, sex="girl")  # type: ignore[arg-type]
+        Patient(age_years=5, weight_kg=18, height_cm=110, sex="girl")
 
 
 # --- Growth reference -----------------------------------------------------------------------------
@@ -367,7 +390,7 @@ def test_any_text_is_a_possible_patient_or_refused(texts: dict[str, Any], bsa: s
     patient = patient_or_refusal(**texts, bsa_formula=bsa)
     if isinstance(patient, InputError):
         assert patient.faults
-        assert all(line.strip() for line in patient.faults)
+        assert all(line.strip() for line in patient.sentences())
     else:
         assert LIMITS["age"][0] <= patient.age_years <= LIMITS["age"][1]
         assert LIMITS["weight"][0] <= patient.weight_kg <= LIMITS["weight"][1]
@@ -386,7 +409,7 @@ def test_any_text_is_a_possible_patient_or_refused(texts: dict[str, Any], bsa: s
 def test_with_their_units_all_possible_values_are_believed(
     age: float, weight: float, height: float, scr: float, sex: str | None
 ) -> None:
-    patient = Patient.from_text(
+    patient = Patient(
         age=f"{age!r} years",
         weight=f"{weight!r} kg",
         height=f"{height!r} cm",

@@ -387,11 +387,11 @@ def test_levels_that_a_model_does_not_have_are_refused_together() -> None:
     patients = draw(entry, np.random.default_rng(1), 5)
     with pytest.raises(InputError) as refused:
         level_numbers(entry, patients, load_model("mohanan2017"))
-    assert refused.value.faults == (
+    assert refused.value.sentences() == [
         "population somebody: diagnosis 'b_all' is not one of mohanan2017: "
         "aplastic_anaemia, fanconi_anaemia",
         "population somebody: genotype 'AA' is not one of mohanan2017: GG, carrier",
-    )
+    ]
 
 
 # --- Ready-made populations -----------------------------------------------------------------------
@@ -466,7 +466,7 @@ def faults_of(**changes: Any) -> list[str]:
     """What is said of a population in a study."""
     with pytest.raises(FileError) as refused:
         people(**changes)
-    return [fault.removeprefix("study.toml: population") for fault in refused.value.faults]
+    return [fault.removeprefix("study.toml: population") for fault in refused.value.sentences()]
 
 
 UNIFORM = {"kind": "uniform", "low": 1.0, "high": 60.0}

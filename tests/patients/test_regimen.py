@@ -174,7 +174,7 @@ def test_a_course_has_1_to_14_doses(days: int) -> None:
 def test_all_faults_of_a_course_are_listed_at_once() -> None:
     with pytest.raises(InputError) as refused:
         custom(-30.0, days=0, interval_h=0.0, infusion_h=math.nan, cells_at_h=-1.0)
-    assert len(refused.value.faults) == 5
+    assert len(refused.value.sentences()) == 5
 
 
 def test_infusions_may_not_overlap() -> None:
@@ -294,7 +294,7 @@ def test_rounding_by_more_than_a_tenth_is_refused(step: float) -> None:
 
 @pytest.mark.parametrize("step", [0.0, -1.0, math.nan, math.inf])
 def test_a_rounding_step_is_finite_and_above_zero(step: float) -> None:
-    assert refusal(Regimen.named("tisa_cel_ball"), step).startswith("round-to = ")
+    assert refusal(Regimen.named("tisa_cel_ball"), step).startswith("round_to_mg = ")
 
 
 @pytest.mark.parametrize(

@@ -1005,4 +1005,4 @@ def test_a_bad_level_is_refused_by_name(times: Any, conc: Any, limit: Any, says:
 def test_all_bad_levels_are_named_at_once() -> None:
     with pytest.raises(InputError) as caught:
         Levels(times_h=np.array([1.0, 2.0, np.inf]), conc_mg_l=np.array([0.5, -1.0, 0.2]))
-    assert len(caught.value.faults) == 2
+    assert len(caught.value.sentences()) == 2

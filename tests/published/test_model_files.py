@@ -30,8 +30,8 @@ def faults_of(path: Path) -> list[str]:
     with pytest.raises(FileError) as refused:
         read_toml(path, ModelFile)
     assert refused.value.exit_status is ExitStatus.FILE_REFUSED
-    named = [fault for fault in refused.value.faults if fault.startswith(f"{path}: ")]
-    assert named == list(refused.value.faults)
+    named = [fault for fault in refused.value.sentences() if fault.startswith(f"{path}: ")]
+    assert named == list(refused.value.sentences())
     return [fault.removeprefix(f"{path}: ") for fault in named]
 
 

@@ -480,7 +480,7 @@ def test_a_column_that_says_its_unit_needs_no_option() -> None:
 
 
 def test_dv_without_a_unit_is_refused() -> None:
-    with pytest.raises(InputError, match=r"DV has no unit: say --dv"):
+    with pytest.raises(InputError, match=r"DV has no unit: say dv_unit"):
         read(DOSE, record("12", "0.5"), unit=None)
 
 
@@ -525,7 +525,7 @@ def test_mdv_marks_a_record_without_level() -> None:
         (record("12", "-0.1"), (), r"DV = -0.1"),
         (record("12", "."), (), r"DV is missing: MDV 1 marks a record without level"),
         (record("9", "0.4"), (), r"level at TIME 9: 0.4 before any drug was given"),
-        (record("12", ".", "1"), ("BLQ",), r"below which limit\? Add a column LLOQ, or say --lloq"),
+        (record("12", ".", "1"), ("BLQ",), r"below which limit\? Add a column LLOQ, or give lloq"),
         (record("12", ".", "2"), ("BLQ",), r"BLQ or CENS is 1"),
         (record("12", "high"), (), r"DV = 'high'"),
         (record("12", "0.01", "0", "0.02"), ("BLQ", "LLOQ"), r"0.01 mg/L is below its limit"),

@@ -7,11 +7,9 @@ import pytest
 from browsing import WIDTHS, browser, overflow, page, printed, squeezed
 
 from fludapk.answers.batch import Plan, Tally, chunks, run
-from fludapk.answers.curve import update_curve
-from fludapk.answers.fit import fit
 from fludapk.answers.goal import Goal
 from fludapk.answers.nomogram import nomogram
-from fludapk.answers.update import result_of
+from fludapk.answers.update import update
 from fludapk.pages.batch import batch_html
 from fludapk.pages.nomogram import nomogram_html
 from fludapk.pages.nomogram_figure import nomogram_svg
@@ -62,9 +60,9 @@ def a_study(folder: Path) -> str:
 def levels(folder: Path) -> str:
     girl = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
     texts = ("1h 0.85mg/L", "7h 0.15mg/L", "23.5h <0.05mg/L")
-    fitted = fit(girl, Regimen.named("tisa_cel_ball"), [Level.from_text(t) for t in texts])
-    result = result_of(fitted, Goal.chosen(window=(13.8, 20.0)))
-    return update_html(result, update_curve(fitted, until_h=144.0))
+    measured = [Level.from_text(text) for text in texts]
+    goal = Goal.chosen(window=(13.8, 20.0))
+    return update_html(update(girl, Regimen.named("tisa_cel_ball"), measured, goal=goal))
 
 
 PAGES = {"list": a_list, "nomogram": a_nomogram, "study": a_study, "levels": levels}

@@ -1,0 +1,76 @@
+"""Work in several processes, in order, and without any that outlives the command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from typing import TypeVar
+
+from fludapk.errors import FludapkError
+
+_Part = TypeVar("_Part")
+_Result = TypeVar("_Result")
+
+
+def in_processes(
+    work: Callable[[_Part], _Result], parts: Iterable[_Part], processes: int
+) -> Generator[_Result, None, None]:
+    """Yield the results of parts in their order, some parts at a time.
+
+    Parameters
+    ----------
+    work : callable
+        Can be pickled.
+    parts : iterable
+    processes : int
+
+    Raises
+    ------
+    FludapkError
+        If a process was ended from outside.
+    """
+    waiting: deque[Future[_Result]] = deque()
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
+    try:
+        for part in parts:
+            with _without_interrupts():
+                waiting.append(pool.submit(work, part))
+            if len(waiting) > 2 * processes:  # so memory is bounded
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenExecutor as error:
+        raise FludapkError("a process was ended from outside: out of memory?") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Let processes that begin here leave Ctrl-C to the one that began them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Arrange that this process does not outlive a command that was killed."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,229 @@
+"""Every input that a person may type, once: names, dimension, unit, help and choices.
+
+The options of the command line, the fields of requests and forms, the columns of lists and the
+names in faults are made from `FIELDS`. Its keys are the keywords in Python, with their unit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from fludapk.units import UNITS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One typed input.
+
+    Parameters
+    ----------
+    key : str
+        Keyword in Python.
+    name : str
+        Name in requests and, with dashes, of the option.
+    label : str
+        Name on a page.
+    help : str
+        One line.
+    dimension : str, optional
+        A key of `fludapk.units.UNITS`, if it is a quantity.
+    unit : str, optional
+        Unit of a number without one; without it a unit is mandatory.
+    metavar : str, optional
+        What stands for the value in the help of the option.
+    columns : mapping of str to str, optional
+        Further columns of lists -> unit of their numbers.
+    flag : str, optional
+        Option of the command line, if it is not called like the name.
+    part : bool, optional
+        Whether it is part of an item of a list; then faults call it by its label.
+    """
+
+    key: str
+    name: str
+    label: str
+    help: str
+    dimension: str | None = None
+    unit: str | None = None
+    metavar: str = "NAME"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    flag: str = ""
+    part: bool = False
+
+    @property
+    def option(self) -> str:
+        """Option of the command line."""
+        return self.flag or f"--{self.name.replace('_', '-')}"
+
+    @property
+    def list_columns(self) -> dict[str, str]:
+        """Columns of lists -> unit of their numbers; without one each cell has its own."""
+        own = {self.name: ""}
+        for unit in UNITS[self.dimension] if self.dimension else ():
+            own[f"{self.name}_{slug(unit)}"] = unit
+        return own | dict(self.columns)
+
+
+def slug(unit: str) -> str:
+    """Spell a unit as in a name.
+
+    Examples
+    --------
+    >>> slug("mL/min/1.73 m2"), slug("umol/L")
+    ('ml_min_1_73m2', 'umol_l')
+    """
+    return re.sub(r"[^a-z0-9]+", "_", unit.lower().replace(" ", "")).strip("_")
+
+
+_PATIENT: Final = (
+    Field(key="age_years", name="age", label="age", metavar="AGE", dimension="age", unit="years",
+          help='Age: years, or "8 mo". Required.'),
+    Field(key="sex", name="sex", label="sex", metavar="SEX",
+          help="female or male, where a formula needs it."),
+    Field(key="weight_kg", name="weight", label="weight", metavar="WEIGHT", dimension="weight",
+          unit="kg", help='Actual weight: kg, or "40 lb". Required.'),
+    Field(key="height_cm", name="height", label="height", metavar="HEIGHT", dimension="height",
+          unit="cm", help='Height: cm, or "1.10 m", "43 in". Required.'),
+    Field(key="scr_mg_dl", name="scr", label="creatinine", metavar="SCR", dimension="creatinine",
+          help='Creatinine, with unit: "0.3 mg/dL", "26.5 umol/L".'),
+    Field(key="egfr_ml_min_1_73m2", name="egfr", label="eGFR", metavar="EGFR", dimension="eGFR",
+          unit="mL/min/1.73 m2", help="or eGFR, mL/min/1.73 m2."),
+    Field(key="crcl_ml_min", name="crcl", label="creatinine clearance", metavar="CRCL",
+          dimension="CrCl", unit="mL/min", help="or creatinine clearance, mL/min."),
+    Field(key="bsa_formula", name="bsa_formula", label="BSA formula",
+          help="mosteller, du_bois, haycock or gehan_george."),
+    Field(key="egfr_formula", name="egfr_formula", label="eGFR formula",
+          help="Instead of the formula of the model."),
+    Field(key="diagnosis", name="diagnosis", label="diagnosis",
+          help="For models and targets, e.g. b_all."),
+    Field(key="product", name="product", label="product",
+          help="For models and targets, e.g. axi_cel."),
+    Field(key="genotype", name="genotype", label="genotype",
+          help="NT5E rs2295890: GG or carrier (mohanan2017)."),
+)  # fmt: skip
+_COURSE: Final = (
+    Field(key="regimen", name="regimen", label="course",
+          help="A course of `fludapk regimens list`."),
+    Field(key="dose", name="dose", label="dose", metavar="DOSE", dimension="dose",
+          help='or mg fludarabine phosphate per infusion: "30 mg/m2".',
+          columns={"dose_mg_per_infusion": "mg"}),
+    Field(key="days", name="days", label="number of infusions", metavar="N",
+          help="Number of infusions (with --dose)."),
+    Field(key="interval_h", name="interval", label="interval", metavar="H", dimension="time",
+          unit="h", help="Hours between starts (with --dose; 24)."),
+    Field(key="infusion_h", name="infusion_time", label="infusion time", metavar="H",
+          dimension="time", unit="h", help="Hours of an infusion; default 0.5."),
+    Field(key="cells_at_h", name="cells_at", label="cell infusion", metavar="H", dimension="time",
+          unit="h", help="Cell infusion, hours from the first dose."),
+)  # fmt: skip
+_GOAL: Final = (
+    Field(key="target", name="target", label="target", metavar="ID",
+          help="A target of `fludapk targets list`."),
+    Field(key="auc", name="auc", label="AUC", metavar="AUC",
+          help="or a cumulative AUC0-inf, mg·h/L."),
+    Field(key="window", name="window", label="window", metavar="LOW HIGH",
+          help="or a window on AUC0-inf, mg·h/L: low, high."),
+    Field(key="probability", name="probability", label="probability", metavar="P",
+          help="Required probability of being in the target or window, for example 0.8."),
+)  # fmt: skip
+_LEVELS: Final = (
+    Field(key="levels", name="levels", label="level", flag="--level",
+          help='Measured levels, "2.0h 0.62mg/L" or "24h <10ng/mL". At least one.'),
+    Field(key="given", name="given", label="doses given",
+          help='Doses as given, from the first, if not as planned: "24.5h 22mg 45min".'),
+    Field(key="time_h", name="time", label="time", dimension="time", unit="h", part=True,
+          help='Hours from the start of the first infusion, or "90 min".'),
+    Field(key="conc_mg_l", name="conc", label="concentration", dimension="concentration",
+          part=True, help='With its unit: "0.62 mg/L", "620 ng/mL". None is assumed.'),
+    Field(key="lloq_mg_l", name="lloq", label="limit of quantification", metavar="CONC",
+          dimension="concentration", help='Where the file has no LLOQ: "10 ng/mL".'),
+    Field(key="first_dose", name="first_dose", label="first dose", metavar="WHEN",
+          help="Date and time of the first dose, if the file has dates."),
+)  # fmt: skip
+_OTHERS: Final = (
+    Field(key="round_to_mg", name="round_to", label="rounding", metavar="MG", dimension="mass",
+          unit="mg", help="Round each dose to a multiple of this many mg."),
+    Field(key="model", name="model", label="model",
+          help="A published model; see `fludapk models list`."),
+    Field(key="strict", name="strict", label="studied range only",
+          help="Exit 5 if the patient is outside the studied range."),
+    Field(key="weights_kg", name="weights", label="weights", metavar="FROM TO STEP",
+          help="Rows, kg: from, to, step."),
+    Field(key="renal", name="renal", label="kidney function", metavar="FROM TO STEP",
+          help="Columns, in the unit of the model: from, to, step."),
+    Field(key="target_auc", name="target_auc", label="target AUC", metavar="AUC",
+          help="Show the dose for this AUC0-inf, mg·h/L."),
+    Field(key="names", name="map", label="column names we did not recognise",
+          metavar="COLUMN=NAME",
+          help="What a column is, e.g. KREA=scr_umol_l; COLUMN=- leaves it unread."),
+    Field(key="amount", name="amt", label="AMT column", metavar="SUBSTANCE",
+          help="AMT of NONMEM-style records is mg of phosphate or f_ara_a."),
+    Field(key="dv_unit", name="dv", label="unit of DV", metavar="UNIT",
+          help="Unit of DV: mg/L, ng/mL, ug/L or umol/L."),
+)  # fmt: skip
+
+FIELDS: Final[Mapping[str, Field]] = {
+    entry.key: entry for entry in (*_PATIENT, *_COURSE, *_GOAL, *_LEVELS, *_OTHERS)
+}
+"""Keyword in Python -> input."""
+
+PATIENT: Final = tuple(entry.key for entry in _PATIENT)
+COURSE: Final = tuple(entry.key for entry in _COURSE)
+GOAL: Final = tuple(entry.key for entry in _GOAL)
+RENAL: Final = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
+"""Of which a patient has at most one."""
+REQUIRED: Final = ("age_years", "weight_kg", "height_cm")
+
+
+def keyword(name: str) -> str:
+    """Keyword in Python of the name of a request.
+
+    Examples
+    --------
+    >>> keyword("infusion_time")
+    'infusion_h'
+    """
+    return _KEYWORDS[name]
+
+
+_KEYWORDS: Final = {entry.name: entry.key for entry in FIELDS.values()}
+
+
+def option(key: str) -> str:
+    """Option of the command line, for faults.
+
+    Examples
+    --------
+    >>> option("infusion_h"), option("simulations")
+    ('--infusion-time', '--simulations')
+    """
+    if key not in FIELDS:
+        return f"--{key.replace('_', '-')}"
+    return FIELDS[key].label if FIELDS[key].part else FIELDS[key].option
+
+
+def request_name(key: str) -> str:
+    """Name in a request, for faults.
+
+    Examples
+    --------
+    >>> request_name("scr_mg_dl")
+    'scr'
+    """
+    if key not in FIELDS:
+        return key
+    return FIELDS[key].label if FIELDS[key].part else FIELDS[key].name
+
+
+def label(key: str) -> str:
+    """Name on a page, for faults.
+
+    Examples
+    --------
+    >>> label("scr_mg_dl")
+    'creatinine'
+    """
+    return FIELDS[key].label if key in FIELDS else key.replace("_", " ")
