@@ -23,7 +23,7 @@ from fludapk.answers.check_records import (
     regimen_record,
     target_record,
 )
-from fludapk.answers.check_remarks import other_disease, reading_note, remarks_of
+from fludapk.answers.check_remarks import CheckFacts, other_disease, reading_note, remarks_of
 from fludapk.answers.prediction import LOG2_POINTS, Prediction, predictions
 from fludapk.answers.record import Provenance
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
@@ -186,7 +186,15 @@ def _result(
         sensitivity=sensitivity,
         models_agree=agree,
         label_rules=labels,
-        warnings=remarks_of(prediction, sensitivity, agree, judged, labels),
+        warnings=remarks_of(
+            CheckFacts(
+                prediction=prediction,
+                sensitivity=sensitivity,
+                models_agree=agree,
+                targets=judged,
+                label_rules=labels,
+            )
+        ),
         reading_note=reading_note(chosen, patient),
         trail=trail,
         provenance=Provenance(

@@ -1,13 +1,19 @@
-"""Rules that a reader of a check must know of."""
+"""Remarks on a check, each a rule of its own.
+
+A rule looks at the facts of a check and returns a remark, or None where it does not apply. The
+order of `CAUTIONS` and `NOTES` is the order in which remarks are read.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
 from fludapk.answers.prediction import Prediction
-from fludapk.answers.record import Remark
+from fludapk.answers.record import Remark, caution, note
 from fludapk.patients.course import NEUROTOXICITY, NEUROTOXICITY_MG_M2, ROUNDING_CAUTION
 from fludapk.patients.patient import Patient
 from fludapk.patients.request import Case
@@ -15,15 +21,56 @@ from fludapk.published.models import Model
 from fludapk.published.targets import HIGH, TargetStatus, status, targets
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckFacts:
+    """Everything a rule may look at.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    sensitivity : sequence of SensitivityRecord
+        The same patient by every model.
+    models_agree : bool
+        Whether the models that apply agree on the flag.
+    targets : sequence of TargetRecord
+    label_rules : sequence of LabelRecord
+    """
+
+    prediction: Prediction
+    sensitivity: Sequence[SensitivityRecord]
+    models_agree: bool
+    targets: Sequence[TargetRecord]
+    label_rules: Sequence[LabelRecord]
+
+    @property
+    def model(self) -> Model:
+        """Chosen model."""
+        return self.prediction.model
+
+    @property
+    def patient(self) -> Patient:
+        """Patient of the check."""
+        return self.prediction.case.patient
+
+
+Rule: TypeAlias = Callable[[CheckFacts], Remark | None]
+
+
+def remarks_of(facts: CheckFacts) -> list[Remark]:
+    """Apply every rule: cautions first, then notes, each in the order of its weight."""
+    remarks = (rule(facts) for rule in (*CAUTIONS, *NOTES))
+    return [remark for remark in remarks if remark is not None]
+
+
 def other_disease(model: Model, case: Case) -> str | None:
-    """The disease of a case, if a model was built from others."""
+    """Name the disease of a case if the model was built from patients with others."""
     diseases, disease = model.file.population.diseases, case.patient.diagnosis
     disease = disease or case.regimen.disease
     return disease if diseases and disease is not None and disease not in diseases else None
 
 
 def reading_note(model: Model, patient: Patient) -> str | None:
-    """Note on why this reading of the paper is the default, for those whom it matters to."""
+    """Explain why this reading of the paper is the default, to those to whom it matters."""
     return next(
         (
             departure.shown
@@ -34,118 +81,224 @@ def reading_note(model: Model, patient: Patient) -> str | None:
     )
 
 
-def remarks_of(
-    prediction: Prediction,
-    sensitivity: Sequence[SensitivityRecord],
-    agree: bool,
-    targets: Sequence[TargetRecord],
-    labels: Sequence[LabelRecord],
-) -> list[Remark]:
-    """Cautions first, then notes, each in the order of its weight."""
-    model, (patient, regimen, course) = prediction.model, prediction.case
-    auc, bsa = prediction.auc_0_inf, patient.bsa_m2
-    cautions: list[tuple[str, str]] = []
-    notes: list[tuple[str, str]] = []
-    if not agree:
-        others = [
-            f"{row.model} gives {row.auc_0_inf:.2f} mg·h/L ({row.flag})"
-            for row in sensitivity
-            if row.applies and row.model != model.id and row.auc_0_inf is not None
-        ]
-        cautions.append(("models_disagree", f"models disagree on the flag: {'; '.join(others)}"))
-    contested = [t.id for t in targets if t.applies and len(_statuses(t.id, sensitivity)) > 1]
-    if agree and contested:
-        said = ", ".join(f"{row.model} {row.auc_0_inf:.2f}" for row in sensitivity if row.auc_0_inf)
-        cautions.append(
-            ("models_disagree_target", f"models disagree on {', '.join(contested)}: {said} mg·h/L")
-        )
-    if prediction.outside:
-        listed = ", ".join(map(str, prediction.outside))
-        cautions.append(
-            ("outside_studied_range", f"outside the population of {model.id}: {listed}")
-        )
-    disease = other_disease(model, prediction.case)
-    if disease is not None:
-        who = model.file.population.who
-        cautions.append(("other_disease", f"{model.id} was built from {who}, not from {disease}"))
-    if auc > HIGH:
-        cautions.append(
-            (
-                "high_exposure",
-                f"AUC above {HIGH:g} mg·h/L: more ICANS and non-relapse death in scordo2023, more "
-                "non-relapse death in langenhorst2019b",
-            )
-        )
-    refusing = [row for row in labels if row.refused]
-    if refusing:
-        said = "; ".join(
-            f"{r.title} at {r.measure} {r.value:.0f} {r.unit}: {r.advice}" for r in refusing
-        )
-        cautions.append(("label_renal", said))
-    daily = course.highest_daily_mg() / bsa
-    if daily >= NEUROTOXICITY_MG_M2 * (1 - 1e-9):
-        cautions.append(("neurotoxicity", f"{daily:.1f} mg/m2 a day; {NEUROTOXICITY}"))
-    if abs(course.rounding_change) > ROUNDING_CAUTION + 1e-12:
-        cautions.append(
-            ("rounding", f"rounding changes each dose by {course.rounding_change:+.1%} of the plan")
-        )
-    if patient.age_years < 1:
-        cautions.append(
-            (
-                "infant",
-                "under 1 year: kidney maturation enters only through the eGFR cap; the studied "
-                "range of the default model starts at 0.3 y and 4.3 kg",
-            )
-        )
-    if regimen.ages is not None and not regimen.ages[0] <= patient.age_years < regimen.ages[1]:
-        cautions.append(("regimen_population", f"{regimen.id} is a course for {regimen.who}"))
-    cautions.extend(("unusual_for_age", text) for text in patient.unusual_for_age())
-    if model.file.dose.basis == "unknown":
-        cautions.append(("dose_basis", f"{model.id}: {model.file.dose.evidence}"))
-    if patient.egfr_formula is not None:
-        cautions.append(
-            (
-                "egfr_formula",
-                f"{patient.egfr_formula} instead of the formula {model.id} was built with",
-            )
-        )
-    name = model.renal_covariate
-    if name is not None and (prediction.origin or "").startswith("from"):
-        other = "CrCl" if name == "eGFR" else "eGFR"
-        notes.append(
-            (
-                "renal_converted",
-                f"{model.id} uses {name}: converted from the {other} given, with BSA",
-            )
-        )
-    conversions = patient.conversions()
-    if conversions:
-        notes.append(("units_converted", "; ".join(conversions)))
-    if regimen.unsettled:
-        notes.append(
-            ("regimen_unsettled", f"{regimen.id}: not settled by our sources: {regimen.unsettled}")
-        )
-    if not any(target.applies for target in targets):
-        notes.append(("no_target", "no published target covers this disease, age and product"))
-    if not model.file.iov:
-        notes.append(
-            ("no_iov", f"{model.id} has no inter-occasion variability: its interval is narrower")
-        )
-    if model.file.dose.basis == "inferred":
-        notes.append(
-            (
-                "dose_basis",
-                f"{model.id}: mg phosphate × {model.file.dose.factor:g} = mg F-ara-A is inferred, "
-                "not printed in the paper",
-            )
-        )
-    return [
-        *(Remark(code=code, level="caution", message=text) for code, text in cautions),
-        *(Remark(code=code, level="note", message=text) for code, text in notes),
+# ------------------------------------------------------------------ cautions
+
+
+def models_disagree(facts: CheckFacts) -> Remark | None:
+    """Warn if another model that applies gives another flag."""
+    if facts.models_agree:
+        return None
+    others = [
+        f"{row.model} gives {row.auc_0_inf:.2f} mg·h/L ({row.flag})"
+        for row in facts.sensitivity
+        if row.applies and row.model != facts.model.id and row.auc_0_inf is not None
     ]
+    return caution("models_disagree", f"models disagree on the flag: {'; '.join(others)}")
+
+
+def models_disagree_target(facts: CheckFacts) -> Remark | None:
+    """Warn if models that agree on the flag disagree on a target that applies."""
+    contested = [
+        target.id
+        for target in facts.targets
+        if target.applies and len(_statuses(target.id, facts.sensitivity)) > 1
+    ]
+    if not facts.models_agree or not contested:
+        return None
+    areas = ", ".join(
+        f"{row.model} {row.auc_0_inf:.2f}" for row in facts.sensitivity if row.auc_0_inf
+    )
+    message = f"models disagree on {', '.join(contested)}: {areas} mg·h/L"
+    return caution("models_disagree_target", message)
 
 
 def _statuses(target: str, sensitivity: Sequence[SensitivityRecord]) -> set[TargetStatus]:
-    """What the models that apply say of one target."""
+    """Status of one target by each model that applies."""
     entry = targets()[target]
-    return {status(entry, s.auc_0_inf) for s in sensitivity if s.auc_0_inf is not None}
+    return {status(entry, row.auc_0_inf) for row in sensitivity if row.auc_0_inf is not None}
+
+
+def outside_studied_range(facts: CheckFacts) -> Remark | None:
+    """Warn if a covariate is outside what the model was built from."""
+    if not facts.prediction.outside:
+        return None
+    listed = ", ".join(map(str, facts.prediction.outside))
+    message = f"outside the population of {facts.model.id}: {listed}"
+    return caution("outside_studied_range", message)
+
+
+def disease_of_others(facts: CheckFacts) -> Remark | None:
+    """Warn if the model was built from patients with another disease."""
+    disease = other_disease(facts.model, facts.prediction.case)
+    if disease is None:
+        return None
+    message = (
+        f"{facts.model.id} was built from {facts.model.file.population.who}, not from {disease}"
+    )
+    return caution("other_disease", message)
+
+
+def high_exposure(facts: CheckFacts) -> Remark | None:
+    """Warn above the exposure with more toxicity."""
+    if facts.prediction.auc_0_inf <= HIGH:
+        return None
+    message = (
+        f"AUC above {HIGH:g} mg·h/L: more ICANS and non-relapse death in scordo2023, more "
+        "non-relapse death in langenhorst2019b"
+    )
+    return caution("high_exposure", message)
+
+
+def label_renal(facts: CheckFacts) -> Remark | None:
+    """Warn if a label says not to give the drug at this kidney function."""
+    refusing = [
+        f"{rule.title} at {rule.measure} {rule.value:.0f} {rule.unit}: {rule.advice}"
+        for rule in facts.label_rules
+        if rule.refused
+    ]
+    return caution("label_renal", "; ".join(refusing)) if refusing else None
+
+
+def neurotoxicity(facts: CheckFacts) -> Remark | None:
+    """Warn at daily doses near those that were neurotoxic."""
+    daily_mg_m2 = facts.prediction.case.course.highest_daily_mg() / facts.patient.bsa_m2
+    if daily_mg_m2 < NEUROTOXICITY_MG_M2 * (1 - 1e-9):
+        return None
+    return caution("neurotoxicity", f"{daily_mg_m2:.1f} mg/m2 a day; {NEUROTOXICITY}")
+
+
+def rounding(facts: CheckFacts) -> Remark | None:
+    """Warn if rounding changes the planned dose noticeably."""
+    change = facts.prediction.case.course.rounding_change
+    if abs(change) <= ROUNDING_CAUTION + 1e-12:
+        return None
+    return caution("rounding", f"rounding changes each dose by {change:+.1%} of the plan")
+
+
+def infant(facts: CheckFacts) -> Remark | None:
+    """Warn below one year, where kidneys still mature."""
+    if facts.patient.age_years >= 1:
+        return None
+    message = (
+        "under 1 year: kidney maturation enters only through the eGFR cap; the studied range of "
+        "the default model starts at 0.3 y and 4.3 kg"
+    )
+    return caution("infant", message)
+
+
+def regimen_population(facts: CheckFacts) -> Remark | None:
+    """Warn if the regimen is for another age."""
+    regimen = facts.prediction.case.regimen
+    if regimen.ages is None or regimen.ages[0] <= facts.patient.age_years < regimen.ages[1]:
+        return None
+    return caution("regimen_population", f"{regimen.id} is a course for {regimen.who}")
+
+
+def unusual_weight(facts: CheckFacts) -> Remark | None:
+    """Warn if the weight is far from what is usual at the age."""
+    unusual = facts.patient.unusual("weight")
+    return caution("unusual_for_age", unusual) if unusual else None
+
+
+def unusual_height(facts: CheckFacts) -> Remark | None:
+    """Warn if the height is far from what is usual at the age."""
+    unusual = facts.patient.unusual("height")
+    return caution("unusual_for_age", unusual) if unusual else None
+
+
+def unknown_dose_basis(facts: CheckFacts) -> Remark | None:
+    """Warn if the paper does not tell in which substance its doses are."""
+    dose = facts.model.file.dose
+    if dose.basis != "unknown":
+        return None
+    return caution("dose_basis", f"{facts.model.id}: {dose.evidence}")
+
+
+def chosen_egfr_formula(facts: CheckFacts) -> Remark | None:
+    """Warn if the eGFR is by a formula that the model was not built with."""
+    formula = facts.patient.egfr_formula
+    if formula is None:
+        return None
+    message = f"{formula} instead of the formula {facts.model.id} was built with"
+    return caution("egfr_formula", message)
+
+
+# ------------------------------------------------------------------ notes
+
+
+def renal_converted(facts: CheckFacts) -> Remark | None:
+    """Note that eGFR was made of CrCl, or the other way round."""
+    name = facts.model.renal_covariate
+    if name is None or not (facts.prediction.origin or "").startswith("from"):
+        return None
+    other = "CrCl" if name == "eGFR" else "eGFR"
+    message = f"{facts.model.id} uses {name}: converted from the {other} given, with BSA"
+    return note("renal_converted", message)
+
+
+def units_converted(facts: CheckFacts) -> Remark | None:
+    """Note which typed values were converted."""
+    conversions = facts.patient.conversions()
+    return note("units_converted", "; ".join(conversions)) if conversions else None
+
+
+def regimen_unsettled(facts: CheckFacts) -> Remark | None:
+    """Note what sources leave open about the regimen."""
+    regimen = facts.prediction.case.regimen
+    if not regimen.unsettled:
+        return None
+    message = f"{regimen.id}: not settled by our sources: {regimen.unsettled}"
+    return note("regimen_unsettled", message)
+
+
+def no_target(facts: CheckFacts) -> Remark | None:
+    """Note that no published target is for such patients."""
+    if any(target.applies for target in facts.targets):
+        return None
+    return note("no_target", "no published target covers this disease, age and product")
+
+
+def no_iov(facts: CheckFacts) -> Remark | None:
+    """Note that the interval lacks inter-occasion variability."""
+    if facts.model.file.iov:
+        return None
+    message = f"{facts.model.id} has no inter-occasion variability: its interval is narrower"
+    return note("no_iov", message)
+
+
+def inferred_dose_basis(facts: CheckFacts) -> Remark | None:
+    """Note that the substance of the doses is inferred from the paper."""
+    dose = facts.model.file.dose
+    if dose.basis != "inferred":
+        return None
+    message = (
+        f"{facts.model.id}: mg phosphate × {dose.factor:g} = mg F-ara-A is inferred, not printed "
+        "in the paper"
+    )
+    return note("dose_basis", message)
+
+
+CAUTIONS: Final[tuple[Rule, ...]] = (
+    models_disagree,
+    models_disagree_target,
+    outside_studied_range,
+    disease_of_others,
+    high_exposure,
+    label_renal,
+    neurotoxicity,
+    rounding,
+    infant,
+    regimen_population,
+    unusual_weight,
+    unusual_height,
+    unknown_dose_basis,
+    chosen_egfr_formula,
+)
+NOTES: Final[tuple[Rule, ...]] = (
+    renal_converted,
+    units_converted,
+    regimen_unsettled,
+    no_target,
+    no_iov,
+    inferred_dose_basis,
+)

@@ -206,6 +206,16 @@ class Remark:
     message: str
 
 
+def caution(code: str, message: str) -> Remark:
+    """Make a remark that may change what is done."""
+    return Remark(code=code, level="caution", message=message)
+
+
+def note(code: str, message: str) -> Remark:
+    """Make a remark that explains."""
+    return Remark(code=code, level="note", message=message)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
     """Origin of a result: version, hashes, seed and number of points."""

@@ -25,7 +25,7 @@ from fludapk.answers.update_records import (
     UpdateProvenance,
     UpdateResult,
 )
-from fludapk.answers.update_remarks import remarks_of_update
+from fludapk.answers.update_remarks import UpdateFacts, remarks_of_update
 from fludapk.arrays import F8
 from fludapk.patients.course import Preparation, most_mg
 from fludapk.patients.level import Level
@@ -169,7 +169,16 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
         ],
         remaining=remaining,
         surprises=surprises,
-        warnings=remarks_of_update(someone, levels, goal, remaining, surprises, prior),
+        warnings=remarks_of_update(
+            UpdateFacts(
+                fit=someone,
+                levels=levels,
+                goal=goal,
+                remaining=remaining,
+                surprises=surprises,
+                prior=prior,
+            )
+        ),
         provenance=UpdateProvenance(
             version=__version__,
             model_sha256=model.sha256,

@@ -1,99 +1,181 @@
-"""Rules that a reader of an update must know of."""
+"""Remarks on an update, each a rule of its own; see `fludapk.answers.check_remarks`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.fit import Fit
 from fludapk.answers.goal import Goal
-from fludapk.answers.record import Remark
+from fludapk.answers.record import Remark, caution
 from fludapk.answers.update_records import RemainingDose
 from fludapk.patients.course import NEUROTOXICITY
 from fludapk.patients.level import Level
 
 LATE_H: Final = 14 * 24.0
+NOTEWORTHY_CUT: Final = 0.1
+"""A dose cut by more than this fraction of the plan has its reasons against it told."""
 
 
-def remarks_of_update(
-    someone: Fit,
-    levels: Sequence[Level],
-    goal: Goal | None,
-    remaining: RemainingDose | None,
-    surprises: Sequence[str],
-    prior: CheckResult,
-) -> list[Remark]:
-    """Remarks on an update, the most important first."""
-    course, cautions = someone.course, [("surprising", text) for text in surprises]
-    during = [
-        f"{level.time_h:g} h"
-        for level in levels
-        for start, length in zip(course.times_h, course.infusion_h, strict=True)
-        if start < level.time_h < start + length
+@dataclass(frozen=True, kw_only=True)
+class UpdateFacts:
+    """Everything a rule may look at.
+
+    Parameters
+    ----------
+    fit : Fit
+    levels : sequence of Level
+        In the order in which they were given.
+    goal : Goal, optional
+    remaining : RemainingDose, optional
+        Proposal for the doses that are left.
+    surprises : sequence of str
+        What the model cannot explain about the levels.
+    prior : CheckResult
+        The course from covariates alone.
+    """
+
+    fit: Fit
+    levels: Sequence[Level]
+    goal: Goal | None
+    remaining: RemainingDose | None
+    surprises: Sequence[str]
+    prior: CheckResult
+
+    @property
+    def times_h(self) -> list[float]:
+        """Times of the levels, h."""
+        return [level.time_h for level in self.levels]
+
+
+Rule: TypeAlias = Callable[[UpdateFacts], Remark | None]
+
+
+def remarks_of_update(facts: UpdateFacts) -> list[Remark]:
+    """Put surprises first, then apply every rule, then repeat what levels do not settle."""
+    remarks = (rule(facts) for rule in RULES)
+    return [
+        *(caution("surprising", surprise) for surprise in facts.surprises),
+        *(remark for remark in remarks if remark is not None),
+        *(remark for remark in facts.prior.warnings if remark.code in _STILL_TRUE),
     ]
-    if during:
-        cautions.append(
-            (
-                "level_in_infusion",
-                f"level at {', '.join(dict.fromkeys(during))} was drawn during an infusion: a "
-                "small error of time or a sample from the infusion line changes it much",
-            )
-        )
-    times = [level.time_h for level in levels]
-    twice = sorted({time for time in times if times.count(time) > 1})
-    if twice:
-        listed = ", ".join(f"{time:g} h" for time in twice)
-        cautions.append(("level_twice", f"more than one level at {listed}: all are used"))
-    if times != sorted(times):
-        cautions.append(("level_order", "the levels were not in order of time: they were sorted"))
-    late = [f"{t:g} h" for t in times if t > course.times_h[-1] + LATE_H]
-    if late:
-        cautions.append(
-            (
-                "level_late",
-                f"level at {', '.join(late)} is more than two weeks after the last dose: check "
-                "that doses and levels are on the same clock",
-            )
-        )
-    if goal is not None and not someone.left:
-        cautions.append(("no_dose_left", "every dose is given: nothing is left to adjust"))
-    if remaining is not None and not remaining.reached:
-        aim = "no remaining dose reaches the goal"
-        why = "a ceiling keeps it from more" if remaining.at_ceiling else "the nearest is shown"
-        if remaining.dose_mg == 0:
-            why = "even without another dose it is above"
-        cautions.append(("not_reached", f"{aim} ({remaining.goal}): {why}"))
-    if remaining is not None and remaining.dose_mg > remaining.planned_mg * (1 + 1e-9):
-        more = remaining.dose_mg / remaining.planned_mg - 1
-        cautions.append(
-            (
-                "above_plan",
-                f"{more:.0%} above the planned dose. Against it: {NEUROTOXICITY}; thresholds are "
-                "retrospective, and no trial supports a dose above the label",
-            )
-        )
-    if remaining is not None and remaining.dose_mg < 0.9 * remaining.planned_mg:
-        less = 1 - remaining.dose_mg / remaining.planned_mg
-        cautions.append(
-            (
-                "below_plan",
-                f"{less:.0%} below the planned dose. Against it: too little exposure lets the "
-                "leukaemia come back; thresholds are retrospective, and no trial supports a dose "
-                "below the label",
-            )
-        )
-    if someone.posterior.method != "importance":
-        cautions.append(
-            (
-                "posterior",
-                "the levels leave several explanations: the posterior was drawn by Metropolis "
-                "steps",
-            )
-        )
-    said = [Remark(code=code, level="caution", message=text) for code, text in cautions]
-    return [*said, *(w for w in prior.warnings if w.code in _STILL_TRUE)]
 
 
 _STILL_TRUE: Final = ("outside_studied_range", "other_disease", "dose_basis", "unusual_for_age")
 """Remarks of the check that levels do not settle."""
+
+
+def level_in_infusion(facts: UpdateFacts) -> Remark | None:
+    """Warn of levels drawn during an infusion."""
+    course = facts.fit.course
+    infusions = list(zip(course.times_h, course.infusion_h, strict=True))
+    during = [
+        f"{time:g} h"
+        for time in facts.times_h
+        for start, length in infusions
+        if start < time < start + length
+    ]
+    if not during:
+        return None
+    message = (
+        f"level at {', '.join(dict.fromkeys(during))} was drawn during an infusion: a small error "
+        "of time or a sample from the infusion line changes it much"
+    )
+    return caution("level_in_infusion", message)
+
+
+def level_twice(facts: UpdateFacts) -> Remark | None:
+    """Warn of several levels at one time."""
+    times = facts.times_h
+    twice = sorted({time for time in times if times.count(time) > 1})
+    if not twice:
+        return None
+    listed = ", ".join(f"{time:g} h" for time in twice)
+    return caution("level_twice", f"more than one level at {listed}: all are used")
+
+
+def level_order(facts: UpdateFacts) -> Remark | None:
+    """Warn if the levels were not given in order of time."""
+    if facts.times_h == sorted(facts.times_h):
+        return None
+    return caution("level_order", "the levels were not in order of time: they were sorted")
+
+
+def level_late(facts: UpdateFacts) -> Remark | None:
+    """Warn of levels so late that their clock is in doubt."""
+    last_h = facts.fit.course.times_h[-1]
+    late = [f"{time:g} h" for time in facts.times_h if time > last_h + LATE_H]
+    if not late:
+        return None
+    message = (
+        f"level at {', '.join(late)} is more than two weeks after the last dose: check that doses "
+        "and levels are on the same clock"
+    )
+    return caution("level_late", message)
+
+
+def no_dose_left(facts: UpdateFacts) -> Remark | None:
+    """Warn if there is a goal, but no dose left to adjust."""
+    if facts.goal is None or facts.fit.left:
+        return None
+    return caution("no_dose_left", "every dose is given: nothing is left to adjust")
+
+
+def not_reached(facts: UpdateFacts) -> Remark | None:
+    """Warn if no remaining dose reaches the goal."""
+    remaining = facts.remaining
+    if remaining is None or remaining.reached:
+        return None
+    why = "a ceiling keeps it from more" if remaining.at_ceiling else "the nearest is shown"
+    if remaining.dose_mg == 0:
+        why = "even without another dose it is above"
+    return caution("not_reached", f"no remaining dose reaches the goal ({remaining.goal}): {why}")
+
+
+def above_plan(facts: UpdateFacts) -> Remark | None:
+    """Say what speaks against more than the planned dose."""
+    remaining = facts.remaining
+    if remaining is None or remaining.dose_mg <= remaining.planned_mg * (1 + 1e-9):
+        return None
+    message = (
+        f"{remaining.dose_mg / remaining.planned_mg - 1:.0%} above the planned dose. Against it: "
+        f"{NEUROTOXICITY}; thresholds are retrospective, and no trial supports a dose above the "
+        "label"
+    )
+    return caution("above_plan", message)
+
+
+def below_plan(facts: UpdateFacts) -> Remark | None:
+    """Say what speaks against much less than the planned dose."""
+    remaining = facts.remaining
+    if remaining is None or remaining.dose_mg >= (1 - NOTEWORTHY_CUT) * remaining.planned_mg:
+        return None
+    message = (
+        f"{1 - remaining.dose_mg / remaining.planned_mg:.0%} below the planned dose. Against it: "
+        "too little exposure lets the leukaemia come back; thresholds are retrospective, and no "
+        "trial supports a dose below the label"
+    )
+    return caution("below_plan", message)
+
+
+def several_explanations(facts: UpdateFacts) -> Remark | None:
+    """Warn if importance sampling did not do."""
+    if facts.fit.posterior.method == "importance":
+        return None
+    message = "the levels leave several explanations: the posterior was drawn by Metropolis steps"
+    return caution("posterior", message)
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    level_in_infusion,
+    level_twice,
+    level_order,
+    level_late,
+    no_dose_left,
+    not_reached,
+    above_plan,
+    below_plan,
+    several_explanations,
+)

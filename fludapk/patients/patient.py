@@ -202,14 +202,14 @@ class Patient:
         """Creatinine, eGFR and CrCl, of which at most one is given."""
         return tuple(getattr(self, name) for name in RENAL)
 
+    def unusual(self, dimension: Literal["weight", "height"]) -> str | None:
+        """Describe weight or height if it is far from the reference for age."""
+        value = self.weight_kg if dimension == "weight" else self.height_cm
+        return unusual_for_age(dimension, value, age_years=self.age_years, sex=self.sex)
+
     def unusual_for_age(self) -> list[str]:
-        """Weight and height far from the reference for age."""
-        return unusual_for_age(
-            age_years=self.age_years,
-            sex=self.sex,
-            weight_kg=self.weight_kg,
-            height_cm=self.height_cm,
-        )
+        """Describe weight and height if they are far from the reference for age."""
+        return [text for text in (self.unusual("weight"), self.unusual("height")) if text]
 
     def conversions(self) -> list[str]:
         """Quantities typed in another unit, and how they were read."""

@@ -82,22 +82,36 @@ def _usual(dimension: str, age_years: float) -> tuple[float, float]:
 
 
 def unusual_for_age(
-    *, age_years: float, sex: str | None, weight_kg: float, height_cm: float
-) -> list[str]:
-    """Describe weight and height far from the CDC 2000 reference; empty above 20 y."""
-    notes: list[str] = []
+    dimension: str, value: float, *, age_years: float, sex: str | None
+) -> str | None:
+    """Describe a weight or height far from the CDC 2000 reference, which ends at 20 y.
+
+    Parameters
+    ----------
+    dimension : {'weight', 'height'}
+    value : float
+        kg or cm.
+    age_years : float
+    sex : str, optional
+        None: the nearer of both references counts.
+
+    Examples
+    --------
+    >>> unusual_for_age("height", 135.0, age_years=5.0, sex="female")
+    'height 135 cm is +4.6 SD for age (CDC 2000)'
+    """
     if age_years > 20:
-        return notes
-    for dimension, value in (("weight", weight_kg), ("height", height_cm)):
-        scores = [
-            float(lms_zscore(value=value, L=L, M=M, S=S))
-            for L, M, S in (
-                growth_lms(dimension, sex, age_years)
-                for sex in ([sex] if sex else ["female", "male"])
-            )
-        ]
-        z = min(scores, key=abs)
-        if abs(z) > 3:
-            unit = next(iter(UNITS[dimension]))
-            notes.append(f"{dimension} {value:.4g} {unit} is {z:+.1f} SD for age (CDC 2000)")
-    return notes
+        return None
+    scores = [
+        float(lms_zscore(value=value, L=L, M=M, S=S))
+        for L, M, S in (
+            growth_lms(dimension, reference, age_years)
+            for reference in ([sex] if sex else ["female", "male"])
+        )
+    ]
+    z = min(scores, key=abs)
+    if abs(z) <= 3:
+        return None
+    return (
+        f"{dimension} {value:.4g} {next(iter(UNITS[dimension]))} is {z:+.1f} SD for age (CDC 2000)"
+    )

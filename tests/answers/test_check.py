@@ -427,63 +427,6 @@ def test_the_renal_function_is_capped_by_age(age: float, cap: float) -> None:
 
 # --- Remarks --------------------------------------------------------------------------------------
 
-LOW_KIDNEY: Final[Known] = {**ADULT, "crcl_ml_min": 25}
-REMARKS: Final[Mapping[str, tuple[Known, str | Regimen, dict[str, Any], str, str]]] = {
-    "outside_studied_range": (MAN, "tisa_cel_ball", {"age_years": 80}, "caution", "AGE 80 years"),
-    "label_renal": (LOW_KIDNEY, "axi_cel", {}, "caution", "EU label at CrCl 25 mL/min"),
-    "neurotoxicity": (GIRL, "hct_160", {}, "caution", "severe CNS toxicity in 36 %"),
-    "rounding": (GIRL, "tisa_cel_ball", {"round_to_mg": 8.0}, "caution", "+7.3%"),
-    "infant": (
-        GIRL,
-        "tisa_cel_ball",
-        {"age_years": 0.7, "weight_kg": 8.1, "height_cm": 70},
-        "caution",
-        "under 1 year",
-    ),
-    "regimen_population": (MAN, "tisa_cel_ball", {"age_years": 40}, "caution", "up to 25 y"),
-    "unusual_for_age": (GIRL, "tisa_cel_ball", {"height_cm": 135}, "caution", "SD for age"),
-    "dose_basis": (
-        ANAEMIC,
-        "hct_160",
-        {"model": "mohanan2017"},
-        "caution",
-        "does not state whether doses were phosphate or F-ara-A",
-    ),
-    "models_disagree_target": (ADULT, "axi_cel", {"crcl_ml_min": 90}, "caution", "scordo2023"),
-    "renal_converted": (
-        ADULT,
-        "axi_cel",
-        {"crcl_ml_min": 90},
-        "note",
-        "langenhorst2019 uses eGFR: converted from the CrCl given, with BSA",
-    ),
-    "regimen_unsettled": (LOW_KIDNEY, "liso_cel", {}, "note", "the days to cell infusion"),
-    "no_target": (GIRL, custom(), {}, "note", "no published target covers"),
-    "no_iov": (
-        LOW_KIDNEY,
-        "axi_cel",
-        {"model": "varela2025"},
-        "note",
-        "no inter-occasion variability",
-    ),
-}
-
-
-@pytest.mark.parametrize("code", REMARKS)
-def test_what_the_reader_must_know_is_remarked(code: str) -> None:
-    patient, regimen, options, level, part = REMARKS[code]
-    r = checked(patient, regimen, **options)
-    assert part in remarks(r, level)[code]
-
-
-@pytest.mark.parametrize("code", [code for code in REMARKS if code != "dose_basis"])
-def test_nothing_of_this_is_remarked_of_the_young_man(code: str) -> None:
-    assert code not in remarks(checked(MAN))
-
-
-def test_the_inferred_dose_basis_of_the_default_model_is_a_note() -> None:
-    assert "is inferred, not printed" in remarks(checked(MAN), "note")["dose_basis"]
-
 
 def test_the_other_kind_of_renal_function_is_converted_both_ways() -> None:
     r = checked(ADULT, "axi_cel", model="varela2025", egfr_ml_min_1_73m2=90)
@@ -704,7 +647,7 @@ def test_the_labels_are_written_for_adults(age: float) -> None:
 
 
 def test_a_label_that_refuses_the_drug_is_a_caution() -> None:
-    r = checked(LOW_KIDNEY, "axi_cel")
+    r = checked({**ADULT, "crcl_ml_min": 25}, "axi_cel")
     rows = {row.id: row for row in r.label_rules}
     assert (rows["us_iv"].advice, rows["us_iv"].factor) == ("do not give", None)
     assert (rows["eu"].advice, rows["eu"].auc_0_inf) == ("contraindicated", None)

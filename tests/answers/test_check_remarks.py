@@ -1,0 +1,131 @@
+"""Every rule on a check: one patient whom it is about, one whom it is not."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from fludapk.answers.check import check
+from fludapk.answers.check_records import CheckResult
+from fludapk.answers.check_remarks import CAUTIONS, NOTES, CheckFacts, Rule, remarks_of
+from fludapk.answers.record import Remark
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
+
+Typed = Mapping[str, Any]
+GIRL: Final[Typed] = {
+    "age": 5, "sex": "female", "weight": 18.2, "height": 110, "scr": "0.3 mg/dL",
+}  # fmt: skip
+MAN: Final[Typed] = {
+    "age": 19, "sex": "male", "weight": 70, "height": 178, "scr": "0.8 mg/dL",
+}  # fmt: skip
+ADULT: Final[Typed] = {"age": 60, "sex": "male", "weight": 80, "height": 175, "crcl": 110}
+ANAEMIC: Final[Typed] = {
+    "age": 17, "sex": "male", "weight": 50, "height": 160,
+    "diagnosis": "aplastic_anaemia", "genotype": "GG",
+}  # fmt: skip
+
+
+class Case(NamedTuple):
+    """A check that a rule is about, and the beginning or a part of what it says."""
+
+    rule: str
+    part: str
+    patient: Typed
+    changes: Typed = MappingProxyType({})
+    regimen: str | Regimen = "tisa_cel_ball"
+    options: Typed = MappingProxyType({})
+
+
+def checked(
+    patient: Typed,
+    regimen: str | Regimen = "tisa_cel_ball",
+    options: Typed | None = None,
+    **changes: Any,
+) -> CheckResult:
+    plan = Regimen.named(regimen) if isinstance(regimen, str) else regimen
+    return check(Patient(**{**patient, **changes}), plan, **(options or {}))
+
+
+def facts_of(result: CheckResult) -> CheckFacts:
+    return CheckFacts(
+        prediction=result.prediction,
+        sensitivity=result.sensitivity,
+        models_agree=result.models_agree,
+        targets=result.targets,
+        label_rules=result.label_rules,
+    )
+
+
+CASES: Final = (
+    Case("models_disagree", "models disagree on the flag: langenhorst2019_indexed gives 19.57",
+         GIRL),
+    Case("models_disagree_target", "models disagree on scordo2023", ADULT, {"crcl": 90}, "axi_cel"),
+    Case("outside_studied_range", "outside the population of langenhorst2019: AGE 80 years", MAN,
+         {"age": 80}),
+    Case("disease_of_others", "varela2025 was built from", MAN, {"age": 25},
+         options={"model": "varela2025"}),
+    Case("high_exposure", "AUC above 20 mg·h/L: more ICANS", ADULT, {"crcl": 30}, "axi_cel"),
+    Case("label_renal", "EU label at CrCl 25 mL/min", ADULT, {"crcl": 25}, "axi_cel"),
+    Case("neurotoxicity", "severe CNS toxicity in 36 %", GIRL, regimen="hct_160"),
+    Case("rounding", "rounding changes each dose by +7.3% of the plan", GIRL,
+         options={"round_to_mg": 8.0}),
+    Case("infant", "under 1 year", GIRL, {"age": 0.7, "weight": 8.1, "height": 70}),
+    Case("regimen_population", "tisa_cel_ball is a course for", MAN, {"age": 40}),
+    Case("unusual_weight", "weight 45 kg is +", GIRL, {"weight": "45 kg"}),
+    Case("unusual_height", "height 135 cm is +", GIRL, {"height": 135}),
+    Case("unknown_dose_basis", "does not state whether doses were phosphate or F-ara-A", ANAEMIC,
+         regimen="hct_160", options={"model": "mohanan2017"}),
+    Case("chosen_egfr_formula", "schwartz_bedside instead of the formula langenhorst2019", GIRL,
+         {"egfr_formula": "schwartz_bedside"}),
+    Case("renal_converted", "langenhorst2019 uses eGFR: converted from the CrCl given", ADULT,
+         regimen="axi_cel"),
+    Case("units_converted", "weight 40 lb = 18.14 kg; height 1.1 m = 110 cm", GIRL,
+         {"weight": "40 lb", "height": "1.10 m"}),
+    Case("regimen_unsettled", "the days to cell infusion", ADULT, regimen="liso_cel"),
+    Case("no_target", "no published target covers", GIRL,
+         regimen=Regimen(dose=30.0, unit="mg/m2", days=4)),
+    Case("no_iov", "no inter-occasion variability", ADULT, regimen="axi_cel",
+         options={"model": "varela2025"}),
+    Case("inferred_dose_basis", "is inferred, not printed in the paper", GIRL),
+)  # fmt: skip
+RULES: Final[Mapping[str, Rule]] = {rule.__name__: rule for rule in (*CAUTIONS, *NOTES)}
+
+
+def test_every_rule_has_a_case() -> None:
+    assert list(RULES) == [case.rule for case in CASES]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
+def test_a_rule_speaks_of_the_patient_it_is_about(case: Case) -> None:
+    result = checked(case.patient, case.regimen, case.options, **case.changes)
+    remark = RULES[case.rule](facts_of(result))
+    assert remark is not None
+    assert case.part in remark.message
+    assert remark in result.warnings
+
+
+@pytest.mark.parametrize("rule", [name for name in RULES if name != "inferred_dose_basis"])
+def test_a_rule_is_silent_about_the_young_man(rule: str) -> None:
+    assert RULES[rule](facts_of(checked(MAN))) is None
+
+
+def test_the_substance_of_the_doses_is_inferred_in_one_paper_and_unknown_in_another() -> None:
+    result = checked(ANAEMIC, "hct_160", {"model": "mohanan2017"})
+    assert RULES["inferred_dose_basis"](facts_of(result)) is None
+
+
+def test_cautions_are_read_before_notes_and_in_their_order() -> None:
+    result = checked(GIRL, "hct_160", {"round_to_mg": 8.0}, height=135)
+    applied = [RULES[name](facts_of(result)) for name in RULES]
+    assert result.warnings == [remark for remark in applied if isinstance(remark, Remark)]
+    severities = [remark.level for remark in result.warnings]
+    assert severities == sorted(severities)
+    assert remarks_of(facts_of(result)) == result.warnings
+
+
+def test_a_disagreement_on_the_flag_is_not_repeated_for_targets() -> None:
+    facts = facts_of(checked(GIRL))
+    assert RULES["models_disagree"](facts) is not None
+    assert RULES["models_disagree_target"](facts) is None

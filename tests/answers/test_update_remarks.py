@@ -1,0 +1,122 @@
+"""Every rule on an update: levels that it is about, and levels that it is not."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from fludapk.answers.goal import Goal
+from fludapk.answers.update import update
+from fludapk.answers.update_records import UpdateResult
+from fludapk.answers.update_remarks import RULES as ORDERED
+from fludapk.answers.update_remarks import Rule, UpdateFacts
+from fludapk.patients.course import GivenDose
+from fludapk.patients.level import Level
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
+
+GIRL: Final = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
+PLAN: Final = Regimen.named("tisa_cel_ball")
+DAY_ONE: Final = ("1h 0.85mg/L", "2h 0.52mg/L", "7h 0.15mg/L")
+ONE_GIVEN: Final = (GivenDose(start_h=0.0, infusion_h=0.5, dose_mg=22.4),)
+RULES: Final[Mapping[str, Rule]] = {rule.__name__: rule for rule in ORDERED}
+
+
+class Case(NamedTuple):
+    """An update that a rule is about, and a part of what it says."""
+
+    rule: str
+    part: str
+    levels: tuple[str, ...] = DAY_ONE
+    goal: Goal | None = None
+    given: tuple[GivenDose, ...] = ()
+
+
+def facts_of(
+    texts: tuple[str, ...], goal: Goal | None = None, given: tuple[GivenDose, ...] = ()
+) -> tuple[UpdateFacts, UpdateResult]:
+    levels = [Level.from_text(text) for text in texts]
+    result = update(GIRL, PLAN, levels, goal=goal, given=given)
+    facts = UpdateFacts(
+        fit=result.fit,
+        levels=levels,
+        goal=goal,
+        remaining=result.remaining,
+        surprises=result.surprises,
+        prior=result.prior,
+    )
+    return facts, result
+
+
+CASES: Final = (
+    Case("level_in_infusion", "level at 0.25 h was drawn during an infusion",
+         ("0.25h 0.7mg/L", *DAY_ONE)),
+    Case("level_twice", "more than one level at 2 h: all are used", (*DAY_ONE, "2h 0.55mg/L")),
+    Case("level_order", "were not in order of time", tuple(reversed(DAY_ONE))),
+    Case("level_late", "level at 480 h is more than two weeks after the last dose",
+         (*DAY_ONE, "480h <0.01mg/L")),
+    Case("no_dose_left", "nothing is left to adjust", ("80h 0.15mg/L",),
+         Goal.chosen(auc=15.0), tuple(
+             GivenDose(start_h=24.0 * k, infusion_h=0.5, dose_mg=22.4) for k in range(4))),
+    Case("not_reached", "no remaining dose reaches the goal", DAY_ONE, Goal.chosen(auc=90.0)),
+    Case("above_plan", "above the planned dose. Against it: ", DAY_ONE, Goal.chosen(auc=25.0)),
+    Case("below_plan", "below the planned dose. Against it: too little exposure", DAY_ONE,
+         Goal.chosen(auc=8.0)),
+)  # fmt: skip
+
+
+def test_every_rule_but_that_on_drawing_has_a_case() -> None:
+    assert [case.rule for case in CASES] == [
+        name for name in RULES if name != "several_explanations"
+    ]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
+def test_a_rule_speaks_of_what_it_is_about(case: Case) -> None:
+    facts, result = facts_of(case.levels, case.goal, case.given)
+    remark = RULES[case.rule](facts)
+    assert remark is not None
+    assert case.part in remark.message
+    assert remark in result.warnings
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_is_silent_about_plain_levels(rule: str) -> None:
+    facts, _ = facts_of(DAY_ONE)
+    assert RULES[rule](facts) is None
+
+
+def test_levels_with_several_explanations_are_drawn_otherwise_and_that_is_remarked() -> None:
+    facts, _ = facts_of(DAY_ONE)
+    posterior: Any = replace(facts.fit.posterior, method="metropolis")
+    remark = RULES["several_explanations"](
+        replace(facts, fit=replace(facts.fit, posterior=posterior))
+    )
+    assert remark is not None
+    assert "drawn by Metropolis steps" in remark.message
+
+
+def test_why_a_goal_is_not_reached_is_said() -> None:
+    facts, _ = facts_of(DAY_ONE, Goal.chosen(auc=90.0))
+    assert facts.remaining is not None
+    reasons = {}
+    for at_ceiling, dose_mg in ((True, 30.0), (False, 30.0), (False, 0.0)):
+        remaining = replace(facts.remaining, at_ceiling=at_ceiling, dose_mg=dose_mg, reached=False)
+        remark = RULES["not_reached"](replace(facts, remaining=remaining))
+        assert remark is not None
+        reasons[at_ceiling, dose_mg] = remark.message.rpartition(": ")[2]
+    assert list(reasons.values()) == [
+        "a ceiling keeps it from more",
+        "the nearest is shown",
+        "even without another dose it is above",
+    ]
+
+
+def test_what_levels_do_not_settle_is_repeated_from_the_check() -> None:
+    tall = update(replace(GIRL, height_cm=135.0), PLAN, [Level.from_text(text) for text in DAY_ONE])
+    repeated = [
+        remark for remark in tall.prior.warnings if remark.code in {"unusual_for_age", "dose_basis"}
+    ]
+    assert tall.warnings == repeated
+    assert len(repeated) == 2
