@@ -330,8 +330,8 @@ def summary_of_counts(known: dict[str, F8]) -> tuple[dict[str, Any], dict[str, A
             ),
             (13.8, 20.0),
         )
-    (row,) = summary(counts)
-    return row, counts.profiles
+    (stratum,) = summary(counts)
+    return stratum.row(), counts.profiles
 
 
 def summary_by_numpy(known: dict[str, F8]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -183,7 +183,7 @@ class CheckResult(Record):
         prediction: Prediction = vars(self)["source"]
         return prediction
 
-    def summary(self) -> str:
+    def brief(self) -> str:
         """Return AUC and interval in a line."""
         (low, high), auc = self.exposure.auc_0_inf_pi90, self.exposure.auc_0_inf
         return f"check by {self.model}: AUC0-inf {auc:.2f} mg·h/L, 90 % {low:.1f}-{high:.1f}"

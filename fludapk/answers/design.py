@@ -70,7 +70,7 @@ class Design(Record):
     published: list[Schedule]
     disclaimer: str = DISCLAIMER
 
-    def summary(self) -> str:
+    def brief(self) -> str:
         """Return the best times in a line."""
         times = "; ".join(", ".join(f"{t:g}" for t in s.times_h) for s in self.best)
         return f"sampling times by {self.model}: {times} h"

@@ -85,7 +85,7 @@ class DoseResult(Record):
     """The check of the planned regimen."""
     disclaimer: str = DISCLAIMER
 
-    def summary(self) -> str:
+    def brief(self) -> str:
         """Return the dose in a line."""
         if self.answer is None:
             return f"dose for {self.goal}: no single answer"

@@ -100,7 +100,7 @@ class Nomogram(Record):
         """Name of the renal function with its unit, as in a table."""
         return _RENAL_FIELDS[self.renal_covariate]
 
-    def summary(self) -> str:
+    def brief(self) -> str:
         """Return what is tabulated in a line."""
         what = (
             "AUC0-inf" if self.quantity == "auc_0_inf" else f"dose for {self.target_auc:g} mg·h/L"

@@ -75,12 +75,12 @@ class Record:
         """Return the record as a table; units of its columns are in ``attrs["units"]``."""
         return frame_of(self.rows())
 
-    def summary(self) -> str:
+    def brief(self) -> str:
         """Return one short line."""
         return type(self).__name__
 
     def __repr__(self) -> str:
-        return f"<{self.summary()}>"
+        return f"<{self.brief()}>"
 
     def __str__(self) -> str:
         draw = _renderer(type(self), "text")

@@ -113,7 +113,7 @@ class UpdateResult(Record):
         fitted: Fit = vars(self)["source"]
         return fitted
 
-    def summary(self) -> str:
+    def brief(self) -> str:
         """Return AUC and interval in a line."""
         (low, high), auc = self.posterior.auc_0_inf_pi90, self.posterior.auc_0_inf
         return (

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ from fludapk.errors import InputError
 
 if TYPE_CHECKING:
     from fludapk.studies.counts import Counts
+    from fludapk.studies.outputs import PatientsWriter
     from fludapk.studies.simulate import StudyResult
     from fludapk.studies.study import Progress, Study
 
@@ -98,7 +99,8 @@ def run(
 
             result = on_cluster(study, dask)
         else:
-            result = StudyResult(study.provenance, _counts(study, threads, output, keep_on, writer))
+            counts = _counts(study, threads, output, keep_on, writer)
+            result = StudyResult(run=study.provenance, counts=counts)
     _leave(result, output, as_json, study)
 
 
@@ -108,18 +110,15 @@ def run(
 @json_option
 def merge(shards: tuple[str, ...], output: str | None, as_json: bool) -> None:
     """Put the shards of a run together: the same bytes as without shards."""
-    from fludapk.studies.outputs import read_states
+    from fludapk.studies.scenario import CohortFile
+    from fludapk.studies.shards import Shard
     from fludapk.studies.shards import merge as put_together
-    from fludapk.studies.simulate import StudyResult, read_scenario
+    from fludapk.studies.simulate import read_scenario
 
-    record, counts = put_together(read_states(shards))
-    has_file = "file" in record["scenario"]["population"]
-    _leave(
-        StudyResult(record, counts),
-        output,
-        as_json,
-        None if has_file else read_scenario(record["scenario"]),
-    )
+    result = put_together([Shard.read(path) for path in shards])
+    scenario = result.run.scenario
+    has_file = isinstance(scenario.population, CohortFile)
+    _leave(result, output, as_json, None if has_file else read_scenario(scenario))
 
 
 def _study(
@@ -140,10 +139,11 @@ def _study(
             raise InputError(f"{replay}: is not the record of a run: {error}") from error
         study = read_scenario(asked, folders, beside=Path(replay).parent)
         for what in ("version", "model_sha256", "cohort_sha256", "numpy"):
-            if study.provenance[what] != record.get(what):
+            now = getattr(study.provenance, what)
+            if now != record.get(what):
                 click.echo(
                     f"fludapk: {what} differs from the recorded run: {record.get(what)} then, "
-                    f"{study.provenance[what]} now; numbers may differ",
+                    f"{now} now; numbers may differ",
                     err=True,
                 )
         return study
@@ -156,7 +156,11 @@ def _study(
 
 
 def _counts(
-    study: Study, threads: int | None, output: str | None, keep_on: bool, writer: Any
+    study: Study,
+    threads: int | None,
+    output: str | None,
+    keep_on: bool,
+    writer: PatientsWriter | None,
 ) -> list[Counts]:
     """Run every strategy; finished ones stay in the folder until all are."""
     from fludapk.studies.outputs import Parts
@@ -167,7 +171,7 @@ def _counts(
         for truth in study.truths:
             for strategy in study.scenario.strategies:
                 kept = parts.load(truth.id, strategy.id) if parts and keep_on else None
-                each = None if writer is None else writer.of(truth.id, strategy.id)
+                each = None if writer is None else writer.writer(truth.id, strategy.id)
                 with _progress(f"{strategy.id}, {truth.id}") as progress:
                     done = kept or study.run(
                         truth, strategy.id, threads=threads, each=each, progress=progress
@@ -186,10 +190,8 @@ def _counts(
 
 
 def _write_shard(study: Study, shard: str, output: str | None, threads: int | None) -> None:
-    import json
-
     from fludapk.atomic import write_whole
-    from fludapk.studies.shards import shard_state
+    from fludapk.studies.shards import Shard
 
     found = re.fullmatch(r"(\d+)/(\d+)", shard)
     if found is None:
@@ -205,7 +207,7 @@ def _write_shard(study: Study, shard: str, output: str | None, threads: int | No
                     study.run(truth, strategy.id, threads=threads, shard=part, progress=progress)
                 )
     path = folder / f"shard-{part[0]}-of-{part[1]}.json"
-    write_whole(path, json.dumps(shard_state(study, part, counts)))
+    write_whole(path, Shard(study.provenance, part, counts).to_json())
     click.echo(f"fludapk: wrote {path}", err=True)
 
 
@@ -221,7 +223,7 @@ def _leave(result: StudyResult, output: str | None, as_json: bool, study: Study 
     else:
         from fludapk.pages.study import study_page
 
-        click.echo(study_page(result.run, result.rows(), width()))
+        click.echo(study_page(result, width()))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fludapk._version import __version__
 from fludapk.answers.record import DISCLAIMER
-from fludapk.pages.templates import environment
+from fludapk.pages.templates import sheet
 from fludapk.pages.words import FLAG_WORDS, percent
 from fludapk.pk.effects import POINT_SET_SEED
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
-    """A list of patients on self-contained pages, the lowest AUC first.
+    """Draw a list of patients, the lowest AUC first; see `fludapk.pages.templates.sheet`.
 
     Parameters
     ----------
@@ -23,16 +23,6 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
     list_sha256 : str
         Of the bytes of the list.
     log2_points : int
-
-    Returns
-    -------
-    str
-        The same bytes for the same list: row numbers and IDs of the list, no names.
-
-    Raises
-    ------
-    InputError
-        If jinja2, the extra ``report``, is not installed.
     """
     rows = [
         (
@@ -43,23 +33,19 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
         )
         for one in tally.worst
     ]  # fmt: skip
-    return (
-        environment()
-        .get_template("batch.html")
-        .render(
-            whole=True,
-            tally=tally,
-            rows=rows,
-            left_out=tally.rows - tally.counts["refused"] - len(rows),
-            refused_left_out=tally.counts["refused"] - len(tally.refused),
-            disclaimer=DISCLAIMER,
-            made={
-                "version": f"fludapk {__version__}",
-                "hashes": [
-                    ("list", list_sha256),
-                    *((f"model {name}", sha) for name, sha in sorted(tally.models.items())),
-                ],
-                "draws": f"{2**log2_points} points a row, seed {POINT_SET_SEED}",
-            },
-        )
+    return sheet(
+        "batch.html",
+        tally=tally,
+        rows=rows,
+        left_out=tally.rows - tally.counts["refused"] - len(rows),
+        refused_left_out=tally.counts["refused"] - len(tally.refused),
+        disclaimer=DISCLAIMER,
+        made={
+            "version": f"fludapk {__version__}",
+            "hashes": [
+                ("list", list_sha256),
+                *((f"model {name}", sha) for name, sha in sorted(tally.models.items())),
+            ],
+            "draws": f"{2**log2_points} points a row, seed {POINT_SET_SEED}",
+        },
     )

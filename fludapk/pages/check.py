@@ -8,27 +8,31 @@ from typing import Any
 from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.curve import curve_of
 from fludapk.pages.check_drawing import bar, course_figure
+from fludapk.pages.check_rows import (
+    label_rows,
+    labels_of_others,
+    model_rows,
+    target_rows,
+    targets_of_others,
+    trail_rows,
+)
 from fludapk.pages.layout import paragraph, table
-from fludapk.pages.templates import environment
+from fludapk.pages.templates import sheet
 from fludapk.pages.words import (
     AT_THE_TOP,
     FLAG_TARGETS,
     FLAG_WORDS,
     OTHERS,
-    about_model,
-    auc_under,
     contested,
     course_facts,
     dose_lines,
     flag_chances,
-    measured,
     plan,
     remark_table,
     target_chances,
     target_line,
     target_name,
     who,
-    window,
 )
 
 
@@ -62,54 +66,27 @@ def _page_answer(r: CheckResult, width: int) -> Iterable[str]:
 
 
 def _page_trail(r: CheckResult, width: int) -> str:
-    rows = [
-        (
-            step.name,
-            f"{step.value:.4g}",
-            step.unit,
-            ": ".join(part for part in (step.by, step.how) if part),
-        )
-        for step in r.trail
-    ]
-    return f"{table(rows, width, right='1')}\n{paragraph(course_facts(r), width, 2)}"
+    return f"{table(trail_rows(r), width, right='1')}\n{paragraph(course_facts(r), width, 2)}"
 
 
 def _page_targets(r: CheckResult, width: int) -> str:
-    rows = []
-    for t in r.targets:
-        if t.applies:
-            about = f"{target_chances(t)}. {t.context}. {t.finding}."
-            rows.append((t.id, window(t), t.status.upper(), about))
-    parts = [table(rows, width)] if rows else ["  None applies to this patient."]
-    others = [
-        f"{t.id} ({window(t)}: {t.context.split(';')[0]})" for t in r.targets if not t.applies
+    rows = [
+        (row.id, row.window, row.status, f"{row.chances}. {row.about}")
+        for row in target_rows(r.targets)
     ]
-    if others:
-        parts.append(paragraph(f"Published for others: {'; '.join(others)}", width, 2))
-    return "\n".join(parts)
+    applying = table(rows, width) if rows else "  None applies to this patient."
+    others = paragraph(targets_of_others(r.targets), width, 2)
+    return "\n".join(part for part in (applying, others) if part)
 
 
 def _page_models(r: CheckResult, width: int) -> str:
-    rows = [
-        (
-            row.model,
-            "" if row.auc_0_inf is None else f"{row.auc_0_inf:.2f}",
-            row.flag or "",
-            about_model(row, r),
-        )
-        for row in r.sensitivity
-    ]
-    return table(rows, width, right="1")
+    return table([row[:-1] for row in model_rows(r)], width, right="1")
 
 
 def page_labels(r: CheckResult, width: int) -> str:
     """Dosing rules of labels, in columns."""
-    if not any(row.applies for row in r.label_rules):
-        reasons = dict.fromkeys(row.advice for row in r.label_rules)
-        titles = ", ".join(row.title for row in r.label_rules)
-        return paragraph(f"{titles}: {'; '.join(reasons)}.", width, 2)
-    rows = [(row.title, measured(row), f"{row.advice}{auc_under(row)}") for row in r.label_rules]
-    return table(rows, width)
+    rows = [row[:-1] for row in label_rows(r)]
+    return table(rows, width) if rows else paragraph(labels_of_others(r), width, 2)
 
 
 def _page_warnings(r: CheckResult, width: int) -> str:
@@ -129,42 +106,39 @@ def page_footer(r: CheckResult, width: int) -> str:
 
 
 def check_html(result: CheckResult, *, whole: bool = True) -> str:
-    """One patient on one self-contained page.
-
-    Parameters
-    ----------
-    result : CheckResult
-    whole : bool
-        Whether it is a page of its own; otherwise it is the part that stands in one.
-
-    Returns
-    -------
-    str
-        The same bytes for the same input: no time stamp, no names.
-
-    Raises
-    ------
-    InputError
-        If jinja2, the extra ``report``, is not installed.
-    """
-    return (
-        environment()
-        .get_template("check.html")
-        .render(
-            whole=whole,
-            r=result,
-            head=page_head(result),
-            answer=_answer(result),
-            bar=bar(result),
-            course=course_figure(result, curve_of(result)),
-            trail=trail_block(result),
-            targets=targets_block(result),
-            models=_models(result),
-            labels=labels_block(result),
-            warnings=[w for w in result.warnings if w.code not in AT_THE_TOP],
-            made=made_of(result),
-        )
+    """Draw one patient on one sheet; see `fludapk.pages.templates.sheet`."""
+    return sheet(
+        "check.html",
+        whole=whole,
+        answer=_answer(result),
+        models=model_rows(result),
+        warnings=[w for w in result.warnings if w.code not in AT_THE_TOP],
+        **blocks_of(result),
     )
+
+
+def blocks_of(r: CheckResult) -> dict[str, Any]:
+    """Blocks that the sheet of a check and that of a dose share."""
+    return {
+        "r": r,
+        "head": page_head(r),
+        "bar": bar(r),
+        "course": course_figure(r, curve_of(r)),
+        "trail": trail_rows(r),
+        "course_facts": course_facts(r),
+        **target_blocks(r.targets),
+        "labels": label_rows(r),
+        "labels_of_others": labels_of_others(r),
+        "made": made_of(r),
+    }
+
+
+def target_blocks(targets: Sequence[TargetRecord]) -> dict[str, Any]:
+    """Targets that apply, and a sentence on the others."""
+    return {
+        "targets": target_rows(targets),
+        "targets_of_others": targets_of_others(targets, cited=True),
+    }
 
 
 def page_head(r: CheckResult) -> dict[str, str]:
@@ -198,78 +172,6 @@ def _answer(r: CheckResult) -> dict[str, Any]:
         "disagreement": " ".join(contested(r)),
         "reading_note": r.reading_note or "",
     }
-
-
-def trail_block(r: CheckResult) -> dict[str, Any]:
-    """Rows of the calculation."""
-    rows = [
-        {
-            "name": step.name,
-            "value": f"{step.value:.4g}",
-            "unit": step.unit,
-            "how": ": ".join(part for part in (step.by, step.how) if part),
-        }
-        for step in r.trail
-    ]
-    return {"rows": rows, "extra": course_facts(r)}
-
-
-def targets_block(r: CheckResult) -> dict[str, Any]:
-    """Rows of targets of a check."""
-    return targets_of(r.targets)
-
-
-def targets_of(targets: Sequence[TargetRecord]) -> dict[str, Any]:
-    """Rows of targets that apply, and a sentence on the others."""
-    rows = [
-        {
-            "id": t.id,
-            "window": window(t),
-            "status": t.status.upper(),
-            "chances": target_chances(t),
-            "about": f"{t.context}. {t.finding}.",
-            "citation": t.citation,
-        }
-        for t in targets
-        if t.applies
-    ]
-    others = [
-        f"{t.id} ({window(t)}: {t.context.split(';')[0]}; {t.citation})"
-        for t in targets
-        if not t.applies
-    ]
-    return {"rows": rows, "others": f"{OTHERS}: {'; '.join(others)}" if others else ""}
-
-
-def _models(r: CheckResult) -> list[dict[str, Any]]:
-    return [
-        {
-            "model": row.model,
-            "applies": row.applies,
-            "auc": "" if row.auc_0_inf is None else f"{row.auc_0_inf:.2f}",
-            "flag": row.flag or "",
-            "about": about_model(row, r),
-        }
-        for row in r.sensitivity
-    ]
-
-
-def labels_block(r: CheckResult) -> dict[str, Any]:
-    """Rows of label rules."""
-    if not any(row.applies for row in r.label_rules):
-        reasons = "; ".join(dict.fromkeys(row.advice for row in r.label_rules))
-        titles = ", ".join(row.title for row in r.label_rules)
-        return {"rows": [], "none": f"{titles}: {reasons}."}
-    rows = [
-        {
-            "title": row.title,
-            "applies": row.applies,
-            "measured": measured(row),
-            "advice": f"{row.advice}{auc_under(row)}",
-        }
-        for row in r.label_rules
-    ]
-    return {"rows": rows, "none": ""}
 
 
 def made_of(r: CheckResult) -> dict[str, Any]:

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fludapk.answers.curve import curve_of
-from fludapk.pages.check import (
-    labels_block,
-    made_of,
-    page_footer,
-    page_head,
-    page_labels,
-    targets_block,
-    trail_block,
-)
-from fludapk.pages.check_drawing import bar, course_figure
+from fludapk.pages.check import blocks_of, page_footer, page_labels
 from fludapk.pages.layout import paragraph, table
-from fludapk.pages.templates import environment
+from fludapk.pages.templates import sheet
 from fludapk.pages.words import AT_THE_TOP, DRUG, FLAG_WORDS, percent, remark_table, who
 from fludapk.units import MG_PER_ML, VIAL_MG
 
@@ -119,48 +109,20 @@ def planned_rows(r: DoseResult) -> list[tuple[str, ...]]:
 
 
 def dose_html(result: DoseResult, *, whole: bool = True) -> str:
-    """The dose for a target on one self-contained page.
-
-    Parameters
-    ----------
-    result : DoseResult
-    whole : bool
-        As in `check_html`.
-
-    Returns
-    -------
-    str
-        The same bytes for the same input.
-
-    Raises
-    ------
-    InputError
-        If jinja2, the extra ``report``, is not installed.
-    """
+    """Draw the dose for a target on one sheet; see `fludapk.pages.templates.sheet`."""
     check = result.proposed
-    head = {
-        **page_head(check),
-        "plan": f"{result.proposals[0].doses} infusions; goal: {result.goal}",
-    }
-    return (
-        environment()
-        .get_template("dose.html")
-        .render(
-            whole=whole,
-            r=check,
-            head=head,
-            lines=[] if result.answer is None else draw_up(result.answer, result),
-            no_answer=NO_ANSWER,
-            note=check.reading_note or "",
-            proposals=proposal_rows(result),
-            planned=planned_rows(result),
-            model=result.proposals[0].model,
-            bar=bar(check),
-            course=course_figure(check, curve_of(check)),
-            trail=trail_block(check),
-            targets=targets_block(check),
-            labels=labels_block(check),
-            warnings=[w for w in result.warnings if w.code not in AT_THE_TOP],
-            made=made_of(check),
-        )
+    blocks = blocks_of(check)
+    plan = f"{result.proposals[0].doses} infusions; goal: {result.goal}"
+    blocks["head"] = {**blocks["head"], "plan": plan}
+    return sheet(
+        "dose.html",
+        whole=whole,
+        lines=[] if result.answer is None else draw_up(result.answer, result),
+        no_answer=NO_ANSWER,
+        note=check.reading_note or "",
+        proposals=proposal_rows(result),
+        planned=planned_rows(result),
+        model=result.proposals[0].model,
+        warnings=[w for w in result.warnings if w.code not in AT_THE_TOP],
+        **blocks,
     )

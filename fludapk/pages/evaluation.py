@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from fludapk.pages.layout import table
-from fludapk.pages.templates import environment
+from fludapk.pages.templates import sheet
 
 if TYPE_CHECKING:
     from fludapk.studies.evaluation_records import ErrorRecord, EvaluationRecord
@@ -155,7 +155,7 @@ def _share(value: float, interval: tuple[float, float] | None, sign: str = "") -
 
 
 def evaluation_html(result: EvaluationRecord, name: str, figures: Mapping[str, str]) -> str:
-    """A comparison of models on one self-contained page.
+    """Draw a comparison of models; see `fludapk.pages.templates.sheet`.
 
     Parameters
     ----------
@@ -164,33 +164,24 @@ def evaluation_html(result: EvaluationRecord, name: str, figures: Mapping[str, s
         Of the file of levels.
     figures : mapping of str to str
         SVG documents by name.
-
-    Raises
-    ------
-    InputError
-        If jinja2, the extra ``report``, is not installed.
     """
     made = result.provenance
-    return (
-        environment()
-        .get_template("evaluation.html")
-        .render(
-            whole=True,
-            result=result,
-            name=name,
-            answer=evaluation_answer(result),
-            errors=evaluation_error_rows(result),
-            models=evaluation_model_rows(result),
-            note=EVALUATION_NOTE,
-            figures={name: svg[svg.index("<svg") :] for name, svg in figures.items()},
-            disclaimer=result.disclaimer,
-            made={
-                "version": f"fludapk {made.version}",
-                "hashes": [
-                    ("data", made.data_sha256),
-                    *((f"model {model}", sha) for model, sha in made.model_sha256.items()),
-                ],
-                "draws": f"{made.simulations} simulations, seed {made.seed}",
-            },
-        )
+    return sheet(
+        "evaluation.html",
+        result=result,
+        name=name,
+        answer=evaluation_answer(result),
+        errors=evaluation_error_rows(result),
+        models=evaluation_model_rows(result),
+        note=EVALUATION_NOTE,
+        figures={name: svg[svg.index("<svg") :] for name, svg in figures.items()},
+        disclaimer=result.disclaimer,
+        made={
+            "version": f"fludapk {made.version}",
+            "hashes": [
+                ("data", made.data_sha256),
+                *((f"model {model}", sha) for model, sha in made.model_sha256.items()),
+            ],
+            "draws": f"{made.simulations} simulations, seed {made.seed}",
+        },
     )

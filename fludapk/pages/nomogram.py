@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from fludapk.pages.templates import environment
+from fludapk.pages.templates import sheet
 from fludapk.published.targets import flag
 
 if TYPE_CHECKING:
@@ -16,23 +16,13 @@ _NOMOGRAM_COLUMNS: Final = 15
 
 
 def nomogram_html(chart: Nomogram, figure: str) -> str:
-    """A nomogram on one self-contained page: figure and table.
+    """Draw a nomogram, figure and table; see `fludapk.pages.templates.sheet`.
 
     Parameters
     ----------
     chart : Nomogram
     figure : str
         Its SVG document.
-
-    Returns
-    -------
-    str
-        The same bytes for the same input.
-
-    Raises
-    ------
-    InputError
-        If jinja2, the extra ``report``, is not installed.
     """
     is_auc = chart.quantity == "auc_0_inf"
     every = math.ceil(len(chart.renal) / _NOMOGRAM_COLUMNS)
@@ -52,21 +42,17 @@ def nomogram_html(chart: Nomogram, figure: str) -> str:
             chart.weights_kg, chart.values, chart.outside_studied, strict=True
         )
     ]
-    return (
-        environment()
-        .get_template("nomogram.html")
-        .render(
-            whole=True,
-            n=chart,
-            table=table,
-            renal=[f"{value:g}" for value in chart.renal[::every]],
-            is_auc=is_auc,
-            figure=figure[figure.index("<svg") :],
-            disclaimer=chart.disclaimer,
-            made={
-                "version": f"fludapk {chart.version}",
-                "hashes": [(f"model {chart.model}", chart.model_sha256)],
-                "draws": "typical patients",
-            },
-        )
+    return sheet(
+        "nomogram.html",
+        n=chart,
+        table=table,
+        renal=[f"{value:g}" for value in chart.renal[::every]],
+        is_auc=is_auc,
+        figure=figure[figure.index("<svg") :],
+        disclaimer=chart.disclaimer,
+        made={
+            "version": f"fludapk {chart.version}",
+            "hashes": [(f"model {chart.model}", chart.model_sha256)],
+            "draws": "typical patients",
+        },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fludapk.errors import InputError
 
@@ -12,6 +12,25 @@ if TYPE_CHECKING:
     import jinja2
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def sheet(template: str, *, whole: bool = True, **context: Any) -> str:
+    """Draw a self-contained page: the same bytes for the same input, no time stamp, no names.
+
+    Parameters
+    ----------
+    template : str
+    whole : bool
+        Whether it is a page of its own; otherwise it is the part that stands in one.
+    **context
+        Words and geometry for the template.
+
+    Raises
+    ------
+    InputError
+        If jinja2, the extra ``report``, is not installed.
+    """
+    return environment().get_template(template).render(whole=whole, **context)
 
 
 @lru_cache(maxsize=4)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from fludapk.answers.curve import UpdateCurve, update_curve_of
 from fludapk.arrays import F8
-from fludapk.pages.check import page_head, targets_of
+from fludapk.pages.check import page_head, target_blocks
 from fludapk.pages.check_drawing import HOUR_STEPS
 from fludapk.pages.drawing import LogScale, Scale, decades, points, round_steps, ticks
-from fludapk.pages.templates import environment
+from fludapk.pages.templates import sheet
 from fludapk.pages.words import FLAG_WORDS, percent, plan, target_chances, who, window
 
 if TYPE_CHECKING:
@@ -157,50 +157,27 @@ def design_page(d: Design, width: int = 100) -> str:
 
 
 def update_html(result: UpdateResult, *, whole: bool = True) -> str:
-    """Levels of one patient on one self-contained page.
-
-    Parameters
-    ----------
-    result : UpdateResult
-    whole : bool
-        Whether it is a page of its own; otherwise it is the part that stands in one.
-
-    Returns
-    -------
-    str
-        The same bytes for the same input.
-
-    Raises
-    ------
-    InputError
-        If jinja2, the extra ``report``, is not installed.
-    """
+    """Draw the levels of one patient on one sheet; see `fludapk.pages.templates.sheet`."""
     made, p = result.provenance, result.posterior
-    return (
-        environment()
-        .get_template("update.html")
-        .render(
-            whole=whole,
-            r=result,
-            percent=percent,
-            head=page_head(result.prior),
-            flag=FLAG_WORDS[result.flag],
-            by={target.id: target for target in result.targets},
-            remaining=remaining_lines(result),
-            figure=_update_figure(result, update_curve_of(result)),
-            targets=targets_of(result.targets),
-            warnings=result.warnings,
-            disclaimer=result.disclaimer,
-            made={
-                "version": f"fludapk {made.version}",
-                "hashes": [
-                    (f"model {result.model}", made.model_sha256),
-                    ("input", made.input_sha256),
-                ],
-                "draws": f"{made.draws} draws, seed {made.seed}, effective size "
-                f"{p.effective_size:.0f} ({p.method})",
-            },
-        )
+    return sheet(
+        "update.html",
+        whole=whole,
+        r=result,
+        percent=percent,
+        head=page_head(result.prior),
+        flag=FLAG_WORDS[result.flag],
+        by={target.id: target for target in result.targets},
+        remaining=remaining_lines(result),
+        figure=_update_figure(result, update_curve_of(result)),
+        **target_blocks(result.targets),
+        warnings=result.warnings,
+        disclaimer=result.disclaimer,
+        made={
+            "version": f"fludapk {made.version}",
+            "hashes": [(f"model {result.model}", made.model_sha256), ("input", made.input_sha256)],
+            "draws": f"{made.draws} draws, seed {made.seed}, effective size "
+            f"{p.effective_size:.0f} ({p.method})",
+        },
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from fludapk.answers.check_records import CheckResult, LabelRecord, SensitivityRecord, TargetRecord
+from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.record import Remark
 from fludapk.pages.layout import table
 from fludapk.published.course_files import TargetEntry
@@ -145,28 +145,6 @@ def target_chances(t: TargetRecord) -> str:
     if t.high is not None or t.optimum is not None:
         chances.append(f"P(above) {percent(t.p_above)}")
     return ", ".join(chances)
-
-
-def about_model(row: SensitivityRecord, r: CheckResult) -> str:
-    """What a row of the models says beside its AUC."""
-    if not row.applies:
-        return f"not this patient: {row.reason}" + ("; used above" if row.model == r.model else "")
-    if row.model == r.model:
-        return "used above"
-    verdict = "agrees on the flag" if row.flag == r.flag else "DISAGREES on the flag"
-    return f"another reading of {row.reading_of}; {verdict}" if row.reading_of else verdict
-
-
-def measured(row: LabelRecord) -> str:
-    """A kidney function with its unit, or nothing."""
-    return "" if row.value is None else f"{row.measure} {row.value:.0f} {row.unit}"
-
-
-def auc_under(row: LabelRecord) -> str:
-    """The AUC if the rule were followed."""
-    if row.auc_0_inf is None or row.factor is None or row.factor == 1.0:
-        return ""
-    return f": AUC {row.auc_0_inf:.2f} mg·h/L at {100 * row.factor:.0f} % of the planned dose"
 
 
 def remark_table(remarks: Sequence[Remark], width: int) -> str:

@@ -33,7 +33,7 @@ def bands(of: Study, patients: int = 1000) -> list[Band]:
     for truth in of.truths:
         for table in of.scenario.strategies:
             way = of.ways[truth.id, table.id]
-            block, *_ = of.block(truth, way, 0)
+            block = of.block(truth, way, 0)
             doses = way.doses(block)
             times, lengths, _ = way.schedule.course_of(1.0).arrays(1.0)
             n = min(patients, len(block.tv))

@@ -142,6 +142,6 @@ class EvaluationRecord(Record):
     disclaimer: str = DISCLAIMER
     provenance: EvaluationProvenance
 
-    def summary(self) -> str:
+    def brief(self) -> str:
         """Return the best model in a line."""
         return f"evaluation: best of {len(self.models)} models is {self.best}, {self.levels} levels"

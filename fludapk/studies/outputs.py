@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,30 +50,33 @@ class PatientsWriter:
         else:
             file.write(line(PATIENT_COLUMNS, ",").encode())
 
-    def of(self, model: str, strategy: str) -> Any:
-        """What writes the blocks of a truth and strategy."""
+    def writer(self, model: str, strategy: str) -> Callable[[SimulatedBlock], None]:
+        """Return a function that appends the blocks of one strategy under one truth, in order.
+
+        Parameters
+        ----------
+        model : str
+            Id of the truth.
+        strategy : str
+        """
         done = 0
 
-        def write(seen: SimulatedBlock) -> None:
+        def write(block: SimulatedBlock) -> None:
             nonlocal done
-            known, n = seen.patients.columns, seen.patients.n
-            columns = [
-                [model] * n, [strategy] * n, np.arange(done, done + n) + 1,
-                known["AGE"], known["SEX"], known["WT"], known["HT"], known["BSA"], known["SCR"],
-                seen.along["egfr_ml_min_1_73m2"], seen.dose_mg, seen.total_mg_m2, seen.given,
-                seen.held, seen.outside, seen.auc[0],
-            ]  # fmt: skip
-            done += n
-            if self._parquet is not None:
-                import pyarrow as pa
-
-                self._parquet.write_table(pa.table(columns, schema=self._schema))
-                return
-            lists = [np.asarray(column).tolist() for column in columns]
-            text = "".join(line(map(_known, row), ",") for row in zip(*lists, strict=True))
-            self._file.write(text.encode())
+            self._append(_patient_columns(block, model, strategy, first=done + 1))
+            done += block.patients.n
 
         return write
+
+    def _append(self, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
+        if self._parquet is not None:
+            import pyarrow as pa
+
+            self._parquet.write_table(pa.table(dict(columns), schema=self._schema))
+            return
+        lists = [np.asarray(columns[name]).tolist() for name in PATIENT_COLUMNS]
+        text = "".join(line(map(_or_empty, row), ",") for row in zip(*lists, strict=True))
+        self._file.write(text.encode())
 
     def close(self) -> None:
         """Finish the file."""
@@ -81,7 +84,33 @@ class PatientsWriter:
             self._parquet.close()
 
 
-def _known(value: Any) -> Any:
+def _patient_columns(
+    block: SimulatedBlock, model: str, strategy: str, first: int
+) -> dict[str, Sequence[Any] | np.ndarray]:
+    """Columns of a block; its patients are numbered from `first`."""
+    covariates, n = block.patients.columns, block.patients.n
+    return {
+        "model": [model] * n,
+        "strategy": [strategy] * n,
+        "patient": np.arange(first, first + n),
+        "age_years": covariates["AGE"],
+        "female": covariates["SEX"],
+        "weight_kg": covariates["WT"],
+        "height_cm": covariates["HT"],
+        "bsa_m2": covariates["BSA"],
+        "scr_mg_dl": covariates["SCR"],
+        "egfr_ml_min_1_73m2": block.along["egfr_ml_min_1_73m2"],
+        "dose_mg": block.dose_mg,
+        "total_mg_m2": block.total_mg_m2,
+        "given": block.given,
+        "held_at_ceiling": block.held,
+        "outside_studied_range": block.outside,
+        "auc_0_inf": block.auc[0],
+    }
+
+
+def _or_empty(value: Any) -> Any:
+    """Empty cell instead of NaN."""
     return None if value != value else value
 
 
@@ -123,7 +152,7 @@ class Parts:
         if not path.is_file():
             return None
         kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["run"] != json.loads(json.dumps(self.study.provenance)):
+        if kept["run"] != json.loads(self.study.provenance.to_json()):
             raise InputError(
                 f"{path}: is of another scenario or version: use another folder, or do not continue"
             )
@@ -133,7 +162,9 @@ class Parts:
         """Keep a finished strategy."""
         path = self.path(counts.truth, counts.strategy)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps({"run": self.study.provenance, "counts": counts.to_dict()}))
+        write_whole(
+            path, json.dumps({"run": self.study.provenance.to_dict(), "counts": counts.to_dict()})
+        )
 
     def clear(self) -> None:
         """Forget them."""
@@ -141,23 +172,3 @@ class Parts:
             path.unlink()
         if (self.folder / PARTS).is_dir():
             (self.folder / PARTS).rmdir()
-
-
-def read_states(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
-    """States of shards from their files.
-
-    Raises
-    ------
-    InputError
-        If one cannot be read.
-    """
-    states = []
-    for path in paths:
-        try:
-            state = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read: {error}") from error
-        if not isinstance(state, dict) or state.get("schema") != "fludapk.study.shard/1":
-            raise InputError(f"{path}: is not a shard of a study")
-        states.append(state)
-    return states

@@ -2,80 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
 
 from fludapk.errors import InputError
 from fludapk.patients.population import Patients
 from fludapk.studies.counts import Counts
+from fludapk.studies.records import StudyProvenance
 from fludapk.studies.scenario import Scenario
 from fludapk.studies.simulate import StudyResult
 from fludapk.studies.study import Study
 
-# ------------------------------------------------------------------ shards
+SCHEMA: Final = "fludapk.study.shard/1"
 
 
-def shard_state(study: Study, shard: tuple[int, int], counts: Sequence[Counts]) -> dict[str, Any]:
-    """What a shard leaves, as JSON."""
-    return {
-        "schema": "fludapk.study.shard/1",
-        "run": study.provenance,
-        "shard": list(shard),
-        "counts": [one.to_dict() for one in counts],
-    }
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """Part of a study.
+
+    Parameters
+    ----------
+    provenance : StudyProvenance
+        That of the whole study.
+    part : (int, int)
+        Number of the part, from 1, and of how many.
+    counts : sequence of Counts
+        By truth and strategy.
+    """
+
+    provenance: StudyProvenance
+    part: tuple[int, int]
+    counts: Sequence[Counts]
+
+    def to_json(self) -> str:
+        """Return one JSON document."""
+        return json.dumps(
+            {
+                "schema": SCHEMA,
+                "run": self.provenance.to_dict(),
+                "shard": list(self.part),
+                "counts": [counts.to_dict() for counts in self.counts],
+            }
+        )
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read a shard from its file.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read, or is no shard.
+        """
+        try:
+            raw = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read: {error}") from error
+        if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+            raise InputError(f"{path}: is not a shard of a study")
+        provenance = StudyProvenance.from_dict(raw["run"], str(path))
+        number, parts = raw["shard"]
+        return cls(provenance, (number, parts), [Counts.from_dict(one) for one in raw["counts"]])
 
 
-def merge(states: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[Counts]]:
-    """Put all shards of a run together: its provenance and counts, as if it had been one.
+def merge(shards: Sequence[Shard]) -> StudyResult:
+    """Put all shards of a study together, as if it had been run at once.
 
     Raises
     ------
     InputError
-        If shards are missing, twice there, or of different runs.
+        If shards are missing, twice there, or of different studies.
     """
-    if not states:
+    if not shards:
         raise InputError("no shards to merge")
-    first = states[0]
+    first = shards[0]
     faults = []
-    if any(state["run"] != first["run"] for state in states):
+    if any(shard.provenance != first.provenance for shard in shards):
         faults.append("the shards are of different scenarios, versions or models")
-    of = {state["shard"][1] for state in states}
-    numbers = sorted(state["shard"][0] for state in states)
-    wanted = list(range(1, max(of) + 1))
-    if len(of) > 1:
-        faults.append(f"the shards are of {' and '.join(map(str, sorted(of)))} parts")
-    elif numbers != wanted:
-        missing = sorted(set(wanted) - set(numbers))
+    parts = {shard.part[1] for shard in shards}
+    numbers = sorted(shard.part[0] for shard in shards)
+    if len(parts) > 1:
+        faults.append(f"the shards are of {' and '.join(map(str, sorted(parts)))} parts")
+    else:
+        missing = sorted(set(range(1, max(parts) + 1)) - set(numbers))
         twice = sorted({n for n in numbers if numbers.count(n) > 1})
         faults += [f"missing shards: {', '.join(map(str, missing))}"] if missing else []
         faults += [f"shards twice: {', '.join(map(str, twice))}"] if twice else []
     if faults:
         raise InputError(*faults)
-    merged = [Counts.from_dict(raw) for raw in first["counts"]]
-    for state in states[1:]:
-        merged = [
-            one.plus(Counts.from_dict(raw))
-            for one, raw in zip(merged, state["counts"], strict=True)
-        ]
-    return dict(first["run"]), merged
+    merged = list(first.counts)
+    for shard in shards[1:]:
+        merged = [one.plus(other) for one, other in zip(merged, shard.counts, strict=True)]
+    return StudyResult(run=first.provenance, counts=merged)
 
 
 def run_shard(
-    scenario: Mapping[str, Any],
-    shard: tuple[int, int],
+    scenario: Scenario,
+    part: tuple[int, int],
     cohort: Patients | None = None,
     cohort_sha256: str | None = None,
     folders: Sequence[Path] | None = None,
-) -> dict[str, Any]:
-    """A shard by itself, for another process or machine: its state; see `merge`."""
-    study = Study(Scenario.model_validate(dict(scenario)), cohort, cohort_sha256, folders)
+) -> Shard:
+    """Run a part by itself, for another process or machine; see `merge`."""
+    study = Study(scenario, cohort, cohort_sha256, folders)
     counts = [
-        study.run(truth, strategy.id, shard=shard, threads=1)
+        study.run(truth, strategy.id, shard=part, threads=1)
         for truth in study.truths
         for strategy in study.scenario.strategies
     ]
-    return shard_state(study, shard, counts)
+    return Shard(study.provenance, part, counts)
 
 
 def on_cluster(study: Study, address: str) -> StudyResult:
@@ -104,13 +142,12 @@ def on_cluster(study: Study, address: str) -> StudyResult:
     with client:
         threads = sum(client.nthreads().values())
         parts = min(study.blocks, 2 * max(1, threads))
-        scenario = study.scenario.model_dump(mode="json")
         futures = [
             client.submit(
-                run_shard, scenario, (k + 1, parts), study.cohort, study.cohort_sha256,
+                run_shard, study.scenario, (k + 1, parts), study.cohort, study.cohort_sha256,
                 study.folders, pure=False,
             )
             for k in range(parts)
         ]  # fmt: skip
-        states = client.gather(futures)
-    return StudyResult(*merge(states))
+        shards = client.gather(futures)
+    return merge(shards)

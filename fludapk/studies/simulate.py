@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
+from fludapk.answers.record import Frame, Record, Row, frame_of
 from fludapk.errors import FileError, FludapkError
 from fludapk.patients.cohort import read_cohort
 from fludapk.patients.csv_list import line
 from fludapk.published.tables import CATEGORICAL, check_table, read_toml
 from fludapk.studies.counts import PROFILES, Counts
 from fludapk.studies.outputs import PatientsWriter, patients_writer
+from fludapk.studies.records import StratumSummary, StudyProvenance
 from fludapk.studies.scenario import CohortFile, Scenario
 from fludapk.studies.study import Progress, Study
 from fludapk.studies.summary import PROBABILITIES, summary
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 UNITS: Final = {"auc": "mg·h/L", "dose_mg": "mg fludarabine phosphate per infusion",
                 "total_mg_m2": "mg fludarabine phosphate per m2 and course",
@@ -80,45 +79,62 @@ def read_scenario(
 # ------------------------------------------------------------------ results
 
 
-@dataclass(frozen=True, eq=False)
-class StudyResult:
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class StudyResult(Record):
     """Results of a study.
 
     Parameters
     ----------
-    run : dict
-        Provenance: scenario, versions, hashes, seed.
+    run : StudyProvenance
     counts : list of Counts
         Of each truth and strategy, truths first.
     """
 
-    run: dict[str, Any]
+    run: StudyProvenance
     counts: list[Counts]
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Summary: one row per truth, strategy and stratum."""
-        return [row for counts in self.counts for row in summary(counts)]
+    @cached_property
+    def strata(self) -> list[StratumSummary]:
+        """Summary of each truth, strategy and stratum."""
+        return [stratum for counts in self.counts for stratum in summary(counts)]
 
-    @property
-    def summary(self) -> pd.DataFrame:
-        """Summary as a table; units of its columns in ``attrs["units"]``."""
-        import pandas as pd
+    def rows(self) -> list[Row]:
+        """Return a row per truth, strategy and stratum."""
+        return [stratum.row() for stratum in self.strata]
 
-        frame = pd.DataFrame(self.rows())
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary with its provenance as dictionaries, lists and scalars."""
+        return {
+            "schema": self.run.schema,
+            "units": UNITS,
+            "rows": self.rows(),
+            "run": self.run.to_dict(),
+        }
+
+    def to_frame(self) -> Frame:
+        """Return the summary as a table; units of its columns are in ``attrs["units"]``."""
+        frame = frame_of(self.rows())
         frame.attrs["units"] = {
             name: UNITS[kind]
             for name in frame.columns
             for kind in UNITS
             if name.startswith(f"{kind}_") and name != "auc_cv_percent"
         }
-        frame.attrs["run"] = self.run
+        frame.attrs["run"] = self.run.to_dict()
         return frame
 
     @property
-    def profiles(self) -> pd.DataFrame:
-        """Fractions along age, weight and eGFR in fine bands; empty bands are left out."""
-        import pandas as pd
+    def summary(self) -> Frame:
+        """Summary as a table; see `to_frame`."""
+        return self.to_frame()
 
+    def brief(self) -> str:
+        """Return strategies and patients in a line."""
+        return f"{self.run.brief()}: {len(self.counts)} strategies by model"
+
+    @property
+    def profiles(self) -> Frame:
+        """Fractions along age, weight and eGFR in fine bands; empty bands are left out."""
         rows = []
         for counts in self.counts:
             for along, table in counts.profiles.items():
@@ -130,7 +146,7 @@ class StudyResult:
                         {"model": counts.truth, "strategy": counts.strategy, "along": along,
                          "from": edges[k], "to": edges[k + 1], "n": n, **shares}
                     )  # fmt: skip
-        return pd.DataFrame(rows)
+        return frame_of(rows)
 
     def summary_csv(self) -> str:
         """Summary as CSV."""
@@ -139,12 +155,11 @@ class StudyResult:
 
     def summary_json(self) -> str:
         """Summary with its provenance, as JSON."""
-        whole = {"schema": "fludapk.study/1", "units": UNITS, "rows": self.rows(), "run": self.run}
-        return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return self.to_json() + "\n"
 
     def run_json(self) -> str:
-        """The record that `--replay` takes."""
-        return json.dumps(self.run, indent=2, ensure_ascii=False) + "\n"
+        """Record that `--replay` takes, as JSON."""
+        return self.run.to_json() + "\n"
 
 
 def simulate(
@@ -194,7 +209,8 @@ def simulate(
     """
     study = read_scenario(scenario, folders)
     with patients_writer(patients_file, study) as write:
-        return StudyResult(study.provenance, list(_run_all(study, threads, write, progress)))
+        counts = list(_run_all(study, threads, write, progress))
+        return StudyResult(run=study.provenance, counts=counts)
 
 
 def _run_all(
@@ -202,5 +218,5 @@ def _run_all(
 ) -> Iterator[Counts]:
     for truth in study.truths:
         for strategy in study.scenario.strategies:
-            each = None if write is None else write.of(truth.id, strategy.id)
+            each = None if write is None else write.writer(truth.id, strategy.id)
             yield study.run(truth, strategy.id, threads=threads, each=each, progress=progress)

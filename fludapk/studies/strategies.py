@@ -46,11 +46,18 @@ class Doses:
 class Block:
     """Some patients of a study, as dosing and as nature see them."""
 
+    patients: Patients
     seen: Patients
     """Covariates for dosing: renal function with its error."""
     truth: Model
+    rows: F8
+    """(n, c) covariates of the true model."""
+    outside: Bools
+    """(n,) Whether a patient is outside the studied range of the true model."""
     tv: F8
     """(n, 6) typical values of the true model."""
+    normals: F8
+    """(n, k) standard normals from which the random effects are made."""
     effects: RandomEffects
     """Of every occasion."""
     residual: F8

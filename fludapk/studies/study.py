@@ -17,12 +17,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from fludapk._version import __version__
-from fludapk.arrays import F8, Bools
+from fludapk.arrays import F8
 from fludapk.errors import FileError, FludapkError, InputError, nearest
 from fludapk.patients.population import Patients, draw, populations
 from fludapk.pk.effects import RandomEffects, scrambled_normals
@@ -33,6 +33,7 @@ from fludapk.published.models import Model, load_model
 from fludapk.published.population_files import PopulationEntry
 from fludapk.published.tables import CATEGORICAL
 from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock
+from fludapk.studies.records import StudyProvenance
 from fludapk.studies.scenario import CohortFile, Custom, Scenario
 from fludapk.studies.strata import Grouping, column, grouping_of
 from fludapk.studies.strategies import Block, DosingStrategy, build
@@ -142,7 +143,7 @@ class Study:
             for (name, strategy), way in self.ways.items():
                 try:
                     truth = next(truth for truth in self.truths if truth.id == name)
-                    way.doses(self.block(truth, way, 0)[0])
+                    way.doses(self.block(truth, way, 0))
                 except FludapkError as error:
                     faults += [f"strategies: {strategy}: {fault}" for fault in error.faults]
         return faults
@@ -178,28 +179,26 @@ class Study:
         }
 
     @cached_property
-    def provenance(self) -> dict[str, Any]:
-        """What made the results: no time, no path, so that a replay gives the same bytes."""
-        scenario = self.scenario.model_dump(mode="json")
-        text = json.dumps(scenario, sort_keys=True)
-        return {
-            "schema": "fludapk.study/1",
-            "version": __version__,
-            "scenario": scenario,
-            "scenario_sha256": hashlib.sha256(text.encode()).hexdigest(),
-            "model_sha256": {truth.id: truth.sha256 for truth in self._models()},
-            "cohort_sha256": self.cohort_sha256,
-            "seed": self.scenario.seed,
-            "patients": self.n,
-            "block": BLOCK,
-            "quantile_relative_error": GRID_WIDTH / 2,
-            "numpy": np.__version__,
-            "certain": {
+    def provenance(self) -> StudyProvenance:
+        """What makes the results."""
+        text = json.dumps(self.scenario.model_dump(mode="json"), sort_keys=True)
+        return StudyProvenance(
+            version=__version__,
+            scenario=self.scenario,
+            scenario_sha256=hashlib.sha256(text.encode()).hexdigest(),
+            model_sha256={truth.id: truth.sha256 for truth in self._models()},
+            cohort_sha256=self.cohort_sha256,
+            seed=self.scenario.seed,
+            patients=self.n,
+            block=BLOCK,
+            quantile_relative_error=GRID_WIDTH / 2,
+            numpy=np.__version__,
+            certain={
                 truth.id: certain_numbers(truth.file)
                 for truth in self.truths
                 if self.scenario.variability.parameter_uncertainty
             },
-        }
+        )
 
     def _models(self) -> list[Model]:
         named = [getattr(table, "model", None) for table in self.scenario.strategies]
@@ -243,21 +242,22 @@ class Study:
                 levels[name], columns[name] = [constant], np.zeros(n)
         return Patients(columns, levels)
 
-    def block(
-        self, truth: Model, way: DosingStrategy, b: int
-    ) -> tuple[Block, Patients, F8, Bools, F8]:
-        """A block for a strategy; its patients, their rows, who is outside, and the normals."""
+    def block(self, truth: Model, way: DosingStrategy, b: int) -> Block:
+        """Draw the patients of a block, their random effects and residual errors."""
         patients = self.patients(b)
         rows, outside = patients.rows_of(truth)
         normals = self._normals(truth, way, b, patients.n)
-        block = Block(
+        return Block(
+            patients=patients,
             seen=self._seen(patients, b),
             truth=truth,
+            rows=rows,
+            outside=outside,
             tv=truth.program.typical_values(rows)[0],
+            normals=normals,
             effects=self._effects(truth.program, normals, way.schedule.days),
             residual=self._rng(_RESIDUAL, b).standard_normal((patients.n, way.levels)),
         )
-        return block, patients, rows, outside, normals
 
     def _seen(self, patients: Patients, b: int) -> Patients:
         """Patients with the error of renal function that dosing lives with."""
@@ -295,7 +295,8 @@ class Study:
 
     def _simulate(self, truth: Model, way: DosingStrategy, b: int) -> SimulatedBlock:
         """Everything about a block that is counted."""
-        block, patients, rows, outside, normals = self.block(truth, way, b)
+        block = self.block(truth, way, b)
+        patients = block.patients
         doses = way.doses(block)
         times, lengths, _ = way.schedule.course_of(1.0).arrays(1.0)
         amounts = doses.mg * truth.file.dose.factor
@@ -306,8 +307,8 @@ class Study:
             if outer:
                 rng = self._rng(_UNCERTAINTY, r)
                 program = compile_program(uncertain(truth.file, rng))
-                tv = program.typical_values(rows)[0]
-                effects = self._effects(program, normals, way.schedule.days)
+                tv = program.typical_values(block.rows)[0]
+                effects = self._effects(program, block.normals, way.schedule.days)
             found = course_exposure(program, tv, effects, times, lengths, amounts)
             areas.append(found.auc_0_inf)
         return SimulatedBlock(
@@ -317,7 +318,7 @@ class Study:
             total_mg_m2=doses.mg.sum(axis=1) / patients.columns["BSA"],
             given=doses.given,
             held=doses.held,
-            outside=outside,
+            outside=block.outside,
             groups=[
                 np.zeros(patients.n, np.int64),
                 *(grouping.members(patients) for grouping in self.groupings),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from fludapk.arrays import I8
 from fludapk.studies.counts import COUNTED, FIXED_POINT, OUTCOMES, Counts, quantile
+from fludapk.studies.records import QUANTILES, Quantiles, Share, StratumSummary
 from fludapk.studies.uncertainty import Z95
 
-# ------------------------------------------------------------------ the summary
-
-_QUANTILES: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
 PROBABILITIES: Final = {
     "below_13_8": "p_below_13_8",
     "below_14": "p_below_14",
@@ -43,48 +42,58 @@ def wilson(hits: int, n: int) -> tuple[float | None, float | None]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def summary(counts: Counts) -> list[dict[str, Any]]:
-    """A row per stratum."""
-    rows = []
+def summary(counts: Counts) -> list[StratumSummary]:
+    """Summarise the counts of every stratum."""
+    return [_stratum(counts, s) for s in range(len(counts.strata))]
+
+
+def _stratum(counts: Counts, s: int) -> StratumSummary:
+    """Summarise one stratum by its number."""
+    number = dict(zip(COUNTED, counts.counts[s].tolist(), strict=True))
+    draws = max(len(counts.outer), 1)
+    given, n = number["given"], number["n"] // draws
+    mean, cv_percent = _geometric(counts.moments[s], given)
+    auc, dose_mg, total_mg_m2 = (_spread(part[s]) for part in counts.histograms)
+    return StratumSummary(
+        model=counts.truth,
+        strategy=counts.strategy,
+        stratum=counts.strata[s],
+        n=n,
+        auc_geometric_mean=mean,
+        auc_cv_percent=cv_percent,
+        interval="outer draws" if len(counts.outer) else "wilson",
+        not_given=n - given // draws,
+        held_at_ceiling=number["held_at_ceiling"] // draws,
+        outside_studied_range=number["outside_studied_range"] // draws,
+        auc=auc,
+        dose_mg=dose_mg,
+        total_mg_m2=total_mg_m2,
+        p_below_13_8=_share(counts, s, "below_13_8", given),
+        p_below_14=_share(counts, s, "below_14", given),
+        p_in_window=_share(counts, s, "in_window", given),
+        p_above_20=_share(counts, s, "above_20", given),
+    )
+
+
+def _spread(histogram: I8) -> Quantiles:
+    return Quantiles(**{name: quantile(histogram, q) for name, q in QUANTILES.items()})
+
+
+def _share(counts: Counts, s: int, outcome: str, given: int) -> Share:
+    """Fraction with an outcome; its interval is over outer draws, if there are any."""
+    hits = int(counts.counts[s][COUNTED.index(outcome)])
+    low, high = wilson(hits, given)
     outer = len(counts.outer)
-    for s, label in enumerate(counts.strata):
-        known = dict(zip(COUNTED, counts.counts[s].tolist(), strict=True))
-        draws = max(outer, 1)
-        n, given = known["n"] // draws, known["given"]
-        row: dict[str, Any] = {
-            "model": counts.truth,
-            "strategy": counts.strategy,
-            "stratum": label,
-            "n": n,
-        }
-        auc, dose, total = (part[s] for part in counts.histograms)
-        row |= {f"auc_{name}": quantile(auc, q) for name, q in _QUANTILES.items()}
-        row |= _geometric(counts.moments[s], given)
-        for outcome, name in PROBABILITIES.items():
-            hits = known[outcome]
-            row[name] = hits / given if given else None
-            low, high = wilson(hits, given)
-            if outer and given:
-                share = counts.outer[:, s, OUTCOMES.index(outcome)] / (given / draws)
-                low, high = (float(x) for x in np.quantile(share, [0.025, 0.975]))
-            row[f"{name}_low"], row[f"{name}_high"] = low, high
-        row["interval"] = "outer draws" if outer else "wilson"
-        row |= {f"dose_mg_{name}": quantile(dose, q) for name, q in _QUANTILES.items()}
-        row |= {f"total_mg_m2_{name}": quantile(total, q) for name, q in _QUANTILES.items()}
-        row["not_given"] = n - given // draws
-        for name in ("held_at_ceiling", "outside_studied_range"):
-            row[name] = known[name] // draws
-        rows.append(row)
-    return rows
+    if outer and given:
+        shares = counts.outer[:, s, OUTCOMES.index(outcome)] / (given / outer)
+        low, high = (float(end) for end in np.quantile(shares, [0.025, 0.975]))
+    return Share(value=hits / given if given else None, low=low, high=high)
 
 
-def _geometric(moments: Sequence[int], n: int) -> dict[str, float | None]:
-    """Geometric mean and geometric CV."""
+def _geometric(moments: Sequence[int], n: int) -> tuple[float | None, float | None]:
+    """Geometric mean and geometric CV, %."""
     if n == 0:
-        return {"auc_geometric_mean": None, "auc_cv_percent": None}
+        return None, None
     mean, square = (total / FIXED_POINT / n for total in moments)
     variance = max(0.0, square - mean * mean)
-    return {
-        "auc_geometric_mean": math.exp(mean),
-        "auc_cv_percent": 100 * math.sqrt(math.expm1(variance)),
-    }
+    return math.exp(mean), 100 * math.sqrt(math.expm1(variance))

@@ -54,7 +54,7 @@ def a_study(folder: Path) -> str:
         "strata": [{"by": "sex"}],
     })  # fmt: skip
     figures = {name: figure.svg() for name, figure in pictures(result.counts).items()}
-    return study_html(result.run, result.rows(), figures)
+    return study_html(result, figures)
 
 
 def levels(folder: Path) -> str:

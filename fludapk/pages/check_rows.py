@@ -1,0 +1,138 @@
+"""Rows of a check, in the same words for a terminal and for a sheet of paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fludapk.answers.check_records import CheckResult, LabelRecord, SensitivityRecord, TargetRecord
+from fludapk.pages.words import target_chances, window
+
+
+class TrailRow(NamedTuple):
+    """A step of the calculation."""
+
+    name: str
+    value: str
+    unit: str
+    how: str
+
+
+class TargetRow(NamedTuple):
+    """A target that applies."""
+
+    id: str
+    window: str
+    status: str
+    chances: str
+    about: str
+    citation: str
+
+
+class ModelRow(NamedTuple):
+    """The same patient by a model."""
+
+    model: str
+    auc: str
+    flag: str
+    about: str
+    applies: bool
+
+
+class LabelRow(NamedTuple):
+    """A label or a centre, and its advice."""
+
+    title: str
+    measured: str
+    advice: str
+    applies: bool
+
+
+def trail_rows(r: CheckResult) -> list[TrailRow]:
+    """Steps of the calculation."""
+    return [
+        TrailRow(
+            step.name,
+            f"{step.value:.4g}",
+            step.unit,
+            ": ".join(part for part in (step.by, step.how) if part),
+        )
+        for step in r.trail
+    ]
+
+
+def target_rows(targets: Sequence[TargetRecord]) -> list[TargetRow]:
+    """Targets that apply."""
+    return [
+        TargetRow(
+            target.id,
+            window(target),
+            target.status.upper(),
+            target_chances(target),
+            f"{target.context}. {target.finding}.",
+            target.citation,
+        )
+        for target in targets
+        if target.applies
+    ]
+
+
+def targets_of_others(targets: Sequence[TargetRecord], *, cited: bool = False) -> str:
+    """Sentence on the targets that do not apply; empty if all do."""
+    others = [
+        f"{target.id} ({window(target)}: {target.context.split(';')[0]}"
+        f"{f'; {target.citation}' if cited else ''})"
+        for target in targets
+        if not target.applies
+    ]
+    return f"Published for others: {'; '.join(others)}" if others else ""
+
+
+def model_rows(r: CheckResult) -> list[ModelRow]:
+    """Every model, whether it applies or not."""
+    return [
+        ModelRow(
+            row.model,
+            "" if row.auc_0_inf is None else f"{row.auc_0_inf:.2f}",
+            row.flag or "",
+            _about_model(row, r),
+            row.applies,
+        )
+        for row in r.sensitivity
+    ]
+
+
+def _about_model(row: SensitivityRecord, r: CheckResult) -> str:
+    if not row.applies:
+        return f"not this patient: {row.reason}" + ("; used above" if row.model == r.model else "")
+    if row.model == r.model:
+        return "used above"
+    verdict = "agrees on the flag" if row.flag == r.flag else "DISAGREES on the flag"
+    return f"another reading of {row.reading_of}; {verdict}" if row.reading_of else verdict
+
+
+def label_rows(r: CheckResult) -> list[LabelRow]:
+    """Renal rules of labels; empty if none is for such patients."""
+    if not any(rule.applies for rule in r.label_rules):
+        return []
+    return [
+        LabelRow(rule.title, _measured(rule), f"{rule.advice}{_auc_under(rule)}", rule.applies)
+        for rule in r.label_rules
+    ]
+
+
+def labels_of_others(r: CheckResult) -> str:
+    """Sentence on labels that are not for such patients."""
+    reasons = dict.fromkeys(rule.advice for rule in r.label_rules)
+    return f"{', '.join(rule.title for rule in r.label_rules)}: {'; '.join(reasons)}."
+
+
+def _measured(rule: LabelRecord) -> str:
+    return "" if rule.value is None else f"{rule.measure} {rule.value:.0f} {rule.unit}"
+
+
+def _auc_under(rule: LabelRecord) -> str:
+    """AUC if the rule were followed, where it changes the dose."""
+    if rule.auc_0_inf is None or rule.factor is None or rule.factor == 1.0:
+        return ""
+    return f": AUC {rule.auc_0_inf:.2f} mg·h/L at {100 * rule.factor:.0f} % of the planned dose"

@@ -1,0 +1,162 @@
+"""Records of a study: what made it, and its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal, Self
+
+from fludapk.answers.record import Record, Row
+from fludapk.errors import InputError
+from fludapk.studies.scenario import Scenario
+
+# ------------------------------------------------------------------ what made it
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StudyProvenance(Record):
+    """What made the results of a study: no time, no path, so that a replay gives the same bytes.
+
+    Parameters
+    ----------
+    version : str
+    scenario : Scenario
+    scenario_sha256 : str
+    model_sha256 : mapping of str to str
+        Model -> hash of its file.
+    cohort_sha256 : str, optional
+        Hash of the cohort file.
+    seed, patients : int
+    block : int
+        Patients with a random stream of their own.
+    quantile_relative_error : float
+        Half the relative width of a cell of the grid that quantiles are read from.
+    numpy : str
+        Version.
+    certain : mapping of str to list of str
+        Model -> its numbers without a printed uncertainty, in studies of parameter uncertainty.
+    """
+
+    schema: Literal["fludapk.study/1"] = "fludapk.study/1"
+    version: str
+    scenario: Scenario
+    scenario_sha256: str
+    model_sha256: Mapping[str, str]
+    cohort_sha256: str | None
+    seed: int
+    patients: int
+    block: int
+    quantile_relative_error: float
+    numpy: str
+    certain: Mapping[str, list[str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as dictionaries, lists and scalars."""
+        whole = {part.name: getattr(self, part.name) for part in fields(self)}
+        return whole | {"scenario": self.scenario.model_dump(mode="json")}
+
+    @classmethod
+    def from_dict(cls, raw: object, where: str) -> Self:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        InputError
+            If it is not the record of a run.
+        """
+        names = {part.name for part in fields(cls)}
+        if not isinstance(raw, dict) or set(raw) != names:
+            raise InputError(f"{where}: is not the record of a run")
+        try:
+            scenario = Scenario.model_validate(raw["scenario"])
+        except ValueError as error:
+            raise InputError(f"{where}: is not the record of a run: {error}") from error
+        return cls(**{**raw, "scenario": scenario})
+
+    def brief(self) -> str:
+        """Return patients and seed in a line."""
+        return f"study of {self.patients} patients, seed {self.seed}"
+
+
+# ------------------------------------------------------------------ its summary
+
+QUANTILES: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantiles:
+    """Spread over patients who were given a dose; None if nobody was."""
+
+    q05: float | None
+    q25: float | None
+    q50: float | None
+    q75: float | None
+    q95: float | None
+
+    def columns(self, name: str) -> Row:
+        """Return the quantiles by the names of their columns."""
+        return {f"{name}_{part}": getattr(self, part) for part in QUANTILES}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Fraction of those who were given a dose, with its 95 % interval; None if nobody was."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def columns(self, name: str) -> Row:
+        """Return the fraction and its interval by the names of their columns."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StratumSummary:
+    """One strategy under one truth in one stratum.
+
+    Parameters
+    ----------
+    model, strategy, stratum : str
+    n : int
+        Patients.
+    auc : Quantiles
+        mg·h/L.
+    auc_geometric_mean : float, optional
+    auc_cv_percent : float, optional
+        Geometric coefficient of variation.
+    p_below_13_8, p_below_14, p_in_window, p_above_20 : Share
+    interval : {'wilson', 'outer draws'}
+        Kind of the intervals.
+    dose_mg, total_mg_m2 : Quantiles
+        mg of fludarabine phosphate per infusion; mg/m2 in the course.
+    not_given, held_at_ceiling, outside_studied_range : int
+        Patients.
+    """
+
+    model: str
+    strategy: str
+    stratum: str
+    n: int
+    auc: Quantiles
+    auc_geometric_mean: float | None
+    auc_cv_percent: float | None
+    p_below_13_8: Share
+    p_below_14: Share
+    p_in_window: Share
+    p_above_20: Share
+    interval: Literal["wilson", "outer draws"]
+    dose_mg: Quantiles
+    total_mg_m2: Quantiles
+    not_given: int
+    held_at_ceiling: int
+    outside_studied_range: int
+
+    def row(self) -> Row:
+        """Return the summary as a row of a table."""
+        row: Row = {}
+        for part in fields(self):
+            value = getattr(self, part.name)
+            spread = isinstance(value, Quantiles | Share)
+            row |= value.columns(part.name) if spread else {part.name: value}
+        return row
