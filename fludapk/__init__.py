@@ -1,23 +1,85 @@
 """fludapk: cumulative exposure to fludarabine (F-ara-A) from dose, size and kidney function.
 
 Research and second-check software, not a medical device.
+
+Examples
+--------
+>>> import fludapk as fl
+>>> girl = fl.Patient(age=5, sex="female", weight=18.2, height=110, scr="0.3 mg/dL")
+>>> fl.check(girl, fl.Regimen.named("tisa_cel_ball"))
+<check by langenhorst2019: AUC0-inf 13.58 mg·h/L, 90 % 9.3-20.1>
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from fludapk._version import __version__
+from fludapk._version import __version__ as __version__
+from fludapk.pages.renderers import register_all
 
 if TYPE_CHECKING:
-    from fludapk.studies.simulate import simulate as simulate
+    from fludapk.answers.catalogue import models, regimens, targets
+    from fludapk.answers.check import check
+    from fludapk.answers.check_table import check_table
+    from fludapk.answers.curve import concentrations
+    from fludapk.answers.design import design
+    from fludapk.answers.dose import find_dose
+    from fludapk.answers.nomogram import nomogram
+    from fludapk.answers.update import update
+    from fludapk.answers.verify import verify
+    from fludapk.patients.patient import Patient
+    from fludapk.patients.regimen import Regimen
+    from fludapk.studies.evaluate import evaluate
+    from fludapk.studies.simulate import simulate
 
-__all__ = ["__version__", "simulate"]
+__all__ = [
+    "Patient",
+    "Regimen",
+    "check",
+    "check_table",
+    "concentrations",
+    "design",
+    "evaluate",
+    "find_dose",
+    "models",
+    "nomogram",
+    "regimens",
+    "simulate",
+    "targets",
+    "update",
+    "verify",
+]
+
+_HOMES: Final = {
+    "Patient": "fludapk.patients.patient",
+    "Regimen": "fludapk.patients.regimen",
+    "check": "fludapk.answers.check",
+    "check_table": "fludapk.answers.check_table",
+    "concentrations": "fludapk.answers.curve",
+    "design": "fludapk.answers.design",
+    "evaluate": "fludapk.studies.evaluate",
+    "find_dose": "fludapk.answers.dose",
+    "models": "fludapk.answers.catalogue",
+    "nomogram": "fludapk.answers.nomogram",
+    "regimens": "fludapk.answers.catalogue",
+    "simulate": "fludapk.studies.simulate",
+    "targets": "fludapk.answers.catalogue",
+    "update": "fludapk.answers.update",
+    "verify": "fludapk.answers.verify",
+}
+"""Module of each public name, imported when the name is asked for: a check must start quickly."""
+
+register_all()
 
 
 def __getattr__(name: str) -> Any:
-    if name == "simulate":  # imported when asked for: a check must start quickly
-        from fludapk.studies.simulate import simulate
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
 
-        return simulate
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -141,27 +141,46 @@ Chunk: TypeAlias = list[tuple[int, list[Sequence[str]]]]
 """Row number and rows of each course."""
 
 
-def compute(plan: Plan, chunk: Chunk) -> list[Done]:
-    """Compute some courses."""
-    layout = plan.layout
+def answered(
+    layout: Layout,
+    chunk: Chunk,
+    *,
+    log2_points: int = LOG2_POINTS,
+    amount: str | None = None,
+    again: frozenset[str] = frozenset(),
+    folders: Sequence[Path] | None = None,
+) -> Iterator[CheckResult | FludapkError]:
+    """Read and check some courses; parameters as those of `Plan`."""
     requests: list[Request | FludapkError] = []
     for _, rows in chunk:
         try:
             if not layout.is_events:
                 requests.append(request_of(layout, rows[0]))
-            elif layout.id_of(rows[0]) in plan.again:
+            elif layout.id_of(rows[0]) in again:
                 raise InputError(
                     f"ID {layout.id_of(rows[0])!r} comes again after another ID: put the records "
                     "of a course together, and give each course an ID of its own"
                 )
             else:
-                requests.append(request_of_records(layout, rows, plan.amount, plan.folders))
+                requests.append(request_of_records(layout, rows, amount, folders))
         except InputError as error:
             requests.append(error)
-    found = outcomes(requests, log2_points=plan.log2_points, folders=plan.folders)
+    return outcomes(requests, log2_points=log2_points, folders=folders)
+
+
+def compute(plan: Plan, chunk: Chunk) -> list[Done]:
+    """Compute some courses."""
+    answers = answered(
+        plan.layout,
+        chunk,
+        log2_points=plan.log2_points,
+        amount=plan.amount,
+        again=plan.again,
+        folders=plan.folders,
+    )
     return [
         _done(plan, row, rows[0], outcome)
-        for (row, rows), outcome in zip(chunk, found, strict=True)
+        for (row, rows), outcome in zip(chunk, answers, strict=True)
     ]
 
 

@@ -180,7 +180,7 @@ class CheckResult(Record):
     @property
     def prediction(self) -> Prediction:
         """Prediction that it was made from."""
-        prediction: Prediction = vars(self)["source"]
+        prediction: Prediction = self.made_from
         return prediction
 
     def brief(self) -> str:

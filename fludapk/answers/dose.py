@@ -99,9 +99,13 @@ class DoseResult(Record):
 def find_dose(
     patient: Patient,
     schedule: Regimen,
-    goal: Goal,
+    goal: Goal | None = None,
     *,
-    planned: bool = False,
+    auc: float | None = None,
+    window: tuple[float, float] | None = None,
+    target: str | None = None,
+    probability: float | None = None,
+    planned: bool = True,
     model: str = DEFAULT_MODEL,
     round_to_mg: float = 1.0,
     strict: bool = False,
@@ -114,7 +118,16 @@ def find_dose(
     patient : Patient
     schedule : Regimen
         Number, spacing and length of the infusions; its dose is used only if `planned`.
-    goal : Goal
+    goal : Goal, optional
+        Or its parts: one of `auc`, `window` and `target`, and a `probability` with the latter two.
+    auc : float, optional
+        mg·h/L.
+    window : (float, float), optional
+        mg·h/L.
+    target : str, optional
+        Id of a published target.
+    probability : float, optional
+        Required probability of being in the window or target.
     planned : bool
         Whether the dose of `schedule` is the planned one, to be shown beside.
     model : str
@@ -132,15 +145,18 @@ def find_dose(
     --------
     >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
     >>> plan = Regimen.named("tisa_cel_ball")
-    >>> result = find_dose(girl, plan, Goal.chosen(auc=15), planned=True)
+    >>> result = find_dose(girl, plan, auc=15)
     >>> result.proposals[0].dose_mg, result.answer is None
     (25.0, True)
     """
+    aim = Goal.if_any(goal, auc=auc, window=window, target=target, probability=probability)
+    if aim is None:
+        aim = Goal.chosen()  # says what a goal is
     chosen = load_model(model, folders)
     most = float(most_mg(patient.bsa_m2, schedule.times_h)[0])
     doses = candidate_doses(most, round_to_mg)
     one_mg = schedule.course_of(1.0)
-    main = _proposal(predict(chosen, patient, schedule, one_mg), patient, goal, doses)
+    main = _proposal(predict(chosen, patient, schedule, one_mg), patient, aim, doses)
     proposed = check(
         patient, schedule.in_mg(main.dose_mg), model=model, strict=strict, folders=folders
     )
@@ -149,7 +165,7 @@ def find_dose(
     for other in load_models(folders):
         if other.id != chosen.id and by_model[other.id].applies:
             prediction = predict(other, patient, schedule, one_mg)
-            proposals.append(_proposal(prediction, patient, goal, doses))
+            proposals.append(_proposal(prediction, patient, aim, doses))
     plan = None
     if planned:
         plan = check(patient, schedule, model=model, strict=strict, folders=folders)
@@ -158,18 +174,18 @@ def find_dose(
     agree = flags_agree and spread <= DOSES_DIFFER
     change = None if plan is None else main.dose_mg / plan.regimen.doses_mg[0] - 1.0
     return DoseResult(
-        goal=str(goal),
-        goal_low=goal.low,
-        goal_high=None if math.isinf(goal.high) else goal.high,
-        goal_probability=goal.probability,
-        target=goal.target,
+        goal=str(aim),
+        goal_low=aim.low,
+        goal_high=None if math.isinf(aim.high) else aim.high,
+        goal_probability=aim.probability,
+        target=aim.target,
         round_to_mg=round_to_mg,
         ceiling_mg=most,
         answer=main if agree else None,
         proposals=proposals,
         models_agree=agree,
         change_from_planned=change,
-        warnings=_warnings(goal, proposals, agree, change, proposed),
+        warnings=_warnings(aim, proposals, agree, change, proposed),
         proposed=proposed,
         planned=plan,
     )

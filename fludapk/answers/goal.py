@@ -94,6 +94,35 @@ class Goal:
         kind: Literal["auc", "window"] = "auc" if entry.optimum is not None else "window"
         return cls(kind=kind, low=low, high=high, probability=probability, target=target)
 
+    @classmethod
+    def if_any(
+        cls,
+        goal: Goal | None = None,
+        *,
+        auc: float | None = None,
+        window: tuple[float, float] | None = None,
+        target: str | None = None,
+        probability: float | None = None,
+    ) -> Goal | None:
+        """Return the goal that is given, whole or by its parts; None if there is none.
+
+        Raises
+        ------
+        InputError
+            If it is given whole and by its parts.
+
+        Examples
+        --------
+        >>> Goal.if_any() is None, str(Goal.if_any(auc=15))
+        (True, 'AUC0-inf 15 mg·h/L')
+        """
+        if all(part is None for part in (auc, window, target, probability)):
+            return goal
+        if goal is not None:
+            found = "give a goal, or {target}, {auc} or {window}, not both"
+            raise InputError(Fault("target", found, also=("auc", "window"), whole=True))
+        return cls.chosen(auc=auc, window=window, target=target, probability=probability)
+
     def __str__(self) -> str:
         if self.kind == "auc":
             aim = f"AUC0-inf {self.low:g} mg·h/L"

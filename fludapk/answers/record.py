@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, fields, is_dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +40,11 @@ class Record:
     def __post_init__(self, source: Any) -> None:
         object.__setattr__(self, "source", source)
 
+    @property
+    def made_from(self) -> Any:
+        """What the answer was computed from; None if that was not kept."""
+        return vars(self)["source"]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the record as dictionaries, lists and scalars."""
         whole: dict[str, Any] = _plain(self)
@@ -58,14 +63,7 @@ class Record:
         ValueError
             If a number is not finite.
         """
-        separators = (",", ":") if indent is None else None
-        return json.dumps(
-            self.to_dict(),
-            indent=indent,
-            separators=separators,
-            ensure_ascii=False,
-            allow_nan=False,
-        )
+        return document(self.to_dict(), indent=indent)
 
     def rows(self) -> list[Row]:
         """Return the record as rows of a table."""
@@ -83,12 +81,30 @@ class Record:
         return f"<{self.brief()}>"
 
     def __str__(self) -> str:
-        draw = _renderer(type(self), "text")
-        return repr(self) if draw is None else str(draw(self))
+        renderer = _RENDERERS.get(type(self).__name__)
+        return repr(self) if renderer is None else renderer.text(self)
 
     def _repr_html_(self) -> str | None:
-        draw = _renderer(type(self), "html")
-        return None if draw is None else str(draw(self))
+        renderer = _RENDERERS.get(type(self).__name__)
+        return None if renderer is None else renderer.html(self, False)
+
+    def to_html(self) -> str:
+        """Return the sheet as one self-contained HTML document.
+
+        Raises
+        ------
+        InputError
+            If the extra ``report`` is not installed.
+        """
+        return _RENDERERS[type(self).__name__].html(self, True)
+
+
+def document(value: Any, *, indent: int | None = 2) -> str:
+    """Return one JSON document; a number that is not finite is an error."""
+    separators = (",", ":") if indent is None else None
+    return json.dumps(
+        value, indent=indent, separators=separators, ensure_ascii=False, allow_nan=False
+    )
 
 
 def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
@@ -114,24 +130,21 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
     return frame
 
 
-_Kind = TypeVar("_Kind", bound=Record)
-_RENDERERS: Final[dict[tuple[type, str], Callable[[Any], str]]] = {}
+class Renderer(NamedTuple):
+    """Functions that draw a kind of record."""
+
+    text: Callable[[Any], str]
+    """Page of a terminal."""
+    html: Callable[[Any, bool], str]
+    """Sheet: of its own if True, otherwise to stand in a notebook."""
 
 
-def register(
-    kind: type[_Kind],
-    *,
-    text: Callable[[_Kind], str] | None = None,
-    html: Callable[[_Kind], str] | None = None,
-) -> None:
-    """Say what draws a kind of record as text for a terminal, and as HTML for a notebook."""
-    for what, draw in (("text", text), ("html", html)):
-        if draw is not None:
-            _RENDERERS[kind, what] = draw
+_RENDERERS: Final[dict[str, Renderer]] = {}
 
 
-def _renderer(kind: type, what: str) -> Callable[[Any], str] | None:
-    return _RENDERERS.get((kind, what))
+def register(kind: str, renderer: Renderer) -> None:
+    """Set what draws a kind of record, by the name of its class."""
+    _RENDERERS[kind] = renderer
 
 
 def _plain(value: Any) -> Any:

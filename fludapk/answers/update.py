@@ -27,8 +27,9 @@ from fludapk.answers.update_records import (
 )
 from fludapk.answers.update_remarks import UpdateFacts, remarks_of_update
 from fludapk.arrays import F8
-from fludapk.patients.course import Preparation, most_mg
-from fludapk.patients.level import Level
+from fludapk.errors import gathered
+from fludapk.patients.course import Preparation, given_of, most_mg
+from fludapk.patients.level import Level, levels_of
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
@@ -44,10 +45,14 @@ from fludapk.published.targets import flag, prediction_interval, targets, window
 def update(
     patient: Patient,
     regimen: Regimen,
-    levels: Sequence[Level],
+    levels: Sequence[Level | str],
     *,
-    given: Sequence[tuple[float, float, float]] = (),
+    given: Sequence[tuple[float, float, float] | str] = (),
     goal: Goal | None = None,
+    auc: float | None = None,
+    window: tuple[float, float] | None = None,
+    target: str | None = None,
+    probability: float | None = None,
     model: str = DEFAULT_MODEL,
     round_to_mg: float | None = None,
     strict: bool = False,
@@ -60,12 +65,15 @@ def update(
     patient : Patient
     regimen : Regimen
         As planned.
-    levels : sequence of Level
-    given : sequence of GivenDose or (start h, length h, mg), optional
-        Doses as they were given; later ones are as planned, by as much later as the last given one
-        was. If absent, doses that start before the last level were given as planned.
+    levels : sequence of Level or str
+        ``"2h 0.62mg/L"``, or ``"24h <0.01mg/L"`` below the limit of quantification.
+    given : sequence of GivenDose, (start h, length h, mg) or str, optional
+        Doses as they were given, ``"24.5h 22mg"``; later ones are as planned, by as much later as
+        the last given one was. If absent, doses that start before the last level were given as
+        planned.
     goal : Goal, optional
-        For the doses that are left.
+        For the doses that are left; or its parts `auc`, `window`, `target` and `probability`, as in
+        `fludapk.answers.dose.find_dose`.
     model : str
     round_to_mg : float, optional
         Doses are multiples of this many mg; the remaining doses of 1 mg if absent.
@@ -85,22 +93,26 @@ def update(
     --------
     >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
     >>> plan = Regimen.named("tisa_cel_ball")
-    >>> measured = [Level.from_text(t) for t in ("1h 1.0mg/L", "2h 0.6mg/L", "7h 0.2mg/L")]
-    >>> result = update(girl, plan, measured)
+    >>> result = update(girl, plan, ["1h 1.0mg/L", "2h 0.6mg/L", "7h 0.2mg/L"])
     >>> result.prior.flag, result.flag
     ('below', 'met')
     """
+    measured, doses, aim = gathered(
+        lambda: levels_of(levels),
+        lambda: given_of(given, regimen.infusion_h),
+        lambda: Goal.if_any(goal, auc=auc, window=window, target=target, probability=probability),
+    )
     fitted = fit(
         patient,
         regimen,
-        levels,
-        given=given,
+        measured,
+        given=doses,
         model=model,
         round_to_mg=round_to_mg,
         strict=strict,
         folders=folders,
     )
-    return result_of(fitted, goal)
+    return result_of(fitted, aim)
 
 
 def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:

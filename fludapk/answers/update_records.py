@@ -110,7 +110,7 @@ class UpdateResult(Record):
     @property
     def fit(self) -> Fit:
         """Fit that it was made from."""
-        fitted: Fit = vars(self)["source"]
+        fitted: Fit = self.made_from
         return fitted
 
     def brief(self) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from fludapk.answers.record import Record, Row, document, scalars
 from fludapk.arrays import F8
 from fludapk.errors import FileError
 from fludapk.patients.population import populations, virtual_patients
@@ -46,7 +47,43 @@ class Verified:
         return bool(abs(self.computed - float(self.printed)) <= self.allowed * (1 + 1e-9))
 
 
-def verify(names: Sequence[str] = (), folders: Sequence[Path] | None = None) -> list[Verified]:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Verification(Record, Sequence[Verified]):
+    """Published numbers and what is computed for them.
+
+    Parameters
+    ----------
+    numbers : list of Verified
+    """
+
+    numbers: list[Verified]
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.numbers[place]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every computed number is the printed one."""
+        return all(number.ok for number in self.numbers)
+
+    def rows(self) -> list[Row]:
+        """Return a row for each number."""
+        return [{**scalars(number), "ok": number.ok} for number in self.numbers]
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """Return one JSON document: a list, as the command line prints it."""
+        return document(self.rows(), indent=indent)
+
+    def brief(self) -> str:
+        """Return how many numbers are given back."""
+        given_back = sum(number.ok for number in self.numbers)
+        return f"{given_back} of {len(self)} published numbers given back"
+
+
+def verify(names: Sequence[str] = (), folders: Sequence[Path] | None = None) -> Verification:
     """Re-compute every `[[reproduces]]` row, and the kernels against `scipy.integrate.solve_ivp`.
 
     Parameters
@@ -58,7 +95,7 @@ def verify(names: Sequence[str] = (), folders: Sequence[Path] | None = None) -> 
 
     Examples
     --------
-    >>> all(row.ok for row in verify(["varela2025"]))
+    >>> verify(["varela2025"]).ok
     True
     """
     rows = []
@@ -66,7 +103,7 @@ def verify(names: Sequence[str] = (), folders: Sequence[Path] | None = None) -> 
         if not names or model.id in names:
             rows += [_reproduced(model, row) for row in model.file.reproduces]
             rows.append(_against_ode(model))
-    return rows
+    return Verification(numbers=rows)
 
 
 def _reproduced(model: Model, row: Reproduces) -> Verified:

@@ -1,4 +1,4 @@
-"""What the commands share: errors to exit codes, widths, JSON, and the options of a patient.
+"""What the commands share: exit codes, how an answer is shown, and the options of a patient.
 
 Heavy imports happen inside functions, so that ``fludapk --help`` is quick.
 """
@@ -6,8 +6,6 @@ Heavy imports happen inside functions, so that ``fludapk --help`` is quick.
 from __future__ import annotations
 
 import io
-import json
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +13,12 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from fludapk.answers.record import Record
 from fludapk.errors import FludapkError
 from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT
 from fludapk.patients.fields import option as option_of
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_MAX_WIDTH: Final = 110
 _LONGEST_LINE: Final = 300
 
 
@@ -38,13 +36,6 @@ class Group(click.Group):
             for sentence in error.sentences(option_of):
                 click.echo(f"fludapk: {sentence}", err=True)
             ctx.exit(int(error.exit_status))
-
-
-def width() -> int:
-    """Columns of the terminal up to a readable line; 100 in a pipe."""
-    if not sys.stdout.isatty():
-        return 100
-    return max(60, min(shutil.get_terminal_size().columns, _MAX_WIDTH))
 
 
 def say_first_compilation() -> None:
@@ -72,9 +63,13 @@ def one_line(text: str) -> str:
     return shown if len(shown) <= _LONGEST_LINE else shown[: _LONGEST_LINE - 4] + " ..."
 
 
-def echo_json(value: Any) -> None:
-    """Print a value as indented JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def show(record: Record, *, as_json: bool, report: str | None = None) -> None:
+    """Print an answer as its page or as JSON, after writing its sheet if one is asked for."""
+    if report is not None:
+        from fludapk.atomic import write_whole
+
+        write_whole(report, record.to_html())
+    click.echo(record.to_json() if as_json else str(record))
 
 
 # ------------------------------------------------------------------ shared options

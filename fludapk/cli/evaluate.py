@@ -15,7 +15,6 @@ from fludapk.cli.common import (
     one_line,
     options_of,
     say_first_compilation,
-    width,
 )
 from fludapk.errors import ExitStatus
 
@@ -72,7 +71,7 @@ def evaluate(
     """
     from fludapk.patients.columns import few, opened
     from fludapk.published.models import model_folders
-    from fludapk.studies.evaluation import evaluate as run
+    from fludapk.studies.evaluation import evaluation_of
     from fludapk.studies.evaluation_data import read_subjects
 
     source, layout = opened(data_file, names, defaults)
@@ -85,7 +84,9 @@ def evaluate(
         sha256=source.sha256(),
     )
     say_first_compilation()
-    result = run(data, models=models, simulations=simulations, folders=model_folders(models_dir))
+    result = evaluation_of(
+        data, models=models, simulations=simulations, folders=model_folders(models_dir)
+    )
     if layout.unused:
         click.echo(f"fludapk: columns not read: {one_line(few(layout.unused))}", err=True)
     if output is not None:
@@ -94,6 +95,7 @@ def evaluate(
         click.echo(result.record.to_json())
     else:
         from fludapk.pages.evaluation import evaluation_page
+        from fludapk.pages.layout import width
 
         click.echo(evaluation_page(result.record, Path(data_file).name, width()))
     if result.record.refused:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,14 +15,12 @@ from fludapk.cli.common import (
     patient_options,
     regimen_options,
     say_first_compilation,
+    show,
     strict_option,
-    width,
 )
 from fludapk.errors import Fault, InputError, gathered
 
 if TYPE_CHECKING:
-    from fludapk.answers.goal import Goal
-    from fludapk.answers.record import Record
     from fludapk.patients.level import Level
 
 report_option = click.option(
@@ -74,17 +71,7 @@ def check(
         from fludapk.atomic import write_whole
 
         write_whole(events, events_csv(result))
-    if report is not None:
-        from fludapk.atomic import write_whole
-        from fludapk.pages.check import check_html
-
-        write_whole(report, check_html(result))
-    if as_json:
-        _print(result)
-    else:
-        from fludapk.pages.check import check_page
-
-        click.echo(check_page(result, width()))
+    show(result, as_json=as_json, report=report)
 
 
 @click.command()
@@ -143,17 +130,7 @@ def dose(
         strict=strict,
         folders=folders,
     )
-    if report is not None:
-        from fludapk.atomic import write_whole
-        from fludapk.pages.dose import dose_html
-
-        write_whole(report, dose_html(result))
-    if as_json:
-        _print(result)
-    else:
-        from fludapk.pages.dose import dose_page
-
-        click.echo(dose_page(result, width()))
+    show(result, as_json=as_json, report=report)
 
 
 @click.command()
@@ -214,7 +191,7 @@ def update(
     from fludapk.answers.fit import fit
     from fludapk.answers.goal import Goal
     from fludapk.answers.update import result_of
-    from fludapk.patients.course import GivenDose
+    from fludapk.patients.course import given_of
     from fludapk.patients.request import read_patient, read_regimen, read_step_mg
     from fludapk.published.models import model_folders
 
@@ -225,19 +202,14 @@ def update(
         _design(typed, population, model, models_dir, as_json, has_levels)
         return
 
-    def goal() -> Goal | None:
-        if all(part is None for part in (target, auc, window, probability)):
-            return None
-        return Goal.chosen(auc=auc, window=window, target=target, probability=probability)
-
     patient, regimen, levels, aim, step = gathered(
         lambda: read_patient(typed),
         lambda: read_regimen(typed),
         lambda: _levels(level_texts, levels_file, first_dose),
-        goal,
+        lambda: Goal.if_any(auc=auc, window=window, target=target, probability=probability),
         lambda: read_step_mg(typed),
     )
-    doses = gathered(*(partial(GivenDose.from_text, text, regimen.infusion_h) for text in given))
+    doses = given_of(given, regimen.infusion_h)
     say_first_compilation()
     fitted = fit(
         patient,
@@ -250,34 +222,15 @@ def update(
         folders=model_folders(models_dir),
     )
     result = result_of(fitted, aim)
-    if report is not None:
-        from fludapk.atomic import write_whole
-        from fludapk.pages.update import update_html
-
-        write_whole(report, update_html(result))
-    if as_json:
-        _print(result)
-    else:
-        from fludapk.pages.update import update_page
-
-        click.echo(update_page(result, width()))
+    show(result, as_json=as_json, report=report)
 
 
 def _levels(texts: tuple[str, ...], file: str | None, first_dose: str | None) -> list[Level]:
     """Levels of options and of a file."""
-    from fludapk.patients.level import Level
+    from fludapk.patients.level import levels_of
     from fludapk.patients.level_list import read_levels
 
-    def read(place: int, text: str) -> Level:
-        try:
-            return Level.from_text(text)
-        except InputError as error:
-            raise error.at(inside=("levels", place)) from None
-
-    typed: list[Level] = gathered(
-        *(partial(read, place, text) for place, text in enumerate(texts, start=1))
-    )
-    return typed + ([] if file is None else read_levels(file, first_dose))
+    return levels_of(texts) + ([] if file is None else read_levels(file, first_dose))
 
 
 def _design(
@@ -290,7 +243,6 @@ def _design(
 ) -> None:
     """Find the levels to draw."""
     from fludapk.answers.design import design as run
-    from fludapk.pages.update import design_page
     from fludapk.patients.request import read_patient, read_regimen
     from fludapk.published.models import model_folders
 
@@ -302,11 +254,4 @@ def _design(
     )
     say_first_compilation()
     result = run(whose, regimen, model=model, folders=model_folders(models_dir))
-    if as_json:
-        _print(result)
-    else:
-        click.echo(design_page(result, width()))
-
-
-def _print(result: Record) -> None:
-    click.echo(result.to_json())
+    show(result, as_json=as_json)

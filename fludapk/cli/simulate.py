@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fludapk.cli.common import json_option, models_dir_option, say_first_compilation, width
+from fludapk.cli.common import json_option, models_dir_option, say_first_compilation, show
 from fludapk.errors import InputError
 
 if TYPE_CHECKING:
@@ -218,12 +218,7 @@ def _leave(result: StudyResult, output: str | None, as_json: bool, study: Study 
 
         written = write_results(result, Path(output), study)
         click.echo(f"fludapk: wrote {len(written)} files to {output}", err=True)
-    if as_json:
-        click.echo(result.summary_json(), nl=False)
-    else:
-        from fludapk.pages.study import study_page
-
-        click.echo(study_page(result, width()))
+    show(result, as_json=as_json)
 
 
 @contextmanager

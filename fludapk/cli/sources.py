@@ -9,14 +9,13 @@ from typing import Any
 import click
 
 from fludapk.cli.common import (
-    echo_json,
     json_option,
     model_option,
     models_dir_option,
     options_of,
     regimen_options,
     say_first_compilation,
-    width,
+    show,
 )
 from fludapk.errors import ExitStatus, Fault, InputError, gathered
 from fludapk.patients.fields import FIELDS
@@ -120,27 +119,10 @@ def models() -> None:
 @json_option
 def models_list(models_dir: str | None, as_json: bool) -> None:
     """List the models."""
-    from fludapk.published.models import load_models, model_folders
+    from fludapk.answers.catalogue import models as published
+    from fludapk.published.models import model_folders
 
-    found = load_models(model_folders(models_dir))
-    if as_json:
-        echo_json(
-            [
-                {
-                    "id": model.id,
-                    "title": model.file.title,
-                    "who": model.file.population.who,
-                    "compartments": model.file.compartments,
-                    "doi": model.file.citation.doi,
-                    "sha256": model.sha256,
-                }
-                for model in found
-            ]
-        )
-    else:
-        from fludapk.pages.sources import models_page
-
-        click.echo(models_page(found, width()))
+    show(published(model_folders(models_dir)), as_json=as_json)
 
 
 @models.command("show")
@@ -153,8 +135,11 @@ def models_show(name: str, models_dir: str | None, as_json: bool) -> None:
 
     model = load_model(name, model_folders(models_dir))
     if as_json:
-        echo_json({**model.file.model_dump(exclude_none=True), "sha256": model.sha256})
+        from fludapk.answers.record import document
+
+        click.echo(document({**model.file.model_dump(exclude_none=True), "sha256": model.sha256}))
     else:
+        from fludapk.pages.layout import width
         from fludapk.pages.sources import model_page
 
         click.echo(model_page(model, width()))
@@ -178,8 +163,6 @@ def verify(models_dir: str | None, as_json: bool) -> None:
 
 
 def _verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> None:
-    from dataclasses import asdict
-
     from fludapk.answers.verify import verify as run
     from fludapk.published.models import load_model, model_folders
 
@@ -187,14 +170,9 @@ def _verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> No
     for name in names:
         load_model(name, folders)
     say_first_compilation()
-    rows = run(names, folders)
-    if as_json:
-        echo_json([{**asdict(row), "ok": row.ok} for row in rows])
-    else:
-        from fludapk.pages.sources import verified_page
-
-        click.echo(verified_page(rows, width()))
-    if not all(row.ok for row in rows):
+    result = run(names, folders)
+    show(result, as_json=as_json)
+    if not result.ok:
         sys.exit(int(ExitStatus.INTERNAL))
 
 
@@ -207,14 +185,9 @@ def regimens() -> None:
 @json_option
 def regimens_list(as_json: bool) -> None:
     """List the regimens."""
-    from fludapk.published.regimens import regimens as published
+    from fludapk.answers.catalogue import regimens as published
 
-    if as_json:
-        echo_json([entry.model_dump() for entry in published().values()])
-    else:
-        from fludapk.pages.sources import regimens_page
-
-        click.echo(regimens_page(width()))
+    show(published(), as_json=as_json)
 
 
 @regimens.command("show")
@@ -222,6 +195,7 @@ def regimens_list(as_json: bool) -> None:
 @json_option
 def regimens_show(name: str, as_json: bool) -> None:
     """Show a regimen and the renal rules of labels."""
+    from fludapk.answers.record import document
     from fludapk.patients.regimen import Regimen
     from fludapk.published.regimens import label_rules
     from fludapk.published.regimens import regimens as published
@@ -229,8 +203,9 @@ def regimens_show(name: str, as_json: bool) -> None:
     Regimen.named(name)
     if as_json:
         rules = [rule.model_dump() for rule in label_rules()]
-        echo_json({**published()[name].model_dump(), "label_rules": rules})
+        click.echo(document({**published()[name].model_dump(), "label_rules": rules}))
     else:
+        from fludapk.pages.layout import width
         from fludapk.pages.sources import regimen_page
 
         click.echo(regimen_page(name, width()))
@@ -245,11 +220,6 @@ def targets() -> None:
 @json_option
 def targets_list(as_json: bool) -> None:
     """List the targets with their contexts."""
-    from fludapk.published.targets import targets as published
+    from fludapk.answers.catalogue import targets as published
 
-    if as_json:
-        echo_json([entry.model_dump() for entry in published().values()])
-    else:
-        from fludapk.pages.sources import targets_page
-
-        click.echo(targets_page(width()))
+    show(published(), as_json=as_json)

@@ -154,7 +154,9 @@ def _share(value: float, interval: tuple[float, float] | None, sign: str = "") -
     return f"{shown} ({' to '.join(ends)})" if ends else shown
 
 
-def evaluation_html(result: EvaluationRecord, name: str, figures: Mapping[str, str]) -> str:
+def evaluation_html(
+    result: EvaluationRecord, name: str, figures: Mapping[str, str], *, whole: bool = True
+) -> str:
     """Draw a comparison of models; see `fludapk.pages.templates.sheet`.
 
     Parameters
@@ -168,6 +170,7 @@ def evaluation_html(result: EvaluationRecord, name: str, figures: Mapping[str, s
     made = result.provenance
     return sheet(
         "evaluation.html",
+        whole=whole,
         result=result,
         name=name,
         answer=evaluation_answer(result),

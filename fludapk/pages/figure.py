@@ -65,6 +65,11 @@ def can_draw() -> bool:
     return find_spec("matplotlib") is not None and find_spec("jinja2") is not None
 
 
+def svg_of(pictures: Callable[[], Mapping[str, Figures]]) -> dict[str, str]:
+    """SVG documents of some figures by name; none without the extra ``report``."""
+    return {name: figure.svg() for name, figure in pictures().items()} if can_draw() else {}
+
+
 def drawn(
     figures: Mapping[str, Figures], page: Callable[[Mapping[str, str]], str]
 ) -> dict[str, str | bytes]:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 from textwrap import wrap
+from typing import Final
 
-_LEAST_COLUMN = 20
+_LEAST_COLUMN: Final = 20
+_MAX_WIDTH: Final = 110
+
+
+def width() -> int:
+    """Columns of the terminal up to a readable line; 100 in a pipe."""
+    if not sys.stdout.isatty():
+        return 100
+    return max(60, min(shutil.get_terminal_size().columns, _MAX_WIDTH))
 
 
 def paragraph(text: str, width: int, indent: int = 0) -> str:

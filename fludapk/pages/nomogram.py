@@ -15,7 +15,7 @@ _NOMOGRAM_COLUMNS: Final = 15
 """What fits on a page; a finer grid is thinned."""
 
 
-def nomogram_html(chart: Nomogram, figure: str) -> str:
+def nomogram_html(chart: Nomogram, figure: str, *, whole: bool = True) -> str:
     """Draw a nomogram, figure and table; see `fludapk.pages.templates.sheet`.
 
     Parameters
@@ -44,6 +44,7 @@ def nomogram_html(chart: Nomogram, figure: str) -> str:
     ]
     return sheet(
         "nomogram.html",
+        whole=whole,
         n=chart,
         table=table,
         renal=[f"{value:g}" for value in chart.renal[::every]],

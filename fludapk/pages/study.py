@@ -93,7 +93,7 @@ def _study_notes(row: StratumSummary) -> list[str]:
     return [f"{patients} of {row.n} {words}" for words, patients in notes.items() if patients]
 
 
-def study_html(result: StudyResult, figures: Mapping[str, str]) -> str:
+def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool = True) -> str:
     """Draw a study on one sheet; see `fludapk.pages.templates.sheet`.
 
     Parameters
@@ -110,6 +110,7 @@ def study_html(result: StudyResult, figures: Mapping[str, str]) -> str:
         hashes.append(("cohort", run.cohort_sha256))
     return sheet(
         "study.html",
+        whole=whole,
         run=run,
         scenario=run.scenario,
         several=len(run.scenario.models) > 1,

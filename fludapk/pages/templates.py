@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,17 @@ def sheet(template: str, *, whole: bool = True, **context: Any) -> str:
         If jinja2, the extra ``report``, is not installed.
     """
     return environment().get_template(template).render(whole=whole, **context)
+
+
+def embedded(part: str) -> str:
+    """Give a part of a page the style of the sheets, for itself alone: for notebooks."""
+    style = re.sub(r"(?m)^(\s*)(:root|html|body)(?= \{)", r"\1:scope", _style())
+    return f'<div class="fludapk"><style>@scope {{\n{style}}}</style>\n{part}</div>'
+
+
+@lru_cache(maxsize=1)
+def _style() -> str:
+    return (TEMPLATES / "style.html").read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=4)

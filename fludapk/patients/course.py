@@ -10,12 +10,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from fludapk.arrays import F8
-from fludapk.errors import Fault, InputError
+from fludapk.errors import Fault, InputError, gathered
 from fludapk.units import MG_PER_ML, VIAL_MG, parse_quantity
 
 DAILY_CEILING_MG_M2: Final = 50.0
@@ -155,6 +156,28 @@ class GivenDose(NamedTuple):
             infusion_h if length is None else quantity(length, "time"),
             quantity(dose, "mass"),
         )
+
+
+def given_of(
+    given: Sequence[tuple[float, float, float] | str], infusion_h: float
+) -> list[GivenDose]:
+    """Read doses as typed; `infusion_h` is the planned length of an infusion.
+
+    Raises
+    ------
+    InputError
+        With the faults of all doses.
+
+    Examples
+    --------
+    >>> given_of(["0h 22mg", (24.0, 0.5, 20.0)], 0.5)[1].dose_mg
+    20.0
+    """
+
+    def read(dose: tuple[float, float, float] | str) -> GivenDose:
+        return GivenDose.from_text(dose, infusion_h) if isinstance(dose, str) else GivenDose(*dose)
+
+    return gathered(*(partial(read, dose) for dose in given))
 
 
 _GIVEN: Final = re.compile(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
 
 from fludapk.arrays import F8, I8
@@ -119,6 +121,31 @@ class Level:
     def __str__(self) -> str:
         value = f"<{self.lloq_mg_l:g}" if self.conc_mg_l is None else f"{self.conc_mg_l:g}"
         return f"{self.time_h:g} h {value} mg/L"
+
+
+def levels_of(levels: Sequence[Level | str]) -> list[Level]:
+    """Read levels as typed; faults say which it is.
+
+    Raises
+    ------
+    InputError
+        With the faults of all levels.
+
+    Examples
+    --------
+    >>> [str(level) for level in levels_of(["2h 620ng/mL", Level(time_h=7, conc_mg_l=0.2)])]
+    ['2 h 0.62 mg/L', '7 h 0.2 mg/L']
+    """
+    return gathered(*(partial(_read, level, k) for k, level in enumerate(levels, start=1)))
+
+
+def _read(level: Level | str, place: int) -> Level:
+    if isinstance(level, Level):
+        return level
+    try:
+        return Level.from_text(level)
+    except InputError as error:
+        raise error.at(inside=("levels", place)) from None
 
 
 def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8, places: I8 | None = None) -> list[Fault]:

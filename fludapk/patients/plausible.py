@@ -98,7 +98,7 @@ def unusual_for_age(
     Examples
     --------
     >>> unusual_for_age("height", 135.0, age_years=5.0, sex="female")
-    'height 135 cm is +4.6 SD for age (CDC 2000)'
+    'height 135 cm is +5.1 SD for age (CDC 2000)'
     """
     if age_years > 20:
         return None

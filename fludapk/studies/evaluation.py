@@ -117,7 +117,7 @@ class Evaluation:
 # ------------------------------------------------------------------ the computation
 
 
-def evaluate(
+def evaluation_of(
     data: Data,
     *,
     models: Sequence[str] = (),
@@ -150,7 +150,7 @@ def evaluate(
     >>> head = "ID TIME AMT RATE EVID MDV DV AGE WT HT EGFR".split()
     >>> rows = ["1 0 24 48 1 1 . 6 20 118 110".split(), "1 2 0 0 0 0 0.6 6 20 118 110".split()]
     >>> data = read_subjects(Layout.read(head), rows, unit="mg/L", amount="phosphate")
-    >>> evaluate(data, models=["langenhorst2019"]).record.models[0].errors[0].levels
+    >>> evaluation_of(data, models=["langenhorst2019"]).record.models[0].errors[0].levels
     1
     """
     if simulations < 100:

@@ -24,7 +24,7 @@ from fludapk.answers.nomogram_grid import steps
 from fludapk.answers.update import result_of
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, InputError, gathered
-from fludapk.patients.course import GivenDose
+from fludapk.patients.course import given_of
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT
 from fludapk.patients.level import Level
 from fludapk.patients.patient import parse_sex
@@ -142,12 +142,11 @@ class PatientAndGoal(Answerable):
 
     def goal(self) -> Goal | None:
         """Goal, if any part of one is given."""
-        window = None if self.window is None else (self.window[0], self.window[1])
-        parts = (self.target or None, self.auc, window, self.probability)
-        if all(part is None for part in parts):
-            return None
-        return Goal.chosen(
-            auc=self.auc, window=window, target=self.target or None, probability=self.probability
+        return Goal.if_any(
+            auc=self.auc,
+            window=None if self.window is None else (self.window[0], self.window[1]),
+            target=self.target or None,
+            probability=self.probability,
         )
 
 
@@ -222,9 +221,7 @@ class UpdateAsked(PatientAndGoal):
             patient,
             regimen,
             levels,
-            given=gathered(
-                *(partial(GivenDose.from_text, text, regimen.infusion_h) for text in self.given)
-            ),
+            given=given_of(self.given, regimen.infusion_h),
             model=self.model,
             round_to_mg=step,
             strict=self.strict,

@@ -26,7 +26,7 @@ from fludapk.answers.check_records import CheckResult
 from fludapk.answers.dose import DoseResult
 from fludapk.answers.record import DISCLAIMER
 from fludapk.answers.update_records import UpdateResult
-from fludapk.answers.verify import Verified, verify
+from fludapk.answers.verify import Verification, Verified, verify
 from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.check import check_html
 from fludapk.pages.dose import NO_ANSWER, dose_html
@@ -212,7 +212,7 @@ def models_shown(folders: Folders) -> list[dict[str, Any]]:
 
 
 @lru_cache(maxsize=1)
-def _verified(folders: tuple[Path, ...], _hashes: tuple[str, ...]) -> list[Verified]:
+def _verified(folders: tuple[Path, ...], _hashes: tuple[str, ...]) -> Verification:
     return verify((), folders or None)
 
 

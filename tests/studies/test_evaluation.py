@@ -28,7 +28,7 @@ from fludapk.pk.estimates import Levels, map_estimate
 from fludapk.pk.exposure import course_concentrations, with_residual_error
 from fludapk.pk.posterior import sample_posterior
 from fludapk.published.models import load_model
-from fludapk.studies.evaluation import Evaluation, evaluate
+from fludapk.studies.evaluation import Evaluation, evaluation_of
 from fludapk.studies.evaluation_data import Data, Subject, read_subjects
 from fludapk.studies.evaluation_tables import error_rows, level_rows, patient_rows
 from fludapk.studies.metrics import _bins, npde, prediction_corrected, prediction_errors
@@ -82,7 +82,7 @@ def children(n: int, seed: int = 3, lloq: float = 0.01, model: str = TRUE) -> Da
 
 @cache
 def judged() -> Evaluation:
-    return evaluate(children(60), models=BOTH, simulations=500)
+    return evaluation_of(children(60), models=BOTH, simulations=500)
 
 
 # --- what is predicted ----------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def test_estimates_of_many_are_those_of_each_alone(model: str) -> None:
         subject_of(1, rng, at_h=(2.0, 30.0), regimen=longer),
         subject_of(2, rng, at_h=(1.0, 150.0)),
     ]
-    together = evaluate(Data(subjects, [], ""), models=[model], simulations=100)
+    together = evaluation_of(Data(subjects, [], ""), models=[model], simulations=100)
     chosen = load_model(model)
     predicted = np.split(together.scores[0].predicted["own_levels"], [8, 10])
     for i, subject in enumerate(subjects):
@@ -168,7 +168,7 @@ def test_a_changed_later_level_does_not_change_its_own_forecast() -> None:
     changed = Levels(times_h=one.times_h, conc_mg_l=conc, lloq_mg_l=np.full(len(conc), 0.01))
     other = Subject(one.id, one.row, one.request, changed, 0)
     before, after = (
-        evaluate(Data([s], [], ""), models=[TRUE], simulations=100).scores[0].predicted
+        evaluation_of(Data([s], [], ""), models=[TRUE], simulations=100).scores[0].predicted
         for s in (one, other)
     )
     np.testing.assert_array_equal(before["later_from_earlier"], after["later_from_earlier"])
@@ -244,7 +244,7 @@ def test_npde_agree_with_a_loop() -> None:
 
 @pytest.mark.parametrize("lloq", [math.nan, 0.03])
 def test_npde_of_levels_from_the_model_are_standard_normal(lloq: float) -> None:
-    result = evaluate(children(150, lloq=lloq), models=[TRUE], simulations=500)
+    result = evaluation_of(children(150, lloq=lloq), models=[TRUE], simulations=500)
     (model,) = result.record.models
     assert model.npde is not None
     n = model.npde.n
@@ -256,7 +256,7 @@ def test_npde_of_levels_from_the_model_are_standard_normal(lloq: float) -> None:
 
 
 def test_npde_find_a_wrong_model() -> None:
-    wrong = evaluate(children(150), models=[OTHER], simulations=500).record.models[0].npde
+    wrong = evaluation_of(children(150), models=[OTHER], simulations=500).record.models[0].npde
     assert wrong is not None
     assert wrong.p_global < 1e-6
 
@@ -302,7 +302,7 @@ def test_a_quantile_below_the_limit_is_not_shown() -> None:
 
 
 def _inside(model_id: str, data: Data) -> float:
-    bins = evaluate(data, models=[model_id], simulations=500).record.models[0].vpc
+    bins = evaluation_of(data, models=[model_id], simulations=500).record.models[0].vpc
     hits = [
         (one.low[k] or 0.0) <= (one.observed[k] or 0.0) <= (one.high[k] or 0.0)
         for one in bins
@@ -342,7 +342,7 @@ def test_planned_times_are_a_bin_each() -> None:
 
 @pytest.mark.parametrize("truth", BOTH)
 def test_the_model_that_made_the_levels_fits_best(truth: str) -> None:
-    result = evaluate(children(60, model=truth), models=BOTH, simulations=100).record
+    result = evaluation_of(children(60, model=truth), models=BOTH, simulations=100).record
     assert result.best == truth
     assert result.models[1].behind > 2 * result.models[1].behind_se > 0
     assert result.models[0].weight_all > 0.99
@@ -387,14 +387,15 @@ def test_own_and_earlier_levels_help() -> None:
 
 def test_the_same_data_give_the_same_bytes() -> None:
     first, again = (
-        evaluate(children(5), models=[TRUE], simulations=100).record.to_json() for _ in range(2)
+        evaluation_of(children(5), models=[TRUE], simulations=100).record.to_json()
+        for _ in range(2)
     )
     assert first == again
 
 
 def test_a_patient_does_not_depend_on_models_beside() -> None:
-    alone = evaluate(children(5), models=[TRUE], simulations=100).scores[0]
-    beside = evaluate(children(5), models=BOTH, simulations=100).scores
+    alone = evaluation_of(children(5), models=[TRUE], simulations=100).scores[0]
+    beside = evaluation_of(children(5), models=BOTH, simulations=100).scores
     (same,) = [one for one in beside if one.model.id == TRUE]
     np.testing.assert_array_equal(alone.npde, same.npde)
     np.testing.assert_array_equal(alone.log_likelihoods, same.log_likelihoods)
@@ -404,7 +405,7 @@ def test_a_patient_does_not_depend_on_models_beside() -> None:
 
 
 def test_models_that_do_not_know_these_patients_are_left_out_and_named() -> None:
-    result = evaluate(children(3), simulations=100).record
+    result = evaluation_of(children(3), simulations=100).record
     assert {one.model for one in result.models} == set(BOTH)
     reasons = {one.model: one.reason for one in result.left_out}
     assert "genotype" in reasons["mohanan2017"]
@@ -413,7 +414,7 @@ def test_models_that_do_not_know_these_patients_are_left_out_and_named() -> None
 
 def test_a_model_that_is_asked_for_and_knows_nobody_is_refused() -> None:
     with pytest.raises(InputError, match="varela2025 needs"):
-        evaluate(children(2), models=["varela2025"], simulations=100)
+        evaluation_of(children(2), models=["varela2025"], simulations=100)
 
 
 def test_a_slip_of_the_unit_refuses_that_patient_only() -> None:
@@ -421,12 +422,12 @@ def test_a_slip_of_the_unit_refuses_that_patient_only() -> None:
     one = data.subjects[1]
     slip = Levels(times_h=one.times_h, conc_mg_l=one.conc_mg_l * 1e4, lloq_mg_l=math.nan)
     subjects = [data.subjects[0], Subject("slip", 99, one.request, slip, 0), data.subjects[2]]
-    result = evaluate(Data(subjects, [], ""), models=BOTH, simulations=100)
+    result = evaluation_of(Data(subjects, [], ""), models=BOTH, simulations=100)
     assert result.record.patients == 2
     (refused,) = result.record.refused
     assert (refused.id, refused.row) == ("slip", 99)
     assert "ng/mL" in refused.error
-    kept = evaluate(
+    kept = evaluation_of(
         Data([data.subjects[0], data.subjects[2]], [], ""), models=BOTH, simulations=100
     )
     assert kept.record.models[0].log_likelihood == result.record.models[0].log_likelihood
@@ -434,7 +435,7 @@ def test_a_slip_of_the_unit_refuses_that_patient_only() -> None:
 
 def test_few_simulations_are_refused() -> None:
     with pytest.raises(InputError, match="at least 100"):
-        evaluate(children(2), simulations=50)
+        evaluation_of(children(2), simulations=50)
 
 
 # --- reading --------------------------------------------------------------------------------------

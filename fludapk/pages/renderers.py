@@ -1,0 +1,160 @@
+"""What draws each record: ``print`` shows the page of a terminal, a notebook shows the sheet.
+
+Each page is imported when it is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fludapk.answers.record import Record, Renderer, register
+from fludapk.pages.layout import width
+
+if TYPE_CHECKING:
+    from fludapk.answers.catalogue import Catalogue
+    from fludapk.answers.check_records import CheckResult
+    from fludapk.answers.design import Design
+    from fludapk.answers.dose import DoseResult
+    from fludapk.answers.nomogram import Nomogram
+    from fludapk.answers.update_records import UpdateResult
+    from fludapk.answers.verify import Verification
+    from fludapk.studies.evaluation_records import EvaluationRecord
+    from fludapk.studies.simulate import StudyResult
+
+Sheet: TypeAlias = Callable[[Any, bool], str]
+"""From a record, and whether a page of its own is wanted, to HTML."""
+
+
+def register_all() -> None:
+    """Register what draws every kind of record."""
+    register("CheckResult", Renderer(_check_text, _sheet(_check_sheet)))
+    register("DoseResult", Renderer(_dose_text, _sheet(_dose_sheet)))
+    register("UpdateResult", Renderer(_update_text, _sheet(_update_sheet)))
+    register("Design", Renderer(_design_text, _preformatted(_design_text)))
+    register("Nomogram", Renderer(_nomogram_text, _sheet(_nomogram_sheet)))
+    register("Catalogue", Renderer(_catalogue_text, _preformatted(_catalogue_text)))
+    register("Verification", Renderer(_verification_text, _preformatted(_verification_text)))
+    register("StudyResult", Renderer(_study_text, _sheet(_study_sheet)))
+    register("EvaluationRecord", Renderer(_evaluation_text, _sheet(_evaluation_sheet)))
+
+
+def _sheet(draw: Sheet) -> Sheet:
+    """In a notebook a sheet brings its style, for itself alone."""
+
+    def html(record: Record, whole: bool) -> str:
+        from fludapk.pages.templates import embedded
+
+        return draw(record, True) if whole else embedded(draw(record, False))
+
+    return html
+
+
+def _preformatted(text: Callable[[Any], str]) -> Sheet:
+    """Draw a record without a sheet as its page in a terminal."""
+
+    def html(record: Record, _: bool) -> str:
+        from html import escape
+
+        return f"<pre>{escape(text(record))}</pre>"
+
+    return html
+
+
+def _check_text(result: CheckResult) -> str:
+    from fludapk.pages.check import check_page
+
+    return check_page(result, width())
+
+
+def _check_sheet(result: CheckResult, whole: bool) -> str:
+    from fludapk.pages.check import check_html
+
+    return check_html(result, whole=whole)
+
+
+def _dose_text(result: DoseResult) -> str:
+    from fludapk.pages.dose import dose_page
+
+    return dose_page(result, width())
+
+
+def _dose_sheet(result: DoseResult, whole: bool) -> str:
+    from fludapk.pages.dose import dose_html
+
+    return dose_html(result, whole=whole)
+
+
+def _update_text(result: UpdateResult) -> str:
+    from fludapk.pages.update import update_page
+
+    return update_page(result, width())
+
+
+def _update_sheet(result: UpdateResult, whole: bool) -> str:
+    from fludapk.pages.update import update_html
+
+    return update_html(result, whole=whole)
+
+
+def _design_text(design: Design) -> str:
+    from fludapk.pages.update import design_page
+
+    return design_page(design, width())
+
+
+def _nomogram_text(nomogram: Nomogram) -> str:
+    return nomogram.to_csv()
+
+
+def _nomogram_sheet(nomogram: Nomogram, whole: bool) -> str:
+    from fludapk.pages.nomogram import nomogram_html
+    from fludapk.pages.nomogram_figure import nomogram_svg
+
+    return nomogram_html(nomogram, nomogram_svg(nomogram), whole=whole)
+
+
+def _catalogue_text(catalogue: Catalogue[Any]) -> str:
+    from fludapk.pages import sources
+
+    if catalogue.kind == "models":
+        return sources.models_page(list(catalogue.values()), width())
+    if catalogue.kind == "regimens":
+        return sources.regimens_page(width())
+    return sources.targets_page(width())
+
+
+def _verification_text(verification: Verification) -> str:
+    from fludapk.pages.sources import verified_page
+
+    return verified_page(verification, width())
+
+
+def _study_text(result: StudyResult) -> str:
+    from fludapk.pages.study import study_page
+
+    return study_page(result, width())
+
+
+def _study_sheet(result: StudyResult, whole: bool) -> str:
+    from fludapk.pages.figure import svg_of
+    from fludapk.pages.study import study_html
+    from fludapk.pages.study_figures import pictures
+
+    return study_html(result, svg_of(lambda: pictures(result.counts)), whole=whole)
+
+
+def _evaluation_text(record: EvaluationRecord) -> str:
+    from fludapk.pages.evaluation import evaluation_page
+
+    return evaluation_page(record, "levels", width())
+
+
+def _evaluation_sheet(record: EvaluationRecord, whole: bool) -> str:
+    from fludapk.pages.evaluation import evaluation_html
+    from fludapk.pages.evaluation_figures import pictures
+    from fludapk.pages.figure import svg_of
+
+    computed = record.made_from
+    figures = {} if computed is None else svg_of(lambda: pictures(computed))
+    return evaluation_html(record, "levels", figures, whole=whole)
