@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from fludapk.answers.prediction import Prediction
 from fludapk.answers.record import (
     DISCLAIMER,
     Provenance,
@@ -30,6 +29,9 @@ from fludapk.published.targets import (
     targets,
     window_probabilities,
 )
+
+if TYPE_CHECKING:
+    from fludapk.answers.prediction import Prediction
 
 FLAG_CONTEXT: Final = (
     "13.8: fabrizio2022, estimated AUC; 14: dekker2022, measured AUC; "

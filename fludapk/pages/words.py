@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fludapk.answers.check_records import CheckResult, TargetRecord
-from fludapk.answers.record import Remark
 from fludapk.pages.layout import table
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.targets import LOW, MET
 from fludapk.units import MG_PER_ML, VIAL_MG
+
+if TYPE_CHECKING:
+    from fludapk.answers.check_records import CheckResult, TargetRecord
+    from fludapk.answers.record import Remark
 
 MAX_WARNINGS: Final = 5
 FLAG_WORDS: Final = {

@@ -9,9 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from fludapk.arrays import F8, I8
+from fludapk.arrays import F8, I8, Bools
 from fludapk.errors import InputError
-from fludapk.pk.kernels.arithmetic import usable
 
 SLOTS: Final = ("CL", "V1", "Q2", "V2", "Q3", "V3")
 EFFECTS: Final[Mapping[str, tuple[Callable[[F8, float, float], F8], str, str]]] = {
@@ -27,6 +26,19 @@ ON_PARAMETER, ON_TERM = range(2)
 
 
 # ------------------------------------------------------------------ compilation to arrays
+
+
+def usable(tv: F8) -> Bools:
+    """Tell which subjects have finite and positive parameters; a flow to a tissue may be zero.
+
+    Parameters
+    ----------
+    tv : (n, 6)
+        In the order of `SLOTS`.
+    """
+    may_be_zero = [slot in ("Q2", "Q3") for slot in SLOTS]
+    allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
+    return np.asarray(allowed.all(axis=1))
 
 
 @dataclass(frozen=True, eq=False)

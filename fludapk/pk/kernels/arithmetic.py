@@ -37,13 +37,6 @@ def is_usable(cl: float, v1: float, q2: float, v2: float, q3: float, v3: float) 
     return (min(cl, v1, v2, v3) > 0.0) & (min(q2, q3) >= 0.0) & (total < np.inf)
 
 
-def usable(tv: F8) -> npt.NDArray[np.bool_]:
-    """`is_usable` of many subjects, (n, 6) parameters."""
-    may_be_zero = [q in (Q2, Q3) for q in range(6)]
-    allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
-    return np.asarray(allowed.all(axis=1))
-
-
 @part
 def row_of(i: int, rows: int) -> int:
     """Row of subject i in an array of a row for each, or of one for all."""

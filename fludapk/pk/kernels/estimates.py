@@ -24,8 +24,8 @@ from fludapk.pk.kernels.arithmetic import (
     is_usable,
     rotation,
     row_of,
-    usable,
 )
+from fludapk.pk.program import usable
 
 MAX_ITERATIONS: Final = 200
 FISHER_ITERATIONS: Final = 15
