@@ -6,19 +6,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.prediction import Prediction, predict
 from fludapk.answers.record import Frame, frame_of
-from fludapk.answers.update_records import UpdateResult
 from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.published.models import DEFAULT_MODEL, load_model
+
+if TYPE_CHECKING:
+    from fludapk.answers.update_records import UpdateResult
 
 _AFTER_H: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 

@@ -7,10 +7,12 @@ one; they register here what draws a record as text and as HTML.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, fields, is_dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from fludapk.answers.renderer import RENDERERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,11 +83,11 @@ class Record:
         return f"<{self.brief()}>"
 
     def __str__(self) -> str:
-        renderer = _RENDERERS.get(type(self).__name__)
+        renderer = RENDERERS.get(type(self).__name__)
         return repr(self) if renderer is None else renderer.text(self)
 
     def _repr_html_(self) -> str | None:
-        renderer = _RENDERERS.get(type(self).__name__)
+        renderer = RENDERERS.get(type(self).__name__)
         return None if renderer is None else renderer.html(self, False)
 
     def to_html(self) -> str:
@@ -96,7 +98,7 @@ class Record:
         InputError
             If the extra ``report`` is not installed.
         """
-        return _RENDERERS[type(self).__name__].html(self, True)
+        return RENDERERS[type(self).__name__].html(self, True)
 
 
 def document(value: Any, *, indent: int | None = 2) -> str:
@@ -130,23 +132,6 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
     return frame
 
 
-class Renderer(NamedTuple):
-    """Functions that draw a kind of record."""
-
-    text: Callable[[Any], str]
-    """Page of a terminal."""
-    html: Callable[[Any, bool], str]
-    """Sheet: of its own if True, otherwise to stand in a notebook."""
-
-
-_RENDERERS: Final[dict[str, Renderer]] = {}
-
-
-def register(kind: str, renderer: Renderer) -> None:
-    """Set what draws a kind of record, by the name of its class."""
-    _RENDERERS[kind] = renderer
-
-
 def _plain(value: Any) -> Any:
     """Dictionaries and lists instead of records and tuples."""
     if isinstance(value, list | tuple):
@@ -172,8 +157,14 @@ def scalars(record: object) -> Row:
     {'code': 'rounding', 'level': 'note', 'message': '...'}
     """
     kind: Any = type(record)
-    whole = {name: getattr(record, name) for name in _names(kind)}
-    return {k: v for k, v in whole.items() if not isinstance(v, list | tuple | dict | Record)}
+    return {
+        name: value
+        for name in _names(kind)
+        if not isinstance(value := getattr(record, name), _NESTED)
+    }
+
+
+_NESTED: Final = (list, tuple, dict, Record)
 
 
 _UNITS: Final = (

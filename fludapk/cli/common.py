@@ -9,14 +9,16 @@ import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from fludapk.answers.record import Record
 from fludapk.errors import FludapkError
 from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT
 from fludapk.patients.fields import option as option_of
+
+if TYPE_CHECKING:
+    from fludapk.answers.record import Record
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _LONGEST_LINE: Final = 300

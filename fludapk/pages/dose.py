@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fludapk.pages.check import blocks_of, page_footer, page_labels
+from fludapk.pages.check import page_footer, page_labels
+from fludapk.pages.check_sheet import blocks_of
 from fludapk.pages.layout import paragraph, table
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import AT_THE_TOP, DRUG, FLAG_WORDS, percent, remark_table, who

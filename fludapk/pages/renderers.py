@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fludapk.answers.record import Record, Renderer, register
-from fludapk.pages.layout import width
+from fludapk.answers.renderer import Renderer, register
 
 if TYPE_CHECKING:
     from fludapk.answers.catalogue import Catalogue
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from fludapk.answers.design import Design
     from fludapk.answers.dose import DoseResult
     from fludapk.answers.nomogram import Nomogram
+    from fludapk.answers.record import Record
     from fludapk.answers.update_records import UpdateResult
     from fludapk.answers.verify import Verification
     from fludapk.studies.evaluation_records import EvaluationRecord
@@ -63,18 +63,20 @@ def _preformatted(text: Callable[[Any], str]) -> Sheet:
 
 def _check_text(result: CheckResult) -> str:
     from fludapk.pages.check import check_page
+    from fludapk.pages.layout import width
 
     return check_page(result, width())
 
 
 def _check_sheet(result: CheckResult, whole: bool) -> str:
-    from fludapk.pages.check import check_html
+    from fludapk.pages.check_sheet import check_html
 
     return check_html(result, whole=whole)
 
 
 def _dose_text(result: DoseResult) -> str:
     from fludapk.pages.dose import dose_page
+    from fludapk.pages.layout import width
 
     return dose_page(result, width())
 
@@ -86,6 +88,7 @@ def _dose_sheet(result: DoseResult, whole: bool) -> str:
 
 
 def _update_text(result: UpdateResult) -> str:
+    from fludapk.pages.layout import width
     from fludapk.pages.update import update_page
 
     return update_page(result, width())
@@ -98,6 +101,7 @@ def _update_sheet(result: UpdateResult, whole: bool) -> str:
 
 
 def _design_text(design: Design) -> str:
+    from fludapk.pages.layout import width
     from fludapk.pages.update import design_page
 
     return design_page(design, width())
@@ -116,6 +120,7 @@ def _nomogram_sheet(nomogram: Nomogram, whole: bool) -> str:
 
 def _catalogue_text(catalogue: Catalogue[Any]) -> str:
     from fludapk.pages import sources
+    from fludapk.pages.layout import width
 
     if catalogue.kind == "models":
         return sources.models_page(list(catalogue.values()), width())
@@ -125,12 +130,14 @@ def _catalogue_text(catalogue: Catalogue[Any]) -> str:
 
 
 def _verification_text(verification: Verification) -> str:
+    from fludapk.pages.layout import width
     from fludapk.pages.sources import verified_page
 
     return verified_page(verification, width())
 
 
 def _study_text(result: StudyResult) -> str:
+    from fludapk.pages.layout import width
     from fludapk.pages.study import study_page
 
     return study_page(result, width())
@@ -146,6 +153,7 @@ def _study_sheet(result: StudyResult, whole: bool) -> str:
 
 def _evaluation_text(record: EvaluationRecord) -> str:
     from fludapk.pages.evaluation import evaluation_page
+    from fludapk.pages.layout import width
 
     return evaluation_page(record, "levels", width())
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from fludapk.answers.curve import UpdateCurve, update_curve_of
 from fludapk.arrays import F8
-from fludapk.pages.check import page_head, target_blocks
 from fludapk.pages.check_drawing import HOUR_STEPS
+from fludapk.pages.check_sheet import page_head, target_blocks
 from fludapk.pages.drawing import LogScale, Scale, decades, points, round_steps, ticks
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import FLAG_WORDS, percent, plan, target_chances, who, window

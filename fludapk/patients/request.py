@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from fludapk.errors import InputError, gathered
@@ -98,7 +99,13 @@ def read_patient(typed: Typed) -> Patient:
 
 def read_regimen(typed: Typed) -> Regimen:
     """Read a planned course; raises `InputError` listing every fault."""
-    return Regimen.from_text(**_some(typed, COURSE_NAMES))
+    return _regimen(*_some(typed, COURSE_NAMES).items())
+
+
+@lru_cache(maxsize=64)
+def _regimen(*typed: tuple[str, Any]) -> Regimen:
+    """Many rows of a list have the same course."""
+    return Regimen.from_text(**dict(typed))
 
 
 def read_schedule(typed: Typed) -> tuple[Regimen, bool]:

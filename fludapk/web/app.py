@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from fludapk._version import __version__
 from fludapk.errors import InputError
-from fludapk.pages.check import check_html
+from fludapk.pages.check_sheet import check_html
 from fludapk.pages.dose import dose_html
 from fludapk.pages.update import update_html
 from fludapk.web import api

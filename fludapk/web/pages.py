@@ -28,7 +28,7 @@ from fludapk.answers.record import DISCLAIMER
 from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import Verification, Verified, verify
 from fludapk.errors import Fault, FludapkError, InputError
-from fludapk.pages.check import check_html
+from fludapk.pages.check_sheet import check_html
 from fludapk.pages.dose import NO_ANSWER, dose_html
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES, environment

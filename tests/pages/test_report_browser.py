@@ -14,7 +14,7 @@ from browsing import WIDTHS, browser, overflow, page, printed, squeezed
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.record import Remark
-from fludapk.pages.check import check_html
+from fludapk.pages.check_sheet import check_html
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 

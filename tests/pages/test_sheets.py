@@ -30,8 +30,9 @@ from fludapk.answers.prediction import Prediction, predict
 from fludapk.answers.record import Remark
 from fludapk.errors import InputError
 from fludapk.pages.batch import batch_html
-from fludapk.pages.check import check_html, check_page
+from fludapk.pages.check import check_page
 from fludapk.pages.check_drawing import course_figure
+from fludapk.pages.check_sheet import check_html
 from fludapk.pages.dose import dose_html
 from fludapk.pages.drawing import Scale, round_steps
 from fludapk.pages.nomogram import nomogram_html

@@ -1,0 +1,24 @@
+"""The place where pages, in a room to the right, leave what draws a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+
+class Renderer(NamedTuple):
+    """Functions that draw a kind of record."""
+
+    text: Callable[[Any], str]
+    """Page of a terminal."""
+    html: Callable[[Any, bool], str]
+    """Sheet: of its own if True, otherwise to stand in a notebook."""
+
+
+RENDERERS: Final[dict[str, Renderer]] = {}
+"""Name of a class -> what draws it."""
+
+
+def register(kind: str, renderer: Renderer) -> None:
+    """Set what draws a kind of record, by the name of its class."""
+    RENDERERS[kind] = renderer
