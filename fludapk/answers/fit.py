@@ -15,7 +15,7 @@ from fludapk.answers.check_records import CheckResult
 from fludapk.answers.prediction import Prediction, predict
 from fludapk.arrays import F8
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError
-from fludapk.patients.course import GIVEN_DAY_H, Course
+from fludapk.patients.course import DAY_H, GIVEN_DAY_H, Course
 from fludapk.patients.level import Level, slips
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
@@ -163,7 +163,7 @@ def _course(
         infusion_h=(*lengths, *plan.infusion_h[done:]),
         doses_mg=(*doses, *plan.doses_mg[done:]),
         planned_mg=plan.planned_mg,
-        day_h=GIVEN_DAY_H,
+        day_h=GIVEN_DAY_H if regimen.interval_h >= DAY_H else DAY_H,
     )
     not_given = [
         Fault(

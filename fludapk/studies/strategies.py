@@ -301,7 +301,9 @@ class Adaptive:
     def doses(self, block: Block) -> Doses:
         """Doses of every patient."""
         planned = self.first.doses(block)
-        one, program = planned.mg[:, :1], self.model.program
+        # Who is given nothing has no level; any dose stands in, and no later one is given either.
+        one = np.where(planned.given[:, None], planned.mg[:, :1], VIAL_MG)
+        program = self.model.program
         factor = self.model.file.dose.factor
         times, lengths, _ = self.schedule.course_of(1.0).arrays(1.0)
         levels = Levels(
@@ -327,7 +329,9 @@ class Adaptive:
         )
         later_doses = self.drawn(wanted, block.seen.columns, self.schedule, one)
         mg = np.where(planned.given[:, None], later_doses.mg, 0.0)
-        return Doses(np.hstack([one, mg]), planned.held | later_doses.held, planned.given)
+        return Doses(
+            np.hstack([planned.mg[:, :1], mg]), planned.held | later_doses.held, planned.given
+        )
 
     def _measured(self, block: Block, first_mg: F8, times: F8, lengths: F8) -> F8:
         """Levels of the true patients, with residual error, above zero."""
