@@ -38,7 +38,7 @@ def main() -> None:
             round(float(drawn[name][i]), digits)
             for name, digits in (("AGE", 2), ("WT", 1), ("HT", 0), ("SCR", 2))
         )
-        sex = "female" if rng.random() < 0.5 else "male"
+        sex = "female" if drawn["SEX"][i] == 1 else "male"
         patient = Patient(age_years=age, weight_kg=weight, height_cm=height, scr_mg_dl=scr, sex=sex)
         starts = 24.0 * np.arange(4) + np.append(0.0, rng.integers(-4, 5, 3) / 4)
         doses = np.round(plan.course(patient).doses_mg, 0)
@@ -55,7 +55,7 @@ def main() -> None:
         conc, _ = course_concentrations(
             model.program, prediction.tv, effects, *prediction.arrays, at
         )
-        levels = with_residual_error(model.file.ruv, conc, rng.standard_normal(conc.shape))[0]
+        levels = with_residual_error(model.program, conc, rng.standard_normal(conc.shape))[0]
         who = f"{age:g},{int(sex == 'female')},{weight:g},{height:g},{scr:g}"
         records = [
             (t, f"{t:g},{dose:g},{2 * dose:g},1,1,.,0,{LLOQ_MG_L}")
