@@ -1,6 +1,7 @@
 # make demo: install into .venv and check the worked patient.  make test: install and test.
+# With PYTHON=python3.13 both use that Python, in .venv-3.13.
 PYTHON ?= python3
-VENV := .venv
+VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])"))
 BIN := $(VENV)/bin
 DEMO := check --age 5 --sex female --weight 18.2 --height 110 --scr "0.3 mg/dL" --regimen tisa_cel_ball
 
@@ -60,5 +61,5 @@ $(VENV)/.installed-bench: pyproject.toml | $(VENV)/.installed-test
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-3.* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """Formulas, as statements about physiology, and against a slow obvious twin in plain `math`."""
 
 import doctest
+import inspect
 import itertools
 import math
 import re
@@ -523,14 +524,14 @@ def test_a_formula_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted({*FORMULAS, "lms_value", "lms_zscore", "capped_by_knots"}))
 def test_a_docstring_is_complete(name: str) -> None:
-    doc: str = getattr(formulas, name).__doc__
+    doc = inspect.cleandoc(getattr(formulas, name).__doc__)
     headings = ["Parameters", "Returns", "References", "Examples"]
-    assert [h for h in headings if f"\n    {h}\n    ---" in doc] == headings
+    assert [h for h in headings if f"\n{h}\n---" in doc] == headings
     assert re.search(r"\b(ages?|adults|years)\b", doc)
     assert ">>> " in doc
     if name in FORMULAS:
         assert FORMULAS[name].doi in doc
-        assert all(f"\n    {need} : " in doc for need in FORMULAS[name].needs)
+        assert all(f"\n{need} : " in doc for need in FORMULAS[name].needs)
 
 
 def test_what_is_public_is_registered_or_about_growth() -> None:
