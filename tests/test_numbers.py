@@ -63,7 +63,7 @@ def categories(model: str) -> dict[str, str]:
         "mohanan2017": {"diagnosis": "aplastic_anaemia", "genotype": "GG"},
     }
     known = load_model(model)
-    return {k: v if v in known.levels(k) else known.levels(k)[0]
+    return {k: v if v in known.categories(k) else known.categories(k)[0]
             for k, v in needs.get(model, {}).items()}  # fmt: skip
 
 

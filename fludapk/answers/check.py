@@ -219,7 +219,7 @@ def _known_names(models: Iterable[Model]) -> dict[str, set[str | None]]:
     for model in models:
         known["diagnosis"].update(model.file.population.diseases)
         for category, names in known.items():
-            names.update(model.levels(category))
+            names.update(model.categories(category))
     return known
 
 

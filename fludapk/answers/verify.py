@@ -122,7 +122,9 @@ def _typical(model: Model, row: Reproduces) -> float:
     for name in model.program.covariates:
         studied = model.file.covariates[name].range or [np.nan, np.nan]
         x = (row.at or {}).get(name, sum(studied) / 2)
-        values[name] = np.array([float(model.levels(name).index(x) if isinstance(x, str) else x)])
+        values[name] = np.array(
+            [float(model.categories(name).index(x) if isinstance(x, str) else x)]
+        )
     tv, _ = model.program.typical_values(covariate_rows(model, values))
     return float(tv[0, SLOTS.index(row.quantity)])
 

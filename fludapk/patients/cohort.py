@@ -42,11 +42,11 @@ def read_cohort(path: Path) -> tuple[Patients, str]:
     if not patients:
         raise InputError(f"{path}: no patients")
     columns = columns_of(patients)
-    levels: dict[str, list[str]] = {}
+    categories: dict[str, list[str]] = {}
     for name in CATEGORICAL:
         stated = [getattr(patient, name) for patient in patients]
-        levels[name] = sorted({value for value in stated if value})
-        numbers = {value: float(i) for i, value in enumerate(levels[name])}
+        categories[name] = sorted({value for value in stated if value})
+        numbers = {value: float(i) for i, value in enumerate(categories[name])}
         columns[name] = np.array([numbers.get(value, np.nan) for value in stated])
     extra: dict[str, Any] = {}
     for place, name in enumerate(layout.header):
@@ -56,4 +56,4 @@ def read_cohort(path: Path) -> tuple[Patients, str]:
                 extra[name] = np.array([float(cell) for cell in cells])
             except ValueError:
                 extra[name] = np.array(cells, dtype=object)
-    return Patients(columns, levels, extra), hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return Patients(columns, categories, extra), hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -281,7 +281,7 @@ def columns_of(
         "genotype": [p.genotype for p in patients],
     }
     for name in CATEGORICAL:
-        numbers = {} if model is None else {k: i for i, k in enumerate(model.levels(name))}
+        numbers = {} if model is None else {k: i for i, k in enumerate(model.categories(name))}
         table[name] = [numbers.get(level or "") for level in stated[name]]
     return {
         name: np.array([math.nan if v is None else v for v in values], dtype=np.float64)

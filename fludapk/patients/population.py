@@ -39,8 +39,8 @@ class Patients:
     """Many patients whose categories are named, so that any model can number them."""
 
     columns: dict[str, F8]
-    """See `fludapk.published.covariates.Columns`; categories are numbers of `levels`, or NaN."""
-    levels: dict[str, list[str]]
+    """See `fludapk.published.covariates.Columns`; categories are numbers of `categories`, or NaN."""
+    categories: dict[str, list[str]]
     extra: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     """Other columns of a cohort file, for strata."""
 
@@ -50,11 +50,11 @@ class Patients:
         return len(self.columns["WT"])
 
     def of(self, model: Model) -> dict[str, F8]:
-        """The columns with the level numbers of a model; NaN where it has no such level."""
+        """The columns with the category numbers of a model; NaN where it has no such category."""
         known = dict(self.columns)
         for name in CATEGORICAL:
-            numbers = {level: float(i) for i, level in enumerate(model.levels(name))}
-            table = np.array([*(numbers.get(x, np.nan) for x in self.levels[name]), np.nan])
+            numbers = {x: float(i) for i, x in enumerate(model.categories(name))}
+            table = np.array([*(numbers.get(x, np.nan) for x in self.categories[name]), np.nan])
             own = known[name]
             known[name] = table[np.where(np.isnan(own), len(table) - 1, own).astype(np.int64)]
         return known
@@ -67,7 +67,7 @@ class Patients:
         """Some of them, in this order."""
         return Patients(
             {name: column[which] for name, column in self.columns.items()},
-            self.levels,
+            self.categories,
             {name: column[which] for name, column in self.extra.items()},
         )
 
@@ -88,7 +88,7 @@ def virtual_patients(name: str, *, n: int, seed: int, model: Model | None = None
         Of `populations`.
     n, seed : int
     model : Model, optional
-        See `level_numbers`.
+        See `category_numbers`.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def virtual_patients(name: str, *, n: int, seed: int, model: Model | None = None
     Raises
     ------
     InputError
-        If there is no such population; see also `level_numbers`.
+        If there is no such population; see also `category_numbers`.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def virtual_patients(name: str, *, n: int, seed: int, model: Model | None = None
     if name not in populations():
         raise InputError(f"unknown population {name!r}: {nearest(name, list(populations()))}")
     entry = populations()[name]
-    return level_numbers(entry, draw(entry, np.random.default_rng(seed), n), model)
+    return category_numbers(entry, draw(entry, np.random.default_rng(seed), n), model)
 
 
 def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, F8]:
@@ -131,7 +131,7 @@ def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, 
     dict of str to (n,) arrays
         AGE (years), SEX (1 female), WT (kg), HT (cm), BSA (m2, Mosteller), SCR (mg/dL); eGFR and
         CrCl are NaN, so that models compute them; product, diagnosis and genotype are numbers of
-        `entry.levels`, NaN where there are none: see `level_numbers`.
+        `entry.categories`, NaN where there are none: see `category_numbers`.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, 
     --------
     >>> entry = populations()["lbcl_adults"]
     >>> patients = draw(entry, np.random.default_rng(1), 4096)
-    >>> entry.levels("product"), np.unique(patients["product"])
+    >>> entry.categories("product"), np.unique(patients["product"])
     (['axi_cel', 'tisa_cel'], array([0., 1.]))
     """
     age = _ages(entry.age, rng, n)
@@ -187,7 +187,7 @@ def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, 
     }
 
 
-def level_numbers(
+def category_numbers(
     entry: PopulationEntry, patients: Mapping[str, F8], model: Model | None = None
 ) -> dict[str, F8]:
     """Turn the categories of drawn patients into the level numbers of a model.
@@ -210,24 +210,25 @@ def level_numbers(
     >>> from fludapk.published.models import load_model
     >>> entry = populations()["prwcc_ball"]
     >>> patients = draw(entry, np.random.default_rng(1), 2)
-    >>> entry.levels("product"), load_model("varela2025").levels("product")
+    >>> entry.categories("product"), load_model("varela2025").categories("product")
     (['tisa_cel'], ['axi_cel', 'tisa_cel'])
-    >>> level_numbers(entry, patients, load_model("varela2025"))["product"]
+    >>> category_numbers(entry, patients, load_model("varela2025"))["product"]
     array([1., 1.])
     """
     columns = dict(patients)
     faults = []
     for name in CATEGORICAL:
-        levels, known = entry.levels(name), [] if model is None else model.levels(name)
-        if model is not None and known:
+        stated = entry.categories(name)
+        of_model = [] if model is None else model.categories(name)
+        if model is not None and of_model:
             faults += [
-                f"population {entry.id}: {name} {level!r} is not one of {model.id}: "
-                f"{', '.join(known)}"
-                for level in levels
-                if level not in known
+                f"population {entry.id}: {name} {category!r} is not one of {model.id}: "
+                f"{', '.join(of_model)}"
+                for category in stated
+                if category not in of_model
             ]
-        numbers = [float(known.index(level)) if level in known else np.nan for level in levels]
-        if levels:
+        numbers = [float(of_model.index(x)) if x in of_model else np.nan for x in stated]
+        if stated:
             columns[name] = np.array(numbers)[patients[name].astype(np.intp)]
     if faults:
         raise InputError(*faults)

@@ -247,7 +247,7 @@ def missing_covariates(
         if not np.isnan(values[name][row]):
             continue
         if name in CATEGORICAL:
-            needs[f"{{{name}}} ({' or '.join(model.levels(name))})"] = (name,)
+            needs[f"{{{name}}} ({' or '.join(model.categories(name))})"] = (name,)
         elif name in ("eGFR", "CrCl"):
             if not any(np.isfinite(columns[key][row]) for key in ("SCR", "eGFR", "CrCl")):
                 needs[_A_RENAL_FUNCTION] = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")

@@ -45,7 +45,7 @@ def equation(model: Model, parameter: str, values: Mapping[str, F8] | None = Non
             if values is None:
                 rows = (f"{number(f)} if {level}" for level, f in effect.factors.items())
                 return f"({', '.join(rows)})"
-            return number(effect.factors[model.levels(name)[int(values[name][0])]])
+            return number(effect.factors[model.categories(name)[int(values[name][0])]])
         if effect.kind == "power":
             base = x if effect.ref == 1.0 else f"({x}/{number(effect.ref)})"
             return base if effect.exponent == 1.0 else f"{base}^{number(effect.exponent)}"

@@ -45,10 +45,10 @@ class Model:
         """'eGFR' or 'CrCl', whichever the model needs, if any."""
         return next((name for name in ("eGFR", "CrCl") if name in self.file.covariates), None)
 
-    def levels(self, category: str) -> list[str]:
-        """Level names of a category of this model; empty if it has none."""
-        covariate = self.file.covariates.get(category)
-        return [] if covariate is None else covariate.levels
+    def categories(self, covariate: str) -> list[str]:
+        """Categories of a covariate of this model; empty if it has none."""
+        described = self.file.covariates.get(covariate)
+        return [] if described is None else described.levels
 
 
 def model_folders(extra: str | Path | None = None) -> list[Path]:

@@ -158,9 +158,9 @@ class PopulationEntry(Table):
     genotype: Shares | None = None
     source: Text
 
-    def levels(self, category: str) -> list[str]:
-        """Level names of a category; empty if the population does not say."""
-        return list(getattr(self, category) or ())
+    def categories(self, covariate: str) -> list[str]:
+        """Categories of a covariate; empty if the population does not say."""
+        return list(getattr(self, covariate) or ())
 
 
 class PopulationFile(Table):

@@ -68,7 +68,7 @@ def read_scenario(
         for name in CATEGORICAL:
             constant = getattr(scenario, name)
             if constant is not None:
-                cohort.levels[name] = [constant]
+                cohort.categories[name] = [constant]
                 cohort.columns[name] = np.zeros(cohort.n)
     try:
         return Study(scenario, cohort, sha, folders)

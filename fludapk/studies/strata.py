@@ -25,7 +25,7 @@ class Grouping:
 
     by: str
     edges: F8 | None
-    levels: tuple[str, ...]
+    categories: tuple[str, ...]
     offset: int
     """Number of its first stratum."""
 
@@ -33,7 +33,7 @@ class Grouping:
     def labels(self) -> list[str]:
         """Names of its strata."""
         if self.edges is None:
-            return [f"{self.by} = {level}" for level in self.levels]
+            return [f"{self.by} = {category}" for category in self.categories]
         return [
             f"{self.by} {low:g}-<{high:g}"
             for low, high in zip(self.edges[:-1], self.edges[1:], strict=True)
@@ -43,7 +43,7 @@ class Grouping:
         """Stratum of each patient, -1 outside every band."""
         values = column(self.by, patients)
         if self.edges is None:
-            numbers = {level: i + self.offset for i, level in enumerate(self.levels)}
+            numbers = {category: i + self.offset for i, category in enumerate(self.categories)}
             return np.array([numbers.get(str(value), -1) for value in values], dtype=np.int64)
         band = np.digitize(values.astype(np.float64), self.edges) - 1
         return np.where((band >= 0) & (band < len(self.edges) - 1), band + self.offset, -1)
@@ -79,9 +79,9 @@ def column(name: str, patients: Patients) -> npt.NDArray[Any]:
         sexes = {1.0: "female", 0.0: "male"}
         return np.array([sexes.get(value, "unknown") for value in known["SEX"]], dtype=object)
     if name in CATEGORICAL:
-        levels = patients.levels[name]
+        categories = patients.categories[name]
         return np.array(
-            ["unknown" if math.isnan(i) else levels[int(i)] for i in known[name]], dtype=object
+            ["unknown" if math.isnan(i) else categories[int(i)] for i in known[name]], dtype=object
         )
     if name in patients.extra:
         return patients.extra[name]

@@ -72,7 +72,7 @@ class DosingStrategy(Protocol):
         """Infusions: how many and when."""
 
     @property
-    def levels(self) -> int:
+    def n_samples(self) -> int:
         """How many levels it measures in a patient."""
 
     def doses(self, block: Block) -> Doses:
@@ -205,7 +205,7 @@ class Fixed:
 
     schedule: Regimen
     drawn: Drawing
-    levels: int = 0
+    n_samples: int = 0
 
     def doses(self, block: Block) -> Doses:
         """Doses of every patient."""
@@ -226,7 +226,7 @@ class Renal:
     at_least: F8
     factor: F8
     adults_only: bool
-    levels: int = 0
+    n_samples: int = 0
 
     def doses(self, block: Block) -> Doses:
         """Doses of every patient."""
@@ -252,7 +252,7 @@ class Banded:
     by: str
     below: F8
     bands: tuple[Regimen, ...]
-    levels: int = 0
+    n_samples: int = 0
 
     def doses(self, block: Block) -> Doses:
         """Doses of every patient."""
@@ -270,7 +270,7 @@ class Target:
     drawn: Drawing
     auc: float
     model: Model
-    levels: int = 0
+    n_samples: int = 0
 
     def doses(self, block: Block) -> Doses:
         """Doses of every patient."""
@@ -294,7 +294,7 @@ class Adaptive:
     at_h: F8
 
     @property
-    def levels(self) -> int:
+    def n_samples(self) -> int:
         """How many levels it measures in a patient."""
         return len(self.at_h)
 

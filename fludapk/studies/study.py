@@ -235,12 +235,12 @@ class Study:
         return self._with_constants(entry, draw(entry, rng, n), n)
 
     def _with_constants(self, entry: PopulationEntry, columns: dict[str, F8], n: int) -> Patients:
-        levels = {name: list(entry.levels(name)) for name in CATEGORICAL}
+        categories = {name: list(entry.categories(name)) for name in CATEGORICAL}
         for name in CATEGORICAL:
             constant = getattr(self.scenario, name)
             if constant is not None:
-                levels[name], columns[name] = [constant], np.zeros(n)
-        return Patients(columns, levels)
+                categories[name], columns[name] = [constant], np.zeros(n)
+        return Patients(columns, categories)
 
     def block(self, truth: Model, way: DosingStrategy, b: int) -> Block:
         """Draw the patients of a block, their random effects and residual errors."""
@@ -256,7 +256,7 @@ class Study:
             tv=truth.program.typical_values(rows)[0],
             normals=normals,
             effects=self._effects(truth.program, normals, way.schedule.days),
-            residual=self._rng(_RESIDUAL, b).standard_normal((patients.n, way.levels)),
+            residual=self._rng(_RESIDUAL, b).standard_normal((patients.n, way.n_samples)),
         )
 
     def _seen(self, patients: Patients, b: int) -> Patients:
@@ -269,7 +269,7 @@ class Study:
         known = dict(patients.columns)
         known["SCR"] = known["SCR"] / factor
         known["eGFR"], known["CrCl"] = known["eGFR"] * factor, known["CrCl"] * factor
-        return Patients(known, patients.levels, patients.extra)
+        return Patients(known, patients.categories, patients.extra)
 
     def _normals(self, truth: Model, way: DosingStrategy, b: int, n: int) -> F8:
         """Standard normals: etas, then the kappas of each dose; a longer course adds to them."""

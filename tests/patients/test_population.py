@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fludapk.errors import FileError, InputError
-from fludapk.patients.population import draw, level_numbers, populations, virtual_patients
+from fludapk.patients.population import category_numbers, draw, populations, virtual_patients
 from fludapk.published.covariates import covariate_columns
 from fludapk.published.models import load_model
 from fludapk.published.population_files import PopulationEntry, PopulationFile
@@ -356,28 +356,28 @@ def test_categories_come_in_their_fractions_and_change_nothing_else() -> None:
     product = {"b": 0.2, "a": 0.5, "c": 0.3}
     entry = people(product=product, genotype="GG")
     patients = draw(entry, np.random.default_rng(7), N)
-    assert entry.levels("product") == ["b", "a", "c"]
-    for number, level in enumerate(entry.levels("product")):
+    assert entry.categories("product") == ["b", "a", "c"]
+    for number, level in enumerate(entry.categories("product")):
         assert_below(np.abs(patients["product"] - number), 0.5, product[level])
-    assert entry.levels("genotype") == ["GG"]
+    assert entry.categories("genotype") == ["GG"]
     assert not patients["genotype"].any()
-    assert entry.levels("diagnosis") == []
+    assert entry.categories("diagnosis") == []
     assert np.isnan(patients["diagnosis"]).all()
     plain = drawn()
     for column in DRAWN:
         assert_array_equal(patients[column], plain[column])
 
 
-def test_categories_become_the_level_numbers_of_a_model() -> None:
+def test_categories_become_the_category_numbers_of_a_model() -> None:
     entry = people(product={"tisa_cel": 0.3, "axi_cel": 0.7}, diagnosis="lbcl")
     patients = draw(entry, np.random.default_rng(1), 500)
-    own = np.array(entry.levels("product"))[patients["product"].astype(int)]
+    own = np.array(entry.categories("product"))[patients["product"].astype(int)]
     model = load_model("varela2025")
-    there = np.array(model.levels("product"))
-    columns = level_numbers(entry, patients, model)
+    there = np.array(model.categories("product"))
+    columns = category_numbers(entry, patients, model)
     assert_array_equal(there[columns["product"].astype(int)], own)
     assert np.isnan(columns["diagnosis"]).all()  # the model has none
-    assert np.isnan(level_numbers(entry, patients)["product"]).all()
+    assert np.isnan(category_numbers(entry, patients)["product"]).all()
     for column in DRAWN:
         assert columns[column] is patients[column]
 
@@ -386,7 +386,7 @@ def test_levels_that_a_model_does_not_have_are_refused_together() -> None:
     entry = people(diagnosis={"b_all": 0.5, "aplastic_anaemia": 0.5}, genotype="AA")
     patients = draw(entry, np.random.default_rng(1), 5)
     with pytest.raises(InputError) as refused:
-        level_numbers(entry, patients, load_model("mohanan2017"))
+        category_numbers(entry, patients, load_model("mohanan2017"))
     assert refused.value.sentences() == [
         "population somebody: diagnosis 'b_all' is not one of mohanan2017: "
         "aplastic_anaemia, fanconi_anaemia",
@@ -445,7 +445,7 @@ def test_the_lymphoma_cohort_has_the_printed_clearance_and_products() -> None:
     values = covariate_columns(model, patients).values
     assert np.median(values["CrCl"]) == pytest.approx(96, rel=0.015)
     assert np.mean((values["CrCl"] >= 39) & (values["CrCl"] <= 214)) > 1 - 1 / 56
-    axi_cel = model.levels("product").index("axi_cel")
+    axi_cel = model.categories("product").index("axi_cel")
     assert np.mean(values["product"] == axi_cel) == pytest.approx(38 / 56, abs=0.017)
 
 

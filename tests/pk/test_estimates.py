@@ -147,14 +147,14 @@ SOMEBODY: Table = {
 
 
 def covariates(model: Model) -> Table:
-    levels = model.levels("diagnosis")
+    levels = model.categories("diagnosis")
     return SOMEBODY | {"diagnosis": levels[-1] if levels else None}
 
 
 def typical(model: Model) -> F8:
     values = covariates(model)
     covariate_row = [
-        model.levels(name).index(values[name]) if model.levels(name) else values[name]
+        model.categories(name).index(values[name]) if model.categories(name) else values[name]
         for name in model.program.covariates
     ]
     tv, _ = model.program.typical_values(np.array([covariate_row], dtype=np.float64))

@@ -156,14 +156,14 @@ SOMEBODY: Table = {
 
 def covariates(model: Model) -> Table:
     """Covariates of somebody, in the words of the model."""
-    levels = model.levels("diagnosis")
+    levels = model.categories("diagnosis")
     return SOMEBODY | {"diagnosis": levels[-1] if levels else None}
 
 
 def row_of(model: Model, values: Table) -> F8:
     """The same as one row of covariates."""
     row = [
-        model.levels(name).index(values[name]) if model.levels(name) else values[name]
+        model.categories(name).index(values[name]) if model.categories(name) else values[name]
         for name in model.program.covariates
     ]
     return np.array([row], dtype=np.float64)
@@ -282,8 +282,8 @@ def test_typical_values_are_those_of_the_twin(
         "GFR": data.draw(st.floats(0.3, 20)),
     }
     for name in ("product", "diagnosis", "genotype"):
-        if model.levels(name):
-            values[name] = data.draw(st.sampled_from(model.levels(name)))
+        if model.categories(name):
+            values[name] = data.draw(st.sampled_from(model.categories(name)))
     tv, renal = model.program.typical_values(row_of(model, values))
     slow = reference.typical(twin, values)
     assert_allclose(tv[0], [slow[name] for name in NAMES], rtol=1e-13)
@@ -812,7 +812,7 @@ def test_typical_values_do_not_depend_on_who_else_is_in_the_table(model: Model) 
     rng = np.random.default_rng(3)
     table = np.repeat(row_of(model, covariates(model)), 33, axis=0)
     for column, name in zip(table.T, model.program.covariates, strict=True):
-        if not model.levels(name):
+        if not model.categories(name):
             column *= rng.uniform(0.7, 1.4, len(table))
     together, renal = model.program.typical_values(table)
     for i, row in enumerate(table):

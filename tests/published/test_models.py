@@ -59,7 +59,7 @@ def random_patients(model: Model, n: int) -> list[Table]:
         name = ("SCR", "eGFR", "CrCl")[i % 3]
         patient[name] = float({"SCR": rng.uniform(0.2, 2)}.get(name, rng.uniform(15, 260)))
         for category in CATEGORIES:
-            levels = model.levels(category)
+            levels = model.categories(category)
             patient[category] = str(rng.choice(levels)) if levels else None
         patients.append(patient)
     return patients
@@ -77,7 +77,7 @@ def columns(model: Model, patients: list[Table]) -> dict[str, F8]:
     )
     found["BSA"] = np.array([reference.mosteller(p) for p in patients])
     for name in CATEGORIES:
-        levels = model.levels(name)
+        levels = model.categories(name)
         found[name] = np.array([levels.index(p[name]) if levels else np.nan for p in patients])
     return found
 
@@ -97,7 +97,7 @@ def test_covariates_are_those_of_the_twin(model: Model, twin: Table) -> None:
     slow = [reference.covariates_of(twin, patient) for patient in patients]
     assert set(values) == set(twin["covariates"])
     for name in values:
-        levels = model.levels(name)
+        levels = model.categories(name)
         expected = [levels.index(row[name]) if levels else row[name] for row in slow]
         assert_allclose(values[name], expected, rtol=1e-14)
 
@@ -220,7 +220,7 @@ def test_sex_is_not_asked_for_where_the_renal_function_is_given() -> None:
         model = load_model(name)
         for known in ({"eGFR": 70.0}, {"CrCl": 70.0}):
             table = columns(
-                model, [one(AGE=40.0, **known, product=[*model.levels("product"), ""][0])]
+                model, [one(AGE=40.0, **known, product=[*model.categories("product"), ""][0])]
             )
             values = covariate_columns(model, table).values
             assert missing_covariates(model, values, table) == []
@@ -242,7 +242,7 @@ def test_what_is_missing_is_asked_for_by_its_field() -> None:
         values = covariate_columns(model, lacking).values
         (asked,) = missing_covariates(model, values, lacking)
         assert asked.fields == (name,)
-        assert str(asked) == f"mohanan2017 needs {name} ({' or '.join(model.levels(name))})"
+        assert str(asked) == f"mohanan2017 needs {name} ({' or '.join(model.categories(name))})"
     model = load_model("langenhorst2019")
     known = columns(model, [one()])
     (asked,) = missing_covariates(model, covariate_columns(model, known).values, known)
