@@ -39,7 +39,7 @@ class Patients:
     """Many patients whose categories are named, so that any model can number them."""
 
     columns: dict[str, F8]
-    """See `fludapk.published.covariates.Columns`; categories are numbers of `categories`, or NaN."""
+    """See `fludapk.published.covariates.Columns`; categories are numbers of `categories`."""
     categories: dict[str, list[str]]
     extra: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     """Other columns of a cohort file, for strata."""
