@@ -327,7 +327,7 @@ def _notes_on_patients(model: Model, people: People, caps: F8 | None) -> list[st
     notes = []
     if people.median_growth:
         notes.append("age and height of a weight are the CDC 2000 medians")
-    if caps is not None and people.renal[-1] > caps.min():
+    if caps is not None and people.renal[-1] > np.min(caps):
         note = f"{people.name} above the highest value of {model.id} for the age counts as that"
         if people.ages[0] < 1:
             note += "; under 1 y the maturation of the kidney enters only through this"
@@ -349,6 +349,6 @@ def _notes_on_doses(regimen: Regimen, people: People, daily_mg_m2: F8) -> list[s
     low, high = regimen.ages or (0.0, math.inf)
     if not (low <= people.ages[0] and people.ages[-1] < high):
         notes.append(f"{regimen.id} is a course for {regimen.who}")
-    if daily_mg_m2.max() >= NEUROTOXICITY_MG_M2 * (1 - 1e-9):
+    if np.max(daily_mg_m2) >= NEUROTOXICITY_MG_M2 * (1 - 1e-9):
         notes.append(f"doses of {NEUROTOXICITY_MG_M2:g} mg/m2 a day or more: {NEUROTOXICITY}")
     return notes

@@ -174,8 +174,8 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
     until = float(drawn.times_h[-1])
     x = Scale(0.0, until, left, right)
     after_start = drawn.times_h >= min(course.infusion_h, until)
-    highest = 1.2 * float(drawn.high.max())
-    marks = decades(float(drawn.typical[after_start].min()), highest)
+    highest = 1.2 * max(drawn.high.tolist())
+    marks = decades(min(drawn.typical[after_start].tolist()), highest)
     y = LogScale(marks[0], highest, base, top)
     across = [x(t) for t in drawn.times_h]
     typical, low, high = (

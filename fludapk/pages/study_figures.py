@@ -106,7 +106,7 @@ def _density(histogram: npt.NDArray[np.int64], step: int = 25) -> tuple[F8, F8]:
     density = whole / np.diff(edges)
     kept = np.flatnonzero(whole)
     part = slice(kept[0], kept[-1] + 1) if kept.size else slice(0, 1)
-    return density[part] / max(density.max(), 1e-300), np.sqrt(edges[1:] * edges[:-1])[part]
+    return density[part] / max(np.max(density), 1e-300), np.sqrt(edges[1:] * edges[:-1])[part]
 
 
 def _along(figure: Figure, counts: Sequence[Counts]) -> None:

@@ -186,7 +186,7 @@ def _update_figure(result: UpdateResult, drawn: UpdateCurve) -> dict[str, Any]:
     left, right, top, base = 40.0, 674.0, 12.0, 250.0
     until = float(drawn.times_h[-1])
     x = Scale(0.0, until, left, right)
-    highest = 1.3 * max(float(drawn.before.max()), float(drawn.after.max()))
+    highest = 1.3 * max(*drawn.before.flat, *drawn.after.flat)
     positive = drawn.after[1][drawn.after[1] > 0]
     marks = decades(float(positive[drawn.times_h[drawn.after[1] > 0] > 0.5].min()), highest)
     y = LogScale(marks[0], highest, base, top)

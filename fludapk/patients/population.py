@@ -274,7 +274,7 @@ def _inside(
             break
     raise InputError(
         f"population {entry.id}: {limits} [{low:g}, {high:g}] keeps out nearly everybody of "
-        f"{age[todo].min():.3g}-{age[todo].max():.3g} y: widen it, or change age"
+        f"{np.min(age[todo]):.3g}-{np.max(age[todo]):.3g} y: widen it, or change age"
     )
 
 

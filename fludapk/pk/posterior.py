@@ -95,7 +95,7 @@ def sample_posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
         x[mine] = mode.x + (x[mine] @ mode.root.T) * stretch[mine, None]
     log_target = _log_target(problem, x)
     log_weight = log_target - _log_proposal(x, modes)
-    highest = log_weight.max()
+    highest = np.max(log_weight)
     weight = np.exp(log_weight - highest)
     effective = float(weight.sum() ** 2 / np.sum(weight**2))
 
@@ -212,5 +212,5 @@ def model_weights(log_marginal_likelihoods: Sequence[float], prior: Sequence[flo
     log_weight = np.array(log_marginal_likelihoods, dtype=np.float64)
     if len(prior):
         log_weight = log_weight + np.log(np.asarray(prior, dtype=np.float64))
-    weight = np.exp(log_weight - log_weight.max())
+    weight = np.exp(log_weight - np.max(log_weight))
     return np.asarray(weight / weight.sum())

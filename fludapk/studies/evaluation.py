@@ -283,7 +283,7 @@ def _estimates(model: Model, of: Sequence[Prediction], levels: Sequence[Levels])
     doses = max(len(one.case.course.doses_mg) for one in of)
     most = max(one.times_h.shape[1] for one in levels)
     late = 1.0 + max(
-        max(one.case.course.times_h[-1] for one in of), max(one.times_h.max() for one in levels)
+        max(one.case.course.times_h[-1] for one in of), max(np.max(one.times_h) for one in levels)
     )
 
     def filled(values: F8, length: int, start: float = math.nan, step: float = 0.0) -> F8:
@@ -414,7 +414,7 @@ def _result(
     patient = np.repeat(np.arange(len(subjects)), [len(subject.times_h) for subject in subjects])
     by_patient = np.column_stack([one.log_likelihoods for one in scores])
     weights = np.array([model_weights(row) for row in by_patient])
-    weights_all = model_weights(by_patient.sum(axis=0))
+    weights_all = model_weights(by_patient.sum(axis=0).tolist())
     averaged = _averaged(scores, weights[patient])
 
     def errors(predicted: Mapping[Basis, F8]) -> list[ErrorRecord]:

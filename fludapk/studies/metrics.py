@@ -48,7 +48,7 @@ def prediction_errors(
         return None
     error = 100.0 * (predicted[is_pair] - measured[is_pair]) / measured[is_pair]
     _, who = np.unique(patient[is_pair], return_inverse=True)
-    n = int(who.max()) + 1
+    n = int(np.max(who)) + 1
     parts = (np.ones_like(error), error, error**2, 100.0 * (np.abs(error) <= 100.0 * WITHIN))
     sums = np.array([np.bincount(who, part, n) for part in parts])
 

@@ -139,7 +139,7 @@ class StudyResult(Record):
         for counts in self.counts:
             for along, table in counts.profiles.items():
                 edges = PROFILES[along]
-                for k in np.flatnonzero(table[:, 0]):
+                for k in np.flatnonzero(table[:, 0]).tolist():
                     n = int(table[k, 0])
                     shares = dict(zip(PROBABILITIES.values(), table[k, 1:] / n, strict=True))
                     rows.append(

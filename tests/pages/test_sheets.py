@@ -366,7 +366,7 @@ def test_the_curve_has_the_peak_and_the_level_at_cell_infusion() -> None:
     assert drawn.times_h[0] == 0.0
     assert drawn.times_h[-1] == 144.0
     assert np.all(np.diff(drawn.times_h) > 0)
-    assert drawn.typical.max() == pytest.approx(result.exposure.cmax_mg_l, rel=1e-9)
+    assert np.max(drawn.typical) == pytest.approx(result.exposure.cmax_mg_l, rel=1e-9)
     at_cells = np.interp(120.0, drawn.times_h, drawn.typical)
     assert at_cells == pytest.approx(result.exposure.conc_at_cells_mg_l, rel=1e-9)
 

@@ -321,15 +321,15 @@ def test_bins_are_the_best_cut() -> None:
     hours = np.sort(rng.choice([0.7, 1.0, 2.0, 2.2, 6.0, 9.0, 23.0, 25.0], 80))
     found = _bins(hours)
     x = np.round(np.log1p(hours), 2)
-    k = found.max() + 1
+    k = int(np.max(found)) + 1
 
     def spread(ends: Iterable[int]) -> float:
         parts = np.split(x, list(ends))
         return float(sum(np.sum((part - part.mean()) ** 2) for part in parts if part.size))
 
-    places = np.flatnonzero(np.diff(x)) + 1
+    places = (np.flatnonzero(np.diff(x)) + 1).tolist()
     best = min(spread(ends) for ends in combinations(places, k - 1))
-    assert spread(np.flatnonzero(np.diff(found)) + 1) == pytest.approx(best, abs=1e-9)
+    assert spread((np.flatnonzero(np.diff(found)) + 1).tolist()) == pytest.approx(best, abs=1e-9)
 
 
 def test_planned_times_are_a_bin_each() -> None:
