@@ -318,7 +318,7 @@ def test_the_check_accepts_the_model_that_made_the_levels_and_not_the_other() ->
 
 def test_bins_are_the_best_cut() -> None:
     rng = np.random.default_rng(8)
-    hours = np.sort(rng.choice([0.7, 1.0, 2.0, 2.2, 6.0, 9.0, 23.0, 25.0], 80))
+    hours = np.sort(rng.choice(np.array([0.7, 1.0, 2.0, 2.2, 6.0, 9.0, 23.0, 25.0]), 80))
     found = _bins(hours)
     x = np.round(np.log1p(hours), 2)
     k = int(np.max(found)) + 1
