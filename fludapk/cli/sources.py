@@ -96,10 +96,8 @@ def nomogram(
         from fludapk.atomic import write_whole
         from fludapk.pages.nomogram_figure import nomogram_png, nomogram_svg
 
-        if figure.endswith(".svg"):
-            write_whole(figure, nomogram_svg(draw(fine=True)))
-        else:
-            nomogram_png(draw(fine=True), figure)
+        draw_it = nomogram_svg if figure.endswith(".svg") else nomogram_png
+        write_whole(figure, draw_it(draw(fine=True)))
     if report is not None:
         from fludapk.atomic import write_whole
         from fludapk.pages.nomogram import nomogram_html

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,11 +20,26 @@ _STYLE: Final[Any] = {"font.family": "DejaVu Sans", "font.size": 10.0, "svg.font
 
 @dataclass(frozen=True)
 class Figures:
-    """A figure that can be written as SVG and PNG, the same bytes every time."""
+    """A figure that can be written as SVG and PNG, the same bytes every time.
+
+    Parameters
+    ----------
+    name : str
+    size_in : (float, float)
+        Width and height, inches.
+    draw : callable
+        Draws on an empty figure.
+    style : mapping, optional
+        Settings of matplotlib beside those of every figure.
+    is_placed : bool
+        Whether `draw` places everything itself; a pixel is a point then.
+    """
 
     name: str
     size_in: tuple[float, float]
     draw: Callable[[Figure], None]
+    style: Any = field(default_factory=dict)
+    is_placed: bool = False
 
     def svg(self) -> str:
         """As an SVG document."""
@@ -49,8 +64,11 @@ class Figures:
             raise InputError("figures need the extra: pip install 'fludapk[report]'") from None
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
-            matplotlib.rcParams.update({**_STYLE, "svg.hashsalt": self.name})
-            figure = Figure(figsize=self.size_in, layout="constrained")
+            matplotlib.rcParams.update({**_STYLE, "svg.hashsalt": self.name, **self.style})
+            if self.is_placed:
+                figure = Figure(figsize=self.size_in, dpi=72)
+            else:
+                figure = Figure(figsize=self.size_in, layout="constrained")
             self.draw(figure)
             yield figure
 

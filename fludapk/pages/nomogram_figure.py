@@ -5,12 +5,9 @@ matplotlib is the optional extra ``report``.
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +15,8 @@ import numpy as np
 
 from fludapk.answers.nomogram import Nomogram
 from fludapk.arrays import F8
-from fludapk.atomic import write_whole
 from fludapk.errors import InputError
+from fludapk.pages.figure import Figures
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.targets import LOW, MET, targets
 
@@ -28,17 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 A4_LANDSCAPE_IN: Final = (11.69, 8.27)
-PNG_DPI: Final = 200
 SMALLEST_PT: Final = 9.0
 
-_STYLE: Final[Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11.0,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "fludapk",
-    "hatch.linewidth": 0.6,
-    "hatch.color": "0.4",
-}
 _AGES: Final = (*range(1, 21), 0.5, 0.25, 1.5, 0.1, 0.75)
 """Ages that are marked where there is room, the most wanted first, years."""
 
@@ -78,49 +66,31 @@ _BETWEEN: Final = tuple(
 
 
 def nomogram_svg(nomogram: Nomogram) -> str:
-    """A nomogram as an SVG document: A4 landscape, text as text, the same bytes every time.
+    """Draw a nomogram as an SVG document: A4 landscape, text as text.
 
     Raises
     ------
     InputError
         Without matplotlib, or if an axis has a single value.
     """
-    out = io.StringIO()
-    with _drawn(nomogram) as figure:
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": "fludapk"})
-    return out.getvalue()
+    return _figure(nomogram).svg()
 
 
-def nomogram_png(nomogram: Nomogram, path: str | Path) -> None:
-    """Write a nomogram as a PNG file: A4 landscape, 200 dots per inch.
-
-    Raises
-    ------
-    InputError
-        Without matplotlib, if an axis has a single value, or if the file cannot be written.
-    """
-    out = io.BytesIO()
-    with _drawn(nomogram) as figure:
-        figure.savefig(out, format="png", dpi=PNG_DPI, metadata={"Software": None})
-    write_whole(path, out.getvalue())
+def nomogram_png(nomogram: Nomogram) -> bytes:
+    """Draw a nomogram as a PNG picture: A4 landscape; raises as `nomogram_svg`."""
+    return _figure(nomogram).png()
 
 
-@contextmanager
-def _drawn(nomogram: Nomogram) -> Iterator[Figure]:
-    """The figure, with one style whatever the user's own settings are."""
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("figures need the extra: pip install 'fludapk[report]'") from None
+def _figure(nomogram: Nomogram) -> Figures:
     if min(len(nomogram.weights_kg), len(nomogram.renal)) < 2:
         raise InputError("a map needs two weights and two renal functions at least")
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        figure = Figure(figsize=A4_LANDSCAPE_IN, dpi=72)  # a pixel is a point
-        _draw(figure, nomogram)
-        yield figure
+    return Figures(
+        "fludapk",
+        A4_LANDSCAPE_IN,
+        lambda figure: _draw(figure, nomogram),
+        style={"font.size": 11.0, "hatch.linewidth": 0.6, "hatch.color": "0.4"},
+        is_placed=True,
+    )
 
 
 # ------------------------------------------------------------------ the map
