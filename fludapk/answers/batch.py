@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
-import math
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 from fludapk.answers.batch_rows import clear_names, distinct_names
 from fludapk.answers.check import checks
 from fludapk.answers.check_records import CheckResult, result_columns
+from fludapk.answers.headline import Headline
 from fludapk.answers.prediction import LOG2_POINTS
 from fludapk.answers.processes import in_processes
 from fludapk.answers.record import Row
@@ -28,7 +29,6 @@ from fludapk.patients.csv_list import line
 from fludapk.patients.nonmem import by_course, request_of_records
 from fludapk.patients.request import Request
 from fludapk.published.models import load_models
-from fludapk.published.targets import Flag
 
 SMALL: Final = 1000
 """Up to so many rows each has as many points as a check, and one process does."""
@@ -116,25 +116,30 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A computed row in short."""
+
+    headline: Headline
+    auc_0_inf: float
+    pi90: tuple[float, float]
+    doses: int
+    dose_mg: float
+    model: str
+    model_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
-    """A computed row, as text and in short."""
+    """A row of the results, as text and in short."""
 
     row: int
     """As a spreadsheet counts: the header is row 1."""
     text: str
     id: str
     error: str | None
-    auc_0_inf: float
-    """NaN if refused."""
-    flag: Flag | None
-    p_below: float
-    """Of 13.8."""
-    pi90: tuple[float, float]
-    models_agree: bool
-    dose_mg: float
-    doses: int
-    model: str
-    model_sha256: str
+    """Why it was refused."""
+    shown: Shown | None
+    """None if it was refused."""
 
 
 Chunk: TypeAlias = list[tuple[int, list[Sequence[str]]]]
@@ -188,17 +193,17 @@ def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | Flu
     name = plan.layout.id_of(cells)
     if isinstance(outcome, FludapkError):
         error = "; ".join(outcome.sentences(plan.layout.name))
-        text = plan.text(row, cells, {"error": error})
-        nothing = (math.nan, None, math.nan, (math.nan, math.nan), True, math.nan, 0, "", "")
-        return Done(row, text, name, error, *nothing)
-    text = plan.text(row, cells, outcome.rows()[0])
-    p_below = next(t.p_below for t in outcome.targets if t.id == "fabrizio2022")
-    exposed = outcome.exposure
-    return Done(
-        row, text, name, None, exposed.auc_0_inf, outcome.flag, p_below,
-        exposed.auc_0_inf_pi90, outcome.models_agree, outcome.regimen.doses_mg[0],
-        len(outcome.regimen.doses_mg), outcome.model, outcome.provenance.model_sha256,
-    )  # fmt: skip
+        return Done(row, plan.text(row, cells, {"error": error}), name, error, None)
+    shown = Shown(
+        headline=outcome.headline,
+        auc_0_inf=outcome.exposure.auc_0_inf,
+        pi90=outcome.exposure.auc_0_inf_pi90,
+        doses=len(outcome.regimen.doses_mg),
+        dose_mg=outcome.regimen.doses_mg[0],
+        model=outcome.model,
+        model_sha256=outcome.provenance.model_sha256,
+    )
+    return Done(row, plan.text(row, cells, outcome.rows()[0]), name, None, shown)
 
 
 def chunks(layout: Layout, rows: Iterable[Sequence[str]], size: int = 250) -> Iterator[Chunk]:
@@ -233,34 +238,40 @@ def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Don
 
 
 class Tally:
-    """What came of a list: counts, and the worst rows, lowest AUC first."""
+    """What came of a list: counts, and the rows to look at first."""
 
     def __init__(self, keep: int = 500) -> None:
         self.rows = 0
-        self.counts = {"below": 0, "borderline": 0, "met": 0, "refused": 0}
-        self.disagree = 0
+        self.counts: Counter[str] = Counter()
+        """By standing, see `fludapk.answers.headline.Headline`, and of refused rows."""
         self.models: dict[str, str] = {}
         """Hashes of the models that were used."""
         self.refused: list[Done] = []
         self._keep = keep
-        self._worst: list[tuple[float, int, Done]] = []
+        self._worst: list[tuple[tuple[float, ...], int, Done]] = []
 
     def add(self, done: Done) -> None:
         """Count a row."""
         self.rows += 1
-        self.counts[done.flag or "refused"] += 1
-        self.disagree += not done.models_agree
-        if done.model:
-            self.models[done.model] = done.model_sha256
-        if done.error is not None:
+        if done.shown is None:
+            self.counts["refused"] += 1
             if len(self.refused) < self._keep:
                 self.refused.append(done)
-        else:
-            item = (-done.auc_0_inf, -done.row, done)
-            push = heapq.heappush if len(self._worst) < self._keep else heapq.heappushpop
-            push(self._worst, item)
+            return
+        self.counts[done.shown.headline.standing] += 1
+        self.models[done.shown.model] = done.shown.model_sha256
+        item = (_urgency(done.shown), -done.row, done)
+        push = heapq.heappush if len(self._worst) < self._keep else heapq.heappushpop
+        push(self._worst, item)
 
     @property
     def worst(self) -> list[Done]:
-        """The lowest AUCs, lowest first."""
-        return [done for *_, done in sorted(self._worst, key=lambda item: (-item[0], -item[1]))]
+        """Rows to look at first: stopped ones, then those likeliest to miss their target."""
+        return [done for *_, done in sorted(self._worst, key=lambda item: item[:2], reverse=True)]
+
+
+def _urgency(shown: Shown) -> tuple[float, ...]:
+    """Stopped rows first, then by the chance of missing the target, then by a low AUC."""
+    p_miss = shown.headline.p_miss
+    stopped = bool(shown.headline.stops)
+    return float(stopped), -1.0 if p_miss is None else p_miss, -shown.auc_0_inf

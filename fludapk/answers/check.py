@@ -1,6 +1,6 @@
 """One patient, one course: everything a second person needs to check it.
 
-`check` computes; its result is the JSON of ``fludapk check --json`` (schema ``fludapk.check/1``)
+`check` computes; its result is the JSON of ``fludapk check --json`` (schema ``fludapk.check/2``)
 and what the terminal page and the report are drawn from.
 """
 
@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from fludapk._version import __version__
 from fludapk.answers.check_records import (
@@ -23,9 +24,17 @@ from fludapk.answers.check_records import (
     regimen_record,
     target_record,
 )
-from fludapk.answers.check_remarks import CheckFacts, other_disease, reading_note, remarks_of
+from fludapk.answers.check_remarks import (
+    CheckFacts,
+    counts,
+    other_disease,
+    reading_note,
+    remarks_of,
+)
+from fludapk.answers.headline import COVARIATES_ONLY, Chances, Headline, headline_of
 from fludapk.answers.prediction import LOG2_POINTS, Prediction, predictions
-from fludapk.answers.record import Provenance
+from fludapk.answers.record import Provenance, Remark
+from fludapk.arrays import F8
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient, columns_of
@@ -36,7 +45,13 @@ from fludapk.published.covariates import Step, evaluate, renal_function
 from fludapk.published.equations import equation
 from fludapk.published.models import DEFAULT_MODEL, Model, load_model, load_models
 from fludapk.published.regimens import label_rules, label_step, regimens
-from fludapk.published.targets import flag, targets
+from fludapk.published.targets import (
+    bounds,
+    flag,
+    leading_target,
+    targets,
+    window_probabilities,
+)
 
 
 def check(
@@ -167,13 +182,25 @@ def _result(
     patient, regimen, _ = prediction.case
     simulated = prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf
     chosen, auc = prediction.model, prediction.auc_0_inf
+    leading = leading_target(
+        age_years=patient.age_years,
+        product=patient.product or regimen.product,
+        disease=patient.diagnosis or regimen.disease,
+    )
     sensitivity = [_sensitivity(model, prediction.case, rivals.get(model.id)) for model in models]
-    agree = len({row.flag for row in sensitivity if row.applies} | {flag(auc)}) == 1
-    judged = [
-        target_record(entry, auc, simulated, patient, regimen) for entry in targets().values()
-    ]
-    labels = _labels(patient, auc, kidney)
+    facts = CheckFacts(
+        prediction=prediction,
+        sensitivity=sensitivity,
+        leading=leading,
+        targets=[
+            target_record(entry, auc, simulated, patient, regimen) for entry in targets().values()
+        ],
+        label_rules=_labels(patient, auc, kidney),
+    )
+    remarks = remarks_of(facts)
     return CheckResult(
+        headline=_headline(facts, remarks, simulated, rivals, log2_points),
+        remarks=remarks,
         model=chosen.id,
         model_title=chosen.file.title,
         model_citation=chosen.file.citation.short,
@@ -182,19 +209,10 @@ def _result(
         exposure=exposure_record(prediction, simulated),
         flag=flag(auc),
         flag_context=FLAG_CONTEXT,
-        targets=judged,
+        targets=list(facts.targets),
         sensitivity=sensitivity,
-        models_agree=agree,
-        label_rules=labels,
-        warnings=remarks_of(
-            CheckFacts(
-                prediction=prediction,
-                sensitivity=sensitivity,
-                models_agree=agree,
-                targets=judged,
-                label_rules=labels,
-            )
-        ),
+        models_agree=len({row.flag for row in sensitivity if counts(row)} | {flag(auc)}) == 1,
+        label_rules=list(facts.label_rules),
         reading_note=reading_note(chosen, patient),
         trail=trail,
         provenance=Provenance(
@@ -206,6 +224,38 @@ def _result(
         ),
         source=prediction,
     )
+
+
+def _headline(
+    facts: CheckFacts,
+    remarks: Sequence[Remark],
+    simulated: F8,
+    rivals: Mapping[str, Prediction | InputError],
+    log2_points: int,
+) -> Headline:
+    """The chance against the leading target, by the model that target was found with."""
+    target = facts.leading
+    notes = [
+        remark.message[0].upper() + remark.message[1:]
+        for remark in remarks
+        if remark.code in _IN_THE_HEADLINE
+    ]
+    notes.append(COVARIATES_ONLY)
+    if target is None:
+        return headline_of(remarks, None, None, None, notes=notes)
+    prediction, own = facts.prediction, rivals.get(target.derived_with)
+    if isinstance(own, Prediction) and own.model.id != prediction.model.id:
+        prediction = own
+        simulated = own.exposure(own.random_effects(log2_points)).auc_0_inf
+    if prediction.model.id != target.derived_with:
+        doubt = f"{target.name} was found with {target.derived_with}, which cannot be used here"
+        notes.append(doubt)
+    chances = Chances(*window_probabilities(simulated, *bounds(target)))
+    return headline_of(remarks, target, chances, prediction.model.id, notes=notes)
+
+
+_IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
+"""Codes of remarks without which the chance would mislead."""
 
 
 def _known_names(models: Iterable[Model]) -> dict[str, set[str | None]]:
@@ -258,6 +308,8 @@ def _sensitivity(
         auc = other.auc_0_inf
     return SensitivityRecord(
         model=model.id,
+        name=model.file.citation.name,
+        who=who,
         applies=reason is None,
         auc_0_inf=auc,
         flag=None if auc is None else flag(auc),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal
 
+from fludapk.answers.headline import Headline
 from fludapk.answers.record import (
     DISCLAIMER,
     Provenance,
@@ -111,6 +112,8 @@ class TargetRecord:
     """A published target and this patient."""
 
     id: str
+    name: str
+    """As people cite it."""
     low: float | None
     high: float | None
     optimum: float | None
@@ -129,6 +132,10 @@ class SensitivityRecord:
     """The same patient by a model."""
 
     model: str
+    name: str
+    """As people cite it."""
+    who: str
+    """Patients that it was built from."""
     applies: bool
     auc_0_inf: float | None
     flag: Flag | None
@@ -159,7 +166,10 @@ class LabelRecord:
 class CheckResult(Record):
     """Result of `check`."""
 
-    schema: Literal["fludapk.check/1"] = "fludapk.check/1"
+    schema: Literal["fludapk.check/2"] = "fludapk.check/2"
+    headline: Headline
+    remarks: list[Remark]
+    """The worst first."""
     model: str
     model_title: str
     model_citation: str
@@ -172,7 +182,6 @@ class CheckResult(Record):
     sensitivity: list[SensitivityRecord]
     models_agree: bool
     label_rules: list[LabelRecord]
-    warnings: list[Remark]
     reading_note: str | None
     """For whom it matters: why this reading of the paper is the default."""
     trail: list[Step]
@@ -192,10 +201,13 @@ class CheckResult(Record):
 
     def rows(self) -> list[Row]:
         """Return the scalars of the check as one row, with the names of `fludapk batch`."""
-        row: Row = {"error": None, "flag": self.flag, "models_agree": self.models_agree}
-        row |= scalars(self.exposure)
+        head = self.headline
+        row: Row = {"error": None, "stop": "; ".join(head.stops), "headline": head.sentence}
+        row |= {name: getattr(head, name) for name in _HEADLINE}
+        row |= {"flag": self.flag} | scalars(self.exposure)
         row["auc_0_inf_pi90_low"], row["auc_0_inf_pi90_high"] = self.exposure.auc_0_inf_pi90
-        row["warnings"] = "; ".join(w.code for w in self.warnings if w.level == "caution")
+        row["models_agree"] = self.models_agree
+        row["remarks"] = "; ".join(r.code for r in self.remarks if r.severity != "note")
         for target in self.targets:
             row |= {f"{target.id}_{what}": getattr(target, what) for what in _TARGET}
         for rival in self.sensitivity:
@@ -209,6 +221,7 @@ class CheckResult(Record):
         return [row | scalars(self.provenance)]
 
 
+_HEADLINE: Final = ("target", "p_below", "p_within", "p_above")
 _TARGET: Final = ("status", "p_below", "p_within", "p_above", "applies")
 _RIVAL: Final = ("applies", "auc_0_inf", "flag")
 _REGIMEN: Final = {"id": "regimen", "title": "regimen_title"}
@@ -216,12 +229,12 @@ _REGIMEN: Final = {"id": "regimen", "title": "regimen_title"}
 
 def result_columns(models: Sequence[str]) -> list[str]:
     """Names of the columns of `CheckResult.rows` with these models; the answer first."""
-    names = ["error", "flag"]
+    names = ["error", "stop", "headline", *_HEADLINE, "flag"]
     for part in fields(ExposureRecord):
         pair = [f"{part.name}_low", f"{part.name}_high"]
         names += pair if part.name.endswith("_pi90") else [part.name]
     names.remove("auc_per_dose")
-    names += ["models_agree", "warnings"]
+    names += ["models_agree", "remarks"]
     names += [f"{target}_{what}" for target in targets() for what in _TARGET]
     names += [f"{model}_{what}" for model in models for what in _RIVAL]
     names += [part.name for part in fields(PatientRecord)]
@@ -236,6 +249,7 @@ def target_record(
     below, within, above = window_probabilities(simulated, *bounds(entry))
     return TargetRecord(
         id=entry.id,
+        name=entry.name,
         low=entry.low,
         high=entry.high,
         optimum=entry.optimum,

@@ -1,7 +1,7 @@
 """Remarks on a check, each a rule of its own.
 
 A rule looks at the facts of a check and returns a remark, or None where it does not apply. The
-order of `CAUTIONS` and `NOTES` is the order in which remarks are read.
+order of `RULES`, after the severity, is the order in which remarks are read.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
+from fludapk.answers.headline import auc_text
 from fludapk.answers.prediction import Prediction
-from fludapk.answers.record import Remark, caution, note
+from fludapk.answers.record import Remark, caution, note, stop, worst_first
 from fludapk.patients.course import NEUROTOXICITY, NEUROTOXICITY_MG_M2, ROUNDING_CAUTION
 from fludapk.patients.patient import Patient
 from fludapk.patients.request import Case
+from fludapk.published.course_files import TargetEntry
 from fludapk.published.models import Model
-from fludapk.published.targets import HIGH, TargetStatus, status, targets
+from fludapk.published.targets import HIGH, verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +32,15 @@ class CheckFacts:
     prediction : Prediction
     sensitivity : sequence of SensitivityRecord
         The same patient by every model.
-    models_agree : bool
-        Whether the models that apply agree on the flag.
+    leading : TargetEntry, optional
+        The target that leads the answer.
     targets : sequence of TargetRecord
     label_rules : sequence of LabelRecord
     """
 
     prediction: Prediction
     sensitivity: Sequence[SensitivityRecord]
-    models_agree: bool
+    leading: TargetEntry | None
     targets: Sequence[TargetRecord]
     label_rules: Sequence[LabelRecord]
 
@@ -57,9 +59,9 @@ Rule: TypeAlias = Callable[[CheckFacts], Remark | None]
 
 
 def remarks_of(facts: CheckFacts) -> list[Remark]:
-    """Apply every rule: cautions first, then notes, each in the order of its weight."""
-    remarks = (rule(facts) for rule in (*CAUTIONS, *NOTES))
-    return [remark for remark in remarks if remark is not None]
+    """Apply every rule; the worst first, and within a severity in the order of `RULES`."""
+    remarks = (rule(facts) for rule in RULES)
+    return worst_first(remark for remark in remarks if remark is not None)
 
 
 def other_disease(model: Model, case: Case) -> str | None:
@@ -81,41 +83,45 @@ def reading_note(model: Model, patient: Patient) -> str | None:
     )
 
 
+# ------------------------------------------------------------------ stops
+
+
+def label_contraindicated(facts: CheckFacts) -> Remark | None:
+    """Stop if a label says not to give the drug at this kidney function."""
+    refusing = [rule for rule in facts.label_rules if rule.refused]
+    if not refusing:
+        return None
+    advice = "; ".join(
+        f"{rule.title}: {rule.advice} at {rule.measure} {rule.value:.0f} {rule.unit}"
+        for rule in refusing
+    )
+    return stop("label_renal", advice, "; ".join(dict.fromkeys(rule.source for rule in refusing)))
+
+
 # ------------------------------------------------------------------ cautions
 
 
 def models_disagree(facts: CheckFacts) -> Remark | None:
-    """Warn if another model that applies gives another flag."""
-    if facts.models_agree:
-        return None
-    others = [
-        f"{row.model} gives {row.auc_0_inf:.2f} mg·h/L ({row.flag})"
+    """Warn if another model puts the AUC on the other side of a limit of the leading target.
+
+    Without a target that fits, the flag counts.
+    """
+    rivals = [
+        f"{row.name}, built from {row.who}, expects {auc_text(row.auc_0_inf)} mg·h/L: "
+        f"{verdict(row.auc_0_inf, facts.leading)}"
         for row in facts.sensitivity
-        if row.applies and row.model != facts.model.id and row.auc_0_inf is not None
+        if counts(row)
+        and row.model != facts.model.id
+        and row.auc_0_inf is not None
+        and verdict(row.auc_0_inf, facts.leading)
+        != verdict(facts.prediction.auc_0_inf, facts.leading)
     ]
-    return caution("models_disagree", f"models disagree on the flag: {'; '.join(others)}")
+    return caution("models_disagree", "; ".join(rivals)) if rivals else None
 
 
-def models_disagree_target(facts: CheckFacts) -> Remark | None:
-    """Warn if models that agree on the flag disagree on a target that applies."""
-    contested = [
-        target.id
-        for target in facts.targets
-        if target.applies and len(_statuses(target.id, facts.sensitivity)) > 1
-    ]
-    if not facts.models_agree or not contested:
-        return None
-    areas = ", ".join(
-        f"{row.model} {row.auc_0_inf:.2f}" for row in facts.sensitivity if row.auc_0_inf
-    )
-    message = f"models disagree on {', '.join(contested)}: {areas} mg·h/L"
-    return caution("models_disagree_target", message)
-
-
-def _statuses(target: str, sensitivity: Sequence[SensitivityRecord]) -> set[TargetStatus]:
-    """Status of one target by each model that applies."""
-    entry = targets()[target]
-    return {status(entry, row.auc_0_inf) for row in sensitivity if row.auc_0_inf is not None}
+def counts(row: SensitivityRecord) -> bool:
+    """Tell whether a model counts: it applies, and is no second reading of a paper."""
+    return row.applies and row.reading_of is None
 
 
 def outside_studied_range(facts: CheckFacts) -> Remark | None:
@@ -147,16 +153,6 @@ def high_exposure(facts: CheckFacts) -> Remark | None:
         "non-relapse death in langenhorst2019b"
     )
     return caution("high_exposure", message)
-
-
-def label_renal(facts: CheckFacts) -> Remark | None:
-    """Warn if a label says not to give the drug at this kidney function."""
-    refusing = [
-        f"{rule.title} at {rule.measure} {rule.value:.0f} {rule.unit}: {rule.advice}"
-        for rule in facts.label_rules
-        if rule.refused
-    ]
-    return caution("label_renal", "; ".join(refusing)) if refusing else None
 
 
 def neurotoxicity(facts: CheckFacts) -> Remark | None:
@@ -226,6 +222,24 @@ def chosen_egfr_formula(facts: CheckFacts) -> Remark | None:
 # ------------------------------------------------------------------ notes
 
 
+def comparison_reading(facts: CheckFacts) -> Remark | None:
+    """Note what the other reading of the same paper would give; warn if that one was chosen."""
+    chosen = facts.model.file.reading_of
+    related = {chosen} if chosen else {facts.model.id}
+    areas = ", ".join(
+        f"{row.model} {row.auc_0_inf:.2f} mg·h/L"
+        for row in facts.sensitivity
+        if row.auc_0_inf is not None and (row.model if chosen else row.reading_of) in related
+    )
+    if chosen:
+        message = f"{facts.model.id} is a reading kept for comparison; the evidence is for {areas}"
+        return caution("comparison_reading", message)
+    if not areas:
+        return None
+    message = f"the other reading of the paper, against the evidence, would give {areas}"
+    return note("comparison_reading", message)
+
+
 def renal_converted(facts: CheckFacts) -> Remark | None:
     """Note that eGFR was made of CrCl, or the other way round."""
     name = facts.model.renal_covariate
@@ -249,6 +263,14 @@ def regimen_unsettled(facts: CheckFacts) -> Remark | None:
         return None
     message = f"{regimen.id}: not settled by our sources: {regimen.unsettled}"
     return note("regimen_unsettled", message)
+
+
+def target_model(facts: CheckFacts) -> Remark | None:
+    """Note what is not settled about the model that the leading target was found with."""
+    target = facts.leading
+    if target is None or target.derived_with_doubt is None:
+        return None
+    return note("target_model", f"{target.name}: {target.derived_with_doubt}", target.citation)
 
 
 def no_target(facts: CheckFacts) -> Remark | None:
@@ -278,13 +300,12 @@ def inferred_dose_basis(facts: CheckFacts) -> Remark | None:
     return note("dose_basis", message)
 
 
-CAUTIONS: Final[tuple[Rule, ...]] = (
+RULES: Final[tuple[Rule, ...]] = (
+    label_contraindicated,
     models_disagree,
-    models_disagree_target,
     outside_studied_range,
     disease_of_others,
     high_exposure,
-    label_renal,
     neurotoxicity,
     rounding,
     infant,
@@ -293,11 +314,11 @@ CAUTIONS: Final[tuple[Rule, ...]] = (
     unusual_height,
     unknown_dose_basis,
     chosen_egfr_formula,
-)
-NOTES: Final[tuple[Rule, ...]] = (
+    comparison_reading,
     renal_converted,
     units_converted,
     regimen_unsettled,
+    target_model,
     no_target,
     no_iov,
     inferred_dose_basis,

@@ -19,7 +19,7 @@ from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.goal import Goal, best_dose, candidate_doses, probabilities
 from fludapk.answers.prediction import LOG2_POINTS, Prediction, predict
-from fludapk.answers.record import DISCLAIMER, Record, Remark, Row, scalars
+from fludapk.answers.record import DISCLAIMER, Record, Remark, Row, caution, scalars
 from fludapk.arrays import F8
 from fludapk.patients.course import NEUROTOXICITY, most_mg
 from fludapk.patients.patient import Patient
@@ -78,7 +78,7 @@ class DoseResult(Record):
     models_agree: bool
     change_from_planned: float | None
     """Relative, of the chosen model's dose."""
-    warnings: list[Remark]
+    remarks: list[Remark]
     proposed: CheckResult
     """The check of the chosen model's dose."""
     planned: CheckResult | None
@@ -185,7 +185,7 @@ def find_dose(
         proposals=proposals,
         models_agree=agree,
         change_from_planned=change,
-        warnings=_warnings(aim, proposals, agree, change, proposed),
+        remarks=_warnings(aim, proposals, agree, change, proposed),
         proposed=proposed,
         planned=plan,
     )
@@ -262,5 +262,5 @@ def _warnings(
                 "above the label",
             )
         )
-    known = [Remark(code=code, level="caution", message=message) for code, message in remarks]
-    return known + [w for w in proposed.warnings if w.code not in ("models_disagree", "no_target")]
+    known = [caution(code, message) for code, message in remarks]
+    return known + [w for w in proposed.remarks if w.code not in ("models_disagree", "no_target")]

@@ -239,7 +239,7 @@ def nomogram(
             notes.append(_compared(other, ratios if target_auc is None else 1 / ratios))
     daily = course.highest_daily_mg() * doses / bsa
     notes += _notes_on_doses(regimen, people, daily[allowed])
-    notes += [remark.message for remark in middle.warnings if remark.code in _REPEATED]
+    notes += [remark.message for remark in middle.remarks if remark.code in _REPEATED]
     if outside.any():
         notes.append(f"{chosen.id} was built from {chosen.file.population.who}")
     if not allowed.all():

@@ -7,7 +7,7 @@ one; they register here what draws a record as text and as HTML.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import InitVar, dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -82,9 +82,19 @@ class Record:
     def __repr__(self) -> str:
         return f"<{self.brief()}>"
 
-    def __str__(self) -> str:
+    def to_text(self, strong: Callable[[str], str] = str) -> str:
+        """Return the page of a terminal.
+
+        Parameters
+        ----------
+        strong : callable, optional
+            Sets off what must not be missed, for example in bold.
+        """
         renderer = RENDERERS.get(type(self).__name__)
-        return repr(self) if renderer is None else renderer.text(self)
+        return repr(self) if renderer is None else renderer.text(self, strong)
+
+    def __str__(self) -> str:
+        return self.to_text()
 
     def _repr_html_(self) -> str | None:
         renderer = RENDERERS.get(type(self).__name__)
@@ -153,8 +163,8 @@ def scalars(record: object) -> Row:
 
     Examples
     --------
-    >>> scalars(Remark(code="rounding", level="note", message="..."))
-    {'code': 'rounding', 'level': 'note', 'message': '...'}
+    >>> scalars(note("rounding", "..."))
+    {'severity': 'note', 'code': 'rounding', 'message': '...', 'source': ''}
     """
     kind: Any = type(record)
     return {
@@ -201,23 +211,50 @@ def unit_of(column: str) -> str | None:
     return next((unit for suffix, unit in _UNITS if name.endswith(suffix)), None)
 
 
+Severity: TypeAlias = Literal["stop", "caution", "note"]
+"""A stop means that no dose is proposed; a caution may change what is done; a note explains."""
+SEVERITIES: Final[tuple[Severity, ...]] = ("stop", "caution", "note")
+"""The worst first."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Remark:
-    """Something the reader must know."""
+    """Something the reader must know.
 
+    Parameters
+    ----------
+    severity : {'stop', 'caution', 'note'}
+    code : str
+        The same for every remark of its kind.
+    message : str
+    source : str
+        Publication or label behind it, if there is one.
+    """
+
+    severity: Severity
     code: str
-    level: Literal["caution", "note"]
     message: str
+    source: str = ""
 
 
-def caution(code: str, message: str) -> Remark:
+def stop(code: str, message: str, source: str = "") -> Remark:
+    """Make a remark under which no dose is proposed."""
+    return Remark(severity="stop", code=code, message=message, source=source)
+
+
+def caution(code: str, message: str, source: str = "") -> Remark:
     """Make a remark that may change what is done."""
-    return Remark(code=code, level="caution", message=message)
+    return Remark(severity="caution", code=code, message=message, source=source)
 
 
-def note(code: str, message: str) -> Remark:
+def note(code: str, message: str, source: str = "") -> Remark:
     """Make a remark that explains."""
-    return Remark(code=code, level="note", message=message)
+    return Remark(severity="note", code=code, message=message, source=source)
+
+
+def worst_first(remarks: Iterable[Remark]) -> list[Remark]:
+    """Order remarks by severity; within one they stay in their order."""
+    return sorted(remarks, key=lambda remark: SEVERITIES.index(remark.severity))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 class Renderer(NamedTuple):
     """Functions that draw a kind of record."""
 
-    text: Callable[[Any], str]
-    """Page of a terminal."""
+    text: Callable[[Any, Callable[[str], str]], str]
+    """Page of a terminal; the second argument sets off what must not be missed."""
     html: Callable[[Any, bool], str]
     """Sheet: of its own if True, otherwise to stand in a notebook."""
 

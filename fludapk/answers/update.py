@@ -181,7 +181,7 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
         ],
         remaining=remaining,
         surprises=surprises,
-        warnings=remarks_of_update(
+        remarks=remarks_of_update(
             UpdateFacts(
                 fit=someone,
                 levels=levels,

@@ -103,7 +103,7 @@ class UpdateResult(Record):
     targets: list[TargetRecord]
     remaining: RemainingDose | None
     surprises: list[str]
-    warnings: list[Remark]
+    remarks: list[Remark]
     disclaimer: str = DISCLAIMER
     provenance: UpdateProvenance
 

@@ -59,7 +59,7 @@ def remarks_of_update(facts: UpdateFacts) -> list[Remark]:
     return [
         *(caution("surprising", surprise) for surprise in facts.surprises),
         *(remark for remark in remarks if remark is not None),
-        *(remark for remark in facts.prior.warnings if remark.code in _STILL_TRUE),
+        *(remark for remark in facts.prior.remarks if remark.code in _STILL_TRUE),
     ]
 
 

@@ -184,32 +184,33 @@ def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
 
 def _summary(name: str, layout: Layout, tally: Tally, log2_points: int) -> str:
     """Counts, then the rows to look at first."""
-    from fludapk.pages.words import percent
+    from fludapk.pages.words import counts_line, row_line
     from fludapk.patients.columns import few
 
-    n, low = tally.counts, [one for one in tally.worst if one.flag != "met"]
+    urgent = [one for one in tally.worst if one.shown and one.shown.headline.standing in _URGENT]
     lines = [
-        f"{name}: {tally.rows} rows: {n['below']} below 13.8, {n['borderline']} borderline "
-        f"(13.8-14), {n['met']} met (14 or more), {n['refused']} refused; AUC0-inf in mg·h/L, "
-        f"{2**log2_points} points a row"
+        f"{name}: {tally.rows} rows: {counts_line(tally.counts)}; AUC0-inf in mg·h/L, "
+        f"{2**log2_points} simulated courses per patient"
     ]
     if layout.unused:
         lines.append(f"  columns kept but not read: {few(layout.unused)}")
-    if tally.disagree:
-        lines.append(f"  models disagree on the flag of {tally.disagree} (models_agree = false)")
     lines += [
-        f"  row {one.row}{_called(one)}: {one.auc_0_inf:.2f}, {one.flag}; "
-        f"P(< 13.8) {percent(one.p_below)}"
-        for one in low[:_SHOWN]
+        f"  row {one.row}{_called(one)}: {row_line(one.shown)}"
+        for one in urgent[:_SHOWN]
+        if one.shown
     ]
-    if n["below"] + n["borderline"] > _SHOWN:
-        lines.append(f"  ... and {n['below'] + n['borderline'] - _SHOWN} more: see flag")
+    more = sum(tally.counts[standing] for standing in _URGENT) - _SHOWN
+    if more > 0:
+        lines.append(f"  ... and {more} more: see stop and headline")
     lines += [
         f"  row {one.row}{_called(one)}: REFUSED: {one.error}" for one in tally.refused[:_SHOWN]
     ]
-    if n["refused"] > _SHOWN:
-        lines.append(f"  ... and {n['refused'] - _SHOWN} more refused: see error")
+    if tally.counts["refused"] > _SHOWN:
+        lines.append(f"  ... and {tally.counts['refused'] - _SHOWN} more refused: see error")
     return "\n".join(map(one_line, lines))
+
+
+_URGENT: Final = ("stop", "below", "above")
 
 
 def _called(one: Done) -> str:

@@ -71,7 +71,12 @@ def show(record: Record, *, as_json: bool, report: str | None = None) -> None:
         from fludapk.atomic import write_whole
 
         write_whole(report, record.to_html())
-    click.echo(record.to_json() if as_json else str(record))
+    click.echo(record.to_json() if as_json else record.to_text(_bold))
+
+
+def _bold(text: str) -> str:
+    """Bold on a terminal only: `click.echo` takes it away elsewhere."""
+    return click.style(text, bold=True)
 
 
 # ------------------------------------------------------------------ shared options

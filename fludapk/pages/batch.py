@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fludapk._version import __version__
 from fludapk.answers.record import DISCLAIMER
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import FLAG_WORDS, percent
+from fludapk.pages.words import counts_line, row_cells
 from fludapk.pk.effects import POINT_SET_SEED
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
-    """Draw a list of patients, the lowest AUC first; see `fludapk.pages.templates.sheet`.
+    """Draw a list of patients, the most urgent first; see `fludapk.pages.templates.sheet`.
 
     Parameters
     ----------
@@ -24,18 +24,11 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
         Of the bytes of the list.
     log2_points : int
     """
-    rows = [
-        (
-            f"{one.row}", one.id, f"{one.auc_0_inf:.2f}",
-            f"{one.pi90[0]:.1f}-{one.pi90[1]:.1f}", FLAG_WORDS[one.flag or "met"],
-            percent(one.p_below), f"{one.doses} × {one.dose_mg:.2f} mg",
-            "" if one.models_agree else "MODELS DISAGREE on the flag",
-        )
-        for one in tally.worst
-    ]  # fmt: skip
+    rows = [(f"{one.row}", one.id, *row_cells(one.shown)) for one in tally.worst if one.shown]
     return sheet(
         "batch.html",
         tally=tally,
+        counts=counts_line(tally.counts),
         rows=rows,
         left_out=tally.rows - tally.counts["refused"] - len(rows),
         refused_left_out=tally.counts["refused"] - len(tally.refused),
@@ -46,6 +39,6 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
                 ("list", list_sha256),
                 *((f"model {name}", sha) for name, sha in sorted(tally.models.items())),
             ],
-            "draws": f"{2**log2_points} points a row, seed {POINT_SET_SEED}",
+            "draws": f"{2**log2_points} simulated courses per patient, seed {POINT_SET_SEED}",
         },
     )

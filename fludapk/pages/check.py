@@ -1,10 +1,9 @@
-"""The page of a check, for a terminal and for a sheet of paper."""
+"""The page of a check for a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from fludapk.answers.check_records import CheckResult
+from fludapk.answers.headline import Headline
 from fludapk.pages.check_rows import (
     label_rows,
     labels_of_others,
@@ -13,48 +12,80 @@ from fludapk.pages.check_rows import (
     targets_of_others,
     trail_rows,
 )
-from fludapk.pages.layout import paragraph, table
+from fludapk.pages.layout import Strong, fitted, paragraph, table
 from fludapk.pages.words import (
-    AT_THE_TOP,
-    FLAG_WORDS,
-    contested,
+    auc_line,
+    chance_bar,
     course_facts,
     dose_lines,
-    flag_chances,
     plan,
     remark_table,
-    target_line,
+    stop_lines,
+    typeset,
     who,
 )
 
+REMARKS: str = "What to know"
+CALCULATION: str = "Calculation, to check by hand"
+LABELS: str = "Dose by the labels' kidney rules (for comparison)"
 
-def check_page(result: CheckResult, width: int) -> str:
-    """One patient on one page."""
+
+def check_page(result: CheckResult, width: int, strong: Strong = str) -> str:
+    """Draw one patient on one page.
+
+    Parameters
+    ----------
+    result : CheckResult
+    width : int
+        Columns.
+    strong : callable, optional
+        Sets off what must not be missed, on a terminal.
+    """
     sections = {
-        "How (re-derive by hand)": _page_trail(result, width),
-        "Targets: published thresholds on AUC0-inf, mg·h/L": _page_targets(result, width),
+        REMARKS: remark_table(result.remarks, width),
+        CALCULATION: _page_trail(result, width),
+        "Targets that fit this patient": _page_targets(result, width),
         "Models": _page_models(result, width),
-        "Renal rules of labels (beside the model, never instead)": page_labels(result, width),
-        "Warnings": _page_warnings(result, width),
+        LABELS: page_labels(result, width),
     }
     body = [f"{title}\n{text}" for title, text in sections.items()]
-    return "\n\n".join([*_page_answer(result, width), *body, page_footer(result, width)])
+    head = [brief_page(result, width, strong), *_reading(result, width)]
+    return typeset("\n\n".join([*head, *body, page_footer(result, width)]))
 
 
-def _page_answer(r: CheckResult, width: int) -> Iterable[str]:
-    low, high = r.exposure.auc_0_inf_pi90
-    yield paragraph(f"{who(r)} | {plan(r)}", width)
+def brief_page(result: CheckResult, width: int, strong: Strong = str) -> str:
+    """Draw the answer in short: patient, stop, chance, AUC, dose."""
+    exposure = result.exposure
     lines = [
-        f"AUC0-inf {r.exposure.auc_0_inf:.2f} mg·h/L   90 % interval {low:.1f}-{high:.1f}   "
-        f"[ {FLAG_WORDS[r.flag]} ]",
-        flag_chances(r),
-        target_line(r),
-        *dose_lines(r),
+        fitted(f"{who(result)} | {plan(result)}", width),
+        "",
+        headline_block(result.headline, width, strong),
+        fitted(
+            auc_line(
+                exposure.auc_0_inf,
+                exposure.auc_0_inf_pi90,
+                result.headline,
+                f"typical patient by {result.model}",
+            ),
+            width,
+        ),
+        *(fitted(line, width) for line in dose_lines(result)),
+        *(fitted(typeset(note), width) for note in result.headline.notes),
     ]
-    yield "\n".join(line if len(line) <= width else paragraph(line, width) for line in lines)
-    said = [f"!! {text}" for text in contested(r)] + ([r.reading_note] if r.reading_note else [])
-    if said:
-        yield "\n".join(paragraph(text, width) for text in said)
+    return "\n".join(lines)
+
+
+def headline_block(headline: Headline, width: int, strong: Strong = str) -> str:
+    """Draw stop, chance and its bar."""
+    lines = [*stop_lines(headline), headline.sentence]
+    bar = chance_bar(headline)
+    return "\n".join(
+        [*(strong(fitted(typeset(line), width)) for line in lines), *([bar] if bar else [])]
+    )
+
+
+def _reading(r: CheckResult, width: int) -> list[str]:
+    return [paragraph(r.reading_note, width)] if r.reading_note else []
 
 
 def _page_trail(r: CheckResult, width: int) -> str:
@@ -63,10 +94,10 @@ def _page_trail(r: CheckResult, width: int) -> str:
 
 def _page_targets(r: CheckResult, width: int) -> str:
     rows = [
-        (row.id, row.window, row.status, f"{row.chances}. {row.about}")
+        (row.name, row.window, row.status, f"{row.chances}. {row.about}")
         for row in target_rows(r.targets)
     ]
-    applying = table(rows, width) if rows else "  None applies to this patient."
+    applying = table(rows, width) if rows else "  None."
     others = paragraph(targets_of_others(r.targets), width, 2)
     return "\n".join(part for part in (applying, others) if part)
 
@@ -76,22 +107,18 @@ def _page_models(r: CheckResult, width: int) -> str:
 
 
 def page_labels(r: CheckResult, width: int) -> str:
-    """Dosing rules of labels, in columns."""
+    """Draw the dosing rules of labels, in columns."""
     rows = [row[:-1] for row in label_rows(r)]
     return table(rows, width) if rows else paragraph(labels_of_others(r), width, 2)
 
 
-def _page_warnings(r: CheckResult, width: int) -> str:
-    return remark_table([w for w in r.warnings if w.code not in AT_THE_TOP], width)
-
-
 def page_footer(r: CheckResult, width: int) -> str:
-    """Disclaimer and provenance."""
+    """Draw disclaimer and provenance."""
     made = r.provenance
     lines = (
         r.disclaimer,
         f"fludapk {made.version} | model {r.model} {made.model_sha256[:12]} | "
-        f"input {made.input_sha256[:12]} | {made.points} points, seed {made.seed}",
+        f"input {made.input_sha256[:12]} | {made.points} simulated courses, seed {made.seed}",
         r.model_citation,
     )
     return "\n".join(paragraph(line, width) for line in lines)

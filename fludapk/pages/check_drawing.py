@@ -7,8 +7,9 @@ from typing import Final
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.curve import Curve
+from fludapk.answers.headline import auc_text
 from fludapk.pages.drawing import WIDTH, LogScale, Scale, Tick, decades, points, round_steps, ticks
-from fludapk.pages.words import OTHERS, concentration, target_name, window
+from fludapk.pages.words import STATUS_WORDS, concentration, target_name, window
 
 HOUR_STEPS: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 12.0, 24.0, 48.0, 72.0, 96.0, 120.0, 168.0, 336.0)
 
@@ -81,13 +82,13 @@ def bar(result: CheckResult) -> Bar:
         lanes.append(_lane(target, scale, scale(auc), y + 13.0, height))
         y += 13.0 + height + (6.0 if target.applies else 4.0)
     others = "; ".join(f"{row.model} {row.auc_0_inf:.2f}" for row in rivals)
-    words = "Hatched: below; cross-hatched: above; plain: within."
+    words = "Hatched: below; cross-hatched: above; plain: reached."
     return Bar(
         height=y + 33.0,
         axis_y=y,
         auc_x=scale(auc),
         auc_label_x=min(max(scale(auc), 44.0), WIDTH - 44.0),
-        auc_label=f"{auc:.2f} mg·h/L",
+        auc_label=f"{auc_text(auc)} mg·h/L",
         low_x=scale(low),
         low_label=f"{low:.1f}",
         high_x=scale(high),
@@ -95,7 +96,7 @@ def bar(result: CheckResult) -> Bar:
         rivals=[scale(value) for value in values],
         lanes=lanes,
         ticks=ticks(marks, scale),
-        title=f"AUC0-inf {auc:.2f} mg·h/L, 90 % interval {low:.1f}-{high:.1f}, against targets",
+        title=f"AUC0-inf {auc_text(auc)} mg·h/L, 90 % {low:.1f}-{high:.1f}, against targets",
         desc=" ".join(f"{lane.caption}." for lane in lanes),
         caption=[
             "● typical patient; bar: 90 % interval.",
@@ -121,9 +122,9 @@ def _lane(target: TargetRecord, scale: Scale, auc_x: float, y: float, height: fl
         parts.append(("above", scale(high), right, f"above {about}{high:g}"))
     return Lane(
         id=target.id,
-        caption=f"{target_name(target)}: {target.status.upper()}"
+        caption=f"{target_name(target)}: {STATUS_WORDS[target.status]}"
         if target.applies
-        else f"{OTHERS.lower()}: {target_name(target)}",
+        else f"from other patients: {target_name(target)}",
         applies=target.applies,
         y=y,
         height=height,

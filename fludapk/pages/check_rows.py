@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fludapk.answers.check_records import CheckResult, LabelRecord, SensitivityRecord, TargetRecord
-from fludapk.pages.words import target_chances, window
+from fludapk.pages.words import STATUS_WORDS, target_chances, typeset, window
+from fludapk.published.targets import targets, verdict
 
 
 class TrailRow(NamedTuple):
@@ -19,9 +20,9 @@ class TrailRow(NamedTuple):
 
 
 class TargetRow(NamedTuple):
-    """A target that applies."""
+    """A target that fits."""
 
-    id: str
+    name: str
     window: str
     status: str
     chances: str
@@ -34,7 +35,7 @@ class ModelRow(NamedTuple):
 
     model: str
     auc: str
-    flag: str
+    verdict: str
     about: str
     applies: bool
 
@@ -54,22 +55,22 @@ def trail_rows(r: CheckResult) -> list[TrailRow]:
         TrailRow(
             step.name,
             f"{step.value:.4g}",
-            step.unit,
-            ": ".join(part for part in (step.by, step.how) if part),
+            typeset(step.unit),
+            typeset(": ".join(part for part in (step.by, step.how) if part)),
         )
         for step in r.trail
     ]
 
 
 def target_rows(targets: Sequence[TargetRecord]) -> list[TargetRow]:
-    """Targets that apply."""
+    """Targets that fit the patient."""
     return [
         TargetRow(
-            target.id,
+            target.name,
             window(target),
-            target.status.upper(),
+            STATUS_WORDS[target.status],
             target_chances(target),
-            f"{target.context}. {target.finding}.",
+            typeset(f"{target.context}. {target.finding}."),
             target.citation,
         )
         for target in targets
@@ -80,22 +81,24 @@ def target_rows(targets: Sequence[TargetRecord]) -> list[TargetRow]:
 def targets_of_others(targets: Sequence[TargetRecord], *, cited: bool = False) -> str:
     """Sentence on the targets that do not apply; empty if all do."""
     others = [
-        f"{target.id} ({window(target)}: {target.context.split(';')[0]}"
+        f"{target.name} ({window(target)}: {target.context.split(';')[0]}"
         f"{f'; {target.citation}' if cited else ''})"
         for target in targets
         if not target.applies
     ]
-    return f"Published for others: {'; '.join(others)}" if others else ""
+    listed = typeset("; ".join(others))
+    return f"Targets from other patients (do not apply): {listed}" if others else ""
 
 
 def model_rows(r: CheckResult) -> list[ModelRow]:
     """Every model, whether it applies or not."""
+    leading = None if r.headline.target is None else targets()[r.headline.target]
     return [
         ModelRow(
             row.model,
             "" if row.auc_0_inf is None else f"{row.auc_0_inf:.2f}",
-            row.flag or "",
-            _about_model(row, r),
+            "" if row.auc_0_inf is None else verdict(row.auc_0_inf, leading),
+            typeset(_about_model(row, r)),
             row.applies,
         )
         for row in r.sensitivity
@@ -103,12 +106,13 @@ def model_rows(r: CheckResult) -> list[ModelRow]:
 
 
 def _about_model(row: SensitivityRecord, r: CheckResult) -> str:
-    if not row.applies:
-        return f"not this patient: {row.reason}" + ("; used above" if row.model == r.model else "")
     if row.model == r.model:
-        return "used above"
-    verdict = "agrees on the flag" if row.flag == r.flag else "DISAGREES on the flag"
-    return f"another reading of {row.reading_of}; {verdict}" if row.reading_of else verdict
+        return "shown above" if row.applies else f"shown above; built from others: {row.reason}"
+    if not row.applies:
+        return f"not this patient: {row.reason}"
+    if row.reading_of:
+        return f"another reading of {row.reading_of}, for comparison"
+    return f"built from {row.who}"
 
 
 def label_rows(r: CheckResult) -> list[LabelRow]:
@@ -116,7 +120,12 @@ def label_rows(r: CheckResult) -> list[LabelRow]:
     if not any(rule.applies for rule in r.label_rules):
         return []
     return [
-        LabelRow(rule.title, _measured(rule), f"{rule.advice}{_auc_under(rule)}", rule.applies)
+        LabelRow(
+            rule.title,
+            typeset(_measured(rule)),
+            typeset(f"{rule.advice}{_auc_under(rule)}"),
+            rule.applies,
+        )
         for rule in r.label_rules
     ]
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.curve import curve_of
+from fludapk.answers.headline import Headline, auc_text
+from fludapk.answers.record import Remark
 from fludapk.pages.check_drawing import bar, course_figure
 from fludapk.pages.check_rows import (
     label_rows,
@@ -18,18 +20,13 @@ from fludapk.pages.check_rows import (
 )
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import (
-    AT_THE_TOP,
-    FLAG_TARGETS,
-    FLAG_WORDS,
-    OTHERS,
-    contested,
+    SEVERITY_WORDS,
+    chance_parts,
     course_facts,
     dose_lines,
-    flag_chances,
     plan,
-    target_chances,
-    target_line,
-    target_name,
+    side,
+    typeset,
     who,
 )
 
@@ -39,9 +36,8 @@ def check_html(result: CheckResult, *, whole: bool = True) -> str:
     return sheet(
         "check.html",
         whole=whole,
-        answer=_answer(result),
         models=model_rows(result),
-        warnings=[w for w in result.warnings if w.code not in AT_THE_TOP],
+        reading_note=result.reading_note or "",
         **blocks_of(result),
     )
 
@@ -51,6 +47,14 @@ def blocks_of(r: CheckResult) -> dict[str, Any]:
     return {
         "r": r,
         "head": page_head(r),
+        "answer": answer_block(
+            r.headline,
+            r.exposure.auc_0_inf,
+            r.exposure.auc_0_inf_pi90,
+            f"typical patient by {r.model}",
+            [*dose_lines(r)],
+        ),
+        "remarks": remark_rows(r.remarks),
         "bar": bar(r),
         "course": course_figure(r, curve_of(r)),
         "trail": trail_rows(r),
@@ -82,25 +86,31 @@ def page_head(r: CheckResult) -> dict[str, str]:
     }
 
 
-def _answer(r: CheckResult) -> dict[str, Any]:
-    e = r.exposure
-    by = {row.id: row for row in r.targets}
-    low, high = e.auc_0_inf_pi90
-    flag_applies = any(by[name].applies for name in FLAG_TARGETS)
-    others = [t for t in r.targets if t.applies and t.id not in FLAG_TARGETS]
+def answer_block(
+    headline: Headline,
+    auc: float,
+    interval: tuple[float, float],
+    by: str,
+    lines: Sequence[str],
+) -> dict[str, Any]:
+    """Stop, chance with its bar, AUC, and lines below them."""
+    low, high = interval
     return {
-        "auc": f"{e.auc_0_inf:.2f}",
+        "stops": headline.stops,
+        "sentence": headline.sentence,
+        "bar": chance_parts(headline),
+        "auc": auc_text(auc),
+        "side": side(auc, headline),
         "interval": f"90 % interval {low:.1f}-{high:.1f}",
-        "flag": FLAG_WORDS[r.flag],
-        "flag_applies": flag_applies,
-        "flag_context": r.flag_context if flag_applies else f"{OTHERS}: {r.flag_context}",
-        "others": [f"{target_name(t)}: {t.status.upper()}" for t in others],
-        "chances": flag_chances(r),
-        "targets": ", ".join([target_line(r), *map(target_chances, others)]),
-        "doses": dose_lines(r),
-        "disagreement": " ".join(contested(r)),
-        "reading_note": r.reading_note or "",
+        "by": by,
+        "lines": [typeset(line) for line in lines],
+        "notes": [typeset(note) for note in headline.notes],
     }
+
+
+def remark_rows(remarks: Sequence[Remark]) -> list[tuple[str, str, str]]:
+    """Severity, message and source of every remark."""
+    return [(SEVERITY_WORDS[x.severity], typeset(x.message), x.source) for x in remarks]
 
 
 def made_of(r: CheckResult) -> dict[str, Any]:
@@ -112,5 +122,5 @@ def made_of(r: CheckResult) -> dict[str, Any]:
             (f"model {r.model}", made.model_sha256),
             ("input", made.input_sha256),
         ],
-        "draws": f"{made.points} points, seed {made.seed}",
+        "draws": f"{made.points} simulated courses, seed {made.seed}",
     }

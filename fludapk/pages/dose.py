@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from fludapk.pages.check import page_footer, page_labels
 from fludapk.pages.check_sheet import blocks_of
-from fludapk.pages.layout import paragraph, table
+from fludapk.pages.layout import Strong, paragraph, table
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import AT_THE_TOP, DRUG, FLAG_WORDS, percent, remark_table, who
+from fludapk.pages.words import DRUG, FLAG_WORDS, percent, remark_table, who
 from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NO_ANSWER: Final = "the models disagree. Each model's dose is below."
 
 
-def dose_page(r: DoseResult, width: int) -> str:
+def dose_page(r: DoseResult, width: int, strong: Strong = str) -> str:
     """The dose for a target on one page."""
     n, planned = r.proposals[0].doses, planned_rows(r)
     head = [paragraph(f"{who(r.proposed)} | {n} infusions | goal: {r.goal}", width)]
@@ -30,7 +30,7 @@ def dose_page(r: DoseResult, width: int) -> str:
         "Dose by each model that applies": table(proposal_rows(r), width, right="123"),
         "Beside the planned course": table(planned, width, right="12") if planned else "",
         "Renal rules of labels (beside the model, never instead)": page_labels(r.proposed, width),
-        "Warnings": remark_table([w for w in r.warnings if w.code != "models_disagree"], width),
+        "Warnings": remark_table([w for w in r.remarks if w.code != "models_disagree"], width),
     }
     body = [f"{title}\n{text}" for title, text in sections.items() if text]
     return "\n\n".join([*head, *body, page_footer(r.proposed, width)])
@@ -124,6 +124,5 @@ def dose_html(result: DoseResult, *, whole: bool = True) -> str:
         proposals=proposal_rows(result),
         planned=planned_rows(result),
         model=result.proposals[0].model,
-        warnings=[w for w in result.warnings if w.code not in AT_THE_TOP],
         **blocks,
     )

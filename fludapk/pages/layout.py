@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from textwrap import wrap
-from typing import Final
+from typing import Final, TypeAlias
 
 _LEAST_COLUMN: Final = 20
 _MAX_WIDTH: Final = 110
@@ -17,6 +17,15 @@ def width() -> int:
     if not sys.stdout.isatty():
         return 100
     return max(60, min(shutil.get_terminal_size().columns, _MAX_WIDTH))
+
+
+Strong: TypeAlias = Callable[[str], str]
+"""Sets off what must not be missed; ``str`` where there is nothing to do it with."""
+
+
+def fitted(text: str, width: int) -> str:
+    """Wrap a text only if it is too long."""
+    return text if len(text) <= width else paragraph(text, width)
 
 
 def paragraph(text: str, width: int, indent: int = 0) -> str:

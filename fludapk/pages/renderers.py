@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fludapk.studies.evaluation_records import EvaluationRecord
     from fludapk.studies.simulate import StudyResult
 
+Strong: TypeAlias = Callable[[str], str]
+"""Sets off what must not be missed."""
 Sheet: TypeAlias = Callable[[Any, bool], str]
 """From a record, and whether a page of its own is wanted, to HTML."""
 
@@ -50,22 +52,22 @@ def _sheet(draw: Sheet) -> Sheet:
     return html
 
 
-def _preformatted(text: Callable[[Any], str]) -> Sheet:
+def _preformatted(text: Callable[[Any, Strong], str]) -> Sheet:
     """Draw a record without a sheet as its page in a terminal."""
 
     def html(record: Record, _: bool) -> str:
         from html import escape
 
-        return f"<pre>{escape(text(record))}</pre>"
+        return f"<pre>{escape(text(record, str))}</pre>"
 
     return html
 
 
-def _check_text(result: CheckResult) -> str:
+def _check_text(result: CheckResult, strong: Strong) -> str:
     from fludapk.pages.check import check_page
     from fludapk.pages.layout import width
 
-    return check_page(result, width())
+    return check_page(result, width(), strong)
 
 
 def _check_sheet(result: CheckResult, whole: bool) -> str:
@@ -74,11 +76,11 @@ def _check_sheet(result: CheckResult, whole: bool) -> str:
     return check_html(result, whole=whole)
 
 
-def _dose_text(result: DoseResult) -> str:
+def _dose_text(result: DoseResult, strong: Strong) -> str:
     from fludapk.pages.dose import dose_page
     from fludapk.pages.layout import width
 
-    return dose_page(result, width())
+    return dose_page(result, width(), strong)
 
 
 def _dose_sheet(result: DoseResult, whole: bool) -> str:
@@ -87,11 +89,11 @@ def _dose_sheet(result: DoseResult, whole: bool) -> str:
     return dose_html(result, whole=whole)
 
 
-def _update_text(result: UpdateResult) -> str:
+def _update_text(result: UpdateResult, strong: Strong) -> str:
     from fludapk.pages.layout import width
     from fludapk.pages.update import update_page
 
-    return update_page(result, width())
+    return update_page(result, width(), strong)
 
 
 def _update_sheet(result: UpdateResult, whole: bool) -> str:
@@ -100,14 +102,14 @@ def _update_sheet(result: UpdateResult, whole: bool) -> str:
     return update_html(result, whole=whole)
 
 
-def _design_text(design: Design) -> str:
+def _design_text(design: Design, _: Strong) -> str:
     from fludapk.pages.layout import width
     from fludapk.pages.update import design_page
 
     return design_page(design, width())
 
 
-def _nomogram_text(nomogram: Nomogram) -> str:
+def _nomogram_text(nomogram: Nomogram, _: Strong) -> str:
     return nomogram.to_csv()
 
 
@@ -118,7 +120,7 @@ def _nomogram_sheet(nomogram: Nomogram, whole: bool) -> str:
     return nomogram_html(nomogram, nomogram_svg(nomogram), whole=whole)
 
 
-def _catalogue_text(catalogue: Catalogue[Any]) -> str:
+def _catalogue_text(catalogue: Catalogue[Any], _: Strong) -> str:
     from fludapk.pages import sources
     from fludapk.pages.layout import width
 
@@ -129,14 +131,14 @@ def _catalogue_text(catalogue: Catalogue[Any]) -> str:
     return sources.targets_page(width())
 
 
-def _verification_text(verification: Verification) -> str:
+def _verification_text(verification: Verification, _: Strong) -> str:
     from fludapk.pages.layout import width
     from fludapk.pages.sources import verified_page
 
     return verified_page(verification, width())
 
 
-def _study_text(result: StudyResult) -> str:
+def _study_text(result: StudyResult, _: Strong) -> str:
     from fludapk.pages.layout import width
     from fludapk.pages.study import study_page
 
@@ -151,7 +153,7 @@ def _study_sheet(result: StudyResult, whole: bool) -> str:
     return study_html(result, svg_of(lambda: pictures(result.counts)), whole=whole)
 
 
-def _evaluation_text(record: EvaluationRecord) -> str:
+def _evaluation_text(record: EvaluationRecord, _: Strong) -> str:
     from fludapk.pages.evaluation import evaluation_page
     from fludapk.pages.layout import width
 

@@ -10,6 +10,7 @@ from fludapk.arrays import F8
 from fludapk.pages.check_drawing import HOUR_STEPS
 from fludapk.pages.check_sheet import page_head, target_blocks
 from fludapk.pages.drawing import LogScale, Scale, decades, points, round_steps, ticks
+from fludapk.pages.layout import Strong
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import FLAG_WORDS, percent, plan, target_chances, who, window
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from fludapk.answers.update_records import LevelRecord, UpdateResult
 
 
-def update_page(r: UpdateResult, width: int = 100) -> str:
+def update_page(r: UpdateResult, width: int = 100, strong: Strong = str) -> str:
     """What levels say: the answer first."""
     e, p = r.prior.exposure, r.posterior
     low, high = p.auc_0_inf_pi90
@@ -61,13 +62,13 @@ def update_page(r: UpdateResult, width: int = 100) -> str:
         f"({100 * (x.individual / x.typical - 1):+.0f} %)"
         for x in r.parameters
     ]
-    if r.warnings:
+    if r.remarks:
         lines += ["", "Warnings"]
         lines += [
             part
-            for w in r.warnings
+            for w in r.remarks
             for part in wrap(
-                f"{'!' if w.level == 'caution' else '-'} {w.level}  {w.message}",
+                f"{'!' if w.severity == 'caution' else '-'} {w.severity}  {w.message}",
                 width,
                 initial_indent="  ",
                 subsequent_indent="    ",
@@ -170,7 +171,7 @@ def update_html(result: UpdateResult, *, whole: bool = True) -> str:
         remaining=remaining_lines(result),
         figure=_update_figure(result, update_curve_of(result)),
         **target_blocks(result.targets),
-        warnings=result.warnings,
+        remarks=result.remarks,
         disclaimer=result.disclaimer,
         made={
             "version": f"fludapk {made.version}",

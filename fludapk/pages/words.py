@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from fludapk.answers.headline import auc_text
+from fludapk.answers.headline import percent as percent
 from fludapk.pages.layout import table
 from fludapk.published.course_files import TargetEntry
-from fludapk.published.targets import LOW, MET
+from fludapk.published.targets import LOW, MET, targets, verdict
 from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
+    from fludapk.answers.batch import Shown
     from fludapk.answers.check_records import CheckResult, TargetRecord
+    from fludapk.answers.headline import Headline
     from fludapk.answers.record import Remark
 
-MAX_WARNINGS: Final = 5
+MAX_NOTES: Final = 5
+"""Notes on a page; stops and cautions are all there."""
 FLAG_WORDS: Final = {
-    "below": f"BELOW {LOW:g}",
-    "borderline": f"BORDERLINE, {LOW:g} to {MET:g}",
-    "met": f"{MET:g} OR MORE",
+    "below": f"below {LOW:g}",
+    "borderline": f"{LOW:g} to {MET:g}",
+    "met": f"{MET:g} or more",
 }
-AT_THE_TOP: Final = ("models_disagree", "models_disagree_target", "other_disease")
-"""Warnings said with the answer and not again below; the first has a sentence of its own."""
-DRUG = "mg fludarabine phosphate"
+STATUS_WORDS: Final = {"below": "below", "within": "reached", "above": "above"}
+SEVERITY_WORDS: Final = {"stop": "STOP", "caution": "! caution", "note": "- note"}
+DRUG: Final = "mg fludarabine phosphate"
+_BAR: Final = 48
+"""Characters of the bar of chances."""
 
 
-def percent(p: float) -> str:
-    """A probability as a person reads it, never 0 % or 100 %.
+# ------------------------------------------------------------------ numbers
+
+
+def mg(value: float) -> str:
+    """Write a dose without trailing zeros, which have been read as ten times the dose.
 
     Examples
     --------
-    >>> percent(0.517), percent(0.0), percent(0.9996)
-    ('52 %', '< 1 %', '> 99 %')
+    >>> mg(28.0), mg(22.366), mg(0.0)
+    ('28', '22.37', '0')
     """
-    return "< 1 %" if p < 0.01 else "> 99 %" if p > 0.99 else f"{100 * p:.0f} %"
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def concentration(mg_l: float) -> str:
-    """Four decimals of a concentration, or that it is less.
+    """Write a concentration with four decimals, or that it is less.
 
     Examples
     --------
@@ -45,6 +56,91 @@ def concentration(mg_l: float) -> str:
     ('0.0024', '< 0.0001')
     """
     return "< 0.0001" if mg_l < 5e-5 else f"{mg_l:.4f}"
+
+
+def typeset(text: str) -> str:
+    """Write units as in print.
+
+    Examples
+    --------
+    >>> typeset("30 mg/m2, 90 mL/min/1.73 m2, 26.5 umol/L")
+    '30 mg/m², 90 mL/min/1.73 m², 26.5 µmol/L'
+    """
+    return _SQUARE_METRE.sub("m²", text).replace("umol/L", "µmol/L")
+
+
+_SQUARE_METRE: Final = re.compile(r"(?<!\w)m2\b")
+
+
+# ------------------------------------------------------------------ the answer
+
+
+def stop_lines(headline: Headline) -> list[str]:
+    """Reasons why no dose is proposed."""
+    return [f"STOP: {reason}" for reason in headline.stops]
+
+
+def chance_bar(headline: Headline, size: int = _BAR) -> str:
+    """Draw the chances below, within and above as a bar of three signs; empty without a target.
+
+    Examples
+    --------
+    >>> from fludapk.answers.headline import Chances, headline_of
+    >>> window = headline_of([], targets()["scordo2023"], Chances(0.5, 0.2, 0.3), "langenhorst2019")
+    >>> chance_bar(window, 20)
+    '<<<<<<<<<<====>>>>>>  < below 18   = reached   > above 20'
+    """
+    if headline.p_below is None or headline.p_above is None:
+        return ""
+    below = round(size * headline.p_below)
+    above = min(round(size * headline.p_above), size - below)
+    low, high = headline.low or headline.optimum, headline.high or headline.optimum
+    key = [
+        f"< below {low:g}" if low is not None else "",
+        "= reached" if headline.optimum is None else "",
+        f"> above {high:g}" if high is not None else "",
+    ]
+    bar = "<" * below + "=" * (size - below - above) + ">" * above
+    return f"{bar}  {'   '.join(part for part in key if part)}"
+
+
+class ChancePart(NamedTuple):
+    """A part of the bar of chances."""
+
+    kind: str
+    """Hatched below, plain reached, cross-hatched above."""
+    percent: float
+    label: str
+
+
+def chance_parts(headline: Headline) -> list[ChancePart]:
+    """Parts of the bar of chances that are not empty; none without a target."""
+    if headline.p_below is None or headline.p_above is None:
+        return []
+    low, high = headline.low or headline.optimum, headline.high or headline.optimum
+    within = 1.0 - headline.p_below - headline.p_above
+    parts = (
+        ("below", headline.p_below, f"below {low:g}" if low is not None else "below"),
+        ("within", within, "reached"),
+        ("above", headline.p_above, f"above {high:g}" if high is not None else "above"),
+    )
+    return [
+        ChancePart(kind, round(100 * p, 1), f"{label}: {percent(p)}")
+        for kind, p, label in parts
+        if p >= 0.005
+    ]
+
+
+def side(auc: float, headline: Headline) -> str:
+    """Side of the leading target on which an AUC is; empty without a target."""
+    return "" if headline.target is None else verdict(auc, targets()[headline.target])
+
+
+def auc_line(auc: float, interval: tuple[float, float], headline: Headline, by: str) -> str:
+    """Word the AUC with its side of the leading target, and its interval."""
+    where = f" ({side(auc, headline)})" if headline.target else ""
+    low, high = interval
+    return f"AUC0-inf {auc_text(auc)} mg·h/L{where}, 90 % interval {low:.1f}-{high:.1f}, {by}"
 
 
 def who(r: CheckResult) -> str:
@@ -58,17 +154,8 @@ def plan(r: CheckResult) -> str:
     """The course in a line."""
     course = r.regimen
     return (
-        f"{course.id}: {course.dose:g} {course.dose_unit} × {len(course.doses_mg)} "
-        f"({course.total_mg_m2:.0f} mg/m2), {course.infusion_h:g}-h infusions"
-    )
-
-
-def flag_chances(r: CheckResult) -> str:
-    """Probabilities of the two thresholds of the flag."""
-    by = {row.id: row.p_below for row in r.targets}
-    return (
-        f"Probability of < {LOW:g}: {percent(by['fabrizio2022'])}; of < {MET:g}: "
-        f"{percent(by['dekker2022'])} (cumulative F-ara-A by {r.model})"
+        f"{course.id}: {course.dose:g} {typeset(course.dose_unit)} × {len(course.doses_mg)} "
+        f"({course.total_mg_m2:.0f} mg/m²), {course.infusion_h:g}-h infusions"
     )
 
 
@@ -76,45 +163,16 @@ def dose_lines(r: CheckResult) -> list[str]:
     """What is given, and how it is drawn up if it was rounded."""
     course = r.regimen
     lines = [
-        f"Each dose {course.doses_mg[0]:.2f} {DRUG}; course {course.total_mg:.2f} mg "
-        f"(= {course.amount_f_ara_a_mg:.2f} mg F-ara-A)"
+        f"Per dose {mg(course.doses_mg[0])} {DRUG}; course {mg(course.total_mg)} mg "
+        f"(= {mg(course.amount_f_ara_a_mg)} mg F-ara-A)"
     ]
     if course.round_to_mg is not None:
         lines.append(
-            f"Rounded to {course.round_to_mg:g} mg from {course.planned_dose_mg:.2f} mg: draw up "
-            f"{course.volume_ml_per_dose:.2f} mL ({MG_PER_ML:g} mg/mL), {course.vials_per_dose} × "
-            f"{VIAL_MG:g}-mg vial, {course.waste_mg_per_dose:.1f} mg waste per dose"
+            f"Rounded to {course.round_to_mg:g} mg from {mg(course.planned_dose_mg)} mg: draw up "
+            f"{mg(course.volume_ml_per_dose)} mL ({MG_PER_ML:g} mg/mL), {course.vials_per_dose} × "
+            f"{VIAL_MG:g}-mg vial, {mg(course.waste_mg_per_dose)} mg waste per dose"
         )
     return lines
-
-
-def contested(r: CheckResult) -> list[str]:
-    """What must be said with the answer."""
-    said = [] if r.models_agree else [disagreement(r)]
-    return said + [w.message for w in r.warnings if w.code in AT_THE_TOP[1:]]
-
-
-def target_line(r: CheckResult) -> str:
-    """Whose thresholds these are, for this patient."""
-    applying = [f"{t.id} {window(t)}: {t.status.upper()}" for t in r.targets if t.applies]
-    if applying:
-        return f"Targets published for such patients: {'; '.join(applying)}"
-    return f"No published target covers this patient ({LOW:g} and {MET:g}: r/r B-ALL, tisa-cel)"
-
-
-def disagreement(r: CheckResult) -> str:
-    """The disagreement in one plain sentence."""
-    rivals = [row for row in r.sensitivity if row.applies and row.flag != r.flag]
-    own = next((row.reading_of for row in r.sensitivity if row.model == r.model), None)
-    readings = [row for row in rivals if row.reading_of == r.model or row.model == own]
-    said = "; ".join(
-        f"{row.model}: {row.auc_0_inf:.2f} mg·h/L, {FLAG_WORDS[row.flag]}"
-        for row in rivals
-        if row.auc_0_inf is not None and row.flag is not None
-    )
-    if rivals == readings:
-        return f"THE TWO READINGS OF THIS PAPER DISAGREE about this patient. {said}."
-    return f"MODELS DISAGREE about this patient. {said}."
 
 
 def course_facts(r: CheckResult) -> str:
@@ -130,6 +188,52 @@ def course_facts(r: CheckResult) -> str:
     return "; ".join(facts)
 
 
+STANDING_WORDS: Final = {
+    "stop": "STOP",
+    "below": "likelier below their target than not",
+    "above": "likelier above",
+    "within": "likeliest to reach it",
+    "no_target": "without a target that fits",
+    "refused": "refused",
+}
+"""Counts of a list, the worst first."""
+
+
+def counts_line(counts: Mapping[str, int]) -> str:
+    """Count the rows of a list by where they stand.
+
+    Examples
+    --------
+    >>> counts_line({"within": 3, "stop": 1, "refused": 1})
+    '1 STOP, 3 likeliest to reach it, 1 refused'
+    """
+    return ", ".join(
+        f"{counts[standing]} {words}"
+        for standing, words in STANDING_WORDS.items()
+        if counts.get(standing)
+    )
+
+
+def row_cells(shown: Shown) -> tuple[str, str, str, str]:
+    """Cells of a row of a list: stop and chance, AUC, interval, doses."""
+    low, high = shown.pi90
+    return (
+        "; ".join([*stop_lines(shown.headline), shown.headline.sentence]),
+        auc_text(shown.auc_0_inf),
+        f"{low:.1f}-{high:.1f}",
+        f"{shown.doses} × {mg(shown.dose_mg)} mg",
+    )
+
+
+def row_line(shown: Shown) -> str:
+    """Word a row of a list: stop, chance, AUC."""
+    chance, auc, interval, _ = row_cells(shown)
+    return f"{chance}; AUC0-inf {auc} ({interval})"
+
+
+# ------------------------------------------------------------------ targets and remarks
+
+
 def window(t: TargetRecord | TargetEntry) -> str:
     """The bounds of a target in words."""
     if t.optimum is not None:
@@ -139,29 +243,26 @@ def window(t: TargetRecord | TargetEntry) -> str:
     return f"{t.low:g}-{t.high:g}" if t.low is not None else f"≤ {t.high:g}"
 
 
+def target_name(t: TargetRecord) -> str:
+    """Name and window of a target."""
+    return f"{t.name}, {window(t)}"
+
+
 def target_chances(t: TargetRecord) -> str:
-    """Probabilities of being below, within and above a target, as far as it has bounds."""
-    chances = [f"P(below) {percent(t.p_below)}"]
-    if t.p_within is not None and t.high is not None:
-        chances.append(f"P(within) {percent(t.p_within)}")
+    """Chances of being below, within and above a target, as far as it has bounds."""
+    chances = [f"below {percent(t.p_below)}"]
+    if t.p_within is not None:
+        chances.append(f"reached {percent(t.p_within)}")
     if t.high is not None or t.optimum is not None:
-        chances.append(f"P(above) {percent(t.p_above)}")
+        chances.append(f"above {percent(t.p_above)}")
     return ", ".join(chances)
 
 
 def remark_table(remarks: Sequence[Remark], width: int) -> str:
-    """Remarks in columns, the first few."""
-    words = {"caution": "! caution", "note": "- note"}
-    rows = [(words[warning.level], warning.message) for warning in remarks[:MAX_WARNINGS]]
-    if len(remarks) > MAX_WARNINGS:
-        rows.append(("", f"and {len(remarks) - MAX_WARNINGS} more in --json"))
-    return table(rows, width) if rows else "  None."
-
-
-FLAG_TARGETS: Final = ("fabrizio2022", "dekker2022")
-OTHERS: Final = "Published for others"
-
-
-def target_name(t: TargetRecord) -> str:
-    """Name and window of a target."""
-    return f"{t.id} {window(t)}"
+    """Remarks in columns: every stop and caution, and the first few notes."""
+    notes = [remark for remark in remarks if remark.severity == "note"]
+    shown = [*(remark for remark in remarks if remark.severity != "note"), *notes[:MAX_NOTES]]
+    rows = [(SEVERITY_WORDS[remark.severity], remark.message) for remark in shown]
+    if len(notes) > MAX_NOTES:
+        rows.append(("", f"and {len(notes) - MAX_NOTES} more in --json"))
+    return table(rows, width) if rows else "  Nothing beyond the answer."

@@ -35,6 +35,8 @@ class TargetEntry(Table):
     """A published window on the cumulative AUC and the context it is bound to."""
 
     id: Identifier
+    name: Text
+    """As people cite it: Fabrizio 2022."""
     title: Text
     low: Positive | None = None
     high: Positive | None = None
@@ -44,6 +46,10 @@ class TargetEntry(Table):
     product: Identifier | None = None
     ages: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     auc_by: Text
+    derived_with: Identifier
+    """Model that the AUC set against it comes from."""
+    derived_with_doubt: Text | None = None
+    """What is not settled about that."""
     context: Text
     finding: Text
     citation: Text

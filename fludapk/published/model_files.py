@@ -86,6 +86,12 @@ class Citation(Table):
     doi: Annotated[str, StringConstraints(pattern=r"^10\.\d{4,}/\S+$")]
 
     @property
+    def name(self) -> str:
+        """First author and year, as people cite it: Varela 2025."""
+        family = self.authors.split(",")[0].split()[0]
+        return f"{family.split('-')[0]} {self.year}"
+
+    @property
     def short(self) -> str:
         """One line: first author, journal, year, DOI."""
         first = self.authors.split(",")[0]

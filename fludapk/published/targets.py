@@ -19,6 +19,8 @@ LOW: Final = 13.8
 """fabrizio2022, mg h/L."""
 MET: Final = 14.0
 """dekker2022, mg h/L."""
+OPTIMAL: Final = 18.0
+"""scordo2023, mg h/L: the lower end of its window."""
 HIGH: Final = 20.0
 """scordo2023 and langenhorst2019b, mg h/L: above it harm was found."""
 
@@ -82,6 +84,49 @@ def applies(
         low <= age_years <= high
         and target.disease in (None, disease)
         and target.product in (None, product)
+    )
+
+
+def verdict(auc_0_inf: float, target: TargetEntry | None) -> str:
+    """Name the side of the limits of a target, or of the flag, on which an AUC is.
+
+    Examples
+    --------
+    >>> verdict(21.7, targets()["scordo2023"]), verdict(13.5, None)
+    ('above 20', 'below 13.8')
+    """
+    if target is None:
+        words = {"below": f"below {LOW:g}", "borderline": f"{LOW:g} to {MET:g}"}
+        return words.get(flag(auc_0_inf), f"{MET:g} or more")
+    low, high = bounds(target)
+    if target.optimum is not None:
+        return f"below {low:g}" if auc_0_inf < low else f"{low:g} or more"
+    if auc_0_inf < low:
+        return f"below {low:g}"
+    if auc_0_inf > high:
+        return f"above {high:g}"
+    return f"within {low:g}-{high:g}" if np.isfinite(high) else f"{low:g} or more"
+
+
+def leading_target(
+    *, age_years: float, product: str | None, disease: str | None
+) -> TargetEntry | None:
+    """Return the target that leads the answer for a patient: the first of the file that fits.
+
+    Examples
+    --------
+    >>> leading_target(age_years=5, product="tisa_cel", disease="b_all").name
+    'Fabrizio 2022'
+    >>> leading_target(age_years=60, product="tisa_cel", disease="b_all") is None
+    True
+    """
+    return next(
+        (
+            entry
+            for entry in targets().values()
+            if applies(entry, age_years=age_years, product=product, disease=disease)
+        ),
+        None,
     )
 
 

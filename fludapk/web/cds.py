@@ -17,18 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fludapk.answers.check_records import CheckResult
 from fludapk.errors import Fault, FludapkError, InputError
-from fludapk.pages.words import (
-    AT_THE_TOP,
-    FLAG_WORDS,
-    contested,
-    dose_lines,
-    flag_chances,
-    plan,
-    target_line,
-    who,
-)
+from fludapk.pages.words import SEVERITY_WORDS, auc_line, dose_lines, plan, stop_lines, who
 from fludapk.patients.fields import label
-from fludapk.published.targets import HIGH
 from fludapk.web.asked import CheckAsked, Folders
 
 ID: Final = "fludapk-order-select"
@@ -162,25 +152,26 @@ def answer(asked: Hook, home: str, folders: Folders = None) -> Answer:
 
 
 def _card(r: CheckResult, dates: str, home: str) -> Card:
-    low, high = r.exposure.auc_0_inf_pi90
-    worry = r.flag != "met" or r.exposure.auc_0_inf > HIGH or not r.models_agree
-    worry = worry or any(rule.refused for rule in r.label_rules)
+    exposure = r.exposure
+    by = f"typical patient by {r.model}"
+    auc = auc_line(exposure.auc_0_inf, exposure.auc_0_inf_pi90, r.headline, by)
     lines = [
         who(r),
         plan(r),
+        *stop_lines(r.headline),
+        r.headline.sentence,
+        auc,
         *dose_lines(r),
-        flag_chances(r),
-        target_line(r),
-        *contested(r),
-        *([r.reading_note] if r.reading_note else []),
-        *(f"{w.level}: {w.message}" for w in r.warnings if w.code not in AT_THE_TOP),
+        *r.headline.notes,
+        *(f"{SEVERITY_WORDS[x.severity]} {x.message}" for x in r.remarks if x.severity != "stop"),
         dates,
         r.disclaimer,
     ]
+    urgent = r.headline.standing in ("stop", "below", "above")
+    urgent = urgent or any(remark.severity == "caution" for remark in r.remarks)
     return Card(
-        summary=f"F-ara-A AUC0-inf {r.exposure.auc_0_inf:.2f} mg·h/L (90 % {low:.1f}-{high:.1f}): "
-        f"{FLAG_WORDS[r.flag]}" + ("" if r.models_agree else "; models disagree"),
-        indicator="warning" if worry else "info",
+        summary=_cut((stop_lines(r.headline) or [r.headline.sentence])[0]),
+        indicator="critical" if r.headline.stops else "warning" if urgent else "info",
         detail="\n\n".join(_unmarked(line) for line in lines if line),
         source=Source(
             label=f"fludapk {r.provenance.version}, {r.model_citation}",
@@ -198,6 +189,11 @@ def _refusal(error: FludapkError, home: str) -> Card:
         source=Source(label="fludapk", url=home),
         links=[Link(label="Open fludapk and type the values", url=home)],
     )
+
+
+def _cut(text: str, most: int = 140) -> str:
+    """Summary of a card, which may have so many characters."""
+    return text if len(text) <= most else f"{text[: most - 2]} …"
 
 
 def _unmarked(text: str) -> str:

@@ -33,7 +33,7 @@ from fludapk.pages.dose import NO_ANSWER, dose_html
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES, environment
 from fludapk.pages.update import remaining_lines, update_html
-from fludapk.pages.words import FLAG_WORDS, contested, percent, window
+from fludapk.pages.words import FLAG_WORDS, auc_line, counts_line, row_cells, stop_lines, window
 from fludapk.patients.fields import label
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
@@ -98,12 +98,11 @@ class Answer:
 
 
 def _said(r: CheckResult) -> str:
-    low, high = r.exposure.auc_0_inf_pi90
-    sentence = (
-        f"AUC {r.exposure.auc_0_inf:.2f} mg·h/L, 90 % interval {low:.1f} to {high:.1f}: "
-        f"{FLAG_WORDS[r.flag].lower()}."
-    )
-    return " ".join([sentence, *contested(r)])
+    """Answer in a sentence: stop, chance, AUC."""
+    exposure = r.exposure
+    by = f"typical patient by {r.model}"
+    line = auc_line(exposure.auc_0_inf, exposure.auc_0_inf_pi90, r.headline, by)
+    return f"{'. '.join([*stop_lines(r.headline), r.headline.sentence, line])}."
 
 
 def _said_of_dose(r: DoseResult) -> str:
@@ -226,26 +225,19 @@ def list_shown(done: Computed) -> str:
     return _render(
         "listed.html",
         tally=tally,
-        rows=[(one, _of_row(one)) for one in rows[: 2 * SHOWN_ROWS]],
+        counts=counts_line(tally.counts),
+        rows=[_of_row(one) for one in rows[: 2 * SHOWN_ROWS]],
         hidden=len(done.done) - len(rows[: 2 * SHOWN_ROWS]),
         unused=done.plan.layout.unused,
         points=2**done.plan.log2_points,
         disclaimer=DISCLAIMER,
-        flags=FLAG_WORDS,
     )
 
 
-def _of_row(one: Done) -> list[str]:
-    if one.flag is None:
-        return []
-    low, high = one.pi90
-    return [
-        f"{one.auc_0_inf:.2f}",
-        f"{low:.1f}-{high:.1f}",
-        FLAG_WORDS[one.flag].lower(),
-        percent(one.p_below),
-        "" if one.models_agree else "models disagree",
-    ]
+def _of_row(one: Done) -> tuple[Done, str, tuple[str, ...]]:
+    if one.shown is None:
+        return one, "bad", ()
+    return one, one.shown.headline.standing, row_cells(one.shown)
 
 
 # ------------------------------------------------------------------ routes
@@ -396,8 +388,7 @@ class Pages:
         except ValidationError as error:
             said = "; ".join(str(fault["msg"]) for fault in error.errors())
             return _refusal(InputError(said), texts), None
-        n = done.tally().counts
-        said = ", ".join(f"{count} {name}" for name, count in n.items())
+        said = counts_line(done.tally().counts)
         return Answer(await run_in_threadpool(list_shown, done), f"{said}."), done
 
     def models(self) -> Response:

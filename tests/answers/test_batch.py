@@ -24,10 +24,12 @@ from click.testing import CliRunner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fludapk.answers.batch import Done, Plan, Tally, chunks, run
+from fludapk.answers.batch import Done, Plan, Shown, Tally, chunks, run
 from fludapk.answers.batch_rows import distinct_names
 from fludapk.answers.check import check, checks
 from fludapk.answers.check_records import CheckResult, result_columns
+from fludapk.answers.headline import Chances, headline_of
+from fludapk.answers.record import stop
 from fludapk.cli import main
 from fludapk.cli.batch import _stopped_by_signals
 from fludapk.errors import FludapkError, InputError
@@ -39,6 +41,7 @@ from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Request, read_patient
 from fludapk.published.models import model_paths
 from fludapk.published.regimens import regimens
+from fludapk.published.targets import targets
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 HEAD: Final = "ID,age,WT,HT,scr_mg_dl,regimen"
@@ -188,7 +191,10 @@ def flat(found: Mapping[str, Any]) -> dict[str, Any]:
         "auc_0_inf_pi90_low": low,
         "auc_0_inf_pi90_high": high,
         "doses_mg": [float(f"{dose:.12g}") for dose in found["regimen"]["doses_mg"]],
-        "warnings": "; ".join(w["code"] for w in found["warnings"] if w["level"] == "caution"),
+        "stop": "; ".join(found["headline"]["stops"]),
+        "headline": found["headline"]["sentence"],
+        **{k: found["headline"][k] for k in ("target", "p_below", "p_within", "p_above")},
+        "remarks": "; ".join(r["code"] for r in found["remarks"] if r["severity"] != "note"),
         "label_rules_refusing": "; ".join(r["id"] for r in found["label_rules"] if r["refused"]),
     }
     for row in found["targets"]:
@@ -223,10 +229,8 @@ def test_a_row_is_what_check_says_of_the_patient(people: list[dict[str, str]]) -
         assert list(found["input"].values()) == [asked.get(name, "") for name in header]
         alone = typed_check(asked)
         if alone.exit_code:
-            said = alone.stderr.removesuffix("\n").replace("fludapk: ", "").replace("\n", "; ")
-            assert re.sub(r"--|: give [-\w]+", "", said) == re.sub(
-                r"--|: give [-\w]+", "", found["error"]
-            )
+            sentences = alone.stderr.removesuffix("\n").replace("fludapk: ", "").replace("\n", "; ")
+            assert nameless(sentences) == nameless(found["error"])
             continue
         expected = flat(json.loads(alone.out))
         for name in ("doses_mg", "times_h"):
@@ -236,6 +240,11 @@ def test_a_row_is_what_check_says_of_the_patient(people: list[dict[str, str]]) -
             cell = row.get(f"result_{name}" if name in header else name)
             assert cell == ("" if value is None else str(value).lower() if
                             isinstance(value, bool) else str(value)), name  # fmt: skip
+
+
+def nameless(sentences: str) -> str:
+    """Faults without the names of options and columns."""
+    return re.sub(r"--|: give [-\w]+", "", sentences).replace("egfr-formula", "egfr_formula")
 
 
 def request_of(asked: Mapping[str, str]) -> Request | None:
@@ -519,10 +528,7 @@ def test_error_rows_keep_their_place() -> None:
     assert errors[4] == "8 cells, but the header has 6; beyond it: 'more', '=2'"
     assert all(row["auc_0_inf"] == "" for row in answer.rows if row["error"])
     assert answer.exit_code == 3
-    assert (
-        "7 rows: 2 below 13.8, 0 borderline (13.8-14), 0 met (14 or more), 5 refused"
-        in answer.stderr
-    )
+    assert "7 rows: 2 likelier below their target than not, 5 refused" in answer.stderr
     assert "row 5 (4): REFUSED: 3 cells" in answer.stderr
     assert batch(f"{HEAD}\n{GIRL}\n").exit_code == 0
 
@@ -541,7 +547,7 @@ def test_json_lines_have_the_cells_the_row_and_no_nan() -> None:
     assert good["input"]["note (2)"] == "b"
     assert (good["row"], bad["row"], good["input"]["row"]) == (2, 3, "c")
     assert (good["error"], bad["auc_0_inf"]) == (None, None)
-    assert (good["models_agree"], good["points"]) == (False, 8192)
+    assert (good["models_agree"], good["points"]) == (True, 8192)
     assert "WT is missing" in bad["error"]
     assert set(good) == set(bad) == {"row", "input", *result_columns(list(model_paths()))}
 
@@ -560,25 +566,37 @@ def test_what_the_list_says_cannot_give_orders_to_the_terminal() -> None:
     assert max(map(len, answer.stderr.splitlines())) <= 300
 
 
-def test_the_summary_begins_with_the_lowest() -> None:
+def test_the_summary_begins_with_who_is_likeliest_to_miss_the_target() -> None:
     people = [f"p{k},5,18.2,110,{0.2 + k / 100:.2f},{k % 3 + 20} mg/m2,4" for k in range(30)]
-    answer = batch("ID,age,WT,HT,scr_mg_dl,dose,days\n" + "\n".join(people) + "\n", "--points=4")
-    found = [
-        (float(row["auc_0_inf"]), int(row["ID"][1:]) + 2)
+    header = "ID,age,WT,HT,scr_mg_dl,dose,days,product,diagnosis\n"
+    rows = "\n".join(f"{person},tisa_cel,b_all" for person in people)
+    answer = batch(f"{header}{rows}\n", "--points=6")
+    likelier_below = [
+        (-float(row["p_below"]), float(row["auc_0_inf"]), int(row["ID"][1:]) + 2)
         for row in answer.rows
-        if row["flag"] != "met"
+        if float(row["p_below"]) > 0.5
     ]
     shown = re.findall(r"^  row (\d+) ", answer.stderr, re.M)
-    assert [int(row) for row in shown] == [row for _, row in sorted(found)[:10]]
-    assert f"... and {len(found) - 10} more: see flag" in answer.stderr
+    assert [int(row) for row in shown] == [row for *_, row in sorted(likelier_below)[:10]]
+    assert f"... and {len(likelier_below) - 10} more: see stop and headline" in answer.stderr
 
 
-def test_a_tally_keeps_the_lowest_however_many_there_are() -> None:
-    tally = Tally(keep=3)
-    for row, value in enumerate([5.0, 9.0, 1.0, 7.0, 1.0, 3.0]):
-        whole = (0.0, 1.0)
-        tally.add(Done(row, "", "", None, value, "below", 0.5, whole, True, 20.0, 4, "m", "sha"))
-    assert [(one.auc_0_inf, one.row) for one in tally.worst] == [(1.0, 2), (1.0, 4), (3.0, 5)]
+def shown(p_below: float | None, auc: float = 13.0, stop_it: bool = False) -> Shown:
+    target = None if p_below is None else targets()["fabrizio2022"]
+    chances = None if p_below is None else Chances(p_below, 1.0 - p_below, 0.0)
+    remarks = [stop("label_renal", "do not give")] if stop_it else []
+    headline = headline_of(remarks, target, chances, "m")
+    return Shown(headline, auc, (auc - 1.0, auc + 1.0), 4, 20.0, "m", "sha")
+
+
+def test_a_tally_keeps_the_most_urgent_however_many_there_are() -> None:
+    tally = Tally(keep=4)
+    people = [shown(0.5), shown(0.1), shown(0.9), shown(None, 5.0), shown(0.0, stop_it=True),
+              shown(0.9), shown(0.2), shown(None, 4.0)]  # fmt: skip
+    for row, person in enumerate(people):
+        tally.add(Done(row, "", "", None, person))
+    assert [done.row for done in tally.worst] == [4, 2, 5, 0]
+    assert tally.counts == {"within": 2, "below": 3, "no_target": 2, "stop": 1}
 
 
 # --- Whatever the file holds ----------------------------------------------------------------------
@@ -984,7 +1002,7 @@ def test_observations_are_passed_over_and_each_id_is_a_row() -> None:
     assert first["auc_0_inf"] == second["auc_0_inf"] != ""
     assert (first["ID"], second["ID"], answer.exit_code) == ("1", "2", 0)
     assert not {"TIME", "AMT", "EVID"} & set(first)
-    assert re.search(r"row 2 \(1\):.*\n  row 7 \(2\):", answer.stderr)
+    assert "2 rows: 2 without a target that fits" in answer.stderr
 
 
 @pytest.mark.parametrize(

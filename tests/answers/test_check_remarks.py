@@ -8,10 +8,12 @@ import pytest
 
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.check_remarks import CAUTIONS, NOTES, CheckFacts, Rule, remarks_of
-from fludapk.answers.record import Remark
+from fludapk.answers.check_remarks import RULES as ORDERED
+from fludapk.answers.check_remarks import CheckFacts, Rule, remarks_of
+from fludapk.answers.record import SEVERITIES
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
+from fludapk.published.targets import targets
 
 Typed = Mapping[str, Any]
 GIRL: Final[Typed] = {
@@ -52,22 +54,22 @@ def facts_of(result: CheckResult) -> CheckFacts:
     return CheckFacts(
         prediction=result.prediction,
         sensitivity=result.sensitivity,
-        models_agree=result.models_agree,
+        leading=None if result.headline.target is None else targets()[result.headline.target],
         targets=result.targets,
         label_rules=result.label_rules,
     )
 
 
 CASES: Final = (
-    Case("models_disagree", "models disagree on the flag: langenhorst2019_indexed gives 19.57",
-         GIRL),
-    Case("models_disagree_target", "models disagree on scordo2023", ADULT, {"crcl": 90}, "axi_cel"),
+    Case("label_contraindicated", "US label: do not give at CrCl 25 mL/min; EU label", ADULT,
+         {"crcl": 25}, "axi_cel"),
+    Case("models_disagree", "Varela 2025, built from adults 23-82 y", ADULT, {"crcl": 80},
+         "axi_cel"),
     Case("outside_studied_range", "outside the population of langenhorst2019: AGE 80 years", MAN,
          {"age": 80}),
     Case("disease_of_others", "varela2025 was built from", MAN, {"age": 25},
          options={"model": "varela2025"}),
     Case("high_exposure", "AUC above 20 mg·h/L: more ICANS", ADULT, {"crcl": 30}, "axi_cel"),
-    Case("label_renal", "EU label at CrCl 25 mL/min", ADULT, {"crcl": 25}, "axi_cel"),
     Case("neurotoxicity", "severe CNS toxicity in 36 %", GIRL, regimen="hct_160"),
     Case("rounding", "rounding changes each dose by +7.3% of the plan", GIRL,
          options={"round_to_mg": 8.0}),
@@ -79,18 +81,23 @@ CASES: Final = (
          regimen="hct_160", options={"model": "mohanan2017"}),
     Case("chosen_egfr_formula", "schwartz_bedside instead of the formula langenhorst2019", GIRL,
          {"egfr_formula": "schwartz_bedside"}),
+    Case("comparison_reading", "would give langenhorst2019_indexed 19.57 mg·h/L", GIRL),
     Case("renal_converted", "langenhorst2019 uses eGFR: converted from the CrCl given", ADULT,
          regimen="axi_cel"),
     Case("units_converted", "weight 40 lb = 18.14 kg; height 1.1 m = 110 cm", GIRL,
          {"weight": "40 lb", "height": "1.10 m"}),
     Case("regimen_unsettled", "the days to cell infusion", ADULT, regimen="liso_cel"),
+    Case("target_model", "langenhorst2019 or Ivaturi 2017", GIRL),
     Case("no_target", "no published target covers", GIRL,
          regimen=Regimen(dose=30.0, unit="mg/m2", days=4)),
     Case("no_iov", "no inter-occasion variability", ADULT, regimen="axi_cel",
          options={"model": "varela2025"}),
     Case("inferred_dose_basis", "is inferred, not printed in the paper", GIRL),
 )  # fmt: skip
-RULES: Final[Mapping[str, Rule]] = {rule.__name__: rule for rule in (*CAUTIONS, *NOTES)}
+RULES: Final[Mapping[str, Rule]] = {rule.__name__: rule for rule in ORDERED}
+
+
+TRUE_OF_MOST: Final = {"comparison_reading", "target_model", "inferred_dose_basis"}
 
 
 def test_every_rule_has_a_case() -> None:
@@ -103,10 +110,10 @@ def test_a_rule_speaks_of_the_patient_it_is_about(case: Case) -> None:
     remark = RULES[case.rule](facts_of(result))
     assert remark is not None
     assert case.part in remark.message
-    assert remark in result.warnings
+    assert remark in result.remarks
 
 
-@pytest.mark.parametrize("rule", [name for name in RULES if name != "inferred_dose_basis"])
+@pytest.mark.parametrize("rule", [name for name in RULES if name not in TRUE_OF_MOST])
 def test_a_rule_is_silent_about_the_young_man(rule: str) -> None:
     assert RULES[rule](facts_of(checked(MAN))) is None
 
@@ -116,16 +123,32 @@ def test_the_substance_of_the_doses_is_inferred_in_one_paper_and_unknown_in_anot
     assert RULES["inferred_dose_basis"](facts_of(result)) is None
 
 
-def test_cautions_are_read_before_notes_and_in_their_order() -> None:
-    result = checked(GIRL, "hct_160", {"round_to_mg": 8.0}, height=135)
-    applied = [RULES[name](facts_of(result)) for name in RULES]
-    assert result.warnings == [remark for remark in applied if isinstance(remark, Remark)]
-    severities = [remark.level for remark in result.warnings]
+def test_the_worst_is_read_first_and_then_in_the_order_of_the_rules() -> None:
+    result = checked(ADULT, "hct_160", {"round_to_mg": 7.0}, crcl=20, height="1.75 m")
+    applied = [remark for name in RULES if (remark := RULES[name](facts_of(result)))]
+    severities = [SEVERITIES.index(remark.severity) for remark in result.remarks]
     assert severities == sorted(severities)
-    assert remarks_of(facts_of(result)) == result.warnings
+    assert {0, 1, 2} <= set(severities)
+    assert remarks_of(facts_of(result)) == result.remarks
+    for severity in SEVERITIES:
+        of_it = [remark for remark in applied if remark.severity == severity]
+        assert [remark for remark in result.remarks if remark.severity == severity] == of_it
 
 
-def test_a_disagreement_on_the_flag_is_not_repeated_for_targets() -> None:
-    facts = facts_of(checked(GIRL))
-    assert RULES["models_disagree"](facts) is not None
-    assert RULES["models_disagree_target"](facts) is None
+def test_a_reading_of_the_same_paper_is_no_rival() -> None:
+    result = checked(GIRL)
+    rows = {row.model: row for row in result.sensitivity}
+    assert (
+        (rows["langenhorst2019"].auc_0_inf or 0)
+        < 13.8
+        < (rows["langenhorst2019_indexed"].auc_0_inf or 0)
+    )
+    assert result.models_agree
+    assert "comparison_reading" in {r.code for r in result.remarks if r.severity == "note"}
+
+
+def test_the_comparison_reading_as_the_chosen_model_is_a_caution() -> None:
+    result = checked(GIRL, options={"model": "langenhorst2019_indexed"})
+    (remark,) = [remark for remark in result.remarks if remark.code == "comparison_reading"]
+    assert remark.severity == "caution"
+    assert "the evidence is for langenhorst2019 13.58 mg·h/L" in remark.message

@@ -75,7 +75,7 @@ def test_a_window_narrower_than_the_variability_gives_the_best_that_can_be_had()
     assert not result.proposals[0].reached
     assert not result.proposals[0].at_ceiling
     assert result.proposals[0].dose_mg == best.proposals[0].dose_mg
-    (said,) = [w.message for w in result.warnings if w.code == "not_reached"]
+    (said,) = [w.message for w in result.remarks if w.code == "not_reached"]
     assert "variability between patients" in said
     assert "P(in the window) 0.18" in said
 
@@ -87,13 +87,13 @@ def test_a_ceiling_is_not_passed_for_any_goal() -> None:
     assert not proposal.reached
     assert proposal.dose_mg_m2 <= 50
     assert proposal.dose_mg + 1 > result.ceiling_mg
-    assert "ceiling on the dose" in next(w.message for w in result.warnings)
+    assert "ceiling on the dose" in next(w.message for w in result.remarks)
 
 
 def test_an_auc_below_that_of_the_smallest_dose_is_not_blamed_on_patients() -> None:
     result = find_dose(GIRL, BALL, Goal.chosen(auc=0.01))
     assert not result.proposals[0].reached
-    (said,) = [w.message for w in result.warnings if w.code == "not_reached"]
+    (said,) = [w.message for w in result.remarks if w.code == "not_reached"]
     assert "the smallest dose that can be drawn up" in said
 
 
@@ -129,13 +129,13 @@ def test_where_they_agree_there_is_one_answer() -> None:
 
 def test_a_proposal_above_the_plan_carries_reason_and_risk() -> None:
     result = find_dose(GIRL, BALL, Goal.chosen(auc=15), planned=True)
-    (said,) = [w.message for w in result.warnings if w.code == "above_planned"]
+    (said,) = [w.message for w in result.remarks if w.code == "above_planned"]
     assert "12 % above the planned dose" in said
     assert "AUC0-inf 15 mg·h/L" in said
     assert "CNS toxicity" in said
     assert "no trial supports" in said
     lower = find_dose(MAN, AXI, Goal.chosen(auc=15), planned=True)
-    assert "above_planned" not in [w.code for w in lower.warnings]
+    assert "above_planned" not in [w.code for w in lower.remarks]
 
 
 @settings(max_examples=60, deadline=None)

@@ -113,7 +113,7 @@ def test_a_cell_is_what_the_check_of_that_patient_says(name: str) -> None:
             assert chart.doses_mg is not None
             assert chart.doses_mg[i] == pytest.approx(result.regimen.doses_mg[0], rel=1e-12)
         assert chart.bsa_m2[i] == pytest.approx(result.patient.bsa_m2, rel=1e-12)
-        said = "outside_studied_range" in [remark.code for remark in result.warnings]
+        said = "outside_studied_range" in [remark.code for remark in result.remarks]
         assert chart.outside_studied[i][j] == said
     assert seen >= 3
 

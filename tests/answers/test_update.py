@@ -41,7 +41,7 @@ def updated(*texts: str, goal: Goal | None = None, **others: object) -> UpdateRe
 
 
 def codes(result: UpdateResult) -> list[str]:
-    return [remark.code for remark in result.warnings]
+    return [remark.code for remark in result.remarks]
 
 
 # --- What levels change ---------------------------------------------------------------------------

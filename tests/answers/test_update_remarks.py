@@ -78,7 +78,7 @@ def test_a_rule_speaks_of_what_it_is_about(case: Case) -> None:
     remark = RULES[case.rule](facts)
     assert remark is not None
     assert case.part in remark.message
-    assert remark in result.warnings
+    assert remark in result.remarks
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -116,7 +116,7 @@ def test_why_a_goal_is_not_reached_is_said() -> None:
 def test_what_levels_do_not_settle_is_repeated_from_the_check() -> None:
     tall = update(replace(GIRL, height_cm=135.0), PLAN, [Level.from_text(text) for text in DAY_ONE])
     repeated = [
-        remark for remark in tall.prior.warnings if remark.code in {"unusual_for_age", "dose_basis"}
+        remark for remark in tall.prior.remarks if remark.code in {"unusual_for_age", "dose_basis"}
     ]
-    assert tall.warnings == repeated
+    assert tall.remarks == repeated
     assert len(repeated) == 2

@@ -104,8 +104,8 @@ def test_warnings_may_go_over_but_nothing_is_cut(
     page: Any, tmp_path: Path, girl: CheckResult
 ) -> None:
     result = girl
-    many = [Remark(code="x", level="note", message=f"remark-{k} " * 12) for k in range(40)]
-    opened(page, tmp_path, replace(result, warnings=many))
+    many = [Remark(code="x", severity="note", message=f"remark-{k} " * 12) for k in range(40)]
+    opened(page, tmp_path, replace(result, remarks=many))
     sheets, text = printed(page)
     assert sheets == 2
     assert [word for word in words(page) if word not in text] == []

@@ -1,0 +1,205 @@
+"""The headline of an answer, the same on every door: stop, the chance, then the number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from fludapk.answers.record import Remark
+from fludapk.published.course_files import TargetEntry
+from fludapk.published.targets import HIGH, LOW, MET, OPTIMAL, bounds
+
+NO_TARGET: Final = (
+    f"No published target fits this patient; {LOW:g} and {MET:g} mg·h/L were found in children and "
+    "young adults with B-ALL before tisa-cel"
+)
+COVARIATES_ONLY: Final = (
+    "From covariates alone: of 26 measured children 11 were below 14 mg·h/L, and 9 of those had "
+    "been predicted above it (Wicha 2024). Measure levels"
+)
+_THRESHOLDS: Final = (LOW, MET, OPTIMAL, HIGH)
+_MOST_DECIMALS: Final = 15
+
+
+Standing: TypeAlias = Literal["stop", "below", "above", "within", "no_target"]
+
+
+class Chances(NamedTuple):
+    """Probabilities of an AUC below, within and above a window."""
+
+    below: float
+    within: float
+    above: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """What stands first in an answer.
+
+    Parameters
+    ----------
+    stops : list of str
+        Reasons why no dose is proposed; empty if there is none.
+    sentence : str
+        The chance against the target that fits the patient, or that none fits.
+    target : str, optional
+        Id of that target.
+    model : str, optional
+        Model that the chance was computed by.
+    low, high, optimum : float, optional
+        Bounds of the target, mg·h/L.
+    p_below, p_within, p_above : float, optional
+        None without a target. `p_within` is None for an optimum without a window.
+    with_uncertainty : bool
+        Whether the chance includes the uncertainty of the model's parameters.
+    notes : list of str
+        What must be known with the chance.
+    """
+
+    stops: list[str]
+    sentence: str
+    target: str | None
+    model: str | None
+    low: float | None
+    high: float | None
+    optimum: float | None
+    p_below: float | None
+    p_within: float | None
+    p_above: float | None
+    with_uncertainty: bool
+    notes: list[str]
+
+    @property
+    def standing(self) -> Standing:
+        """Where a patient stands in a list: stopped, or the likeliest side of the target."""
+        if self.stops:
+            return "stop"
+        if self.p_below is None or self.p_above is None:
+            return "no_target"
+        within = 1.0 - self.p_below - self.p_above
+        sides: dict[Standing, float] = {
+            "below": self.p_below, "above": self.p_above, "within": within,
+        }  # fmt: skip
+        return max(sides, key=lambda side: sides[side])
+
+    @property
+    def p_miss(self) -> float | None:
+        """Probability of missing the target; None without one, or without a window."""
+        if self.p_within is None:
+            return None
+        return 1.0 - self.p_within
+
+
+def headline_of(
+    remarks: Sequence[Remark],
+    target: TargetEntry | None,
+    chances: Chances | None,
+    model: str | None,
+    *,
+    with_uncertainty: bool = False,
+    notes: Sequence[str] = (),
+) -> Headline:
+    """Put a headline together.
+
+    Parameters
+    ----------
+    remarks : sequence of Remark
+    target : TargetEntry, optional
+        The leading target of the patient, see `fludapk.published.targets.leading_target`.
+    chances : Chances, optional
+        Against its bounds.
+    model : str, optional
+        Model that they were computed by.
+    with_uncertainty : bool
+    notes : sequence of str
+    """
+    stops = [remark.message for remark in remarks if remark.severity == "stop"]
+    if target is None or chances is None:
+        return Headline(
+            stops=stops, sentence=NO_TARGET, target=None, model=None, low=None, high=None,
+            optimum=None, p_below=None, p_within=None, p_above=None, with_uncertainty=False,
+            notes=list(notes),
+        )  # fmt: skip
+    return Headline(
+        stops=stops,
+        sentence=chance_sentence(target, chances),
+        target=target.id,
+        model=model,
+        low=target.low,
+        high=target.high,
+        optimum=target.optimum,
+        p_below=chances.below,
+        p_within=None if target.optimum is not None else chances.within,
+        p_above=chances.above,
+        with_uncertainty=with_uncertainty,
+        notes=list(notes),
+    )
+
+
+def chance_sentence(target: TargetEntry, chances: Chances) -> str:
+    """Word the chance against a target, the worse news not left out.
+
+    Examples
+    --------
+    >>> from fludapk.published.targets import targets
+    >>> chance_sentence(targets()["fabrizio2022"], Chances(0.52, 0.48, 0.0))
+    '48 % chance of reaching 13.8 mg·h/L (Fabrizio 2022), 52 % of falling short'
+    >>> chance_sentence(targets()["scordo2023"], Chances(0.48, 0.17, 0.35))
+    '17 % chance of being within 18-20 mg·h/L (Scordo 2023): 48 % below, 35 % above'
+    """
+    low, high = bounds(target)
+    below, within, above = (percent(p) for p in chances)
+    if target.optimum is not None:
+        return (
+            f"{above} chance of more than {target.optimum:g} mg·h/L, the published optimum "
+            f"({target.name}), {below} of less"
+        )
+    if target.high is None:
+        return (
+            f"{within} chance of reaching {low:g} mg·h/L ({target.name}), {below} of falling short"
+        )
+    if target.low is None:
+        return f"{within} chance of staying within {high:g} mg·h/L ({target.name}), {above} of more"
+    return (
+        f"{within} chance of being within {low:g}-{high:g} mg·h/L ({target.name}): {below} below, "
+        f"{above} above"
+    )
+
+
+def percent(p: float) -> str:
+    """Write a probability as a person reads it, never 0 % or 100 %.
+
+    Examples
+    --------
+    >>> percent(0.517), percent(0.0), percent(0.9996)
+    ('52 %', '< 1 %', '> 99 %')
+    """
+    return "< 1 %" if p < 0.01 else "> 99 %" if p > 0.99 else f"{100 * p:.0f} %"
+
+
+def auc_text(auc: float, *others: float) -> str:
+    """Write an AUC with as many decimals as keep it on its side of every threshold.
+
+    Parameters
+    ----------
+    auc : float
+        mg·h/L.
+    *others : float
+        Thresholds beside the published ones, such as the bounds of a goal.
+
+    Examples
+    --------
+    >>> auc_text(13.58), auc_text(13.7996), auc_text(20.0004)
+    ('13.58', '13.7996', '20.0004')
+    """
+    text = f"{auc:.2f}"
+    for decimals in range(2, _MOST_DECIMALS + 1):
+        text = f"{auc:.{decimals}f}"
+        if all(_side(auc, x) == _side(float(text), x) for x in (*_THRESHOLDS, *others)):
+            break
+    return text
+
+
+def _side(value: float, threshold: float) -> int:
+    return (value > threshold) - (value < threshold)
