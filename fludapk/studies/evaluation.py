@@ -162,7 +162,7 @@ def evaluation_of(
     subjects, by_model, left_out, refused = _usable(data, chosen, folders)
     fits = []
     for model_predictions in by_model:
-        fitted = _Fits.of(subjects, model_predictions)
+        fitted = _Fits.estimated(subjects, model_predictions)
         refused += [
             Refused(id=subject.id, row=subject.row, error=f"{fitted.model.id}: {fault}")
             for subject, fault in zip(subjects, fitted.faults, strict=True)
@@ -259,7 +259,7 @@ class _Fits:
     """Fault of each patient that cannot be used; None for the others."""
 
     @classmethod
-    def of(cls, subjects: list[Subject], predicted: list[Prediction]) -> _Fits:
+    def estimated(cls, subjects: list[Subject], predicted: list[Prediction]) -> _Fits:
         model = predicted[0].model
         estimate = _estimates(model, predicted, [subject.levels for subject in subjects])
         faults: list[str | None] = []
@@ -500,16 +500,16 @@ def _merged(refused: Iterable[Refused]) -> list[Refused]:
     return list(by_row.values())
 
 
-def _averaged(scores: Sequence[Scores], own: F8) -> dict[Basis, F8]:
+def _averaged(scores: Sequence[Scores], own_weights: F8) -> dict[Basis, F8]:
     """Average predictions over models, weighted by the levels that each prediction used."""
-    equal = np.full_like(own, 1.0 / len(scores))
+    equal = np.full_like(own_weights, 1.0 / len(scores))
     earlier = np.array(
         [
             model_weights(row)
             for row in np.column_stack([score.earlier_log_likelihoods for score in scores])
         ]
     )
-    weights = dict(zip(BASES, (equal, own, equal, earlier), strict=True))
+    weights = dict(zip(BASES, (equal, own_weights, equal, earlier), strict=True))
     return {
         basis: np.sum(
             weights[basis] * np.column_stack([score.predicted[basis] for score in scores]), axis=1

@@ -157,17 +157,35 @@ def patients_writer(path: str | Path | None, study: Study) -> Iterator[PatientsW
 
 @dataclass(frozen=True)
 class Parts:
-    """Finished strategies of a run, kept in its folder until all are finished."""
+    """Finished strategies of a run, kept in its folder until all are finished.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the results of the run.
+    study : Study
+    """
 
     folder: Path
     study: Study
 
     def path(self, truth: str, strategy: str) -> Path:
-        """Return the file of a finished strategy."""
+        """Return the file of a finished strategy.
+
+        Parameters
+        ----------
+        truth, strategy : str
+            Ids of the truth and the strategy.
+        """
         return self.folder / PARTS / f"{truth}--{strategy}.json"
 
     def load(self, truth: str, strategy: str) -> Counts | None:
         """Read the counts of a finished strategy, or return None if it is not finished.
+
+        Parameters
+        ----------
+        truth, strategy : str
+            Ids of the truth and the strategy.
 
         Raises
         ------

@@ -106,7 +106,7 @@ class Quantiles:
     q95: float | None
 
     def columns(self, name: str) -> Row:
-        """Return the quantiles by the names of their columns."""
+        """Return the quantiles by their columns, named `name` and the quantile."""
         return {f"{name}_{part}": getattr(self, part) for part in QUANTILES}
 
 
@@ -119,7 +119,7 @@ class Share:
     high: float | None
 
     def columns(self, name: str) -> Row:
-        """Return the fraction and its interval by the names of their columns."""
+        """Return the fraction and its interval by their columns, named from `name`."""
         return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
 

@@ -137,10 +137,10 @@ class Study:
             try:
                 outside = [patients.rows_of(truth)[1] for patients in pilot]
                 if np.concatenate(outside).all():
-                    who = truth.file.population.who
+                    studied = truth.file.population.who
                     faults.append(
                         f"models[{i}]: every patient is outside what {truth.id} was built from "
-                        f"({who})"
+                        f"({studied})"
                     )
             except FludapkError as error:
                 faults += [f"models[{i}]: {fault}" for fault in error.faults]
