@@ -29,9 +29,9 @@ from fludapk.web.asked import CheckAsked
 BODY = json.dumps(GIRL).encode()
 HEADERS = {"content-type": "application/json"}
 LIMIT = 10.0
-"""Most that a request may take, in times of the call."""
+"""Largest ratio of a request to the call."""
 GROWTH_MIB = 20.0
-"""Most that memory may grow."""
+"""Largest growth of memory."""
 
 
 def in_process(runs: int) -> float:

@@ -209,7 +209,7 @@ def omega(model: Table, kind: str) -> tuple[list[str], list[list[float]]]:
 
 
 def residual(model: Table, prediction: float) -> float:
-    """Return the SD (mg/L) of a level around its prediction (mg/L); with [ruv.log] of its log."""
+    """Return the SD (mg/L) of a level around its prediction (mg/L); of its log with [ruv.log]."""
     ruv = model["ruv"]
     if "log" in ruv:
         return float(ruv["log"]["value"])
@@ -327,7 +327,7 @@ def solve_expm(
 
 
 def auc_0_inf(parameters: Numbers | Sequence[Numbers], infusions: Sequence[Infusion]) -> float:
-    """Return the AUC (mg h/L) of the whole course: to the end of the last infusion, to infinity.
+    """Return AUC0-inf (mg h/L): to the end of the last infusion, then to infinity.
 
     Without input the amounts integrate to -K^-1 amounts; the first of them / V1 is the AUC.
     """

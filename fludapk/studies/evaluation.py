@@ -230,11 +230,11 @@ def _usable(
 
 
 _NAMED: Final = 3
-"""Refused courses whose faults an error names."""
+"""Number of refused courses whose faults an error names."""
 
 
 def _nobody_left(refused: Sequence[Refused], left_out: Sequence[LeftOut]) -> InputError:
-    """Return the error of a file of which nothing is left, with one fault of the first courses."""
+    """Return the error for data without usable patients, with the faults of the first courses."""
     faults = [
         f"row {course.row}, ID {course.id}: {course.error.partition('; ')[0]}"
         for course in refused[:_NAMED]

@@ -32,7 +32,7 @@ class Subject:
     levels: Levels
     """Levels after the first dose, in one row."""
     before_first_dose: int
-    """Records at or before the first dose and below the limit of quantification; not used."""
+    """Number of records at or before the first dose, without measurable drug; they are not used."""
 
     @property
     def times_h(self) -> F8:

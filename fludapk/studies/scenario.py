@@ -87,7 +87,7 @@ class _Strategy(Table):
     """True: doses are whole 50-mg vials, to the nearest, at least one."""
 
     needs_dose: ClassVar[bool] = True
-    """False for strategies that compute their doses."""
+    """False for a strategy without the key `dose`."""
 
     @model_validator(mode="after")
     def _one_course(self) -> Self:
