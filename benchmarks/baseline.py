@@ -1,7 +1,7 @@
-"""The honest alternatives to the kernels: vectorised numpy, LSODA, and C by hand.
+"""Alternatives that the kernels are measured against: vectorised numpy, LSODA, and C by hand.
 
-What a good numpy user would write for the same outputs: batched symmetric eigen-decompositions,
-three exponentials, superposition or propagation over all subjects at once.
+The numpy code is what a good user would write for the same outputs: batched symmetric
+eigen-decompositions, three exponentials, superposition or propagation over all subjects at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from fludapk.published.formulas import fas_q
 
 
 def generator(parameters: F8) -> F8:
-    """(n, 3, 3) symmetric generators of (n, 6) CL, V1, Q2, V2, Q3, V3."""
+    """Return (n, 3, 3) symmetric generators of (n, 6) CL, V1, Q2, V2, Q3, V3."""
     CL, V1, Q2, V2, Q3, V3 = parameters.T
     m = np.zeros((len(parameters), 3, 3))
     m[:, 0, 0] = (CL + Q2 + Q3) / V1
@@ -45,16 +45,16 @@ def generator(parameters: F8) -> F8:
 def exposure(
     tv: F8, eta: F8, kappa: F8 | None, start: F8, duration: F8, amount: F8
 ) -> tuple[F8, F8, F8, F8]:
-    """AUC, AUC per dose, peak and troughs; eta and kappa are (flows, volumes)."""
+    """Compute AUC, AUC per dose, peak and troughs; eta and kappa are (flows, volumes)."""
     n, doses = amount.shape
-    which = np.array([0, 1, 0, 1, 0, 1])
-    p = tv * np.exp(eta)[:, which]
+    effect = np.array([0, 1, 0, 1, 0, 1])  # of flows and volumes, by parameter
+    p = tv * np.exp(eta)[:, effect]
     amounts = np.zeros((n, 3))
     per_dose, trough = np.empty((n, doses)), np.empty((n, doses))
     peak, conc = np.zeros(n), np.zeros(n)
     for k in range(doses):
         if k == 0 or kappa is not None:
-            now = p if kappa is None else p * np.exp(kappa[:, k])[:, which]
+            now = p if kappa is None else p * np.exp(kappa[:, k])[:, effect]
             lam, u = np.linalg.eigh(generator(now))
             volumes = np.sqrt(now[:, 1::2])
         trough[:, k] = conc
@@ -75,7 +75,7 @@ def exposure(
 
 
 def concentrations(tv: F8, start: F8, duration: F8, amount: F8, times: F8) -> F8:
-    """(n, times): superposition of infusions, three exponentials each."""
+    """Superpose infusions of three exponentials each: concentrations, (n, times)."""
     lam, u = np.linalg.eigh(generator(tv))
     coefficients = u[:, 0] ** 2 / tv[:, 1, None] / lam
     out = np.zeros((len(tv), times.size))
@@ -94,7 +94,7 @@ def concentrations(tv: F8, start: F8, duration: F8, amount: F8, times: F8) -> F8
 def map_estimate(
     tv: F8, infusion_h: float, dose_mg: float, error: float, sd: F8, hours: F8, conc: F8
 ) -> Any:
-    """Minimum of -2 log posterior in normals of eta (flows, volumes), from zero, as scipy finds it.
+    """Minimise -2 log posterior in normals of eta (flows, volumes) with scipy, starting from zero.
 
     One dose, by the textbook's macro-constants; the gradient is by differences.
     """
@@ -112,34 +112,34 @@ def map_estimate(
         sd_f = error * f
         return float(z @ z + np.sum(((conc - f) / sd_f) ** 2 + 2 * np.log(sd_f)))
 
-    within = [(-8.0, 8.0)] * 2  # some line searches would end in an overflow
-    return minimize(objective, np.zeros(2), method="L-BFGS-B", bounds=within)
+    bounds = [(-8.0, 8.0)] * 2  # beyond them some line searches overflow
+    return minimize(objective, np.zeros(2), method="L-BFGS-B", bounds=bounds)
 
 
 def children(rng: np.random.Generator, n: int) -> dict[str, F8]:
-    """The population langenhorst2019_children, from its description and the CDC table."""
+    """Draw the population langenhorst2019_children from its description and the CDC table."""
     table = pd.read_csv(str(files("fludapk.data") / "cdc2000_lms.csv"), comment="#")
     age = np.interp(rng.random(n), [0, 0.25, 0.5, 0.75, 1], [0.3, 2.6, 9.2, 14.5, 20])
     female = rng.random(n) < 0.38
 
-    def size(measure: str, z: F8, which: npt.NDArray[np.bool_]) -> F8:
+    def size(measure: str, z: F8, is_drawn: npt.NDArray[np.bool_]) -> F8:
         value = np.empty(n)
-        for sex, who in (("female", female & which), ("male", ~female & which)):
+        for sex, is_row in (("female", female & is_drawn), ("male", ~female & is_drawn)):
             rows = table[table["measure"].str.startswith(measure) & (table["sex"] == sex)]
             years = rows["age_months"] / 12
-            L, M, S = (np.interp(age[who], years, rows[name]) for name in "LMS")
-            with np.errstate(invalid="ignore"):  # NaN is beyond every limit
-                value[who] = M * (1 + L * S * z[who]) ** (1 / L)
-        return value[which]
+            L, M, S = (np.interp(age[is_row], years, rows[name]) for name in "LMS")
+            with np.errstate(invalid="ignore"):  # NaN counts as beyond the limits
+                value[is_row] = M * (1 + L * S * z[is_row]) ** (1 / L)
+        return value[is_drawn]
 
-    everybody = np.ones(n, np.bool_)
-    z, weight, beyond = np.empty(n), np.empty(n), everybody
+    every_child = np.ones(n, np.bool_)
+    z, weight, beyond = np.empty(n), np.empty(n), every_child
     while beyond.any():
         z[beyond] = rng.standard_normal(beyond.sum())
         weight[beyond] = size("weight", z, beyond)
         beyond = ~((weight >= 4.3) & (weight <= 96))
     correlated = 0.65 * z + np.sqrt(1 - 0.65**2) * rng.standard_normal(n)
-    height = size("height", correlated, everybody)
+    height = size("height", correlated, every_child)
     usual = 0.8 * np.asarray(fas_q(age_years=np.maximum(age, 1), female=female))
     return {
         "AGE": age,
@@ -152,14 +152,14 @@ def children(rng: np.random.Generator, n: int) -> dict[str, F8]:
 
 
 def summary(
-    known: dict[str, F8], bands: Mapping[str, F8], fractions: Sequence[float]
+    patients: dict[str, F8], bands: Mapping[str, F8], fractions: Sequence[float]
 ) -> tuple[dict[str, float], dict[str, npt.NDArray[Any]]]:
-    """What a study counts of its patients, by sorting and grouping; outcomes in every band."""
-    auc = known["auc"]
-    found = {
+    """Summarise patients as a study does, by sorting and grouping; count outcomes in every band."""
+    auc = patients["auc"]
+    statistics = {
         f"{name}_q{round(100 * fraction):02d}": float(value)
         for name in ("auc", "dose_mg", "total_mg_m2")
-        for fraction, value in zip(fractions, np.quantile(known[name], fractions), strict=True)
+        for fraction, value in zip(fractions, np.quantile(patients[name], fractions), strict=True)
     }
     outcome = pd.DataFrame({
         "n": np.ones(auc.size, np.bool_),
@@ -169,22 +169,22 @@ def summary(
         "p_above_20": auc > 20.0,
     })  # fmt: skip
     along = {
-        name: outcome.groupby(np.digitize(known[name], edges) - 1).sum()
+        name: outcome.groupby(np.digitize(patients[name], edges) - 1).sum()
         .reindex(range(len(edges) - 1), fill_value=0).to_numpy()
         for name, edges in bands.items()
     }  # fmt: skip
     logs = np.log(auc)
-    found["auc_geometric_mean"] = float(np.exp(logs.mean()))
-    found["auc_cv_percent"] = float(100 * np.sqrt(np.expm1(logs.var())))
+    statistics["auc_geometric_mean"] = float(np.exp(logs.mean()))
+    statistics["auc_cv_percent"] = float(100 * np.sqrt(np.expm1(logs.var())))
     shares = outcome.mean().drop("n")
-    return found | {str(name): float(value) for name, value in shares.items()}, along
+    return statistics | {str(name): float(value) for name, value in shares.items()}, along
 
 
 # ------------------------------------------------------------------ an ODE solver
 
 
 def lsoda(p: F8, kappa: F8, start: F8, duration: F8, amount: F8) -> float:
-    """Cumulative AUC of one subject, piece by piece between events; kappa is (doses, 2)."""
+    """Compute the AUC of one subject, piece by piece between events; kappa is (doses, 2)."""
     state = np.zeros(4)
     ends = np.append(start[1:], start[-1] + 2000.0)
     for k in range(start.size):
@@ -218,7 +218,7 @@ def lsoda(p: F8, kappa: F8, start: F8, duration: F8, amount: F8) -> float:
 
 @lru_cache(maxsize=1)
 def compiled_lsoda() -> Callable[[F8, F8, F8, F8, F8], float] | None:
-    """`lsoda` with numbalsoda, or None where that is not installed."""
+    """Return `lsoda` compiled with numbalsoda, or None where that is not installed."""
     if find_spec("numbalsoda") is None:
         return None
     import numbalsoda  # type: ignore[import-not-found]
@@ -235,19 +235,20 @@ def compiled_lsoda() -> Callable[[F8, F8, F8, F8, F8], float] | None:
 
     @numba.njit
     def auc(p: F8, kappa: F8, start: F8, duration: F8, amount: F8) -> Any:
-        state, own = np.zeros(4), np.empty(7)
+        state, p_and_rate = np.zeros(4), np.empty(7)
         for k in range(start.size):
             for j in range(6):
-                own[j] = p[j] * np.exp(kappa[k, j % 2])
+                p_and_rate[j] = p[j] * np.exp(kappa[k, j % 2])
             last = start[k + 1] if k + 1 < start.size else start[k] + 2000.0
             end = start[k] + duration[k]
             for begin, until, rate in (
                 (start[k], end, amount[k] / duration[k]),
                 (end, last, 0.0),
             ):
-                own[6] = rate
-                found, _ = solve(function, state, np.array([begin, until]), own, 1e-8, 1e-10)
-                state = found[1].copy()
+                p_and_rate[6] = rate
+                ends = np.array([begin, until])
+                states, _ = solve(function, state, ends, p_and_rate, 1e-8, 1e-10)
+                state = states[1].copy()
         return state[3]
 
     return cast(Callable[..., float], auc)
@@ -258,7 +259,7 @@ def compiled_lsoda() -> Callable[[F8, F8, F8, F8, F8], float] | None:
 
 @lru_cache(maxsize=1)
 def c_twin() -> ctypes.CDLL:
-    """`twin.c` compiled for this machine; without a compiler the comparison is left out."""
+    """Compile `twin.c` for this machine and load it; skip the test without a compiler."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler to measure the kernels against")
@@ -280,5 +281,5 @@ def c_twin() -> ctypes.CDLL:
 
 
 def address(array: F8 | None) -> int | None:
-    """Where an array is, for C."""
+    """Return the address of an array, for C; None is NULL."""
     return None if array is None else array.ctypes.data

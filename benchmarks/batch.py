@@ -1,7 +1,7 @@
-"""How fast a list is: rows per second of `fludapk batch`, from the command to the file of results.
+"""Speed of a list: rows per second of `fludapk batch`, from the command to the file of results.
 
-Run ``python benchmarks/batch.py [--rows N] [--json FILE]``. Reading, checking every patient as one
-typed by hand, simulating, writing and starting up are all in it; so is the time of all processors.
+Run ``python benchmarks/batch.py [--rows N] [--json FILE]``. The time includes starting, reading,
+validating, simulating and writing; the processor time is that of all processors.
 """
 
 import argparse
@@ -22,7 +22,7 @@ REGIMENS = ("tisa_cel_ball", "axi_cel", "tisa_cel_lbcl", "hct_160")
 
 
 def patients(n: int) -> str:
-    """A list of children and adults, the same each time."""
+    """Return a list of n children and adults as CSV, the same each time."""
     draw = random.Random(1)
     lines = [HEADER]
     for k in range(n):
@@ -37,13 +37,13 @@ def patients(n: int) -> str:
 
 
 def processor_time() -> float:
-    """Seconds of all processors spent in commands that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    """Return the seconds that all processors spent in commands that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
-    """Measure once, after a short list that is not counted."""
+    """Measure once, after a short list that is not timed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--json", type=Path)

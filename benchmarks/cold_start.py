@@ -1,11 +1,11 @@
-"""How long a person waits: medians of whole commands, as ratios within one run.
+"""Waiting time of a user: medians of whole commands, as ratios within one run.
 
 Run ``python benchmarks/cold_start.py [--runs N] [--slack FACTOR] [--json FILE]``. The limits are
 those the project has set itself: check at most 2.5 times ``import numpy, numba, pydantic``, help at
 most 4 times ``import click``; with nothing compiled a check may take 20 times the imports and an
 update, which needs all kernels, 45 times. Rounds are interleaved, so that a slow moment of
-the machine hits every command. `--slack` widens the limits where a few rounds on a busy machine
-must not fail by chance.
+the machine affects every command. `--slack` widens the limits, so that a few rounds on a busy
+machine do not fail by chance.
 """
 
 import argparse
@@ -39,7 +39,7 @@ LEVELS = ["--level", "1h 0.85mg/L", "--level", "2h 0.52mg/L", "--level", "7h 0.1
 UPDATE = [FLUDAPK[0], "update", *CHECK[2:], *LEVELS]
 COMPILING = {
     "fludapk check, nothing compiled": CHECK,
-    "fludapk update, nothing compiled": UPDATE,  # all kernels
+    "fludapk update, nothing compiled": UPDATE,  # compiles all kernels
 }
 LIMITS = {
     ("fludapk check", "import numpy, numba, pydantic"): 2.5,
@@ -50,7 +50,7 @@ LIMITS = {
 
 
 def seconds_of(command: list[str], cache: str | None = None) -> float:
-    """Wall time of a command, perhaps with a folder of its own for compiled kernels."""
+    """Return the wall time of a command, with its own folder of compiled kernels if given."""
     environment = os.environ | ({"NUMBA_CACHE_DIR": cache} if cache else {})
     begun = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=environment)
@@ -58,9 +58,9 @@ def seconds_of(command: list[str], cache: str | None = None) -> float:
 
 
 def measure(runs: int) -> dict[str, float]:
-    """Median wall time of each command in seconds, after one round that is not counted.
+    """Return the median wall time of each command in seconds, after one round that is not timed.
 
-    Compiling takes long: a third of the rounds must do.
+    Compiling takes long, so it is measured in a third of the rounds only.
     """
     times: dict[str, list[float]] = {name: [] for name in [*COMMANDS, *COMPILING]}
     for round_number in range(runs + 1):

@@ -1,4 +1,4 @@
-"""One thread for numpy too; and what a run is to be judged by, written into its JSON."""
+"""Set-up of benchmarks: one thread for numpy; versions and load of the machine in the JSON."""
 
 from __future__ import annotations
 

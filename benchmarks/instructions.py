@@ -1,8 +1,8 @@
-"""Instructions per subject, of kernels and of the same arithmetic in C: free of noise.
+"""Instructions per subject, of kernels and of the same arithmetic in C: independent of load.
 
 ``python benchmarks/instructions.py [--json FILE]`` counts with ``valgrind --tool=callgrind``, which
-sees compiled kernels as it sees C. Counting is switched on around a call only, for n and for 2 n
-subjects, so that what a call costs once cancels. Skipped without valgrind or a C compiler.
+counts compiled kernels as it counts C. Counting is switched on around a call only, for n and for
+2 n subjects, so that the fixed cost of a call cancels. Skipped without valgrind or a C compiler.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ void off(const char *name) { CALLGRIND_DUMP_STATS_AT(name); CALLGRIND_STOP_INSTR
 
 
 def work() -> dict[str, Callable[[int], Any]]:
-    """What is counted, each for a number of subjects."""
+    """Return the functions to count, by name; each takes a number of subjects."""
     import numpy as np
 
     from benchmarks import test_kernels as kernels
@@ -41,22 +41,22 @@ def work() -> dict[str, Callable[[int], Any]]:
         times = kernels.GRIDS[grid]
         return lambda n: run(kernels.COHORT.part(slice(n)), times, np.empty((n, times.size)))
 
-    found: dict[str, Callable[[int], Any]] = {}
+    functions: dict[str, Callable[[int], Any]] = {}
     for variability in kernels.VARIABILITY:
         name = f"exposure of 4 doses, variability: {variability}"
-        found[f"{name}; kernel"] = exposure(kernels.run_kernel, variability)
-        found[f"{name}; C"] = exposure(kernels.run_c, variability)
+        functions[f"{name}; kernel"] = exposure(kernels.run_kernel, variability)
+        functions[f"{name}; C"] = exposure(kernels.run_c, variability)
     for grid in kernels.GRIDS:
-        found[f"concentrations at {grid}; kernel"] = course(kernels.conc_kernel, grid)
-        found[f"concentrations at {grid}; C"] = course(kernels.conc_c, grid)
-    return found
+        functions[f"concentrations at {grid}; kernel"] = course(kernels.conc_kernel, grid)
+        functions[f"concentrations at {grid}; C"] = course(kernels.conc_c, grid)
+    return functions
 
 
 def inside(library: str) -> None:
-    """Call everything, under valgrind."""
+    """Call every function, under valgrind."""
     switch = ctypes.CDLL(library)
     for name, run in work().items():
-        run(SUBJECTS)  # compiles, and touches the memory
+        run(SUBJECTS)  # compiles, and touches the memory first
         for n in (SUBJECTS, 2 * SUBJECTS):
             switch.on()
             run(n)
@@ -64,7 +64,7 @@ def inside(library: str) -> None:
 
 
 def counted() -> dict[str, float] | str:
-    """Instructions per subject, or why they were not counted."""
+    """Count instructions per subject, or return why they were not counted."""
     valgrind, compiler = shutil.which("valgrind"), shutil.which("cc")
     if valgrind is None or compiler is None:
         return "skipped: needs valgrind and a C compiler"
@@ -85,11 +85,12 @@ def counted() -> dict[str, float] | str:
         for file in Path(folder).glob("out.*"):
             text = file.read_text(encoding="utf-8")
             trigger = re.search(r"^desc: Trigger: Client Request: (.*); (\d+)$", text, re.M)
-            total = re.search(r"^(?:summary|totals): (\d+)$", text, re.M)
-            if trigger and total:
-                totals.setdefault(trigger[1], {})[int(trigger[2])] = int(total[1])
+            count = re.search(r"^(?:summary|totals): (\d+)$", text, re.M)
+            if trigger and count:
+                totals.setdefault(trigger[1], {})[int(trigger[2])] = int(count[1])
     return {
-        name: (of[2 * SUBJECTS] - of[SUBJECTS]) / SUBJECTS for name, of in sorted(totals.items())
+        name: (total[2 * SUBJECTS] - total[SUBJECTS]) / SUBJECTS
+        for name, total in sorted(totals.items())
     }
 
 
@@ -98,19 +99,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--inside", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.inside:
-        inside(asked.inside)
+    arguments = parser.parse_args()
+    if arguments.inside:
+        inside(arguments.inside)
         return
-    found = counted()
-    if isinstance(found, str):
-        print(found)
-        sys.exit(found.startswith("failed"))
+    counts = counted()
+    if isinstance(counts, str):
+        print(counts)
+        sys.exit(counts.startswith("failed"))
     print("| work | instructions per subject |\n|---|---:|")
-    for name, count in found.items():
+    for name, count in counts.items():
         print(f"| {name} | {count:.0f} |")
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""`fludapk serve` under load: how much a request costs over the call, and how many it answers.
+"""`fludapk serve` under load: cost of a request beside the call, and requests per second.
 
 Run ``python benchmarks/serve.py [--minutes M | --requests N] [--connections N] [--json FILE]``. It
 starts a server of its own. Every answer must be 200 and that of the command line to the byte; the
 median of one connection is at most 10 times the call in this process, and memory does not grow.
-Where other work shares the machine, CPU time per request is the honest measure: of the server, and
-of this side, which asks from the same cores.
+Where other work shares the machine, judge by CPU time per request: of the server, and of this
+process, which sends the requests from the same cores.
 """
 
 import argparse
@@ -29,27 +29,29 @@ from fludapk.web.asked import CheckAsked
 BODY = json.dumps(GIRL).encode()
 HEADERS = {"content-type": "application/json"}
 LIMIT = 10.0
+"""Largest ratio of a request to the call."""
 GROWTH_MIB = 20.0
+"""Largest growth of memory."""
 
 
 def in_process(runs: int) -> float:
-    """Median seconds of a check in this process."""
-    asked = CheckAsked.model_validate(GIRL)
-    asked.answer()
+    """Return the median seconds of a check in this process."""
+    request = CheckAsked.model_validate(GIRL)
+    request.answer()
     times = []
     for _ in range(runs):
         begun = time.perf_counter()
-        asked.answer().to_json()
+        request.answer().to_json()
         times.append(time.perf_counter() - begun)
     return statistics.median(times)
 
 
 def hammer(
-    port: int, until: float, most: float, times: list[float], errors: list[str], right: bytes
+    port: int, until: float, limit: float, times: list[float], errors: list[str], expected: bytes
 ) -> None:
-    """Ask over one connection until a moment, or until all together have asked often enough."""
+    """Send requests over one connection until a moment, or until all connections reach a limit."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    while time.perf_counter() < until and len(times) < most:
+    while time.perf_counter() < until and len(times) < limit:
         begun = time.perf_counter()
         try:
             connection.request("POST", "/api/v1/check", BODY, HEADERS)
@@ -60,21 +62,23 @@ def hammer(
             return
         if response.status != 200:
             errors.append(f"{response.status}")
-        elif answer != right:
+        elif answer != expected:
             errors.append("another answer")
         times.append(time.perf_counter() - begun)
     connection.close()
 
 
 def load(
-    port: int, connections: int, seconds: float, right: bytes, most: float = math.inf
+    port: int, connections: int, seconds: float, expected: bytes, limit: float = math.inf
 ) -> tuple[list[float], list[str], float]:
-    """Seconds of each request, errors, and seconds in all."""
+    """Return the seconds of each request, errors, and seconds in all."""
     times: list[float] = []
     errors: list[str] = []
     begun = time.perf_counter()
     threads = [
-        threading.Thread(target=hammer, args=(port, begun + seconds, most, times, errors, right))
+        threading.Thread(
+            target=hammer, args=(port, begun + seconds, limit, times, errors, expected)
+        )
         for _ in range(connections)
     ]
     for thread in threads:
@@ -85,7 +89,7 @@ def load(
 
 
 def resident_mib(pid: int) -> float:
-    """Memory of a process on Linux, MiB; NaN elsewhere."""
+    """Return the memory of a process on Linux, MiB; NaN elsewhere."""
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         return float("nan")
@@ -94,7 +98,7 @@ def resident_mib(pid: int) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process on Linux; NaN elsewhere."""
+    """Return the CPU time of a process on Linux; NaN elsewhere."""
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():
         return float("nan")
@@ -111,7 +115,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     call = in_process(50)
-    right = TypeAdapter(CheckResult).dump_json(CheckAsked.model_validate(GIRL).answer())
+    expected = TypeAdapter(CheckResult).dump_json(CheckAsked.model_validate(GIRL).answer())
     seconds = 60 * arguments.minutes if arguments.requests is None else math.inf
     words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
@@ -119,17 +123,17 @@ def main() -> None:
         line = next(line for line in server.stderr if "listening on" in line)
         port = int(line.split()[3].rstrip("/").rpartition(":")[2])
         try:
-            alone, errors, _ = load(port, 1, 3.0, right)
-            load(port, arguments.connections, 2.0, right)
-            before, cpu, own = (
+            alone, errors, _ = load(port, 1, 3.0, expected)
+            load(port, arguments.connections, 2.0, expected)
+            before, cpu, own_cpu = (
                 resident_mib(server.pid),
                 cpu_seconds(server.pid),
                 time.process_time(),
             )
             times, more, seconds = load(
-                port, arguments.connections, seconds, right, arguments.requests or math.inf
+                port, arguments.connections, seconds, expected, arguments.requests or math.inf
             )
-            after, own = resident_mib(server.pid), time.process_time() - own
+            after, own_cpu = resident_mib(server.pid), time.process_time() - own_cpu
             cpu = cpu_seconds(server.pid) - cpu
         finally:
             server.terminate()
@@ -145,7 +149,7 @@ def main() -> None:
         "worst_ms": 1e3 * max(times),
         "errors": len(errors) + len(more),
         "cpu_ms": 1e3 * cpu / len(times),
-        "asking_cpu_ms": 1e3 * own / len(times),
+        "asking_cpu_ms": 1e3 * own_cpu / len(times),
         "before_mib": before,
         "after_mib": after,
     }

@@ -1,4 +1,4 @@
-"""Whole answers, beside what one would do without fludapk or with it one at a time."""
+"""Whole answers, beside the same work without fludapk, or with it one patient at a time."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ TV: Final[F8] = np.array([[9.4, 42.0, 9.1, 22.0, 4.0, 55.0]])
 
 @cache
 def measured() -> tuple[Any, F8]:
-    """langenhorst2019 without IOV, four levels after one dose of 1000 patients."""
+    """Return langenhorst2019 without IOV, and four levels after one dose of 1000 patients."""
     model = load_model()
     program = replace(model.program, load_kappa=np.zeros((6, 0)), root_omega_iov=np.zeros((0, 0)))
     rng = np.random.default_rng(1)
@@ -73,7 +73,7 @@ def map_kernel(rows: slice) -> MapEstimate:
 
 
 def map_in_threads(rows: slice) -> None:
-    """Eight times, because a thousand take about as long as starting threads."""
+    """Estimate eight times, because a thousand take about as long as starting threads."""
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(map_kernel, [rows] * 8))
 
@@ -85,13 +85,13 @@ def map_scipy(rows: slice) -> list[Any]:
 
 
 def map_c(rows: slice) -> tuple[F8, F8]:
-    """Estimates and objectives by C: one start, two effects, nothing but what these levels need."""
+    """Estimate in C: one start, two effects, only what these levels need."""
     twin, at = baseline.c_twin(), baseline.address
     program, conc = measured()
-    sd, some = np.diag(program.root_omega).copy(), np.ascontiguousarray(conc[rows])
-    x, objective = np.empty((len(some), 2)), np.empty(len(some))
+    sd, levels = np.diag(program.root_omega).copy(), np.ascontiguousarray(conc[rows])
+    x, objective = np.empty((len(levels), 2)), np.empty(len(levels))
     twin.map_estimates(
-        len(some), HOURS.size, at(TV), at(sd), LENGTH, DOSE, at(HOURS), at(some), ERROR,
+        len(levels), HOURS.size, at(TV), at(sd), LENGTH, DOSE, at(HOURS), at(levels), ERROR,
         at(x), at(objective),
     )  # fmt: skip
     return x, objective
@@ -115,22 +115,22 @@ def test_map_estimates(
 
 
 def test_the_kernel_finds_no_worse_estimates_than_scipy() -> None:
-    some = slice(30)
-    by_scipy = np.array([answer.fun for answer in map_scipy(some)])
-    found = map_kernel(some)
-    assert not found.status.any()
-    assert (found.objective <= by_scipy + 1e-6).all()
-    assert median(abs(found.objective - by_scipy)) < 1e-3  # it is the same objective
+    rows = slice(30)
+    by_scipy = np.array([answer.fun for answer in map_scipy(rows)])
+    estimate = map_kernel(rows)
+    assert not estimate.status.any()
+    assert (estimate.objective <= by_scipy + 1e-6).all()
+    assert median(abs(estimate.objective - by_scipy)) < 1e-3  # it is the same objective
 
 
 def test_c_finds_the_same_estimates_where_one_start_is_enough() -> None:
-    every = slice(1000)
-    x, objective = map_c(every)
-    found = map_kernel(every)
-    assert (found.objective <= objective + 1e-9).all()
-    same = objective < found.objective + 1e-6
-    assert same.mean() > 0.9
-    assert_allclose(x[same], found.normals[same], atol=1e-6)
+    every_row = slice(1000)
+    x, objective = map_c(every_row)
+    estimate = map_kernel(every_row)
+    assert (estimate.objective <= objective + 1e-9).all()
+    is_same = objective < estimate.objective + 1e-6
+    assert is_same.mean() > 0.9
+    assert_allclose(x[is_same], estimate.normals[is_same], atol=1e-6)
 
 
 # ------------------------------------------------------------------ a list
@@ -153,12 +153,12 @@ def requests() -> list[Request]:
     ]
 
 
-def together(some: Sequence[Request]) -> list[Any]:
-    return list(checks(some, log2_points=9, trails=False))
+def together(listed: Sequence[Request]) -> list[Any]:
+    return list(checks(listed, log2_points=9, trails=False))
 
 
-def one_at_a_time(some: Sequence[Request]) -> list[Any]:
-    return [result for request in some for result in together([request])]
+def one_at_a_time(listed: Sequence[Request]) -> list[Any]:
+    return [result for request in listed for result in together([request])]
 
 
 @pytest.mark.parametrize(
@@ -167,13 +167,13 @@ def one_at_a_time(some: Sequence[Request]) -> list[Any]:
 def test_rows_of_a_list(
     benchmark: Any, way: str, n: int, run: Callable[[Sequence[Request]], list[Any]]
 ) -> None:
-    found = measure(benchmark, "rows of a list", way, n, run, requests()[:n])
-    assert all(isinstance(result, CheckResult) for result in found)
+    results = measure(benchmark, "rows of a list", way, n, run, requests()[:n])
+    assert all(isinstance(result, CheckResult) for result in results)
 
 
 def test_a_list_gives_what_its_patients_give_alone() -> None:
-    for one, other in zip(together(requests()), one_at_a_time(requests()[:20]), strict=False):
-        assert one == other
+    for result, alone in zip(together(requests()), one_at_a_time(requests()[:20]), strict=False):
+        assert result == alone
 
 
 # ------------------------------------------------------------------ a dose and a nomogram
@@ -181,13 +181,13 @@ def test_a_list_gives_what_its_patients_give_alone() -> None:
 
 def p_within(dose_mg: float) -> float:
     result = check(GIRL, PLAN.in_mg(dose_mg))
-    found = next(target.p_within for target in result.targets if target.id == "scordo2023")
-    assert found is not None
-    return found
+    p = next(target.p_within for target in result.targets if target.id == "scordo2023")
+    assert p is not None
+    return p
 
 
 def best_by_checks() -> float:
-    """Whole mg: halve the interval by looking which way the probability rises."""
+    """Find the best whole mg by bisection: the probability rises up to it and falls beyond."""
     low, high = 10, 37  # 50 mg/m2
     while high - low > 1:
         middle = (low + high) // 2
@@ -208,24 +208,24 @@ def test_dose_search(benchmark: Any, way: str, run: Callable[[], float]) -> None
 
 
 def test_the_dose_is_the_best_of_all_checks() -> None:
-    found = best_by_search()
-    assert p_within(found) == max(p_within(dose) for dose in range(20, 38))
-    assert abs(found - best_by_checks()) <= 1
+    dose_mg = best_by_search()
+    assert p_within(dose_mg) == max(p_within(whole_mg) for whole_mg in range(20, 38))
+    assert abs(dose_mg - best_by_checks()) <= 1
 
 
 def auc_by_checks(chart: Nomogram, every: int) -> dict[tuple[int, int], float]:
-    found = {}
+    aucs = {}
     for i in range(0, len(chart.weights_kg), every):
         for j in range(0, len(chart.renal), every):
             if chart.values[i][j] is not None:
-                somebody = Patient(
+                patient = Patient(
                     age_years=chart.ages_years[i],
                     weight_kg=chart.weights_kg[i],
                     height_cm=chart.heights_cm[i],
                     egfr_ml_min_1_73m2=chart.renal[j],
                 )
-                found[i, j] = check(somebody, PLAN).exposure.auc_0_inf
-    return found
+                aucs[i, j] = check(patient, PLAN).exposure.auc_0_inf
+    return aucs
 
 
 def test_nomogram(benchmark: Any) -> None:
@@ -237,11 +237,11 @@ def test_nomogram(benchmark: Any) -> None:
 def test_nomogram_by_checks(benchmark: Any) -> None:
     chart = nomogram(PLAN)
     points = len(auc_by_checks(chart, 8))
-    found = measure(
+    aucs = measure(
         benchmark, "points of a nomogram", "one check each", points, auc_by_checks, chart, 8
     )
-    assert len(found) > 9
-    for (i, j), auc in found.items():
+    assert len(aucs) > 9
+    for (i, j), auc in aucs.items():
         assert auc == pytest.approx(chart.values[i][j], rel=1e-9)
 
 
@@ -267,15 +267,15 @@ def test_virtual_population(benchmark: Any, way: str, run: Callable[[], dict[str
 
 
 def test_both_populations_are_the_same() -> None:
-    one, other = drawn(), drawn_by_hand()
+    populations = drawn(), drawn_by_hand()
     for name in ("AGE", "SEX", "WT", "HT", "BSA", "SCR"):
-        quantiles = [np.quantile(who[name], [0.05, 0.5, 0.95]) for who in (one, other)]
-        assert_allclose(quantiles[0], quantiles[1], rtol=0.01)
+        ours, by_hand = (np.quantile(columns[name], [0.05, 0.5, 0.95]) for columns in populations)
+        assert_allclose(ours, by_hand, rtol=0.01)
 
 
 @cache
 def outcomes() -> dict[str, F8]:
-    """AUC, dose and the covariates that a study counts along, of 1e6 children."""
+    """Return AUC, dose and the covariates that a study counts along, of 1e6 children."""
     rng = np.random.default_rng(4)
     children = drawn()
     dose = 30.0 * children["BSA"]
@@ -305,20 +305,20 @@ def quantiles_by_numpy(auc: F8) -> list[float]:
     ("way", "run"), [("fludapk", quantiles_by_cells), ("numpy", quantiles_by_numpy)]
 )
 def test_quantiles(benchmark: Any, way: str, run: Callable[[F8], Any]) -> None:
-    found = measure(benchmark, "quantiles of 1e6", way, MANY, run, outcomes()["auc"])
-    assert_allclose(found, np.quantile(outcomes()["auc"], FRACTIONS), rtol=1e-3)
+    quantiles = measure(benchmark, "quantiles of 1e6", way, MANY, run, outcomes()["auc"])
+    assert_allclose(quantiles, np.quantile(outcomes()["auc"], FRACTIONS), rtol=1e-3)
 
 
-def summary_of_counts(known: dict[str, F8]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """In blocks, as a study sees them."""
+def summary_of_counts(patients: dict[str, F8]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Count patients in blocks, as a study does."""
     counts = Counts.nothing("langenhorst2019", "30 mg/m2", ["all"], 0)
-    nobody = Patients({}, {})
+    no_patients = Patients({}, {})
     for first in range(0, MANY, BLOCK):
-        part = {name: column[first : first + BLOCK] for name, column in known.items()}
+        part = {name: column[first : first + BLOCK] for name, column in patients.items()}
         n = len(part["auc"])
         counts.add(
             SimulatedBlock(
-                patients=nobody,
+                patients=no_patients,
                 auc=[part["auc"]],
                 dose_mg=part["dose_mg"],
                 total_mg_m2=part["total_mg_m2"],
@@ -334,8 +334,8 @@ def summary_of_counts(known: dict[str, F8]) -> tuple[dict[str, Any], dict[str, A
     return stratum.row(), counts.profiles
 
 
-def summary_by_numpy(known: dict[str, F8]) -> tuple[dict[str, Any], dict[str, Any]]:
-    return baseline.summary(known, PROFILES, FRACTIONS)
+def summary_by_numpy(patients: dict[str, F8]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return baseline.summary(patients, PROFILES, FRACTIONS)
 
 
 @pytest.mark.parametrize(
@@ -346,10 +346,11 @@ def test_summary(benchmark: Any, way: str, run: Callable[[dict[str, F8]], Any]) 
 
 
 def test_both_summaries_are_the_same() -> None:
-    (one, bands), (other, theirs) = summary_of_counts(outcomes()), summary_by_numpy(outcomes())
-    assert len(other) >= 20
-    for name, value in other.items():
-        assert one[name] == pytest.approx(value, rel=1e-3), name
-    assert bands.keys() == theirs.keys()
+    ours, bands = summary_of_counts(outcomes())
+    by_numpy, numpy_bands = summary_by_numpy(outcomes())
+    assert len(by_numpy) >= 20
+    for name, value in by_numpy.items():
+        assert ours[name] == pytest.approx(value, rel=1e-3), name
+    assert bands.keys() == numpy_bands.keys()
     for name, band in bands.items():
-        assert_array_equal(band, theirs[name])
+        assert_array_equal(band, numpy_bands[name])

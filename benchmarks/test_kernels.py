@@ -1,4 +1,4 @@
-"""Kernels beside numpy, LSODA and C in the same run. Run by ``make bench``."""
+"""Kernels beside numpy, LSODA and C in the same run; ``make bench`` runs them."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def test_every_way_gives_the_same_exposure(variability: str) -> None:
     cohort = COHORT.part(slice(200))
     expected = run_numpy(cohort, variability)
     for run in (run_kernel, run_c):
-        for one, other in zip(run(cohort, variability), expected, strict=False):
-            assert_allclose(one, other, rtol=1e-9, atol=1e-15)
+        for result, by_numpy in zip(run(cohort, variability), expected, strict=False):
+            assert_allclose(result, by_numpy, rtol=1e-9, atol=1e-15)
 
 
 def test_lsoda(benchmark: Any) -> None:
@@ -131,10 +131,10 @@ def test_lsoda(benchmark: Any) -> None:
     def run() -> list[float]:
         p = cohort.tv * np.exp(cohort.eta)[:, [0, 1, 0, 1, 0, 1]]
         rows = zip(p, cohort.kappa, cohort.amount, strict=True)
-        return [baseline.lsoda(one, k, START, DURATION, a) for one, k, a in rows]
+        return [baseline.lsoda(values, k, START, DURATION, a) for values, k, a in rows]
 
-    found = benchmark(run)
-    assert_allclose(found, run_kernel(cohort, "IIV and IOV")[0], rtol=1e-5)
+    aucs = benchmark(run)
+    assert_allclose(aucs, run_kernel(cohort, "IIV and IOV")[0], rtol=1e-5)
 
 
 def test_numbalsoda(benchmark: Any) -> None:
@@ -148,17 +148,17 @@ def test_numbalsoda(benchmark: Any) -> None:
 
     def run() -> list[float]:
         rows = zip(p, cohort.kappa, cohort.amount, strict=True)
-        return [auc(one, k, START, DURATION, a) for one, k, a in rows]
+        return [auc(values, k, START, DURATION, a) for values, k, a in rows]
 
-    found = benchmark(run)
-    assert_allclose(found, run_kernel(cohort, "IIV and IOV")[0], rtol=1e-5)
+    aucs = benchmark(run)
+    assert_allclose(aucs, run_kernel(cohort, "IIV and IOV")[0], rtol=1e-5)
 
 
 # ------------------------------------------------------------------ linear in patients and doses
 
 
 def in_blocks(n: int) -> None:
-    """Patients in blocks of at most 100 000: what a run holds at once."""
+    """Run patients in blocks of at most 100 000: as many as a run holds at once."""
     for first in range(0, n, SUBJECTS):
         run_kernel(COHORT.part(slice(min(n - first, SUBJECTS))), "IIV and IOV")
 
@@ -177,9 +177,9 @@ def test_cost_is_linear_in_doses(benchmark: Any, doses: int) -> None:
     n = 20_000
     benchmark.group = "exposure of many doses, per dose"
     benchmark.extra_info.update(way="1 dose" if doses == 1 else f"{doses} doses", items=n * doses)
-    some, kappa = COHORT.part(slice(n)), np.tile(COHORT.kappa[:n], (1, 2, 1))[:, :doses].copy()
+    cohort, kappa = COHORT.part(slice(n)), np.tile(COHORT.kappa[:n], (1, 2, 1))[:, :doses].copy()
     benchmark(
-        kernels.exposure, some.tv, PROGRAM.load_eta, some.eta, PROGRAM.load_kappa, kappa,
+        kernels.exposure, cohort.tv, PROGRAM.load_eta, cohort.eta, PROGRAM.load_kappa, kappa,
         24.0 * np.arange(doses), np.full(doses, 0.5), np.full((n, doses), 17.5),
     )  # fmt: skip
 
@@ -188,7 +188,7 @@ def test_cost_is_linear_in_doses(benchmark: Any, doses: int) -> None:
 
 
 def with_draws(subjects: int, way: str) -> None:
-    """Draws and exposure in blocks of 4096, as a study has them; numpy all at once if quicker."""
+    """Draw and compute exposure, in blocks of 4096 as a study does; numpy all at once, its best."""
     rng = np.random.default_rng(3)
     block = 4096 if way == "kernel" else subjects
     for first in range(0, subjects, block):
@@ -223,9 +223,9 @@ GRIDS: Final = {"97 hourly times": HOURS, "97 uneven times": UNEVEN}
 
 
 def conc_kernel(cohort: Cohort, times: F8, out: F8) -> F8:
-    nobody, none = np.zeros((1, 0)), np.zeros((1, 4, 0))
+    no_eta, no_kappa = np.zeros((1, 0)), np.zeros((1, 4, 0))
     kernels.course(
-        cohort.tv, NONE, nobody, NONE, none, START, DURATION, cohort.amount,
+        cohort.tv, NONE, no_eta, NONE, no_kappa, START, DURATION, cohort.amount,
         times, out, np.empty((0, 0)),
     )  # fmt: skip
     return out
@@ -275,8 +275,8 @@ def test_every_way_gives_the_same_concentrations(grid: str) -> None:
     cohort, times = COHORT.part(slice(100)), GRIDS[grid]
     expected = conc_numpy(cohort, times, np.empty(0))
     for run in (conc_kernel, conc_c):
-        found = run(cohort, times, np.empty((100, times.size)))
-        assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
+        conc = run(cohort, times, np.empty((100, times.size)))
+        assert_allclose(conc, expected, rtol=1e-9, atol=1e-15)
 
 
 # ------------------------------------------------------------------ typical values
@@ -298,5 +298,5 @@ def test_typical_values(benchmark: Any, way: str) -> None:
             [(3.24 + 0.782 * gfr) * flow, 39 * size, 8.6 * flow, 20 * size, 3.8 * flow, 50 * size]
         )
 
-    found = benchmark(by_hand if way == "numpy" else lambda: PROGRAM.typical_values(rows)[0])
-    assert_allclose(np.asarray(found)[:100], by_hand()[:100], rtol=1e-12)
+    tv = benchmark(by_hand if way == "numpy" else lambda: PROGRAM.typical_values(rows)[0])
+    assert_allclose(np.asarray(tv)[:100], by_hand()[:100], rtol=1e-12)

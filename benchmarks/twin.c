@@ -1,7 +1,7 @@
-/* The arithmetic of fludapk.kernels by hand, for models in which random effects scale all flows and
- * all volumes (langenhorst2019): what a compiled loop without Python or Numba can do.
+/* The arithmetic of fludapk.pk.kernels by hand, for models in which random effects scale all flows
+ * and all volumes (langenhorst2019): the speed of a compiled loop without Python or Numba.
  * Rows are subjects; parameters are CL V1 Q2 V2 Q3 V3; eta is (flows, volumes); kappa the same per
- * dose. Compiled by benchmarks/twin.py with cc -O3 -march=native. */
+ * dose. Compiled by benchmarks/baseline.py with cc -O3 -march=native. */
 #include <math.h>
 #include <string.h>
 
@@ -182,9 +182,9 @@ static double objective(const double *x, const double *sd, const double *lam, co
 }
 
 /* Fisher scoring with Levenberg's damping from zero, the last steps with second derivatives by
- * differences of the gradient, as fludapk.kernels.map_estimates; one start only. */
+ * differences of the gradient, as the kernel map_estimates does; one start only. */
 void map_estimates(long n, long m, const double *tv, const double *sd, double length, double dose,
-                   const double *t, const double *y, double error, double *x, double *found) {
+                   const double *t, const double *y, double error, double *x, double *minimum) {
     for (long i = 0; i < n; i++) {
         double lam[3], u[3][3], part[3], g[2], h[3], trial[2], new_g[2], new_h[3];
         double *at = x + 2 * i, damping = 0.0;
@@ -248,6 +248,6 @@ void map_estimates(long n, long m, const double *tv, const double *sd, double le
             } else
                 damping = fmax(10.0 * damping, 0.01 * fmax(fabs(h[0]), fabs(h[2])));
         }
-        found[i] = value;
+        minimum[i] = value;
     }
 }

@@ -1,9 +1,9 @@
 """Write levels.csv: 40 simulated children of the PRWCC B-ALL population with measured levels.
 
-No real patient is in it. The truth is langenhorst2019, with variability between patients, between
-occasions and of the assay; fludarabine phosphate 30 mg/m2 on four days; levels after the first dose
-and, in most children, after the fourth; limit of quantification 0.01 mg/L. Run it again for the
-same bytes: ``python examples/make_levels.py > examples/levels.csv``.
+It holds no real patient. The true model is langenhorst2019, with variability between patients,
+between occasions and of the assay; fludarabine phosphate 30 mg/m2 on four days; levels after the
+first dose and, in most children, after the fourth; limit of quantification 0.01 mg/L. Each run
+writes the same bytes: ``python examples/make_levels.py > examples/levels.csv``.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ def main() -> None:
         prediction = predict(model, patient, plan, course)
         normals = rng.standard_normal((1, model.program.n_eta + 4 * model.program.n_kappa))
         effects = RandomEffects.from_normals(model.program, normals, 4)
-        late = rng.random() < 0.75
-        after_fourth = starts[3] + np.array(AFTER_FOURTH_H) if late else ()
+        has_late_levels = rng.random() < 0.75
+        after_fourth = starts[3] + np.array(AFTER_FOURTH_H) if has_late_levels else ()
         at = np.array([*AFTER_FIRST_H, starts[1] - BEFORE_SECOND_H, *after_fourth])
         at = np.round(at + rng.normal(0.0, 0.05, at.size), 2)
         conc, _ = course_concentrations(
             model.program, prediction.tv, effects, *prediction.arrays, at
         )
         levels = with_residual_error(model.program, conc, rng.standard_normal(conc.shape))[0]
-        who = f"{age:g},{int(sex == 'female')},{weight:g},{height:g},{scr:g}"
+        covariates = f"{age:g},{int(sex == 'female')},{weight:g},{height:g},{scr:g}"
         records = [
             (t, f"{t:g},{dose:g},{2 * dose:g},1,1,.,0,{LLOQ_MG_L}")
             for t, dose in zip(starts, doses, strict=True)
@@ -66,7 +66,7 @@ def main() -> None:
              f"{LLOQ_MG_L}")
             for t, c in zip(at, levels, strict=True)
         ]  # fmt: skip
-        out += [f"{i + 1},{text},{who}" for _, text in sorted(records)]
+        out += [f"{i + 1},{text},{covariates}" for _, text in sorted(records)]
     sys.stdout.write("\n".join(out) + "\n")
 
 

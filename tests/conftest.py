@@ -1,4 +1,4 @@
-"""Fixtures: every model, shipped or invented, each with its slow twin."""
+"""Fixtures: every model, shipped or invented, and its slow twin."""
 
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from hypothesis import settings
 from fludapk.published.models import Model, load_model, model_folders, model_paths
 
 settings.register_profile("same", derandomize=True, deadline=None)  # the first call may compile
-settings.load_profile("same")  # a run says the same each time; to search, unset it
+settings.load_profile("same")  # every run tries the same examples
 
 HEAD: Final = """
 format = "fludapk.model/1"
@@ -351,12 +351,12 @@ INVENTED: Final = {
     "three_rates": (3, THREE_RATES),
     "all_effects": (3, ALL_EFFECTS),
 }
-"""Papers nobody wrote, with what no shipped paper has: name -> compartments, rest of the file."""
+"""Invented papers with features that no shipped one has: name -> compartments, rest of the file."""
 
 
 @pytest.fixture(scope="session")
 def invented(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of invented papers."""
+    """Folder of invented papers."""
     folder = tmp_path_factory.mktemp("papers")
     for name, (compartments, rest) in INVENTED.items():
         text = HEAD.format(id=name, compartments=compartments) + rest
@@ -366,13 +366,13 @@ def invented(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def folders(invented: Path) -> list[Path]:
-    """Where models are looked for: the invented papers, then the shipped ones."""
+    """Folders searched for models: the invented papers, then the shipped ones."""
     return model_folders(invented)
 
 
 @pytest.fixture(scope="session", params=[*model_paths(), *INVENTED])
 def model(request: pytest.FixtureRequest, folders: list[Path]) -> Model:
-    """Every model, shipped or invented."""
+    """Each model in turn, shipped or invented."""
     return load_model(request.param, folders)
 
 

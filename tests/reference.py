@@ -1,4 +1,4 @@
-"""The slow, obvious twin: a model file, read and solved in the plainest way.
+"""The slow twin of fludapk: a model file, read and solved in the plainest way.
 
 Nothing here is fast and nothing comes from fludapk, so that the two can be compared.
 Units: h, mg (F-ara-A), L, mg/L, kg, cm, years, m2; clearances in L/h.
@@ -28,7 +28,7 @@ Step = Callable[[Numbers, float, list[float], float], list[float]]
 
 
 def load(path: str | Path) -> Table:
-    """The model file as nested dictionaries."""
+    """Read a model file as nested dictionaries."""
     return tomllib.loads(Path(path).read_text(encoding="utf-8"))
 
 
@@ -36,24 +36,24 @@ def load(path: str | Path) -> Table:
 
 
 def mosteller(patient: Table) -> float:
-    """Body surface area, m2."""
+    """Return body surface area, m2."""
     return math.sqrt(patient["HT"] * patient["WT"] / 3600.0)
 
 
 def cockcroft_gault(patient: Table) -> float:
-    """Creatinine clearance, mL/min, not indexed to body surface."""
+    """Return creatinine clearance, mL/min, not indexed to body surface."""
     factor = {"female": 0.85, "male": 1.0}[patient["SEX"]]
     age, weight, creatinine = patient["AGE"], patient["WT"], patient["SCR"]
     return float((140.0 - age) * weight / (72.0 * creatinine) * factor)
 
 
 def schwartz_bedside(patient: Table) -> float:
-    """Estimated glomerular filtration rate, mL/min/1.73 m2."""
+    """Return estimated glomerular filtration rate, mL/min/1.73 m2."""
     return float(0.413 * patient["HT"] / patient["SCR"])
 
 
 def kidney(name: str, table: Table, patient: Table) -> float:
-    """eGFR (mL/min/1.73 m2) or CrCl (mL/min), as `name` says: given, or from creatinine (mg/dL)."""
+    """Return `name`, eGFR (mL/min/1.73 m2) or CrCl (mL/min): given, or from creatinine (mg/dL)."""
     if patient.get("eGFR") is not None:
         value, indexed = float(patient["eGFR"]), True
     elif patient.get("CrCl") is not None:
@@ -80,7 +80,7 @@ def kidney(name: str, table: Table, patient: Table) -> float:
 
 
 def on_line(knots: list[list[float]], x: float) -> float:
-    """Straight lines through the knots [x, y]; flat beyond both ends."""
+    """Interpolate on straight lines through the knots [x, y]; flat beyond both ends."""
     if x <= knots[0][0]:
         return knots[0][1]
     for (x0, y0), (x1, y1) in pairwise(knots):
@@ -90,33 +90,34 @@ def on_line(knots: list[list[float]], x: float) -> float:
 
 
 def covariates_of(model: Table, patient: Table) -> Table:
-    """What the parameters of the model ask for; SCR in mg/dL, or eGFR or CrCl given.
+    """Return the covariates of a model, from SCR or from eGFR or CrCl as given.
 
     Keys of the patient: AGE (years), SEX ("female", "male" or None), WT (kg), HT (cm), one of
     SCR (mg/dL), eGFR (mL/min/1.73 m2), CrCl (mL/min); product, diagnosis, genotype if needed.
     """
     bsa = mosteller(patient)
-    found: Table = {"BSA": bsa}
+    covariates: Table = {"BSA": bsa}
     for name, table in model["covariates"].items():
         if name in ("eGFR", "CrCl"):
-            found[name] = kidney(name, table, patient)
+            covariates[name] = kidney(name, table, patient)
         elif name != "BSA" and "derived" not in table:
-            found[name] = patient[name]
+            covariates[name] = patient[name]
     for name, table in model["covariates"].items():
         if table.get("derived") == "gfr_l_h_per_70kg":
-            found[name] = found["eGFR"] * bsa / 1.73 * 0.06 * 70.0 / patient["WT"]
+            egfr_l_h = covariates["eGFR"] * bsa / 1.73 * 0.06
+            covariates[name] = egfr_l_h * 70.0 / patient["WT"]
         elif table.get("derived") == "egfr_l_h":
-            found[name] = found["eGFR"] * 0.06
+            covariates[name] = covariates["eGFR"] * 0.06
         elif "derived" in table:
             raise ValueError(f"unknown derived covariate {table['derived']!r}")
-    return found
+    return covariates
 
 
 # --- parameters -----------------------------------------------------------------------------------
 
 
 def effects(model: Table, table: Table, covariates: Table) -> float:
-    """The product of the effects of a term or of a parameter."""
+    """Return the product of the covariate effects of a term or of a parameter."""
 
     def number(value: float | str) -> float:
         return float(model["theta"][value]["value"] if isinstance(value, str) else value)
@@ -141,7 +142,7 @@ def effects(model: Table, table: Table, covariates: Table) -> float:
 
 
 def estimated(model: Table, covariates: Table) -> Numbers:
-    """Typical values of the parameters the paper estimated: (sum of terms) x effects."""
+    """Return typical values of the parameters in the paper: (sum of terms) x effects."""
     values = {}
     for name, parameter in model["parameters"].items():
         total = 0.0
@@ -153,7 +154,7 @@ def estimated(model: Table, covariates: Table) -> Numbers:
 
 
 def flows_and_volumes(values: Numbers) -> Numbers:
-    """CL, V1, Q2, V2, Q3, V3 from what was estimated; an absent compartment is Q = 0, V = 1."""
+    """Convert parameters of a paper to CL, V1, Q2, V2, Q3, V3; no compartment is Q = 0, V = 1."""
     result = {"CL": values["CL"], "V1": values["V1"]}
     for n in (2, 3):
         if f"Q{n}" in values:
@@ -167,14 +168,14 @@ def flows_and_volumes(values: Numbers) -> Numbers:
 
 
 def typical(model: Table, covariates: Table) -> Numbers:
-    """CL, Q2, Q3 (L/h) and V1, V2, V3 (L) with every random effect at 0."""
+    """Return CL, Q2, Q3 (L/h) and V1, V2, V3 (L) with every random effect at 0."""
     return flows_and_volumes(estimated(model, covariates))
 
 
 def individual(
     model: Table, covariates: Table, eta: Numbers, kappas: Sequence[Numbers]
 ) -> list[Numbers]:
-    """CL, Q2, Q3 (L/h) and V1, V2, V3 (L) of each occasion; a random effect not named is 0."""
+    """Return CL, Q2, Q3 (L/h) and V1, V2, V3 (L) of each occasion; unnamed random effects are 0."""
     occasions = []
     for kappa in kappas:
         values = estimated(model, covariates)
@@ -186,10 +187,10 @@ def individual(
     return occasions
 
 
-def omega(model: Table, level: str) -> tuple[list[str], list[list[float]]]:
-    """Names and covariance matrix of the random effects; level "iiv" or "iov"."""
+def omega(model: Table, kind: str) -> tuple[list[str], list[list[float]]]:
+    """Return names and covariance matrix of the random effects of a kind, "iiv" or "iov"."""
     variances = {}
-    for row in model.get(level, []):
+    for row in model.get(kind, []):
         value = row["value"]
         variances[row["name"]] = {
             "cv_exact": math.log(1.0 + value**2),
@@ -199,7 +200,7 @@ def omega(model: Table, level: str) -> tuple[list[str], list[list[float]]]:
         }[row["scale"]]
     names = list(variances)
     matrix = [[variances[a] if a == b else 0.0 for b in names] for a in names]
-    for row in model.get(f"{level}_correlations", []):
+    for row in model.get(f"{kind}_correlations", []):
         a, b = row["between"]
         covariance = row["value"] * math.sqrt(variances[a] * variances[b])
         matrix[names.index(a)][names.index(b)] = covariance
@@ -208,7 +209,7 @@ def omega(model: Table, level: str) -> tuple[list[str], list[list[float]]]:
 
 
 def residual(model: Table, prediction: float) -> float:
-    """SD (mg/L) of a level around its prediction (mg/L); with [ruv.log] SD of its logarithm."""
+    """Return the SD (mg/L) of a level around its prediction (mg/L); of its log with [ruv.log]."""
     ruv = model["ruv"]
     if "log" in ruv:
         return float(ruv["log"]["value"])
@@ -221,7 +222,7 @@ def residual(model: Table, prediction: float) -> float:
 
 
 def rates(p: Numbers) -> list[list[float]]:
-    """K (1/h) of d(amounts)/dt = K amounts + input, for A1, A2, A3 (mg)."""
+    """Return K (1/h) of d(amounts)/dt = K amounts + input, for A1, A2, A3 (mg)."""
     k10, k12, k13 = p["CL"] / p["V1"], p["Q2"] / p["V1"], p["Q3"] / p["V1"]
     k21 = p["Q2"] / p["V2"] if p["Q2"] > 0 else 0.0
     k31 = p["Q3"] / p["V3"] if p["Q3"] > 0 else 0.0
@@ -229,7 +230,7 @@ def rates(p: Numbers) -> list[list[float]]:
 
 
 def step_ode(p: Numbers, rate: float, state: list[float], hours: float) -> list[float]:
-    """A1, A2, A3 (mg) and AUC (mg h/L) after some hours of constant input (mg/h)."""
+    """Return A1, A2, A3 (mg) and AUC (mg h/L) after hours of constant input (mg/h), by an ODE."""
     k = rates(p)
 
     def slope(_: float, y: NDArray[np.float64]) -> list[float]:
@@ -241,15 +242,18 @@ def step_ode(p: Numbers, rate: float, state: list[float], hours: float) -> list[
             a1 / p["V1"],
         ]
 
-    # atol (mg) far below any level: the relative error holds down to the last trace of drug.
-    answer = solve_ivp(slope, (0.0, hours), state, method="DOP853", rtol=1e-12, atol=1e-60)
-    if not answer.success:
-        raise ArithmeticError(answer.message)
-    return [float(y[-1]) for y in answer.y]
+    # atol (mg) is far below any amount, so that rtol also holds for the last trace of drug.
+    solution = solve_ivp(slope, (0.0, hours), state, method="DOP853", rtol=1e-12, atol=1e-60)
+    if not solution.success:
+        raise ArithmeticError(solution.message)
+    return [float(y[-1]) for y in solution.y]
 
 
 def step_expm(p: Numbers, rate: float, state: list[float], hours: float) -> list[float]:
-    """The same by one matrix exponential; a fifth state that stays 1 carries the input."""
+    """Return the result of `step_ode` by one matrix exponential.
+
+    A fifth state that stays 1 carries the input.
+    """
     k = rates(p)
     matrix = [
         [*k[0], 0.0, rate],
@@ -265,7 +269,7 @@ def step_expm(p: Numbers, rate: float, state: list[float], hours: float) -> list
 def in_force(
     parameters: Numbers | Sequence[Numbers], infusions: Sequence[Infusion], time: float
 ) -> Numbers:
-    """The parameters just after `time`: those of the last infusion that has started."""
+    """Return the parameters just after `time`: those of the last infusion that has started."""
     if isinstance(parameters, dict):
         return parameters
     assert len(parameters) == len(infusions), "one set of parameters per infusion"
@@ -279,23 +283,23 @@ def walk(
     times: Sequence[float],
     step: Step,
 ) -> dict[float, tuple[float, list[float]]]:
-    """Concentration (mg/L) and state after the first dose: at the times, every start and end.
+    """Return concentration (mg/L) and state at the times, and at every start and end of a dose.
 
-    Each stretch ends AT its last moment, so a sample at the start of a dose belongs to the
-    stretch before it. Amounts are carried over; an occasion lasts from one start to the next.
+    A sample at the start of a dose is taken before it. Amounts are carried over; an occasion
+    lasts from one start to the next.
     """
     now = min(start for start, _, _ in infusions)
     stops = {float(t) for t in times}
     for start, duration, _ in infusions:
         stops |= {start, start + duration}
-    state, found = [0.0, 0.0, 0.0, 0.0], {}
+    state, points = [0.0, 0.0, 0.0, 0.0], {}
     for stop in sorted(t for t in stops if t > now):
         rate = sum(mg / hours for start, hours, mg in infusions if start <= now < start + hours)
         p = in_force(parameters, infusions, now)
         state = step(p, rate, state, stop - now)
-        found[stop] = (state[0] / p["V1"], state)
+        points[stop] = (state[0] / p["V1"], state)
         now = stop
-    return found
+    return points
 
 
 def solve(
@@ -304,27 +308,28 @@ def solve(
     times: Sequence[float],
     step: Step = step_ode,
 ) -> tuple[list[float], list[float]]:
-    """Concentrations (mg/L) and cumulative AUC (mg h/L) at the times (h), by solve_ivp.
+    """Return concentrations (mg/L) and cumulative AUC (mg h/L) at the times (h), by solve_ivp.
 
-    One set of parameters for all, or one per infusion; 0 up to the start of the first infusion.
+    Parameters are one set for all infusions, or one for each. Both results are 0 up to the start
+    of the first infusion.
     """
-    found = walk(parameters, infusions, times, step)
-    nothing = (0.0, [0.0, 0.0, 0.0, 0.0])
-    points = [found.get(float(t), nothing) for t in times]
+    walked = walk(parameters, infusions, times, step)
+    before_first_dose = (0.0, [0.0, 0.0, 0.0, 0.0])
+    points = [walked.get(float(t), before_first_dose) for t in times]
     return [concentration for concentration, _ in points], [state[3] for _, state in points]
 
 
 def solve_expm(
     parameters: Numbers | Sequence[Numbers], infusions: Sequence[Infusion], times: Sequence[float]
 ) -> tuple[list[float], list[float]]:
-    """The same by scipy.linalg.expm."""
+    """Return the results of `solve` by scipy.linalg.expm."""
     return solve(parameters, infusions, times, step_expm)
 
 
 def auc_0_inf(parameters: Numbers | Sequence[Numbers], infusions: Sequence[Infusion]) -> float:
-    """AUC (mg h/L) of the whole course: to the end of the last infusion, then to infinity.
+    """Return AUC0-inf (mg h/L): to the end of the last infusion, then to infinity.
 
-    With no more input the amounts integrate to -K^-1 amounts; the first of them / V1 is the AUC.
+    Without input the amounts integrate to -K^-1 amounts; the first of them / V1 is the AUC.
     """
     end = max(start + duration for start, duration, _ in infusions)
     _, state = walk(parameters, infusions, [end], step_expm)[end]

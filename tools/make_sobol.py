@@ -1,8 +1,8 @@
 """Make sobol.csv: the scrambled Sobol points behind the probabilities of a check.
 
 Run ``python tools/make_sobol.py > fludapk/pk/sobol.csv``. Importing scipy.stats takes longer than a
-whole check may, so what defines the points is kept as data: the first point and, for each bit, the
-number whose exclusive-or doubles the point set (see `fludapk.pk.effects.sobol_points`).
+whole check may, so the generators of the points are kept as data: the first point and, for each
+bit, the number whose exclusive-or doubles the point set (see `fludapk.pk.effects.sobol_points`).
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ HEADER = (
 
 
 def generators() -> np.ndarray:
-    """(dimensions, 1 + doublings) integers."""
+    """Return the generators of the points, (dimensions, 1 + doublings) integers."""
     sampler = qmc.Sobol(DIMENSIONS, scramble=True, bits=BITS, rng=np.random.default_rng(SEED))
     points = (sampler.random(2**LOG2_POINTS) * 2**BITS).astype(np.int64)
     # In Gray-code order point 2^j differs from point 2^j - 1 by the j-th direction number.

@@ -1,1 +1,1 @@
-"""Studies: what many patients teach."""
+"""Studies of many patients: simulated dosing strategies, and models on measured levels."""

@@ -1,4 +1,4 @@
-"""Concentrations over time of the first patients of a study."""
+"""Bands of concentration over time for the first patients of a study."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fludapk.pk.exposure import course_concentrations
 from fludapk.studies.study import Study
 
 _BAND_POINTS: Final = 145
+"""Times at which each band is computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +26,25 @@ class Band:
     quantiles: F8
     """(3, times) mg/L: 5, 50 and 95 %."""
     patients: int
+    """Patients who were given a dose."""
 
 
-def bands(of: Study, patients: int = 1000) -> list[Band]:
-    """Concentrations of the first patients, by truth and strategy."""
-    found = []
-    for truth in of.truths:
-        for table in of.scenario.strategies:
-            way = of.ways[truth.id, table.id]
-            block = of.block(truth, way, 0)
-            doses = way.doses(block)
-            times, lengths, _ = way.schedule.course_of(1.0).arrays(1.0)
+def bands(study: Study, patients: int = 1000) -> list[Band]:
+    """Compute a band of concentrations for each truth and strategy of a study.
+
+    Parameters
+    ----------
+    study : Study
+    patients : int
+        Number of patients simulated, the first of the study; at most those of its first block.
+    """
+    result = []
+    for truth in study.truths:
+        for table in study.scenario.strategies:
+            strategy = study.dosing[truth.id, table.id]
+            block = study.block(truth, strategy, 0)
+            doses = strategy.doses(block)
+            times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
             n = min(patients, len(block.tv))
             at = np.linspace(0.0, times[-1] + 48.0, _BAND_POINTS)
             effects = RandomEffects(block.effects.eta[:n], block.effects.kappa[:n])
@@ -46,5 +55,5 @@ def bands(of: Study, patients: int = 1000) -> list[Band]:
             given = doses.given[:n]
             if given.any():
                 spread = np.quantile(conc[given], [0.05, 0.5, 0.95], axis=0)
-                found.append(Band(truth.id, table.id, at, spread, int(given.sum())))
-    return found
+                result.append(Band(truth.id, table.id, at, spread, int(given.sum())))
+    return result

@@ -18,14 +18,16 @@ GRID_HIGH: Final = 10_000.0
 GRID_WIDTH: Final = 0.001
 """Relative width of a cell of the grid: a quantile is off by at most half of it."""
 CELLS: Final = math.ceil(math.log(GRID_HIGH / GRID_LOW) / GRID_WIDTH)
+"""Number of cells of the grid, without the two for values beyond it."""
 FIXED_POINT: Final = 2.0**32
+"""Scale at which logarithms are rounded to integers, so that sums do not depend on order."""
 
 COUNTED: Final = (
     "n", "given", "held_at_ceiling", "outside_studied_range",
     "below_13_8", "below_14", "in_window", "above_20",
 )  # fmt: skip
 OUTCOMES: Final = COUNTED[4:]
-"""Whose fractions, of those who were given a dose, are probabilities."""
+"""Outcomes of patients who were given a dose; their fractions are probabilities."""
 HISTOGRAMS: Final = ("auc", "dose_mg", "total_mg_m2")
 
 PROFILES: Final = {
@@ -33,14 +35,24 @@ PROFILES: Final = {
     "weight_kg": np.array([*np.arange(0.0, 40.0, 2.0), *np.arange(40.0, 161.0, 5.0)]),
     "egfr_ml_min_1_73m2": np.arange(0.0, 301.0, 10.0),
 }
-"""Bands for figures: what is counted along them is every outcome."""
+"""Edges of the bands of each covariate along which outcomes are counted, for figures."""
 
 
-# ------------------------------------------------------------------ what is counted
+# ------------------------------------------------------------------ the grid
 
 
 def cells(values: F8) -> I8:
-    """Cell of the grid of each value; the first and the last take what is beyond.
+    """Return the cell of the grid of each value; the first and last hold values beyond the grid.
+
+    Parameters
+    ----------
+    values : (n,)
+        Values above 0, in any unit.
+
+    Returns
+    -------
+    (n,)
+        From 0 to CELLS + 1.
 
     Examples
     --------
@@ -53,7 +65,14 @@ def cells(values: F8) -> I8:
 
 
 def quantile(histogram: I8, fraction: float) -> float | None:
-    """Value with this fraction of a histogram on the grid at or below it, mid-cell; None if empty.
+    """Return a quantile of a histogram on the grid, mid-cell; None if it is empty.
+
+    Parameters
+    ----------
+    histogram : (CELLS + 2,)
+        Patients in each cell.
+    fraction : float
+        Fraction of patients at or below the quantile.
 
     Examples
     --------
@@ -70,25 +89,35 @@ def quantile(histogram: I8, fraction: float) -> float | None:
 
 @dataclass(eq=False)
 class Counts:
-    """What came of one strategy under one truth, as integers."""
+    """Outcomes of one strategy under one truth, counted as integers."""
 
     truth: str
     strategy: str
     strata: list[str]
     counts: I8
-    """(strata, COUNTED)."""
+    """(strata, COUNTED) patients, summed over outer draws."""
     histograms: I8
-    """(HISTOGRAMS, strata, cells)."""
+    """(HISTOGRAMS, strata, cells) patients."""
     moments: list[list[int]]
     """Sum and sum of squares of log AUC in each stratum, times 2^32."""
     outer: I8
-    """(outer draws, strata, OUTCOMES)."""
+    """(outer draws, strata, OUTCOMES) patients."""
     profiles: dict[str, I8]
-    """(bands, 1 + OUTCOMES) along `PROFILES`: given, then outcomes."""
+    """(bands, 1 + OUTCOMES) patients along each of `PROFILES`: given a dose, then outcomes."""
 
     @classmethod
     def nothing(cls, truth: str, strategy: str, strata: Sequence[str], outer: int) -> Counts:
-        """Before the first patient."""
+        """Return the counts before the first patient: all zero.
+
+        Parameters
+        ----------
+        truth, strategy : str
+            Ids of the model that simulates and of the strategy.
+        strata : sequence of str
+            Names of the strata.
+        outer : int
+            Number of draws of uncertain parameters; 0 without them.
+        """
         n = len(strata)
         return cls(
             truth,
@@ -101,35 +130,42 @@ class Counts:
             {k: np.zeros((len(v) - 1, 1 + len(OUTCOMES)), np.int64) for k, v in PROFILES.items()},
         )
 
-    def add(self, seen: SimulatedBlock, window: tuple[float, float]) -> None:
-        """Count a block of patients."""
-        given = seen.given
-        for draw_number, auc in enumerate(seen.auc):
+    def add(self, block: SimulatedBlock, window: tuple[float, float]) -> None:
+        """Count a block of patients.
+
+        Parameters
+        ----------
+        block : SimulatedBlock
+        window : (float, float)
+            Lower and upper end of the window on the cumulative AUC, mg h/L.
+        """
+        given = block.given
+        for draw_number, auc in enumerate(block.auc):
             outcome = _outcomes(auc, window) & given[:, None]
             logs = np.log(np.where(given, auc, 1.0))
             whole = np.rint(logs * FIXED_POINT).astype(np.int64)
             squares = np.rint(logs * logs * FIXED_POINT).astype(np.int64)
             facts = np.column_stack(
-                [np.ones_like(given), given, seen.held, seen.outside, outcome]
+                [np.ones_like(given), given, block.held, block.outside, outcome]
             ).astype(np.int64)
-            cell = [cells(auc), cells(seen.dose_mg), cells(seen.total_mg_m2)]
-            for members in seen.groups:
+            binned = [cells(auc), cells(block.dose_mg), cells(block.total_mg_m2)]
+            for members in block.groups:
                 inside = members >= 0
                 np.add.at(self.counts, members[inside], facts[inside])
                 dosed = inside & given
-                for number, where in enumerate(cell):
-                    np.add.at(self.histograms[number], (members[dosed], where[dosed]), 1)
+                for histogram, places in zip(self.histograms, binned, strict=True):
+                    np.add.at(histogram, (members[dosed], places[dosed]), 1)
                 for stratum in np.unique(members[dosed]):
-                    mine = dosed & (members == stratum)
-                    self.moments[stratum][0] += int(whole[mine].sum())
-                    self.moments[stratum][1] += int(squares[mine].sum())
+                    is_member = dosed & (members == stratum)
+                    self.moments[stratum][0] += int(whole[is_member].sum())
+                    self.moments[stratum][1] += int(squares[is_member].sum())
                 if len(self.outer):
                     np.add.at(
                         self.outer[draw_number],
                         members[inside],
                         outcome[inside].astype(np.int64),
                     )
-            for name, values in seen.along.items():
+            for name, values in block.along.items():
                 band = np.digitize(values, PROFILES[name]) - 1
                 table = self.profiles[name]
                 dosed = given & (band >= 0) & (band < len(table))
@@ -140,7 +176,7 @@ class Counts:
                 )
 
     def plus(self, other: Counts) -> Counts:
-        """The counts of both."""
+        """Return the sum of two counts of the same truth, strategy and strata."""
         return Counts(
             self.truth,
             self.strategy,
@@ -156,7 +192,7 @@ class Counts:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON: histograms by their cells that are not empty."""
+        """Return the counts for JSON, histograms by the cells that are not empty."""
         sparse = [
             [[[int(c), int(row[c])] for c in np.flatnonzero(row)] for row in part]
             for part in self.histograms
@@ -174,7 +210,7 @@ class Counts:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Counts:
-        """What `to_dict` wrote."""
+        """Read counts written by `to_dict`."""
         counts = cls.nothing(raw["truth"], raw["strategy"], raw["strata"], len(raw["outer"]))
         counts.counts[:] = raw["counts"]
         for part, rows in zip(counts.histograms, raw["histograms"], strict=True):
@@ -191,22 +227,28 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class SimulatedBlock:
-    """What is counted of a block."""
+    """Simulated doses and exposure of a block of n patients."""
 
     patients: Patients
     auc: list[F8]
-    """One array per outer draw."""
+    """(n,) AUC0-inf of the course, mg h/L; one array per outer draw."""
     dose_mg: F8
-    """Mean of the doses of a patient."""
+    """(n,) Mean of the doses of a patient, mg of fludarabine phosphate."""
     total_mg_m2: F8
+    """(n,) Sum of the doses, mg/m2."""
     given: Bools
+    """(n,) False where no dose was given."""
     held: Bools
+    """(n,) True where a ceiling lowered a dose."""
     outside: Bools
+    """(n,) True outside the studied range of the true model."""
     groups: list[I8]
-    """Stratum of each patient in each grouping, -1 for none."""
+    """(n,) Stratum of each patient in each grouping, -1 for none."""
     along: dict[str, F8]
+    """(n,) Each covariate of `PROFILES`."""
 
 
 def _outcomes(auc: F8, window: tuple[float, float]) -> Bools:
+    """Return (n, OUTCOMES): which outcomes each AUC has."""
     inside = (auc >= window[0]) & (auc <= window[1])
     return np.column_stack([auc < LOW, auc < MET, inside, auc > HIGH])

@@ -27,7 +27,7 @@ def evaluate(
     simulations: int = SIMULATIONS,
     folders: Sequence[Path] | None = None,
 ) -> EvaluationRecord:
-    """Compare models on the levels of many patients; the same as ``fludapk evaluate``.
+    """Compare models on the measured levels of many patients, as ``fludapk evaluate`` does.
 
     Parameters
     ----------
@@ -38,15 +38,15 @@ def evaluate(
     lloq : str, optional
         Limit of quantification with its unit, for levels marked as below it without one.
     amount : {'phosphate', 'f_ara_a'}, optional
-        What AMT is mg of.
+        Substance that AMT is mg of.
     models : sequence of str, optional
-        Models to compare; those that can predict at least half of the patients if absent.
+        Names of models to compare; those that can predict at least half of the patients if absent.
     names : mapping of str to str, optional
-        Column -> what it is; "-" for a column that is not to be read.
+        Column of the records -> known column; "-" for a column that is not to be read.
     simulations : int
         Simulated sets of the levels of each patient; at least 100.
     folders : sequence of Path, optional
-        See `fludapk.published.models.model_folders`.
+        Folders of model files; see `fludapk.published.models.model_folders`.
 
     Raises
     ------

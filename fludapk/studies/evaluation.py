@@ -1,7 +1,7 @@
-"""How well models predict the levels of many patients, and which of them does so best.
+"""Comparison of models by how well they predict the measured levels of many patients.
 
-Prediction errors from covariates, from a patient's own levels and, what counts at the bench, of
-later levels from earlier ones; normalised prediction distribution errors; a prediction-corrected
+Prediction errors from covariates, from a patient's own levels and, which matters most in practice,
+of later levels from earlier ones; normalised prediction distribution errors; a prediction-corrected
 visual predictive check; marginal likelihoods and the weights of models that follow from them.
 
 References
@@ -57,60 +57,62 @@ from fludapk.studies.metrics import (
 )
 
 SIMULATIONS: Final = 1000
-"""Of every patient's levels, behind NPDE and the visual predictive check."""
+"""Simulated sets of each patient's levels, for NPDE and the visual predictive check."""
 MOVED_MG_H_L: Final = 4.0
-"""Difference between measured and predicted AUC that dekker2022 counts."""
+"""Difference between AUC by levels and by covariates that counts as moved (dekker2022)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Every level and patient by one model; levels in the order of `Evaluation.subjects`."""
+    """Scores of one model for every level and patient, in the order of `Evaluation.subjects`."""
 
     model: Model
     predicted: dict[Basis, F8]
-    """(levels,) mg/L; NaN where it does not apply."""
+    """(levels,) mg/L; NaN where a basis does not apply."""
     log_likelihoods: F8
-    """(patients,)"""
+    """(patients,) Marginal log-likelihood of all levels of a patient, by Laplace."""
     earlier_log_likelihoods: F8
-    """(levels,) Of the levels before the dose before each level; 0 where there is none."""
+    """(levels,) Log-likelihood of the levels that each forecast is made from; 0 without any."""
     auc_covariates: F8
+    """(patients,) AUC0-inf of the course by covariates alone, mg h/L."""
     auc_levels: F8
-    """(patients,) AUC0-inf of the course, mg h/L."""
+    """(patients,) AUC0-inf of the course by all levels of the patient, mg h/L."""
     eta: F8
-    """(patients, n_eta)"""
+    """(patients, n_eta) Most likely random effects."""
     npde: F8
-    """(levels,)"""
+    """(levels,) Normalised prediction distribution errors."""
     vpc: list[BinRecord]
+    """Bins of the visual predictive check."""
     corrected: F8
-    """(levels,) Levels as the visual predictive check shows them; NaN below their limit."""
+    """(levels,) Prediction-corrected levels, mg/L; NaN below the limit of quantification."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was computed, by model, level and patient."""
+    """Comparison of models, with its scores by model, level and patient."""
 
     record: EvaluationRecord
     subjects: list[Subject]
     scores: list[Scores]
-    """As `EvaluationRecord.models`."""
+    """Scores of each model, in the order of `EvaluationRecord.models`."""
     weights: F8
-    """(patients, models)"""
+    """(patients, models) Weights of models by the levels of one patient."""
     averaged: dict[Basis, F8]
-    """(levels,) mg/L."""
+    """(levels,) Predictions averaged over the models, mg/L."""
 
     @cached_property
     def patient(self) -> npt.NDArray[np.int64]:
-        """(levels,) Place of the patient of each level."""
+        """(levels,) Index in `subjects` of the patient of each level."""
         return np.repeat(np.arange(len(self.subjects)), [len(s.times_h) for s in self.subjects])
 
     @cached_property
     def measured_mg_l(self) -> F8:
-        """(levels,) NaN below the limit of quantification."""
+        """(levels,) mg/L; NaN below the limit of quantification."""
         return np.concatenate([subject.conc_mg_l for subject in self.subjects])
 
     @cached_property
     def after_dose_h(self) -> F8:
-        """(levels,) Since the start of the last dose."""
+        """(levels,) Time since the start of the last dose, h."""
         return np.concatenate([subject.after_dose_h for subject in self.subjects])
 
 
@@ -127,16 +129,17 @@ def evaluation_of(
     """Compare models on the levels of many patients.
 
     Every model is judged on the same patients. A patient that one of the models cannot predict is
-    refused. Without `models`, those are compared that can predict at least half of the patients.
+    refused. Without `models`, all that can predict at least half of the patients are compared.
 
     Parameters
     ----------
     data : Data
     models : sequence of str, optional
+        Names of the models to compare.
     simulations : int
-        Of the levels of each patient; at least 100.
+        Simulated sets of the levels of each patient; at least 100.
     folders : sequence of Path, optional
-        See `fludapk.published.models.model_folders`.
+        Folders of model files; see `fludapk.published.models.model_folders`.
 
     Raises
     ------
@@ -155,19 +158,19 @@ def evaluation_of(
     """
     if simulations < 100:
         raise InputError(Fault("simulations", f"= {simulations}", do="at least 100"))
-    asked = [load_model(name, folders) for name in dict.fromkeys(models)]
-    subjects, compared, left_out, refused = _usable(data, asked, folders)
+    chosen = [load_model(name, folders) for name in dict.fromkeys(models)]
+    subjects, by_model, left_out, refused = _usable(data, chosen, folders)
     fits = []
-    for known in compared:
-        fitted = _Fits.of(subjects, known)
+    for model_predictions in by_model:
+        fitted = _Fits.estimated(subjects, model_predictions)
         refused += [
             Refused(id=subject.id, row=subject.row, error=f"{fitted.model.id}: {fault}")
             for subject, fault in zip(subjects, fitted.faults, strict=True)
             if fault is not None
         ]
         fits.append(fitted)
-    faulty = {one.row for one in refused}
-    kept = [i for i, subject in enumerate(subjects) if subject.row not in faulty]
+    faulty_rows = {course.row for course in refused}
+    kept = [i for i, subject in enumerate(subjects) if subject.row not in faulty_rows]
     if not kept:
         raise _nobody_left(_merged(refused), left_out)
     subjects = [subjects[i] for i in kept]
@@ -176,84 +179,97 @@ def evaluation_of(
 
 
 def _usable(
-    data: Data, asked: Sequence[Model], folders: Sequence[Path] | None
+    data: Data, chosen: Sequence[Model], folders: Sequence[Path] | None
 ) -> tuple[list[Subject], list[list[Prediction]], list[LeftOut], list[Refused]]:
-    """Patients, what each model that goes with them predicts, and what does not go together."""
+    """Select the patients and models that can be evaluated together.
+
+    Returns
+    -------
+    subjects : list of Subject
+        Patients that every compared model can predict.
+    predictions : list of lists of Prediction
+        Predictions of those patients, one list for each compared model.
+    left_out : list of LeftOut
+    refused : list of Refused
+    """
     cases = [subject.request.case() for subject in data.subjects]
-    candidates = list(asked) or load_models(folders)
-    found = {model.id: predictions(model, cases) for model in candidates}
+    candidates = list(chosen) or load_models(folders)
+    results = {model.id: predictions(model, cases) for model in candidates}
     compared, left_out = [], []
     for model in candidates:
-        faults = [str(one) for one in found[model.id] if isinstance(one, InputError)]
-        if not asked and 2 * len(faults) > len(cases):
-            often = max(set(faults), key=lambda fault: (faults.count(fault), fault))
+        faults = [str(fault) for fault in results[model.id] if isinstance(fault, InputError)]
+        if not chosen and 2 * len(faults) > len(cases):
+            commonest = max(set(faults), key=lambda fault: (faults.count(fault), fault))
             left_out.append(
                 LeftOut(
                     model=model.id,
-                    reason=f"cannot predict {len(faults)} of {len(cases)} patients: {often}",
+                    reason=f"cannot predict {len(faults)} of {len(cases)} patients: {commonest}",
                 )
             )
         else:
             compared.append(model)
     refused = list(data.refused)
-    subjects, of_models = [], []
+    subjects, rows = [], []
     for i, subject in enumerate(data.subjects):
-        of_subject = [found[model.id][i] for model in compared]
-        known = [one for one in of_subject if isinstance(one, Prediction)]
-        if len(known) == len(compared):
+        answers = [results[model.id][i] for model in compared]
+        predicted = [answer for answer in answers if isinstance(answer, Prediction)]
+        if len(predicted) == len(compared):
             subjects.append(subject)
-            of_models.append(known)
+            rows.append(predicted)
             continue
         faults = [
             f"{model.id}: {fault}"
-            for model, fault in zip(compared, of_subject, strict=True)
+            for model, fault in zip(compared, answers, strict=True)
             if isinstance(fault, InputError)
         ]
         refused.append(Refused(id=subject.id, row=subject.row, error="; ".join(faults)))
     if not compared or not subjects:
         raise _nobody_left(_merged(refused), left_out)
-    by_model = [list(column) for column in zip(*of_models, strict=True)]
-    return subjects, by_model, left_out, sorted(refused, key=lambda one: one.row)
+    by_model = [list(column) for column in zip(*rows, strict=True)]
+    return subjects, by_model, left_out, sorted(refused, key=lambda course: course.row)
 
 
 _NAMED: Final = 3
+"""Number of refused courses whose faults an error names."""
 
 
 def _nobody_left(refused: Sequence[Refused], left_out: Sequence[LeftOut]) -> InputError:
-    """The first courses with a fault each, which are enough to see what is wrong with the file."""
+    """Return the error for data without usable patients, with the faults of the first courses."""
     faults = [
-        f"row {one.row}, ID {one.id}: {one.error.partition('; ')[0]}" for one in refused[:_NAMED]
+        f"row {course.row}, ID {course.id}: {course.error.partition('; ')[0]}"
+        for course in refused[:_NAMED]
     ]
     if len(refused) > _NAMED:
         faults.append(f"and {len(refused) - _NAMED} more courses like these")
-    faults += [f"{one.model} {one.reason}" for one in left_out]
+    faults += [f"{model.model} {model.reason}" for model in left_out]
     return InputError(*faults, "no patient and model are left to compare")
 
 
 @dataclass(frozen=True, eq=False)
 class _Fits:
-    """One model's estimates of every patient."""
+    """Estimates of every patient by one model."""
 
     model: Model
     subjects: list[Subject]
     predictions: list[Prediction]
     estimate: MapEstimate
     rows: npt.NDArray[np.int64]
-    """Of the estimate, by patient."""
+    """(patients,) Row of each patient in the estimate."""
     faults: list[str | None]
+    """Fault of each patient that cannot be used; None for the others."""
 
     @classmethod
-    def of(cls, subjects: list[Subject], known: list[Prediction]) -> _Fits:
-        model = known[0].model
-        estimate = _estimates(model, known, [subject.levels for subject in subjects])
+    def estimated(cls, subjects: list[Subject], predicted: list[Prediction]) -> _Fits:
+        model = predicted[0].model
+        estimate = _estimates(model, predicted, [subject.levels for subject in subjects])
         faults: list[str | None] = []
-        for i, (subject, prediction) in enumerate(zip(subjects, known, strict=True)):
+        for i, (subject, prediction) in enumerate(zip(subjects, predicted, strict=True)):
             typical = prediction.typical_mg_l(subject.times_h)
-            said = [str(fault) for fault in slips(subject.times_h, subject.conc_mg_l, typical)]
-            if estimate.status[i] != OK and not said:
-                said = ["no most likely patient was found: check times, units and doses"]
-            faults.append("; ".join(said) or None)
-        return cls(model, subjects, known, estimate, np.arange(len(subjects)), faults)
+            messages = [str(fault) for fault in slips(subject.times_h, subject.conc_mg_l, typical)]
+            if estimate.status[i] != OK and not messages:
+                messages = ["no most likely patient was found: check times, units and doses"]
+            faults.append("; ".join(messages) or None)
+        return cls(model, subjects, predicted, estimate, np.arange(len(subjects)), faults)
 
     def only(self, kept: Sequence[int]) -> _Fits:
         return _Fits(
@@ -266,58 +282,68 @@ class _Fits:
         )
 
     def effects(self, i: int) -> RandomEffects:
-        """Most likely effects of a patient."""
+        """Return the most likely effects of a patient."""
         return _effects(self.estimate, int(self.rows[i]), self.predictions[i])
 
 
-def _effects(estimate: MapEstimate, row: int, of: Prediction) -> RandomEffects:
-    doses = len(of.case.course.doses_mg)
+def _effects(estimate: MapEstimate, row: int, prediction: Prediction) -> RandomEffects:
+    """Return the most likely effects in a row of an estimate, without filled-up doses."""
+    doses = len(prediction.case.course.doses_mg)
     return RandomEffects(
         np.ascontiguousarray(estimate.effects.eta[row : row + 1]),
         np.ascontiguousarray(estimate.effects.kappa[row : row + 1, :doses]),
     )
 
 
-def _estimates(model: Model, of: Sequence[Prediction], levels: Sequence[Levels]) -> MapEstimate:
-    """Estimates of courses and levels of any number; rows are filled up."""
-    doses = max(len(one.case.course.doses_mg) for one in of)
-    most = max(one.times_h.shape[1] for one in levels)
+def _estimates(
+    model: Model, predicted: Sequence[Prediction], measured: Sequence[Levels]
+) -> MapEstimate:
+    """Estimate all patients at once; rows with fewer doses or levels are filled up."""
+    courses = [prediction.case.course for prediction in predicted]
+    doses = max(len(course.doses_mg) for course in courses)
+    n_samples = max(levels.times_h.shape[1] for levels in measured)
     late = 1.0 + max(
-        max(one.case.course.times_h[-1] for one in of), max(np.max(one.times_h) for one in levels)
+        max(course.times_h[-1] for course in courses),
+        max(np.max(levels.times_h) for levels in measured),
     )
 
     def filled(values: F8, length: int, start: float = math.nan, step: float = 0.0) -> F8:
         return np.append(values, start + step * np.arange(length - len(values)))
 
-    arrays = [one.arrays for one in of]
+    arrays = [prediction.arrays for prediction in predicted]
     return map_estimates(
         model.program,
-        np.vstack([one.tv for one in of]),
+        np.vstack([prediction.tv for prediction in predicted]),
         np.array([filled(times, doses, late, 24.0) for times, _, _ in arrays]),
         np.array([filled(lengths, doses, 1.0) for _, lengths, _ in arrays]),
         np.array([filled(amounts[0], doses, 0.0) for *_, amounts in arrays]),
         Levels(
-            times_h=np.array([filled(one.times_h[0], most) for one in levels]),
-            conc_mg_l=np.array([filled(one.conc_mg_l[0], most) for one in levels]),
-            lloq_mg_l=np.array([filled(np.asarray(one.lloq_mg_l)[0], most) for one in levels]),
+            times_h=np.array([filled(levels.times_h[0], n_samples) for levels in measured]),
+            conc_mg_l=np.array([filled(levels.conc_mg_l[0], n_samples) for levels in measured]),
+            lloq_mg_l=np.array(
+                [filled(np.asarray(levels.lloq_mg_l)[0], n_samples) for levels in measured]
+            ),
         ),
     )
 
 
 def _scores(fits: _Fits, simulations: int) -> Scores:
-    """What one model says of every level."""
-    model, subjects, of = fits.model, fits.subjects, fits.predictions
-    typical = [one.typical_mg_l(subject.times_h) for one, subject in zip(of, subjects, strict=True)]
+    """Score one model on every level and patient."""
+    pairs = list(zip(fits.predictions, fits.subjects, strict=True))
+    typical = [prediction.typical_mg_l(subject.times_h) for prediction, subject in pairs]
     own = [
-        one.concentrations(fits.effects(i), subject.times_h)[0][0]
-        for i, (one, subject) in enumerate(zip(of, subjects, strict=True))
+        prediction.concentrations(fits.effects(i), subject.times_h)[0][0]
+        for i, (prediction, subject) in enumerate(pairs)
     ]
     forecast, earlier = _forecasts(fits)
-    auc_levels = [one.exposure(fits.effects(i)).auc_0_inf[0] for i, one in enumerate(of)]
+    auc_levels = [
+        prediction.exposure(fits.effects(i)).auc_0_inf[0]
+        for i, prediction in enumerate(fits.predictions)
+    ]
     errors, bins, corrected = _simulated(fits, typical, simulations)
     flat = np.concatenate
     return Scores(
-        model=model,
+        model=fits.model,
         predicted={
             "covariates": flat(typical),
             "own_levels": flat(own),
@@ -326,7 +352,7 @@ def _scores(fits: _Fits, simulations: int) -> Scores:
         },
         log_likelihoods=fits.estimate.log_marginal_likelihood[fits.rows],
         earlier_log_likelihoods=earlier,
-        auc_covariates=np.array([one.auc_0_inf for one in of]),
+        auc_covariates=np.array([prediction.auc_0_inf for prediction in fits.predictions]),
         auc_levels=np.array(auc_levels),
         eta=fits.estimate.effects.eta[fits.rows],
         npde=errors,
@@ -336,33 +362,33 @@ def _scores(fits: _Fits, simulations: int) -> Scores:
 
 
 def _forecasts(fits: _Fits) -> tuple[F8, F8]:
-    """Levels predicted from those before the last dose, and the likelihood of those."""
+    """Predict levels from those before the last dose; return the likelihood of the latter too."""
     cuts: list[tuple[int, int]] = []
-    known: list[Levels] = []
+    earlier: list[Levels] = []
     for i, subject in enumerate(fits.subjects):
         for occasion in np.unique(subject.occasions)[1:]:
             is_earlier = subject.occasions < occasion
             cuts.append((i, int(occasion)))
-            known.append(_some(subject.levels, is_earlier))
+            earlier.append(_selected(subject.levels, is_earlier))
     ends = np.cumsum([len(subject.times_h) for subject in fits.subjects])
     forecast, likelihood = np.full(ends[-1], np.nan), np.zeros(ends[-1])
     if not cuts:
         return forecast, likelihood
-    of = [fits.predictions[i] for i, _ in cuts]
-    estimate = _estimates(fits.model, of, known)
+    predicted = [fits.predictions[i] for i, _ in cuts]
+    estimate = _estimates(fits.model, predicted, earlier)
     for row, (i, occasion) in enumerate(cuts):
         if estimate.status[row] != OK:
             continue
         subject = fits.subjects[i]
-        effects = _effects(estimate, row, of[row])
+        effects = _effects(estimate, row, predicted[row])
         here = np.flatnonzero(subject.occasions == occasion)
         places = ends[i] - len(subject.times_h) + here
-        forecast[places] = of[row].concentrations(effects, subject.times_h[here])[0][0]
+        forecast[places] = predicted[row].concentrations(effects, subject.times_h[here])[0][0]
         likelihood[places] = estimate.log_marginal_likelihood[row]
     return forecast, likelihood
 
 
-def _some(levels: Levels, is_kept: Bools) -> Levels:
+def _selected(levels: Levels, is_kept: Bools) -> Levels:
     return Levels(
         times_h=levels.times_h[0, is_kept],
         conc_mg_l=levels.conc_mg_l[0, is_kept],
@@ -374,15 +400,15 @@ def _some(levels: Levels, is_kept: Bools) -> Levels:
 
 
 def _simulated(fits: _Fits, typical: Sequence[F8], n: int) -> tuple[F8, list[BinRecord], F8]:
-    """NPDE of every level, the visual predictive check, and the levels as that shows them."""
+    """Compute NPDE, bins of the visual predictive check and prediction-corrected levels."""
     program = fits.model.program
     scores, drawn = [], []
-    for i, (subject, of) in enumerate(zip(fits.subjects, fits.predictions, strict=True)):
+    for i, (subject, prediction) in enumerate(zip(fits.subjects, fits.predictions, strict=True)):
         rng = np.random.default_rng(np.random.SeedSequence([SEED, i]))
-        doses = len(of.case.course.doses_mg)
+        doses = len(prediction.case.course.doses_mg)
         normals = rng.standard_normal((n, program.n_eta + doses * program.n_kappa))
         effects = RandomEffects.from_normals(program, normals, doses)
-        conc, _ = of.concentrations(effects, subject.times_h)
+        conc, _ = prediction.concentrations(effects, subject.times_h)
         simulated = with_residual_error(program, conc, rng.standard_normal(conc.shape))
         lloq = np.asarray(subject.levels.lloq_mg_l)[0]
         scores.append(npde(subject.conc_mg_l, simulated, lloq, rng))
@@ -409,37 +435,37 @@ def _result(
     refused: list[Refused],
     simulations: int,
 ) -> Evaluation:
-    scores = sorted(scores, key=lambda one: -one.log_likelihoods.sum())
+    scores = sorted(scores, key=lambda score: -score.log_likelihoods.sum())
     measured = np.concatenate([subject.conc_mg_l for subject in subjects])
     patient = np.repeat(np.arange(len(subjects)), [len(subject.times_h) for subject in subjects])
-    by_patient = np.column_stack([one.log_likelihoods for one in scores])
+    by_patient = np.column_stack([score.log_likelihoods for score in scores])
     weights = np.array([model_weights(row) for row in by_patient])
     weights_all = model_weights(by_patient.sum(axis=0).tolist())
     averaged = _averaged(scores, weights[patient])
 
     def errors(predicted: Mapping[Basis, F8]) -> list[ErrorRecord]:
-        found = (prediction_errors(b, predicted[b], measured, patient) for b in BASES)
-        return [one for one in found if one is not None]
+        records = (prediction_errors(b, predicted[b], measured, patient) for b in BASES)
+        return [record for record in records if record is not None]
 
     models = []
-    for k, one in enumerate(scores):
+    for k, score in enumerate(scores):
         behind = by_patient[:, 0] - by_patient[:, k]
         spread = float(np.std(behind, ddof=1)) if len(subjects) > 1 else 0.0
-        moved = np.abs(one.auc_levels - one.auc_covariates) >= MOVED_MG_H_L
+        moved = np.abs(score.auc_levels - score.auc_covariates) >= MOVED_MG_H_L
         models.append(
             ModelRecord(
-                model=one.model.id,
-                errors=errors(one.predicted),
-                log_likelihood=float(one.log_likelihoods.sum()),
+                model=score.model.id,
+                errors=errors(score.predicted),
+                log_likelihood=float(score.log_likelihoods.sum()),
                 behind=float(behind.sum()),
                 behind_se=math.sqrt(len(subjects)) * spread,
                 weight_all=float(weights_all[k]),
                 weight_mean=float(weights[:, k].mean()),
                 moved=float(moved.mean()),
-                below_by_covariates=int((one.auc_covariates < LOW).sum()),
-                below_by_levels=int((one.auc_levels < LOW).sum()),
-                npde=npde_record(one.npde),
-                vpc=one.vpc,
+                below_by_covariates=int((score.auc_covariates < LOW).sum()),
+                below_by_levels=int((score.auc_levels < LOW).sum()),
+                npde=npde_record(score.npde),
+                vpc=score.vpc,
             )
         )
     record = EvaluationRecord(
@@ -451,10 +477,10 @@ def _result(
         models=models,
         averaged=errors(averaged) if len(scores) > 1 else [],
         left_out=left_out,
-        refused=sorted(_merged(refused), key=lambda one: one.row),
+        refused=sorted(_merged(refused), key=lambda course: course.row),
         provenance=EvaluationProvenance(
             version=__version__,
-            model_sha256={one.model.id: one.model.sha256 for one in scores},
+            model_sha256={score.model.id: score.model.sha256 for score in scores},
             data_sha256=data.sha256,
             seed=SEED,
             simulations=simulations,
@@ -465,28 +491,28 @@ def _result(
 
 
 def _merged(refused: Iterable[Refused]) -> list[Refused]:
-    """Faults of one course by several models together."""
+    """Merge the faults of one course by several models."""
     by_row: dict[int, Refused] = {}
-    for one in refused:
-        before = by_row.get(one.row)
-        error = one.error if before is None else f"{before.error}; {one.error}"
-        by_row[one.row] = Refused(id=one.id, row=one.row, error=error)
+    for course in refused:
+        before = by_row.get(course.row)
+        error = course.error if before is None else f"{before.error}; {course.error}"
+        by_row[course.row] = Refused(id=course.id, row=course.row, error=error)
     return list(by_row.values())
 
 
-def _averaged(scores: Sequence[Scores], own: F8) -> dict[Basis, F8]:
-    """Predictions averaged over models, weighted by the levels that each prediction used."""
-    equal = np.full_like(own, 1.0 / len(scores))
+def _averaged(scores: Sequence[Scores], own_weights: F8) -> dict[Basis, F8]:
+    """Average predictions over models, weighted by the levels that each prediction used."""
+    equal = np.full_like(own_weights, 1.0 / len(scores))
     earlier = np.array(
         [
             model_weights(row)
-            for row in np.column_stack([one.earlier_log_likelihoods for one in scores])
+            for row in np.column_stack([score.earlier_log_likelihoods for score in scores])
         ]
     )
-    weights = dict(zip(BASES, (equal, own, equal, earlier), strict=True))
+    weights = dict(zip(BASES, (equal, own_weights, equal, earlier), strict=True))
     return {
         basis: np.sum(
-            weights[basis] * np.column_stack([one.predicted[basis] for one in scores]), axis=1
+            weights[basis] * np.column_stack([score.predicted[basis] for score in scores]), axis=1
         )
         for basis in BASES
     }

@@ -1,4 +1,4 @@
-"""Courses with levels of many patients."""
+"""Courses of many patients with their measured levels, read from records."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ class Subject:
 
     id: str
     row: int
-    """Of the first record, as a spreadsheet counts."""
+    """Row of the first record in a spreadsheet: the header is row 1."""
     request: Request
     levels: Levels
-    """One row; after the first dose."""
+    """Levels after the first dose, in one row."""
     before_first_dose: int
-    """Records below the limit of quantification at or before the first dose, which say nothing."""
+    """Number of records at or before the first dose, without measurable drug; they are not used."""
 
     @property
     def times_h(self) -> F8:
-        """(m,) Of the levels, from the start of the first infusion."""
+        """(m,) Times of the levels after the start of the first infusion, h."""
         return np.asarray(self.levels.times_h[0])
 
     @property
     def conc_mg_l(self) -> F8:
-        """(m,) NaN below the limit of quantification."""
+        """(m,) mg/L; NaN below the limit of quantification."""
         return np.asarray(self.levels.conc_mg_l[0])
 
     @cached_property
     def occasions(self) -> npt.NDArray[np.int64]:
-        """(m,) Place of the dose before each level."""
+        """(m,) Index of the dose before each level."""
         return np.asarray(np.searchsorted(self._starts_h, self.times_h, side="left") - 1)
 
     @property
     def after_dose_h(self) -> F8:
-        """(m,) Time of each level after the dose before it."""
+        """(m,) Time of each level after the dose before it, h."""
         return np.asarray(self.times_h - self._starts_h[self.occasions])
 
     @cached_property
@@ -65,16 +65,18 @@ class Refused:
 
     id: str
     row: int
+    """Row of its first record, as in `Subject`."""
     error: str
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What a file of records holds."""
+    """Courses of a file of records."""
 
     subjects: list[Subject]
     refused: list[Refused]
     sha256: str
+    """Hash of the file."""
 
 
 def read_subjects(
@@ -91,15 +93,17 @@ def read_subjects(
     Parameters
     ----------
     layout : Layout
-    rows : iterable of rows
+        Columns of the records.
+    rows : iterable of sequence of str
+        Cells of each record, without the header.
     unit : str, optional
-        Of DV and LLOQ; needed unless the levels are in a column such as conc_mg_l.
+        Unit of DV and LLOQ; needed unless the levels are in a column such as conc_mg_l.
     lloq : str, optional
         Limit of quantification with unit, for levels marked as below it without one.
     amount : {'phosphate', 'f_ara_a'}, optional
-        What AMT is mg of.
+        Substance that AMT is mg of.
     sha256 : str
-        Of the file.
+        Hash of the file.
 
     Returns
     -------
@@ -126,11 +130,11 @@ def read_subjects(
         limit = parse_quantity(lloq, dimension="concentration", field="lloq_mg_l", unit=None).value
     subjects: list[Subject] = []
     refused: list[Refused] = []
-    seen: set[str] = set()
+    earlier_ids: set[str] = set()
     row = 2
     for name, records in by_course(layout, rows):
         try:
-            if name in seen:
+            if name in earlier_ids:
                 raise InputError(
                     f"ID {name!r} comes again after another ID: put its records together, and give "
                     "each course an ID of its own"
@@ -141,7 +145,7 @@ def read_subjects(
             subjects.append(Subject(name, row, request, levels, before))
         except InputError as error:
             refused.append(Refused(id=name, row=row, error="; ".join(error.sentences(layout.name))))
-        seen.add(name)
+        earlier_ids.add(name)
         row += len(records)
     if not subjects and not refused:
         raise InputError("the file has no records below its header")
@@ -149,7 +153,7 @@ def read_subjects(
 
 
 def _levels_column(layout: Layout, unit: str | None) -> tuple[str, float]:
-    """Which column the levels are in, and what makes mg/L of them."""
+    """Return the name of the column of levels and the factor that converts them to mg/L."""
     if not layout.is_events:
         raise InputError(
             "needs NONMEM-style records: ID, TIME, AMT, RATE, EVID, MDV, DV and covariates; there "
@@ -166,15 +170,15 @@ def _levels_column(layout: Layout, unit: str | None) -> tuple[str, float]:
     (name,) = named
     if name == "DV":
         if unit is None:
-            found = "DV has no unit: say {dv_unit} mg/L, ng/mL, ug/L or umol/L"
-            raise InputError(Fault("dv_unit", found, whole=True))
+            message = "DV has no unit: say {dv_unit} mg/L, ng/mL, ug/L or umol/L"
+            raise InputError(Fault("dv_unit", message, whole=True))
     elif unit is None:
         unit = CONC_COLUMNS[name]
     else:
-        found = f"{name} says its unit: leave out {{dv_unit}} {unit}"
-        raise InputError(Fault("dv_unit", found, whole=True))
-    one = parse_quantity(f"1 {unit}", dimension="concentration", field="dv_unit", unit=None)
-    return name.upper(), one.value
+        message = f"{name} says its unit: leave out {{dv_unit}} {unit}"
+        raise InputError(Fault("dv_unit", message, whole=True))
+    unit_mg_l = parse_quantity(f"1 {unit}", dimension="concentration", field="dv_unit", unit=None)
+    return name.upper(), unit_mg_l.value
 
 
 def _levels(
@@ -184,31 +188,31 @@ def _levels(
     factor: float,
     limit: float | None,
 ) -> tuple[Levels, int]:
-    """Levels of one course, and how many before it say nothing."""
+    """Read the levels of one course, and count the unused records before it."""
     number = layout.number
-    clock = min(number(cells, "TIME") for cells in records if number(cells, "EVID") == 1)
-    found: list[tuple[float, float, float]] = []
+    start = min(number(cells, "TIME") for cells in records if number(cells, "EVID") == 1)
+    samples: list[tuple[float, float, float]] = []
     faults: list[Fault] = []
-    before = 0
+    n_before = 0
     for cells in records:
         if number(cells, "EVID") != 0 or number(cells, "MDV") != 0:
             continue
         try:
-            time = number(cells, "TIME", absent=None) - clock
+            time = number(cells, "TIME", absent=None) - start
             flags = [number(cells, flag) for flag in ("BLQ", "CENS")]
             if set(flags) - {0.0, 1.0}:
                 raise InputError("BLQ or CENS is 1 below the limit of quantification, 0 above")
             conc = number(cells, column, absent=math.nan) * factor
-            of_level = number(cells, "LLOQ", absent=math.nan) * factor
-            if math.isnan(of_level) and limit is not None:
-                of_level = limit
+            lloq = number(cells, "LLOQ", absent=math.nan) * factor
+            if math.isnan(lloq) and limit is not None:
+                lloq = limit
             below = any(flags)
             if below:
-                if math.isnan(of_level) and flags[1]:  # as CENS is used, DV is the limit
-                    of_level = conc
-                if math.isnan(of_level):
-                    why = "below which limit? Add a column LLOQ, or give {lloq_mg_l}"
-                    raise InputError(Fault("lloq_mg_l", why, whole=True))
+                if math.isnan(lloq) and flags[1]:  # with CENS, DV holds the limit by convention
+                    lloq = conc
+                if math.isnan(lloq):
+                    message = "below which limit? Add a column LLOQ, or give {lloq_mg_l}"
+                    raise InputError(Fault("lloq_mg_l", message, whole=True))
                 conc = math.nan
             elif math.isnan(conc):
                 raise InputError(f"{column} is missing: MDV 1 marks a record without level")
@@ -218,17 +222,17 @@ def _levels(
                     "quantification, MDV 1 a record without level"
                 )
             if time > 0:
-                found.append((time, conc, of_level))
+                samples.append((time, conc, lloq))
             elif below or conc == 0:
-                before += 1
+                n_before += 1
             else:
                 raise InputError(f"{conc / factor:g} before any drug was given")
         except InputError as error:
-            at = number(cells, "TIME", absent=math.nan)
-            faults += error.at(where=f"level at TIME {at:g}").faults
-    if not found and not faults:
+            time = number(cells, "TIME", absent=math.nan)
+            faults += error.at(where=f"level at TIME {time:g}").faults
+    if not samples and not faults:
         faults.append(Fault("", "no level after the first dose (EVID 0, MDV 0)"))
     if faults:
         raise InputError(*faults)
-    times, measured, limits = np.array(found).T
-    return Levels(times_h=times, conc_mg_l=measured, lloq_mg_l=limits), before
+    times, measured, limits = np.array(samples).T
+    return Levels(times_h=times, conc_mg_l=measured, lloq_mg_l=limits), n_before

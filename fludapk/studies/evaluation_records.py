@@ -13,9 +13,9 @@ Basis = Literal["covariates", "own_levels", "later_from_covariates", "later_from
 BASES: Final[tuple[Basis, ...]] = (
     "covariates", "own_levels", "later_from_covariates", "later_from_earlier",
 )  # fmt: skip
-"""What a level is predicted from: covariates alone, or all levels of the patient, its own included.
-And, for levels after a second or later dose: covariates, or the levels before that dose, which a
-pharmacist would have had."""
+"""Information a level is predicted from: covariates alone, or all levels of the patient, itself
+included. And, for levels after a second or later dose: covariates, or the levels before that dose,
+which are all that is known when that dose is chosen."""
 
 
 # ------------------------------------------------------------------ the result
@@ -32,16 +32,19 @@ class ErrorRecord:
     patients: int
     levels: int
     mpe: float
+    """Mean error."""
     mpe_ci95: tuple[float, float] | None
     rmse: float
+    """Root mean square error."""
     rmse_ci95: tuple[float, float] | None
     within_30: float
+    """Share of levels with an error of at most 30 %."""
     within_30_ci95: tuple[float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class NpdeRecord:
-    """NPDE against a standard normal; p_* are those of its mean, variance and shape."""
+    """Comparison of NPDE with a standard normal; p_* test its mean, variance and shape."""
 
     n: int
     mean: float
@@ -53,52 +56,55 @@ class NpdeRecord:
     p_normal: float
     """Shapiro and Wilk."""
     p_global: float
-    """Three times the smallest, at most 1."""
+    """Three times the smallest of these p, at most 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BinRecord:
-    """A bin of the prediction-corrected visual predictive check; mg/L.
+    """A bin of the prediction-corrected visual predictive check.
 
-    Quantiles are 10, 50 and 90 % of the levels in the bin; None where that is below a limit of
+    Quantiles, in mg/L, are 10, 50 and 90 % of the levels in the bin; None below the limit of
     quantification.
     """
 
     from_h: float
     to_h: float
-    """After the last dose."""
+    """First and last time after the last dose."""
     middle_h: float
+    """Median time."""
     levels: int
     observed: tuple[float | None, ...]
+    """Quantiles of the measured levels."""
     expected: tuple[float | None, ...]
-    """Median over simulations."""
+    """Quantiles of simulated levels, median over simulations."""
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
-    """95 % of simulations."""
+    """Ends of the middle 95 % of simulations."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRecord:
-    """How one model does."""
+    """Performance of one model."""
 
     model: str
     errors: list[ErrorRecord]
     log_likelihood: float
-    """Marginal, of all levels, by Laplace."""
+    """Marginal log-likelihood of all levels, by Laplace."""
     behind: float
-    """Of the best model's log-likelihood."""
+    """Log-likelihood of the best model minus that of this one."""
     behind_se: float
-    """Standard error of that over patients."""
+    """Standard error of `behind`, over patients."""
     weight_all: float
-    """Probability that all levels are from this model rather than another listed, equal before."""
+    """Posterior probability that all levels are from this model; equal for all models a priori."""
     weight_mean: float
-    """The same of one patient, averaged over patients."""
+    """Posterior probability by the levels of one patient, averaged over patients."""
     moved: float
-    """Share of patients whose AUC by levels differs by 4 mg h/L or more from covariates."""
+    """Share of patients whose AUC by levels and by covariates differ by at least 4 mg h/L."""
     below_by_covariates: int
     below_by_levels: int
-    """Patients with an AUC0-inf below 13.8 mg h/L."""
+    """Number of patients with an AUC0-inf below 13.8 mg h/L."""
     npde: NpdeRecord | None
+    """None for fewer than three levels."""
     vpc: list[BinRecord]
 
 
@@ -112,7 +118,7 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationProvenance:
-    """What made this result."""
+    """Versions, data and settings behind an evaluation."""
 
     version: str
     model_sha256: dict[str, str]
@@ -134,9 +140,9 @@ class EvaluationRecord(Record):
     levels_below_limit: int
     records_before_first_dose: int
     models: list[ModelRecord]
-    """The best first."""
+    """Models, the best first."""
     averaged: list[ErrorRecord]
-    """Of predictions averaged over the models by the weights the levels used give them."""
+    """Errors of predictions averaged over models, weighted by the levels each prediction used."""
     left_out: list[LeftOut]
     refused: list[Refused]
     disclaimer: str = DISCLAIMER

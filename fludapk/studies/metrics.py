@@ -12,11 +12,11 @@ from fludapk.pk.effects import normal_scores
 from fludapk.studies.evaluation_records import SEED, Basis, BinRecord, ErrorRecord, NpdeRecord
 
 RESAMPLES: Final = 1000
-"""Of the patients, behind the 95 % intervals of prediction errors."""
+"""Bootstrap samples of patients, for the 95 % intervals of prediction errors."""
 WITHIN: Final = 0.3
-"""Relative error that counts as near."""
+"""Largest relative error of a level counted in `within_30`."""
 QUANTILES: Final = (0.1, 0.5, 0.9)
-"""Of the levels in a bin of the visual predictive check."""
+"""Quantiles shown in each bin of the visual predictive check."""
 
 
 # ------------------------------------------------------------------ prediction errors
@@ -25,32 +25,33 @@ QUANTILES: Final = (0.1, 0.5, 0.9)
 def prediction_errors(
     basis: Basis, predicted: F8, measured: F8, patient: npt.NDArray[np.int64]
 ) -> ErrorRecord | None:
-    """Errors of predicted levels; None if there is nothing to compare.
+    """Compute the errors of predicted levels; None if there is nothing to compare.
 
     Parameters
     ----------
     basis : str
+        Information the levels are predicted from, one of `BASES`.
     predicted, measured : (levels,)
         mg/L; pairs with NaN are left out.
     patient : (levels,)
-        Whose level.
+        Index of the patient of each level.
 
     Examples
     --------
-    >>> found = prediction_errors(
+    >>> errors = prediction_errors(
     ...     "covariates", np.array([1.1, 1.8]), np.array([1.0, 2.0]), np.array([0, 1])
     ... )
-    >>> round(abs(found.mpe), 6), round(found.rmse, 6), found.within_30
+    >>> round(abs(errors.mpe), 6), round(errors.rmse, 6), errors.within_30
     (0.0, 10.0, 100.0)
     """
     is_pair = np.isfinite(predicted) & np.isfinite(measured)
     if not is_pair.any():
         return None
     error = 100.0 * (predicted[is_pair] - measured[is_pair]) / measured[is_pair]
-    _, who = np.unique(patient[is_pair], return_inverse=True)
-    n = int(np.max(who)) + 1
+    _, row = np.unique(patient[is_pair], return_inverse=True)
+    n = int(np.max(row)) + 1
     parts = (np.ones_like(error), error, error**2, 100.0 * (np.abs(error) <= 100.0 * WITHIN))
-    sums = np.array([np.bincount(who, part, n) for part in parts])
+    sums = np.array([np.bincount(row, part, n) for part in parts])
 
     def statistics(weighted: F8) -> F8:
         count, total, squares, near = weighted
@@ -75,11 +76,11 @@ def prediction_errors(
 
 
 def npde(measured: F8, simulated: F8, lloq: F8, rng: np.random.Generator) -> F8:
-    """Normalised prediction distribution errors of the levels of one patient.
+    """Compute the normalised prediction distribution errors of the levels of one patient.
 
     Levels and simulations are decorrelated by the mean and covariance of the simulations; a level's
-    error is the normal score of the share of simulations below it. Before that what is below its
-    limit of quantification, measured or simulated, is replaced by a random simulation below it.
+    error is the normal score of the share of simulations below it. Before that, a measured or
+    simulated level below its limit of quantification is replaced by a random simulation below it.
 
     Parameters
     ----------
@@ -88,6 +89,12 @@ def npde(measured: F8, simulated: F8, lloq: F8, rng: np.random.Generator) -> F8:
     simulated : (n, m)
         mg/L, with residual error.
     rng : Generator
+        Draws the replacements.
+
+    Returns
+    -------
+    (m,)
+        Standard normal if the model is true.
 
     Examples
     --------
@@ -97,24 +104,30 @@ def npde(measured: F8, simulated: F8, lloq: F8, rng: np.random.Generator) -> F8:
     array([0.])
     """
     n = len(simulated)
-    level, simulated = measured.copy(), simulated.copy()
-    for t in range(len(level)):
+    levels, simulated = measured.copy(), simulated.copy()
+    for t in range(len(levels)):
         below = np.flatnonzero(simulated[:, t] < lloq[t])
         simulated[below, t] = rng.permutation(simulated[below, t])
-        if np.isnan(level[t]):
-            level[t] = simulated[rng.choice(below), t] if below.size else lloq[t]
+        if np.isnan(levels[t]):
+            levels[t] = simulated[rng.choice(below), t] if below.size else lloq[t]
     mean = simulated.mean(axis=0)
     covariance = np.atleast_2d(np.cov(simulated, rowvar=False))
     root = np.linalg.cholesky(covariance)
-    apart = np.linalg.solve(root, (simulated - mean).T)
-    at = np.linalg.solve(root, level - mean)
-    share = np.mean(apart < at[:, np.newaxis], axis=1) + 0.5 / n
+    decorrelated = np.linalg.solve(root, (simulated - mean).T)
+    position = np.linalg.solve(root, levels - mean)
+    share = np.mean(decorrelated < position[:, np.newaxis], axis=1) + 0.5 / n
     edge = 0.5 / n
     return normal_scores(np.clip(share, edge, 1.0 - edge))
 
 
 def npde_record(values: F8) -> NpdeRecord | None:
-    """Tests of NPDE; None for fewer than three."""
+    """Test whether NPDE are standard normal; None for fewer than three.
+
+    Parameters
+    ----------
+    values : (levels,)
+        NPDE of all levels.
+    """
     if len(values) < 3:
         return None
     from scipy import stats
@@ -138,15 +151,20 @@ def npde_record(values: F8) -> NpdeRecord | None:
 def prediction_corrected(
     *, after_h: F8, measured: F8, lloq: F8, typical: F8, simulated: F8
 ) -> tuple[list[BinRecord], F8]:
-    """A prediction-corrected visual predictive check.
+    """Compute a prediction-corrected visual predictive check.
 
-    Each level and its simulations are multiplied by (median typical level of its bin)/(its typical
-    level). Below its limit of quantification a level or simulation counts as lower than all others.
+    Each level and its simulations are multiplied by (median typical concentration of its
+    bin)/(its typical concentration). A level or simulation below its limit of quantification
+    counts as lower than all others.
 
     Parameters
     ----------
-    after_h, measured, lloq, typical : (levels,)
-        h after the last dose; mg/L.
+    after_h : (levels,)
+        Times after the last dose, h.
+    measured, lloq : (levels,)
+        mg/L; NaN as in `npde`.
+    typical : (levels,)
+        Concentrations of the typical patient, mg/L.
     simulated : (n, levels)
         mg/L, with residual error.
 
@@ -154,49 +172,53 @@ def prediction_corrected(
     -------
     bins : list of BinRecord
     corrected : (levels,)
-        mg/L; NaN below the limit of quantification.
+        Corrected levels, mg/L; NaN below the limit of quantification.
     """
     usable = np.flatnonzero(typical > 0.0)
-    found: list[BinRecord] = []
+    records: list[BinRecord] = []
     corrected = np.full(len(measured), np.nan)
     bins = _bins(after_h[usable]) if usable.size else usable
     for k in np.unique(bins):
         here = usable[bins == k]
         factor = np.median(typical[here]) / typical[here]
         corrected[here] = measured[here] * factor
-        seen = np.nan_to_num(corrected[here])
-        hidden = simulated[:, here] < lloq[here]
-        drawn = np.where(hidden, 0.0, simulated[:, here] * factor)
+        observed = np.nan_to_num(corrected[here])
+        is_below = simulated[:, here] < lloq[here]
+        drawn = np.where(is_below, 0.0, simulated[:, here] * factor)
         spread = np.quantile(drawn, QUANTILES, axis=1)
         low, middle, high = np.quantile(spread, [0.025, 0.5, 0.975], axis=1)
-        found.append(
+        records.append(
             BinRecord(
                 from_h=float(after_h[here].min()),
                 to_h=float(after_h[here].max()),
                 middle_h=float(np.median(after_h[here])),
                 levels=len(here),
-                observed=_quantified(np.quantile(seen, QUANTILES)),
+                observed=_quantified(np.quantile(observed, QUANTILES)),
                 expected=_quantified(middle),
                 low=_quantified(low),
                 high=_quantified(high),
             )
         )
-    return found, corrected
+    return records, corrected
 
 
 def _quantified(values: F8) -> tuple[float | None, ...]:
+    """Return quantiles, None for those below the limit of quantification."""
     return tuple(float(value) if value > 0.0 else None for value in values)
 
 
 _MOST_BINS: Final = 8
 _PER_BIN: Final = 10
+"""Levels per bin, at least, on average."""
 _UNEXPLAINED: Final = 0.005
+"""Share of the sum of squares that the bins may leave unexplained."""
 
 
 def _bins(after_h: F8) -> npt.NDArray[np.int64]:
-    """Neighbours in time together: the fewest bins that explain the spread of log(1 + h).
+    """Return the bin of each level: the fewest bins that explain the spread of log(1 + h).
 
-    Least squares over all ways to cut the times, by dynamic programming.
+    A bin holds neighbours in time. Least squares over all cuts of the times, by dynamic
+    programming.
     """
     x, place, count = np.unique(
         np.round(np.log1p(after_h), 2), return_inverse=True, return_counts=True
@@ -211,13 +233,13 @@ def _bins(after_h: F8) -> npt.NDArray[np.int64]:
     cost[first >= last] = np.inf  # a bin holds times first to last - 1
     best = cost[0]
     starts = [np.zeros(len(x), dtype=np.int64)]
-    enough = _UNEXPLAINED * best[-1]
+    tolerated = _UNEXPLAINED * best[-1]
     most = min(_MOST_BINS, len(x), max(1, len(after_h) // _PER_BIN))
-    while len(starts) < most and best[-1] > enough:
-        before = np.append(np.inf, best[:-1])[:, None]  # the bins before one that starts there
-        ways = before + cost
-        starts.append(np.argmin(ways, axis=0))
-        best = np.min(ways, axis=0)
+    while len(starts) < most and best[-1] > tolerated:
+        before = np.append(np.inf, best[:-1])[:, None]  # cost of the bins before each start
+        total = before + cost
+        starts.append(np.argmin(total, axis=0))
+        best = np.min(total, axis=0)
     label, end = np.empty(len(x), dtype=np.int64), len(x)
     for k in range(len(starts) - 1, -1, -1):
         start = int(starts[k][end - 1])

@@ -1,4 +1,4 @@
-"""Files of a study: every patient, and finished parts."""
+"""Files of a study: every patient, and finished strategies of a run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from fludapk.studies.counts import Counts, SimulatedBlock
 from fludapk.studies.study import Study
 
 PARTS: Final = ".parts"
+"""Folder of finished strategies, inside the folder of a run."""
 
 PATIENT_COLUMNS: Final = (
     "model", "strategy", "patient", "age_years", "female", "weight_kg", "height_cm", "bsa_m2",
@@ -30,7 +31,13 @@ PATIENT_COLUMNS: Final = (
 
 
 class PatientsWriter:
-    """Writes blocks of patients as they come."""
+    """A writer of patients, block by block, to CSV or Parquet.
+
+    Parameters
+    ----------
+    file : BinaryIO
+    is_parquet : bool
+    """
 
     def __init__(self, file: BinaryIO, is_parquet: bool) -> None:
         self._file, self._parquet = file, None
@@ -42,10 +49,10 @@ class PatientsWriter:
                 raise InputError(
                     "a .parquet file needs the extra: pip install 'fludapk[parquet]'; or write .csv"
                 ) from error
-            kinds = {"model": pa.string(), "strategy": pa.string(), "patient": pa.int64(),
+            types = {"model": pa.string(), "strategy": pa.string(), "patient": pa.int64(),
                      "given": pa.bool_(), "held_at_ceiling": pa.bool_(),
                      "outside_studied_range": pa.bool_()}  # fmt: skip
-            self._schema = pa.schema([(c, kinds.get(c, pa.float64())) for c in PATIENT_COLUMNS])
+            self._schema = pa.schema([(c, types.get(c, pa.float64())) for c in PATIENT_COLUMNS])
             self._parquet = parquet.ParquetWriter(file, self._schema)
         else:
             file.write(line(PATIENT_COLUMNS, ",").encode())
@@ -58,6 +65,7 @@ class PatientsWriter:
         model : str
             Id of the truth.
         strategy : str
+            Id of the strategy.
         """
         done = 0
 
@@ -87,7 +95,7 @@ class PatientsWriter:
 def _patient_columns(
     block: SimulatedBlock, model: str, strategy: str, first: int
 ) -> dict[str, Sequence[Any] | np.ndarray]:
-    """Columns of a block; its patients are numbered from `first`."""
+    """Return the columns of a block, with its patients numbered from `first`."""
     covariates, n = block.patients.columns, block.patients.n
     return {
         "model": [model] * n,
@@ -110,13 +118,25 @@ def _patient_columns(
 
 
 def _or_empty(value: Any) -> Any:
-    """Empty cell instead of NaN."""
+    """Return None, an empty cell, instead of NaN."""
     return None if value != value else value
 
 
 @contextmanager
 def patients_writer(path: str | Path | None, study: Study) -> Iterator[PatientsWriter | None]:
-    """A file of patients that appears whole or not at all; None without a path."""
+    """Open a file of patients that appears whole or not at all; None without a path.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        File to write, .csv or .parquet.
+    study : Study
+
+    Raises
+    ------
+    InputError
+        If the file has another ending, or the study draws uncertain parameters.
+    """
     if path is None:
         yield None
         return
@@ -137,29 +157,53 @@ def patients_writer(path: str | Path | None, study: Study) -> Iterator[PatientsW
 
 @dataclass(frozen=True)
 class Parts:
-    """Finished strategies of a run in a folder."""
+    """Finished strategies of a run, kept in its folder until all are finished.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the results of the run.
+    study : Study
+    """
 
     folder: Path
     study: Study
 
     def path(self, truth: str, strategy: str) -> Path:
-        """Where a finished strategy is kept."""
+        """Return the file of a finished strategy.
+
+        Parameters
+        ----------
+        truth, strategy : str
+            Ids of the truth and the strategy.
+        """
         return self.folder / PARTS / f"{truth}--{strategy}.json"
 
     def load(self, truth: str, strategy: str) -> Counts | None:
-        """A finished strategy of the same run, or None."""
+        """Read the counts of a finished strategy, or return None if it is not finished.
+
+        Parameters
+        ----------
+        truth, strategy : str
+            Ids of the truth and the strategy.
+
+        Raises
+        ------
+        InputError
+            If the file is of another scenario or version.
+        """
         path = self.path(truth, strategy)
         if not path.is_file():
             return None
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["run"] != json.loads(self.study.provenance.to_json()):
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if saved["run"] != json.loads(self.study.provenance.to_json()):
             raise InputError(
                 f"{path}: is of another scenario or version: use another folder, or do not continue"
             )
-        return Counts.from_dict(kept["counts"])
+        return Counts.from_dict(saved["counts"])
 
     def save(self, counts: Counts) -> None:
-        """Keep a finished strategy."""
+        """Write the counts of a finished strategy."""
         path = self.path(counts.truth, counts.strategy)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(
@@ -167,7 +211,7 @@ class Parts:
         )
 
     def clear(self) -> None:
-        """Forget them."""
+        """Delete the files of all finished strategies."""
         for path in (self.folder / PARTS).glob("*.json"):
             path.unlink()
         if (self.folder / PARTS).is_dir():

@@ -1,4 +1,4 @@
-"""Records of a study: what made it, and its summary."""
+"""Records of a study: its provenance and its summary."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from fludapk.answers.record import Record, Row
 from fludapk.errors import InputError
 from fludapk.studies.scenario import Scenario
 
-# ------------------------------------------------------------------ what made it
+# ------------------------------------------------------------------ provenance
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class StudyProvenance(Record):
-    """What made the results of a study: no time, no path, so that a replay gives the same bytes.
+    """Provenance of a study, without times and paths, so that a replay gives the same bytes.
 
     Parameters
     ----------
     version : str
+        Version of fludapk.
     scenario : Scenario
     scenario_sha256 : str
+        Hash of the scenario.
     model_sha256 : mapping of str to str
         Model -> hash of its file.
     cohort_sha256 : str, optional
         Hash of the cohort file.
-    seed, patients : int
+    seed : int
+        Seed of all random streams.
+    patients : int
+        Number of patients.
     block : int
-        Patients with a random stream of their own.
+        Number of patients in a block, which has random streams of its own.
     quantile_relative_error : float
         Half the relative width of a cell of the grid that quantiles are read from.
     numpy : str
-        Version.
+        Version of numpy.
     certain : mapping of str to list of str
         Model -> its numbers without a printed uncertainty, in studies of parameter uncertainty.
     """
@@ -57,7 +62,14 @@ class StudyProvenance(Record):
 
     @classmethod
     def from_dict(cls, raw: object, where: str) -> Self:
-        """Read what `to_dict` wrote.
+        """Read a record written by `to_dict`.
+
+        Parameters
+        ----------
+        raw : object
+            Content of a JSON document.
+        where : str
+            Name of its file, for errors.
 
         Raises
         ------
@@ -78,14 +90,14 @@ class StudyProvenance(Record):
         return f"study of {self.patients} patients, seed {self.seed}"
 
 
-# ------------------------------------------------------------------ its summary
+# ------------------------------------------------------------------ summary
 
 QUANTILES: Final = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantiles:
-    """Spread over patients who were given a dose; None if nobody was."""
+    """Quantiles over patients who were given a dose; None if nobody was."""
 
     q05: float | None
     q25: float | None
@@ -94,7 +106,7 @@ class Quantiles:
     q95: float | None
 
     def columns(self, name: str) -> Row:
-        """Return the quantiles by the names of their columns."""
+        """Return the quantiles by their columns, named `name` and the quantile."""
         return {f"{name}_{part}": getattr(self, part) for part in QUANTILES}
 
 
@@ -107,31 +119,35 @@ class Share:
     high: float | None
 
     def columns(self, name: str) -> Row:
-        """Return the fraction and its interval by the names of their columns."""
+        """Return the fraction and its interval by their columns, named from `name`."""
         return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
 @dataclass(frozen=True, kw_only=True)
 class StratumSummary:
-    """One strategy under one truth in one stratum.
+    """Summary of one strategy under one truth in one stratum.
 
     Parameters
     ----------
     model, strategy, stratum : str
+        Ids of the truth and the strategy, name of the stratum.
     n : int
-        Patients.
+        Number of patients.
     auc : Quantiles
-        mg·h/L.
+        AUC0-inf of the course, mg·h/L.
     auc_geometric_mean : float, optional
+        mg·h/L.
     auc_cv_percent : float, optional
         Geometric coefficient of variation.
     p_below_13_8, p_below_14, p_in_window, p_above_20 : Share
+        Patients with an AUC0-inf below 13.8 or 14, in the window, above 20 mg·h/L.
     interval : {'wilson', 'outer draws'}
-        Kind of the intervals.
+        Method of the 95 % intervals.
     dose_mg, total_mg_m2 : Quantiles
         mg of fludarabine phosphate per infusion; mg/m2 in the course.
     not_given, held_at_ceiling, outside_studied_range : int
-        Patients.
+        Number of patients without a dose, with a dose lowered to a ceiling, and outside the
+        studied range of the model.
     """
 
     model: str

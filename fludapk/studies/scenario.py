@@ -1,4 +1,4 @@
-"""Grammar of a study: population, strategies, strata."""
+"""Grammar of a scenario: population, variability, strategies, strata."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -7,24 +7,24 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from fludapk.published.population_files import PopulationEntry
 from fludapk.published.tables import Identifier, Positive, Table, Text, must_rise
 
-# ------------------------------------------------------------------ a study
+# ------------------------------------------------------------------ population, variability
 
 
 class CohortFile(Table):
-    """Patients of a list in a file, beside the scenario."""
+    """Population of the patients listed in a file beside the scenario."""
 
     file: Text
     sample: Literal["as_is", "resample"]
 
 
 class ReadyMade(Table):
-    """A population of `data/populations.toml`."""
+    """Population of `data/populations.toml`."""
 
     use: Identifier
 
 
 class Custom(Table):
-    """A population of the scenario."""
+    """Population described in the scenario itself."""
 
     custom: PopulationEntry
 
@@ -47,18 +47,18 @@ PopulationChoice = Annotated[
 
 
 class Variability(Table):
-    """What differs between simulated patients beyond their covariates."""
+    """Variability between simulated patients beyond their covariates."""
 
     iiv: bool = True
     iov: bool = True
     parameter_uncertainty: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """How many draws of thetas and omegas; 0: the printed values."""
+    """Number of draws of thetas and omegas; 0: the printed values."""
     gfr_error_cv: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """Of the renal function that dosing sees around the true one."""
+    """CV of the renal function that dosing observes, around the true one."""
 
 
 class Window(Table):
-    """A window on the cumulative AUC, mg h/L."""
+    """Window on the cumulative AUC, mg h/L."""
 
     low: Positive = 13.8
     high: Positive = 20.0
@@ -70,8 +70,11 @@ class Window(Table):
         return self
 
 
+# ------------------------------------------------------------------ strategies
+
+
 class _Strategy(Table):
-    """What every strategy says: its course, and what can be drawn up."""
+    """Keys of every strategy: its course, and the doses that can be drawn up."""
 
     id: Identifier
     regimen: Identifier | None = None
@@ -81,9 +84,10 @@ class _Strategy(Table):
     infusion_h: Positive | None = None
     round_to_mg: Positive | None = None
     vials: bool = False
-    """Whole 50-mg vials, to the nearest, at least one."""
+    """True: doses are whole 50-mg vials, to the nearest, at least one."""
 
     needs_dose: ClassVar[bool] = True
+    """False for a strategy without the key `dose`."""
 
     @model_validator(mode="after")
     def _one_course(self) -> Self:
@@ -101,30 +105,34 @@ class _Strategy(Table):
 
 
 class FixedStrategy(_Strategy):
-    """The same mg/m2, mg/kg or mg for everybody."""
+    """One dose in mg/m2, mg/kg or mg for all patients."""
 
     kind: Literal["fixed"]
 
 
 class TargetStrategy(_Strategy):
-    """The dose that gives the typical patient of these covariates an AUC."""
+    """Dose that gives the typical patient of the same covariates a target AUC."""
 
     kind: Literal["target"]
     auc: Positive
+    """Target of the cumulative AUC, mg h/L."""
     model: Identifier | None = None
+    """Model that finds the dose; the true one if absent."""
 
     needs_dose: ClassVar[bool] = False
 
 
 class RenalStep(Table):
-    """From a renal function upwards, this factor on the dose; 0: no dose is given."""
+    """Step of a renal rule: a factor on the dose from a renal function upwards."""
 
     at_least: Annotated[float, Field(ge=0)]
+    """Renal function in the unit of the measure: CrCl mL/min, eGFR mL/min/1.73 m2."""
     factor: Annotated[float, Field(ge=0, le=1)]
+    """Factor on the dose; 0: no dose is given."""
 
 
 class RenalStrategy(_Strategy):
-    """A dose reduced by renal function: a label rule, or steps of one's own."""
+    """Dose reduced by renal function: a label rule, or steps in the scenario."""
 
     kind: Literal["renal"]
     rule: Identifier | None = None
@@ -133,8 +141,8 @@ class RenalStrategy(_Strategy):
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
-        own = self.steps is not None and self.measure is not None
-        if (self.rule is None) != own or (self.rule and (self.steps or self.measure)):
+        has_steps = self.steps is not None and self.measure is not None
+        if (self.rule is None) != has_steps or (self.rule and (self.steps or self.measure)):
             raise ValueError("give rule, or steps with measure")
         if self.steps is not None:
             must_rise("at_least, from the last row up,", [s.at_least for s in reversed(self.steps)])
@@ -144,14 +152,14 @@ class RenalStrategy(_Strategy):
 
 
 class DoseBand(Table):
-    """A dose below a weight or age; the last band has no upper end."""
+    """Dose below a weight (kg) or age (years); the last band has no upper end."""
 
     below: Positive | None = None
     dose: Text
 
 
 class BandedStrategy(_Strategy):
-    """A dose by weight or age band."""
+    """Dose by weight or age band."""
 
     kind: Literal["banded"]
     by: Literal["weight_kg", "age_years"]
@@ -169,7 +177,7 @@ class BandedStrategy(_Strategy):
 
 
 class AdaptiveStrategy(_Strategy):
-    """Levels after the first dose, an estimate of the patient, and later doses to an AUC.
+    """Later doses to a target AUC, by an estimate of the patient from levels after the first dose.
 
     The first dose is that of `regimen`, or with `first = "covariates"` the dose that gives
     the typical patient `auc`.
@@ -177,8 +185,11 @@ class AdaptiveStrategy(_Strategy):
 
     kind: Literal["adaptive"]
     auc: Positive
+    """Target of the cumulative AUC, mg h/L."""
     levels_h: Annotated[list[Positive], Field(min_length=1, max_length=12)]
+    """Times of the levels after the start of the first dose, h."""
     model: Identifier | None = None
+    """Model that finds the doses; the true one if absent."""
     first: Literal["dose", "covariates"] = "dose"
 
     needs_dose: ClassVar[bool] = False
@@ -195,6 +206,9 @@ Strategy = Annotated[
     FixedStrategy | TargetStrategy | RenalStrategy | BandedStrategy | AdaptiveStrategy,
     Field(discriminator="kind"),
 ]
+
+
+# ------------------------------------------------------------------ a scenario
 
 
 class Stratum(Table):
@@ -216,9 +230,9 @@ class Scenario(Table):
     title: Text
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     patients: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
-    """May be left out with a cohort that is taken as it is."""
+    """Number of patients; may be left out with a cohort that is taken as it is."""
     models: Annotated[list[Identifier], Field(min_length=1)]
-    """Truths: each is simulated with the same patients and the same draws."""
+    """True models: each is simulated with the same patients and the same draws."""
     draws: Literal["pseudo", "sobol"] = "pseudo"
     product: Text | None = None
     diagnosis: Text | None = None
@@ -231,14 +245,14 @@ class Scenario(Table):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        for what, names in (
+        for key, names in (
             ("models", self.models),
             ("strategies", [strategy.id for strategy in self.strategies]),
             ("strata", [stratum.by for stratum in self.strata]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"{what}: {', '.join(twice)} twice")
+                raise ValueError(f"{key}: {', '.join(twice)} twice")
         if self.patients is None and getattr(self.population, "sample", None) != "as_is":
             raise ValueError("patients is missing: how many to draw")
         return self

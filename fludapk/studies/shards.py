@@ -1,4 +1,4 @@
-"""Shards of a study: one part by itself, and parts merged to the same bytes."""
+"""Shards of a study: parts run by themselves, and merged to the same bytes as a whole run."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ SCHEMA: Final = "fludapk.study.shard/1"
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """Part of a study.
+    """Counts of a part of the patients of a study.
 
     Parameters
     ----------
     provenance : StudyProvenance
-        That of the whole study.
+        Provenance of the whole study.
     part : (int, int)
-        Number of the part, from 1, and of how many.
+        Number of the part, from 1, and number of parts.
     counts : sequence of Counts
-        By truth and strategy.
+        Counts of each truth and strategy, truths first.
     """
 
     provenance: StudyProvenance
@@ -38,7 +38,7 @@ class Shard:
     counts: Sequence[Counts]
 
     def to_json(self) -> str:
-        """Return one JSON document."""
+        """Return the shard as a JSON document."""
         return json.dumps(
             {
                 "schema": SCHEMA,
@@ -51,6 +51,11 @@ class Shard:
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """Read a shard from its file.
+
+        Parameters
+        ----------
+        path : str or Path
+            File written from `to_json`.
 
         Raises
         ------
@@ -65,11 +70,18 @@ class Shard:
             raise InputError(f"{path}: is not a shard of a study")
         provenance = StudyProvenance.from_dict(raw["run"], str(path))
         number, parts = raw["shard"]
-        return cls(provenance, (number, parts), [Counts.from_dict(one) for one in raw["counts"]])
+        return cls(
+            provenance, (number, parts), [Counts.from_dict(table) for table in raw["counts"]]
+        )
 
 
 def merge(shards: Sequence[Shard]) -> StudyResult:
-    """Put all shards of a study together, as if it had been run at once.
+    """Merge all shards of a study, as if it had been run at once.
+
+    Parameters
+    ----------
+    shards : sequence of Shard
+        All parts of one study, in any order.
 
     Raises
     ------
@@ -95,7 +107,7 @@ def merge(shards: Sequence[Shard]) -> StudyResult:
         raise InputError(*faults)
     merged = list(first.counts)
     for shard in shards[1:]:
-        merged = [one.plus(other) for one, other in zip(merged, shard.counts, strict=True)]
+        merged = [total.plus(part) for total, part in zip(merged, shard.counts, strict=True)]
     return StudyResult(run=first.provenance, counts=merged)
 
 
@@ -106,7 +118,16 @@ def run_shard(
     cohort_sha256: str | None = None,
     folders: Sequence[Path] | None = None,
 ) -> Shard:
-    """Run a part by itself, for another process or machine; see `merge`."""
+    """Run a part of a study by itself, for another process or machine; see `merge`.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    part : (int, int)
+        Number of the part, from 1, and number of parts.
+    cohort, cohort_sha256, folders
+        See `fludapk.studies.study.Study`.
+    """
     study = Study(scenario, cohort, cohort_sha256, folders)
     counts = [
         study.run(truth, strategy.id, shard=part, threads=1)
@@ -117,14 +138,14 @@ def run_shard(
 
 
 def on_cluster(study: Study, address: str) -> StudyResult:
-    """Run a study on a cluster.
+    """Run a study on a Dask cluster.
 
     Parameters
     ----------
     study : Study
     address : str
-        Of the scheduler, for example ``"tcp://node1:8786"``. The workers need the same fludapk and
-        the same models.
+        Address of the scheduler, for example ``"tcp://node1:8786"``. Its workers need the
+        same version of fludapk and the same models.
 
     Raises
     ------

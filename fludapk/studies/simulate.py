@@ -25,6 +25,7 @@ from fludapk.studies.summary import PROBABILITIES, summary
 UNITS: Final = {"auc": "mg·h/L", "dose_mg": "mg fludarabine phosphate per infusion",
                 "total_mg_m2": "mg fludarabine phosphate per m2 and course",
                 "p": "fraction of patients given a dose"}  # fmt: skip
+"""Units of the columns of a summary, by the first part of their names."""
 
 
 # ------------------------------------------------------------------ reading
@@ -35,20 +36,21 @@ def read_scenario(
     folders: Sequence[Path] | None = None,
     beside: Path | None = None,
 ) -> Study:
-    """A checked study from a TOML file, a table, or the record of an earlier run.
+    """Read and check a study from a TOML file, a table, or the record of an earlier run.
 
     Parameters
     ----------
     source : str, Path, mapping or Scenario
+        Path of a TOML file, or the scenario itself.
     folders : sequence of Path, optional
-        See `fludapk.published.models.model_folders`.
+        Folders of model files; see `fludapk.published.models.model_folders`.
     beside : Path, optional
         Folder of a cohort file; that of the scenario file if absent.
 
     Raises
     ------
     FileError
-        With every fault and its key path.
+        If the scenario has faults: all, with their key paths.
     """
     where, folder = "scenario", beside or Path()
     if isinstance(source, str | Path):
@@ -87,7 +89,7 @@ class StudyResult(Record):
     ----------
     run : StudyProvenance
     counts : list of Counts
-        Of each truth and strategy, truths first.
+        Counts of each truth and strategy, truths first.
     """
 
     run: StudyProvenance
@@ -134,7 +136,7 @@ class StudyResult(Record):
 
     @property
     def profiles(self) -> Frame:
-        """Fractions along age, weight and eGFR in fine bands; empty bands are left out."""
+        """Fractions with each outcome along age, weight and eGFR, without empty bands."""
         rows = []
         for counts in self.counts:
             for along, table in counts.profiles.items():
@@ -149,16 +151,16 @@ class StudyResult(Record):
         return frame_of(rows)
 
     def summary_csv(self) -> str:
-        """Summary as CSV."""
+        """Return the summary as CSV."""
         rows = self.rows()
         return line(rows[0], ",") + "".join(line(row.values(), ",") for row in rows)
 
     def summary_json(self) -> str:
-        """Summary with its provenance, as JSON."""
+        """Return the summary with its provenance as JSON."""
         return self.to_json() + "\n"
 
     def run_json(self) -> str:
-        """Record that `--replay` takes, as JSON."""
+        """Return the record that `--replay` takes as JSON."""
         return self.run.to_json() + "\n"
 
 
@@ -177,13 +179,13 @@ def simulate(
     scenario : str, Path, mapping or Scenario
         A TOML file, or the same as a table.
     threads : int, optional
-        All processors if absent; the result does not depend on it.
+        Number of threads, all processors if absent; the result does not depend on it.
     patients_file : str or Path, optional
-        Where to write every patient, .csv or .parquet.
+        File to write every patient to, .csv or .parquet.
     folders : sequence of Path, optional
-        See `fludapk.published.models.model_folders`.
+        Folders of model files; see `fludapk.published.models.model_folders`.
     progress : callable, optional
-        Called with patients done and to do, of one strategy.
+        Called with the patients of a strategy that are done and the number of all.
 
     Returns
     -------
@@ -208,15 +210,15 @@ def simulate(
     'mg·h/L'
     """
     study = read_scenario(scenario, folders)
-    with patients_writer(patients_file, study) as write:
-        counts = list(_run_all(study, threads, write, progress))
+    with patients_writer(patients_file, study) as writer:
+        counts = list(_run_all(study, threads, writer, progress))
         return StudyResult(run=study.provenance, counts=counts)
 
 
 def _run_all(
-    study: Study, threads: int | None, write: PatientsWriter | None, progress: Progress | None
+    study: Study, threads: int | None, writer: PatientsWriter | None, progress: Progress | None
 ) -> Iterator[Counts]:
     for truth in study.truths:
         for strategy in study.scenario.strategies:
-            each = None if write is None else write.writer(truth.id, strategy.id)
+            each = None if writer is None else writer.writer(truth.id, strategy.id)
             yield study.run(truth, strategy.id, threads=threads, each=each, progress=progress)

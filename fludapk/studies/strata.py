@@ -1,4 +1,4 @@
-"""Groups of patients in a study."""
+"""Strata: groups of the patients of a study."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from fludapk.published.covariates import renal_function
 from fludapk.published.tables import CATEGORICAL
 from fludapk.studies.scenario import Stratum
 
-# ------------------------------------------------------------------ strata
-
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """Patients by bands of a number, or by the values of a text."""
+    """Grouping of patients by bands of a number, or by the values of a text column."""
 
     by: str
+    """Column, as in `column`."""
     edges: F8 | None
+    """(bands + 1,) Edges of the bands in the unit of the column; None for a text column."""
     categories: tuple[str, ...]
+    """Values of a text column, one stratum each."""
     offset: int
-    """Number of its first stratum."""
+    """Number of the first stratum of this grouping."""
 
     @property
     def labels(self) -> list[str]:
-        """Names of its strata."""
+        """Names of the strata."""
         if self.edges is None:
             return [f"{self.by} = {category}" for category in self.categories]
         return [
@@ -40,7 +41,7 @@ class Grouping:
         ]
 
     def members(self, patients: Patients) -> I8:
-        """Stratum of each patient, -1 outside every band."""
+        """Return the number of the stratum of each patient, (n,); -1 outside every band."""
         values = column(self.by, patients)
         if self.edges is None:
             numbers = {category: i + self.offset for i, category in enumerate(self.categories)}
@@ -63,25 +64,37 @@ _RENAL: Final[dict[str, Literal["CrCl", "eGFR"]]] = {
 
 
 def column(name: str, patients: Patients) -> npt.NDArray[Any]:
-    """A column to group patients by.
+    """Return a column to group patients by.
+
+    Parameters
+    ----------
+    name : str
+        Such as age_years, egfr_ml_min_1_73m2, sex, product, or an extra column of the cohort.
+    patients : Patients
+
+    Returns
+    -------
+    (n,)
+        Numbers in the unit of the name, or texts.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is no column of that name.
     """
-    known = patients.columns
+    columns = patients.columns
     if name in _COLUMNS:
-        return known[_COLUMNS[name]]
+        return columns[_COLUMNS[name]]
     if name in _RENAL:
-        return renal_function(_RENAL[name], known)
+        return renal_function(_RENAL[name], columns)
     if name == "sex":
         sexes = {1.0: "female", 0.0: "male"}
-        return np.array([sexes.get(value, "unknown") for value in known["SEX"]], dtype=object)
+        return np.array([sexes.get(value, "unknown") for value in columns["SEX"]], dtype=object)
     if name in CATEGORICAL:
         categories = patients.categories[name]
         return np.array(
-            ["unknown" if math.isnan(i) else categories[int(i)] for i in known[name]], dtype=object
+            ["unknown" if math.isnan(i) else categories[int(i)] for i in columns[name]],
+            dtype=object,
         )
     if name in patients.extra:
         return patients.extra[name]
@@ -90,7 +103,21 @@ def column(name: str, patients: Patients) -> npt.NDArray[Any]:
 
 
 def grouping_of(stratum: Stratum, patients: Patients, offset: int) -> Grouping:
-    """Grouping of a stratum of the scenario."""
+    """Return the grouping that a stratum of the scenario describes.
+
+    Parameters
+    ----------
+    stratum : Stratum
+    patients : Patients
+        Patients whose values of a text column become the strata.
+    offset : int
+        Number of its first stratum.
+
+    Raises
+    ------
+    InputError
+        If the column is unknown, edges are missing, or a text column has edges.
+    """
     values = column(stratum.by, patients)
     is_number = values.dtype != object
     if stratum.edges is not None:

@@ -1,4 +1,4 @@
-"""Dosing strategies: what dosing sees of many patients, and the doses it gives them."""
+"""Dosing strategies: doses of many patients from what dosing can observe of them."""
 
 from __future__ import annotations
 
@@ -37,58 +37,58 @@ class Doses:
     mg: F8
     """(n, doses) mg of fludarabine phosphate; 0 where none is given."""
     held: Bools
-    """(n,) Kept below a ceiling."""
+    """(n,) True where a ceiling lowered the dose."""
     given: Bools
     """(n,) False where a rule says so, or no amount that can be drawn up is below the ceilings."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some patients of a study, as dosing and as nature see them."""
+    """A block of n patients of a study: true parameters, and covariates as dosing observes them."""
 
     patients: Patients
-    seen: Patients
-    """Covariates for dosing: renal function with its error."""
+    observed: Patients
+    """Patients as dosing observes them: renal function with its error."""
     truth: Model
     rows: F8
-    """(n, c) covariates of the true model."""
+    """(n, covariates) True covariates, in the units and order of the true model."""
     outside: Bools
-    """(n,) Whether a patient is outside the studied range of the true model."""
+    """(n,) True outside the studied range of the true model."""
     tv: F8
-    """(n, 6) typical values of the true model."""
+    """(n, 6) Typical CL, V1, Q2, V2, Q3, V3 of the true model, L/h and L."""
     normals: F8
-    """(n, k) standard normals from which the random effects are made."""
+    """(n, k) Standard normals that the random effects are made from."""
     effects: RandomEffects
-    """Of every occasion."""
+    """Random effects of every occasion."""
     residual: F8
-    """(n, levels) standard normals for measured levels."""
+    """(n, levels) Standard normals behind the residual errors of measured levels."""
 
 
 class DosingStrategy(Protocol):
-    """A way to dose."""
+    """A strategy that doses blocks of patients."""
 
     @property
     def schedule(self) -> Regimen:
-        """Infusions: how many and when."""
+        """Number and times of the infusions."""
 
     @property
     def n_samples(self) -> int:
-        """How many levels it measures in a patient."""
+        """Number of levels measured in each patient."""
 
     def doses(self, block: Block) -> Doses:
-        """Doses of every patient."""
+        """Return the doses of every patient."""
 
 
 def build(table: Strategy, truth: Model, folders: Sequence[Path] | None = None) -> DosingStrategy:
-    """A strategy of a scenario.
+    """Build a strategy of a scenario.
 
     Parameters
     ----------
     table : fludapk.studies.scenario.Strategy
     truth : Model
-        Also doses, where the strategy needs a model and names none.
+        True model; also finds the doses where the strategy needs a model and names none.
     folders : sequence of Path, optional
-        See `fludapk.published.models.model_folders`.
+        Folders of model files; see `fludapk.published.models.model_folders`.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def build(table: Strategy, truth: Model, folders: Sequence[Path] | None = None) 
 
 
 def _schedule(table: Strategy) -> Regimen:
-    """Infusions of a strategy; the dose is of no account where it has none of its own."""
+    """Return the course of a strategy; its dose is unused where the strategy finds its own."""
     dose = None if table.regimen else (parse_dose(table.dose) if table.dose else (1.0, "mg"))
     return Regimen.chosen(
         regimen=table.regimen,
@@ -138,7 +138,7 @@ def _schedule(table: Strategy) -> Regimen:
 
 
 def _rule(table: RenalStrategy) -> tuple[str, F8, F8, bool]:
-    """Measure, lower ends from high to low, factors (NaN: nothing is said), adults only."""
+    """Return measure, lower ends from high to low, factors (NaN: no advice), adults only."""
     if table.steps is not None and table.measure is not None:
         rows = [(step.at_least, step.factor) for step in table.steps]
         at_least, factors = np.array(rows).T
@@ -147,21 +147,23 @@ def _rule(table: RenalStrategy) -> tuple[str, F8, F8, bool]:
     rule = rules.get(table.rule or "")
     if rule is None:
         raise InputError(f"unknown rule {table.rule!r}: {nearest(table.rule or '', list(rules))}")
-    said = [0.0 if step.refuse else step.factor for step in rule.steps]
+    factors_or_none = [0.0 if step.refuse else step.factor for step in rule.steps]
     return (
         rule.measure,
         np.array([step.at_least for step in rule.steps]),
-        np.array([np.nan if factor is None else factor for factor in said]),
+        np.array([np.nan if factor is None else factor for factor in factors_or_none]),
         rule.adults_only,
     )
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What can be drawn up: multiples of a step, or anything."""
+    """Rounding of doses to what can be drawn up: multiples of a step, or any dose."""
 
     step_mg: float | None
+    """mg of fludarabine phosphate; None: any dose."""
     at_least_one: bool = False
+    """True: no dose is rounded down to zero."""
 
     def __call__(
         self, mg: F8, columns: Columns, schedule: Regimen, before: F8 | None = None
@@ -171,51 +173,53 @@ class Drawing:
         Parameters
         ----------
         mg : (n,)
-            Wanted, of each infusion.
+            Dose of each infusion before rounding and ceilings, mg.
         columns : mapping of str to (n,) arrays
+            Covariates; BSA in m2 sets the ceilings.
         schedule : Regimen
+            Times of all infusions.
         before : (n, given), optional
             Doses that have been given, mg.
 
         Returns
         -------
         Doses
-            Of the infusions that are left, all equal.
+            Doses of the infusions that are left, all equal.
         """
         before = np.empty((len(mg), 0)) if before is None else before
-        most = most_mg(columns["BSA"], schedule.times_h, before)
-        held = is_above(mg, most)
+        ceiling = most_mg(columns["BSA"], schedule.times_h, before)
+        held = is_above(mg, ceiling)
         given = mg > 0
-        one = np.minimum(mg, most)
+        dose = np.minimum(mg, ceiling)
         if self.step_mg is not None:
-            steps = np.floor(one / self.step_mg + 0.5)
+            steps = np.floor(dose / self.step_mg + 0.5)
             if self.at_least_one:
                 steps = np.maximum(steps, given)
-            over = is_above(steps * self.step_mg, most)
-            steps = np.where(over, largest_steps(most, self.step_mg), steps)
-            one, held = steps * self.step_mg, held | over
-        given &= one > 0  # a whole vial may be above the ceiling of a small child
+            over = is_above(steps * self.step_mg, ceiling)
+            steps = np.where(over, largest_steps(ceiling, self.step_mg), steps)
+            dose, held = steps * self.step_mg, held | over
+        given &= dose > 0  # a whole vial may be above the ceiling of a small child
         left = schedule.days - before.shape[1]
-        return Doses(np.repeat(one[:, None], left, axis=1), held & given, given)
+        return Doses(np.repeat(dose[:, None], left, axis=1), held & given, given)
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """The same mg/m2, mg/kg or mg for everybody."""
+    """One dose in mg/m2, mg/kg or mg for all patients."""
 
     schedule: Regimen
     drawn: Drawing
     n_samples: int = 0
 
     def doses(self, block: Block) -> Doses:
-        """Doses of every patient."""
-        mg = self.schedule.dose_mg(block.seen.columns["BSA"], block.seen.columns["WT"])
-        return self.drawn(np.asarray(mg), block.seen.columns, self.schedule)
+        """Return the doses of every patient."""
+        mg = self.schedule.dose_mg(block.observed.columns["BSA"], block.observed.columns["WT"])
+        return self.drawn(np.asarray(mg), block.observed.columns, self.schedule)
 
 
 @dataclass(frozen=True, eq=False)
 class Renal:
-    """A dose times a factor by renal function; the full dose where the rule is silent.
+    """Dose times a factor by renal function; the full dose where the rule has no factor.
 
     Label rules are written for adults: children get the full dose.
     """
@@ -229,23 +233,23 @@ class Renal:
     n_samples: int = 0
 
     def doses(self, block: Block) -> Doses:
-        """Doses of every patient."""
-        function = renal_function(self.measure, block.seen.columns)
+        """Return the doses of every patient."""
+        function = renal_function(self.measure, block.observed.columns)
         row = (function[:, None] < self.at_least).sum(axis=1)  # rows are from high to low
         factor = self.factor[np.minimum(row, len(self.factor) - 1)]
         if self.adults_only:
-            factor = np.where(block.seen.columns["AGE"] < 18, 1.0, factor)
-        full = self.schedule.dose_mg(block.seen.columns["BSA"], block.seen.columns["WT"])
+            factor = np.where(block.observed.columns["AGE"] < 18, 1.0, factor)
+        full = self.schedule.dose_mg(block.observed.columns["BSA"], block.observed.columns["WT"])
         return self.drawn(
             np.asarray(full) * np.where(np.isnan(factor), 1.0, factor),
-            block.seen.columns,
+            block.observed.columns,
             self.schedule,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Banded:
-    """A dose by weight or age band."""
+    """Dose by weight or age band."""
 
     schedule: Regimen
     drawn: Drawing
@@ -255,16 +259,18 @@ class Banded:
     n_samples: int = 0
 
     def doses(self, block: Block) -> Doses:
-        """Doses of every patient."""
-        seen = block.seen.columns
-        row = np.searchsorted(self.below, seen[self.by], side="right")
-        each = np.array([np.asarray(band.dose_mg(seen["BSA"], seen["WT"])) for band in self.bands])
-        return self.drawn(each[row, np.arange(len(row))], seen, self.schedule)
+        """Return the doses of every patient."""
+        columns = block.observed.columns
+        row = np.searchsorted(self.below, columns[self.by], side="right")
+        by_band = np.array(
+            [np.asarray(band.dose_mg(columns["BSA"], columns["WT"])) for band in self.bands]
+        )
+        return self.drawn(by_band[row, np.arange(len(row))], columns, self.schedule)
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The dose that gives the typical patient of the seen covariates an AUC."""
+    """Dose that gives the typical patient of the observed covariates a target AUC."""
 
     schedule: Regimen
     drawn: Drawing
@@ -273,17 +279,17 @@ class Target:
     n_samples: int = 0
 
     def doses(self, block: Block) -> Doses:
-        """Doses of every patient."""
-        per_mg = typical_auc_per_mg(self.model, block.seen, self.schedule)
-        return self.drawn(self.auc / per_mg, block.seen.columns, self.schedule)
+        """Return the doses of every patient."""
+        per_mg = typical_auc_per_mg(self.model, block.observed, self.schedule)
+        return self.drawn(self.auc / per_mg, block.observed.columns, self.schedule)
 
 
 @dataclass(frozen=True, eq=False)
 class Adaptive:
-    """Levels after the first dose, the most likely patient, and later doses to an AUC.
+    """Later doses to a target AUC, by the most likely effects given levels after the first dose.
 
-    Levels come from the truth with its residual error. Where no estimate is found the later doses
-    are like the first.
+    Levels come from the truth with its residual error. Without an estimate the later doses are
+    like the first.
     """
 
     schedule: Regimen
@@ -295,46 +301,49 @@ class Adaptive:
 
     @property
     def n_samples(self) -> int:
-        """How many levels it measures in a patient."""
+        """Number of levels measured in each patient."""
         return len(self.at_h)
 
     def doses(self, block: Block) -> Doses:
-        """Doses of every patient."""
+        """Return the doses of every patient."""
         planned = self.first.doses(block)
-        # Who is given nothing has no level; any dose stands in, and no later one is given either.
-        one = np.where(planned.given[:, None], planned.mg[:, :1], VIAL_MG)
+        # A patient without a first dose has no levels and gets no later dose: a vial stands in.
+        first_mg = np.where(planned.given[:, None], planned.mg[:, :1], VIAL_MG)
         program = self.model.program
         factor = self.model.file.dose.factor
         times, lengths, _ = self.schedule.course_of(1.0).arrays(1.0)
         levels = Levels(
             times_h=np.broadcast_to(self.at_h, block.residual.shape),
-            conc_mg_l=self._measured(block, one, times[:1], lengths[:1]),
+            conc_mg_l=self._measured(block, first_mg, times[:1], lengths[:1]),
         )
         rows = covariate_rows(
             self.model,
-            covariate_columns(self.model, block.seen.of(self.model)).values,
-            block.seen.n,
+            covariate_columns(self.model, block.observed.of(self.model)).values,
+            block.observed.n,
         )
         tv = program.typical_values(rows)[0]
-        estimate = map_estimates(program, tv, times[:1], lengths[:1], one * factor, levels)
+        estimate = map_estimates(program, tv, times[:1], lengths[:1], first_mg * factor, levels)
         effects = estimate.over_course(self.schedule.days)
-        so_far, later = np.zeros((len(one), self.schedule.days)), np.zeros((1, self.schedule.days))
-        so_far[:, :1], later[:, 1:] = one * factor, factor
-        already, per_mg = (
+        days = self.schedule.days
+        so_far, later = np.zeros((len(first_mg), days)), np.zeros((1, days))
+        so_far[:, :1], later[:, 1:] = first_mg * factor, factor
+        auc_so_far, auc_per_mg = (
             course_exposure(program, tv, effects, times, lengths, amounts).auc_0_inf
             for amounts in (so_far, later)
         )
-        wanted = np.where(
-            estimate.converged, np.maximum(self.auc - already, 0.0) / per_mg, one[:, 0]
+        later_mg = np.where(
+            estimate.converged,
+            np.maximum(self.auc - auc_so_far, 0.0) / auc_per_mg,
+            first_mg[:, 0],
         )
-        later_doses = self.drawn(wanted, block.seen.columns, self.schedule, one)
+        later_doses = self.drawn(later_mg, block.observed.columns, self.schedule, first_mg)
         mg = np.where(planned.given[:, None], later_doses.mg, 0.0)
         return Doses(
             np.hstack([planned.mg[:, :1], mg]), planned.held | later_doses.held, planned.given
         )
 
     def _measured(self, block: Block, first_mg: F8, times: F8, lengths: F8) -> F8:
-        """Levels of the true patients, with residual error, above zero."""
+        """Simulate levels of the true patients with residual error, above zero, mg/L."""
         effects = RandomEffects(block.effects.eta, np.ascontiguousarray(block.effects.kappa[:, :1]))
         amounts = first_mg * block.truth.file.dose.factor
         conc, _ = course_concentrations(
@@ -344,7 +353,20 @@ class Adaptive:
 
 
 def typical_auc_per_mg(model: Model, patients: Patients, schedule: Regimen) -> F8:
-    """AUC0-inf of the typical patient per mg of fludarabine phosphate in each dose, (n,)."""
+    """Return AUC0-inf of typical patients per mg of fludarabine phosphate in each dose.
+
+    Parameters
+    ----------
+    model : Model
+    patients : Patients
+    schedule : Regimen
+        Number and times of the infusions.
+
+    Returns
+    -------
+    (n,)
+        mg h/L per mg.
+    """
     values = covariate_columns(model, patients.of(model)).values
     tv, _ = model.program.typical_values(covariate_rows(model, values, patients.n))
     times, lengths, amounts = schedule.course_of(1.0).arrays(model.file.dose.factor)

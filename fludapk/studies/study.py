@@ -1,8 +1,8 @@
 """Monte Carlo studies of dosing strategies: the same patients and draws for every strategy.
 
-Patients come in blocks, each with random streams of its own, so that threads, shards and what is
-written do not change a number. What is kept of them are counts: adding integers gives the same in
-any order, so shards merge to the bit. Quantiles are read from a fine fixed grid.
+Patients come in blocks, each with random streams of its own, so that threads, shards and files of
+patients do not change a number. Only counts are kept: sums of integers do not depend on order, so
+shards merge to the same bits. Quantiles are read from a fine fixed grid.
 """
 
 from __future__ import annotations
@@ -40,11 +40,12 @@ from fludapk.studies.strategies import Block, DosingStrategy, build
 from fludapk.studies.uncertainty import certain_numbers, uncertain
 
 BLOCK: Final = 4096
-"""Patients with a random stream of their own."""
+"""Number of patients in a block, which has random streams of its own."""
 _POPULATION, _EFFECTS, _GFR, _RESIDUAL, _UNCERTAINTY = range(5)
 _PILOT: Final = 4
-"""Blocks drawn before a run, to refuse what cannot be."""
+"""Number of blocks drawn before a run, to find the faults that only patients show."""
 Progress = Callable[[int, int], None]
+"""Function called with the patients done and the number of all."""
 
 
 # ------------------------------------------------------------------ a study before it runs
@@ -58,15 +59,16 @@ class Study:
     ----------
     scenario : Scenario
     cohort : Patients, optional
-        Of the scenario's cohort file.
+        Patients of the scenario's cohort file.
     cohort_sha256 : str, optional
+        Hash of the cohort file.
     folders : sequence of Path, optional
-        See `fludapk.published.models.model_folders`.
+        Folders of model files; see `fludapk.published.models.model_folders`.
 
     Raises
     ------
     FileError
-        With every fault and its key path.
+        If the scenario has faults: all, with their key paths.
     """
 
     scenario: Scenario
@@ -74,8 +76,11 @@ class Study:
     cohort_sha256: str | None = None
     folders: Sequence[Path] | None = None
     truths: list[Model] = field(init=False)
-    ways: dict[tuple[str, str], DosingStrategy] = field(init=False)
+    """Models that patients are simulated from."""
+    dosing: dict[tuple[str, str], DosingStrategy] = field(init=False)
+    """Strategy by id of the truth and id of the strategy."""
     groupings: list[Grouping] = field(init=False)
+    """Groupings of the patients into strata, besides all."""
 
     def __post_init__(self) -> None:
         faults: list[str] = []
@@ -85,15 +90,15 @@ class Study:
                 truths.append(load_model(name, self.folders))
             except FludapkError as error:
                 faults += [f"models[{i}]: {fault}" for fault in error.faults]
-        ways = {}
+        dosing = {}
         for i, table in enumerate(self.scenario.strategies):
             for truth in truths:
                 try:
-                    ways[truth.id, table.id] = build(table, truth, self.folders)
+                    dosing[truth.id, table.id] = build(table, truth, self.folders)
                 except FludapkError as error:
                     faults += [f"strategies[{i}]: {fault}" for fault in error.faults]
         object.__setattr__(self, "truths", truths)
-        object.__setattr__(self, "ways", ways)
+        object.__setattr__(self, "dosing", dosing)
         object.__setattr__(self, "groupings", [])
         try:
             if not self.n:
@@ -103,12 +108,12 @@ class Study:
             faults += [f"population: {fault}" for fault in error.faults]
             pilot = []
         if pilot:
-            faults += self._try(pilot)
+            faults += self._pilot_faults(pilot)
         if faults:
             raise FileError(*dict.fromkeys(faults))
 
-    def _try(self, pilot: Sequence[Patients]) -> list[str]:
-        """Faults that only patients show."""
+    def _pilot_faults(self, pilot: Sequence[Patients]) -> list[str]:
+        """Return the faults that only patients show."""
         faults, offset = [], 1
         for i, stratum in enumerate(self.scenario.strata):
             try:
@@ -132,25 +137,25 @@ class Study:
             try:
                 outside = [patients.rows_of(truth)[1] for patients in pilot]
                 if np.concatenate(outside).all():
-                    who = truth.file.population.who
+                    studied = truth.file.population.who
                     faults.append(
                         f"models[{i}]: every patient is outside what {truth.id} was built from "
-                        f"({who})"
+                        f"({studied})"
                     )
             except FludapkError as error:
                 faults += [f"models[{i}]: {fault}" for fault in error.faults]
         if not faults:
-            for (name, strategy), way in self.ways.items():
+            for (name, strategy_id), strategy in self.dosing.items():
                 try:
                     truth = next(truth for truth in self.truths if truth.id == name)
-                    way.doses(self.block(truth, way, 0))
+                    strategy.doses(self.block(truth, strategy, 0))
                 except FludapkError as error:
-                    faults += [f"strategies: {strategy}: {fault}" for fault in error.faults]
+                    faults += [f"strategies: {strategy_id}: {fault}" for fault in error.faults]
         return faults
 
     @property
     def n(self) -> int:
-        """Patients."""
+        """Number of patients."""
         if self._as_is and self.cohort is not None:
             return min(self.scenario.patients or self.cohort.n, self.cohort.n)
         return self.scenario.patients or 0
@@ -162,7 +167,7 @@ class Study:
 
     @property
     def blocks(self) -> int:
-        """Blocks of patients."""
+        """Number of blocks of patients."""
         return -(-self.n // BLOCK)
 
     @property
@@ -172,15 +177,15 @@ class Study:
 
     @cached_property
     def most_effects(self) -> dict[str, int]:
-        """Random effects of the longest course, by truth."""
-        most = max(way.schedule.days for way in self.ways.values())
+        """Number of random effects in the longest course, by truth."""
+        days = max(strategy.schedule.days for strategy in self.dosing.values())
         return {
-            truth.id: truth.program.n_eta + most * truth.program.n_kappa for truth in self.truths
+            truth.id: truth.program.n_eta + days * truth.program.n_kappa for truth in self.truths
         }
 
     @cached_property
     def provenance(self) -> StudyProvenance:
-        """What makes the results."""
+        """Provenance of the results."""
         text = json.dumps(self.scenario.model_dump(mode="json"), sort_keys=True)
         return StudyProvenance(
             version=__version__,
@@ -211,7 +216,13 @@ class Study:
         return np.random.default_rng(np.random.SeedSequence(self.scenario.seed, spawn_key=key))
 
     def patients(self, b: int) -> Patients:
-        """Patients of a block."""
+        """Return the patients of a block.
+
+        Parameters
+        ----------
+        b : int
+            Number of the block, from 0.
+        """
         first = b * BLOCK
         n = min(BLOCK, self.n - first)
         rng = self._rng(_POPULATION, b)
@@ -225,13 +236,13 @@ class Study:
         if isinstance(population, Custom):
             entry = population.custom
         else:
-            known = populations()
-            if population.use not in known:
+            ready_made = populations()
+            if population.use not in ready_made:
                 raise InputError(
                     f"use: unknown population {population.use!r}: "
-                    f"{nearest(population.use, list(known))}"
+                    f"{nearest(population.use, list(ready_made))}"
                 )
-            entry = known[population.use]
+            entry = ready_made[population.use]
         return self._with_constants(entry, draw(entry, rng, n), n)
 
     def _with_constants(self, entry: PopulationEntry, columns: dict[str, F8], n: int) -> Patients:
@@ -242,42 +253,52 @@ class Study:
                 categories[name], columns[name] = [constant], np.zeros(n)
         return Patients(columns, categories)
 
-    def block(self, truth: Model, way: DosingStrategy, b: int) -> Block:
-        """Draw the patients of a block, their random effects and residual errors."""
+    def block(self, truth: Model, strategy: DosingStrategy, b: int) -> Block:
+        """Draw the patients of a block, their random effects and residual errors.
+
+        Parameters
+        ----------
+        truth : Model
+        strategy : DosingStrategy
+            Sets the number of occasions and of levels.
+        b : int
+            Number of the block, from 0.
+        """
         patients = self.patients(b)
         rows, outside = patients.rows_of(truth)
-        normals = self._normals(truth, way, b, patients.n)
+        normals = self._normals(truth, strategy, b, patients.n)
         return Block(
             patients=patients,
-            seen=self._seen(patients, b),
+            observed=self._observed(patients, b),
             truth=truth,
             rows=rows,
             outside=outside,
             tv=truth.program.typical_values(rows)[0],
             normals=normals,
-            effects=self._effects(truth.program, normals, way.schedule.days),
-            residual=self._rng(_RESIDUAL, b).standard_normal((patients.n, way.n_samples)),
+            effects=self._effects(truth.program, normals, strategy.schedule.days),
+            residual=self._rng(_RESIDUAL, b).standard_normal((patients.n, strategy.n_samples)),
         )
 
-    def _seen(self, patients: Patients, b: int) -> Patients:
-        """Patients with the error of renal function that dosing lives with."""
+    def _observed(self, patients: Patients, b: int) -> Patients:
+        """Return the patients with an error of their renal function, as dosing observes them."""
         cv = self.scenario.variability.gfr_error_cv
         if cv == 0.0:
             return patients
         z = self._rng(_GFR, b).standard_normal(patients.n)
         factor = np.exp(math.sqrt(math.log1p(cv**2)) * z)
-        known = dict(patients.columns)
-        known["SCR"] = known["SCR"] / factor
-        known["eGFR"], known["CrCl"] = known["eGFR"] * factor, known["CrCl"] * factor
-        return Patients(known, patients.categories, patients.extra)
+        columns = dict(patients.columns)
+        columns["SCR"] = columns["SCR"] / factor
+        columns["eGFR"], columns["CrCl"] = columns["eGFR"] * factor, columns["CrCl"] * factor
+        return Patients(columns, patients.categories, patients.extra)
 
-    def _normals(self, truth: Model, way: DosingStrategy, b: int, n: int) -> F8:
-        """Standard normals: etas, then the kappas of each dose; a longer course adds to them."""
-        program, days = truth.program, way.schedule.days
-        wanted = program.n_eta + days * program.n_kappa
+    def _normals(self, truth: Model, strategy: DosingStrategy, b: int, n: int) -> F8:
+        """Draw standard normals: etas, then kappas dose by dose; a longer course adds columns."""
+        program, days = truth.program, strategy.schedule.days
+        n_effects = program.n_eta + days * program.n_kappa
         if self.scenario.draws == "sobol":
-            most = self.most_effects[truth.id]
-            return scrambled_normals(self.scenario.seed, b * BLOCK, n, most)[:, :wanted]
+            dimensions = self.most_effects[truth.id]
+            points = scrambled_normals(self.scenario.seed, b * BLOCK, n, dimensions)
+            return points[:, :n_effects]
         rng = self._rng(_EFFECTS, b)
         parts = [rng.standard_normal((n, program.n_eta))]
         parts += [rng.standard_normal((n, program.n_kappa)) for _ in range(days)]
@@ -285,20 +306,20 @@ class Study:
 
     def _effects(self, program: Program, normals: F8, days: int) -> RandomEffects:
         effects = RandomEffects.from_normals(program, normals, days)
-        asked = self.scenario.variability
-        if asked.iiv and asked.iov:
+        variability = self.scenario.variability
+        if variability.iiv and variability.iov:
             return effects
         return RandomEffects(
-            effects.eta if asked.iiv else np.zeros_like(effects.eta),
-            effects.kappa if asked.iov else np.zeros_like(effects.kappa),
+            effects.eta if variability.iiv else np.zeros_like(effects.eta),
+            effects.kappa if variability.iov else np.zeros_like(effects.kappa),
         )
 
-    def _simulate(self, truth: Model, way: DosingStrategy, b: int) -> SimulatedBlock:
-        """Everything about a block that is counted."""
-        block = self.block(truth, way, b)
+    def _simulate(self, truth: Model, strategy: DosingStrategy, b: int) -> SimulatedBlock:
+        """Simulate doses and exposure of a block."""
+        block = self.block(truth, strategy, b)
         patients = block.patients
-        doses = way.doses(block)
-        times, lengths, _ = way.schedule.course_of(1.0).arrays(1.0)
+        doses = strategy.doses(block)
+        times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
         amounts = doses.mg * truth.file.dose.factor
         outer = self.scenario.variability.parameter_uncertainty
         areas = []
@@ -308,9 +329,9 @@ class Study:
                 rng = self._rng(_UNCERTAINTY, r)
                 program = compile_program(uncertain(truth.file, rng))
                 tv = program.typical_values(block.rows)[0]
-                effects = self._effects(program, block.normals, way.schedule.days)
-            found = course_exposure(program, tv, effects, times, lengths, amounts)
-            areas.append(found.auc_0_inf)
+                effects = self._effects(program, block.normals, strategy.schedule.days)
+            exposure = course_exposure(program, tv, effects, times, lengths, amounts)
+            areas.append(exposure.auc_0_inf)
         return SimulatedBlock(
             patients=patients,
             auc=areas,
@@ -329,7 +350,17 @@ class Study:
     # -------------------------------------------------------------- running
 
     def shard_blocks(self, shard: tuple[int, int]) -> range:
-        """Blocks of a shard (from 1) of so many.
+        """Return the blocks of a shard.
+
+        Parameters
+        ----------
+        shard : (int, int)
+            Number of the shard, from 1, and number of shards.
+
+        Raises
+        ------
+        InputError
+            If there is no shard of that number.
 
         Examples
         --------
@@ -340,10 +371,10 @@ class Study:
         >>> study.shard_blocks((1, 2)), study.shard_blocks((2, 2))
         (range(0, 1), range(1, 3))
         """
-        number, of = shard
-        if not 1 <= number <= of:
-            raise InputError(f"shard {number}/{of}: from 1/{of} to {of}/{of}")
-        return range((number - 1) * self.blocks // of, number * self.blocks // of)
+        number, total = shard
+        if not 1 <= number <= total:
+            raise InputError(f"shard {number}/{total}: from 1/{total} to {total}/{total}")
+        return range((number - 1) * self.blocks // total, number * self.blocks // total)
 
     def run(
         self,
@@ -361,29 +392,30 @@ class Study:
         ----------
         truth : Model
         strategy : str
+            Id of the strategy.
         threads : int, optional
-            All processors if absent; the result does not depend on it.
+            Number of threads, all processors if absent; the result does not depend on it.
         shard : (int, int)
-            Which part of the patients, of how many.
+            Number of the part of the patients, from 1, and number of parts.
         each : callable, optional
             Called with every block in order.
         progress : callable, optional
-            Called with patients done and to do.
+            Called with the patients done and the number of all.
         """
-        way = self.ways[truth.id, strategy]
+        dosing = self.dosing[truth.id, strategy]
         outer = self.scenario.variability.parameter_uncertainty
         counts = Counts.nothing(truth.id, strategy, self.strata, outer)
         window = self.scenario.window.low, self.scenario.window.high
         todo = self.shard_blocks(shard)
         total = min(self.n, todo.stop * BLOCK) - todo.start * BLOCK
         done = 0
-        for seen in _in_order(
-            lambda b: self._simulate(truth, way, b), todo, threads or os.cpu_count() or 1
+        for block in _in_order(
+            lambda b: self._simulate(truth, dosing, b), todo, threads or os.cpu_count() or 1
         ):
-            counts.add(seen, window)
-            done += seen.patients.n
+            counts.add(block, window)
+            done += block.patients.n
             if each is not None:
-                each(seen)
+                each(block)
             if progress is not None:
                 progress(done, total)
         return counts
@@ -392,7 +424,7 @@ class Study:
 def _in_order(
     work: Callable[[int], SimulatedBlock], todo: range, threads: int
 ) -> Iterator[SimulatedBlock]:
-    """Results in order; only a few blocks wait at a time."""
+    """Yield results in order, with few blocks in memory at a time."""
     if threads == 1:
         yield from map(work, todo)
         return

@@ -1,4 +1,4 @@
-"""The summary of a study: quantiles, probabilities and their intervals."""
+"""Summary of a study: quantiles, probabilities and their intervals."""
 
 from __future__ import annotations
 
@@ -19,10 +19,18 @@ PROBABILITIES: Final = {
     "in_window": "p_in_window",
     "above_20": "p_above_20",
 }
+"""Names of the probabilities of `OUTCOMES`."""
 
 
 def wilson(hits: int, n: int) -> tuple[float | None, float | None]:
-    """95 % interval of a fraction.
+    """Return the 95 % interval of a fraction by Wilson's method; None without patients.
+
+    Parameters
+    ----------
+    hits : int
+        Patients with an outcome.
+    n : int
+        All patients.
 
     References
     ----------
@@ -48,7 +56,7 @@ def summary(counts: Counts) -> list[StratumSummary]:
 
 
 def _stratum(counts: Counts, s: int) -> StratumSummary:
-    """Summarise one stratum by its number."""
+    """Summarise the stratum of a number."""
     number = dict(zip(COUNTED, counts.counts[s].tolist(), strict=True))
     draws = max(len(counts.outer), 1)
     given, n = number["given"], number["n"] // draws
@@ -80,7 +88,7 @@ def _spread(histogram: I8) -> Quantiles:
 
 
 def _share(counts: Counts, s: int, outcome: str, given: int) -> Share:
-    """Fraction with an outcome; its interval is over outer draws, if there are any."""
+    """Return the fraction with an outcome; its interval is over outer draws, if there are any."""
     hits = int(counts.counts[s][COUNTED.index(outcome)])
     low, high = wilson(hits, given)
     outer = len(counts.outer)
@@ -91,7 +99,7 @@ def _share(counts: Counts, s: int, outcome: str, given: int) -> Share:
 
 
 def _geometric(moments: Sequence[int], n: int) -> tuple[float | None, float | None]:
-    """Geometric mean and geometric CV, %."""
+    """Return geometric mean and geometric CV, %."""
     if n == 0:
         return None, None
     mean, square = (total / FIXED_POINT / n for total in moments)

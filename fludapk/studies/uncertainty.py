@@ -11,14 +11,17 @@ import numpy as np
 
 from fludapk.published.model_files import ModelFile
 
-# ------------------------------------------------------------------ uncertain parameters
-
 
 def uncertain(file: ModelFile, rng: np.random.Generator) -> ModelFile:
-    """A model with thetas and variabilities drawn from their printed uncertainty.
+    """Draw the thetas and variabilities of a model from their printed uncertainty.
 
-    Each on the log scale, independently, with the SD of its RSE or of its 95 % interval; what is
-    fixed, or printed without either, stays.
+    Each is drawn independently on the log scale, with the SD of its RSE or of its 95 % interval;
+    those that are fixed, or printed without either, stay.
+
+    Parameters
+    ----------
+    file : ModelFile
+    rng : Generator
 
     Examples
     --------
@@ -34,24 +37,24 @@ def uncertain(file: ModelFile, rng: np.random.Generator) -> ModelFile:
         value = estimate.value * math.exp(sd * z)
         theta[name] = estimate.model_copy(update={"value": value if sd else estimate.value})
     effects: dict[str, list[Any]] = {"iiv": [], "iov": []}
-    for what in effects:
-        for effect in getattr(file, what):
+    for kind in effects:
+        for effect in getattr(file, kind):
             sd, z = _log_sd(effect.value, effect.rse_percent, effect.ci95), rng.standard_normal()
-            effects[what].append(
+            effects[kind].append(
                 effect.model_copy(update={"value": effect.value * math.exp(sd * z)})
             )
     return file.model_copy(update={"theta": theta, **effects})
 
 
 def certain_numbers(file: ModelFile) -> list[str]:
-    """Thetas and variabilities that have no printed uncertainty and are not drawn."""
+    """List the thetas and variabilities without a printed uncertainty, which are not drawn."""
     thetas = [(name, _log_sd(t.value, t.rse_percent, t.ci95)) for name, t in file.theta.items()]
     effects = [(e.name, _log_sd(e.value, e.rse_percent, e.ci95)) for e in [*file.iiv, *file.iov]]
     return [name for name, sd in [*thetas, *effects] if sd == 0.0]
 
 
 def _log_sd(value: float, rse_percent: float | None, ci95: Sequence[float] | None) -> float:
-    """SD of the logarithm of an estimate; 0 where it is not known or has no sign."""
+    """Return the SD of the logarithm of an estimate; 0 if unknown or if the estimate is not > 0."""
     if value <= 0:
         return 0.0
     if rse_percent is not None:
@@ -62,3 +65,4 @@ def _log_sd(value: float, rse_percent: float | None, ci95: Sequence[float] | Non
 
 
 Z95: Final = NormalDist().inv_cdf(0.975)
+"""Standard normal quantile that bounds a 95 % interval."""

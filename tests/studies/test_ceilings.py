@@ -30,7 +30,7 @@ AUCS: Final = st.floats(1.0, 90.0)
 
 @st.composite
 def patients(draw: st.DrawFn) -> Patient:
-    """Somebody from a small infant to a large adult."""
+    """Patients from a small infant to a large adult."""
     weight = draw(st.floats(5.0, 130.0))
     height = min(200.0, 45.0 + 35.0 * math.log(weight))
     age = 0.4 + weight / 4 if weight < 60 else 40.0
@@ -56,7 +56,7 @@ def schedules(draw: st.DrawFn) -> Regimen:
 
 @contextmanager
 def refusals_rejected() -> Iterator[None]:
-    """A refused request proposes no dose."""
+    """Reject an example whose request is refused: it proposes no dose."""
     try:
         yield
     except InputError:
@@ -75,7 +75,7 @@ def test_a_dose_for_a_target_passes_no_ceiling(
 
 
 def whole_course(result: UpdateResult) -> Course:
-    """Doses that were given, and those proposed for what is left."""
+    """Course of the doses that were given and of those proposed for the rest."""
     course, proposed = result.fit.course, result.remaining
     assert proposed is not None
     given_mg = course.doses_mg[: len(course.doses_mg) - proposed.infusions]
@@ -150,11 +150,11 @@ def test_no_strategy_of_a_study_passes_a_ceiling(name: str, days: int, interval_
         ],
     })  # fmt: skip
     truth = study.truths[0]
-    way = study.ways[truth.id, "s"]
-    block = study.block(truth, way, 0)
-    doses = way.doses(block)
-    times, lengths = way.schedule.times_h, (way.schedule.infusion_h,) * days
-    for bsa, mg in zip(block.seen.columns["BSA"], doses.mg, strict=True):
+    strategy = study.dosing[truth.id, "s"]
+    block = study.block(truth, strategy, 0)
+    doses = strategy.doses(block)
+    times, lengths = strategy.schedule.times_h, (strategy.schedule.infusion_h,) * days
+    for bsa, mg in zip(block.observed.columns["BSA"], doses.mg, strict=True):
         course = Course(times_h=times, infusion_h=lengths, doses_mg=tuple(mg.tolist()))
         assert course.ceiling_faults(float(bsa)) == []
 

@@ -1,4 +1,4 @@
-"""Models on the levels of many patients: errors, NPDE, a visual check, and which is true."""
+"""Models on the levels of many patients: errors, NPDE, visual check, choice of the true one."""
 
 import json
 import math
@@ -28,7 +28,7 @@ from fludapk.pk.estimates import Levels, map_estimate
 from fludapk.pk.exposure import course_concentrations, with_residual_error
 from fludapk.pk.posterior import sample_posterior
 from fludapk.published.models import load_model
-from fludapk.studies.evaluation import Evaluation, evaluation_of
+from fludapk.studies.evaluation import Evaluation, Scores, evaluation_of
 from fludapk.studies.evaluation_data import Data, Subject, read_subjects
 from fludapk.studies.evaluation_tables import error_rows, level_rows, patient_rows
 from fludapk.studies.metrics import _bins, npde, prediction_corrected, prediction_errors
@@ -85,6 +85,11 @@ def judged() -> Evaluation:
     return evaluation_of(children(60), models=BOTH, simulations=500)
 
 
+def scores_of(result: Evaluation, model: str) -> Scores:
+    (scores,) = [scores for scores in result.scores if scores.model.id == model]
+    return scores
+
+
 # --- what is predicted ----------------------------------------------------------------------------
 
 
@@ -110,7 +115,7 @@ def test_levels_from_covariates_are_those_of_the_slow_twin() -> None:
         )
     ]
     expected, _ = reference.solve(reference.typical(twin, covariates), infusions, AT_H)
-    (true,) = [one for one in result.scores if one.model.id == TRUE]
+    true = scores_of(result, TRUE)
     np.testing.assert_allclose(true.predicted["covariates"][: len(AT_H)], expected, rtol=1e-7)
 
 
@@ -140,7 +145,7 @@ def test_estimates_of_many_are_those_of_each_alone(model: str) -> None:
 
 def test_later_levels_are_predicted_from_earlier_ones_alone() -> None:
     result = judged()
-    (true,) = [one for one in result.scores if one.model.id == TRUE]
+    true = scores_of(result, TRUE)
     chosen, subject = true.model, result.subjects[4]
     prediction = predict(chosen, *subject.request.case())
     is_early = subject.times_h < 24.0
@@ -161,15 +166,14 @@ def test_later_levels_are_predicted_from_earlier_ones_alone() -> None:
 
 
 def test_a_changed_later_level_does_not_change_its_own_forecast() -> None:
-    data = children(2)
-    one = data.subjects[0]
-    conc = one.levels.conc_mg_l[0].copy()
+    subject = children(2).subjects[0]
+    conc = subject.levels.conc_mg_l[0].copy()
     conc[6] *= 1.5
-    changed = Levels(times_h=one.times_h, conc_mg_l=conc, lloq_mg_l=np.full(len(conc), 0.01))
-    other = Subject(one.id, one.row, one.request, changed, 0)
+    levels = Levels(times_h=subject.times_h, conc_mg_l=conc, lloq_mg_l=np.full(len(conc), 0.01))
+    changed = Subject(subject.id, subject.row, subject.request, levels, 0)
     before, after = (
         evaluation_of(Data([s], [], ""), models=[TRUE], simulations=100).scores[0].predicted
-        for s in (one, other)
+        for s in (subject, changed)
     )
     np.testing.assert_array_equal(before["later_from_earlier"], after["later_from_earlier"])
     assert not np.allclose(before["own_levels"], after["own_levels"])
@@ -181,13 +185,13 @@ def test_a_changed_later_level_does_not_change_its_own_forecast() -> None:
 def test_errors_are_means_over_levels_above_the_limit() -> None:
     measured = np.array([1.0, 2.0, math.nan, 0.5, 4.0])
     predicted = np.array([1.2, 1.0, 3.0, math.nan, 4.4])
-    found = prediction_errors("covariates", predicted, measured, np.array([0, 0, 1, 1, 2]))
-    assert found is not None
+    errors = prediction_errors("covariates", predicted, measured, np.array([0, 0, 1, 1, 2]))
+    assert errors is not None
     relative = [20.0, -50.0, 10.0]
-    assert (found.levels, found.patients) == (3, 2)
-    assert found.mpe == pytest.approx(np.mean(relative))
-    assert found.rmse == pytest.approx(np.sqrt(np.mean(np.square(relative))))
-    assert found.within_30 == pytest.approx(200.0 / 3.0)
+    assert (errors.levels, errors.patients) == (3, 2)
+    assert errors.mpe == pytest.approx(np.mean(relative))
+    assert errors.rmse == pytest.approx(np.sqrt(np.mean(np.square(relative))))
+    assert errors.within_30 == pytest.approx(200.0 / 3.0)
 
 
 def test_without_levels_there_are_no_errors() -> None:
@@ -196,9 +200,9 @@ def test_without_levels_there_are_no_errors() -> None:
 
 
 def test_one_patient_has_no_interval() -> None:
-    found = prediction_errors("covariates", np.ones(2), np.ones(2), np.zeros(2, dtype=np.int64))
-    assert found is not None
-    assert (found.mpe_ci95, found.rmse_ci95, found.within_30_ci95) == (None, None, None)
+    errors = prediction_errors("covariates", np.ones(2), np.ones(2), np.zeros(2, dtype=np.int64))
+    assert errors is not None
+    assert (errors.mpe_ci95, errors.rmse_ci95, errors.within_30_ci95) == (None, None, None)
 
 
 def test_the_interval_of_the_bias_covers_it_and_counts_patients_not_levels() -> None:
@@ -207,12 +211,12 @@ def test_the_interval_of_the_bias_covers_it_and_counts_patients_not_levels() -> 
     covered, trials = 0, 200
     for _ in range(trials):
         error = np.repeat(rng.normal(0.0, 0.2, 40), 5)
-        found = prediction_errors(
+        errors = prediction_errors(
             "covariates", 1.0 + error, np.ones(200), np.repeat(np.arange(40), 5)
         )
-        assert found is not None
-        assert found.mpe_ci95 is not None
-        low, high = found.mpe_ci95
+        assert errors is not None
+        assert errors.mpe_ci95 is not None
+        low, high = errors.mpe_ci95
         covered += low <= 0.0 <= high
     assert 0.89 <= covered / trials <= 0.99
 
@@ -224,7 +228,7 @@ def test_npde_agree_with_a_loop() -> None:
     rng = np.random.default_rng(2)
     simulated = rng.multivariate_normal([1.0, 2.0], [[1.0, 0.8], [0.8, 2.0]], 800)
     level = np.array([0.3, 3.1])
-    found = npde(level, simulated, np.full(2, math.nan), rng)
+    scores = npde(level, simulated, np.full(2, math.nan), rng)
     covariance = np.cov(simulated.T)
     first = (simulated[:, 0] - simulated[:, 0].mean()) / math.sqrt(covariance[0, 0])
     slope = covariance[0, 1] / covariance[0, 0]
@@ -239,7 +243,7 @@ def test_npde_agree_with_a_loop() -> None:
         inverse(np.mean(first < at[0] / math.sqrt(covariance[0, 0])) + 0.5 / 800),
         inverse(np.mean(rest < at[1] - slope * at[0]) + 0.5 / 800),
     ]
-    np.testing.assert_allclose(found, expected, atol=1e-9)
+    np.testing.assert_allclose(scores, expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("lloq", [math.nan, 0.03])
@@ -282,30 +286,30 @@ def test_correction_by_hand() -> None:
     )
     expected = np.arange(1.0, 11.0) * np.repeat([1.5, 0.75], 5)
     np.testing.assert_allclose(corrected, expected)
-    (one,) = bins
-    assert one.observed == pytest.approx(tuple(np.quantile(expected, [0.1, 0.5, 0.9])))
-    assert one.observed == one.expected == one.low == one.high
+    (record,) = bins
+    assert record.observed == pytest.approx(tuple(np.quantile(expected, [0.1, 0.5, 0.9])))
+    assert record.observed == record.expected == record.low == record.high
 
 
 def test_a_quantile_below_the_limit_is_not_shown() -> None:
     measured = np.array([math.nan] * 3 + [0.5] * 7)
-    (one,), corrected = prediction_corrected(
+    (record,), corrected = prediction_corrected(
         after_h=np.full(10, 24.0),
         measured=measured,
         lloq=np.full(10, 0.1),
         typical=np.ones(10),
         simulated=np.full((100, 10), 0.05),
     )
-    assert one.observed == (None, 0.5, 0.5)
-    assert one.high == (None, None, None)
+    assert record.observed == (None, 0.5, 0.5)
+    assert record.high == (None, None, None)
     assert np.isnan(corrected[:3]).all()
 
 
 def _inside(model_id: str, data: Data) -> float:
     bins = evaluation_of(data, models=[model_id], simulations=500).record.models[0].vpc
     hits = [
-        (one.low[k] or 0.0) <= (one.observed[k] or 0.0) <= (one.high[k] or 0.0)
-        for one in bins
+        (record.low[k] or 0.0) <= (record.observed[k] or 0.0) <= (record.high[k] or 0.0)
+        for record in bins
         for k in range(3)
     ]
     return float(np.mean(hits))
@@ -319,9 +323,9 @@ def test_the_check_accepts_the_model_that_made_the_levels_and_not_the_other() ->
 def test_bins_are_the_best_cut() -> None:
     rng = np.random.default_rng(8)
     hours = np.sort(rng.choice(np.array([0.7, 1.0, 2.0, 2.2, 6.0, 9.0, 23.0, 25.0]), 80))
-    found = _bins(hours)
+    bins = _bins(hours)
     x = np.round(np.log1p(hours), 2)
-    k = int(np.max(found)) + 1
+    k = int(np.max(bins)) + 1
 
     def spread(ends: Iterable[int]) -> float:
         parts = np.split(x, list(ends))
@@ -329,7 +333,7 @@ def test_bins_are_the_best_cut() -> None:
 
     places = (np.flatnonzero(np.diff(x)) + 1).tolist()
     best = min(spread(ends) for ends in combinations(places, k - 1))
-    assert spread((np.flatnonzero(np.diff(found)) + 1).tolist()) == pytest.approx(best, abs=1e-9)
+    assert spread((np.flatnonzero(np.diff(bins)) + 1).tolist()) == pytest.approx(best, abs=1e-9)
 
 
 def test_planned_times_are_a_bin_each() -> None:
@@ -353,12 +357,12 @@ def test_weights_of_models_sum_to_one_and_follow_the_likelihood() -> None:
     np.testing.assert_allclose(result.weights.sum(axis=1), 1.0)
     ratio = np.exp(result.scores[0].log_likelihoods - result.scores[1].log_likelihoods)
     np.testing.assert_allclose(result.weights[:, 0] / result.weights[:, 1], ratio)
-    assert sum(one.weight_all for one in result.record.models) == pytest.approx(1.0)
+    assert sum(model.weight_all for model in result.record.models) == pytest.approx(1.0)
 
 
 def test_likelihoods_agree_with_importance_sampling() -> None:
     result = judged()
-    (true,) = [one for one in result.scores if one.model.id == TRUE]
+    true = scores_of(result, TRUE)
     for i, subject in enumerate(result.subjects[:4]):
         prediction = predict(true.model, *subject.request.case())
         estimate = map_estimate(
@@ -372,17 +376,17 @@ def test_likelihoods_agree_with_importance_sampling() -> None:
 def test_averaged_predictions_lie_between_those_of_the_models() -> None:
     result = judged()
     for basis, mean in result.averaged.items():
-        each = np.column_stack([one.predicted[basis] for one in result.scores])
-        known = np.isfinite(mean)
-        np.testing.assert_array_equal(known, np.isfinite(each).all(axis=1))
-        assert np.all(each.min(axis=1)[known] <= mean[known] * (1 + 1e-12))
-        assert np.all(mean[known] <= each.max(axis=1)[known] * (1 + 1e-12))
+        by_model = np.column_stack([scores.predicted[basis] for scores in result.scores])
+        is_given = np.isfinite(mean)
+        np.testing.assert_array_equal(is_given, np.isfinite(by_model).all(axis=1))
+        assert np.all(by_model.min(axis=1)[is_given] <= mean[is_given] * (1 + 1e-12))
+        assert np.all(mean[is_given] <= by_model.max(axis=1)[is_given] * (1 + 1e-12))
 
 
 def test_own_and_earlier_levels_help() -> None:
-    by = {one.basis: one for one in judged().record.models[0].errors}
-    assert by["own_levels"].rmse < by["covariates"].rmse
-    assert by["later_from_earlier"].within_30 > by["later_from_covariates"].within_30
+    errors = {record.basis: record for record in judged().record.models[0].errors}
+    assert errors["own_levels"].rmse < errors["covariates"].rmse
+    assert errors["later_from_earlier"].within_30 > errors["later_from_covariates"].within_30
 
 
 def test_the_same_data_give_the_same_bytes() -> None:
@@ -393,43 +397,40 @@ def test_the_same_data_give_the_same_bytes() -> None:
     assert first == again
 
 
-def test_a_patient_does_not_depend_on_models_beside() -> None:
+def test_scores_do_not_depend_on_the_other_models_compared() -> None:
     alone = evaluation_of(children(5), models=[TRUE], simulations=100).scores[0]
-    beside = evaluation_of(children(5), models=BOTH, simulations=100).scores
-    (same,) = [one for one in beside if one.model.id == TRUE]
-    np.testing.assert_array_equal(alone.npde, same.npde)
-    np.testing.assert_array_equal(alone.log_likelihoods, same.log_likelihoods)
+    compared = scores_of(evaluation_of(children(5), models=BOTH, simulations=100), TRUE)
+    np.testing.assert_array_equal(alone.npde, compared.npde)
+    np.testing.assert_array_equal(alone.log_likelihoods, compared.log_likelihoods)
 
 
 # --- patients and models that do not go together --------------------------------------------------
 
 
-def test_models_that_do_not_know_these_patients_are_left_out_and_named() -> None:
+def test_models_that_lack_covariates_are_left_out_and_named() -> None:
     result = evaluation_of(children(3), simulations=100).record
-    assert {one.model for one in result.models} == set(BOTH)
-    reasons = {one.model: one.reason for one in result.left_out}
+    assert {model.model for model in result.models} == set(BOTH)
+    reasons = {model.model: model.reason for model in result.left_out}
     assert "genotype" in reasons["mohanan2017"]
     assert "product" in reasons["varela2025"]
 
 
-def test_a_model_that_is_asked_for_and_knows_nobody_is_refused() -> None:
+def test_a_chosen_model_that_can_predict_nobody_is_refused() -> None:
     with pytest.raises(InputError, match="varela2025 needs"):
         evaluation_of(children(2), models=["varela2025"], simulations=100)
 
 
 def test_a_slip_of_the_unit_refuses_that_patient_only() -> None:
     data = children(3)
-    one = data.subjects[1]
-    slip = Levels(times_h=one.times_h, conc_mg_l=one.conc_mg_l * 1e4, lloq_mg_l=math.nan)
-    subjects = [data.subjects[0], Subject("slip", 99, one.request, slip, 0), data.subjects[2]]
+    before, subject, after = data.subjects
+    slip = Levels(times_h=subject.times_h, conc_mg_l=subject.conc_mg_l * 1e4, lloq_mg_l=math.nan)
+    subjects = [before, Subject("slip", 99, subject.request, slip, 0), after]
     result = evaluation_of(Data(subjects, [], ""), models=BOTH, simulations=100)
     assert result.record.patients == 2
     (refused,) = result.record.refused
     assert (refused.id, refused.row) == ("slip", 99)
     assert "ng/mL" in refused.error
-    kept = evaluation_of(
-        Data([data.subjects[0], data.subjects[2]], [], ""), models=BOTH, simulations=100
-    )
+    kept = evaluation_of(Data([before, after], [], ""), models=BOTH, simulations=100)
     assert kept.record.models[0].log_likelihood == result.record.models[0].log_likelihood
 
 
@@ -460,22 +461,22 @@ def read(
 
 
 def test_times_count_from_the_first_dose() -> None:
-    (one,) = read(DOSE, record("12", "0.5"), record("17", "0.1")).subjects
-    np.testing.assert_array_equal(one.times_h, [2.0, 7.0])
-    np.testing.assert_array_equal(one.conc_mg_l, [0.5, 0.1])
-    np.testing.assert_array_equal(one.after_dose_h, [2.0, 7.0])
+    (subject,) = read(DOSE, record("12", "0.5"), record("17", "0.1")).subjects
+    np.testing.assert_array_equal(subject.times_h, [2.0, 7.0])
+    np.testing.assert_array_equal(subject.conc_mg_l, [0.5, 0.1])
+    np.testing.assert_array_equal(subject.after_dose_h, [2.0, 7.0])
 
 
 @pytest.mark.parametrize(("unit", "typed"), [("mg/L", "0.5"), ("ng/mL", "500"), ("ug/L", "500")])
 def test_levels_of_every_unit_are_the_same(unit: str, typed: str) -> None:
-    (one,) = read(DOSE, record("12", typed), unit=unit).subjects
-    assert one.conc_mg_l[0] == pytest.approx(0.5)
+    (subject,) = read(DOSE, record("12", typed), unit=unit).subjects
+    assert subject.conc_mg_l[0] == pytest.approx(0.5)
 
 
 def test_a_column_that_says_its_unit_needs_no_option() -> None:
     layout = Layout.read(["conc_ng_ml" if name == "DV" else name for name in HEAD])
-    (one,) = read_subjects(layout, [DOSE, record("12", "500")], amount="phosphate").subjects
-    assert one.conc_mg_l[0] == pytest.approx(0.5)
+    (subject,) = read_subjects(layout, [DOSE, record("12", "500")], amount="phosphate").subjects
+    assert subject.conc_mg_l[0] == pytest.approx(0.5)
     with pytest.raises(InputError, match="says its unit"):
         read_subjects(layout, [DOSE], amount="phosphate", unit="mg/L")
 
@@ -502,25 +503,25 @@ def test_a_file_without_levels_is_refused() -> None:
 def test_a_level_below_the_limit_keeps_its_limit(
     flags: tuple[str, ...], cells: tuple[str, ...], lloq: str | None, limit: float
 ) -> None:
-    (one,) = read(DOSE, record("12", "0.5", *cells), extra=flags, lloq=lloq).subjects
-    assert np.isnan(one.conc_mg_l[0])
-    assert np.asarray(one.levels.lloq_mg_l)[0, 0] == pytest.approx(limit)
+    (subject,) = read(DOSE, record("12", "0.5", *cells), extra=flags, lloq=lloq).subjects
+    assert np.isnan(subject.conc_mg_l[0])
+    assert np.asarray(subject.levels.lloq_mg_l)[0, 0] == pytest.approx(limit)
 
 
 def test_records_below_the_limit_before_the_first_dose_are_counted() -> None:
     before = record("9", "0"), record("10", ".", "1", "0.02")
-    (one,) = read(DOSE, *before, record("12", "0.5"), extra=("BLQ", "LLOQ")).subjects
-    assert one.before_first_dose == 2
-    assert len(one.times_h) == 1
+    (subject,) = read(DOSE, *before, record("12", "0.5"), extra=("BLQ", "LLOQ")).subjects
+    assert subject.before_first_dose == 2
+    assert len(subject.times_h) == 1
 
 
 def test_mdv_marks_a_record_without_level() -> None:
-    (one,) = read(DOSE, record("12", "0.5"), record("13", ".", mdv="1")).subjects
-    assert len(one.times_h) == 1
+    (subject,) = read(DOSE, record("12", "0.5"), record("13", ".", mdv="1")).subjects
+    assert len(subject.times_h) == 1
 
 
 @pytest.mark.parametrize(
-    ("row", "extra", "says"),
+    ("row", "extra", "message"),
     [
         (record("12", "0"), (), r"level at TIME 12: DV = 0: BLQ 1 marks a level below the limit"),
         (record("12", "-0.1"), (), r"DV = -0.1"),
@@ -533,12 +534,12 @@ def test_mdv_marks_a_record_without_level() -> None:
         (record("12", ".", mdv="1"), (), r"no level after the first dose"),
     ],
 )
-def test_a_level_that_cannot_be_is_named(row: list[str], extra: tuple[str, ...], says: str) -> None:
-    found = read(DOSE, row, extra=extra)
-    assert found.subjects == []
-    (refused,) = found.refused
+def test_an_impossible_level_is_named(row: list[str], extra: tuple[str, ...], message: str) -> None:
+    data = read(DOSE, row, extra=extra)
+    assert data.subjects == []
+    (refused,) = data.refused
     assert (refused.id, refused.row) == ("1", 2)
-    assert re.search(says, refused.error)
+    assert re.search(message, refused.error)
 
 
 def test_ids_that_come_again_and_courses_without_doses_keep_their_place() -> None:
@@ -546,19 +547,19 @@ def test_ids_that_come_again_and_courses_without_doses_keep_their_place() -> Non
         return [[name, *row[1:]] for row in rows]
 
     level = record("12", "0.5")
-    found = read(
+    data = read(
         *other("a", DOSE, level), *other("b", level), *other("c", DOSE, level), *other("a", DOSE)
     )
-    assert [one.id for one in found.subjects] == ["a", "c"]
-    assert [(one.id, one.row) for one in found.refused] == [("b", 4), ("a", 7)]
-    assert "comes again" in found.refused[1].error
+    assert [subject.id for subject in data.subjects] == ["a", "c"]
+    assert [(course.id, course.row) for course in data.refused] == [("b", 4), ("a", 7)]
+    assert "comes again" in data.refused[1].error
 
 
 def test_doses_as_given_may_be_less_than_a_day_apart() -> None:
     second = [*DOSE[:1], "32.5", "25", "50", *DOSE[4:]]
     first = [*DOSE[:2], "25", "50", *DOSE[4:]]
-    (one,) = read(first, record("12", "0.5"), second).subjects
-    assert one.request.case().course.times_h == (0.0, 22.5)
+    (subject,) = read(first, record("12", "0.5"), second).subjects
+    assert subject.request.case().course.times_h == (0.0, 22.5)
     at_once = [*DOSE[:1], "20", "25", "50", *DOSE[4:]]
     assert "in a day is above" in read(first, record("12", "0.5"), at_once).refused[0].error
 
@@ -570,11 +571,11 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["evaluate", *map(str, arguments)])
 
 
-ASKED: Final = ("--dv", "mg/L", "--amt", "phosphate", "--simulations", "100")
+OPTIONS: Final = ("--dv", "mg/L", "--amt", "phosphate", "--simulations", "100")
 
 
 def test_the_example_names_its_truth_and_writes_everything(tmp_path: Path) -> None:
-    result = run(EXAMPLE, *ASKED, "-o", tmp_path / "out")
+    result = run(EXAMPLE, *OPTIONS, "-o", tmp_path / "out")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[2].startswith(f"Best fit: {TRUE}, ")
@@ -588,14 +589,14 @@ def test_the_example_names_its_truth_and_writes_everything(tmp_path: Path) -> No
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert page.count("<svg") == 3
     assert not re.search(r'(src|href)="(?!#)', page)
-    found = json.loads((tmp_path / "out" / "evaluation.json").read_text("utf-8"))
-    assert found["schema"] == "fludapk.evaluation/1"
-    assert len(found["provenance"]["data_sha256"]) == 64
+    record = json.loads((tmp_path / "out" / "evaluation.json").read_text("utf-8"))
+    assert record["schema"] == "fludapk.evaluation/1"
+    assert len(record["provenance"]["data_sha256"]) == 64
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        run(EXAMPLE, *ASKED, "-o", tmp_path / name)
+        run(EXAMPLE, *OPTIONS, "-o", tmp_path / name)
     files = list((tmp_path / "a").rglob("*.*"))
     assert len(files) == 11
     for path in files:
@@ -604,7 +605,7 @@ def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_json_is_what_the_folder_has(tmp_path: Path) -> None:
-    result = run(EXAMPLE, *ASKED, "-o", tmp_path, "--json")
+    result = run(EXAMPLE, *OPTIONS, "-o", tmp_path, "--json")
     assert json.loads(result.stdout) == json.loads((tmp_path / "evaluation.json").read_text())
 
 
@@ -614,7 +615,7 @@ def test_a_refused_course_is_named_and_the_others_are_judged(tmp_path: Path) -> 
     cells = text[2].split(",")
     text[2] = ",".join([*cells[:6], "-1", *cells[7:]])
     bad.write_text("\n".join(text), encoding="utf-8")
-    result = run(bad, *ASKED, "-o", tmp_path / "out")
+    result = run(bad, *OPTIONS, "-o", tmp_path / "out")
     assert result.exit_code == 3
     assert "39 patients" in result.stdout
     assert f"row 2 (ID 1) REFUSED: level at TIME {cells[1]}: DV = -1" in result.stdout
@@ -628,20 +629,20 @@ def test_semicolons_and_decimal_commas_are_read(tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     text = EXAMPLE.read_text("utf-8").replace(",", ";").replace(".", ",").replace(";,;", ";.;")
     other.write_text(text, encoding="utf-8")
-    first, second = (json.loads(run(path, *ASKED, "--json").stdout) for path in (EXAMPLE, other))
+    first, second = (json.loads(run(path, *OPTIONS, "--json").stdout) for path in (EXAMPLE, other))
     assert first["models"] == second["models"]
 
 
 def test_bad_questions_are_refused() -> None:
-    for arguments, says in (
+    for arguments, message in (
         ((EXAMPLE, "--amt", "phosphate"), "DV has no unit"),
-        ((EXAMPLE, *ASKED, "--dv", "mg/dL"), "mg/dL"),
-        ((EXAMPLE, *ASKED, "--model", "nobody2020"), "nobody2020"),
+        ((EXAMPLE, *OPTIONS, "--dv", "mg/dL"), "mg/dL"),
+        ((EXAMPLE, *OPTIONS, "--model", "nobody2020"), "nobody2020"),
         ((ROOT / "examples" / "clinic.csv", "--dv", "mg/L"), "NONMEM-style records"),
     ):
         result = run(*arguments)
         assert result.exit_code == 3, arguments
-        assert says in result.stderr
+        assert message in result.stderr
         assert "Traceback" not in result.stderr
 
 
@@ -654,9 +655,9 @@ def test_tables_hold_every_level_and_patient() -> None:
     assert [row["ID"] for row in patients] == [f"P{i}" for i in range(60)]
     for row in patients:
         assert row[f"{TRUE}_weight"] + row[f"{OTHER}_weight"] == pytest.approx(1.0)  # type: ignore[operator]
-    shown = error_rows(result.record)
-    assert len(shown) == 3 * 4
-    assert {row["model"] for row in shown} == {*BOTH, "averaged"}
+    errors = error_rows(result.record)
+    assert len(errors) == 3 * 4
+    assert {row["model"] for row in errors} == {*BOTH, "averaged"}
 
 
 def test_a_whole_file_in_another_unit_is_refused_in_few_lines() -> None:

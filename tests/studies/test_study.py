@@ -1,4 +1,4 @@
-"""Studies: what is drawn, what is counted, and that nothing but the seed changes a number."""
+"""Studies: draws, counts, and results that depend on nothing but the seed."""
 
 import copy
 import json
@@ -60,8 +60,9 @@ def studied(base: dict[str, Any] = CHILDREN, **changes: Any) -> Study:
     return read_scenario(scenario(base, **changes))
 
 
-def first(of: Study, **how: Any) -> Counts:
-    return of.run(of.truths[0], of.scenario.strategies[0].id, **how)
+def first(study: Study, **options: Any) -> Counts:
+    """Counts of the first strategy under the first truth."""
+    return study.run(study.truths[0], study.scenario.strategies[0].id, **options)
 
 
 def state(counts: Counts) -> str:
@@ -69,10 +70,10 @@ def state(counts: Counts) -> str:
 
 
 def one_patient(folder: Path, **columns: str) -> Path:
-    known = {"age_years": "40", "weight_kg": "70", "height_cm": "175", "sex": "male",
+    cells = {"age_years": "40", "weight_kg": "70", "height_cm": "175", "sex": "male",
              "crcl_ml_min": "96", "product": "axi_cel", **columns}  # fmt: skip
     path = folder / "cohort.csv"
-    path.write_text(",".join(known) + "\n" + ",".join(known.values()) + "\n")
+    path.write_text(",".join(cells) + "\n" + ",".join(cells.values()) + "\n")
     return path
 
 
@@ -80,34 +81,34 @@ def one_patient(folder: Path, **columns: str) -> Path:
 
 
 def test_threads_do_not_change_a_bit() -> None:
-    of = studied()
-    assert state(first(of, threads=1)) == state(first(of, threads=2))
+    study = studied()
+    assert state(first(study, threads=1)) == state(first(study, threads=2))
 
 
 def test_shards_in_any_order_are_the_whole_run(tmp_path: Path) -> None:
-    of = studied()
-    whole = first(of)
+    study = studied()
+    whole = first(study)
     paths = []
     for k in (3, 1, 2):
         paths.append(tmp_path / f"shard-{k}.json")
-        paths[-1].write_text(run_shard(of.scenario, (k, 3)).to_json())
+        paths[-1].write_text(run_shard(study.scenario, (k, 3)).to_json())
     merged = merge([Shard.read(path) for path in paths])
-    assert [state(one) for one in merged.counts] == [state(whole)]
-    assert merged.run == of.provenance
+    assert [state(counts) for counts in merged.counts] == [state(whole)]
+    assert merged.run == study.provenance
 
 
 def test_shards_that_do_not_belong_together_are_refused() -> None:
     scenario = studied(patients=5000).scenario
-    one, two = (run_shard(scenario, (k, 2)) for k in (1, 2))
-    other = run_shard(scenario.model_copy(update={"seed": 8}), (2, 2))
-    for some, words in (
-        ([one], "missing shards: 2"),
-        ([one, two, two], "shards twice: 2"),
-        ([one, other], "different scenarios"),
+    first_half, second_half = (run_shard(scenario, (k, 2)) for k in (1, 2))
+    other_seed = run_shard(scenario.model_copy(update={"seed": 8}), (2, 2))
+    for shards, message in (
+        ([first_half], "missing shards: 2"),
+        ([first_half, second_half, second_half], "shards twice: 2"),
+        ([first_half, other_seed], "different scenarios"),
         ([], "no shards"),
     ):
-        with pytest.raises(InputError, match=words):
-            merge(some)
+        with pytest.raises(InputError, match=message):
+            merge(shards)
 
 
 def test_writing_every_patient_does_not_change_the_summary(tmp_path: Path) -> None:
@@ -149,26 +150,26 @@ def test_every_strategy_sees_the_same_patients_and_draws() -> None:
         {"id": "bare", "kind": "fixed", "dose": "30 mg/m2", "days": 4},
     ]
     result = simulate(scenario(strategies=twins))
-    counts = [one.to_dict() for one in result.counts]
+    counts = [by_strategy.to_dict() for by_strategy in result.counts]
     for other in counts[1:]:
         assert {**other, "strategy": "label"} == counts[0]
 
 
 def test_a_longer_course_adds_to_the_draws_of_a_shorter_one() -> None:
-    of = studied(strategies=[
+    study = studied(strategies=[
         {"id": "two", "kind": "fixed", "dose": "30 mg/m2", "days": 2},
         {"id": "five", "kind": "fixed", "dose": "30 mg/m2", "days": 5},
     ])  # fmt: skip
-    truth = of.truths[0]
-    short, long = (of.block(truth, of.ways[truth.id, name], 0) for name in ("two", "five"))
+    truth = study.truths[0]
+    short, long = (study.block(truth, study.dosing[truth.id, name], 0) for name in ("two", "five"))
     assert_array_equal(short.effects.eta, long.effects.eta)
     assert_array_equal(short.effects.kappa, long.effects.kappa[:, :2])
 
 
 def test_a_replay_and_a_continued_run_give_the_same_bytes(tmp_path: Path) -> None:
-    of = studied(patients=3000)
-    result = StudyResult(run=of.provenance, counts=[first(of)])
-    write_results(result, tmp_path / "one", of)
+    study = studied(patients=3000)
+    result = StudyResult(run=study.provenance, counts=[first(study)])
+    write_results(result, tmp_path / "one", study)
     record = json.loads((tmp_path / "one" / "run.json").read_text())
     again = read_scenario(record["scenario"])
     parts = Parts(tmp_path / "two", again)
@@ -185,8 +186,8 @@ def test_a_replay_and_a_continued_run_give_the_same_bytes(tmp_path: Path) -> Non
 
 
 def test_parts_of_another_scenario_are_not_kept(tmp_path: Path) -> None:
-    of = studied(patients=1000)
-    Parts(tmp_path, of).save(first(of))
+    study = studied(patients=1000)
+    Parts(tmp_path, study).save(first(study))
     with pytest.raises(InputError, match="another scenario"):
         Parts(tmp_path, studied(patients=1000, seed=9)).load("langenhorst2019", "label")
 
@@ -195,28 +196,29 @@ def test_a_cluster_of_two_processes_gives_the_same_bytes() -> None:
     distributed = pytest.importorskip("distributed")
     from fludapk.studies.shards import on_cluster
 
-    of = studied(patients=9000)
+    study = studied(patients=9000)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
-        found = on_cluster(of, cluster.scheduler_address)
-    assert found.summary_csv() == StudyResult(run=of.provenance, counts=[first(of)]).summary_csv()
+        result = on_cluster(study, cluster.scheduler_address)
+    here = StudyResult(run=study.provenance, counts=[first(study)])
+    assert result.summary_csv() == here.summary_csv()
 
 
 # --- What is drawn --------------------------------------------------------------------------------
 
 
 def test_random_effects_have_the_variances_and_correlation_of_the_model() -> None:
-    of = studied(ADULTS, patients=20_000)
-    truth = of.truths[0]
-    way = of.ways[truth.id, "label"]
-    eta = np.vstack([of.block(truth, way, b).effects.eta for b in range(4)])
+    study = studied(ADULTS, patients=20_000)
+    truth = study.truths[0]
+    label = study.dosing[truth.id, "label"]
+    eta = np.vstack([study.block(truth, label, b).effects.eta for b in range(4)])
     n = len(eta)
     omega = truth.program.root_omega @ truth.program.root_omega.T
     assert_allclose(np.var(eta, axis=0, ddof=1), np.diag(omega), rtol=4 * math.sqrt(2 / n))
     r = omega[0, 1] / math.sqrt(omega[0, 0] * omega[1, 1])
-    found: Any = np.corrcoef(eta.T)
-    assert found[0, 1] == pytest.approx(r, abs=4 * (1 - r * r) / math.sqrt(n))
+    correlation: Any = np.corrcoef(eta.T)
+    assert correlation[0, 1] == pytest.approx(r, abs=4 * (1 - r * r) / math.sqrt(n))
 
 
 def test_without_occasions_the_chance_is_that_of_the_log_normal(tmp_path: Path) -> None:
@@ -224,13 +226,13 @@ def test_without_occasions_the_chance_is_that_of_the_log_normal(tmp_path: Path) 
     table = scenario(
         ADULTS, patients=40_000, population={"file": "cohort.csv", "sample": "resample"}
     )
-    of = read_scenario(table, beside=tmp_path)
-    row = summary(first(of))[0].row()
+    study = read_scenario(table, beside=tmp_path)
+    row = summary(first(study))[0].row()
     man = Patient(
         age_years=40, sex="male", weight_kg=70, height_cm=175, crcl_ml_min=96, product="axi_cel"
     )
     typical = check(man, Regimen.named("axi_cel"), model="varela2025").exposure.auc_0_inf
-    sd = float(of.truths[0].program.root_omega[0, 0])
+    sd = float(study.truths[0].program.root_omega[0, 0])
     expected = stats.norm.cdf(math.log(13.8 / typical) / sd)
     error = math.sqrt(expected * (1 - expected) / 40_000)
     assert row["p_below_13_8"] == pytest.approx(expected, abs=4 * error)
@@ -258,12 +260,12 @@ def test_sobol_draws_err_less_than_pseudo_random_ones(tmp_path: Path) -> None:
     population = {"file": "cohort.csv", "sample": "resample"}
 
     def error(draws: str, n: int) -> float:
-        found = []
+        estimates = []
         for seed in range(8):
             table = scenario(ADULTS, seed=seed, patients=n, draws=draws, population=population)
             counts = first(read_scenario(table, beside=tmp_path), threads=1)
-            found.append(summary(counts)[0].row()["p_below_14"])
-        return float(np.std(found))
+            estimates.append(summary(counts)[0].row()["p_below_14"])
+        return float(np.std(estimates))
 
     assert error("sobol", 4096) < 0.5 * error("pseudo", 4096)
     assert error("sobol", 4096) < error("sobol", 256) / 6  # 1/sqrt(n) would give 4
@@ -286,11 +288,13 @@ def test_an_error_of_renal_function_misleads_dosing_only() -> None:
         studied(strategies=[target], variability={"gfr_error_cv": cv}) for cv in (0.0, 0.3)
     )
     truth = plain.truths[0]
-    one, other = (of.block(truth, of.ways[truth.id, "t"], 0) for of in (plain, blurred))
-    assert_array_equal(one.tv, other.tv)
-    ratio = one.seen.columns["SCR"] / other.seen.columns["SCR"]
+    exact, inexact = (
+        study.block(truth, study.dosing[truth.id, "t"], 0) for study in (plain, blurred)
+    )
+    assert_array_equal(exact.tv, inexact.tv)
+    ratio = exact.observed.columns["SCR"] / inexact.observed.columns["SCR"]
     assert np.std(ratio) / np.mean(ratio) == pytest.approx(0.3, rel=0.06)
-    rows = [summary(first(of))[0].row() for of in (plain, blurred)]
+    rows = [summary(first(study))[0].row() for study in (plain, blurred)]
     assert rows[1]["auc_cv_percent"] > rows[0]["auc_cv_percent"] + 2
 
 
@@ -301,7 +305,7 @@ def test_parameters_are_drawn_as_uncertain_as_printed() -> None:
     file = load_model().file
     drawn = [uncertainty.uncertain(file, np.random.default_rng(k)) for k in range(600)]
     for name, estimate in file.theta.items():
-        values = np.array([one.theta[name].value for one in drawn])
+        values = np.array([draw.theta[name].value for draw in drawn])
         if estimate.fixed:
             assert np.ptp(values) == 0.0
         elif estimate.rse_percent is not None:
@@ -309,7 +313,7 @@ def test_parameters_are_drawn_as_uncertain_as_printed() -> None:
             assert np.std(np.log(values)) == pytest.approx(sd, rel=0.12)
             assert np.median(values) == pytest.approx(estimate.value, rel=4 * sd / math.sqrt(600))
     for k, effect in enumerate(file.iiv):
-        values = np.array([one.iiv[k].value for one in drawn])
+        values = np.array([draw.iiv[k].value for draw in drawn])
         assert (values > 0).all()
         assert (np.ptp(values) > 0) == (effect.ci95 is not None or effect.rse_percent is not None)
     compile_program(drawn[0])
@@ -348,15 +352,15 @@ def test_quantiles_of_the_grid_are_as_exact_as_it_says() -> None:
 
 
 def test_strata_add_up_to_everybody() -> None:
-    of = studied(strata=[{"by": "age_years", "edges": [0.0, 6.0, 12.0, 26.0]}, {"by": "sex"}])
-    counts = first(of)
-    assert of.strata == [
+    study = studied(strata=[{"by": "age_years", "edges": [0.0, 6.0, 12.0, 26.0]}, {"by": "sex"}])
+    counts = first(study)
+    assert study.strata == [
         "all", "age_years 0-<6", "age_years 6-<12", "age_years 12-<26",
         "sex = female", "sex = male",
     ]  # fmt: skip
-    for some in (slice(1, 4), slice(4, 6)):
-        assert_array_equal(counts.counts[some].sum(axis=0), counts.counts[0])
-        assert_array_equal(counts.histograms[:, some].sum(axis=1), counts.histograms[:, 0])
+    for strata in (slice(1, 4), slice(4, 6)):
+        assert_array_equal(counts.counts[strata].sum(axis=0), counts.counts[0])
+        assert_array_equal(counts.histograms[:, strata].sum(axis=1), counts.histograms[:, 0])
 
 
 def test_profiles_hold_everybody_once() -> None:
@@ -375,12 +379,13 @@ def test_the_frame_has_units_and_provenance() -> None:
 # --- Strategies, patient by patient ---------------------------------------------------------------
 
 
-def slow_patients(of: Study, n: int) -> list[Patient]:
-    known = of.patients(0).columns
+def slow_patients(study: Study, n: int) -> list[Patient]:
+    """The first patients of a study, one object each."""
+    columns = study.patients(0).columns
     return [
         Patient(
-            age_years=known["AGE"][i], sex="female" if known["SEX"][i] else "male",
-            weight_kg=known["WT"][i], height_cm=known["HT"][i], scr_mg_dl=known["SCR"][i],
+            age_years=columns["AGE"][i], sex="female" if columns["SEX"][i] else "male",
+            weight_kg=columns["WT"][i], height_cm=columns["HT"][i], scr_mg_dl=columns["SCR"][i],
         )
         for i in range(n)
     ]  # fmt: skip
@@ -389,18 +394,18 @@ def slow_patients(of: Study, n: int) -> list[Patient]:
 def doses_of(
     strategy: dict[str, Any], base: dict[str, Any] = CHILDREN, n: int = 40
 ) -> tuple[Study, Doses]:
-    of = studied(base, patients=n, strategies=[{"id": "s", **strategy}])
-    truth = of.truths[0]
-    way = of.ways[truth.id, "s"]
-    return of, way.doses(of.block(truth, way, 0))
+    study = studied(base, patients=n, strategies=[{"id": "s", **strategy}])
+    truth = study.truths[0]
+    dosing = study.dosing[truth.id, "s"]
+    return study, dosing.doses(study.block(truth, dosing, 0))
 
 
 @pytest.mark.parametrize("dose", ["30 mg/m2", "1.1 mg/kg", "20 mg"])
 @pytest.mark.parametrize("step", [None, 1.0])
 def test_fixed_doses_are_those_of_the_regimen(dose: str, step: float | None) -> None:
-    of, doses = doses_of({"kind": "fixed", "dose": dose, "days": 4, "round_to_mg": step})
+    study, doses = doses_of({"kind": "fixed", "dose": dose, "days": 4, "round_to_mg": step})
     plan = Regimen.from_text(dose=dose, days=4)
-    for patient, mg, held in zip(slow_patients(of, 40), doses.mg, doses.held, strict=True):
+    for patient, mg, held in zip(slow_patients(study, 40), doses.mg, doses.held, strict=True):
         planned = float(plan.dose_mg(patient.bsa_m2, patient.weight_kg))
         most = most_mg(patient.bsa_m2, plan.times_h)[0]
         if planned > most:
@@ -413,8 +418,8 @@ def test_fixed_doses_are_those_of_the_regimen(dose: str, step: float | None) -> 
 
 
 def test_a_target_dose_gives_the_typical_patient_the_target() -> None:
-    of, doses = doses_of({"kind": "target", "auc": 15.0, "days": 4}, n=15)
-    for patient, mg, held in zip(slow_patients(of, 15), doses.mg, doses.held, strict=True):
+    study, doses = doses_of({"kind": "target", "auc": 15.0, "days": 4}, n=15)
+    for patient, mg, held in zip(slow_patients(study, 15), doses.mg, doses.held, strict=True):
         plan = Regimen(dose=float(mg[0]), unit="mg", days=4)
         auc = check(patient, plan).exposure.auc_0_inf
         assert auc == pytest.approx(15.0, rel=1e-9) or (held and auc < 15.0)
@@ -423,10 +428,10 @@ def test_a_target_dose_gives_the_typical_patient_the_target() -> None:
 def test_the_renal_rule_of_a_label_is_for_adults() -> None:
     rule = label_rules()[0]
     adults = {**ADULTS, "models": ["langenhorst2019"], "product": None}
-    of, doses = doses_of({"kind": "renal", "regimen": "axi_cel", "rule": rule.id}, adults, n=200)
-    crcl = renal_function("CrCl", of.patients(0).columns)
+    study, doses = doses_of({"kind": "renal", "regimen": "axi_cel", "rule": rule.id}, adults, n=200)
+    crcl = renal_function("CrCl", study.patients(0).columns)
     for patient, value, mg, given in zip(
-        slow_patients(of, 200), crcl, doses.mg, doses.given, strict=True
+        slow_patients(study, 200), crcl, doses.mg, doses.given, strict=True
     ):
         step = label_step(rule, float(value))
         full = 30 * patient.bsa_m2
@@ -435,28 +440,28 @@ def test_the_renal_rule_of_a_label_is_for_adults() -> None:
             0.0 if step.refuse else full * (step.factor or 1.0), rel=1e-12
         )
     _, children = doses_of({"kind": "renal", "regimen": "tisa_cel_ball", "rule": rule.id}, n=200)
-    young = of.patients(0).columns["AGE"] < 18
+    young = study.patients(0).columns["AGE"] < 18
     assert children.given.all() or not young.any()
 
 
 def test_own_renal_steps_and_bands() -> None:
     steps = [{"at_least": 100.0, "factor": 1.0}, {"at_least": 0.0, "factor": 0.5}]
-    of, doses = doses_of(
+    study, doses = doses_of(
         {"kind": "renal", "dose": "30 mg/m2", "days": 4, "measure": "eGFR", "steps": steps}
     )
-    known = of.patients(0).columns
-    egfr = renal_function("eGFR", known)
-    assert_allclose(doses.mg[:, 0], 30 * known["BSA"] * np.where(egfr >= 100, 1.0, 0.5), rtol=1e-12)
+    columns = study.patients(0).columns
+    factor = np.where(renal_function("eGFR", columns) >= 100, 1.0, 0.5)
+    assert_allclose(doses.mg[:, 0], 30 * columns["BSA"] * factor, rtol=1e-12)
     bands = [{"below": 20.0, "dose": "1 mg/kg"}, {"dose": "25 mg/m2"}]
-    of, doses = doses_of({"kind": "banded", "by": "weight_kg", "bands": bands, "days": 4})
-    known = of.patients(0).columns
-    expected = np.where(known["WT"] < 20, known["WT"], 25 * known["BSA"])
+    study, doses = doses_of({"kind": "banded", "by": "weight_kg", "bands": bands, "days": 4})
+    columns = study.patients(0).columns
+    expected = np.where(columns["WT"] < 20, columns["WT"], 25 * columns["BSA"])
     assert_allclose(doses.mg[:, 0], expected, rtol=1e-12)
 
 
 def test_whole_vials_above_the_ceiling_of_a_small_child_are_not_given() -> None:
-    of, doses = doses_of({"kind": "fixed", "dose": "30 mg/m2", "days": 4, "vials": True}, n=200)
-    bsa = of.patients(0).columns["BSA"]
+    study, doses = doses_of({"kind": "fixed", "dose": "30 mg/m2", "days": 4, "vials": True}, n=200)
+    bsa = study.patients(0).columns["BSA"]
     assert_array_equal(doses.given, bsa >= 1.0)  # a vial is 50 mg, the ceiling 50 mg/m2
     assert set(np.unique(doses.mg)) <= {0.0, 50.0, 100.0}
 
@@ -526,7 +531,7 @@ def test_a_bad_scenario_is_refused_with_its_key_path(name: str) -> None:
         read_scenario({k: v for k, v in scenario(**changes).items() if v is not None})
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(FileError) as caught:
         read_scenario(scenario(models=["a", "b"], population={"use": "c"}))
     assert len(caught.value.sentences()) == 3
@@ -548,9 +553,9 @@ def test_a_cohort_as_it_is_keeps_its_columns_for_strata(tmp_path: Path) -> None:
         ADULTS, population={"file": "cohort.csv", "sample": "as_is"}, strata=[{"by": "ward"}]
     )
     del table["patients"]
-    of = read_scenario(table, beside=tmp_path)
-    assert [row.n for row in summary(first(of))] == [30, 20, 10]
-    assert of.strata == ["all", "ward = north", "ward = south"]
+    study = read_scenario(table, beside=tmp_path)
+    assert [row.n for row in summary(first(study))] == [30, 20, 10]
+    assert study.strata == ["all", "ward = north", "ward = south"]
 
 
 # --- The command ----------------------------------------------------------------------------------
@@ -558,8 +563,8 @@ def test_a_cohort_as_it_is_keeps_its_columns_for_strata(tmp_path: Path) -> None:
 
 def toml(folder: Path, **changes: str) -> Path:
     path = folder / "study.toml"
-    known = {"title": '"small"', "seed": "1", "patients": "1000", "models": '["langenhorst2019"]'}
-    lines = [f"{k} = {v}" for k, v in {**known, **changes}.items()]
+    keys = {"title": '"small"', "seed": "1", "patients": "1000", "models": '["langenhorst2019"]'}
+    lines = [f"{k} = {v}" for k, v in {**keys, **changes}.items()]
     lines += ["[population]", 'use = "prwcc_ball"', "[[strategies]]", 'id = "label"',
               'kind = "fixed"', 'regimen = "tisa_cel_ball"']  # fmt: skip
     path.write_text("\n".join(lines))
@@ -630,12 +635,12 @@ def test_an_interrupted_run_says_how_to_go_on(
     )
     whole = Study.run
 
-    def stops(self: Study, truth: Any, strategy: str, **how: Any) -> Counts:
+    def interrupted(self: Study, truth: Any, strategy: str, **options: Any) -> Counts:
         if strategy == "second":
             raise KeyboardInterrupt
-        return whole(self, truth, strategy, **how)
+        return whole(self, truth, strategy, **options)
 
-    monkeypatch.setattr(Study, "run", stops)
+    monkeypatch.setattr(Study, "run", interrupted)
     result = run(path, "-o", tmp_path / "out")
     assert result.exit_code == 130
     assert "finished: label" in result.stderr
@@ -644,8 +649,8 @@ def test_an_interrupted_run_says_how_to_go_on(
     monkeypatch.setattr(Study, "run", whole)
     assert run(path, "-o", tmp_path / "out", "--continue").exit_code == 0
     assert run(path, "-o", tmp_path / "plain").exit_code == 0
-    one, other = ((tmp_path / name / "summary.csv").read_bytes() for name in ("out", "plain"))
-    assert one == other
+    continued, plain = ((tmp_path / name / "summary.csv").read_bytes() for name in ("out", "plain"))
+    assert continued == plain
     assert not (tmp_path / "out" / ".parts").exists()
 
 
@@ -659,13 +664,13 @@ def test_a_block_leaves_no_patients_behind() -> None:
     import tracemalloc
 
     def peak(n: int) -> int:
-        of = studied(patients=n)
+        study = studied(patients=n)
         first(studied(patients=BLOCK), threads=1)
         tracemalloc.start()
-        first(of, threads=1)
-        found = tracemalloc.get_traced_memory()[1]
+        first(study, threads=1)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        return found
+        return peak_bytes
 
     assert peak(12 * BLOCK) < 1.3 * peak(3 * BLOCK)
 
