@@ -294,7 +294,7 @@ def test_proper_headings_tables_and_language(checked: CheckResult) -> None:
 
 def test_pictures_are_well_formed_and_described(checked: CheckResult) -> None:
     found = pictures(check_html(checked))
-    assert len(found) == 2
+    assert len(found) == 2 + (checked.headline.target is not None)
     for svg in found:
         width, height = map(float, svg.attrib["viewBox"].split()[2:])
         assert svg[0].tag == "title"
@@ -325,7 +325,7 @@ def test_what_was_typed_is_escaped(girl: CheckResult, text: str) -> None:
     parsed = Page(page)
     assert parsed.tags == Page(plain).tags
     assert parsed.text.count(" ".join(text.split())) == Page(plain).text.count("said")
-    assert len(pictures(page)) == 2
+    assert len(pictures(page)) == 3
 
 
 def _with_text(result: CheckResult, text: str) -> CheckResult:
@@ -398,7 +398,7 @@ def test_a_curve_may_be_short_or_long(girl: CheckResult, until_h: float) -> None
     figure = course_figure(result, drawn)
     assert (figure.cells_x is None) == (until_h < 120.0)
     assert ("after the end of this curve" in figure.desc) == (until_h < 120.0)
-    assert len(pictures(check_html(result))) == 2
+    assert len(pictures(check_html(result))) == 3
 
 
 def test_the_end_covers_the_last_dose_and_the_cells() -> None:
@@ -441,7 +441,7 @@ def test_the_bar_holds_any_exposure(
     for lane in figure.lanes:
         covered = sum(region.width for region in lane.regions)
         assert covered == pytest.approx(284.0, abs=0.3), "regions fill the axis"
-    assert len(pictures(check_html(changed))) == 2
+    assert len(pictures(check_html(changed))) == 3
 
 
 # --- The dose for a target ------------------------------------------------------------------------
@@ -492,11 +492,11 @@ def listed(tmp_path: Path, text: str = LISTED, keep: int = 500) -> str:
     return batch_html(tally, "0" * 64, 5)
 
 
-def test_a_list_is_counted_first_and_the_lowest_auc_is_on_top(tmp_path: Path) -> None:
+def test_a_list_is_counted_first_and_who_is_likeliest_to_miss_is_on_top(tmp_path: Path) -> None:
     page = listed(tmp_path)
-    assert "1 BELOW 13.8 | 0 BORDERLINE (13.8-14) | 1 14 OR MORE | 1 REFUSED" in page
+    assert "1 likelier below their target than not, 1 likeliest to reach it, 1 refused" in page
     assert page.index("13.58") < page.index("17.20") < page.index("WT is missing")
-    assert "MODELS DISAGREE" in page
+    assert "of falling short" in page
     assert page == listed(tmp_path)
 
 
@@ -509,7 +509,7 @@ def test_what_a_list_holds_is_escaped(tmp_path: Path) -> None:
 def test_a_long_list_says_what_it_leaves_out(tmp_path: Path) -> None:
     row = "x,19,70,178,male,0.8,tisa_cel_ball\n"
     page = listed(tmp_path, LISTED.splitlines(keepends=True)[0] + row * 5, keep=2)
-    assert "3 more, with higher AUCs" in page
+    assert "3 more, less urgent" in page
 
 
 def test_a_nomogram_page_holds_figure_table_and_notes() -> None:
