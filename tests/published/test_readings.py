@@ -36,7 +36,7 @@ def test_the_sister_model_gives_back_its_worked_patient() -> None:
 
 @pytest.mark.parametrize("weight_kg", [8.0, 18.2, 40.0, 70.0, 110.0])
 def test_the_default_reading_is_the_algebra_of_the_sister_model(weight_kg: float) -> None:
-    """Both divide an absolute GFR by 70 kg of this patient's weight inside the allometric factor."""
+    """Both scale the absolute GFR by 70 kg over the weight, inside the allometric factor."""
     egfr, bsa_m2 = 120.0, (weight_kg * 130.0 / 3600) ** 0.5
     absolute_l_h = egfr * bsa_m2 / 1.73 * 0.06
     per_70kg = float(gfr_l_h_per_70kg(egfr_ml_min_1_73m2=egfr, bsa_m2=bsa_m2, weight_kg=weight_kg))
