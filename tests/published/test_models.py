@@ -382,7 +382,7 @@ def test_every_model_compiles_to_arrays_of_the_same_types_and_ranks(model: Model
         "theta": (program.theta, np.float64, 1),
         "terms": (program.terms, np.int64, 2),
         "effects": (program.effects, np.int64, 2),
-        "levels": (program.levels, np.int64, 1),
+        "category_thetas": (program.category_thetas, np.int64, 1),
         "load_eta": (program.load_eta, np.float64, 2),
         "root_omega": (program.root_omega, np.float64, 2),
         "load_kappa": (program.load_kappa, np.float64, 2),
