@@ -1,4 +1,4 @@
-"""A checked model file, compiled to arrays."""
+"""Compilation of a checked model file to arrays."""
 
 from __future__ import annotations
 
