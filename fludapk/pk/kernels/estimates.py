@@ -561,10 +561,9 @@ def _poor_fit_limit(levels: F8, error: F8) -> F8:
     is_level, conc = ~np.isnan(levels[:, 0]), levels[:, 1]
     variance = log_sd**2 if log_sd > 0.0 else (proportional * conc) ** 2 + additive**2
     is_quantified = is_level & ~np.isnan(conc)
-    log_variance = np.log(np.where(is_quantified, variance, 1.0))
-    lowest = np.where(is_quantified, log_variance, 0.0).sum(axis=-1)
+    lowest = np.where(is_quantified, np.log(np.where(is_quantified, variance, 1.0)), 0.0)
     n = is_level.sum(axis=-1)
-    return np.asarray(lowest + n + 4.0 * np.sqrt(2.0 * n))
+    return np.asarray(lowest.sum(axis=-1) + n + 4.0 * np.sqrt(2.0 * n))
 
 
 _CACHE_LINE: Final = 16
