@@ -18,7 +18,7 @@ class RegimenEntry(Table):
     disease: Identifier | None = None
     who: Text
     ages: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
-    """Lowest age, and the age that is not reached, years."""
+    """Ages from the first to below the second, years."""
     dose: Positive
     unit: Literal["mg/m2", "mg/kg", "mg"]
     days: Annotated[int, Field(ge=1, le=14)]

@@ -133,7 +133,7 @@ def covariate_columns(
 def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, result: Covariates) -> F8:
     """Return eGFR or CrCl: as given, else from the other one, else from creatinine by the rules.
 
-    Adds its origin and steps to the result.
+    Add its origin and steps to the result.
     """
     other = "CrCl" if name == "eGFR" else "eGFR"
     bridge = "index_gfr" if name == "eGFR" else "deindex_gfr"
@@ -240,7 +240,7 @@ def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) 
     values : mapping of str to (n,) arrays
         Covariates of the model.
     row : int, optional
-        From 0.
+        Index of the row, from 0.
 
     Raises
     ------
@@ -285,7 +285,7 @@ def missing_covariates(
     columns : mapping of str to (n,) arrays
         See `Columns`.
     row : int, optional
-        From 0.
+        Index of the row, from 0.
 
     Returns
     -------

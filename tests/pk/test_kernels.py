@@ -125,7 +125,7 @@ def auc_0_inf(occasions: F8, infusions: Sequence[Infusion]) -> float:
 
 
 def by_name(occasions: F8) -> list[Numbers] | Numbers:
-    """The same parameters for the twin."""
+    """Parameters under their names, for the twin."""
     rows = [dict(zip(NAMES, map(float, row), strict=True)) for row in occasions]
     return rows[0] if len(rows) == 1 else rows
 
@@ -161,7 +161,7 @@ def covariates(model: Model) -> Table:
 
 
 def row_of(model: Model, values: Table) -> F8:
-    """The same as one row of covariates."""
+    """Values as one row of covariates."""
     row = [
         model.categories(name).index(values[name]) if model.categories(name) else values[name]
         for name in model.program.covariates

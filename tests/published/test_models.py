@@ -66,7 +66,7 @@ def random_patients(model: Model, n: int) -> list[Table]:
 
 
 def columns(model: Model, patients: list[Table]) -> dict[str, F8]:
-    """The same patients as columns; NaN is unknown."""
+    """Patients as columns; NaN is unknown."""
 
     def number(value: Any) -> float:
         return np.nan if value is None else float(value)
@@ -85,7 +85,7 @@ def columns(model: Model, patients: list[Table]) -> dict[str, F8]:
 
 
 def person(**data: Any) -> Table:
-    """A child of 5 years with these data and no others."""
+    """A patient with these data and no others; by default a child of 5 years."""
     unknown = dict.fromkeys(("SEX", *MEASURED, *CATEGORIES))
     return unknown | {"AGE": 5.0, "WT": 18.2, "HT": 110.0} | data
 
