@@ -5,7 +5,7 @@ next). An occasion is known once a level was drawn after its start. The kappa of
 at the mode and drawn afresh from the prior in a sample.
 
 Likelihood of a level y predicted as f: normal with variance (proportional f)^2 + additive^2, or
-log-normal; a level below its limit of quantification has the probability of lying there (M3).
+log-normal; for a level below its limit of quantification it is the probability of lying there (M3).
 """
 
 from __future__ import annotations
