@@ -1,4 +1,4 @@
-"""Array types under short names; shapes stand in the docstrings."""
+"""Short names of array types; docstrings give the shapes."""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     ----------
     path : str or Path
     content : str or bytes
-        Text is written as UTF-8, line ends as they are.
+        Text is written as UTF-8, with its line ends unchanged.
 
     Raises
     ------
     InputError
-        If it cannot be written, saying why.
+        If the file cannot be written; the message says why.
 
     Examples
     --------
@@ -39,7 +39,18 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
 
 
 def write_folder(folder: str | Path, files: Mapping[str, str | bytes]) -> list[Path]:
-    """Write files below a folder, which is made; each appears whole or not at all.
+    """Write files into a folder, made if absent; each appears whole or not at all.
+
+    Parameters
+    ----------
+    folder : str or Path
+    files : mapping of str to str or bytes
+        Path below the folder -> content.
+
+    Returns
+    -------
+    list of Path
+        Paths of the files.
 
     Raises
     ------
@@ -58,14 +69,14 @@ def write_folder(folder: str | Path, files: Mapping[str, str | bytes]) -> list[P
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
-    """A file to write to, which appears under its name at the end, or not at all.
+    """Open a file that appears under its name when closed, or not at all.
 
     Raises
     ------
     InputError
-        If it cannot be written, saying why.
+        If the file cannot be written; the message says why.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
+    target = Path(os.path.realpath(path))  # write through a symbolic link, do not replace it
     temporary: Path | None = None
     try:
         if target.exists() and not target.is_file():
@@ -85,7 +96,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def _umask() -> int:
-    """Permissions that a new file does not get."""
-    mask = os.umask(0)
+    """Return the permission bits that a new file does not get."""
+    mask = os.umask(0)  # it can only be read by setting it
     os.umask(mask)
     return mask

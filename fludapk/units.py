@@ -1,4 +1,4 @@
-"""Units and the reading of quantities a person types.
+"""Units, and reading of typed quantities.
 
 The table is closed: a unit that is not in it is refused, never guessed. Internally everything is in
 h, mg, L, mg/L, kg, cm, years, mg/dL (creatinine), mL/min (CrCl) and mL/min/1.73 m2 (eGFR).
@@ -17,7 +17,7 @@ from fludapk.errors import Fault, InputError
 MOLAR_MASS_PHOSPHATE: Final = 365.21
 """Fludarabine phosphate (F-ara-AMP), C10H13FN5O7P, g/mol."""
 MOLAR_MASS_F_ARA_A: Final = 285.23
-"""F-ara-A, C10H12FN5O4, g/mol: what circulates, what assays measure, what models describe."""
+"""F-ara-A, C10H12FN5O4, g/mol: the form that circulates, is measured and is modelled."""
 CREATININE_UMOL_L_PER_MG_DL: Final = 88.4
 VIAL_MG: Final = 50.0
 VIAL_ML: Final = 2.0
@@ -57,7 +57,7 @@ CONC_COLUMNS: Final = {
     "conc_mg_l": "mg/L", "conc_ng_ml": "ng/mL", "conc_ug_ml": "ug/mL", "conc_ug_l": "ug/L",
     "conc_umol_l": "umol/L",
 }  # fmt: skip
-"""Columns of levels, and their unit."""
+"""Column of measured concentrations -> its unit."""
 
 _SPELLINGS = {
     "y": "years", "yr": "years", "yrs": "years", "year": "years", "a": "years",
@@ -74,21 +74,28 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?=$|[^\d.,])")
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with the unit it was typed in, and the same in the internal unit."""
+    """A quantity as typed, and its value in the internal unit."""
 
     value: float
-    """In the internal unit of its dimension."""
+    """Value in the internal unit of the dimension."""
     unit: str
-    """The unit it was given in."""
+    """Unit of `given`."""
     given: float
-    """The number as typed, in `unit`."""
+    """Number as typed, in `unit`."""
     bare: bool
     """True if no unit was typed and the default was taken."""
 
 
 @lru_cache(maxsize=1024)
 def canonical_unit(text: str, dimension: str) -> str | None:
-    """Spell a unit the way the table does, or None if the dimension does not have it.
+    """Return a unit in the spelling of `UNITS`, or None if the dimension does not have it.
+
+    Parameters
+    ----------
+    text : str
+        Unit as typed.
+    dimension : str
+        A key of `UNITS`.
 
     Examples
     --------
@@ -109,13 +116,15 @@ def parse_number(text: str, field: str) -> tuple[float, str]:
     Parameters
     ----------
     text : str
+        Quantity as typed.
     field : str
         Name of the input in Python, for faults.
 
     Raises
     ------
     InputError
-        For text, NaN, infinity, a decimal comma or a thousands separator; says what to write.
+        If there is no finite number, or one with a decimal comma or a thousands separator; the
+        message says what to write.
 
     Examples
     --------
@@ -164,7 +173,7 @@ def as_typed(value: str | float) -> str:
 
 
 def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str | None) -> Quantity:
-    """Read a quantity a person typed, or a number in the default unit.
+    """Read a typed quantity, or a number in the default unit.
 
     Parameters
     ----------
@@ -175,7 +184,7 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
     field : str
         Name of the input in Python, for faults.
     unit : str or None
-        The unit of a number without one; None if a unit is mandatory.
+        Unit of a number typed without one; None if a unit is mandatory.
 
     Raises
     ------
@@ -203,23 +212,39 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
             fault = Fault(field, f"= {shown!r} has no unit", do=f"write for example {examples}")
             raise InputError(fault)
         return Quantity(number * units[unit], unit, number, True)
-    known = canonical_unit(rest, dimension)
-    if known is None:
+    typed_unit = canonical_unit(rest, dimension)
+    if typed_unit is None:
         raise InputError(
             Fault(field, f"= {shown!r}: unknown unit {rest!r}", allowed=", ".join(units))
         )
-    return Quantity(float(f"{number * units[known]:.12g}"), known, number, False)
+    return Quantity(float(f"{number * units[typed_unit]:.12g}"), typed_unit, number, False)
 
 
 def other_readings(
     number: float, *, dimension: str, unit: str, low: float, high: float
 ) -> list[tuple[str, float]]:
-    """Find the other units that would put a number inside [low, high] (internal unit).
+    """Find the other units that would put a number inside a range.
+
+    Parameters
+    ----------
+    number : float
+        Number as typed.
+    dimension : str
+        A key of `UNITS`.
+    unit : str
+        Unit in which the number was read, left out.
+    low, high : float
+        Bounds in the internal unit.
+
+    Returns
+    -------
+    list of (str, float)
+        Each unit, with the value in the internal unit.
 
     Examples
     --------
     >>> other_readings(1.10, dimension="height", unit="cm", low=80, high=130)
     [('m', 110.00000000000001)]
     """
-    readings = ((u, number * f) for u, f in UNITS[dimension].items() if u != unit)
-    return [(u, value) for u, value in readings if low <= value <= high]
+    readings = ((name, number * f) for name, f in UNITS[dimension].items() if name != unit)
+    return [(name, value) for name, value in readings if low <= value <= high]

@@ -1,1 +1,1 @@
-"""Pharmacokinetics of arrays: no patient, no paper, no sentence."""
+"""Pharmacokinetics on arrays, independent of patients, papers and wording."""

@@ -17,25 +17,35 @@ from fludapk.errors import InputError
 from fludapk.pk.program import Program
 
 POINT_SET: Final = Path(__file__).with_name("sobol.csv")
+"""Generators of the Sobol points."""
 POINT_SET_SEED: Final = 20222022
 """Seed of the scrambling, for the provenance of a result."""
 
 
 @dataclass(frozen=True, eq=False)
 class RandomEffects:
-    """eta (n, n_eta) and kappa (n, doses, n_kappa): deviations on the log scale."""
+    """Random effects of n subjects: deviations on the log scale."""
 
     eta: F8
+    """(n, n_eta) Deviations between subjects."""
     kappa: F8
+    """(n, doses, n_kappa) Deviations between the occasions of a subject, one per dose."""
 
     @classmethod
     def none(cls, program: Program, n_doses: int) -> RandomEffects:
-        """The typical patient: every effect zero."""
+        """Return the effects of the typical patient: all zero."""
         return cls(np.zeros((1, program.n_eta)), np.zeros((1, n_doses, program.n_kappa)))
 
     @classmethod
     def from_normals(cls, program: Program, z: F8, n_doses: int) -> RandomEffects:
-        """Effects from (n, n_eta + doses * n_kappa) standard normals, etas first.
+        """Return effects from standard normals.
+
+        Parameters
+        ----------
+        program : Program
+        z : (n, n_eta + n_doses * n_kappa) array
+            Standard normals: etas, then the kappas of each dose.
+        n_doses : int
 
         Examples
         --------
@@ -61,16 +71,18 @@ def _generators() -> npt.NDArray[np.int64]:
 
 
 def sobol_points(log2_points: int, dimensions: int) -> F8:
-    """The first 2^log2_points scrambled Sobol points, inside (0, 1).
+    """Return the first 2^log2_points scrambled Sobol points, inside (0, 1).
 
     Parameters
     ----------
-    log2_points, dimensions : int
-        At most 14 and 64: what the data file holds.
+    log2_points : int
+        Binary logarithm of the number of points, at most 14: all that the data file holds.
+    dimensions : int
+        Number of coordinates of a point, at most 64.
 
     Returns
     -------
-    (2^log2_points, dimensions)
+    (2^log2_points, dimensions) array
 
     References
     ----------
@@ -97,7 +109,16 @@ def sobol_points(log2_points: int, dimensions: int) -> F8:
 
 
 def normal_scores(probabilities: F8) -> F8:
-    """Standard normal quantiles, (n,).
+    """Return standard normal quantiles.
+
+    Parameters
+    ----------
+    probabilities : (n,) array
+        Inside (0, 1).
+
+    Returns
+    -------
+    (n,) array
 
     Examples
     --------
@@ -110,10 +131,15 @@ def normal_scores(probabilities: F8) -> F8:
 
 @lru_cache(maxsize=8)
 def standard_normal_points(log2_points: int, dimensions: int) -> F8:
-    """`sobol_points` as standard normals.
+    """Return `sobol_points` as standard normals.
 
     In each dimension a Sobol set has one point in each of n equal strata; it is moved to the middle
     of its stratum, so that n quantiles serve all dimensions.
+
+    Parameters
+    ----------
+    log2_points, dimensions : int
+        As in `sobol_points`.
 
     Examples
     --------
@@ -127,17 +153,22 @@ def standard_normal_points(log2_points: int, dimensions: int) -> F8:
 
 
 def scrambled_normals(seed: int, first: int, n: int, dimensions: int) -> F8:
-    """Standard normals from scrambled Sobol points, `first` and on.
+    """Return standard normals from consecutive scrambled Sobol points.
 
     Parameters
     ----------
     seed : int
-        Of the scrambling.
-    first, n, dimensions : int
+        Seed of the scrambling.
+    first : int
+        Index of the first point, from 0.
+    n : int
+        Number of points.
+    dimensions : int
+        Number of coordinates of a point.
 
     Returns
     -------
-    (n, dimensions)
+    (n, dimensions) array
 
     Examples
     --------
@@ -151,7 +182,7 @@ def scrambled_normals(seed: int, first: int, n: int, dimensions: int) -> F8:
     points = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
     if first:
         points.fast_forward(first)
-    with warnings.catch_warnings():  # about n that is no power of two
+    with warnings.catch_warnings():  # scipy warns unless n is a power of two
         warnings.simplefilter("ignore", UserWarning)
         drawn = points.random(n)
     return np.asarray(ndtri(np.clip(drawn, 2.0**-54, 1.0 - 2.0**-53)))

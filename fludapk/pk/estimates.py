@@ -5,7 +5,7 @@ next). An occasion is known once a level was drawn after its start. The kappa of
 at the mode and drawn afresh from the prior in a sample.
 
 Likelihood of a level y predicted as f: normal with variance (proportional f)^2 + additive^2, or
-log-normal; a level below its limit of quantification counts by the probability of being there (M3).
+log-normal; for a level below its limit of quantification it is the probability of lying there (M3).
 """
 
 from __future__ import annotations
@@ -26,32 +26,31 @@ from fludapk.pk.kernels.arithmetic import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGE
 from fludapk.pk.program import Program
 
 STARTS: Final = 5
-"""log2 of how many points, besides zero, a search may start from."""
+"""Binary logarithm of the number of starting points of a search, besides zero."""
 START_SPREAD: Final = 2.5
-"""In prior SD."""
+"""SD of the starting points, in SD of the prior."""
 LOG_2PI = math.log(2.0 * math.pi)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Levels:
-    """Levels of F-ara-A of one patient, (m,) arrays, or of n patients, (n, m); kept as (n, m).
+    """Levels of F-ara-A of one patient or of n patients, kept as (n, m) arrays.
 
     Parameters
     ----------
-    times_h : array
-        h on the clock of the doses. Order is restored; levels of the same time are replicates and
-        keep their order. A level at the instant of a dose was drawn before it.
-    conc_mg_l : array
-        mg/L; NaN: below the limit of quantification.
+    times_h : (m,) or (n, m) array
+        h on the clock of the doses. Levels are sorted by time; those of the same time are
+        replicates and keep their order. A level at the instant of a dose was drawn before it. In a
+        row of many patients NaN means no level: rows may have different numbers of levels.
+    conc_mg_l : (m,) or (n, m) array
+        mg/L; NaN below the limit of quantification.
     lloq_mg_l : float or array, optional
         Limit of quantification, mg/L; needed where `conc_mg_l` is NaN.
-
-    In a row of many patients, a time of NaN is no level: rows may have different numbers of them.
 
     Raises
     ------
     InputError
-        Naming every bad level.
+        If a level cannot be used; every such level is named.
 
     Examples
     --------
@@ -63,10 +62,10 @@ class Levels:
     conc_mg_l: F8
     lloq_mg_l: F8 | float = np.nan
     places: I8 = field(init=False)
-    """(n, m) Place of each level as it was given, from 1."""
+    """(n, m) Position of each level in the order given, from 1."""
 
     def __post_init__(self) -> None:
-        one = np.ndim(self.conc_mg_l) == 1
+        is_single = np.ndim(self.conc_mg_l) == 1
         conc = np.array(self.conc_mg_l, dtype=np.float64, ndmin=2)
         given = (self.times_h, self.lloq_mg_l)
         try:
@@ -78,13 +77,13 @@ class Levels:
                 f"{conc.shape[1]} concentrations, but {np.shape(self.times_h)[-1:]} times: "
                 "give a time for each level"
             ) from None
-        if one and not conc.size:
+        if is_single and not conc.size:
             raise InputError(Fault("levels", "no levels", whole=True, do="give at least one"))
         order = np.argsort(times, axis=1, kind="stable")
         below = np.isnan(conc)
-        absent = np.isnan(times) & below & (not one)
+        absent = np.isnan(times) & below & (not is_single)
         faults = []
-        for is_bad, says in (
+        for is_bad, template in (
             (~np.isfinite(times) & ~absent, "time must be a number of h"),
             (
                 ~below & ~((conc > 0.0) & (conc < np.inf)),
@@ -102,10 +101,10 @@ class Levels:
             ),
         ):
             for i, t in np.argwhere(is_bad):
-                row = "" if one else f"row {i + 1}, "
-                what = says.format(conc=conc[i, t], lloq=lloq[i, t])
-                found = f"{row}level {t + 1} at {times[i, t]:g} h: {what}"
-                faults.append(Fault("levels", found, inside=("levels", int(t) + 1), whole=True))
+                row = "" if is_single else f"row {i + 1}, "
+                reason = template.format(conc=conc[i, t], lloq=lloq[i, t])
+                message = f"{row}level {t + 1} at {times[i, t]:g} h: {reason}"
+                faults.append(Fault("levels", message, inside=("levels", int(t) + 1), whole=True))
         if faults:
             raise InputError(*faults)
         object.__setattr__(self, "places", order + 1)
@@ -114,18 +113,18 @@ class Levels:
 
     @property
     def is_level(self) -> npt.NDArray[np.bool_]:
-        """(n, m), False where a row is filled up."""
+        """(n, m) False where a row is padded."""
         return ~np.isnan(self.times_h)
 
     @property
     def is_below(self) -> npt.NDArray[np.bool_]:
-        """(n, m), True for levels below the limit of quantification."""
+        """(n, m) True for levels below the limit of quantification."""
         return self.is_level & np.isnan(self.conc_mg_l)
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Model, doses and levels of one patient or many; arguments as in `map_estimates`."""
+    """Model, doses and levels of one patient or many; attributes as in `map_estimates`."""
 
     program: Program
     tv: F8
@@ -136,12 +135,12 @@ class Problem:
 
     @property
     def n_doses(self) -> int:
-        """How many doses a row has."""
+        """Number of doses of a row."""
         return int(np.shape(self.amounts_mg)[-1])
 
     @cached_property
     def arguments(self) -> tuple[F8, F8, int, F8, F8, F8]:
-        """Those of the kernels."""
+        """Arguments of the kernels."""
         program, levels = self.program, self.levels
         loads = (
             program.load_eta @ program.root_omega,
@@ -159,20 +158,20 @@ class Problem:
 
     @cached_property
     def known_occasions(self) -> npt.NDArray[np.int64]:
-        """(n,) How many occasions began before the last level."""
+        """(n,) Number of occasions that began before the last level."""
         _, _, _, doses, measured, _ = self.arguments
         last = np.max(measured[:, 0], axis=1, initial=-np.inf, where=~np.isnan(measured[:, 0]))
         return np.asarray((doses[:, 0] < last[:, None]).sum(axis=1))
 
     @cached_property
     def log_constants(self) -> F8:
-        """(n,) What turns minus half the kernels' objective into a log density of the levels."""
+        """(n,) Terms added to minus half the kernels' objective to give the log density."""
         conc = np.where(self.levels.is_level, self.levels.conc_mg_l, np.nan)
         jacobian = np.nansum(np.log(conc), axis=1) if self.program.error[2] > 0.0 else 0.0
         return np.asarray(-0.5 * LOG_2PI * np.sum(np.isfinite(conc), axis=1) - jacobian)
 
     def effects(self, normals: F8) -> RandomEffects:
-        """Random effects from standard normals."""
+        """Return the random effects of (n, d) standard normals."""
         return RandomEffects.from_normals(self.program, normals, self.n_doses)
 
 
@@ -186,19 +185,19 @@ def _stacked(*parts: F8 | float) -> F8:
 
 @dataclass(frozen=True, eq=False)
 class MapEstimate:
-    """Most likely random effects of n patients, and how sure they are; see `map_estimates`."""
+    """Most likely random effects of n patients and their uncertainty; see `map_estimates`."""
 
     problem: Problem
     normals: F8
     """(n, d) Standard normals of eta, then of kappa by occasion, at the mode."""
     covariance_of_normals: F8
-    """(n, d, d) By Laplace, from the exact second derivatives at the mode."""
+    """(n, d, d) Laplace approximation, from the exact second derivatives at the mode."""
     objective: F8
     """(n,) -2 log posterior without constants, see `fludapk.pk.kernels.estimates.map_estimates`."""
     predicted_mg_l: F8
-    """(n, m) At the mode; NaN where there is no level."""
+    """(n, m) Prediction at the mode; NaN where there is no level."""
     evaluations: npt.NDArray[np.int64]
-    """(n,) How often the objective and its gradient were computed."""
+    """(n,) Number of evaluations of the objective and its gradient."""
     status: npt.NDArray[np.int8]
     """(n,) Status of the kernel: 0 if a minimum was found; see `fludapk.pk.kernels`."""
 
@@ -213,19 +212,26 @@ class MapEstimate:
         return np.asarray(self.status == OK)
 
     def over_course(self, n_doses: int) -> RandomEffects:
-        """Effects over a course whose first doses were estimated from.
+        """Return the effects over a whole course, of which the first doses were estimated.
 
-        Kappa of later doses is zero; every effect is, where no minimum was found.
+        Kappa of later doses is zero, and so is every effect where no minimum was found.
+
+        Parameters
+        ----------
+        n_doses : int
+            Number of doses of the whole course.
         """
-        known = self.converged[:, None]
+        converged = self.converged[:, None]
         eta, kappa = self.effects.eta, self.effects.kappa
         whole = np.zeros((len(eta), n_doses, self.problem.program.n_kappa))
         whole[:, : kappa.shape[1]] = kappa
-        return RandomEffects(np.where(known, eta, 0.0), np.where(known[..., None], whole, 0.0))
+        return RandomEffects(
+            np.where(converged, eta, 0.0), np.where(converged[..., None], whole, 0.0)
+        )
 
     @cached_property
     def covariance(self) -> F8:
-        """(n, d, d) Of eta, then kappa by occasion; the prior's for occasions not yet known."""
+        """(n, d, d) Covariance of eta, then kappa by occasion; the prior's where not yet known."""
         program = self.problem.program
         n_eta, n_kappa = program.n_eta, program.n_kappa
         root = np.eye(self.normals.shape[1])
@@ -237,7 +243,7 @@ class MapEstimate:
 
     @cached_property
     def log_marginal_likelihood(self) -> F8:
-        """(n,) Of the levels (density per mg/L), by Laplace: what `model_weights` compares."""
+        """(n,) Log marginal likelihood of the levels (density per mg/L), by Laplace's method."""
         _, half_log_det = np.linalg.slogdet(self.covariance_of_normals)
         return np.asarray(self.problem.log_constants - 0.5 * (self.objective - half_log_det))
 
@@ -250,16 +256,16 @@ def map_estimates(
     amounts_mg: F8,
     levels: Levels,
 ) -> MapEstimate:
-    """Most likely eta and kappa of many patients; a patient who fails has a status and NaN.
+    """Find the most likely eta and kappa of many patients; one who fails has a status and NaN.
 
     Parameters
     ----------
     program : Program
-    tv : (n or 1, 6)
+    tv : (n or 1, 6) array
         Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
-    times_h, infusion_h, amounts_mg : (doses,) or (n or 1, doses)
-        Doses in mg F-ara-A, ordered, not overlapping. A shorter course is filled up with later
-        doses of 0 mg.
+    times_h, infusion_h, amounts_mg : (doses,) or (n or 1, doses) array
+        Starts and durations of the infusions, h, and doses, mg F-ara-A; ordered, not overlapping.
+        A shorter course is padded with later doses of 0 mg.
     levels : Levels
 
     Notes
@@ -286,7 +292,7 @@ def map_estimates(
 
 
 def starting_points(n_eta: int) -> F8:
-    """Points from which to search, zero first."""
+    """Return the (1 + 2^`STARTS`, n_eta) standard normals to search from, zero first."""
     spread = START_SPREAD * standard_normal_points(STARTS, n_eta)
     return np.vstack([np.zeros((1, n_eta)), spread])
 
@@ -299,12 +305,12 @@ def map_estimate(
     amounts_mg: F8,
     levels: Levels,
 ) -> MapEstimate:
-    """Most likely eta and kappa of one patient.
+    """Find the most likely eta and kappa of one patient.
 
     Parameters
     ----------
     program, tv, times_h, infusion_h, amounts_mg, levels
-        As in `map_estimates`, of one row.
+        As in `map_estimates`, with one row.
 
     Raises
     ------
@@ -331,6 +337,7 @@ def map_estimate(
 
 
 def _levels_without_drug(problem: Problem) -> list[Fault]:
+    """Return the faults of levels that have no likelihood."""
     levels, first = problem.levels, float(np.min(problem.times_h))
     early = (levels.times_h[0] <= first) & ~np.isnan(levels.conc_mg_l[0])
     faults = [
@@ -344,5 +351,5 @@ def _levels_without_drug(problem: Problem) -> list[Fault]:
         )
         for t in np.flatnonzero(early)
     ]
-    found = "a level has no likelihood, even in the typical patient"
-    return faults or [Fault("levels", found, do="check times, units and doses", whole=True)]
+    message = "a level has no likelihood, even in the typical patient"
+    return faults or [Fault("levels", message, do="check times, units and doses", whole=True)]

@@ -1,4 +1,4 @@
-"""Exposure and concentrations of courses, and the parameters behind them."""
+"""Exposure, concentrations and individual parameters of courses."""
 
 from __future__ import annotations
 
@@ -28,32 +28,33 @@ class Exposure:
     """(n, doses) mg/L, just before each dose."""
 
     def row(self, i: int) -> Exposure:
-        """The course of one of them."""
-        only = slice(i, i + 1)
+        """Return the exposure of course `i`, from 0."""
+        row = slice(i, i + 1)
         return Exposure(
-            self.auc_0_inf[only], self.auc_per_dose[only], self.cmax[only], self.trough[only]
+            self.auc_0_inf[row], self.auc_per_dose[row], self.cmax[row], self.trough[row]
         )
 
 
 def course_exposure(
     program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
 ) -> Exposure:
-    """Exposure of courses of infusions, one occasion per dose.
+    """Compute the exposure of courses of infusions, with one occasion per dose.
 
     Parameters
     ----------
     program : Program
-    tv : (n or 1, 6)
+    tv : (n or 1, 6) array
         Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
     effects : RandomEffects
-    times_h, infusion_h : (doses,)
-    amounts_mg : (n or 1, doses)
-        F-ara-A.
+    times_h, infusion_h : (doses,) array
+        Starts and durations of the infusions, h; ordered, not overlapping.
+    amounts_mg : (n or 1, doses) array
+        Doses, mg F-ara-A.
 
     Raises
     ------
     InputError
-        Naming the first row whose parameters are not finite and positive.
+        If parameters are not finite and positive; the first such row is named.
 
     Examples
     --------
@@ -80,9 +81,26 @@ def course_concentrations(
     amounts_mg: F8,
     at_h: F8,
 ) -> tuple[F8, F8]:
-    """Concentration (mg/L) and area so far (mg h/L) at ascending times, each (n, times).
+    """Compute concentrations and cumulative areas of courses at given times.
 
-    A sample at the instant of a dose is taken before it. Other parameters as in `exposure`.
+    Parameters
+    ----------
+    program, tv, effects, times_h, infusion_h, amounts_mg
+        As in `course_exposure`.
+    at_h : (times,) array
+        h, ascending. A sample at the instant of a dose is taken before it.
+
+    Returns
+    -------
+    conc : (n, times) array
+        mg/L.
+    auc : (n, times) array
+        mg h/L, from the first dose.
+
+    Raises
+    ------
+    InputError
+        If times are not finite and ascending, or parameters not finite and positive.
     """
     at = np.ascontiguousarray(at_h, dtype=np.float64)
     if np.any(np.diff(at) < 0) or not np.all(np.isfinite(at)):
@@ -95,7 +113,15 @@ def course_concentrations(
 
 
 def with_residual_error(program: Program, conc_mg_l: F8, normals: F8) -> F8:
-    """Levels with the residual error of a model, kept above zero; arrays of one shape.
+    """Add the residual error of a model to concentrations, keeping them above zero.
+
+    Parameters
+    ----------
+    program : Program
+    conc_mg_l : array
+        mg/L.
+    normals : array of the same shape
+        Standard normals.
 
     Examples
     --------
@@ -111,7 +137,20 @@ def with_residual_error(program: Program, conc_mg_l: F8, normals: F8) -> F8:
 
 
 def individual_parameters(program: Program, tv: F8, effects: RandomEffects) -> F8:
-    """CL, V1, Q2, V2, Q3, V3 on every occasion, (n, occasions, 6)."""
+    """Compute CL, V1, Q2, V2, Q3, V3 of every subject on every occasion.
+
+    Parameters
+    ----------
+    program : Program
+    tv : (n or 1, 6) array
+        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
+    effects : RandomEffects
+
+    Returns
+    -------
+    (n, occasions, 6) array
+        L/h and L.
+    """
     shift = effects.eta @ program.load_eta.T
     shift_on = effects.kappa @ program.load_kappa.T
     return np.asarray(tv[:, None] * np.exp(shift[:, None] + shift_on))
@@ -120,7 +159,7 @@ def individual_parameters(program: Program, tv: F8, effects: RandomEffects) -> F
 def _arguments(
     program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
 ) -> tuple[F8, F8, F8, F8, F8, F8, F8, F8]:
-    """Kernel arguments: float64, C order, writable, so that each kernel is compiled once."""
+    """Return kernel arguments as float64, C order, writable, so that a kernel is compiled once."""
     return (
         _array(tv, 2),
         _array(program.load_eta, 2),
@@ -149,17 +188,18 @@ def _raise_for(status: npt.NDArray[np.int8]) -> None:
 
 
 def rates(parameters: F8) -> F8:
-    """Disposition rates (1/h), ascending; those of absent compartments are 0.
+    """Compute disposition rates, ascending; those of absent compartments are 0.
 
     Parameters
     ----------
-    parameters : (n, 6)
-        CL, V1, Q2, V2, Q3, V3.
+    parameters : (n, 6) array
+        CL, V1, Q2, V2, Q3, V3; L/h and L.
 
     Returns
     -------
-    (n, 3)
-        The last n_compartments of a row are real rates; the first of those is the terminal one.
+    (n, 3) array
+        1/h. With k compartments the last k rates of a row are those of the model, the first of
+        them the terminal rate.
 
     Examples
     --------

@@ -1,20 +1,19 @@
-"""How kernels are compiled, and how compiled kernels are kept on disk.
+"""Compilation of kernels, and their cache on disk.
 
-The only file that knows numba from inside. What it takes from there beyond the public interface
-saves time or is safer; where a numba lacks one of these names, kernels are compiled and kept in
-numba's plain way.
+The only file that uses private names of numba, to save time or for safety. Where a version of numba
+lacks one of them, kernels are compiled and cached through its public interface.
 
-numba keeps what it compiled beside the source or, where that cannot be written, in the cache folder
-of the user (``NUMBA_CACHE_DIR`` goes before both). What is added here:
+numba caches compiled code beside the source or, where that cannot be written, in the cache folder
+of the user (``NUMBA_CACHE_DIR`` takes precedence over both). This file adds:
 
-* an entry belongs to the contents of all files of the folder of kernels, so that a kernel notices
-  a change in a function that it calls in another file;
-* without any folder that can be written kernels are compiled at each start; numba ends the import;
-* a disk that is full or a file that was cut off costs a compilation; in numba it ends the program;
-* an entry has a name of its own and is complete before the index names it. numba writes the index
-  first, under a number that a former source or another kind of processor may have used: whoever
-  reads in between, or after a kill in between, runs the wrong code;
-* a fork waits until nothing is being compiled, or the child would wait for ever.
+* a cache entry is valid for the contents of all files in the folder of kernels, because a kernel
+  may call functions in other files;
+* without a writable folder kernels are compiled at each start, where numba fails on import;
+* a full disk or a truncated file costs a compilation, where numba ends the program;
+* a cache entry has a unique name and is complete before the index refers to it. numba writes the
+  index first, with a number that an earlier source or another kind of processor may have used: a
+  process that reads in between, or after a kill in between, runs the wrong code;
+* a fork waits until no compilation is running, because the child would wait for ever.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ try:
     from numba.core.caching import FunctionCache, IndexDataCacheFile
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.options import DefaultOptions
-except ImportError:  # another numba than those we have seen
-    _IS_KNOWN = False
+except ImportError:  # a version of numba without these names
+    _HAS_PRIVATE_NAMES = False
 else:
-    _IS_KNOWN = True
+    _HAS_PRIVATE_NAMES = True
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(
             before=global_compiler_lock.acquire,
@@ -49,17 +48,17 @@ else:
         )
 
     class _Entries(IndexDataCacheFile):
-        """The files of one kernel."""
+        """Cache files of one kernel."""
 
         def save(self, key: object, data: object) -> None:
-            """Write an entry under a name of this source and processor alone, then name it."""
+            """Write an entry under a name unique to source and processor, then index it."""
             digest = sha256(repr((self._source_stamp, key)).encode()).hexdigest()
             name = self._data_name(int(digest[:12], 16))
             self._save_data(name, data)
             self._save_index({**self._load_index(), key: name})
 
     class _Cache(FunctionCache):
-        """The entries of one kernel; what cannot be read or written is not there."""
+        """Cache entries of one kernel; one that cannot be read or written counts as absent."""
 
         def __init__(self, function: Callable[..., Any]) -> None:
             super().__init__(function)
@@ -67,32 +66,32 @@ else:
             self._cache_file = _Entries(self.cache_path, self._impl.filename_base, stamp)
 
         def load_overload(self, sig: object, target_context: object) -> Any:
-            """Return an entry, or None; an unreadable index is emptied, to be of use again."""
+            """Return an entry, or None; an unreadable index is emptied so that it can be reused."""
             try:
                 return super().load_overload(sig, target_context)
-            except Exception:  # pickles fail in many ways
+            except Exception:  # a damaged pickle can raise almost anything
                 with suppress(OSError):
                     self.flush()
                 return None
 
         def save_overload(self, sig: object, data: object) -> None:
-            """Keep an entry if the disk lets us."""
+            """Save an entry, unless the disk refuses it."""
             with suppress(OSError):
                 super().save_overload(sig, data)
 
 
 @lru_cache(maxsize=4)
 def _contents(folder: Path) -> str:
-    """Hash of every source file of a folder."""
+    """Return a hash of all source files of a folder."""
     files = (path.read_bytes() for path in sorted(folder.glob("*.py")))
     return sha256(b"".join(sha256(content).digest() for content in files)).hexdigest()
 
 
 def kept(kernel: _Function) -> _Function:
-    """Give a compiled function its cache; none if there is no folder, or nothing is compiled."""
+    """Give a compiled function its cache, unless no folder is writable or nothing is compiled."""
     compiled: Any = kernel
     if hasattr(kernel, "py_func"):
-        with suppress(RuntimeError):  # no folder can be written
+        with suppress(RuntimeError):  # no folder is writable
             try:
                 compiled._cache = _Cache(compiled.py_func)
             except (NameError, AttributeError, TypeError):
@@ -101,7 +100,7 @@ def kept(kernel: _Function) -> _Function:
 
 
 def folder(kernel: Callable[..., Any]) -> Path | None:
-    """Folder in which a kernel is kept; None if nowhere."""
+    """Return the folder in which a kernel is cached; None if it is not."""
     path = kernel.stats.cache_path  # type: ignore[attr-defined]
     return None if path is None else Path(path)
 
@@ -110,22 +109,22 @@ def folder(kernel: Callable[..., Any]) -> Path | None:
 
 
 def _compiled(function: _Function, **options: Any) -> _Function:
-    """Compile: the one place that says how. No fastmath, because it would change results."""
+    """Compile with the options of all functions; no fastmath, because it would change results."""
     options = {key: value for key, value in options.items() if _takes(key)}
     compiled = numba.njit(nogil=True, error_model="numpy", fastmath=False, **options)(function)
     return cast(_Function, compiled)
 
 
 def _takes(option: str) -> bool:
-    """Tell if this numba knows an option; those asked about only save time."""
-    return _IS_KNOWN and hasattr(DefaultOptions, option)
+    """Tell if this version of numba has an option; all of them only save time."""
+    return _HAS_PRIVATE_NAMES and hasattr(DefaultOptions, option)
 
 
 def part(function: _Function, **options: Any) -> _Function:
-    """Compile a function that only kernels call, never Python: it has no entry for that.
+    """Compile a function that only kernels call; it has no entry point for Python.
 
-    It makes no array, so it need not count references; and it is compiled for kinds of numbers,
-    while numba, left alone, compiles anew for each constant that is handed over.
+    It makes no array, so references need not be counted. It is compiled once for each type of
+    argument; numba by default compiles again for each literal.
     """
     options |= {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     compiled: Any = _compiled(function, **options)
@@ -138,19 +137,19 @@ def part(function: _Function, **options: Any) -> _Function:
 
 
 def woven(function: _Function) -> _Function:
-    """Compile a part that is called often and at one place, where LLVM puts its machine code."""
+    """Compile a part that is called often, from one place, into which LLVM inlines it."""
     return part(function, forceinline=True)
 
 
 def kernel(function: _Function) -> _Function:
-    """Compile a function that Python calls: likewise, and kept on disk."""
+    """Compile a function that Python calls, and cache it on disk."""
     return kept(_compiled(function, _nrt=False, no_cfunc_wrapper=True))
 
 
 def inlined(function: _Function) -> _Function:
-    """Put a part into its caller before anything else, which takes numba long.
+    """Inline a part into its caller before the caller is compiled, which takes numba long.
 
-    So must be parts of several results in a loop over lanes, or it is not vectorised.
+    A loop over lanes that calls a part with several results is not vectorised otherwise.
     """
     return cast(_Function, numba.njit(inline="always", error_model="numpy")(function))
 
@@ -159,14 +158,14 @@ def inlined(function: _Function) -> _Function:
 
 
 def on_first_compilation(callback: Callable[[], None]) -> None:
-    """Arrange for `callback` to be called if, and when first, a kernel must be compiled."""
+    """Arrange for `callback` to be called once, when a kernel first has to be compiled."""
     try:
         from numba.core import event
     except ImportError:
-        return  # it only tells a person why the first command takes longer
+        return  # the callback only explains why the first command takes longer
 
     class Once(event.Listener):
-        """Calls back once, when something has to be compiled that no cache holds."""
+        """Listener that calls back once, when a kernel is compiled that no cache holds."""
 
         called = False
 
@@ -182,10 +181,10 @@ def on_first_compilation(callback: Callable[[], None]) -> None:
 
 
 def spare_the_blas() -> None:
-    """Save a process of its own, like the command line, the quarter second of importing scipy.
+    """Keep numba from importing scipy.linalg, which costs a command a quarter of a second.
 
-    When its first kernel loads, numba looks for BLAS in scipy.linalg; no kernel here uses it. After
-    this call nothing that the process compiles can use ``np.dot``, so a library must not call it.
+    numba looks there for BLAS when its first kernel loads; no kernel here uses it. After this call
+    nothing that the process compiles can use ``np.dot``, so a library must not call it.
     """
     if "scipy.linalg" not in sys.modules:
         sys.modules["scipy.linalg"] = None  # type: ignore[assignment]

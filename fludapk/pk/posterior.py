@@ -16,13 +16,13 @@ from fludapk.pk.kernels import estimates as kernels
 from fludapk.pk.kernels.arithmetic import OK
 
 PROPOSALS: Final = 4
-"""Proposals per draw asked for."""
+"""Number of proposals per draw."""
 FREEDOM: Final = 7.0
 """Degrees of freedom of the multivariate t around each minimum."""
 FROM_PRIOR: Final = 0.1
-"""Share of proposals from the prior, which reach what is far from every minimum."""
+"""Share of proposals from the prior, which cover regions far from every minimum."""
 MOVES: Final = 150
-"""Metropolis steps of every draw where importance weights are too uneven."""
+"""Number of Metropolis steps of every draw where importance weights are too uneven."""
 
 
 # ------------------------------------------------------------------ the posterior
@@ -30,34 +30,35 @@ MOVES: Final = 150
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """A sample of one patient's effects, given the levels."""
+    """Sample of one patient's effects, given the levels."""
 
     effects: RandomEffects
-    """n draws; kappa of occasions not yet known come from the prior."""
+    """n draws; kappa of occasions not yet known comes from the prior."""
     log_marginal_likelihood: float
-    """Of the levels (density per mg/L), by importance sampling."""
+    """Log marginal likelihood of the levels (density per mg/L), by importance sampling."""
     log_marginal_likelihood_se: float
     effective_size: float
-    """Of the importance sample."""
+    """Effective size of the importance sample."""
     method: Literal["importance", "metropolis"]
     """"metropolis" if the effective size was below n."""
     acceptance: float
-    """Of Metropolis steps; NaN without them."""
+    """Accepted fraction of the Metropolis steps; NaN without them."""
 
 
 def sample_posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     """Sample the posterior of one patient.
 
-    Importance resampling: 4 n proposals, most of them from multivariate t around each minimum of
-    the objective, with its Laplace covariance, a tenth from the prior; n of them drawn by weight.
-    If the effective size of the 4 n is below n, each draw then makes `MOVES` Metropolis steps.
+    Importance resampling: n draws by weight from 4 n proposals, a tenth of them from the prior and
+    the others from a multivariate t around each minimum of the objective, with its Laplace
+    covariance. If the effective size of the 4 n is below n, each draw then makes `MOVES` Metropolis
+    steps.
 
     Parameters
     ----------
     estimate : MapEstimate
-        Of one patient, converged.
+        Estimate of one patient, converged.
     n : int
-        At least 2.
+        Number of draws, at least 2.
     seed : int
 
     References
@@ -91,8 +92,8 @@ def sample_posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, total))
     component = rng.choice(len(modes) + 1, total, p=[*(m.share for m in modes), FROM_PRIOR])
     for k, mode in enumerate(modes):
-        mine = component == k
-        x[mine] = mode.x + (x[mine] @ mode.root.T) * stretch[mine, None]
+        is_from_mode = component == k
+        x[is_from_mode] = mode.x + (x[is_from_mode] @ mode.root.T) * stretch[is_from_mode, None]
     log_target = _log_target(problem, x)
     log_weight = log_target - _log_proposal(x, modes)
     highest = np.max(log_weight)
@@ -104,7 +105,7 @@ def sample_posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     x, log_target = x[chosen], log_target[chosen]
     acceptance = np.nan
     if effective < n:
-        x, acceptance = _moved(problem, x, log_target, modes[0], rng)
+        x, acceptance = _metropolis(problem, x, log_target, modes[0], rng)
     normals = rng.standard_normal((n, estimate.normals.shape[1]))
     normals[:, :d] = x
     return Posterior(
@@ -118,44 +119,48 @@ def sample_posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
 
 
 class _Mode(NamedTuple):
-    """A minimum of the objective, as part of the proposal."""
+    """A minimum of the objective, as a component of the proposals."""
 
     x: F8
     root: F8
-    """Cholesky factor of its Laplace covariance."""
+    """Cholesky factor of the Laplace covariance."""
     share: float
+    """Share of the proposals."""
 
 
 def _modes(problem: Problem, d: int) -> list[_Mode]:
-    """Every minimum that a start leads to, the lowest first; half of the shares by Laplace mass."""
-    found: list[tuple[float, F8, F8]] = []
+    """Find every minimum that a start leads to, the lowest first.
+
+    The shares are means of equal shares and shares by Laplace mass.
+    """
+    minima: list[tuple[float, F8, F8]] = []
     for start in starting_points(problem.program.n_eta):
         x, objective, covariance, _, _, status = kernels.map_estimates(
             *problem.arguments, start[np.newaxis]
         )
         mode = x[0, :d]
-        if status[0] == OK and all(np.abs(mode - m).max() > 1e-3 for _, m, _ in found):
-            found.append((float(objective[0]), mode, covariance[0, :d, :d]))
-    found.sort(key=lambda minimum: minimum[0])
-    roots = [np.asarray(np.linalg.cholesky(covariance), np.float64) for *_, covariance in found]
+        if status[0] == OK and all(np.abs(mode - m).max() > 1e-3 for _, m, _ in minima):
+            minima.append((float(objective[0]), mode, covariance[0, :d, :d]))
+    minima.sort(key=lambda minimum: minimum[0])
+    roots = [np.asarray(np.linalg.cholesky(covariance), np.float64) for *_, covariance in minima]
     log_mass = [
         np.log(np.diag(root)).sum() - objective / 2
-        for root, (objective, *_) in zip(roots, found, strict=True)
+        for root, (objective, *_) in zip(roots, minima, strict=True)
     ]
-    share = (1 - FROM_PRIOR) * (model_weights(log_mass) + 1 / len(found)) / 2
+    share = (1 - FROM_PRIOR) * (model_weights(log_mass) + 1 / len(minima)) / 2
     return [
-        _Mode(x, root, float(p)) for (_, x, _), root, p in zip(found, roots, share, strict=True)
+        _Mode(x, root, float(p)) for (_, x, _), root, p in zip(minima, roots, share, strict=True)
     ]
 
 
 def _log_target(problem: Problem, x: F8) -> F8:
-    """Log of likelihood times prior density of standard normals."""
+    """Return the log of likelihood times prior density of standard normals."""
     objective = kernels.log_posterior(*problem.arguments, np.ascontiguousarray(x), np.empty((0, 0)))
     return np.asarray(problem.log_constants[0] - 0.5 * (objective + x.shape[1] * LOG_2PI))
 
 
 def _log_proposal(x: F8, modes: Sequence[_Mode]) -> F8:
-    """Log density of the mixture of t and prior."""
+    """Return the log density of the mixture of t distributions and prior."""
     d = x.shape[1]
     log_q = math.log(FROM_PRIOR) - 0.5 * (np.sum(x**2, axis=1) + d * LOG_2PI)
     constant = math.lgamma((FREEDOM + d) / 2) - math.lgamma(FREEDOM / 2)
@@ -168,10 +173,10 @@ def _log_proposal(x: F8, modes: Sequence[_Mode]) -> F8:
     return np.asarray(log_q)
 
 
-def _moved(
+def _metropolis(
     problem: Problem, x: F8, log_target: F8, lowest: _Mode, rng: np.random.Generator
 ) -> tuple[F8, float]:
-    """Every draw after `MOVES` Metropolis steps, and the fraction that was accepted.
+    """Move every draw by `MOVES` Metropolis steps; return the draws and the accepted fraction.
 
     A step is the scaled difference of two draws of the other half of the sample, which fits the
     shape of the posterior and can lead from one minimum to another, plus a little noise.
@@ -181,28 +186,32 @@ def _moved(
     accepted = 0
     for move in range(MOVES):
         length = (2.38 / math.sqrt(2 * d), 1.0, 0.3)[move % 3]
-        for mine, other in (halves, halves[::-1]):
-            here, there = x[mine], x[other]
-            a, b = rng.integers(len(there), size=(2, len(here)))
-            noise = 0.1 * rng.standard_normal(here.shape) @ lowest.root.T
-            trial = here + length * (there[a] - there[b]) + noise
+        for moving, fixed in (halves, halves[::-1]):
+            current, others = x[moving], x[fixed]
+            a, b = rng.integers(len(others), size=(2, len(current)))
+            noise = 0.1 * rng.standard_normal(current.shape) @ lowest.root.T
+            trial = current + length * (others[a] - others[b]) + noise
             log_trial = _log_target(problem, trial)
-            better = np.log(rng.random(len(here))) < log_trial - log_target[mine]
-            x[mine] = np.where(better[:, None], trial, here)
-            log_target[mine] = np.where(better, log_trial, log_target[mine])
-            accepted += int(better.sum())
+            is_accepted = np.log(rng.random(len(current))) < log_trial - log_target[moving]
+            x[moving] = np.where(is_accepted[:, None], trial, current)
+            log_target[moving] = np.where(is_accepted, log_trial, log_target[moving])
+            accepted += int(is_accepted.sum())
     return x, accepted / (MOVES * n)
 
 
 def model_weights(log_marginal_likelihoods: Sequence[float], prior: Sequence[float] = ()) -> F8:
-    """Posterior probabilities of models of the same levels.
+    """Compute the posterior probabilities of models, given the same levels.
 
     Parameters
     ----------
     log_marginal_likelihoods : sequence of float
-        Of each model, by Laplace or by importance sampling.
+        Log marginal likelihood of each model, by Laplace or by importance sampling.
     prior : sequence of float, optional
         Prior weights; equal if absent.
+
+    Returns
+    -------
+    (models,) array
 
     Examples
     --------

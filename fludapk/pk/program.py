@@ -19,7 +19,7 @@ EFFECTS: Final[Mapping[str, tuple[Callable[[F8, float, float], F8], str, str]]] 
     "exponential": (lambda x, ref, slope: np.exp(slope * (x - ref)), "ref", "slope"),
     "sigmoid": (lambda x, x50, hill: x**hill / (x50**hill + x**hill), "x50", "hill"),
 }
-"""Each kind of effect of a number: its function, and the names of what it takes."""
+"""Kind of effect of a continuous covariate -> its function, and the names of its two arguments."""
 KINDS: Final = (*EFFECTS, "category")
 CATEGORY: Final = len(EFFECTS)
 ON_PARAMETER, ON_TERM = range(2)
@@ -33,8 +33,12 @@ def usable(tv: F8) -> Bools:
 
     Parameters
     ----------
-    tv : (n, 6)
-        In the order of `SLOTS`.
+    tv : (n, 6) array
+        CL, V1, Q2, V2, Q3, V3; L/h and L.
+
+    Returns
+    -------
+    (n,) array of bool
     """
     may_be_zero = [slot in ("Q2", "Q3") for slot in SLOTS]
     allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
@@ -48,52 +52,61 @@ class Program:
     theta: F8
     """Estimates, then constants."""
     terms: I8
-    """(t, 3) parameter (0..5), theta index (-1: one), 1 if the term is renal."""
+    """(t, 3) Parameter (0 to 5), theta index (-1 for a factor of 1), 1 if the term is renal."""
     effects: I8
-    """(e, 6) on a parameter (0) or a term (1), index of that, kind, covariate, theta indices of
-    what its function takes; of a category instead the first of its `levels`."""
-    levels: I8
-    """Theta index of each level of each categorical effect."""
+    """(e, 6) 0 on a parameter or 1 on a term, index of that, kind, covariate, theta indices of the
+    two arguments; of a category instead the index of its first `category_thetas`, and 0."""
+    category_thetas: I8
+    """Theta index of each category of each categorical effect."""
     is_micro: int
     """1 if Q2, V2, Q3, V3 hold k12, k21, k13, k31."""
     covariates: tuple[str, ...]
     """Columns of the covariate rows, in order."""
     load_eta: F8
-    """(6, n_eta) loadings on the logarithms of CL, V1, Q2, V2, Q3, V3."""
+    """(6, n_eta) Loadings on the logarithms of CL, V1, Q2, V2, Q3, V3."""
     root_omega: F8
-    """(n_eta, n_eta) lower Cholesky factor of omega: eta = root_omega @ standard normals."""
+    """(n_eta, n_eta) Lower Cholesky factor of omega: eta = root_omega @ standard normals."""
     load_kappa: F8
+    """(6, n_kappa) Loadings of kappa."""
     root_omega_iov: F8
+    """(n_kappa, n_kappa) Lower Cholesky factor for kappa."""
     error: F8
     """(3,) Proportional, additive (mg/L) and log-scale residual SD; 0 where there is none."""
     compartments: int
 
     @property
     def n_eta(self) -> int:
-        """How many etas."""
+        """Number of etas."""
         return int(self.load_eta.shape[1])
 
     @property
     def n_kappa(self) -> int:
-        """How many kappas an occasion has."""
+        """Number of kappas of an occasion."""
         return int(self.load_kappa.shape[1])
 
     @property
     def has_renal_term(self) -> bool:
-        """Whether clearance is split into renal and non-renal."""
+        """True if clearance is split into renal and non-renal."""
         return bool(self.terms[:, 2].any())
 
     def typical_values(self, rows: F8) -> tuple[F8, F8]:
-        """Typical CL, V1, Q2, V2, Q3, V3 and the renal fraction of CL.
+        """Compute typical CL, V1, Q2, V2, Q3, V3 and the renal fraction of CL.
 
         Parameters
         ----------
-        rows : (n, len(covariates)) array
+        rows : (n, c) array
+            Values of `covariates`; categories by their number.
+
+        Returns
+        -------
+        tv : (n, 6) array
+            L/h and L.
+        renal : (n,) array
 
         Raises
         ------
         InputError
-            Naming the first row whose parameters are not finite and positive.
+            If parameters are not finite and positive; the first such row is named.
         """
         rows = np.array(rows, dtype=np.float64, ndmin=2)
         with np.errstate(all="ignore"):
@@ -104,29 +117,29 @@ class Program:
         valid = usable(tv) & ~np.isnan(rows).any(axis=1)  # NaN to the power of 0 is 1
         if not valid.all():
             bad = np.flatnonzero(~valid)[0]
-            of = zip(self.covariates, rows[bad], strict=True)
-            values = ", ".join(f"{name} = {value:g}" for name, value in of)
+            named = zip(self.covariates, rows[bad], strict=True)
+            values = ", ".join(f"{name} = {value:g}" for name, value in named)
             raise InputError(f"row {bad + 1}: no valid parameters from {values or 'no covariate'}")
         return tv, np.full(len(rows), renal)
 
     def _typical_values(self, columns: F8) -> tuple[list[F8], F8]:
-        """The six parameters, and the renal fraction, of covariates in columns."""
+        """Compute the six parameters, and the renal fraction, from covariates in columns."""
         theta = self.theta.tolist()
-        found: dict[tuple[float, ...], F8] = {}
+        computed: dict[tuple[float, ...], F8] = {}
         factors: dict[tuple[int, int], list[F8]] = {}
         for owner, target, kind, column, a, b in self.effects.tolist():
             x = columns[column]
             if kind == CATEGORY:
-                factor = self.theta[self.levels[a + np.nan_to_num(x).astype(np.int64)]]
-            else:  # once, if on several parameters, as powers of weight are on flows
+                factor = self.theta[self.category_thetas[a + np.nan_to_num(x).astype(np.int64)]]
+            else:  # computed once for all parameters: a power of weight is often on every flow
                 key = (kind, column, theta[a], theta[b])
-                if key not in found:
-                    found[key] = EFFECTS[KINDS[kind]][0](x, theta[a], theta[b])
-                factor = found[key]
+                if key not in computed:
+                    computed[key] = EFFECTS[KINDS[kind]][0](x, theta[a], theta[b])
+                factor = computed[key]
             factors.setdefault((owner, target), []).append(factor)
         tv, renal = [np.zeros(1)] * 6, np.zeros(1)
-        for t, (slot, which, is_renal) in enumerate(self.terms.tolist()):
-            value = 1.0 if which < 0 else theta[which]
+        for t, (slot, index, is_renal) in enumerate(self.terms.tolist()):
+            value = 1.0 if index < 0 else theta[index]
             term = math.prod(factors.get((ON_TERM, t), ()), start=value)
             tv[slot] = tv[slot] + term
             if is_renal:
@@ -138,5 +151,5 @@ class Program:
             tv[q] = tv[q] * tv[1]
             tv[q + 1] = tv[q] / tv[q + 1]
         for q in range(2 * self.compartments, 6, 2):
-            tv[q + 1] = np.ones(1)  # absent: no flow, and never anything in it
+            tv[q + 1] = np.ones(1)  # an absent compartment has no flow and stays empty
         return tv, renal

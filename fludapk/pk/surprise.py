@@ -15,7 +15,7 @@ from fludapk.pk.estimates import Levels, MapEstimate, Problem
 from fludapk.pk.exposure import course_concentrations
 
 SURPRISING: Final = 3.0
-"""SDs beyond which a level or an effect is named."""
+"""Number of SDs beyond which a level or an effect is reported."""
 
 
 # ------------------------------------------------------------------ surprises
@@ -23,7 +23,7 @@ SURPRISING: Final = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Surprise:
-    """How unusual one patient's levels and effects are, in SDs.
+    """Deviations of one patient's levels and effects from the expected, in SDs.
 
     A level below its limit of quantification counts as at the limit if the prediction is above it,
     and as 0 otherwise.
@@ -33,48 +33,54 @@ class Surprise:
     typical: F8
     """(m,) (level - prediction)/residual SD in the typical patient."""
     fitted: F8
-    """(m,) The same at the most likely effects."""
+    """(m,) (level - prediction)/residual SD at the most likely effects."""
     expected: F8
-    """(m,) Normal score of the level among such levels of such patients, by the prior."""
+    """(m,) Normal score of the level in its prior predictive distribution."""
     eta: F8
     """(n_eta,) Most likely eta over its SD."""
     kappa: F8
-    """(doses, n_kappa) The same of kappa."""
+    """(doses, n_kappa) Most likely kappa over its SD."""
 
     def messages(self, names: Sequence[str] = ()) -> list[str]:
-        """A sentence for each level and effect beyond `SURPRISING` SDs.
+        """Return a sentence for each level and effect beyond `SURPRISING` SDs.
 
         Parameters
         ----------
         names : sequence of str, optional
-            Of the etas; "eta 1", "eta 2" if absent.
+            Names of the etas; "eta 1", "eta 2" if absent.
         """
-        said = []
+        messages = []
         for t, (time, conc) in enumerate(
             zip(self.levels.times_h[0], self.levels.conc_mg_l[0], strict=True)
         ):
             value = "below the limit" if np.isnan(conc) else f"{conc:.3g} mg/L"
             level = f"level {t + 1} ({time:g} h, {value})"
             if abs(self.fitted[t]) > SURPRISING:
-                said.append(
+                messages.append(
                     f"{level} does not fit the other levels and the model: {self.fitted[t]:+.1f} "
                     "residual SD; check time, dose, unit and sampling site"
                 )
             elif abs(self.expected[t]) > SURPRISING:
-                said.append(
+                messages.append(
                     f"{level} is unusual for such a patient: normal score {self.expected[t]:+.1f}"
                 )
         for j, value in enumerate(self.eta):
             if abs(value) > SURPRISING:
                 name = names[j] if len(names) else f"eta {j + 1}"
-                said.append(f"{name} is {value:+.1f} SD from the typical patient")
+                messages.append(f"{name} is {value:+.1f} SD from the typical patient")
         for k, j in np.argwhere(np.abs(self.kappa) > SURPRISING):
-            said.append(f"kappa {j + 1} of dose {k + 1} is {self.kappa[k, j]:+.1f} SD from usual")
-        return said
+            sd = f"{self.kappa[k, j]:+.1f} SD"
+            messages.append(f"kappa {j + 1} of dose {k + 1} is {sd} from usual")
+        return messages
 
 
 def surprise(estimate: MapEstimate) -> Surprise:
-    """How unusual the levels and the most likely effects of one patient are.
+    """Measure how unusual the levels and the most likely effects of one patient are.
+
+    Parameters
+    ----------
+    estimate : MapEstimate
+        Estimate of one patient.
 
     Examples
     --------
@@ -128,7 +134,7 @@ _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def _standardised(problem: Problem, predicted: F8) -> F8:
-    """(level or limit - prediction) / SD; 0 before any drug, where that SD is zero."""
+    """Return (level or limit - prediction) / SD; 0 before any drug, where that SD is zero."""
     levels, (proportional, additive, log_sd) = problem.levels, problem.program.error
     measured = np.where(np.isnan(levels.conc_mg_l), levels.lloq_mg_l, levels.conc_mg_l)
     if log_sd > 0.0:

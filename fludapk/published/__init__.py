@@ -1,1 +1,1 @@
-"""Everything that has a citation."""
+"""Published models, formulas, regimens and targets, each with its citation."""

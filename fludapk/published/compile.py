@@ -1,4 +1,4 @@
-"""A checked model file, compiled to arrays."""
+"""Compilation of a checked model file to arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def compile_program(file: ModelFile) -> Program:
     index = {name: i for i, name in enumerate(names)}
 
     def number(value: float | str) -> int:
-        """Index of a theta, or of a constant appended to theta."""
+        """Return the index of a theta, or of a constant appended to theta."""
         if isinstance(value, str):
             return index[value]
         theta.append(float(value))
@@ -30,17 +30,17 @@ def compile_program(file: ModelFile) -> Program:
     covariates: list[str] = []
     terms: list[tuple[int, int, int]] = []
     effects: list[tuple[int, int, int, int, int, int]] = []
-    levels: list[int] = []
+    category_thetas: list[int] = []
 
     def add(owner: int, target: int, effect: Effect) -> None:
+        """Append an effect on a parameter or a term."""
         if effect.covariate not in covariates:
             covariates.append(effect.covariate)
         column = covariates.index(effect.covariate)
         if isinstance(effect, Category):
-            first = len(levels)
-            levels.extend(
-                number(effect.factors[level]) for level in file.covariates[effect.covariate].levels
-            )
+            first = len(category_thetas)
+            categories = file.covariates[effect.covariate].levels
+            category_thetas.extend(number(effect.factors[category]) for category in categories)
             effects.append((owner, target, CATEGORY, column, first, 0))
         else:
             _, a, b = EFFECTS[effect.kind]
@@ -52,8 +52,8 @@ def compile_program(file: ModelFile) -> Program:
     for name, parameter in file.parameters.items():
         slot = slots.index(name)
         for term in parameter.terms:
-            where = -1 if term.theta is None else index[term.theta]
-            terms.append((slot, where, int(term.name == "renal")))
+            theta_index = -1 if term.theta is None else index[term.theta]
+            terms.append((slot, theta_index, int(term.name == "renal")))
             for effect in term.effects:
                 add(ON_TERM, len(terms) - 1, effect)
         for effect in parameter.effects:
@@ -66,7 +66,7 @@ def compile_program(file: ModelFile) -> Program:
         theta=np.array(theta, dtype=np.float64),
         terms=np.array(terms, dtype=np.int64).reshape(-1, 3),
         effects=np.array(effects, dtype=np.int64).reshape(-1, 6),
-        levels=np.array(levels, dtype=np.int64),
+        category_thetas=np.array(category_thetas, dtype=np.int64),
         is_micro=int(is_micro),
         covariates=tuple(covariates),
         load_eta=_loadings(file.iiv, slots, file.compartments),
@@ -79,7 +79,7 @@ def compile_program(file: ModelFile) -> Program:
 
 
 def _loadings(effects: Sequence[RandomEffect], slots: Sequence[str], compartments: int) -> F8:
-    """Loadings on log CL, V1, Q2, V2, Q3, V3, of models in micro-constants too."""
+    """Return loadings on log CL, V1, Q2, V2, Q3, V3, of models in micro-constants too."""
     load = np.zeros((6, len(effects)))
     for column, effect in enumerate(effects):
         for name, loading in effect.on.items():
@@ -88,12 +88,13 @@ def _loadings(effects: Sequence[RandomEffect], slots: Sequence[str], compartment
         for q in range(2, 2 * compartments, 2):  # Q2 = k12 V1, V2 = k12 V1 / k21
             flow = load[q] + load[1]
             load[q], load[q + 1] = flow, flow - load[q + 1]
-    for q in range(2 * compartments, 6, 2):  # absent: moves with the rest, so nothing special
+    for q in range(2 * compartments, 6, 2):  # absent: loads like CL and V1, see `factors_of`
         load[q], load[q + 1] = load[0], load[1]
     return np.ascontiguousarray(load)
 
 
 def _root(effects: Sequence[RandomEffect], pairs: Mapping[frozenset[str], float], where: str) -> F8:
+    """Return the lower Cholesky factor of omega."""
     n = len(effects)
     omega = np.diag([effect.variance for effect in effects]).reshape(n, n)
     for i in range(n):

@@ -18,7 +18,7 @@ class RegimenEntry(Table):
     disease: Identifier | None = None
     who: Text
     ages: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
-    """From, and below, in years."""
+    """Ages from the first to below the second, years."""
     dose: Positive
     unit: Literal["mg/m2", "mg/kg", "mg"]
     days: Annotated[int, Field(ge=1, le=14)]
@@ -41,7 +41,7 @@ class TargetEntry(Table):
     low: Positive | None = None
     high: Positive | None = None
     optimum: Positive | None = None
-    """Where a paper gives a best value but no window that we know of."""
+    """Best value, where a paper gives one but no window that we know of."""
     disease: Identifier | None = None
     product: Identifier | None = None
     ages: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
@@ -65,12 +65,12 @@ class TargetEntry(Table):
 
 
 class LabelStep(Table):
-    """One row of a renal rule: from a renal function upwards, this factor on the dose."""
+    """A row of a renal rule: the factor on the dose from a renal function upwards."""
 
     at_least: Annotated[float, Field(ge=0)]
     factor: Annotated[float, Field(ge=0, le=1)] | None = None
     refuse: bool = False
-    """The rule says not to give it."""
+    """True if the rule says not to give the drug."""
     advice: Text
 
 
@@ -92,13 +92,13 @@ class LabelRule(Table):
 
 
 class RegimenFile(Table):
-    """`data/regimens.toml`."""
+    """Contents of `data/regimens.toml`."""
 
     regimens: Annotated[list[RegimenEntry], Field(min_length=1)]
     label_rules: list[LabelRule] = []
 
 
 class TargetFile(Table):
-    """`data/targets.toml`."""
+    """Contents of `data/targets.toml`."""
 
     targets: Annotated[list[TargetEntry], Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""Covariates of a model from what is known of patients, and the range it was studied in."""
+"""Covariates of a model, computed from the data of patients, and its studied range."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fludapk.published.models import Model, load_model
 from fludapk.published.tables import CATEGORICAL
 
 Columns = Mapping[str, F8]
-"""AGE, SEX (1 female, 0 male), WT, HT, BSA, SCR, eGFR, CrCl and level numbers of the categories,
-one array each, NaN where unknown."""
+"""(n,) arrays of AGE, SEX (1 female, 0 male), WT, HT, BSA, SCR, eGFR, CrCl, in the units of
+`PATIENT_COVARIATES`, and of category numbers; NaN where unknown."""
 
 
 # ------------------------------------------------------------------ covariates of patients
@@ -26,7 +26,7 @@ one array each, NaN where unknown."""
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the calculation, for a second person to re-do."""
+    """A line of the calculation, for a second person to repeat."""
 
     name: str
     value: float
@@ -34,10 +34,11 @@ class Step:
     by: str
     """A published formula, "given", "from CrCl", "from eGFR", "cap", or empty."""
     how: str
-    """The arithmetic with its numbers."""
+    """Arithmetic with its numbers."""
 
 
 def _arguments(columns: Columns) -> dict[str, F8 | npt.NDArray[np.bool_]]:
+    """Return columns under the names of the arguments of formulas."""
     return {
         "age_years": columns["AGE"],
         "weight_kg": columns["WT"],
@@ -51,38 +52,50 @@ def _arguments(columns: Columns) -> dict[str, F8 | npt.NDArray[np.bool_]]:
 
 
 def evaluate(formula: str, columns: Columns) -> tuple[F8, str]:
-    """A published formula on columns, NaN where an input is, and its arithmetic.
+    """Evaluate a published formula on columns, and write out its arithmetic.
 
-    The arithmetic is that of a single row, and empty for more.
+    Parameters
+    ----------
+    formula : str
+        A key of `FORMULAS`.
+    columns : mapping of str to (n,) arrays
+        See `Columns`.
+
+    Returns
+    -------
+    value : (n,) array
+        In the unit of the formula; NaN where an input is unknown.
+    arithmetic : str
+        Calculation of a single row; empty for several rows, or if the value is not finite.
     """
     entry = FORMULAS[formula]
-    given = {need: value for need, value in _arguments(columns).items() if need in entry.needs}
-    value = np.asarray(entry.function(**given), dtype=np.float64)
+    arguments = {key: value for key, value in _arguments(columns).items() if key in entry.needs}
+    value = np.asarray(entry.function(**arguments), dtype=np.float64)
     if "female" in entry.needs:
         value = np.where(np.isnan(columns["SEX"]), np.nan, value)
     if value.size != 1 or not np.isfinite(value[0]):
         return value, ""
-    return value, entry.explain(**{need: column[0].item() for need, column in given.items()})
+    return value, entry.explain(**{key: column[0].item() for key, column in arguments.items()})
 
 
 @dataclass(frozen=True, eq=False)
 class Covariates:
-    """What a model needs of n patients; the arrays have a row per patient."""
+    """Covariates of a model for n patients, as (n,) arrays."""
 
     values: dict[str, F8]
-    """NaN where something needed is unknown."""
+    """Every covariate of the model; NaN where an input is unknown."""
     uncapped: dict[str, F8]
     """eGFR or CrCl before the cap of the model."""
     origin: dict[str, npt.NDArray[np.object_]]
-    """Of eGFR or CrCl: a formula, "given", "from" the other one, or None."""
+    """Origin of eGFR or CrCl: a formula, "given", "from" the other one, or None."""
     steps: list[Step]
-    """How the values of the first patient were made."""
+    """Calculation of the values of the first patient."""
 
 
 def covariate_columns(
     model: Model, columns: Columns, egfr_formula: str | None = None
 ) -> Covariates:
-    """Every covariate a model names, from what is known of the patients.
+    """Compute every covariate of a model from the data of patients.
 
     Parameters
     ----------
@@ -90,35 +103,38 @@ def covariate_columns(
     columns : mapping of str to (n,) arrays
         See `Columns`.
     egfr_formula : str, optional
-        Instead of the model's own rules.
+        Formula to use instead of the model's own rules.
     """
-    known = dict(columns)
-    found = Covariates({}, {}, {}, [])
-    # A table has no order: what is derived comes after what it is derived from.
-    named = sorted(model.file.covariates.items(), key=lambda item: item[1].derived is not None)
-    for name, covariate in named:
+    available = dict(columns)
+    result = Covariates({}, {}, {}, [])
+    # TOML tables have no order: derived covariates must follow those they are derived from.
+    ordered = sorted(model.file.covariates.items(), key=lambda item: item[1].derived is not None)
+    for name, covariate in ordered:
         unit = covariate.unit or ""
         if covariate.rules:
             rules = [Rule(formula=egfr_formula)] if egfr_formula else covariate.rules
-            free = _renal(name, unit, rules, columns, found)
-            known[name] = found.uncapped[name] = free
+            uncapped = _renal(name, unit, rules, columns, result)
+            available[name] = result.uncapped[name] = uncapped
             if covariate.cap is not None:
-                at = known[covariate.cap.by]
-                known[name] = np.asarray(
-                    capped_by_knots(value=free, at=at, knots=covariate.cap.knots)
+                at = available[covariate.cap.by]
+                available[name] = np.asarray(
+                    capped_by_knots(value=uncapped, at=at, knots=covariate.cap.knots)
                 )
-                if known[name][0] < free[0]:
-                    why = f"the model's highest value at {at[0]:.3g} y"
-                    found.steps.append(Step(name, float(known[name][0]), unit, "cap", why))
+                if available[name][0] < uncapped[0]:
+                    how = f"the model's highest value at {at[0]:.3g} y"
+                    result.steps.append(Step(name, float(available[name][0]), unit, "cap", how))
         elif covariate.derived is not None:
-            known[name], how = evaluate(covariate.derived, known)
-            found.steps.append(Step(name, float(known[name][0]), unit, "", how))
-        found.values[name] = known[name]
-    return found
+            available[name], how = evaluate(covariate.derived, available)
+            result.steps.append(Step(name, float(available[name][0]), unit, "", how))
+        result.values[name] = available[name]
+    return result
 
 
-def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, found: Covariates) -> F8:
-    """EGFR or CrCl: as given, else from the other one, else from creatinine by the rules."""
+def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, result: Covariates) -> F8:
+    """Return eGFR or CrCl: as given, else from the other one, else from creatinine by the rules.
+
+    Add its origin and steps to the result.
+    """
     other = "CrCl" if name == "eGFR" else "eGFR"
     bridge = "index_gfr" if name == "eGFR" else "deindex_gfr"
     age, sex = columns["AGE"], columns["SEX"]
@@ -128,7 +144,7 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, found:
     for rule in rules:
         fits = remaining & ((rule.age_from is None) | (age >= (rule.age_from or 0.0)))
         if rule.sex is not None:
-            remaining = remaining & ~(fits & np.isnan(sex))  # cannot be decided
+            remaining = remaining & ~(fits & np.isnan(sex))  # the rule cannot be chosen
             fits &= sex == float(rule.sex == "female")
         remaining = remaining & ~fits
         if not fits.any():
@@ -136,42 +152,52 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, found:
         value, how = evaluate(rule.formula, columns)
         quantity, value_unit = FORMULAS[rule.formula].quantity, FORMULAS[rule.formula].unit
         if fits[0]:
-            found.steps.append(Step(quantity, float(value[0]), value_unit, rule.formula, how))
+            result.steps.append(Step(quantity, float(value[0]), value_unit, rule.formula, how))
         if quantity != name:
             value, how = evaluate(bridge, {**columns, quantity: value})
             if fits[0]:
-                found.steps.append(Step(name, float(value[0]), unit, "", how))
+                result.steps.append(Step(name, float(value[0]), unit, "", how))
         out = np.where(fits, value, out)
         origin[fits] = rule.formula
     is_given, is_converted = np.isfinite(columns[name]), np.isfinite(columns[other])
     converted, how = evaluate(bridge, columns)
     if is_given[0]:
-        found.steps.append(Step(name, float(columns[name][0]), unit, "given", ""))
+        result.steps.append(Step(name, float(columns[name][0]), unit, "given", ""))
     elif is_converted[0]:
-        found.steps.append(Step(name, float(converted[0]), unit, f"from {other}", how))
+        result.steps.append(Step(name, float(converted[0]), unit, f"from {other}", how))
     origin[is_converted], origin[is_given] = f"from {other}", "given"
-    found.origin[name] = origin
+    result.origin[name] = origin
     return np.where(is_given, columns[name], np.where(is_converted, converted, out))
 
 
 def covariate_rows(model: Model, values: Mapping[str, F8], n: int = 1) -> F8:
-    """(n, c) rows for `Program.typical_values`, in the order of `Program.covariates`.
+    """Return the rows of covariates that `Program.typical_values` takes.
 
-    `n` is for models without covariates.
+    Parameters
+    ----------
+    model : Model
+    values : mapping of str to (n,) arrays
+        Covariates of the model.
+    n : int, optional
+        Number of rows of a model without covariates.
+
+    Returns
+    -------
+    (n, c) array
     """
     columns = [values[name] for name in model.program.covariates]
     return np.ascontiguousarray(np.column_stack(columns)) if columns else np.zeros((n, 0))
 
 
-# ------------------------------------------------------------------ what a model was built from
+# ------------------------------------------------------------------ the studied range of a model
 
 _FIELDS: Final = {"AGE": "age_years", "WT": "weight_kg", "HT": "height_cm"}
-"""Covariates that are typed as they are, and their keywords."""
+"""Covariate that is typed directly -> its keyword."""
 
 
 @dataclass(frozen=True)
 class Outside:
-    """A covariate of a patient outside what a model was built from."""
+    """A covariate of a patient outside the studied range of a model."""
 
     covariate: str
     value: float
@@ -194,7 +220,7 @@ def studied_range(model: Model, values: Mapping[str, F8]) -> tuple[Bools, Bools]
 
     Returns
     -------
-    possible, outside : (n,)
+    possible, outside : (n,) array of bool
     """
     n = max((value.size for value in values.values()), default=1)
     possible, outside = np.ones(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
@@ -206,23 +232,31 @@ def studied_range(model: Model, values: Mapping[str, F8]) -> tuple[Bools, Bools]
 
 
 def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) -> list[Outside]:
-    """Name the covariates of one row outside the studied range.
+    """Return the covariates of one row that are outside the studied range.
+
+    Parameters
+    ----------
+    model : Model
+    values : mapping of str to (n,) arrays
+        Covariates of the model.
+    row : int, optional
+        Index of the row, from 0.
 
     Raises
     ------
     InputError
-        If one is outside the possible limits; all such are listed.
+        If a covariate is outside the possible limits; all such are listed.
     """
     outside, faults = [], []
     for name, (low, high), (lowest, highest) in _bounds(model):
         value, unit = float(values[name][row]), model.file.covariates[name].unit or ""
         if value < lowest or value > highest:
-            found = (
+            message = (
                 f"= {value:.4g} {unit} is outside {lowest:g}-{highest:g}, the limits of {model.id}"
             )
             do = "check the value, or choose another {model}"
             field = _FIELDS.get(name, "")
-            faults.append(Fault(field, found if field else f"{name} {found}", do=do))
+            faults.append(Fault(field, message if field else f"{name} {message}", do=do))
         elif not low <= value <= high:
             outside.append(Outside(name, value, unit, low, high))
     if faults:
@@ -231,7 +265,7 @@ def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) 
 
 
 def _bounds(model: Model) -> Iterator[tuple[str, tuple[float, float], tuple[float, float]]]:
-    """Name, studied range and possible limits of every covariate that has them."""
+    """Yield name, studied range and possible limits of every covariate that has them."""
     for name, covariate in model.file.covariates.items():
         if covariate.range is not None and covariate.limits is not None:
             (low, high), (lowest, highest) = covariate.range, covariate.limits
@@ -241,7 +275,23 @@ def _bounds(model: Model) -> Iterator[tuple[str, tuple[float, float], tuple[floa
 def missing_covariates(
     model: Model, values: Mapping[str, F8], columns: Columns, row: int = 0
 ) -> list[Fault]:
-    """Name what must still be said about a patient before the model can be used, in one fault."""
+    """Return a fault that names everything the model still needs of a patient, or no fault.
+
+    Parameters
+    ----------
+    model : Model
+    values : mapping of str to (n,) arrays
+        Covariates of the model; NaN is missing.
+    columns : mapping of str to (n,) arrays
+        See `Columns`.
+    row : int, optional
+        Index of the row, from 0.
+
+    Returns
+    -------
+    list of Fault
+        One fault, or none.
+    """
     needs: dict[str, tuple[str, ...]] = {}
     for name in values:
         if not np.isnan(values[name][row]):
@@ -254,8 +304,8 @@ def missing_covariates(
             elif np.isnan(columns["SEX"][row]):
                 needs[f"{{sex}} (the {name} formula at this age needs it)"] = ("sex",)
     fields = [field for named in needs.values() for field in named]
-    found = f"{model.id} needs {'; '.join(needs)}"
-    return [Fault(fields[0], found, also=tuple(fields[1:]), whole=True)] if needs else []
+    message = f"{model.id} needs {'; '.join(needs)}"
+    return [Fault(fields[0], message, also=tuple(fields[1:]), whole=True)] if needs else []
 
 
 _A_RENAL_FUNCTION: Final = (
@@ -264,7 +314,7 @@ _A_RENAL_FUNCTION: Final = (
 
 
 def studied_rows(model: Model, columns: Columns) -> tuple[F8, Bools]:
-    """Covariate rows of many patients, and who is outside the studied range.
+    """Compute the covariate rows of many patients, and check the studied range.
 
     Parameters
     ----------
@@ -274,14 +324,15 @@ def studied_rows(model: Model, columns: Columns) -> tuple[F8, Bools]:
 
     Returns
     -------
-    rows : (n, c)
-        For `Program.typical_values`.
-    outside : (n,)
+    rows : (n, c) array
+        Rows for `Program.typical_values`.
+    outside : (n,) array of bool
+        True for patients outside the studied range.
 
     Raises
     ------
     InputError
-        If the model needs something that is not known of a patient, or a value is impossible.
+        If the data of a patient do not suffice, or a value is outside the possible limits.
     """
     values = covariate_columns(model, columns).values
     for name, value in values.items():
@@ -291,12 +342,12 @@ def studied_rows(model: Model, columns: Columns) -> tuple[F8, Bools]:
             raise InputError(*(faults or [Fault("", f"{model.id} needs {name}")]))
     possible, outside = studied_range(model, values)
     if not possible.all():
-        outside_studied_range(model, values, int(np.flatnonzero(~possible)[0]))  # says which
+        outside_studied_range(model, values, int(np.flatnonzero(~possible)[0]))  # raises
     return covariate_rows(model, values, len(columns["WT"])), outside
 
 
 def renal_function(measure: str, columns: Columns) -> F8:
-    """CrCl (mL/min) or eGFR (mL/min/1.73 m2) of patients, for dosing rules; NaN where unknown.
+    """Compute the renal function of patients, for dosing rules.
 
     Parameters
     ----------
@@ -306,10 +357,10 @@ def renal_function(measure: str, columns: Columns) -> F8:
 
     Returns
     -------
-    (n,)
-        As given; else from the other one; else from creatinine: CrCl by Cockcroft and Gault, eGFR
-        by the rule of the default model before its cap (bedside Schwartz in children,
-        Cockcroft-Gault per 1.73 m2 in adults).
+    (n,) array
+        CrCl (mL/min) or eGFR (mL/min/1.73 m2), NaN where unknown: as given; else from the other
+        one; else from creatinine, CrCl by Cockcroft and Gault, eGFR by the rule of the default
+        model before its cap (bedside Schwartz in children, Cockcroft-Gault per 1.73 m2 in adults).
     """
     if measure == "CrCl":
         given, other = columns["CrCl"], evaluate("deindex_gfr", columns)[0]

@@ -16,7 +16,7 @@ def equation(model: Model, parameter: str, values: Mapping[str, F8] | None = Non
     ----------
     model : Model
     parameter : str
-        As the paper estimated it: CL, V1, k12 ...
+        Name of a parameter that the paper estimated: CL, V1, k12 ...
     values : mapping of str to (n,) arrays, optional
         Covariates; if absent, names stand for thetas and covariates.
 

@@ -14,7 +14,7 @@ from fludapk.published.tables import DATA
 
 @lru_cache(maxsize=1)
 def growth_reference() -> dict[tuple[str, str], F8]:
-    """CDC 2000 LMS tables: (measure, sex) -> rows of age in years, L, M, S."""
+    """Return the CDC 2000 LMS tables: (measure, sex) -> rows of age in years, L, M, S."""
     rows: dict[tuple[str, str], list[list[float]]] = {}
     with (DATA / "cdc2000_lms.csv").open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(line for line in lines if not line.startswith("#")):
@@ -33,7 +33,14 @@ def _growth_rows() -> dict[tuple[str, str], tuple[list[float], list[list[float]]
 
 
 def growth_lms(dimension: str, sex: str | None, age_years: float) -> tuple[float, float, float]:
-    """L, M, S of weight (kg) or height (cm) at an age; above 20 y the values at 20 y.
+    """Return L, M, S of weight (kg) or height (cm) at an age; above 20 y the values at 20 y.
+
+    Parameters
+    ----------
+    dimension : {'weight', 'height'}
+    sex : {'female', 'male'} or None
+        None is read as female.
+    age_years : float
 
     Examples
     --------

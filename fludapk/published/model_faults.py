@@ -1,7 +1,7 @@
 """Faults between the tables of a model file, each with its key path.
 
-They are looked for in the raw tables, tolerantly, so that they are told together with the faults
-inside the tables.
+They are looked for in the raw tables, tolerantly, so that they can be reported together with the
+faults inside the tables.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,17 @@ ESTIMATED: Final = {
     2: (("CL", "V1", "Q2", "V2"), ("CL", "V1", "k12", "k21")),
     3: (("CL", "V1", "Q2", "V2", "Q3", "V3"), ("CL", "V1", "k12", "k21", "k13", "k31")),
 }
-"""Compartments -> the sets of parameters a paper may have estimated."""
+"""Number of compartments -> the sets of parameters a paper may have estimated."""
 
 
 def faults_between_tables(raw: Mapping[str, Any]) -> list[str]:
-    """Every fault between tables of a model file."""
+    """Return every fault between tables of a model file, each with its key path.
+
+    Parameters
+    ----------
+    raw : mapping
+        The file as TOML gives it, not yet checked.
+    """
     covariates = tables_in(raw, "covariates")
     faults = [
         f"covariates.{name}{fault}"
@@ -39,7 +45,7 @@ def faults_between_tables(raw: Mapping[str, Any]) -> list[str]:
 
 
 def _covariate_faults(name: str, table: Mapping[str, Any]) -> list[str]:
-    """Faults of a covariate of this name."""
+    """Return the faults of a covariate, each with its path inside the covariate."""
     if name in CATEGORICAL:
         return _category_faults(table)
     unit, derived, rules = table.get("unit"), table.get("derived"), rows_in(table, "rules")
@@ -51,8 +57,8 @@ def _covariate_faults(name: str, table: Mapping[str, Any]) -> list[str]:
     if derived is not None:
         return faults + _derived_faults(name, table)
     if name not in PATIENT_COVARIATES:
-        known = ", ".join((*PATIENT_COVARIATES, *CATEGORICAL))
-        return [*faults, f": neither one of {known}, nor `derived`"]
+        names = ", ".join((*PATIENT_COVARIATES, *CATEGORICAL))
+        return [*faults, f": neither one of {names}, nor `derived`"]
     if unit != PATIENT_COVARIATES[name]:
         faults.append(f".unit: is {PATIENT_COVARIATES[name]!r}, not {unit!r}")
     faults += _range_faults(table)
@@ -64,11 +70,11 @@ def _covariate_faults(name: str, table: Mapping[str, Any]) -> list[str]:
 
 
 def _category_faults(table: Mapping[str, Any]) -> list[str]:
-    levels = table.get("levels")
-    faults = [] if levels else [".levels: a category needs its levels"]
-    if isinstance(levels, list) and len(set(map(str, levels))) < len(levels):
+    categories = table.get("levels")
+    faults = [] if categories else [".levels: a category needs its levels"]
+    if isinstance(categories, list) and len(set(map(str, categories))) < len(categories):
         faults.append(".levels: a level is there twice")
-    extra = [k for k in ("unit", "range", "limits", "rules", "cap", "derived") if k in table]
+    extra = [key for key in ("unit", "range", "limits", "rules", "cap", "derived") if key in table]
     return faults + [f".{key}: a category has none" for key in extra]
 
 
@@ -95,7 +101,7 @@ def _range_faults(table: Mapping[str, Any]) -> list[str]:
         if studied and possible and not possible[0] <= studied[0] <= studied[1] <= possible[1]:
             faults.append(f".range: {studied} is not inside the limits {possible}")
     except (TypeError, LookupError):
-        pass  # not two pairs of numbers: said by the table itself
+        pass  # not two pairs of numbers: a fault inside the table
     return faults
 
 
@@ -103,8 +109,8 @@ def _parameter_set_faults(raw: Mapping[str, Any]) -> list[str]:
     choices = ESTIMATED.get(raw.get("compartments", 0), ())
     if not choices or set(tables_in(raw, "parameters")) in [set(choice) for choice in choices]:
         return []
-    wanted = " or ".join(", ".join(choice) for choice in choices)
-    return [f"parameters: {raw['compartments']} compartments need exactly {wanted}"]
+    expected = " or ".join(", ".join(choice) for choice in choices)
+    return [f"parameters: {raw['compartments']} compartments need exactly {expected}"]
 
 
 def _parameter_faults(
@@ -129,37 +135,38 @@ def _effect_faults(
         covariate = effect.get("covariate")
         is_category = covariate in CATEGORICAL
         if covariate in covariates and is_category != (effect.get("kind") == "category"):
-            what = "a category" if is_category else "a number"
-            yield f"{path}.effects[{i}]: {covariate} is {what}"
+            kind = "a category" if is_category else "a number"
+            yield f"{path}.effects[{i}]: {covariate} is {kind}"
 
 
 def _effect_name_faults(raw: Mapping[str, Any], effects: str, prefix: str) -> list[str]:
     names = [row.get("name") for row in rows_in(raw, effects)]
-    strange = [name for name in names if isinstance(name, str) and not name.startswith(prefix)]
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    misnamed = [name for name in names if isinstance(name, str) and not name.startswith(prefix)]
+    duplicates = sorted({str(name) for name in names if names.count(name) > 1})
     return [
-        *(f"{effects}: {name!r} must begin with {prefix!r}" for name in strange),
-        *(f"{effects}: {name!r} is there twice" for name in twice),
+        *(f"{effects}: {name!r} must begin with {prefix!r}" for name in misnamed),
+        *(f"{effects}: {name!r} is there twice" for name in duplicates),
     ]
 
 
 def _correlation_faults(raw: Mapping[str, Any], pairs: str) -> Iterator[str]:
-    seen: list[set[Any]] = []
+    earlier: list[set[Any]] = []
     for i, row in enumerate(rows_in(raw, pairs)):
         between = row.get("between")
         pair = set(between) if isinstance(between, list) else set()
         if len(pair) == 1:
             yield f"{pairs}[{i}].between: an effect correlated with itself"
-        if pair in seen:
+        if pair in earlier:
             yield f"{pairs}[{i}].between: this pair is there already"
-        seen.append(pair)
+        earlier.append(pair)
 
 
 def _reproduces_faults(raw: Mapping[str, Any], covariates: Mapping[str, Any]) -> Iterator[str]:
     for i, row in enumerate(rows_in(raw, "reproduces")):
         at = row.get("at")
         for name, value in at.items() if isinstance(at, dict) else ():
-            levels = covariates.get(name, {}).get("levels")
-            fits = value in levels if isinstance(levels, list) else not isinstance(value, str)
+            categories = covariates.get(name, {}).get("levels")
+            is_list = isinstance(categories, list)
+            fits = value in categories if is_list else not isinstance(value, str)
             if name in covariates and not fits:
                 yield f"reproduces[{i}].at.{name}: {value!r} is not a value of {name}"

@@ -26,25 +26,25 @@ from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE
 PARAMETERS: Final = ("CL", "V1", "Q2", "V2", "Q3", "V3", "k12", "k21", "k13", "k31")
 
 
-def _known(what: str) -> AfterValidator:
+def _defined(kind: str) -> AfterValidator:
     """Check that a name is one of the names that the file itself defines (see `names_in`)."""
 
     def check(name: str, info: ValidationInfo) -> str:
-        names: Sequence[str] = (info.context or {}).get(what, [name])
+        names: Sequence[str] = (info.context or {}).get(kind, [name])
         if name not in names:
             raise ValueError(
-                f"{name!r} is not a {what} of this file ({', '.join(names) or 'none'})"
+                f"{name!r} is not a {kind} of this file ({', '.join(names) or 'none'})"
             )
         return name
 
     return AfterValidator(check)
 
 
-ThetaName = Annotated[str, _known("theta")]
-CovariateName = Annotated[str, _known("covariate")]
-ParameterName = Annotated[str, _known("parameter")]
-IivName = Annotated[str, _known("iiv")]
-IovName = Annotated[str, _known("iov")]
+ThetaName = Annotated[str, _defined("theta")]
+CovariateName = Annotated[str, _defined("covariate")]
+ParameterName = Annotated[str, _defined("parameter")]
+IivName = Annotated[str, _defined("iiv")]
+IovName = Annotated[str, _defined("iov")]
 
 
 def _number_or_theta(value: object, info: ValidationInfo) -> float | str:
@@ -62,10 +62,12 @@ Number = Annotated[float | str, PlainValidator(_number_or_theta)]
 
 
 def _formula(*quantities: str) -> AfterValidator:
+    """Check that a name is that of a formula for one of the quantities."""
+
     def check(name: str) -> str:
-        known = [f for f, formula in FORMULAS.items() if formula.quantity in quantities]
-        if name not in known:
-            raise ValueError(f"{name!r} is not one of: {', '.join(known)}")
+        names = [key for key, formula in FORMULAS.items() if formula.quantity in quantities]
+        if name not in names:
+            raise ValueError(f"{name!r} is not one of: {', '.join(names)}")
         return name
 
     return AfterValidator(check)
@@ -75,7 +77,7 @@ def _formula(*quantities: str) -> AfterValidator:
 
 
 class Citation(Table):
-    """Where it was published."""
+    """Publication of a model."""
 
     authors: Text
     title: Text
@@ -93,14 +95,14 @@ class Citation(Table):
 
     @property
     def short(self) -> str:
-        """One line: first author, journal, year, DOI."""
+        """Citation in one line: first author, journal, year, DOI."""
         first = self.authors.split(",")[0]
         place = f"{self.volume}:{self.pages}" if self.volume and self.pages else ""
         return f"{first} et al., {self.journal} {self.year};{place} doi {self.doi}"
 
 
 class Dose(Table):
-    """What a milligram of a prescription is in the model."""
+    """Conversion of a prescribed dose to the dose of the model."""
 
     prescribed: Literal["fludarabine phosphate"]
     modelled: Literal["F-ara-A"]
@@ -119,7 +121,7 @@ class Dose(Table):
 
 
 class Population(Table):
-    """Whom the model was built from."""
+    """Patients from whom the model was built."""
 
     n: Annotated[int, Field(gt=0)]
     who: Text
@@ -130,7 +132,7 @@ class Population(Table):
 
 
 class Rule(Table):
-    """The formula of a renal covariate for whom it fits; the first rule that fits is used."""
+    """Formula of a renal covariate for the patients it fits; the first fitting rule is used."""
 
     formula: Annotated[str, _formula("eGFR", "CrCl")]
     sex: Literal["female", "male"] | None = None
@@ -138,7 +140,7 @@ class Rule(Table):
 
 
 class Cap(Table):
-    """The highest value of a covariate, straight lines between knots, flat beyond them."""
+    """Highest value of a covariate: straight lines between knots, flat beyond them."""
 
     by: Literal["AGE"]
     knots: Annotated[
@@ -174,7 +176,7 @@ class Covariate(Table):
 
 
 class Theta(Table):
-    """One number of a paper."""
+    """An estimate or constant of a paper."""
 
     value: float
     unit: Text
@@ -200,7 +202,7 @@ class Theta(Table):
 
 
 class Power(Table):
-    """(x / ref) ^ exponent."""
+    """Power effect: (x / ref) ^ exponent."""
 
     kind: Literal["power"]
     covariate: CovariateName
@@ -209,7 +211,7 @@ class Power(Table):
 
 
 class Linear(Table):
-    """1 + slope (x - ref)."""
+    """Linear effect: 1 + slope (x - ref)."""
 
     kind: Literal["linear"]
     covariate: CovariateName
@@ -218,7 +220,7 @@ class Linear(Table):
 
 
 class Exponential(Table):
-    """exp(slope (x - ref))."""
+    """Exponential effect: exp(slope (x - ref))."""
 
     kind: Literal["exponential"]
     covariate: CovariateName
@@ -227,7 +229,7 @@ class Exponential(Table):
 
 
 class Sigmoid(Table):
-    """x^hill / (x50^hill + x^hill)."""
+    """Sigmoid effect: x^hill / (x50^hill + x^hill)."""
 
     kind: Literal["sigmoid"]
     covariate: CovariateName
@@ -236,17 +238,17 @@ class Sigmoid(Table):
 
 
 class Category(Table):
-    """A factor for each level."""
+    """Categorical effect: a factor for each category."""
 
     kind: Literal["category"]
     covariate: CovariateName
     factors: dict[str, Number]
 
     @model_validator(mode="after")
-    def _all_levels(self, info: ValidationInfo) -> Self:
-        levels = (info.context or {}).get("levels", {}).get(self.covariate)
-        if levels is not None and set(levels) != set(self.factors):
-            raise ValueError(f"factors must name each level once: {', '.join(levels) or 'none'}")
+    def _all_categories(self, info: ValidationInfo) -> Self:
+        names = (info.context or {}).get("categories", {}).get(self.covariate)
+        if names is not None and set(names) != set(self.factors):
+            raise ValueError(f"factors must name each level once: {', '.join(names) or 'none'}")
         return self
 
 
@@ -254,7 +256,7 @@ Effect = Annotated[Power | Linear | Exponential | Sigmoid | Category, Field(disc
 
 
 class Term(Table):
-    """theta (one if absent) times effects."""
+    """Term of a parameter: theta (1 if absent) times effects."""
 
     name: Literal["renal", "non-renal"] | None = None
     theta: ThetaName | None = None
@@ -262,7 +264,7 @@ class Term(Table):
 
 
 class Parameter(Table):
-    """(term + term + ...) times effects, then times exp(random effects)."""
+    """Parameter: (term + term + ...) times effects, then times exp(random effects)."""
 
     unit: Text
     terms: Annotated[list[Term], Field(min_length=1)]
@@ -270,7 +272,7 @@ class Parameter(Table):
 
 
 class RandomEffect(Table):
-    """One eta or kappa and the parameters whose logarithm it moves."""
+    """An eta or kappa, and the parameters whose logarithm it shifts."""
 
     name: Annotated[str, StringConstraints(pattern=r"^(eta|kappa)_[A-Za-z0-9]+$")]
     value: Positive
@@ -335,7 +337,7 @@ class Ruv(Table):
 
 
 class Reproduces(Table):
-    """A published number that the file must give back."""
+    """A published result that the file must reproduce."""
 
     what: Text
     quantity: Literal["CL", "V1", "Q2", "V2", "Q3", "V3", "auc_0_inf"]
@@ -364,7 +366,7 @@ class Reproduces(Table):
 
 
 class Departure(Table):
-    """Where file and print disagree, or print is silent."""
+    """A point on which file and print disagree, or print is silent."""
 
     topic: Text
     print: Text
@@ -376,7 +378,7 @@ class Departure(Table):
 
 
 class ModelFile(Table):
-    """One published model."""
+    """A published model."""
 
     format: Literal["fludapk.model/1"]
     id: Identifier
@@ -399,5 +401,5 @@ class ModelFile(Table):
 
     @classmethod
     def cross_faults(cls, raw: Mapping[str, Any]) -> list[str]:
-        """Faults between tables of a model file, each with its key path."""
+        """Return the faults between tables of a model file, each with its key path."""
         return faults_between_tables(raw)

@@ -1,4 +1,4 @@
-"""Published models: where they are, and how they are loaded."""
+"""Published models: their folders and files, and how to load them."""
 
 from __future__ import annotations
 
@@ -32,48 +32,58 @@ class Model:
 
     @property
     def id(self) -> str:
-        """Its name."""
+        """Name of the model."""
         return self.file.id
 
     @cached_property
     def program(self) -> Program:
-        """Its compiled form."""
+        """Compiled form of the model."""
         return compile_program(self.file)
 
     @property
     def renal_covariate(self) -> str | None:
-        """'eGFR' or 'CrCl', whichever the model needs, if any."""
+        """Renal covariate of the model: 'eGFR', 'CrCl' or None."""
         return next((name for name in ("eGFR", "CrCl") if name in self.file.covariates), None)
 
     def categories(self, covariate: str) -> list[str]:
-        """Categories of a covariate of this model; empty if it has none."""
+        """Return the categories of a covariate of this model; empty if it has none."""
         described = self.file.covariates.get(covariate)
         return [] if described is None else described.levels
 
 
 def model_folders(extra: str | Path | None = None) -> list[Path]:
-    """Folders searched for models, first wins: the given one, FLUDAPK_MODELS, the shipped one."""
-    asked = [Path(folder) for folder in (extra, os.environ.get("FLUDAPK_MODELS")) if folder]
-    for folder in asked:
+    """Return the folders searched for models: `extra`, FLUDAPK_MODELS, the shipped one.
+
+    A model in an earlier folder hides one of the same name in a later folder.
+    """
+    folders = [Path(folder) for folder in (extra, os.environ.get("FLUDAPK_MODELS")) if folder]
+    for folder in folders:
         if not folder.is_dir():
             raise FileError(f"{folder}: no such folder of models")
-    return [*asked, _shipped()]
+    return [*folders, _shipped()]
 
 
 @lru_cache(maxsize=1)
 def _shipped() -> Path:
+    """Return the folder of shipped models, in an installed package or in the repository."""
     here = Path(__file__).resolve().parents[1]
     installed = here / "models"
     return installed if installed.is_dir() else here.parent / "models"
 
 
 def model_paths(folders: Sequence[Path] | None = None) -> dict[str, Path]:
-    """Model name -> file, the default model first, then by name."""
-    found: dict[str, Path] = {}
+    """Return model name -> file, the default model first, then in alphabetical order.
+
+    Parameters
+    ----------
+    folders : sequence of Path, optional
+        See `model_folders`.
+    """
+    paths: dict[str, Path] = {}
     for folder in folders or model_folders():
         for path in sorted(folder.glob("*.toml")):
-            found.setdefault(path.stem, path)
-    return dict(sorted(found.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
+            paths.setdefault(path.stem, path)
+    return dict(sorted(paths.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
 
 
 def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None) -> Model:
@@ -113,12 +123,17 @@ def _load(path: Path, _modified: int) -> Model:
 
 
 def load_models(folders: Sequence[Path] | None = None) -> list[Model]:
-    """All models, the default first.
+    """Load all models, the default first.
+
+    Parameters
+    ----------
+    folders : sequence of Path, optional
+        See `model_folders`.
 
     Raises
     ------
     FileError
-        With the faults of every bad file.
+        If files have faults; those of every file are listed.
     """
     models: list[Model] = []
     faults: list[Fault] = []

@@ -26,8 +26,8 @@ class LogNormal(Table):
 
     @model_validator(mode="after")
     def _one_spread(self) -> Self:
-        given = [x for x in (self.q25, self.q75) if x is not None]
-        if (len(given), self.cv is None) not in ((0, False), (2, True)):
+        quartiles = [x for x in (self.q25, self.q75) if x is not None]
+        if (len(quartiles), self.cv is None) not in ((0, False), (2, True)):
             raise ValueError("give cv, or both q25 and q75")
         if self.q25 is not None and self.q75 is not None:
             must_rise("q25, median, q75", [self.q25, self.median, self.q75])
@@ -58,20 +58,21 @@ class _AgeBetween(Table):
 
 
 class UniformAge(_AgeBetween):
-    """Every age from low to high as likely, years."""
+    """Uniformly distributed age from low to high, years."""
 
     kind: Literal["uniform"]
 
 
 class BetaAge(_AgeBetween):
-    """low + (high - low) times a beta variable with shapes a and b, years."""
+    """Beta-distributed age: low + (high - low) times a variable with shapes a and b, years."""
 
     kind: Literal["beta"]
     a: Positive
     b: Positive
 
 
-def _whole(rows: list[list[float]]) -> list[list[float]]:
+def _distribution(rows: list[list[float]]) -> list[list[float]]:
+    """Check rows of cumulative fraction and years."""
     fractions, years = ([row[column] for row in rows] for column in (0, 1))
     faults = []
     for name, values in (("cumulative fractions", fractions), ("years", years)):
@@ -97,7 +98,7 @@ Age = Annotated[
     Annotated[
         list[Annotated[list[Years], Field(min_length=2, max_length=2)]],
         Field(min_length=2),
-        AfterValidator(_whole),
+        AfterValidator(_distribution),
         Tag("quantiles"),
     ]
     | Annotated[UniformAge, Tag("uniform")]
@@ -112,7 +113,8 @@ Age = Annotated[
 """Rows of [cumulative fraction, years] with straight lines between, or uniform, or beta."""
 
 
-def _alone(shares: object) -> object:
+def _as_shares(shares: object) -> object:
+    """Read a single category as a share of 1."""
     if isinstance(shares, str):
         return {shares: 1.0}
     if not isinstance(shares, dict):
@@ -120,7 +122,7 @@ def _alone(shares: object) -> object:
     return shares
 
 
-def _all_of_them(shares: dict[str, float]) -> dict[str, float]:
+def _sum_to_one(shares: dict[str, float]) -> dict[str, float]:
     total = math.fsum(shares.values())
     if abs(total - 1.0) > 1e-6:
         raise ValueError(f"the fractions add up to {total:g}, not to 1")
@@ -130,10 +132,10 @@ def _all_of_them(shares: dict[str, float]) -> dict[str, float]:
 Shares = Annotated[
     dict[Text, Annotated[float, Field(gt=0, le=1)]],
     Field(min_length=1),
-    BeforeValidator(_alone),
-    AfterValidator(_all_of_them),
+    BeforeValidator(_as_shares),
+    AfterValidator(_sum_to_one),
 ]
-"""The level of everybody, or level -> fraction of the patients."""
+"""The category of all patients, or category -> fraction of the patients."""
 
 
 class PopulationEntry(Table):
@@ -144,11 +146,11 @@ class PopulationEntry(Table):
     age: Age
     female: Annotated[float, Field(ge=0, le=1)]
     weight_kg: LogNormal | None = None
-    """If absent, by age and sex from the size reference."""
+    """Distribution of weight; if absent, by age and sex from the size reference."""
     weight_range_kg: Range
     height_range_cm: Range | None = None
     weight_height_correlation: Annotated[float, Field(gt=-1, lt=1)]
-    """Of the normal scores of one patient."""
+    """Correlation of the normal scores of weight and height."""
     adults: Literal["nhanes2023", "cdc2000"] = "nhanes2023"
     """Size reference above 20 y: NHANES 2021-2023, or the CDC 2000 values at 20 y."""
     creatinine: Creatinine
@@ -159,11 +161,11 @@ class PopulationEntry(Table):
     source: Text
 
     def categories(self, covariate: str) -> list[str]:
-        """Categories of a covariate; empty if the population does not say."""
+        """Return the categories of a covariate; empty if the population has none."""
         return list(getattr(self, covariate) or ())
 
 
 class PopulationFile(Table):
-    """`data/populations.toml`."""
+    """Contents of `data/populations.toml`."""
 
     populations: Annotated[list[PopulationEntry], Field(min_length=1)]

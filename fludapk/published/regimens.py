@@ -15,17 +15,23 @@ def _file() -> RegimenFile:
 
 
 def regimens() -> Mapping[str, RegimenEntry]:
-    """Published regimens by name."""
+    """Return the published regimens by name."""
     return {entry.id: entry for entry in _file().regimens}
 
 
 def label_rules() -> list[LabelRule]:
-    """Renal dosing rules of labels and centres; they contradict each other."""
+    """Return the renal dosing rules of labels and centres, which contradict each other."""
     return _file().label_rules
 
 
 def label_step(rule: LabelRule, renal_function: float) -> LabelStep:
-    """The row of a rule for a renal function, in the unit of the rule.
+    """Return the row of a rule that applies to a renal function.
+
+    Parameters
+    ----------
+    rule : LabelRule
+    renal_function : float
+        The `measure` of the rule: CrCl, mL/min, or eGFR, mL/min/1.73 m2.
 
     Examples
     --------

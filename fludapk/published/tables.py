@@ -19,7 +19,7 @@ PATIENT_COVARIATES: Final = {
     "eGFR": "mL/min/1.73 m2",
     "CrCl": "mL/min",
 }
-"""Covariates every patient has, and the unit a model file must give them."""
+"""Covariate of every patient -> the unit that a model file must give it."""
 CATEGORICAL: Final = ("product", "diagnosis", "genotype")
 
 DATA: Final = Path(__file__).resolve().parents[1] / "data"
@@ -44,7 +44,7 @@ class Table(BaseModel):
 
     @classmethod
     def cross_faults(cls, raw: Mapping[str, Any]) -> list[str]:
-        """Faults between tables, looked for even where a table has faults of its own."""
+        """Return the faults between tables, found even where a table has faults of its own."""
         return []
 
 
@@ -55,20 +55,20 @@ def must_rise(name: str, values: Sequence[float]) -> None:
 
 
 def tables_in(raw: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
-    """Tables of a table, whatever else is there by mistake."""
+    """Return the tables in a table, leaving out anything else that is there by mistake."""
     value = raw.get(key)
     items = value.items() if isinstance(value, dict) else ()
     return {name: table for name, table in items if isinstance(table, dict)}
 
 
 def rows_in(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    """Tables of a list of tables, whatever else is there by mistake."""
+    """Return the tables in a list, leaving out anything else that is there by mistake."""
     value = raw.get(key)
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def names_in(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Names that the file defines, taken tolerantly so that every reference can be checked."""
+    """Return the names that a file defines, read tolerantly so that references can be checked."""
     covariates = tables_in(raw, "covariates")
     return {
         "theta": list(tables_in(raw, "theta")),
@@ -76,7 +76,7 @@ def names_in(raw: Mapping[str, Any]) -> dict[str, Any]:
         "parameter": list(tables_in(raw, "parameters")),
         "iiv": [str(row.get("name")) for row in rows_in(raw, "iiv")],
         "iov": [str(row.get("name")) for row in rows_in(raw, "iov")],
-        "levels": {name: table.get("levels") or [] for name, table in covariates.items()},
+        "categories": {name: table.get("levels") or [] for name, table in covariates.items()},
     }
 
 
@@ -92,11 +92,12 @@ def read_toml(path: Path, kind: type[T]) -> T:
     ----------
     path : Path
     kind : subclass of Table
+        Grammar of the file.
 
     Raises
     ------
     FileError
-        With every fault of the file, each with its key path.
+        If the file cannot be read or has faults; all are listed, each with its key path.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -108,7 +109,7 @@ def read_toml(path: Path, kind: type[T]) -> T:
 
 
 def check_table(raw: Mapping[str, Any], kind: type[T], where: str) -> T:
-    """Check a table that was read from `where`; see `read_toml`."""
+    """Check a table that was read from the file named in `where`; see `read_toml`."""
     faults = kind.cross_faults(raw)
     try:
         table = kind.model_validate(dict(raw), context=names_in(raw))
@@ -120,17 +121,17 @@ def check_table(raw: Mapping[str, Any], kind: type[T], where: str) -> T:
 
 
 def _faults(error: ValidationError) -> list[str]:
-    """One line per fault, with its key path."""
+    """Return one line per fault, with its key path."""
     faults = []
     for item in error.errors(include_url=False):
-        path, before = "", None
+        path, previous = "", None
         for part in item["loc"]:
-            is_kind = path.startswith("strategies") and isinstance(before, int)
+            is_kind = path.startswith("strategies") and isinstance(previous, int)
             if isinstance(part, int):
                 path += f"[{part}]"
             elif part not in _NOT_A_KEY and not is_kind:
                 path += f".{part}" if path else part
-            before = part
+            previous = part
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] not in ("value_error", "missing", "extra_forbidden"):
             message += f", not {item['input']!r}"

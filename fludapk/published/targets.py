@@ -1,4 +1,4 @@
-"""Published targets on the cumulative AUC: thresholds, flag, bounds and whom they fit."""
+"""Published targets on the cumulative AUC: thresholds, flag, bounds and applicability."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Flag = Literal["below", "borderline", "met"]
 TargetStatus = Literal["below", "within", "above"]
 
 LOW: Final = 13.8
-"""fabrizio2022, mg h/L."""
+"""Threshold of fabrizio2022, mg h/L."""
 MET: Final = 14.0
-"""dekker2022, mg h/L."""
+"""Threshold of dekker2022, mg h/L."""
 OPTIMAL: Final = 18.0
-"""scordo2023, mg h/L: the lower end of its window."""
+"""Lower end of the window of scordo2023, mg h/L."""
 HIGH: Final = 20.0
-"""scordo2023 and langenhorst2019b, mg h/L: above it harm was found."""
+"""Threshold of scordo2023 and langenhorst2019b, mg h/L, above which harm was found."""
 
 
 def flag(auc_0_inf: float) -> Flag:
-    """Where a cumulative AUC lies against 13.8 and 14 mg h/L.
+    """Classify a cumulative AUC by 13.8 and 14 mg h/L.
 
     Parameters
     ----------
@@ -52,12 +52,14 @@ def flag(auc_0_inf: float) -> Flag:
 
 @lru_cache(maxsize=1)
 def targets() -> Mapping[str, TargetEntry]:
-    """Published targets by name."""
+    """Return the published targets by name."""
     return {entry.id: entry for entry in read_toml(DATA / "targets.toml", TargetFile).targets}
 
 
 def bounds(target: TargetEntry) -> tuple[float, float]:
-    """Low and high of a target, infinite where it has none; an optimum is both.
+    """Return low and high of a target, mg h/L; an optimum is both.
+
+    A target without low has 0, one without high infinity.
 
     Examples
     --------
@@ -70,7 +72,7 @@ def bounds(target: TargetEntry) -> tuple[float, float]:
 
 
 def status(target: TargetEntry, auc_0_inf: float) -> TargetStatus:
-    """Whether an AUC is below, within or above a target."""
+    """Tell if an AUC (mg h/L) is below, within or above a target."""
     low, high = bounds(target)
     return "below" if auc_0_inf < low else "above" if auc_0_inf > high else "within"
 
@@ -78,7 +80,15 @@ def status(target: TargetEntry, auc_0_inf: float) -> TargetStatus:
 def applies(
     target: TargetEntry, *, age_years: float, product: str | None, disease: str | None
 ) -> bool:
-    """Whether a patient is of the kind a target was published for."""
+    """Tell if a target was published for patients like this one.
+
+    Parameters
+    ----------
+    target : TargetEntry
+    age_years : float
+    product, disease : str or None
+        Identifiers; None if unknown.
+    """
     low, high = target.ages or (0.0, np.inf)
     return (
         low <= age_years <= high
@@ -131,7 +141,14 @@ def leading_target(
 
 
 def window_probabilities(auc_0_inf: F8, low: float, high: float) -> tuple[float, float, float]:
-    """Fractions of simulated AUCs below, within and above a window.
+    """Return the fractions of simulated AUCs below, within and above a window.
+
+    Parameters
+    ----------
+    auc_0_inf : (n,) array
+        mg h/L.
+    low, high : float
+        mg h/L; an AUC at a bound is within.
 
     Examples
     --------
@@ -144,20 +161,26 @@ def window_probabilities(auc_0_inf: F8, low: float, high: float) -> tuple[float,
     return below, max(0.0, 1.0 - below - above), above
 
 
-def prediction_interval(values: F8, level: float = 0.90) -> tuple[float, float]:
-    """Central interval of simulated values, between the nearest two by a straight line.
+def prediction_interval(values: F8, coverage: float = 0.90) -> tuple[float, float]:
+    """Return the central interval of simulated values, interpolated linearly.
+
+    Parameters
+    ----------
+    values : (n,) array
+    coverage : float
+        Fraction of the values inside.
 
     Examples
     --------
-    >>> prediction_interval(np.arange(101.0), level=0.5)
+    >>> prediction_interval(np.arange(101.0), coverage=0.5)
     (25.0, 75.0)
     """
     ordered = np.sort(values)
-    low, high = (len(ordered) - 1) * (1 - level) / 2, (len(ordered) - 1) * (1 + level) / 2
-    return _between(ordered, low), _between(ordered, high)
+    low, high = (len(ordered) - 1) * (1 - coverage) / 2, (len(ordered) - 1) * (1 + coverage) / 2
+    return _interpolated(ordered, low), _interpolated(ordered, high)
 
 
-def _between(ordered: F8, place: float) -> float:
-    i = min(int(place), len(ordered) - 2) if len(ordered) > 1 else 0
+def _interpolated(ordered: F8, position: float) -> float:
+    i = min(int(position), len(ordered) - 2) if len(ordered) > 1 else 0
     left, right = float(ordered[i]), float(ordered[min(i + 1, len(ordered) - 1)])
-    return left + (right - left) * (place - i)
+    return left + (right - left) * (position - i)

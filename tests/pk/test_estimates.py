@@ -1,4 +1,4 @@
-"""What levels say about a patient: against other engines, slow twins, brute force and theory.
+"""Estimates from levels, against other engines, slow twins, brute force and theory.
 
 `reference_map` computes the same densities without a line of the package; mapbayr made the golden
 estimates. Theory: with the true prior and error, the truth is a draw like any of the posterior.
@@ -47,7 +47,7 @@ HOURS = np.array([1.0, 2.5, 7.0, 24.0])
 LIMIT: Final = 0.01
 
 
-# --- How the tests speak to the module ------------------------------------------------------------
+# --- Helpers --------------------------------------------------------------------------------------
 
 
 class Doses(NamedTuple):
@@ -86,7 +86,7 @@ def measured(
     rng: np.random.Generator,
     limit: float = 0.0,
 ) -> Levels:
-    """Levels of everybody with residual error; those below the limit are said to be."""
+    """Levels of all patients with residual error, marked where they are below the limit."""
     conc, _ = course_concentrations(program, tv, effects, *columns(infusions), hours)
     noise = rng.standard_normal(conc.shape)
     proportional, additive, log_sd = program.error
@@ -103,7 +103,7 @@ def measured(
 
 
 def row(levels: Levels, i: int) -> Levels:
-    """One patient of many."""
+    """Levels of one patient of many."""
     return Levels(
         times_h=levels.times_h[i],
         conc_mg_l=levels.conc_mg_l[i],
@@ -140,15 +140,15 @@ def simulated(
     return z, effects, estimate
 
 
-SOMEBODY: Table = {
+PATIENT: Table = {
     "AGE": 37.0, "WT": 81.0, "HT": 176.0, "BSA": 1.99, "CrCl": 83.0, "GFR": 6.1,
     "product": "tisa_cel", "diagnosis": None, "genotype": "carrier",
 }  # fmt: skip
 
 
 def covariates(model: Model) -> Table:
-    levels = model.categories("diagnosis")
-    return SOMEBODY | {"diagnosis": levels[-1] if levels else None}
+    diagnoses = model.categories("diagnosis")
+    return PATIENT | {"diagnosis": diagnoses[-1] if diagnoses else None}
 
 
 def typical(model: Model) -> F8:
@@ -162,7 +162,7 @@ def typical(model: Model) -> F8:
 
 
 def slow_levels(levels: Levels) -> list[Level]:
-    """Those of one patient, for the twin."""
+    """Levels of one patient, for the twin."""
     limits = np.broadcast_to(levels.lloq_mg_l, levels.times_h.shape)
     return [
         Level(float(t), None if np.isnan(conc) else float(conc), float(limit))
@@ -175,7 +175,7 @@ def slow_objective(
     twin: Table,
     infusions: Sequence[Infusion],
     levels: Levels,
-    known: int,
+    n_occasions: int,
     solve: reference_map.Solve = reference.solve_expm,
 ) -> Callable[[F8], float]:
     """-2 log posterior of eta and of the kappas of the known occasions, in one row."""
@@ -183,7 +183,7 @@ def slow_objective(
 
     def value(effects: F8) -> float:
         kappas = np.zeros((len(infusions), n_kappa))
-        kappas[:known] = effects[n_eta:].reshape(known, n_kappa)
+        kappas[:n_occasions] = effects[n_eta:].reshape(n_occasions, n_kappa)
         return reference_map.objective(
             twin, covariates(model), infusions, slow_levels(levels), effects[:n_eta], kappas, solve
         )
@@ -192,8 +192,10 @@ def slow_objective(
 
 
 def known_effects(estimate: MapEstimate, i: int = 0) -> F8:
-    known = estimate.problem.known_occasions[i]
-    return np.concatenate([estimate.effects.eta[i], estimate.effects.kappa[i, :known].ravel()])
+    n_occasions = estimate.problem.known_occasions[i]
+    return np.concatenate(
+        [estimate.effects.eta[i], estimate.effects.kappa[i, :n_occasions].ravel()]
+    )
 
 
 # --- Other engines --------------------------------------------------------------------------------
@@ -237,9 +239,9 @@ def test_levels_without_error_give_the_true_effects_back(infusions: list[Infusio
 
 
 def test_without_a_level_nothing_is_learnt() -> None:
-    nothing = Levels(times_h=np.full((1, 1), np.nan), conc_mg_l=np.full((1, 1), np.nan))
+    no_levels = Levels(times_h=np.full((1, 1), np.nan), conc_mg_l=np.full((1, 1), np.nan))
     program = UTRECHT.program
-    estimate = map_estimates(program, ADULT, *columns(DAILY), nothing)
+    estimate = map_estimates(program, ADULT, *columns(DAILY), no_levels)
     assert_array_equal(estimate.status, OK)
     assert_array_equal(estimate.normals, 0.0)
     assert_allclose(estimate.covariance_of_normals[0], np.eye(10), rtol=0, atol=1e-15)
@@ -286,7 +288,7 @@ def ruv_of_twin(error: F8) -> Table:
     return {name: {"value": value} for name, value in kinds if value}
 
 
-def somewhere(model: Model, error: F8, seed: int) -> tuple[Problem, Levels, F8]:
+def problem_off_the_mode(model: Model, error: F8, seed: int) -> tuple[Problem, Levels, F8]:
     """A course with some levels below the limit, and effects that are not its mode."""
     program = with_error(model.program, error)
     rng = np.random.default_rng(seed)
@@ -306,19 +308,21 @@ def somewhere(model: Model, error: F8, seed: int) -> tuple[Problem, Levels, F8]:
 def test_the_objective_and_its_gradient_are_those_of_the_twin(
     kind: str, model: Model, twin: Table
 ) -> None:
-    problem, levels, z = somewhere(model, ERRORS[kind], seed=5)
-    known = int(problem.known_occasions[0])
-    assert known == 3  # of four: the last level was drawn at 60 h
-    d = model.program.n_eta + known * model.program.n_kappa
+    problem, levels, z = problem_off_the_mode(model, ERRORS[kind], seed=5)
+    n_occasions = int(problem.known_occasions[0])
+    assert n_occasions == 3  # of four: the last level was drawn at 60 h
+    d = model.program.n_eta + n_occasions * model.program.n_kappa
     gradient = np.empty_like(z)
     value = kernels.log_posterior(*problem.arguments, z, gradient)[0]
 
-    slow = slow_objective(model, twin | {"ruv": ruv_of_twin(ERRORS[kind])}, DAILY, levels, known)
+    slow = slow_objective(
+        model, twin | {"ruv": ruv_of_twin(ERRORS[kind])}, DAILY, levels, n_occasions
+    )
 
     def at_normals(x: F8) -> float:
         whole = np.concatenate([x, np.zeros(z.size - d)])[np.newaxis]
         effects = problem.effects(whole)
-        return slow(np.concatenate([effects.eta[0], effects.kappa[0, :known].ravel()]))
+        return slow(np.concatenate([effects.eta[0], effects.kappa[0, :n_occasions].ravel()]))
 
     assert value == pytest.approx(at_normals(z[0, :d]), rel=1e-10)
     assert_allclose(
@@ -396,10 +400,10 @@ def test_the_probability_of_a_level_below_the_limit_holds_in_the_far_tail() -> N
         level = Levels(times_h=np.array([1.0]), conc_mg_l=np.array([np.nan]), lloq_mg_l=0.01)
         problem = Problem(with_error(IIV_ONLY, ruv(log=sd)), ADULT, *columns(DAILY[:1]), level)
         z, gradient = np.zeros((1, 2)), np.empty((1, 2))
-        found = kernels.log_posterior(*problem.arguments, z, gradient)[0]
+        value = kernels.log_posterior(*problem.arguments, z, gradient)[0]
         f = reference_map.concentrations(ADULT, DAILY[:1], np.array([1.0]))[0, 0]
         u = math.log(0.01 / f) / sd
-        assert found == pytest.approx(-2 * float(log_ndtr(u)), rel=1e-11)
+        assert value == pytest.approx(-2 * float(log_ndtr(u)), rel=1e-11)
         steps = [kernels.log_posterior(*problem.arguments, z + np.array([[0.0, h]]), gradient)[0]
                  for h in (-1e-4, 1e-4)]  # fmt: skip
         kernels.log_posterior(*problem.arguments, z, gradient)
@@ -424,9 +428,9 @@ def test_no_search_from_twenty_starts_finds_a_better_minimum_of_500_patients(
     starts = 2.0 * np.random.default_rng(2).standard_normal((n, 20, 2))
     starts[:, 0] = 0.0
 
-    def function(x: F8, who: NDArray[np.int64]) -> F8:
+    def function(x: F8, patients: NDArray[np.int64]) -> F8:
         return reference_map.objectives(
-            x, tv[who], DAILY[:1], hours, levels.conc_mg_l[who], limit, 0.063
+            x, tv[patients], DAILY[:1], hours, levels.conc_mg_l[patients], limit, 0.063
         )
 
     lowest = reference_map.lowest_of_many(function, starts)
@@ -444,9 +448,9 @@ def test_a_patient_against_the_model_may_have_two_minima_and_the_lower_is_found(
     estimate = map_estimates(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
     assert_array_equal(estimate.status, OK)
 
-    def function(x: F8, who: NDArray[np.int64]) -> F8:
+    def function(x: F8, patients: NDArray[np.int64]) -> F8:
         return reference_map.objectives(
-            x, ADULT, DAILY[:1], hours, conc[who], math.nan, 0.063
+            x, ADULT, DAILY[:1], hours, conc[patients], math.nan, 0.063
         )  # fmt: skip
 
     starts = np.zeros((n, 1, 2))
@@ -471,13 +475,13 @@ def test_patients_with_iov_and_levels_below_the_limit_agree_with_a_plain_search(
     assert_array_equal(estimate.problem.known_occasions, 2)
     for i in range(n):
         levels = row(estimate.problem.levels, i)
-        slow = slow_objective(model, twin, infusions, levels, known=2)
-        found = known_effects(estimate, i)
-        assert estimate.objective[i] == pytest.approx(slow(found), rel=1e-9)
-        value, effects = reference_map.lowest(slow, np.zeros(found.size))
+        slow = slow_objective(model, twin, infusions, levels, n_occasions=2)
+        mode = known_effects(estimate, i)
+        assert estimate.objective[i] == pytest.approx(slow(mode), rel=1e-9)
+        value, effects = reference_map.lowest(slow, np.zeros(mode.size))
         assert estimate.objective[i] <= value + 1e-7
-        assert_allclose(found, effects, rtol=0, atol=1e-4)
-        by_ode = slow_objective(model, twin, infusions, levels, 2, reference.solve)(found)
+        assert_allclose(mode, effects, rtol=0, atol=1e-4)
+        by_ode = slow_objective(model, twin, infusions, levels, 2, reference.solve)(mode)
         assert by_ode == pytest.approx(estimate.objective[i], rel=1e-8)
 
 
@@ -542,14 +546,14 @@ def test_an_occasion_before_the_first_level_is_known_because_it_leaves_drug_behi
 # --- The posterior --------------------------------------------------------------------------------
 
 
-def one(estimate: MapEstimate, i: int) -> MapEstimate:
+def patient_estimate(estimate: MapEstimate, i: int) -> MapEstimate:
     """The estimate of one patient of many who share doses and typical parameters."""
     p = estimate.problem
     return map_estimate(p.program, p.tv, p.times_h, p.infusion_h, p.amounts_mg, row(p.levels, i))
 
 
 def uniform(ranks: NDArray[np.int64], draws: int, bins: int = 20) -> bool:
-    """Whether ranks among `draws` draws, 0 to draws, are spread evenly."""
+    """Tell if ranks among `draws` draws, 0 to draws, are spread evenly."""
     counts = np.bincount(ranks * bins // (draws + 1), minlength=bins)
     expected = len(ranks) / bins
     return bool(np.sum((counts - expected) ** 2) / expected < chi2.ppf(0.999, bins - 1))
@@ -563,14 +567,14 @@ def ranks() -> NDArray[np.int64]:
     """Ranks of the true eta_CL, eta_V and AUC of 2000 patients among draws of their posteriors."""
     _, truth, estimate = simulated(2000, seed=31, hours=np.array([1.0, 5.0, 23.0]), limit=0.02)
     assert 0.02 < estimate.problem.levels.is_below.mean() < 0.2
-    found = []
+    ranks = []
     for i in range(2000):
-        draws = sample_posterior(one(estimate, i), n=DRAWS, seed=i).effects
+        draws = sample_posterior(patient_estimate(estimate, i), n=DRAWS, seed=i).effects
         eta = np.vstack([draws.eta, truth.eta[i]])
         auc = 45.0 / (ADULT[0, 0] * np.exp(eta[:, 0]))
         values = np.column_stack([eta, auc])
-        found.append((values[:-1] < values[-1]).sum(axis=0))
-    return np.array(found)
+        ranks.append((values[:-1] < values[-1]).sum(axis=0))
+    return np.array(ranks)
 
 
 def test_the_truth_has_any_rank_among_the_draws(ranks: NDArray[np.int64]) -> None:
@@ -592,14 +596,14 @@ def test_the_truth_has_any_rank_with_iov_and_occasions_still_to_come() -> None:
     )
     doses = columns(DAILY[:3])
     auc = course_exposure(program, ADULT, truth, *doses).auc_0_inf
-    found = []
+    rows = []
     for i in range(n):
-        draws = sample_posterior(one(estimate, i), n=59, seed=i).effects
+        draws = sample_posterior(patient_estimate(estimate, i), n=59, seed=i).effects
         sampled = course_exposure(program, ADULT, draws, *doses).auc_0_inf
         last = draws.kappa[:, 2] < truth.kappa[i, 2]
         first = draws.kappa[:, 0] < truth.kappa[i, 0]
-        found.append([(sampled < auc[i]).sum(), *first.sum(axis=0), *last.sum(axis=0)])
-    table = np.array(found)
+        rows.append([(sampled < auc[i]).sum(), *first.sum(axis=0), *last.sum(axis=0)])
+    table = np.array(rows)
     for column in table.T:
         assert uniform(column, 59, bins=10)
     assert 0.85 < np.mean((table[:, 0] >= 3) & (table[:, 0] < 57)) < 0.95
@@ -647,7 +651,7 @@ def test_metropolis_takes_over_where_weights_are_uneven(monkeypatch: pytest.Monk
     monkeypatch.setattr(sampling, "MOVES", 30)
     ranks = np.empty((n, 2), dtype=np.int64)
     for i in range(n):
-        sample = sample_posterior(one(estimate, i), n=79, seed=i)
+        sample = sample_posterior(patient_estimate(estimate, i), n=79, seed=i)
         assert sample.method == "metropolis"
         assert sample.effective_size < 79
         assert 0.05 < sample.acceptance < 0.95
@@ -669,7 +673,7 @@ def test_a_posterior_is_the_same_for_the_same_seed_and_differs_for_another() -> 
 def test_laplace_comes_near_the_importance_sampled_marginal_likelihood() -> None:
     _, _, estimate = simulated(10, seed=17)
     for i in range(10):
-        single = one(estimate, i)
+        single = patient_estimate(estimate, i)
         assert single.log_marginal_likelihood[0] == estimate.log_marginal_likelihood[i]
         sample = sample_posterior(single, n=2000, seed=i)
         assert sample.method == "importance"
@@ -700,7 +704,7 @@ def test_a_posterior_needs_one_patient_who_converged() -> None:
     with pytest.raises(ValueError, match="one patient"):
         surprise(estimate)
     with pytest.raises(ValueError, match="at least 2"):
-        sample_posterior(one(estimate, 0), n=1, seed=1)
+        sample_posterior(patient_estimate(estimate, 0), n=1, seed=1)
 
 
 # --- Surprises ------------------------------------------------------------------------------------
@@ -724,13 +728,13 @@ def test_an_unusual_patient_is_named_though_every_level_fits() -> None:
     conc, _ = course_concentrations(IIV_ONLY, ADULT, far, *columns(DAILY[:1]), HOURS)
     levels = Levels(times_h=HOURS, conc_mg_l=conc[0])
     estimate = map_estimate(IIV_ONLY, ADULT, *columns(DAILY[:1]), levels)
-    found = surprise(estimate)
-    assert np.all(np.abs(found.fitted) < 1.5)
-    assert found.eta[1] == pytest.approx(4.3, abs=0.3)
-    messages = found.messages(["eta_CL", "eta_V"])
+    scores = surprise(estimate)
+    assert np.all(np.abs(scores.fitted) < 1.5)
+    assert scores.eta[1] == pytest.approx(4.3, abs=0.3)
+    messages = scores.messages(["eta_CL", "eta_V"])
     assert any(m.startswith("eta_V is +4") for m in messages)
     assert any("unusual for such a patient" in m for m in messages)
-    assert any(m.startswith("eta 2 is") for m in found.messages())
+    assert any(m.startswith("eta 2 is") for m in scores.messages())
 
 
 def test_an_unusual_occasion_is_named() -> None:
@@ -755,19 +759,19 @@ def test_residuals_are_those_of_the_textbook() -> None:
     for error, sd in ((ruv(proportional=0.2, additive=0.01), np.hypot(0.2 * f, 0.01)),
                       (ruv(log=0.3), np.full(4, 0.3))):  # fmt: skip
         estimate = map_estimate(with_error(IIV_ONLY, error), ADULT, *columns(DAILY[:1]), levels)
-        found = surprise(estimate)
+        scores = surprise(estimate)
         if not error[2]:
             expected = np.array([0.0, (0.8 - f[1]) / sd[1], (0.05 - f[2]) / sd[2], 0.0])
         else:
             expected = np.array([0.0, np.log(0.8 / f[1]), np.log(0.05 / f[2]), 0.0]) / 0.3
-        assert_allclose(found.typical, expected, rtol=1e-12)
-        assert np.all(np.isfinite(found.expected))
-        assert abs(found.fitted[2]) < abs(found.typical[2])
+        assert_allclose(scores.typical, expected, rtol=1e-12)
+        assert np.all(np.isfinite(scores.expected))
+        assert abs(scores.fitted[2]) < abs(scores.typical[2])
 
 
 def test_normal_scores_of_simulated_levels_are_standard_normal() -> None:
     _, _, estimate = simulated(300, seed=23, hours=np.array([5.0]))
-    scores = np.array([surprise(one(estimate, i)).expected[0] for i in range(300)])
+    scores = np.array([surprise(patient_estimate(estimate, i)).expected[0] for i in range(300)])
     assert abs(scores.mean()) < 0.2
     assert scores.std() == pytest.approx(1.0, abs=0.12)
 
@@ -814,21 +818,21 @@ def results(tv: F8, doses: Doses, levels: Levels, rows: slice | NDArray[np.int64
 
 
 def test_the_order_of_patients_changes_nothing() -> None:
-    everybody = batch(60)
-    straight = results(*everybody, slice(None))
+    patients = batch(60)
+    straight = results(*patients, slice(None))
     order = np.random.default_rng(1).permutation(60)
-    for shuffled, first in zip(results(*everybody, order), straight, strict=True):
+    for shuffled, first in zip(results(*patients, order), straight, strict=True):
         assert_array_equal(shuffled, first[order])
     assert np.mean(straight[-1] == OK) > 0.95
 
 
 def test_two_threads_give_the_same_bits_as_one() -> None:
-    everybody = batch(80)
-    once = results(*everybody, slice(None))
+    patients = batch(80)
+    single_thread = results(*patients, slice(None))
     with ThreadPoolExecutor(max_workers=2) as pool:
-        parts = list(pool.map(lambda part: results(*everybody, part),
+        parts = list(pool.map(lambda part: results(*patients, part),
                               (slice(0, 30), slice(30, 80))))  # fmt: skip
-    for i, whole in enumerate(once):
+    for i, whole in enumerate(single_thread):
         assert_array_equal(np.concatenate([part[i] for part in parts]), whole)
 
 
@@ -922,12 +926,12 @@ def test_an_impossible_patient_harms_nobody_else(value: float) -> None:
     tv, doses, levels = batch(6)
     healthy = results(tv, doses, levels, slice(None))
     tv[3, 0] = value
-    found = results(tv, doses, levels, slice(None))
-    assert found[-1][3] == BAD_PARAMETER
-    assert np.all(np.isnan(found[0][3]))
+    actual = results(tv, doses, levels, slice(None))
+    assert actual[-1][3] == BAD_PARAMETER
+    assert np.all(np.isnan(actual[0][3]))
     others = np.array([0, 1, 2, 4, 5])
-    for new, old in zip(found, healthy, strict=True):
-        assert_array_equal(new[others], old[others])
+    for after, before in zip(actual, healthy, strict=True):
+        assert_array_equal(after[others], before[others])
     with pytest.raises(InputError, match="clearances and volumes must be finite"):
         map_estimate(
             IIV_ONLY, tv[3], *columns(DAILY[:1]),
@@ -995,10 +999,10 @@ FAULTS: Final[dict[str, tuple[Any, Any, Any, str]]] = {
 
 
 @pytest.mark.parametrize(
-    ("times", "conc", "limit", "says"), list(FAULTS.values()), ids=list(FAULTS)
+    ("times", "conc", "limit", "message"), list(FAULTS.values()), ids=list(FAULTS)
 )
-def test_a_bad_level_is_refused_by_name(times: Any, conc: Any, limit: Any, says: str) -> None:
-    with pytest.raises(InputError, match=says):
+def test_a_bad_level_is_refused_by_name(times: Any, conc: Any, limit: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         Levels(times_h=np.array(times), conc_mg_l=np.array(conc), lloq_mg_l=limit)
 
 

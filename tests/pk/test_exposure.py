@@ -1,4 +1,4 @@
-"""Random effects, the points behind the probabilities, and what they say about exposure."""
+"""Random effects, the points they are simulated at, and the exposure that results."""
 
 import runpy
 from itertools import pairwise
@@ -107,8 +107,8 @@ def test_the_longest_course_of_every_shipped_model_has_enough_dimensions() -> No
 
 def test_the_root_of_omega_gives_omega_of_the_file(model: Model, twin: Table) -> None:
     program = model.program
-    for root, level in ((program.root_omega, "iiv"), (program.root_omega_iov, "iov")):
-        names, omega = reference.omega(twin, level)
+    for root, table in ((program.root_omega, "iiv"), (program.root_omega_iov, "iov")):
+        names, omega = reference.omega(twin, table)
         assert root.shape == (len(names), len(names))
         assert_allclose(root @ root.T, np.array(omega).reshape(root.shape), rtol=1e-14, atol=1e-17)
         assert_array_equal(root, np.tril(root))
@@ -135,13 +135,13 @@ def test_random_effects_at_the_points_have_omega_of_the_file(model: Model, twin:
 
 def test_the_typical_patient_has_no_random_effects(model: Model) -> None:
     program = model.program
-    nothing = RandomEffects.none(program, 3)
+    typical = RandomEffects.none(program, 3)
     z = np.zeros((1, program.n_eta + 3 * program.n_kappa))
-    same = RandomEffects.from_normals(program, z, 3)
-    assert_array_equal(nothing.eta, same.eta)
-    assert_array_equal(nothing.kappa, same.kappa)
-    assert not same.eta.any()
-    assert not same.kappa.any()
+    from_zeros = RandomEffects.from_normals(program, z, 3)
+    assert_array_equal(typical.eta, from_zeros.eta)
+    assert_array_equal(typical.kappa, from_zeros.kappa)
+    assert not from_zeros.eta.any()
+    assert not from_zeros.kappa.any()
 
 
 def test_times_that_go_back_or_are_no_numbers_are_refused() -> None:
@@ -178,11 +178,11 @@ def test_without_iov_probabilities_and_quantiles_are_log_normal(
         assert below == pytest.approx(exact_below, abs=0.005)
         assert above == pytest.approx(exact_above, abs=0.005)
         assert within == pytest.approx(1 - exact_below - exact_above, abs=0.005)
-    for level in (0.5, 0.9):
-        found = prediction_interval(simulated, level)
-        tail = (1 - level) / 2
+    for coverage in (0.5, 0.9):
+        interval = prediction_interval(simulated, coverage)
+        tail = (1 - coverage) / 2
         expected = np.exp([law.inv_cdf(tail), law.inv_cdf(1 - tail)])
-        assert_allclose(found, expected, rtol=2e-3)
+        assert_allclose(interval, expected, rtol=2e-3)
     assert np.median(simulated) == pytest.approx(typical, rel=1e-3)
 
 

@@ -1,6 +1,6 @@
 """Compiled kernels on disk, in processes of their own that use a copy of the package.
 
-Folders that cannot be written are made with a plain file in their place: permissions would not
+Folders that cannot be written are imitated by a plain file in their place: permissions would not
 stop root. One small kernel stands for all.
 """
 
@@ -54,13 +54,13 @@ def doubled(x):
 """,
 }
 """A small kernel of its own for the copies, in two files: the real ones take seconds."""
-SAID: Final = "fludapk: compiling kernels, once after installing (some seconds) ...\n"
+MESSAGE: Final = "fludapk: compiling kernels, once after installing (some seconds) ...\n"
 
 
 def start(
     folder: Path, *, before: str = "", after: str = "", program: str = PROGRAM
 ) -> subprocess.Popen[str]:
-    """Begin a process that uses the copy in `folder` and waits to be told to call a kernel."""
+    """Begin a process that uses the copy in `folder` and waits for a line to call a kernel."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
     environment |= {"PYTHONPATH": str(folder), "XDG_CACHE_HOME": str(folder / "user")}
     return subprocess.Popen(
@@ -75,7 +75,7 @@ def start(
 
 
 def end(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Let a process go on; what it says of the kernel, and on stderr."""
+    """Let a process continue; return its stdout, without "ready", and stderr."""
     try:
         out, err = process.communicate("\n", timeout=60)
     finally:
@@ -105,7 +105,7 @@ def cannot_be_a_folder(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def two_at_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, str]]]:
-    """A folder that two processes used at the same time when no kernel was kept yet."""
+    """A folder that two processes used at the same time, before any kernel was cached."""
     folder = copy(tmp_path_factory.mktemp("kept"))
     processes = [start(folder), start(folder)]
     for process in processes:
@@ -120,7 +120,7 @@ def two_at_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tu
 
 @pytest.fixture
 def used(two_at_once: tuple[Path, list[tuple[str, str]]], tmp_path: Path) -> Path:
-    """A folder with kept kernels."""
+    """A folder with cached kernels."""
     shutil.copytree(two_at_once[0], tmp_path, dirs_exist_ok=True)
     return tmp_path
 
@@ -128,35 +128,35 @@ def used(two_at_once: tuple[Path, list[tuple[str, str]]], tmp_path: Path) -> Pat
 def test_two_processes_that_start_at_once_leave_a_sound_cache(
     two_at_once: tuple[Path, list[tuple[str, str]]],
 ) -> None:
-    folder, both = two_at_once
-    assert both == [(ANSWER, SAID)] * 2
+    folder, outputs = two_at_once
+    assert outputs == [(ANSWER, MESSAGE)] * 2
     assert run(folder) == (ANSWER, "")
     assert not list(folder.rglob("*.tmp.*"))
 
 
 def test_where_the_package_cannot_be_written_kernels_are_kept_for_the_user(tmp_path: Path) -> None:
     cannot_be_a_folder(kernels_of(copy(tmp_path)) / "__pycache__")
-    answer, said = run(tmp_path)
+    answer, message = run(tmp_path)
     (index,) = tmp_path.rglob("*.nbi")
     assert index.is_relative_to(tmp_path / "user")
     assert answer == ANSWER
-    assert said == SAID.replace(" (some", f", to be kept in {index.parent} (some")
+    assert message == MESSAGE.replace(" (some", f", to be kept in {index.parent} (some")
     assert run(tmp_path) == (ANSWER, "")
 
 
 def test_without_any_folder_kernels_are_compiled_at_each_start(tmp_path: Path) -> None:
     cannot_be_a_folder(kernels_of(copy(tmp_path)) / "__pycache__")
     cannot_be_a_folder(tmp_path / "user")
-    answer, said = run(tmp_path)
+    answer, message = run(tmp_path)
     assert answer == ANSWER
-    assert said.startswith("fludapk: compiling kernels, at each start: no folder")
-    assert "NUMBA_CACHE_DIR" in said
-    assert said.count("\n") == 1
+    assert message.startswith("fludapk: compiling kernels, at each start: no folder")
+    assert "NUMBA_CACHE_DIR" in message
+    assert message.count("\n") == 1
 
 
 def test_a_full_disk_costs_no_answer(tmp_path: Path) -> None:
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))"
-    assert run(copy(tmp_path), before=full) == (ANSWER, SAID)
+    assert run(copy(tmp_path), before=full) == (ANSWER, MESSAGE)
     assert not list(tmp_path.rglob("*.nb[ci]"))
 
 
@@ -164,7 +164,7 @@ def test_a_full_disk_costs_no_answer(tmp_path: Path) -> None:
 def test_a_file_that_was_cut_off_is_made_anew(used: Path, suffix: str) -> None:
     (file,) = used.rglob(f"*.{suffix}")
     os.truncate(file, file.stat().st_size // 2)
-    assert run(used) == (ANSWER, SAID)
+    assert run(used) == (ANSWER, MESSAGE)
     assert run(used) == (ANSWER, "")
 
 
@@ -185,9 +185,9 @@ def make_four_times(folder: Path) -> None:
 def test_a_kernel_notices_an_edit_in_another_file_of_kernels(used: Path) -> None:
     assert run(used) == (ANSWER, "")
     make_four_times(used)
-    answer, said = run(used)
+    answer, message = run(used)
     assert float(answer) == pytest.approx(2 * float(ANSWER))
-    assert said == SAID
+    assert message == MESSAGE
     assert run(used) == (answer, "")
 
 
@@ -203,10 +203,10 @@ kept = vars(inside).pop("{name}")
 import fludapk.pk.jit
 inside.{name} = kept
 {PROGRAM}"""
-    for said in (SAID, ""):
+    for message in (MESSAGE, ""):
         answer, err = end(start(tmp_path, program=program))
         assert answer == ANSWER, err
-        assert err == said
+        assert err == message
     assert list(kernels_of(tmp_path).rglob("*.nbi"))
 
 
@@ -244,7 +244,7 @@ print(*answers, sep="\\n")
     ids=["course", "log_posterior"],
 )
 def test_no_part_is_compiled_twice(tmp_path: Path, call: str) -> None:
-    """As it would be for each literal it is given, which costs half a second of the first use."""
+    """By default numba compiles for each literal, which costs half a second of the first use."""
     counted = """
 parts = {id(part): part for module in (courses, estimates) for part in vars(module).values()}
 every = [len(part.signatures) for part in parts.values() if hasattr(part, "signatures")]

@@ -1,4 +1,4 @@
-"""The kernels, as statements about pharmacokinetics and against the slow twin.
+"""Kernels: statements about pharmacokinetics, and comparison with the slow twin.
 
 Other engines wrote the golden tables; `reference` solves the same course by the matrix exponential
 and by an ODE solver. A patient with other parameters on every dose is given to the kernels as the
@@ -63,11 +63,11 @@ EVERY_WAY = np.array([
 """Before the first dose, at doses, during infusions, as they end, and after."""
 
 
-# --- How the tests speak to the kernels -----------------------------------------------------------
+# --- Helpers --------------------------------------------------------------------------------------
 
 
 class Arguments(NamedTuple):
-    """What both kernels take."""
+    """Arguments of both kernels."""
 
     tv: F8
     load_eta: F8
@@ -95,13 +95,13 @@ def arguments(occasions: F8, infusions: Sequence[Infusion]) -> Arguments:
         tv = np.ascontiguousarray(occasions[:, 0])
     else:
         tv = np.array(occasions[:1], dtype=np.float64)
-    none = np.zeros((1, 0))
+    no_eta = np.zeros((1, 0))
     if occasions.ndim == 3 or len(occasions) == 1:
         load, kappa = np.zeros((6, 0)), np.zeros((1, len(infusions), 0))
     else:
         ratio = np.where(occasions[0] > 0, occasions, 1.0) / np.where(tv[0] > 0, tv[0], 1.0)
         load, kappa = np.eye(6), np.log(ratio)[np.newaxis].copy()
-    return Arguments(tv, np.zeros((6, 0)), none, load, kappa, start, duration, amount)
+    return Arguments(tv, np.zeros((6, 0)), no_eta, load, kappa, start, duration, amount)
 
 
 def course(occasions: F8, infusions: Sequence[Infusion], times: F8) -> tuple[F8, F8]:
@@ -125,7 +125,7 @@ def auc_0_inf(occasions: F8, infusions: Sequence[Infusion]) -> float:
 
 
 def by_name(occasions: F8) -> list[Numbers] | Numbers:
-    """The same parameters for the twin."""
+    """Parameters under their names, for the twin."""
     rows = [dict(zip(NAMES, map(float, row), strict=True)) for row in occasions]
     return rows[0] if len(rows) == 1 else rows
 
@@ -148,20 +148,20 @@ def drawn(model: Model, infusions: Sequence[Infusion], seed: int) -> RandomEffec
     return RandomEffects.from_normals(model.program, z, len(infusions))
 
 
-SOMEBODY: Table = {
+PATIENT: Table = {
     "AGE": 37.0, "WT": 81.0, "HT": 176.0, "BSA": 1.99, "CrCl": 83.0, "GFR": 6.1,
     "product": "tisa_cel", "diagnosis": None, "genotype": "carrier",
 }  # fmt: skip
 
 
 def covariates(model: Model) -> Table:
-    """Covariates of somebody, in the words of the model."""
-    levels = model.categories("diagnosis")
-    return SOMEBODY | {"diagnosis": levels[-1] if levels else None}
+    """Covariates of a patient, with categories of the model."""
+    diagnoses = model.categories("diagnosis")
+    return PATIENT | {"diagnosis": diagnoses[-1] if diagnoses else None}
 
 
 def row_of(model: Model, values: Table) -> F8:
-    """The same as one row of covariates."""
+    """Values as one row of covariates."""
     row = [
         model.categories(name).index(values[name]) if model.categories(name) else values[name]
         for name in model.program.covariates
@@ -255,7 +255,7 @@ def test_every_model_gives_the_exposure_of_the_twin(model: Model, twin: Table) -
         assert_allclose(fast.auc_per_dose[0, :-1], np.diff(area), rtol=1e-11)
         at_ends, _ = reference.solve_expm(patient, UNEVEN, list(ends))
         volumes = np.array([occasion["V1"] for occasion in patient])
-        at_starts = np.array(trough[1:]) * volumes[:-1] / volumes[1:]  # the amount is what stays
+        at_starts = np.array(trough[1:]) * volumes[:-1] / volumes[1:]  # amounts are continuous
         assert_allclose(fast.cmax, max(*at_ends, *at_starts), rtol=1e-11)
 
 
@@ -375,7 +375,7 @@ def test_amount_over_typical_clearance_is_not_the_area_once_clearance_changes_be
     amounts = columns(DAILY)[2][0]
     area = auc_0_inf(occasions, DAILY)
     assert abs(area * ADULT[0, CL] / amounts.sum() - 1) > 0.01
-    # nor does each dose leave under its own clearance: what is left of day 1 leaves on day 2
+    # nor does each dose leave by its own clearance: the rest of day 1 leaves on day 2
     assert abs(area / (amounts / occasions[:, CL]).sum() - 1) > 0.001
 
 
@@ -415,9 +415,9 @@ def test_equal_absent_and_far_apart_rates_are_no_special_case(parameters: list[f
 def test_rates_are_the_eigenvalues_of_the_generator(parameters: list[float]) -> None:
     generator = np.array(reference.rates(dict(zip(NAMES, parameters, strict=True))))
     expected = np.sort(-np.linalg.eigvals(generator).real)
-    found = rates(np.array([parameters]))[0]
-    assert_allclose(found, expected, rtol=1e-12, atol=1e-15 * expected.max())
-    assert found.sum() == pytest.approx(-np.trace(generator), rel=1e-14)
+    actual = rates(np.array([parameters]))[0]
+    assert_allclose(actual, expected, rtol=1e-12, atol=1e-15 * expected.max())
+    assert actual.sum() == pytest.approx(-np.trace(generator), rel=1e-14)
 
 
 # --- Laws that hold for every linear system -------------------------------------------------------
@@ -433,8 +433,8 @@ def test_an_infusion_split_in_two_is_one_infusion() -> None:
         (26.0, 0.5, 20.0),
         (26.5, 0.5, 20.0),
     ]
-    for one, other in zip(course(ADULT, whole, HOURS), course(ADULT, parts, HOURS), strict=True):
-        assert_allclose(one, other, rtol=1e-12)
+    for single, split in zip(course(ADULT, whole, HOURS), course(ADULT, parts, HOURS), strict=True):
+        assert_allclose(single, split, rtol=1e-12)
     assert auc_0_inf(ADULT, whole) == pytest.approx(auc_0_inf(ADULT, parts), rel=1e-14)
 
 
@@ -444,10 +444,10 @@ def test_twice_the_dose_is_twice_the_exposure_to_the_bit() -> None:
     single, double = exposure(occasions, UNEVEN), exposure(occasions, twice)
     for name in ("auc_0_inf", "auc_per_dose", "cmax", "trough"):
         assert_array_equal(getattr(double, name), 2 * getattr(single, name))
-    for one, two in zip(
+    for single_values, double_values in zip(
         course(occasions, UNEVEN, HOURS), course(occasions, twice, HOURS), strict=True
     ):
-        assert_array_equal(two, 2 * one)
+        assert_array_equal(double_values, 2 * single_values)
 
 
 def test_two_courses_given_together_add_up() -> None:
@@ -455,13 +455,13 @@ def test_two_courses_given_together_add_up() -> None:
     other = [
         (start, hours, mg) for (start, hours, _), mg in zip(DAILY, (3, 50, 0, 20), strict=True)
     ]
-    both = [
+    combined = [
         (start, hours, mg + more[2]) for (start, hours, mg), more in zip(DAILY, other, strict=True)
     ]
     for first, second, sum_ in zip(
         course(occasions, DAILY, HOURS),
         course(occasions, other, HOURS),
-        course(occasions, both, HOURS),
+        course(occasions, combined, HOURS),
         strict=True,
     ):
         assert_allclose(first + second, sum_, rtol=1e-13)
@@ -490,15 +490,15 @@ def test_a_kappa_of_zero_is_no_variability_between_doses(model: Model) -> None:
     program = model.program
     tv, _ = program.typical_values(row_of(model, covariates(model)))
     eta = drawn(model, DAILY, seed=4).eta
-    still = RandomEffects(eta, np.zeros((1, len(DAILY), program.n_kappa)))
+    zero_kappa = RandomEffects(eta, np.zeros((1, len(DAILY), program.n_kappa)))
     without = replace(program, load_kappa=np.zeros((6, 0)))
-    nothing = RandomEffects(eta, np.zeros((1, len(DAILY), 0)))
-    for one, other in zip(
-        course_concentrations(program, tv, still, *columns(DAILY), HOURS),
-        course_concentrations(without, tv, nothing, *columns(DAILY), HOURS),
+    no_kappa = RandomEffects(eta, np.zeros((1, len(DAILY), 0)))
+    for with_zero, without_kappa in zip(
+        course_concentrations(program, tv, zero_kappa, *columns(DAILY), HOURS),
+        course_concentrations(without, tv, no_kappa, *columns(DAILY), HOURS),
         strict=True,
     ):
-        assert_allclose(one, other, rtol=1e-12)
+        assert_allclose(with_zero, without_kappa, rtol=1e-12)
 
 
 def test_the_quick_way_for_flows_and_volumes_that_move_together_is_the_general_way() -> None:
@@ -509,8 +509,8 @@ def test_the_quick_way_for_flows_and_volumes_that_move_together_is_the_general_w
     general = arguments(occasions, UNEVEN)
     assert general.load_kappa.shape == (6, 6)  # each parameter may move alone
     # the parameters of the first dose are the base of the one, of the typical day of the other
-    for one, other in zip(both(quick), both(general), strict=True):
-        assert_allclose(one, other, rtol=1e-12)
+    for actual, expected in zip(results_of(quick), results_of(general), strict=True):
+        assert_allclose(actual, expected, rtol=1e-12)
 
 
 def test_a_body_four_times_the_size_has_a_quarter_of_the_concentration_to_the_bit() -> None:
@@ -532,10 +532,10 @@ def test_flows_twice_as_fast_run_the_clock_twice_as_fast() -> None:
 
 def test_the_two_tissues_have_no_order() -> None:
     exchanged = ADULT[:, [CL, V1, Q3, V3, Q2, V2]]
-    for one, other in zip(
+    for actual, expected in zip(
         course(ADULT, UNEVEN, HOURS), course(exchanged, UNEVEN, HOURS), strict=True
     ):
-        assert_allclose(one, other, rtol=1e-12)
+        assert_allclose(actual, expected, rtol=1e-12)
 
 
 def test_a_short_infusion_tends_to_a_bolus() -> None:
@@ -583,15 +583,15 @@ def test_a_regular_grid_gives_what_single_times_give(n: int, spread: float) -> N
     for step in (1.0, 0.25, 0.1, 1 / 3):
         grid = np.arange(-2.0, 120.0, step)
         off_grid = np.append(grid, 121.07)
-        found = []
+        results = []
         for times in (grid, off_grid):
             conc, area = np.empty((n, times.size)), np.empty((n, times.size))
             assert not kernels.course(*every, times, conc, area).any()
-            without, none = np.empty((n, times.size)), np.empty((0, 0))
-            kernels.course(*every, times, without, none)
+            without, no_area = np.empty((n, times.size)), np.empty((0, 0))
+            kernels.course(*every, times, without, no_area)
             assert_array_equal(without, conc)
-            found.append((conc, area))
-        (conc, area), (alone, area_alone) = found
+            results.append((conc, area))
+        (conc, area), (alone, area_alone) = results
         assert_allclose(conc, alone[:, :-1], rtol=2e-13, atol=1e-300)
         assert_allclose(area, area_alone[:, :-1], rtol=1e-13)
         assert (conc != alone[:, :-1]).any()  # two ways were compared, not one with itself
@@ -614,9 +614,9 @@ def test_on_a_regular_grid_an_impossible_subject_is_alone_in_having_no_numbers()
 
 def test_concentrations_do_not_depend_on_whether_areas_are_asked_for() -> None:
     conc, _ = course(ADULT, UNEVEN, HOURS)
-    only = np.empty((1, HOURS.size))
-    kernels.course(*arguments(ADULT, UNEVEN), HOURS, only, np.empty((0, 0)))
-    assert_array_equal(only[0], conc)
+    without_area = np.empty((1, HOURS.size))
+    kernels.course(*arguments(ADULT, UNEVEN), HOURS, without_area, np.empty((0, 0)))
+    assert_array_equal(without_area[0], conc)
 
 
 # --- Nothing is lost ------------------------------------------------------------------------------
@@ -687,14 +687,14 @@ def batch(n: int) -> Arguments:
 PER_SUBJECT = ("tv", "eta", "kappa", "amount")
 
 
-def some(whole: Arguments, which: slice | NDArray[np.int64]) -> Arguments:
+def subset(whole: Arguments, which: slice | NDArray[np.int64]) -> Arguments:
     """Arguments of some of the subjects."""
     parts = {name: np.ascontiguousarray(getattr(whole, name)[which]) for name in PER_SUBJECT}
     return whole._replace(**parts)
 
 
-def both(args: Arguments) -> list[NDArray[Any]]:
-    """Everything the two kernels compute; the last two are the status by each."""
+def results_of(args: Arguments) -> list[NDArray[Any]]:
+    """Results of the two kernels; the last two are their statuses."""
     n = len(args.tv)
     conc, area = np.empty((n, HOURS.size)), np.empty((n, HOURS.size))
     status = kernels.course(*args, HOURS, conc, area)
@@ -703,26 +703,26 @@ def both(args: Arguments) -> list[NDArray[Any]]:
 
 def test_a_subject_alone_is_its_row_in_a_batch_to_the_bit() -> None:
     whole = batch(50)
-    together = both(whole)
+    together = results_of(whole)
     for i in (0, 17, 49):
-        for alone, row in zip(both(some(whole, slice(i, i + 1))), together, strict=True):
+        for alone, row in zip(results_of(subset(whole, slice(i, i + 1))), together, strict=True):
             assert_array_equal(alone[0], row[i])
 
 
 def test_the_order_of_subjects_changes_nothing() -> None:
     whole = batch(50)
     order = np.random.default_rng(1).permutation(50)
-    for shuffled, straight in zip(both(some(whole, order)), both(whole), strict=True):
+    for shuffled, straight in zip(results_of(subset(whole, order)), results_of(whole), strict=True):
         assert_array_equal(shuffled, straight[order])
 
 
 def test_two_threads_give_the_same_bits_as_one_and_so_does_a_second_run() -> None:
     whole = batch(4000)
-    once = both(whole)
-    halves = [some(whole, slice(0, 1500)), some(whole, slice(1500, 4000))]
+    once = results_of(whole)
+    halves = [subset(whole, slice(0, 1500)), subset(whole, slice(1500, 4000))]
     with ThreadPoolExecutor(max_workers=2) as pool:
-        parts = list(pool.map(both, halves))
-    for i, (first, again) in enumerate(zip(once, both(whole), strict=True)):
+        parts = list(pool.map(results_of, halves))
+    for i, (first, again) in enumerate(zip(once, results_of(whole), strict=True)):
         assert_array_equal(again, first)
         assert_array_equal(np.concatenate([part[i] for part in parts]), first)
 
@@ -734,8 +734,10 @@ def test_one_row_stands_for_all_subjects_wherever_they_share_it() -> None:
         row = getattr(whole, name)[:1]
         shared = whole._replace(**{name: row.copy()})
         repeated = whole._replace(**{name: np.ascontiguousarray(np.repeat(row, n, axis=0))})
-        for one, other in zip(kernels.exposure(*shared), kernels.exposure(*repeated), strict=True):
-            assert_array_equal(one, other)
+        for actual, expected in zip(
+            kernels.exposure(*shared), kernels.exposure(*repeated), strict=True
+        ):
+            assert_array_equal(actual, expected)
 
 
 # --- What cannot be a patient ---------------------------------------------------------------------
@@ -747,15 +749,15 @@ IMPOSSIBLE = [np.nan, -1.0, np.inf, -np.inf]
 @pytest.mark.parametrize("name", NAMES)
 def test_an_impossible_parameter_harms_nobody_else(name: str, value: float) -> None:
     whole = batch(6)
-    healthy = both(whole)
+    healthy = results_of(whole)
     whole.tv[3, NAMES.index(name)] = value
-    *results, status, status_of_course = both(whole)
+    *results, status, status_of_course = results_of(whole)
     assert_array_equal(status, [0, 0, 0, 1, 0, 0])
     assert_array_equal(status_of_course, status)
     others = np.array([0, 1, 2, 4, 5])
-    for found, expected in zip(results, healthy[:-2], strict=True):
-        assert np.isnan(found[3]).all()
-        assert_array_equal(found[others], expected[others])
+    for actual, expected in zip(results, healthy[:-2], strict=True):
+        assert np.isnan(actual[3]).all()
+        assert_array_equal(actual[others], expected[others])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -769,16 +771,16 @@ def test_an_impossible_random_effect_of_one_dose_harms_nobody_else(
         whole = whole._replace(
             load_kappa=np.tile(np.eye(2), (3, 1)), kappa=np.ascontiguousarray(whole.kappa[..., :2])
         )
-    healthy = both(whole)
+    healthy = results_of(whole)
     (whole.kappa[:, 2] if name == "kappa" else whole.eta)[3, 0] = value  # on CL
-    with np.errstate(invalid="ignore"):  # said where kernels run as plain Python
-        *results, status, status_of_course = both(whole)
+    with np.errstate(invalid="ignore"):  # numpy warns where kernels run as plain Python
+        *results, status, status_of_course = results_of(whole)
     assert_array_equal(status, [0, 0, 0, 1, 0, 0])
     assert_array_equal(status_of_course, status)
     others = np.array([0, 1, 2, 4, 5])
-    for found, expected in zip(results, healthy[:-2], strict=True):
-        assert np.isnan(found[3]).all()
-        assert_array_equal(found[others], expected[others])
+    for actual, expected in zip(results, healthy[:-2], strict=True):
+        assert np.isnan(actual[3]).all()
+        assert_array_equal(actual[others], expected[others])
 
 
 @pytest.mark.parametrize("name", ["CL", "V1", "V2", "V3"])
@@ -794,11 +796,11 @@ def test_only_a_flow_to_a_tissue_may_be_zero(name: str) -> None:
 def test_the_first_impossible_row_is_named(model: Model) -> None:
     tv = np.repeat(TYPICAL[np.newaxis], 5, axis=0)
     tv[3:, CL] = np.nan
-    nobody = RandomEffects.none(model.program, len(DAILY))
+    typical = RandomEffects.none(model.program, len(DAILY))
     with pytest.raises(InputError, match="row 4"):
-        course_exposure(model.program, tv, nobody, *columns(DAILY))
+        course_exposure(model.program, tv, typical, *columns(DAILY))
     with pytest.raises(InputError, match="row 4"):
-        course_concentrations(model.program, tv, nobody, *columns(DAILY), HOURS)
+        course_concentrations(model.program, tv, typical, *columns(DAILY), HOURS)
 
 
 def test_a_patient_with_an_unknown_covariate_is_named(model: Model) -> None:

@@ -1,4 +1,4 @@
-"""Formulas, as statements about physiology, and against a slow obvious twin in plain `math`."""
+"""Formulas: statements about physiology, and comparison with a slow twin in plain `math`."""
 
 import doctest
 import inspect
@@ -34,12 +34,12 @@ FROM_CREATININE = [f.name for f in FORMULAS.values() if "scr_mg_dl" in f.needs]
 
 
 def call(name: str, values: Mapping[str, Any]) -> Any:
-    """Call a formula with those of the values that it needs."""
+    """Call a formula with the values that it needs."""
     formula = FORMULAS[name]
     return formula.function(**{key: values[key] for key in formula.needs})
 
 
-# --- The twin: the papers once more, one person at a time -----------------------------------------
+# --- The twin: the equations of the papers, for one person at a time ------------------------------
 
 
 def bent(ratio: float, below: float, above: float) -> float:

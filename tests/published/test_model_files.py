@@ -16,12 +16,12 @@ from fludapk.published.population_files import PopulationFile
 from fludapk.published.tables import DATA, Table, read_toml
 
 Change = tuple[str, str]
-"""What is written in the good file, and what in the bad one."""
+"""A text of the good file, and its replacement in the bad one."""
 
 
 @pytest.fixture(scope="module")
 def good(invented: Path) -> str:
-    """A file without faults that has everything a file can have."""
+    """A file without faults that uses every table and effect."""
     return (invented / "all_effects.toml").read_text(encoding="utf-8")
 
 
@@ -36,7 +36,7 @@ def faults_of(path: Path) -> list[str]:
 
 
 def written(folder: Path, text: str, *changes: Change) -> Path:
-    """The good file with some changes."""
+    """Path of the good file with changes."""
     for old, new in changes:
         assert old in text
         text = text.replace(old, new, 1)
@@ -159,19 +159,19 @@ FAULTS: dict[str, tuple[Change, str]] = {
         (SIGMOID, '{ kind = "power", covariate = "product", ref = 1.0, exponent = 1.0 }'),
         r"^parameters\.CL\.terms\[1\]\.effects\[1\].*product",
     ),
-    "a factor for each level of a number": (
+    "a factor for each category of a number": (
         (SIGMOID, '{ kind = "category", covariate = "AGE", factors = { young = 1.0 } }'),
         r"^parameters\.CL\.terms\[1\]\.effects\[1\]: factors",
     ),
-    "a level without factor": (
+    "a category without factor": (
         ('lbcl = "Q3", b_all = 4.0', 'lbcl = "Q3"'),
         r"^parameters\.Q3\.terms\[0\]\.effects\[0\]: factors must name each level once: b_all",
     ),
-    "a factor without level": (
+    "a factor without category": (
         ('lbcl = "Q3", b_all = 4.0', 'lbcl = "Q3", b_all = 4.0, mcl = 2.0'),
         r"^parameters\.Q3\.terms\[0\]\.effects\[0\]: factors must name each level once: b_all",
     ),
-    "a level named twice": (
+    "a category named twice": (
         ('levels = ["axi_cel", "tisa_cel"', 'levels = ["axi_cel", "axi_cel", "tisa_cel"'),
         r"^covariates[.:] ?product.*level",
     ),
@@ -191,7 +191,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
         ('[parameters.V1]\nunit = "L"', '[parameters.V1]\nunit = "mL"'),
         r"^parameters\.V1\.unit: .*'mL'",
     ),
-    "a covariate nobody knows": (
+    "an unknown covariate": (
         (
             "HT = {",
             'shoe = { unit = "1", range = [1.0, 2.0], limits = [1.0, 2.0], source = "x" }\nHT = {',
@@ -315,8 +315,8 @@ FAULTS: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize(("change", "fault"), list(FAULTS.values()), ids=list(FAULTS))
 def test_a_file_is_refused_for(change: Change, fault: str, good: str, tmp_path: Path) -> None:
-    found = faults_of(written(tmp_path, good, change))
-    assert [text for text in found if re.search(fault, text)], found
+    faults = faults_of(written(tmp_path, good, change))
+    assert [text for text in faults if re.search(fault, text)], faults
 
 
 # --- All faults at once ---------------------------------------------------------------------------
@@ -330,7 +330,7 @@ def test_all_faults_of_a_file_are_told_at_once(good: str, tmp_path: Path) -> Non
         "a DOI that is none",
         "a theta of a term that does not exist",
         "an effect of an unknown covariate",
-        "a level without factor",
+        "a category without factor",
         "a range outside the limits",
         "an uncertain fixed value",
         "a correlation between occasions that names nothing",
@@ -340,9 +340,9 @@ def test_all_faults_of_a_file_are_told_at_once(good: str, tmp_path: Path) -> Non
         "infinity",
         "a dose factor that is no ratio of masses",
     ]
-    found = faults_of(written(tmp_path, good, *(FAULTS[name][0] for name in chosen)))
+    faults = faults_of(written(tmp_path, good, *(FAULTS[name][0] for name in chosen)))
     for name in chosen:
-        assert [text for text in found if re.search(FAULTS[name][1], text)], name
+        assert [text for text in faults if re.search(FAULTS[name][1], text)], name
 
 
 @pytest.mark.parametrize(
@@ -360,10 +360,10 @@ def test_all_faults_of_a_file_are_told_at_once(good: str, tmp_path: Path) -> Non
 def test_one_fault_does_not_hide_another_or_share_its_line(
     first: str, second: str, good: str, tmp_path: Path
 ) -> None:
-    found = faults_of(written(tmp_path, good, FAULTS[first][0], FAULTS[second][0]))
-    assert len(found) == 2, found
+    faults = faults_of(written(tmp_path, good, FAULTS[first][0], FAULTS[second][0]))
+    assert len(faults) == 2, faults
     for name in (first, second):
-        assert [text for text in found if re.search(FAULTS[name][1], text)], name
+        assert [text for text in faults if re.search(FAULTS[name][1], text)], name
 
 
 # --- Files that cannot be read --------------------------------------------------------------------
@@ -400,7 +400,7 @@ def test_a_file_bears_the_name_of_its_model(good: str, tmp_path: Path) -> None:
         load_model("renamed", [tmp_path])
 
 
-# --- What was read stays as it was read -----------------------------------------------------------
+# --- Tables cannot be changed after reading -------------------------------------------------------
 
 
 def tables(kind: type[Table] = Table) -> Iterator[type[Table]]:

@@ -1,4 +1,4 @@
-"""Models: found, compiled, fed with the covariates of patients; and a new paper is only a file."""
+"""Models: finding, compiling, covariates of patients; and a new paper needs only a file."""
 
 import hashlib
 from pathlib import Path
@@ -41,7 +41,7 @@ MEASURED = ("AGE", "WT", "HT", "SCR", "eGFR", "CrCl")
 
 
 def random_patients(model: Model, n: int) -> list[Table]:
-    """Children and adults; of each some renal function is known, in one of three ways."""
+    """Children and adults, each with creatinine, eGFR or CrCl."""
     rng = np.random.default_rng(20)
     patients = []
     for i in range(n):
@@ -59,33 +59,35 @@ def random_patients(model: Model, n: int) -> list[Table]:
         name = ("SCR", "eGFR", "CrCl")[i % 3]
         patient[name] = float({"SCR": rng.uniform(0.2, 2)}.get(name, rng.uniform(15, 260)))
         for category in CATEGORIES:
-            levels = model.categories(category)
-            patient[category] = str(rng.choice(levels)) if levels else None
+            categories = model.categories(category)
+            patient[category] = str(rng.choice(categories)) if categories else None
         patients.append(patient)
     return patients
 
 
 def columns(model: Model, patients: list[Table]) -> dict[str, F8]:
-    """The same patients as columns; NaN is unknown."""
+    """Patients as columns; NaN is unknown."""
 
     def number(value: Any) -> float:
         return np.nan if value is None else float(value)
 
-    found = {name: np.array([number(p[name]) for p in patients]) for name in MEASURED}
-    found["SEX"] = np.array(
+    arrays = {name: np.array([number(p[name]) for p in patients]) for name in MEASURED}
+    arrays["SEX"] = np.array(
         [{"female": 1.0, "male": 0.0, None: np.nan}[p["SEX"]] for p in patients]
     )
-    found["BSA"] = np.array([reference.mosteller(p) for p in patients])
+    arrays["BSA"] = np.array([reference.mosteller(p) for p in patients])
     for name in CATEGORIES:
-        levels = model.categories(name)
-        found[name] = np.array([levels.index(p[name]) if levels else np.nan for p in patients])
-    return found
+        categories = model.categories(name)
+        arrays[name] = np.array(
+            [categories.index(p[name]) if categories else np.nan for p in patients]
+        )
+    return arrays
 
 
-def one(**known: Any) -> Table:
-    """A patient of whom only this is known."""
-    nothing = dict.fromkeys(("SEX", *MEASURED, *CATEGORIES))
-    return nothing | {"AGE": 5.0, "WT": 18.2, "HT": 110.0} | known
+def person(**data: Any) -> Table:
+    """A patient with these data and no others; by default a child of 5 years."""
+    unknown = dict.fromkeys(("SEX", *MEASURED, *CATEGORIES))
+    return unknown | {"AGE": 5.0, "WT": 18.2, "HT": 110.0} | data
 
 
 # --- Covariates -----------------------------------------------------------------------------------
@@ -97,8 +99,8 @@ def test_covariates_are_those_of_the_twin(model: Model, twin: Table) -> None:
     slow = [reference.covariates_of(twin, patient) for patient in patients]
     assert set(values) == set(twin["covariates"])
     for name in values:
-        levels = model.categories(name)
-        expected = [levels.index(row[name]) if levels else row[name] for row in slow]
+        categories = model.categories(name)
+        expected = [categories.index(row[name]) if categories else row[name] for row in slow]
         assert_allclose(values[name], expected, rtol=1e-14)
 
 
@@ -124,10 +126,10 @@ def test_many_patients_at_once_are_the_patients_one_by_one(model: Model) -> None
 
 def test_a_given_renal_function_is_used_as_it_is() -> None:
     model = load_model("varela2025")
-    values = covariate_columns(model, columns(model, [one(CrCl=96.0, product="axi_cel")])).values
+    values = covariate_columns(model, columns(model, [person(CrCl=96.0, product="axi_cel")])).values
     assert values["CrCl"][0] == 96.0
     model = load_model("langenhorst2019")
-    values = covariate_columns(model, columns(model, [one(eGFR=90.0)])).values
+    values = covariate_columns(model, columns(model, [person(eGFR=90.0)])).values
     assert values["eGFR"][0] == 90.0
 
 
@@ -135,11 +137,11 @@ def test_an_egfr_is_deindexed_where_a_clearance_is_wanted_and_the_reverse() -> N
     tall = {"AGE": 50.0, "WT": 95.0, "HT": 190.0, "product": "axi_cel"}
     over = reference.mosteller(tall) / 1.73
     model = load_model("varela2025")
-    values = covariate_columns(model, columns(model, [one(**tall, eGFR=80.0)])).values
+    values = covariate_columns(model, columns(model, [person(**tall, eGFR=80.0)])).values
     assert values["CrCl"][0] == pytest.approx(80.0 * over, rel=1e-14)
     model = load_model("langenhorst2019")
-    known = columns(model, [one(**tall | {"product": None}, CrCl=80.0)])
-    values = covariate_columns(model, known).values
+    table = columns(model, [person(**tall | {"product": None}, CrCl=80.0)])
+    values = covariate_columns(model, table).values
     assert values["eGFR"][0] == pytest.approx(80.0 / over, rel=1e-14)
 
 
@@ -148,19 +150,19 @@ def test_an_egfr_is_deindexed_where_a_clearance_is_wanted_and_the_reverse() -> N
 )
 def test_egfr_is_capped_by_age_even_if_given(age: float, highest: float) -> None:
     model = load_model("langenhorst2019")
-    made = covariate_columns(model, columns(model, [one(AGE=age, eGFR=250.0)]))
-    values, steps = made.values, made.steps
+    result = covariate_columns(model, columns(model, [person(AGE=age, eGFR=250.0)]))
+    values, steps = result.values, result.steps
     assert values["eGFR"][0] == pytest.approx(highest, rel=1e-14)
     assert [step.by for step in steps if step.name == "eGFR"] == ["given", "cap"]
-    made = covariate_columns(model, columns(model, [one(AGE=age, eGFR=highest - 1)]))
-    values, steps = made.values, made.steps
+    result = covariate_columns(model, columns(model, [person(AGE=age, eGFR=highest - 1)]))
+    values, steps = result.values, result.steps
     assert values["eGFR"][0] == highest - 1
     assert [step.by for step in steps if step.name == "eGFR"] == ["given"]
 
 
-@pytest.mark.parametrize("known", [{"SCR": 0.3}, {"eGFR": 250.0}], ids=["creatinine", "eGFR"])
+@pytest.mark.parametrize("data", [{"SCR": 0.3}, {"eGFR": 250.0}], ids=["creatinine", "eGFR"])
 def test_the_order_of_the_covariates_in_a_file_means_nothing(
-    known: dict[str, float], tmp_path: Path
+    data: dict[str, float], tmp_path: Path
 ) -> None:
     model = load_model("langenhorst2019")
     text = model.path.read_text(encoding="utf-8")
@@ -170,14 +172,14 @@ def test_the_order_of_the_covariates_in_a_file_means_nothing(
     (tmp_path / f"{model.id}.toml").write_text(moved, encoding="utf-8")
     other = load_model(model.id, [tmp_path])
     assert list(other.file.covariates) != list(model.file.covariates)
-    table = columns(model, [one(**known)])
+    table = columns(model, [person(**data)])
     expected = covariate_columns(model, table).values
-    found = covariate_columns(other, table).values
-    assert found == expected
+    actual = covariate_columns(other, table).values
+    assert actual == expected
 
 
 @pytest.mark.parametrize(
-    ("known", "by"),
+    ("data", "by"),
     [
         ({"SCR": 0.9, "SEX": "male"}, "cockcroft_gault"),
         ({"SCR": 0.9, "SEX": "male", "AGE": 13.0}, "schwartz_bedside"),
@@ -185,11 +187,11 @@ def test_the_order_of_the_covariates_in_a_file_means_nothing(
         ({"CrCl": 70.0}, "from CrCl"),
     ],
 )
-def test_the_steps_say_where_the_renal_function_comes_from(known: Table, by: str) -> None:
+def test_the_steps_say_where_the_renal_function_comes_from(data: Table, by: str) -> None:
     model = load_model("langenhorst2019")
-    patient = one(**{"AGE": 40.0, "HT": 170.0, "WT": 70.0} | known)
-    made = covariate_columns(model, columns(model, [patient]))
-    values, steps = made.values, made.steps
+    patient = person(**{"AGE": 40.0, "HT": 170.0, "WT": 70.0} | data)
+    result = covariate_columns(model, columns(model, [patient]))
+    values, steps = result.values, result.steps
     assert steps[0].by == by
     renal = [step for step in steps if step.name == "eGFR"]
     assert renal[-1].value == values["eGFR"][0]
@@ -198,16 +200,19 @@ def test_the_steps_say_where_the_renal_function_comes_from(known: Table, by: str
 def test_sex_is_asked_for_only_where_a_formula_needs_it() -> None:
     model = load_model("langenhorst2019")
     ages = [5.0, 13.9, 14.0, 16.9, 17.0, 40.0]
-    patients = [one(AGE=age, SCR=0.6) for age in ages]
+    patients = [person(AGE=age, SCR=0.6) for age in ages]
     values = covariate_columns(model, columns(model, patients)).values
     # Schwartz below 14 y whatever the sex; from 14 y on a boy is measured by Cockcroft-Gault
     assert_array_equal(np.isnan(values["eGFR"]), [age >= 14 for age in ages])
     assert_array_equal(np.isnan(values["GFR"]), [age >= 14 for age in ages])
     for patient in patients[2:]:
-        known = columns(model, [patient])
-        (asked,) = missing_covariates(model, covariate_columns(model, known).values, known)
-        assert asked.fields == ("sex",)
-    girl, boy = one(AGE=15.0, SCR=0.6, SEX="female"), one(AGE=15.0, SCR=0.6, SEX="male")
+        table = columns(model, [patient])
+        (fault,) = missing_covariates(model, covariate_columns(model, table).values, table)
+        assert fault.fields == ("sex",)
+    girl, boy = (
+        person(AGE=15.0, SCR=0.6, SEX="female"),
+        person(AGE=15.0, SCR=0.6, SEX="male"),
+    )
     values = covariate_columns(model, columns(model, [girl, boy])).values
     assert values["eGFR"][0] == pytest.approx(min(0.413 * 110 / 0.6, 140))
     assert values["eGFR"][1] == pytest.approx(
@@ -218,9 +223,10 @@ def test_sex_is_asked_for_only_where_a_formula_needs_it() -> None:
 def test_sex_is_not_asked_for_where_the_renal_function_is_given() -> None:
     for name in ("langenhorst2019", "varela2025"):
         model = load_model(name)
-        for known in ({"eGFR": 70.0}, {"CrCl": 70.0}):
+        for data in ({"eGFR": 70.0}, {"CrCl": 70.0}):
             table = columns(
-                model, [one(AGE=40.0, **known, product=[*model.categories("product"), ""][0])]
+                model,
+                [person(AGE=40.0, **data, product=[*model.categories("product"), ""][0])],
             )
             values = covariate_columns(model, table).values
             assert missing_covariates(model, values, table) == []
@@ -228,7 +234,7 @@ def test_sex_is_not_asked_for_where_the_renal_function_is_given() -> None:
 
 def test_a_patient_of_unknown_sex_does_not_harm_the_others() -> None:
     model = load_model("langenhorst2019")
-    patients = [one(AGE=40.0, SCR=0.8, SEX=sex) for sex in ("female", None, "male")]
+    patients = [person(AGE=40.0, SCR=0.8, SEX=sex) for sex in ("female", None, "male")]
     values = covariate_columns(model, columns(model, patients)).values
     assert_array_equal(np.isnan(values["eGFR"]), [False, True, False])
     assert values["eGFR"][0] == pytest.approx(0.85 * values["eGFR"][2], rel=1e-14)
@@ -236,36 +242,40 @@ def test_a_patient_of_unknown_sex_does_not_harm_the_others() -> None:
 
 def test_what_is_missing_is_asked_for_by_its_field() -> None:
     model = load_model("mohanan2017")
-    known = columns(model, [one(diagnosis="aplastic_anaemia", genotype="GG")])
+    table = columns(model, [person(diagnosis="aplastic_anaemia", genotype="GG")])
     for name in ("diagnosis", "genotype"):
-        lacking = known | {name: np.array([np.nan])}
-        values = covariate_columns(model, lacking).values
-        (asked,) = missing_covariates(model, values, lacking)
-        assert asked.fields == (name,)
-        assert str(asked) == f"mohanan2017 needs {name} ({' or '.join(model.categories(name))})"
+        incomplete = table | {name: np.array([np.nan])}
+        values = covariate_columns(model, incomplete).values
+        (fault,) = missing_covariates(model, values, incomplete)
+        assert fault.fields == (name,)
+        assert str(fault) == f"mohanan2017 needs {name} ({' or '.join(model.categories(name))})"
     model = load_model("langenhorst2019")
-    known = columns(model, [one()])
-    (asked,) = missing_covariates(model, covariate_columns(model, known).values, known)
-    assert asked.fields == ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
+    table = columns(model, [person()])
+    (fault,) = missing_covariates(model, covariate_columns(model, table).values, table)
+    assert fault.fields == ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
 
 
 def test_an_other_egfr_formula_replaces_the_rules_of_the_model() -> None:
     model = load_model("langenhorst2019")
-    known = columns(model, [one(AGE=40.0, HT=170.0, WT=70.0, SCR=1.1, SEX="male")])
-    made = covariate_columns(model, known, egfr_formula="ckd_epi_2021")
-    values, steps = made.values, made.steps
+    table = columns(model, [person(AGE=40.0, HT=170.0, WT=70.0, SCR=1.1, SEX="male")])
+    result = covariate_columns(model, table, egfr_formula="ckd_epi_2021")
+    values, steps = result.values, result.steps
     assert values["eGFR"][0] == pytest.approx(142 * (1.1 / 0.9) ** -1.2 * 0.9938**40, rel=1e-14)
     assert steps[0].by == "ckd_epi_2021"
 
 
 def test_outside_the_studied_range_is_told_and_outside_the_limits_refused() -> None:
     model = load_model("langenhorst2019")
-    values = covariate_columns(model, columns(model, [one(AGE=80.0, WT=140.0, eGFR=80.0)])).values
+    values = covariate_columns(
+        model, columns(model, [person(AGE=80.0, WT=140.0, eGFR=80.0)])
+    ).values
     assert [(row.covariate, row.low, row.high) for row in outside_studied_range(model, values)] == [
         ("AGE", 0.3, 74.0),
         ("WT", 4.3, 130.0),
     ]
-    values = covariate_columns(model, columns(model, [one(AGE=101.0, WT=301.0, eGFR=50.0)])).values
+    values = covariate_columns(
+        model, columns(model, [person(AGE=101.0, WT=301.0, eGFR=50.0)])
+    ).values
     with pytest.raises(InputError) as refused:
         outside_studied_range(model, values)
     assert [fault.split(" =")[0] for fault in refused.value.sentences()] == [
@@ -287,7 +297,7 @@ def test_the_written_clearance_can_be_worked_out_to_the_clearance_of_the_twin(
     assert worked_out == pytest.approx(clearance, rel=2e-3)  # four digits are written
 
 
-# --- Where models are -----------------------------------------------------------------------------
+# --- Folders of models ----------------------------------------------------------------------------
 
 
 def paper_like(model: str, folder: Path, title: str) -> Path:
@@ -382,7 +392,7 @@ def test_every_model_compiles_to_arrays_of_the_same_types_and_ranks(model: Model
         "theta": (program.theta, np.float64, 1),
         "terms": (program.terms, np.int64, 2),
         "effects": (program.effects, np.int64, 2),
-        "levels": (program.levels, np.int64, 1),
+        "category_thetas": (program.category_thetas, np.int64, 1),
         "load_eta": (program.load_eta, np.float64, 2),
         "root_omega": (program.root_omega, np.float64, 2),
         "load_kappa": (program.load_kappa, np.float64, 2),

@@ -1,4 +1,4 @@
-"""Targets: whom they are for, where an AUC lies, and with what probability."""
+"""Targets: applicability, classification of an AUC, and probabilities."""
 
 import math
 from statistics import NormalDist
@@ -86,7 +86,7 @@ def test_a_target_says_in_whom_and_how_its_auc_was_obtained(name: str) -> None:
     assert entry.disease is not None
 
 
-# --- Whom they are for ----------------------------------------------------------------------------
+# --- Applicability --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_a_target_says_in_whom_and_how_its_auc_was_obtained(name: str) -> None:
 def test_a_target_is_bound_to_its_disease_age_and_product(
     age: float, product: str | None, disease: str | None, expected: set[str]
 ) -> None:
-    found = {
+    applicable = {
         name
         for name, entry in targets().items()
         if applies(entry, age_years=age, product=product, disease=disease)
     }
-    assert found == expected
+    assert applicable == expected
 
 
 @pytest.mark.parametrize(
@@ -159,20 +159,22 @@ def test_probabilities_of_a_log_normal_auc_are_those_of_the_closed_form(
     def cumulative(x: float) -> float:
         return 1.0 if math.isinf(x) else STANDARD_NORMAL.cdf(math.log(x / median) / sd)
 
-    found = window_probabilities(log_normal(median, sd), low, high)
+    probabilities = window_probabilities(log_normal(median, sd), low, high)
     expected = (cumulative(low), cumulative(high) - cumulative(low), 1 - cumulative(high))
-    assert found == pytest.approx(expected, abs=1e-4)
+    assert probabilities == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("median", [13.58, 17.2])
 @pytest.mark.parametrize("sd", [0.1, 0.25])
-@pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
+@pytest.mark.parametrize("coverage", [0.5, 0.9, 0.95])
 def test_the_interval_of_a_log_normal_auc_is_that_of_the_closed_form(
-    median: float, sd: float, level: float
+    median: float, sd: float, coverage: float
 ) -> None:
-    reach = STANDARD_NORMAL.inv_cdf((1 + level) / 2)
+    reach = STANDARD_NORMAL.inv_cdf((1 + coverage) / 2)
     expected = median * math.exp(-reach * sd), median * math.exp(reach * sd)
-    assert prediction_interval(log_normal(median, sd), level) == pytest.approx(expected, rel=1e-3)
+    assert prediction_interval(log_normal(median, sd), coverage) == pytest.approx(
+        expected, rel=1e-3
+    )
 
 
 def test_the_interval_is_the_90_percent_interval() -> None:

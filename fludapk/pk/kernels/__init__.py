@@ -1,12 +1,12 @@
-"""Every compiled function, and nothing else but what makes their arrays.
+"""Compiled functions, and the functions that make their arrays.
 
 The kernels know nothing of patients, papers or units beyond h, mg, L and mg/L. They take float64
 and int64 arrays in C order, trust them, never raise, draw no random numbers and give the same bits
 for the same input. They release the interpreter lock, so callers may run blocks of subjects in
 threads. A kernel makes no array: the public function beside it hands it those to write into.
 
-They stand in three files: `arithmetic` that both kernels share, `courses` for exposure and
-concentrations, `estimates` for the search of the most likely effects.
+There are three files: `arithmetic`, which both kernels share, `courses` for exposure and
+concentrations, `estimates` for the search for the most likely effects.
 
 Mathematics
 -----------

@@ -1,4 +1,4 @@
-"""Arithmetic that both kernels share: who can be computed, one rotation, one exponential."""
+"""Arithmetic that both kernels share: validity of parameters, a rotation, an exponential."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ CL, V1, Q2, V2, Q3, V3 = range(6)
 
 @part
 def is_usable(cl: float, v1: float, q2: float, v2: float, q3: float, v3: float) -> bool:
-    """Whether parameters are finite and positive; a flow to a tissue may be zero."""
-    total = cl + v1 + q2 + v2 + q3 + v3  # not less than infinity, if one is infinite or NaN
+    """Tell if parameters are finite and positive; a flow to a tissue may be zero."""
+    total = cl + v1 + q2 + v2 + q3 + v3  # not below infinity if any is infinite or NaN
     return (min(cl, v1, v2, v3) > 0.0) & (min(q2, q3) >= 0.0) & (total < np.inf)
 
 
 @part
 def row_of(i: int, rows: int) -> int:
-    """Row of subject i in an array of a row for each, or of one for all."""
+    """Return the row of subject i in an array with a row for each subject, or one for all."""
     return i if rows > 1 else 0
 
 
 ROUNDING: Final = 1e-34
-"""Square of what is nothing beside the largest rate."""
+"""Square of the size, relative to the largest rate, that counts as zero."""
 TURNS: Final = 36
-"""Rotations at most: three are a sweep, and four or five sweeps suffice."""
+"""Maximum number of rotations: three are a sweep, and four or five sweeps suffice."""
 
 
 @inlined
 def rotation(a: float, b: float, off: float, negligible: float) -> tuple[float, float, float]:
-    """Tangent, cosine and sine of the rotation that makes [[a, off], [off, b]] diagonal."""
+    """Return tangent, cosine and sine of the rotation that makes [[a, off], [off, b]] diagonal."""
     d = b - a
     idle = off * off <= negligible
     reach = abs(d) + math.sqrt(d * d + 4.0 * off * off)
@@ -70,7 +70,7 @@ _TO_INTEGER: Final = 6755399441055744.0
 
 @intrinsic
 def _compiled_power_of_2(_typing: Any, shifted: Any) -> Any:
-    """2^k of a double that holds k + `_TO_INTEGER`, by putting k into the exponent."""
+    """Return 2^k for a double that holds k + `_TO_INTEGER`, by putting k into the exponent."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         integer = ir.IntType(64)
@@ -91,11 +91,11 @@ _power_of_2: Any = (
 
 @inlined
 def exp_parts(x: float) -> tuple[float, float]:
-    """Expm1 of a remainder and a power of two: exp(x) = (1 + first) second, x within +-708."""
+    """Return expm1 of a remainder, and a power of 2: exp(x) = (1 + first) second, |x| <= 708."""
     shifted = x * _LOG2_E + _TO_INTEGER
     k = shifted - _TO_INTEGER
     r = (x - k * _LN2_HIGH) - k * _LN2_LOW
-    s = r * r  # two polynomials in the square: their chains of products are worked at together
+    s = r * r  # two polynomials in the square, so that the processor evaluates them in parallel
     even = 1.0 / 479001600.0
     odd = 1.0 / 6227020800.0
     even = even * s + 1.0 / 3628800.0
@@ -112,8 +112,8 @@ def exp_parts(x: float) -> tuple[float, float]:
 
 
 def factors_of(loads: F8) -> int:
-    """Two, if there is one factor on all flows and one on all volumes, or six.
+    """Return 2 if there is one factor on all flows and one on all volumes, otherwise 6.
 
-    If two, the eigenvectors never change.
+    With 2 the eigenvectors never change.
     """
     return 2 if (loads[Q2:] == loads[:Q3]).all() else 6

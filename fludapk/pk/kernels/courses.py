@@ -26,7 +26,7 @@ from fludapk.pk.kernels.arithmetic import (
 
 
 def cache_folder() -> Path | None:
-    """Where compiled kernels are kept; None if no folder can be written."""
+    """Return the folder of compiled kernels; None if no folder is writable."""
     return jit.folder(_courses)
 
 
@@ -50,26 +50,27 @@ _DOSE, _CLEARANCE, _TROUGH, _WHOLE, _AREA, _USABLE, _NEGLIGIBLE = (
 _Z, _AMOUNTS = 57 * LANES, 60 * LANES
 _CONC, _BEFORE, _TOTAL, _PEAK = (row * LANES for row in range(63, 67))
 _CARRIED: Final = 10 * LANES
-"""From `_Z` on: what an occasion hands to the next."""
+"""Number of elements from `_Z` on that an occasion hands to the next."""
 _WAITS: Final = 67 * LANES
-"""From here on what is left of the state, and what one mg/h adds, after each of these waits."""
+"""Start of one block per wait: the share of the state that remains, then the gain per mg/h."""
 _WAIT: Final = 6 * LANES
 _INFUSION, _MOMENT, _REST, _SINCE, _STRIDE = range(5)
-"""An infusion; a time within; from its end to the next dose, and to a time; that of a grid."""
+"""Waits: an infusion; to a time within it; from its end to the next dose; from its end to a time;
+one step of an even grid."""
 _N_WAITS: Final = 5
 _HOURS: Final = _WAITS + _N_WAITS * _WAIT
-"""How long each wait is, NaN if it is not needed."""
+"""Length of each wait, h; NaN if it is not needed."""
 _DONE: Final = _HOURS + _N_WAITS
-"""How long it was when it was computed for these rates."""
+"""Length, h, for which the block of each wait was last computed with these rates."""
 _WORKSPACE: Final = _HOURS + LANES
 
 _STEPS: Final = 32
-"""Times of an even grid from one that takes exponentials to the next."""
+"""Number of times of an even grid for which exponentials are taken once."""
 
 
 @part
 def _exp_factors(w: F8, factors: int) -> None:
-    """Exponentials of the `_FACTOR` rows, of the first two for all if these are the `factors`."""
+    """Take exponentials of the `_FACTOR` rows; two `factors` are copied to the other rows."""
     for x in range(min(factors, 6) * LANES):
         shift = w[_FACTOR + x]
         p, power = exp_parts(min(max(shift, -708.0), 708.0))
@@ -81,7 +82,7 @@ def _exp_factors(w: F8, factors: int) -> None:
 
 @part
 def _wait(w: F8) -> None:
-    """What each wait leaves of the state and, if drug is given meanwhile, adds; unless known."""
+    """Compute the block of every wait whose length is new; a gain only if drug is given."""
     for wait in range(_N_WAITS):
         h, to = w[_HOURS + wait], _WAITS + wait * _WAIT
         if math.isnan(h) or h == w[_DONE + wait]:
@@ -100,11 +101,11 @@ def _wait(w: F8) -> None:
 
 @part
 def _rotate_lanes(w: F8) -> None:
-    """Rotate away what is beside the first two of three compartments, which then change places.
+    """Rotate away the off-diagonal element of the first two of three compartments.
 
-    The first comes last, so that the next call takes the next two. What is beside the first and the
-    last is zero at the start, and again after every rotation. A lane that is done is not changed,
-    so that what becomes of it does not depend on the others.
+    The first then comes last, so that the next call takes the next two. The element of the first
+    and the last is zero at the start, and again after every rotation. A finished lane is not
+    changed, so that its result does not depend on the others.
     """
     for j in range(LANES):
         a, b, off, cross = w[_LAM + j], w[_LAM_1 + j], w[_OFF + j], w[_OFF_1 + j]
@@ -120,14 +121,14 @@ def _rotate_lanes(w: F8) -> None:
 
 @part
 def _decompose_lanes(w: F8) -> None:
-    """Rates and eigenvectors U of M in every lane, and the weights of z.
+    """Compute rates and eigenvectors U of M in every lane, and the weights of z.
 
-    These are what makes z an amount, and what an infusion adds to it per mg. Jacobi rotations are
-    accurate for equal rates, too, and converge quadratically.
+    The weights give the amount in the body (`_BODY`) and what an infusion adds to z per mg
+    (`_PUSH`). Jacobi rotations are accurate for equal rates, too, and converge quadratically.
     """
     for x in range(9 * LANES):
         w[_U + x] = 0.0
-    for j in range(LANES):  # the central compartment between the others: these do not touch
+    for j in range(LANES):  # the central compartment comes second: the tissues do not exchange
         v1, q2, v2, q3, v3 = w[_V1 + j], w[_Q2 + j], w[_V2 + j], w[_Q3 + j], w[_V3 + j]
         total = (w[_P + j] + q2 + q3) / v1
         w[_LAM + j], w[_LAM_1 + j], w[_LAM_2 + j] = q2 / v2, total, q3 / v3
@@ -155,7 +156,7 @@ def _decompose_lanes(w: F8) -> None:
 def _shift_lanes(
     first: int, n: int, factors: int, loads: F8, effects: F8, column: int, w: F8
 ) -> None:
-    """Factors of subjects `first` and on, by their effects from this column on.
+    """Compute the factors of subjects from `first` on, by their effects from `column` on.
 
     Lanes beyond the last subject repeat it.
     """
@@ -173,7 +174,7 @@ def _shift_lanes(
 
 @part
 def _enter_lanes(first: int, n: int, tv: F8, w: F8) -> None:
-    """Parameters by typical values and factors; nothing was given yet."""
+    """Set parameters from typical values and factors, before any dose."""
     for j in range(LANES):
         i = row_of(min(first + j, n - 1), tv.shape[0])
         for q in range(6):
@@ -185,7 +186,7 @@ def _enter_lanes(first: int, n: int, tv: F8, w: F8) -> None:
 
 @part
 def _parameter_lanes(together: bool, w: F8) -> None:
-    """Parameters, but for the factors if they go `together`; impossible ones are replaced."""
+    """Set parameters, without the factors if these go `together`; replace impossible ones."""
     for j in range(LANES):
         for q in range(6):
             x = q * LANES + j
@@ -199,7 +200,7 @@ def _parameter_lanes(together: bool, w: F8) -> None:
 
 @part
 def _start_lanes(together: bool, w: F8) -> None:
-    """Rates, and `_WEIGHT` that makes z a concentration.
+    """Set rates, and `_WEIGHT`, which converts z to a concentration.
 
     `together`: z stays in the basis of the subject without kappa, where amounts, and so z, are
     continuous; only rates and concentrations are scaled.
@@ -228,7 +229,7 @@ def _start_lanes(together: bool, w: F8) -> None:
 
 @part
 def _occasion_lanes(w: F8, h: float, is_last: bool) -> None:
-    """An infusion of h hours and the rest of its occasion; the last one goes to infinity."""
+    """Pass an infusion of h hours and the rest of its occasion; the last one goes to infinity."""
     for j in range(LANES):
         w[_TROUGH + j] = w[_CONC + j]
         w[_WHOLE + j] = w[_TOTAL + j] + (w[_DOSE + j] + w[_BEFORE + j]) / w[_CLEARANCE + j]
@@ -253,7 +254,7 @@ def _occasion_lanes(w: F8, h: float, is_last: bool) -> None:
 
 @part
 def _leave_lanes(w: F8) -> None:
-    """Amounts, to be carried into another basis."""
+    """Compute amounts, to carry them into another basis."""
     for j in range(LANES):
         for i in range(3):
             x = 0.0
@@ -264,7 +265,7 @@ def _leave_lanes(w: F8) -> None:
 
 @part
 def _find_moment(t: int, so_far: float, duration: float, w: F8, found: F8) -> None:
-    """One of the times within an infusion, `so_far` hours after its start."""
+    """Compute results at a time within an infusion, `so_far` hours after its start."""
     for j in range(LANES):
         f, inside, rate = 0.0, 0.0, w[_DOSE + j] / duration
         for q in range(3):
@@ -283,7 +284,7 @@ def _find_moment(t: int, so_far: float, duration: float, w: F8, found: F8) -> No
 def _find_decay(
     begin: int, stop: int, end: float, is_grid: bool, w: F8, times: F8, found: F8
 ) -> None:
-    """Times after an infusion that ended at `end`.
+    """Compute results at times after an infusion that ended at `end`.
 
     On an even grid exponentials are taken for one time in `_STEPS`; from there the state is
     multiplied forward.
@@ -314,7 +315,7 @@ def _find_decay(
 
 @part
 def _write(first: int, mine: int, found: F8, out: F8) -> None:
-    """What was found time by time, subject by subject."""
+    """Copy results from rows of times to rows of subjects."""
     for j in range(mine):
         row, column = out[first + j], found[:, j]
         for t in range(row.shape[0]):
@@ -327,12 +328,12 @@ def _courses(
     infusions: F8, amount: F8, times: F8, spacing: float, reached: I8, w: F8, found: F8,
     whole: F8, each: F8, conc: F8, auc: F8,
 ) -> None:  # fmt: skip
-    """`exposure` and `course`: the last four are written, if they are not empty.
+    """Compute `exposure` and `course`; the last four arrays are written unless empty.
 
-    `infusions` has two rows: starts and durations. So has `reached`: how many times are not after
-    the end of each infusion, and not after the start of each next dose, after a first column for
-    the start of all. `spacing` is that of an even grid, or 0. `whole` gets three rows: areas,
-    peaks, and 1 where a subject can be computed. `each` gets areas and troughs.
+    `infusions` has two rows: starts and durations. So has `reached`: the numbers of times up to the
+    end of each infusion, after an unused first column, and up to the start of each dose, with all
+    times in the last column. `spacing` is that of an even grid, or 0. `whole` gets three rows:
+    areas, peaks, and 1 where a subject can be computed. `each` gets areas and troughs.
     """
     n, doses = whole.shape[1], infusions.shape[1]
     together = factors_kappa == 2
@@ -391,7 +392,7 @@ def _run(
     tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, start: F8, duration: F8, amount: F8,
     times: F8, whole: F8, each: F8, conc: F8, auc: F8,
 ) -> Status:  # fmt: skip
-    """Call `_courses`; subjects that cannot be computed have NaN."""
+    """Call `_courses`; subjects that cannot be computed get NaN."""
     reached = np.zeros((2, 1 + start.size), np.int64)
     if times.size:
         reached[0, 1:] = np.searchsorted(times, start + duration, "right")
@@ -422,21 +423,22 @@ def exposure(
     duration: F8,
     amount: F8,
 ) -> tuple[F8, F8, F8, F8, Status]:
-    """Areas, peak and troughs of a course of infusions.
+    """Compute areas, peak and troughs of a course of infusions.
 
     Parameters
     ----------
     tv : (n or 1, 6)
-        Typical CL, V1, Q2, V2, Q3, V3.
+        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
     load_eta, load_kappa : (6, n_eta), (6, n_kappa)
         Loadings on their logarithms.
     eta : (n or 1, n_eta)
+        Effects between subjects.
     kappa : (n or 1, doses, n_kappa)
-        An occasion per dose.
+        Effects between occasions, one per dose.
     start, duration : (doses,)
-        h; ordered, not overlapping.
+        Infusions, h; ordered, not overlapping.
     amount : (n or 1, doses)
-        mg F-ara-A.
+        Doses, mg F-ara-A.
 
     Returns
     -------
@@ -449,6 +451,7 @@ def exposure(
     trough : (n, doses)
         mg/L, just before each dose.
     status : (n,)
+        `OK`, or `BAD_PARAMETER`, which gives NaN.
     """
     n = max(tv.shape[0], eta.shape[0], kappa.shape[0], amount.shape[0])
     whole, each, nowhere = np.empty((3, n)), np.empty((2, n, start.size)), np.empty((0, 0))
@@ -472,7 +475,7 @@ def course(
     conc: F8,
     auc: F8,
 ) -> Status:
-    """Concentration and, if asked for, area so far at given times.
+    """Compute concentrations and, on request, cumulative areas at given times.
 
     Parameters
     ----------
@@ -489,6 +492,7 @@ def course(
     Returns
     -------
     status : (n,)
+        As in `exposure`.
     """
     whole, nowhere = np.empty((3, conc.shape[0])), np.empty((2, 0, 0))
     return _run(
@@ -498,7 +502,7 @@ def course(
 
 
 def _even_spacing(times: F8) -> float:
-    """Distance of an evenly spaced grid, or 0."""
+    """Return the spacing of an even grid, or 0."""
     if times.size < 3:
         return 0.0
     step = float(times[-1] - times[0]) / (times.size - 1)

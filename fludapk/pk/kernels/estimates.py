@@ -1,4 +1,4 @@
-"""Most likely random effects given levels: objective, exact gradient, and the search."""
+"""Most likely random effects given levels: objective, exact gradient, and search."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from fludapk.pk.program import usable
 
 MAX_ITERATIONS: Final = 200
 FISHER_ITERATIONS: Final = 15
-"""After so many the exact second derivatives are used: Fisher's converge slowly in poor fits."""
+"""Iterations before exact second derivatives: Fisher's expected ones are slow in poor fits."""
 NEAR: Final = 1e-8
 """Expected fall of the objective at which one more Newton step ends a search."""
 MAX_STEP: Final = 4.0
 """Longest step, in prior SD."""
 JOINED: Final = 0.5
-"""A search ends this near to a minimum already known: half an SD of its posterior."""
+"""Squared distance from a known minimum at which a search ends: half an SD of its posterior."""
 DETOUR_SD: Final = 0.1
 """Lowest SD on the log scale of the detour of a search."""
 # ------------------------------------------------------------------ Bayesian estimation
@@ -46,17 +46,17 @@ DETOUR_SD: Final = 0.1
 # and a matrix.
 
 _FLOWS, _VOLUMES, _ROOTS, _RATES, _TYPICAL, _STAYS, _GAINS = range(7)
-"""Roots are those of the volumes; `_TYPICAL` has the rates of typical values."""
+"""Rows of `kin`; `_ROOTS` are those of the volumes, `_TYPICAL` the rates of typical values."""
 _BASIS, _BLEND, _PULL = 7, 10, 13
-"""U; the integrals of `_step_forward`; from here on U' dM U for each effect in force."""
+"""First rows of U, of the integrals of `_step_forward`, of U' dM U for each effect in force."""
 
 _HERE, _TRIAL, _STEP, _SLOPE, _GRADIENT, _NEW_GRADIENT = range(6)
-"""Of `vec`; `_SLOPE` holds the derivatives of a concentration."""
+"""Columns of `vec`; `_SLOPE` holds the derivatives of a concentration."""
 
 
 @part
 def _log_normal_cdf(u: float) -> tuple[float, float]:
-    """Logarithm of Phi(u), and its derivative phi / Phi."""
+    """Return the logarithm of Phi(u), and its derivative phi / Phi."""
     if u > -20.0:
         cdf = 0.5 * math.erfc(-u / math.sqrt(2.0))
         return math.log(cdf), math.exp(-0.5 * u * u) / (math.sqrt(2.0 * math.pi) * cdf)
@@ -68,7 +68,7 @@ def _log_normal_cdf(u: float) -> tuple[float, float]:
 
 @part
 def _level(f: float, conc: float, lloq: float, error: F8) -> tuple[float, float, float]:
-    """-2 log likelihood of a level predicted as f, its derivative and its expected curvature."""
+    """Return -2 log likelihood of a level predicted as f, its derivative and expected curvature."""
     log_sd = error[2]
     below = math.isnan(conc)
     if log_sd > 0.0:
@@ -99,7 +99,7 @@ def _level(f: float, conc: float, lloq: float, error: F8) -> tuple[float, float,
 
 @part
 def _decompose(kin: F8) -> None:
-    """`_decompose_lanes` of one subject."""
+    """Compute rates and eigenvectors of one subject, as `_decompose_lanes` does."""
     for r in range(3):
         for q in range(3):
             kin[_BASIS + r, q] = 0.0
@@ -123,7 +123,7 @@ def _decompose(kin: F8) -> None:
 
 @part
 def _pulls(loads: F8, kin: F8) -> None:
-    """U' dM U for each column of loadings.
+    """Compute U' dM U for each column of loadings.
 
     M is a sum of flows times g g', where g is 1 / sqrt(V1) in the central compartment and, for an
     exchange, -1 / sqrt(V) in the other; and dM / dlog V is minus half of E M + M E, where E is one
@@ -147,7 +147,7 @@ def _pulls(loads: F8, kin: F8) -> None:
 
 @part
 def _turn(kin: F8, state: F8, rows: int, back: bool) -> None:
-    """Multiply each of some rows by U or, going `back`, by U'."""
+    """Multiply each of the first rows by U or, going `back`, by U'."""
     for j in range(rows):
         x, y, z = state[j, 0], state[j, 1], state[j, 2]
         for r in range(3):
@@ -163,18 +163,18 @@ def _begin_occasion(
     typical: F8, loads: F8, n_eta: int, together: bool, k: int, slopes: bool, kin: F8, state: F8,
     vec: F8,
 ) -> bool:  # fmt: skip
-    """Parameters, rates, state and derivatives of occasion k, from those of the one before.
+    """Set parameters, rates, state and derivatives of occasion k, from those of the one before.
 
-    Amounts are continuous. False if a parameter is not finite and positive.
+    Amounts are continuous. Return False if a parameter is not finite and positive.
     """
     n_kappa = loads.shape[1] - n_eta
     old, new = n_eta + (k - 1) * n_kappa, n_eta + k * n_kappa
-    known = 1 + new if slopes else 1  # rows of state that there are already
+    known = 1 + new if slopes else 1  # rows of state that exist already
     if k > 0:
         _turn(kin, state, known, False)
         for j in range(known - 1, -1, -1):
             for r in range(kin.shape[1]):
-                if j > old:  # what a kappa does to the volumes ends here
+                if j > old:  # the effect of a kappa on the volumes ends here
                     state[j, r] += 0.5 * loads[2 * r + 1, n_eta + j - 1 - old] * state[0, r]
                 state[j, r] *= kin[_ROOTS, r]
     for r in range(kin.shape[1]):
@@ -221,7 +221,7 @@ def _begin_occasion(
 
 @part
 def _convolution(lo: float, hi: float, e_lo: float, e_hi: float, h: float) -> float:
-    """Integral of exp(-hi (h - s)) exp(-lo s) over a step of h hours; lo <= hi."""
+    """Return the integral of exp(-hi (h - s)) exp(-lo s) over a step of h hours; lo <= hi."""
     gap = hi - lo
     if gap * h > 0.5:
         return (e_lo - e_hi) / gap
@@ -230,7 +230,7 @@ def _convolution(lo: float, hi: float, e_lo: float, e_hi: float, h: float) -> fl
 
 @part
 def _convolution_of_gain(lo: float, hi: float, gain_lo: float, e: float, h: float) -> float:
-    """Integral of exp(-hi (h - s)) (1 - exp(-lo s)) / lo; e is the `_convolution`."""
+    """Return the integral of exp(-hi (h - s)) (1 - exp(-lo s)) / lo; e is the `_convolution`."""
     if hi * h > 0.05:
         return (gain_lo - e) / hi
     x, y = lo * h, hi * h  # a series, where the difference would lose digits
@@ -248,7 +248,7 @@ def _step_forward(
     drive: float, h: float, loads: F8, n_eta: int, together: bool, k: int, slopes: bool,
     kin: F8, state: F8,
 ) -> None:  # fmt: skip
-    """State and derivatives after h hours of occasion k; `drive` is R/sqrt(V1).
+    """Advance state and derivatives by h hours of occasion k; `drive` is R/sqrt(V1).
 
     The derivatives follow dy/ds = -Lam y - U' dM U z + db: variation of constants gives integrals
     of two exponentials, smooth where rates are equal, so eigenvectors are never differentiated.
@@ -277,7 +277,7 @@ def _step_forward(
                 kin[_BLEND + a, b] = mixed * state[0, b] + driven * kin[_BASIS, b]
                 kin[_BLEND + b, a] = mixed * state[0, a] + driven * kin[_BASIS, a]
         for j in range(first + n_kappa):
-            in_force = j < n_eta or j >= first  # or it is a kappa of an earlier occasion
+            in_force = j < n_eta or j >= first  # false for a kappa of an earlier occasion
             i = j if j < n_eta else n_eta + j - first
             push = 0.5 * loads[V1, i] * drive if in_force else 0.0
             for a in range(3):
@@ -295,10 +295,10 @@ def _objective(
     typical: F8, loads: F8, n_eta: int, together: bool, doses: F8, levels: F8, error: F8,
     known: int, slopes: bool, kin: F8, state: F8, vec: F8, curvature: F8, predicted: F8,
 ) -> float:  # fmt: skip
-    """-2 log posterior at the normals of `_TRIAL`, infinite where it is not defined.
+    """Return -2 log posterior at the normals of `_TRIAL`, infinite where it is not defined.
 
-    With `slopes` also its gradient, into `_NEW_GRADIENT`, and Fisher's expected curvature (lower
-    triangle). `known` occasions have begun before the last level.
+    With `slopes` also write its gradient, into `_NEW_GRADIENT`, and Fisher's expected curvature
+    (lower triangle). `known` occasions have begun before the last level.
     """
     n_kappa = loads.shape[1] - n_eta
     total = 0.0
@@ -345,14 +345,14 @@ def _objective(
                     for r in range(j + 1):
                         curvature[j, r] += ddf * slope * vec[r, _SLOPE]
                 t += 1
-    return total if total < np.inf else np.inf  # NaN, too
+    return total if total < np.inf else np.inf  # NaN becomes infinite
 
 
 @woven
 def _concentration(
     loads: F8, n_eta: int, k: int, slopes: bool, kin: F8, state: F8, vec: F8
 ) -> float:
-    """Concentration on occasion k, and its derivatives into `_SLOPE`."""
+    """Return the concentration on occasion k; write its derivatives into `_SLOPE`."""
     n_kappa = loads.shape[1] - n_eta
     first = n_eta + k * n_kappa
     share = 1.0 / kin[_ROOTS, 0]
@@ -371,7 +371,7 @@ def _concentration(
 
 @part
 def _root(matrix: F8, damping: float, d: int, out: F8) -> bool:
-    """Cholesky factor of a symmetric matrix plus damping; False if it is not positive definite."""
+    """Write the Cholesky factor of matrix plus damping; return False if not positive definite."""
     for j in range(d):
         for i in range(j, d):
             total = matrix[i, j] + damping if i == j else matrix[i, j]
@@ -388,7 +388,7 @@ def _root(matrix: F8, damping: float, d: int, out: F8) -> bool:
 
 @part
 def _newton(curvature: F8, largest: float, damping: float, d: int, root: F8, vec: F8) -> float:
-    """Newton's step, with Levenberg's damping; the damping, infinite if there is no step."""
+    """Write Newton's step with Levenberg's damping; return the damping, infinite without a step."""
     while not _root(curvature, damping, d, root):
         damping = max(4.0 * damping, 1e-3 * largest)
         if not damping < 1e12 * largest:
@@ -408,7 +408,7 @@ def _newton(curvature: F8, largest: float, damping: float, d: int, root: F8, vec
 
 @part
 def _quadratic(matrix: F8, vec: F8, d: int) -> float:
-    """v' matrix v of a lower triangle and the step v."""
+    """Return v' matrix v of a lower triangle and the step v."""
     total = 0.0
     for i in range(d):
         for j in range(i + 1):
@@ -419,7 +419,7 @@ def _quadratic(matrix: F8, vec: F8, d: int) -> float:
 
 @part
 def _product(vec: F8, left: int, right: int, d: int) -> float:
-    """Scalar product of two columns."""
+    """Return the scalar product of two columns."""
     total = 0.0
     for j in range(d):
         total += vec[j, left] * vec[j, right]
@@ -432,15 +432,15 @@ def _search(
     given: bool, best: F8, at: F8, around: F8, kin: F8, state: F8, vec: F8, matrices: F8,
     x: F8, objective: F8, gradient: F8, hessian: F8, predicted: F8, evaluations: I8, status: Status,
 ) -> None:  # fmt: skip
-    """One search for every subject, from the effects in `x`, unless what to find are `given`.
+    """Search once for every subject from the effects in `x`; only evaluate them if `given`.
 
-    It goes down to a minimum, and stops where it joins one found before: of value `best`, `at` some
-    place, with second derivatives `around`. Steps are those of Fisher scoring with Levenberg's
-    damping; the last ones use the exact second derivatives, differences of the exact gradient. The
-    objective never rises.
+    A search descends to a minimum, and stops where it joins a known one: of value `best`, at `at`,
+    with second derivatives `around`. Steps are those of Fisher scoring with Levenberg's damping;
+    the last ones use the exact second derivatives, differences of the exact gradient. The objective
+    never rises.
 
-    The last seven are written; `status` tells who has no valid typical values, and gets `OK` where
-    a search ended at a minimum.
+    The last seven arrays are written; `status` marks subjects without valid typical values, and
+    gets `OK` where a search ended at a minimum.
     """
     curvature, new_curvature, root = matrices[0], matrices[1], matrices[2]
     for i in range(x.shape[0]):
@@ -540,37 +540,38 @@ def _search(
 
 
 def _status_before(tv: F8, n: int) -> Status:
-    """`BAD_PARAMETER` for subjects without possible typical values, `BAD_LEVEL` for others."""
+    """Return `BAD_PARAMETER` for subjects without valid typical values, `BAD_LEVEL` for others."""
     return np.full(n, np.where(usable(tv), BAD_LEVEL, BAD_PARAMETER), np.int8)
 
 
 def _known_occasions(doses: F8, levels: F8, n: int) -> I8:
-    """How many occasions have begun before the last level of each."""
+    """Return the number of occasions of each subject that have begun before the last level."""
     last = np.fmax.reduce(levels[:, 0], axis=-1, keepdims=True, initial=-np.inf)
     return np.full(n, (doses[:, 0] < last).sum(axis=-1), np.int64)
 
 
-def _enough(levels: F8, error: F8) -> F8:
-    """The objective from which a fit is so poor that a better minimum may be elsewhere.
+def _poor_fit_limit(levels: F8, error: F8) -> F8:
+    """Return the objective above which a fit is poor: a better minimum may be elsewhere.
 
-    A fit without residuals and effects is as low as it gets, or nearly. Above that the objective is
-    about a chi-square of as many degrees of freedom as levels; the limit is its mean and four SD.
+    A fit without residuals and effects has nearly the lowest objective possible. Above that the
+    objective is about a chi-square of as many degrees of freedom as levels; the limit is its mean
+    plus four SD.
     """
     proportional, additive, log_sd = error
-    there, conc = ~np.isnan(levels[:, 0]), levels[:, 1]
+    is_level, conc = ~np.isnan(levels[:, 0]), levels[:, 1]
     variance = log_sd**2 if log_sd > 0.0 else (proportional * conc) ** 2 + additive**2
-    known = there & ~np.isnan(conc)
-    lowest = np.where(known, np.log(np.where(known, variance, 1.0)), 0.0).sum(axis=-1)
-    n = there.sum(axis=-1)
-    return np.asarray(lowest + n + 4.0 * np.sqrt(2.0 * n))
+    is_quantified = is_level & ~np.isnan(conc)
+    lowest = np.where(is_quantified, np.log(np.where(is_quantified, variance, 1.0)), 0.0)
+    n = is_level.sum(axis=-1)
+    return np.asarray(lowest.sum(axis=-1) + n + 4.0 * np.sqrt(2.0 * n))
 
 
 _CACHE_LINE: Final = 16
-"""Doubles in two lines, which processors load together."""
+"""Number of doubles in two cache lines, which processors load together."""
 
 
 def _space(loads: F8, d: int) -> tuple[F8, F8, F8, F8]:
-    """Arrays for one thread, in one piece: threads that write into one cache line are slow."""
+    """Return arrays for one thread, in one block: threads that share a cache line are slow."""
     shapes = (_PULL + 3 * loads.shape[1], 3), (1 + d, 3), (d, 6), (3, d, d)
     ends = np.cumsum([_CACHE_LINE, *(math.prod(shape) for shape in shapes)])
     room = np.zeros(ends[-1] + _CACHE_LINE)
@@ -584,7 +585,7 @@ def _space(loads: F8, d: int) -> tuple[F8, F8, F8, F8]:
 def log_posterior(
     tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, x: F8, gradient: F8
 ) -> F8:
-    """-2 log posterior density of given effects.
+    """Compute -2 log posterior density of given effects.
 
     Parameters
     ----------
@@ -592,7 +593,7 @@ def log_posterior(
         As in `map_estimates`; one row stands for all.
     x : (n, n_eta + doses * n_kappa)
         Standard normals of eta, then of each occasion. Those of occasions that begin after the
-        last level are not looked at.
+        last level are ignored.
     gradient : (n, n_eta + doses * n_kappa) or (0, 0)
         Written: the derivatives; not computed if (0, 0).
 
@@ -602,11 +603,11 @@ def log_posterior(
         As `objective` of `map_estimates`; infinite where the effects are impossible.
     """
     n, d = x.shape
-    objective, nothing = np.full(n, np.inf), np.empty((0, 0, 0))
+    objective, empty = np.full(n, np.inf), np.empty((0, 0, 0))
     _search(
         tv, loads, n_eta, factors_of(loads) == 2, doses, levels, error,
-        _known_occasions(doses, levels, n), True, objective, x, nothing, *_space(loads, d),
-        x, objective, gradient, nothing, np.empty((len(levels), levels.shape[2])),
+        _known_occasions(doses, levels, n), True, objective, x, empty, *_space(loads, d),
+        x, objective, gradient, empty, np.empty((len(levels), levels.shape[2])),
         np.zeros(n, np.int64), _status_before(tv, n),
     )  # fmt: skip
     return objective
@@ -615,28 +616,29 @@ def log_posterior(
 def map_estimates(
     tv: F8, loads: F8, n_eta: int, doses: F8, levels: F8, error: F8, starts: F8
 ) -> tuple[F8, F8, F8, F8, I8, Status]:
-    """Most likely random effects of every subject, given levels.
+    """Find the most likely random effects of every subject, given levels.
 
     Parameters
     ----------
     tv : (n or 1, 6)
-        Typical parameters.
+        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
     loads : (6, n_eta + n_kappa)
         Loadings of standard normals, that is loadings times Cholesky factor: etas, then kappas.
     n_eta : int
+        Number of etas.
     doses : (n or 1, 3, doses)
         Start (h), duration (h) and amount (mg); ordered, not overlapping. Later doses of 0 mg may
-        fill a row.
+        pad a row.
     levels : (n, 3, m)
         Time (h), ascending; concentration (mg/L), NaN if below the limit; limit of quantification
-        (mg/L), of which only those of levels below it count. Times of NaN fill a row.
+        (mg/L), used only for levels below it. Times of NaN pad a row.
     error : (3,)
         Proportional, additive (mg/L) and log-scale residual SD; the last excludes the others.
     starts : (s, n_eta)
         Standard normals of eta from which to search, usually zero first. If the first fails or fits
-        poorly (see `_enough`), every start is tried with a detour: first to the minimum with
-        an error of constant SD on the log scale, which pulls from afar where a proportional error
-        is flat. The lowest minimum found counts.
+        poorly (see `_poor_fit_limit`), every start is tried with a detour: first to the minimum
+        with an error of constant SD on the log scale, which has a slope far away, where that of a
+        proportional error vanishes. The lowest minimum counts.
 
     Returns
     -------
@@ -647,11 +649,12 @@ def map_estimates(
         counterparts on the log scale, plus the sum of squares of x. Left out are log(2 pi) of each
         level with a number, twice its logarithm on the log scale, and the constants of the prior.
     covariance : (n, d, d)
-        Of x, by Laplace: twice the inverse of the exact second derivatives of the objective, which
-        only at a minimum are positive definite (the expected ones always are).
+        Covariance of x, by Laplace: twice the inverse of the exact second derivatives of the
+        objective, which are positive definite only at a minimum (the expected ones always are).
     predicted : (n, m)
         mg/L at x; NaN where there is no level.
     evaluations : (n,)
+        Number of evaluations of the objective and its gradient.
     status : (n,)
         `OK`, `BAD_PARAMETER`, `BAD_LEVEL` or `NOT_CONVERGED`; all but the first give NaN.
     """
@@ -662,50 +665,51 @@ def map_estimates(
     objective, hessian = np.full(n, np.inf), np.empty((n, d, d))
     hessian[:] = prior
     predicted, evaluations = np.full((n, levels.shape[2]), np.nan), np.zeros(n, np.int64)
-    status, none = _status_before(tv, n), np.empty((0, 0))
+    status, empty = _status_before(tv, n), np.empty((0, 0))
     _search(
         tv, loads, n_eta, together, doses, levels, error, known, False,
         np.full(n, np.inf), x, hessian, *space,
-        x, objective, none, hessian, predicted, evaluations, status,
+        x, objective, empty, hessian, predicted, evaluations, status,
     )  # fmt: skip
     status[(status == BAD_LEVEL) & (objective < np.inf)] = NOT_CONVERGED
     failed = status != OK
     objective[failed], x[failed], hessian[failed] = np.inf, 0.0, prior
 
     def search(rows: I8, here: F8, is_detour: bool) -> F8:
-        """Where searches of these rows end that begin `here`; the lowest minimum is kept."""
+        """Search from `here` for these rows, keep minima that are lower, return the ends."""
         own = [array if len(array) == 1 else array[rows] for array in (tv, doses)]
         value, best = np.full(rows.size, np.inf), objective[rows]
         outcome = np.full(rows.size, BAD_LEVEL, np.int8)
-        found, fitted, cost = hessian[rows], predicted[rows], np.zeros(rows.size, np.int64)
+        curvature, fitted, cost = hessian[rows], predicted[rows], np.zeros(rows.size, np.int64)
         _search(
             own[0], loads, n_eta, together, own[1], levels[rows],
             log_error if is_detour else error, known[rows], False,
             np.full(rows.size, np.inf) if is_detour else best, x[rows], hessian[rows],
-            *space, here, value, none, found, fitted, cost, outcome,
+            *space, here, value, empty, curvature, fitted, cost, outcome,
         )  # fmt: skip
         np.add.at(evaluations, rows, cost)
         if not is_detour:
-            seen = rows[value < np.inf]
-            status[seen[status[seen] == BAD_LEVEL]] = NOT_CONVERGED
+            possible = rows[value < np.inf]
+            status[possible[status[possible] == BAD_LEVEL]] = NOT_CONVERGED
             lower = np.flatnonzero((outcome == OK) & (value < best))
-            lower = lower[np.argsort(-value[lower], kind="stable")]  # of several the last is kept
+            lower = lower[np.argsort(-value[lower], kind="stable")]  # the lowest is assigned last
             better = rows[lower]
             x[better], objective[better], status[better] = here[lower], value[lower], OK
-            hessian[better], predicted[better] = found[lower], fitted[lower]
+            hessian[better], predicted[better] = curvature[lower], fitted[lower]
         return here
 
-    poor = np.flatnonzero((status != BAD_PARAMETER) & ~(objective < _enough(levels, error)))
+    limit = _poor_fit_limit(levels, error)
+    poor = np.flatnonzero((status != BAD_PARAMETER) & ~(objective < limit))
     if poor.size:
         log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
         begin = np.zeros((len(starts), poor.size, d))
         begin[:, :, :n_eta] = starts[:, None]
-        many = np.tile(poor, len(starts))
-        ends = search(many, begin.reshape(-1, d), True)
+        repeated = np.tile(poor, len(starts))
+        ends = search(repeated, begin.reshape(-1, d), True)
         search(poor, ends[: poor.size], False)
-        search(many[poor.size :], ends[poor.size :], False)
+        search(repeated[poor.size :], ends[poor.size :], False)
     covariance = 2.0 * np.linalg.inv(hessian)
     failed = status != OK
-    for found in (x, objective, covariance, predicted):
-        found[failed] = np.nan
+    for array in (x, objective, covariance, predicted):
+        array[failed] = np.nan
     return x, objective, covariance, predicted, evaluations, status

@@ -15,7 +15,7 @@ from fludapk.published.formulas.registry import ADULT, Result, as_float, publish
     shown="√({height_cm:g} cm * {weight_kg:g} kg / 3600)",
 )
 def mosteller(*, height_cm: ArrayLike, weight_kg: ArrayLike) -> Result:
-    """Body surface area by Mosteller (1987), sqrt(H W / 3600).
+    """Estimate body surface area by Mosteller (1987), sqrt(H W / 3600).
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def mosteller(*, height_cm: ArrayLike, weight_kg: ArrayLike) -> Result:
     shown="0.007184 * {weight_kg:g}^0.425 * {height_cm:g}^0.725",
 )
 def du_bois(*, height_cm: ArrayLike, weight_kg: ArrayLike) -> Result:
-    """Body surface area by Du Bois and Du Bois (1916), 0.007184 W^0.425 H^0.725.
+    """Estimate body surface area by Du Bois and Du Bois (1916), 0.007184 W^0.425 H^0.725.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def du_bois(*, height_cm: ArrayLike, weight_kg: ArrayLike) -> Result:
     shown="0.024265 * {weight_kg:g}^0.5378 * {height_cm:g}^0.3964",
 )
 def haycock(*, height_cm: ArrayLike, weight_kg: ArrayLike) -> Result:
-    """Body surface area by Haycock (1978), 0.024265 W^0.5378 H^0.3964.
+    """Estimate body surface area by Haycock (1978), 0.024265 W^0.5378 H^0.3964.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def haycock(*, height_cm: ArrayLike, weight_kg: ArrayLike) -> Result:
     shown="0.0235 * {weight_kg:g}^0.51456 * {height_cm:g}^0.42246",
 )
 def gehan_george(*, height_cm: ArrayLike, weight_kg: ArrayLike) -> Result:
-    """Body surface area by Gehan and George (1970), 0.0235 W^0.51456 H^0.42246.
+    """Estimate body surface area by Gehan and George (1970), 0.0235 W^0.51456 H^0.42246.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ _L_H_PER_ML_MIN = 0.06
 def cockcroft_gault(
     *, scr_mg_dl: ArrayLike, age_years: ArrayLike, weight_kg: ArrayLike, female: Flag
 ) -> Result:
-    """Creatinine clearance by Cockcroft and Gault (1976).
+    """Estimate creatinine clearance by Cockcroft and Gault (1976).
 
     (140 - age) W / (72 S), times 0.85 if female.
 
@@ -76,7 +76,7 @@ def cockcroft_gault(
     shown="{egfr_ml_min_1_73m2:g} * {bsa_m2:g} m2 / 1.73 m2",
 )
 def deindex_gfr(*, egfr_ml_min_1_73m2: ArrayLike, bsa_m2: ArrayLike) -> Result:
-    """GFR of this body from a GFR per 1.73 m2, eGFR BSA / 1.73.
+    """Convert GFR per 1.73 m2 to GFR of the whole body, eGFR BSA / 1.73.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def deindex_gfr(*, egfr_ml_min_1_73m2: ArrayLike, bsa_m2: ArrayLike) -> Result:
     shown="{gfr_ml_min:g} mL/min * 1.73 m2 / {bsa_m2:g} m2",
 )
 def index_gfr(*, gfr_ml_min: ArrayLike, bsa_m2: ArrayLike) -> Result:
-    """GFR per 1.73 m2 from the GFR of this body, GFR 1.73 / BSA.
+    """Convert GFR of the whole body to GFR per 1.73 m2, GFR 1.73 / BSA.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def index_gfr(*, gfr_ml_min: ArrayLike, bsa_m2: ArrayLike) -> Result:
 def gfr_l_h_per_70kg(
     *, egfr_ml_min_1_73m2: ArrayLike, bsa_m2: ArrayLike, weight_kg: ArrayLike
 ) -> Result:
-    """Absolute GFR in L/h, scaled by weight to 70 kg: eGFR BSA / 1.73 * 0.06 * 70 / W.
+    """Convert GFR to absolute L/h, scaled by weight to 70 kg: eGFR BSA / 1.73 * 0.06 * 70 / W.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def gfr_l_h_per_70kg(
     shown="{egfr_ml_min_1_73m2:g} * 0.06",
 )
 def egfr_l_h(*, egfr_ml_min_1_73m2: ArrayLike) -> Result:
-    """GFR in L/h, still per 1.73 m2: eGFR * 0.06.
+    """Convert GFR to L/h, still per 1.73 m2: eGFR * 0.06.
 
     Parameters
     ----------
@@ -228,18 +228,18 @@ def egfr_l_h(*, egfr_ml_min_1_73m2: ArrayLike) -> Result:
     return as_float(egfr_ml_min_1_73m2) * _L_H_PER_ML_MIN
 
 
-# --- Growth and age caps --------------------------------------------------------------------------
+# --- Age caps -------------------------------------------------------------------------------------
 
 
 def capped_by_knots(*, value: ArrayLike, at: ArrayLike, knots: ArrayLike) -> Result:
-    """Value, or the cap at this point where that is smaller.
+    """Return a value, or the cap at its position where that is smaller.
 
     Parameters
     ----------
     value : array_like
-        What is to be capped, any unit.
+        Value to be capped, any unit.
     at : array_like
-        Where to read the cap: the age in years, for a cap by age.
+        Position at which to read the cap: the age in years, for a cap by age.
     knots : array_like, shape (k, 2)
         Rows (position, cap) with increasing positions. The cap runs straight between them and
         stays flat beyond both ends.

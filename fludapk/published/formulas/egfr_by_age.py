@@ -19,7 +19,7 @@ from fludapk.published.formulas.registry import (
 
 
 def _bent_exponent(ratio: Array, below: ArrayLike, above: ArrayLike) -> Array:
-    """Exponent of min(ratio, 1)^below * max(ratio, 1)^above: one of the two factors is always 1."""
+    """Return the exponent in force in min(ratio, 1)^below * max(ratio, 1)^above."""
     result: Array = np.where(ratio < 1, below, above)[()]
     return result
 
@@ -33,7 +33,7 @@ def _after_40_shown(per_year: float, age: float) -> str:
 
 
 class _CkdEpi(NamedTuple):
-    """The constants by which the CKD-EPI creatinine equations differ; pairs are (female, male)."""
+    """Constants by which the CKD-EPI creatinine equations differ; pairs are (female, male)."""
 
     scale: float
     below: tuple[float, float]
@@ -223,7 +223,7 @@ def _fas_q_shown(*, age_years: float, female: bool) -> str:
     shown=_fas_q_shown,
 )
 def fas_q(*, age_years: ArrayLike, female: Flag) -> Result:
-    """Median creatinine of healthy people of this age and sex, the Q of the FAS equation (2016).
+    """Return the median creatinine of healthy people, the Q of the FAS equation (2016).
 
     Parameters
     ----------
@@ -240,8 +240,8 @@ def fas_q(*, age_years: ArrayLike, female: Flag) -> Result:
 
     Notes
     -----
-    The paper tabulates whole years. Going linearly from one to the next is our choice: a child
-    does not change overnight on a birthday.
+    The paper tabulates whole years. Interpolating linearly between them is our choice, because a
+    child does not change on a birthday.
 
     References
     ----------
@@ -326,7 +326,7 @@ def _ekfc_q_shown(*, age_years: float, female: bool) -> str:
     shown=_ekfc_q_shown,
 )
 def ekfc_q(*, age_years: ArrayLike, female: Flag) -> Result:
-    """Median creatinine of healthy people of this age and sex, the Q of the EKFC equation (2021).
+    """Return the median creatinine of healthy people, the Q of the EKFC equation (2021).
 
     Parameters
     ----------
@@ -359,7 +359,7 @@ def ekfc_q(*, age_years: ArrayLike, female: Flag) -> Result:
     """
     age = as_float(age_years)
     c0, c1, c_ln, c2, c3 = (by_sex(female, *pair) for pair in _EKFC_Q)
-    a = np.clip(age, 2, 25)  # keeps ln() quiet where the curve is not used
+    a = np.clip(age, 2, 25)  # avoids warnings of ln() where the curve is not used
     curve = np.exp(c0 + c1 * a - c_ln * np.log(a) - c2 * a**2 + c3 * a**3) / UMOL_L_PER_MG_DL
     bands = [age > 25, age >= 2]
     q: Array = np.select(bands, [by_sex(female, *_EKFC_Q_ADULT), curve], np.nan)[()]

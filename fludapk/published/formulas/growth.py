@@ -15,7 +15,9 @@ def _over_itself(function: np.ufunc, x: Array) -> Array:
 
 
 def lms_value(*, z: ArrayLike, L: ArrayLike, M: ArrayLike, S: ArrayLike) -> Result:
-    """Measurement at a z-score, by Cole's LMS method: M (1 + L S z)^(1/L), or M exp(S z) if L = 0.
+    """Compute the measurement at a z-score by Cole's LMS method.
+
+    M (1 + L S z)^(1/L), or M exp(S z) if L = 0.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ def lms_value(*, z: ArrayLike, L: ArrayLike, M: ArrayLike, S: ArrayLike) -> Resu
     Notes
     -----
     Written with y = L S z as M exp(S z log1p(y)/y). For small L the textbook form rounds 1 + y and
-    then magnifies the loss by 1/L; this one stays exact and passes into L = 0 without a seam.
+    then magnifies the loss by 1/L; this one stays exact and is continuous at L = 0.
 
     References
     ----------
@@ -55,7 +57,9 @@ def lms_value(*, z: ArrayLike, L: ArrayLike, M: ArrayLike, S: ArrayLike) -> Resu
 
 
 def lms_zscore(*, value: ArrayLike, L: ArrayLike, M: ArrayLike, S: ArrayLike) -> Result:
-    """Z-score of a measurement, by Cole's LMS method: ((X/M)^L - 1)/(L S), or ln(X/M)/S if L = 0.
+    """Compute the z-score of a measurement by Cole's LMS method.
+
+    ((X/M)^L - 1)/(L S), or ln(X/M)/S if L = 0.
 
     Parameters
     ----------

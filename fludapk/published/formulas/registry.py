@@ -24,7 +24,7 @@ UMOL_L_PER_MG_DL = 88.4  # creatinine, 113.12 g/mol
 
 @dataclass(frozen=True)
 class Formula:
-    """What a reader needs to know about a formula before trusting its number.
+    """A published formula, with what a reader must know before trusting its result.
 
     Attributes
     ----------
@@ -88,7 +88,13 @@ def published(
     shown: str | Callable[..., str],
     ages: tuple[float, float] = ANY_AGE,
 ) -> Callable[[AnyFormula], AnyFormula]:
-    """Enter a function in `FORMULAS` and return it unchanged."""
+    """Enter a function in `FORMULAS` and return it unchanged.
+
+    Parameters
+    ----------
+    quantity, unit, doi, shown, ages
+        As the attributes of `Formula`.
+    """
 
     def register(function: AnyFormula) -> AnyFormula:
         name = function.__name__
