@@ -120,8 +120,6 @@ class Shown:
     """A computed row in short."""
 
     headline: Headline
-    auc_0_inf: float
-    pi90: tuple[float, float]
     doses: int
     dose_mg: float
     model: str
@@ -196,8 +194,6 @@ def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | Flu
         return Done(row, plan.text(row, cells, {"error": error}), name, error, None)
     shown = Shown(
         headline=outcome.headline,
-        auc_0_inf=outcome.exposure.auc_0_inf,
-        pi90=outcome.exposure.auc_0_inf_pi90,
         doses=len(outcome.regimen.doses_mg),
         dose_mg=outcome.regimen.doses_mg[0],
         model=outcome.model,
@@ -274,4 +270,4 @@ def _urgency(shown: Shown) -> tuple[float, ...]:
     """Stopped rows first, then by the chance of missing the target, then by a low AUC."""
     p_miss = shown.headline.p_miss
     stopped = bool(shown.headline.stops)
-    return float(stopped), -1.0 if p_miss is None else p_miss, -shown.auc_0_inf
+    return float(stopped), -1.0 if p_miss is None else p_miss, -shown.headline.auc_0_inf

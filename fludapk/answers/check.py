@@ -31,10 +31,9 @@ from fludapk.answers.check_remarks import (
     reading_note,
     remarks_of,
 )
-from fludapk.answers.headline import COVARIATES_ONLY, Chances, Headline, headline_of
+from fludapk.answers.headline import COVARIATES_ONLY, Headline, Simulated, headline_of
 from fludapk.answers.prediction import LOG2_POINTS, Prediction, predictions
 from fludapk.answers.record import Provenance, Remark
-from fludapk.arrays import F8
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient, columns_of
@@ -45,13 +44,7 @@ from fludapk.published.covariates import Step, evaluate, renal_function
 from fludapk.published.equations import equation
 from fludapk.published.models import DEFAULT_MODEL, Model, load_model, load_models
 from fludapk.published.regimens import label_rules, label_step, regimens
-from fludapk.published.targets import (
-    bounds,
-    flag,
-    leading_target,
-    targets,
-    window_probabilities,
-)
+from fludapk.published.targets import flag, leading_target, targets
 
 
 def check(
@@ -95,7 +88,7 @@ def check(
     >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
     >>> result = check(girl, Regimen.named("tisa_cel_ball"))
     >>> round(result.exposure.auc_0_inf, 2), result.flag, result.models_agree
-    (13.58, 'below', False)
+    (13.58, 'below', True)
     """
     request = Request(patient=patient, regimen=regimen, model=model, round_to_mg=round_to_mg)
     (outcome,) = checks([request], strict=strict, folders=folders)
@@ -180,7 +173,7 @@ def _result(
     trail: list[Step],
 ) -> CheckResult:
     patient, regimen, _ = prediction.case
-    simulated = prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf
+    shown = simulated(prediction, log2_points)
     chosen, auc = prediction.model, prediction.auc_0_inf
     leading = leading_target(
         age_years=patient.age_years,
@@ -193,20 +186,21 @@ def _result(
         sensitivity=sensitivity,
         leading=leading,
         targets=[
-            target_record(entry, auc, simulated, patient, regimen) for entry in targets().values()
+            target_record(entry, auc, shown.drawn, patient, regimen, shown.uncertain)
+            for entry in targets().values()
         ],
         label_rules=_labels(patient, auc, kidney),
     )
     remarks = remarks_of(facts)
     return CheckResult(
-        headline=_headline(facts, remarks, simulated, rivals, log2_points),
+        headline=_headline(facts, remarks, shown, rivals, log2_points),
         remarks=remarks,
         model=chosen.id,
         model_title=chosen.file.title,
         model_citation=chosen.file.citation.short,
         patient=patient_record(prediction),
         regimen=regimen_record(prediction, request.round_to_mg),
-        exposure=exposure_record(prediction, simulated),
+        exposure=exposure_record(prediction, shown.drawn, shown.uncertain),
         flag=flag(auc),
         flag_context=FLAG_CONTEXT,
         targets=list(facts.targets),
@@ -226,32 +220,40 @@ def _result(
     )
 
 
+def simulated(prediction: Prediction, log2_points: int = LOG2_POINTS) -> Simulated:
+    """Simulate the courses behind chance and interval of a prediction."""
+    return Simulated(
+        model=prediction.model.id,
+        auc_0_inf=prediction.auc_0_inf,
+        drawn=prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf,
+        uncertain=prediction.auc_with_uncertainty(log2_points),
+    )
+
+
 def _headline(
     facts: CheckFacts,
     remarks: Sequence[Remark],
-    simulated: F8,
+    shown: Simulated,
     rivals: Mapping[str, Prediction | InputError],
     log2_points: int,
 ) -> Headline:
-    """The chance against the leading target, by the model that target was found with."""
-    target = facts.leading
+    """Headline of a check: the chance by the model that the leading target was found with."""
+    target, judged = facts.leading, None
     notes = [
         remark.message[0].upper() + remark.message[1:]
         for remark in remarks
         if remark.code in _IN_THE_HEADLINE
     ]
     notes.append(COVARIATES_ONLY)
-    if target is None:
-        return headline_of(remarks, None, None, None, notes=notes)
-    prediction, own = facts.prediction, rivals.get(target.derived_with)
-    if isinstance(own, Prediction) and own.model.id != prediction.model.id:
-        prediction = own
-        simulated = own.exposure(own.random_effects(log2_points)).auc_0_inf
-    if prediction.model.id != target.derived_with:
-        doubt = f"{target.name} was found with {target.derived_with}, which cannot be used here"
-        notes.append(doubt)
-    chances = Chances(*window_probabilities(simulated, *bounds(target)))
-    return headline_of(remarks, target, chances, prediction.model.id, notes=notes)
+    if target is not None and target.derived_with != shown.model:
+        own = rivals.get(target.derived_with)
+        if isinstance(own, Prediction):
+            judged = simulated(own, log2_points)
+        else:
+            notes.append(
+                f"{target.name} was found with {target.derived_with}, which cannot be used here"
+            )
+    return headline_of(remarks, target, shown, judged, notes)
 
 
 _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")

@@ -97,6 +97,8 @@ class ExposureRecord:
 
     auc_0_inf: float
     auc_0_inf_pi90: tuple[float, float]
+    auc_0_inf_uncertain_pi90: tuple[float, float] | None
+    """With the uncertainty of the model's numbers beside IIV and IOV; None if none is printed."""
     auc_per_dose: list[float]
     """From each dose to the next, the last to infinity: they add up."""
     cmax_mg_l: float
@@ -121,6 +123,10 @@ class TargetRecord:
     p_below: float
     p_within: float | None
     p_above: float
+    p_below_uncertain: float | None
+    """This and the next two: with the uncertainty of the model's numbers."""
+    p_within_uncertain: float | None
+    p_above_uncertain: float | None
     applies: bool
     context: str
     finding: str
@@ -205,7 +211,9 @@ class CheckResult(Record):
         row: Row = {"error": None, "stop": "; ".join(head.stops), "headline": head.sentence}
         row |= {name: getattr(head, name) for name in _HEADLINE}
         row |= {"flag": self.flag} | scalars(self.exposure)
-        row["auc_0_inf_pi90_low"], row["auc_0_inf_pi90_high"] = self.exposure.auc_0_inf_pi90
+        for name in ("auc_0_inf_pi90", "auc_0_inf_uncertain_pi90"):
+            row.pop(name, None)
+            row[f"{name}_low"], row[f"{name}_high"] = getattr(self.exposure, name) or (None, None)
         row["models_agree"] = self.models_agree
         row["remarks"] = "; ".join(r.code for r in self.remarks if r.severity != "note")
         for target in self.targets:
@@ -243,10 +251,19 @@ def result_columns(models: Sequence[str]) -> list[str]:
 
 
 def target_record(
-    entry: TargetEntry, auc: float, simulated: F8, patient: Patient, regimen: Regimen
+    entry: TargetEntry,
+    auc: float,
+    simulated: F8,
+    patient: Patient,
+    regimen: Regimen,
+    uncertain: F8 | None = None,
 ) -> TargetRecord:
     """A published target and a patient: the likely AUC, and simulated ones."""
     below, within, above = window_probabilities(simulated, *bounds(entry))
+    has_window = entry.optimum is None
+    wider: tuple[float | None, ...] = (None, None, None)
+    if uncertain is not None:
+        wider = window_probabilities(uncertain, *bounds(entry))
     return TargetRecord(
         id=entry.id,
         name=entry.name,
@@ -255,8 +272,11 @@ def target_record(
         optimum=entry.optimum,
         status=status(entry, auc),
         p_below=below,
-        p_within=None if entry.optimum is not None else within,
+        p_within=within if has_window else None,
         p_above=above,
+        p_below_uncertain=wider[0],
+        p_within_uncertain=wider[1] if has_window else None,
+        p_above_uncertain=wider[2],
         applies=applies(
             entry,
             age_years=patient.age_years,
@@ -319,7 +339,7 @@ def regimen_record(prediction: Prediction, round_to_mg: float | None) -> Regimen
     )
 
 
-def exposure_record(prediction: Prediction, simulated: F8) -> ExposureRecord:
+def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None) -> ExposureRecord:
     """Record of the exposure of a prediction, its interval from simulated AUCs."""
     typical = prediction.typical
     to_cells, at_cells = prediction.at_cells
@@ -327,6 +347,7 @@ def exposure_record(prediction: Prediction, simulated: F8) -> ExposureRecord:
     return ExposureRecord(
         auc_0_inf=prediction.auc_0_inf,
         auc_0_inf_pi90=prediction_interval(simulated),
+        auc_0_inf_uncertain_pi90=None if uncertain is None else prediction_interval(uncertain),
         auc_per_dose=typical.auc_per_dose[0].tolist(),
         cmax_mg_l=float(typical.cmax[0]),
         auc_to_cells=to_cells,

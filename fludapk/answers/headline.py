@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from fludapk.answers.record import Remark
+from fludapk.arrays import F8
 from fludapk.published.course_files import TargetEntry
-from fludapk.published.targets import HIGH, LOW, MET, OPTIMAL, bounds
+from fludapk.published.targets import (
+    HIGH,
+    LOW,
+    MET,
+    OPTIMAL,
+    bounds,
+    prediction_interval,
+    window_probabilities,
+)
 
 NO_TARGET: Final = (
     f"No published target fits this patient; {LOW:g} and {MET:g} mg·h/L were found in children and "
@@ -18,6 +28,11 @@ COVARIATES_ONLY: Final = (
     "From covariates alone: of 26 measured children 11 were below 14 mg·h/L, and 9 of those had "
     "been predicted above it (Wicha 2024). Measure levels"
 )
+WITH_UNCERTAINTY: Final = (
+    "Chance and interval include the uncertainty of the model's printed numbers"
+)
+NOTEWORTHY: Final = 0.01
+"""A chance that moves by more than this is said with the uncertainty of the model's numbers."""
 _THRESHOLDS: Final = (LOW, MET, OPTIMAL, HIGH)
 _MOST_DECIMALS: Final = 15
 
@@ -51,8 +66,12 @@ class Headline:
         Bounds of the target, mg·h/L.
     p_below, p_within, p_above : float, optional
         None without a target. `p_within` is None for an optimum without a window.
+    auc_0_inf : float
+        mg·h/L.
+    interval : (float, float)
+        90 % interval, mg·h/L.
     with_uncertainty : bool
-        Whether the chance includes the uncertainty of the model's parameters.
+        Whether chance and interval include the uncertainty of the model's numbers.
     notes : list of str
         What must be known with the chance.
     """
@@ -67,6 +86,8 @@ class Headline:
     p_below: float | None
     p_within: float | None
     p_above: float | None
+    auc_0_inf: float
+    interval: tuple[float, float]
     with_uncertainty: bool
     notes: list[str]
 
@@ -91,13 +112,22 @@ class Headline:
         return 1.0 - self.p_within
 
 
+class Simulated(NamedTuple):
+    """AUC of the typical or most likely patient, and of simulated ones, by a model."""
+
+    model: str
+    auc_0_inf: float
+    drawn: F8
+    """(n,) Over the variability of patients and occasions."""
+    uncertain: F8 | None = None
+    """(n,) Over the uncertainty of the model's numbers, too."""
+
+
 def headline_of(
     remarks: Sequence[Remark],
     target: TargetEntry | None,
-    chances: Chances | None,
-    model: str | None,
-    *,
-    with_uncertainty: bool = False,
+    shown: Simulated,
+    judged: Simulated | None = None,
     notes: Sequence[str] = (),
 ) -> Headline:
     """Put a headline together.
@@ -107,34 +137,44 @@ def headline_of(
     remarks : sequence of Remark
     target : TargetEntry, optional
         The leading target of the patient, see `fludapk.published.targets.leading_target`.
-    chances : Chances, optional
-        Against its bounds.
-    model : str, optional
-        Model that they were computed by.
-    with_uncertainty : bool
+    shown : Simulated
+        By the chosen model: AUC and interval.
+    judged : Simulated, optional
+        By the model that the target was found with: the chance. That of `shown` if absent.
     notes : sequence of str
     """
-    stops = [remark.message for remark in remarks if remark.severity == "stop"]
-    if target is None or chances is None:
-        return Headline(
-            stops=stops, sentence=NO_TARGET, target=None, model=None, low=None, high=None,
-            optimum=None, p_below=None, p_within=None, p_above=None, with_uncertainty=False,
-            notes=list(notes),
-        )  # fmt: skip
+    judged = judged or shown
+    chances, is_wider = _chances(target, judged)
+    drawn = shown.uncertain if is_wider and shown.uncertain is not None else shown.drawn
+    low, high = (None, None) if target is None else (target.low, target.high)
+    optimum = None if target is None else target.optimum
     return Headline(
-        stops=stops,
-        sentence=chance_sentence(target, chances),
-        target=target.id,
-        model=model,
-        low=target.low,
-        high=target.high,
-        optimum=target.optimum,
-        p_below=chances.below,
-        p_within=None if target.optimum is not None else chances.within,
-        p_above=chances.above,
-        with_uncertainty=with_uncertainty,
-        notes=list(notes),
+        stops=[remark.message for remark in remarks if remark.severity == "stop"],
+        sentence=NO_TARGET if target is None else chance_sentence(target, chances),
+        target=None if target is None else target.id,
+        model=None if target is None else judged.model,
+        low=low,
+        high=high,
+        optimum=optimum,
+        p_below=None if target is None else chances.below,
+        p_within=None if target is None or optimum is not None else chances.within,
+        p_above=None if target is None else chances.above,
+        auc_0_inf=shown.auc_0_inf,
+        interval=prediction_interval(drawn),
+        with_uncertainty=is_wider and drawn is shown.uncertain,
+        notes=[*notes, *([WITH_UNCERTAINTY] if is_wider and drawn is shown.uncertain else [])],
     )
+
+
+def _chances(target: TargetEntry | None, judged: Simulated) -> tuple[Chances, bool]:
+    """Chances, with the uncertainty of the model's numbers where it moves one of them."""
+    low, high = (LOW, math.inf) if target is None else bounds(target)
+    narrow = Chances(*window_probabilities(judged.drawn, low, high))
+    if judged.uncertain is None:
+        return narrow, False
+    wide = Chances(*window_probabilities(judged.uncertain, low, high))
+    moved = max(abs(a - b) for a, b in zip(narrow, wide, strict=True))
+    return (wide, True) if moved > NOTEWORTHY else (narrow, False)
 
 
 def chance_sentence(target: TargetEntry, chances: Chances) -> str:

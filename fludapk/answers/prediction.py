@@ -16,7 +16,7 @@ from fludapk.patients.course import Course
 from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case
-from fludapk.pk.effects import RandomEffects, standard_normal_points
+from fludapk.pk.effects import MOST_DIMENSIONS, RandomEffects, standard_normal_points
 from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure, rates
 from fludapk.pk.program import Program
 from fludapk.published.covariates import (
@@ -28,6 +28,7 @@ from fludapk.published.covariates import (
     outside_studied_range,
 )
 from fludapk.published.models import Model
+from fludapk.published.uncertainty import Uncertainty
 
 LOG2_POINTS: Final = 13
 """Sobol points behind the probabilities: keeps them within 0.005 (tested)."""
@@ -93,6 +94,52 @@ class Prediction:
     def random_effects(self, log2_points: int) -> RandomEffects:
         """Effects on the fixed Sobol points."""
         return simulated_effects(self.model.program, len(self.case.course.doses_mg), log2_points)
+
+    def auc_with_uncertainty(self, log2_points: int) -> F8 | None:
+        """Return AUC0-inf of simulated patients by a model with uncertain numbers.
+
+        Parameters
+        ----------
+        log2_points : int
+            2 to this power patients, each by numbers of its own, on the same points of random
+            effects as `random_effects`.
+
+        Returns
+        -------
+        (n,) or None
+            mg·h/L; None if nothing is printed, or there are more numbers than points have.
+        """
+        doses = len(self.case.course.doses_mg)
+        draws = uncertain_effects(self.model.program, self.model.uncertainty, doses, log2_points)
+        if draws is None:
+            return None
+        theta, effects = draws
+        program = self.model.program
+        row = covariate_rows(self.model, self.values, 1)
+        tv, _ = program.typical_values(np.repeat(row, theta.shape[1], axis=0), theta)
+        return course_exposure(program, tv, effects, *self.arrays).auc_0_inf
+
+
+@lru_cache(maxsize=16)
+def uncertain_effects(
+    program: Program, uncertainty: Uncertainty, doses: int, log2_points: int
+) -> tuple[F8, RandomEffects] | None:
+    """Draw numbers of a model, and random effects with the variability drawn, on fixed points.
+
+    Returns
+    -------
+    theta : (t, n)
+    effects : RandomEffects
+        Those of `simulated_effects`, times the SD drawn over the printed one.
+    """
+    certain, uncertain = program.n_eta + doses * program.n_kappa, uncertainty.dimensions
+    if not uncertain or certain + uncertain > MOST_DIMENSIONS:
+        return None
+    z = standard_normal_points(log2_points, certain + uncertain)
+    theta, scale = uncertainty.draw(z[:, certain:])
+    effects = RandomEffects.from_normals(program, z[:, :certain], doses)
+    of_eta, of_kappa = scale[:, : uncertainty.n_eta], scale[:, uncertainty.n_eta :]
+    return theta, RandomEffects(effects.eta * of_eta, effects.kappa * of_kappa[:, None, :])
 
 
 @lru_cache(maxsize=16)

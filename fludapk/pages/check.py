@@ -55,20 +55,11 @@ def check_page(result: CheckResult, width: int, strong: Strong = str) -> str:
 
 def brief_page(result: CheckResult, width: int, strong: Strong = str) -> str:
     """Draw the answer in short: patient, stop, chance, AUC, dose."""
-    exposure = result.exposure
     lines = [
         fitted(f"{who(result)} | {plan(result)}", width),
         "",
         headline_block(result.headline, width, strong),
-        fitted(
-            auc_line(
-                exposure.auc_0_inf,
-                exposure.auc_0_inf_pi90,
-                result.headline,
-                f"typical patient by {result.model}",
-            ),
-            width,
-        ),
+        fitted(auc_line(result.headline, f"typical patient by {result.model}"), width),
         *(fitted(line, width) for line in dose_lines(result)),
         *(fitted(typeset(note), width) for note in result.headline.notes),
     ]

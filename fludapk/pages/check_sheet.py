@@ -24,6 +24,7 @@ from fludapk.pages.words import (
     chance_parts,
     course_facts,
     dose_lines,
+    interval_text,
     plan,
     side,
     typeset,
@@ -47,13 +48,7 @@ def blocks_of(r: CheckResult) -> dict[str, Any]:
     return {
         "r": r,
         "head": page_head(r),
-        "answer": answer_block(
-            r.headline,
-            r.exposure.auc_0_inf,
-            r.exposure.auc_0_inf_pi90,
-            f"typical patient by {r.model}",
-            [*dose_lines(r)],
-        ),
+        "answer": answer_block(r.headline, f"typical patient by {r.model}", dose_lines(r)),
         "remarks": remark_rows(r.remarks),
         "bar": bar(r),
         "course": course_figure(r, curve_of(r)),
@@ -86,22 +81,15 @@ def page_head(r: CheckResult) -> dict[str, str]:
     }
 
 
-def answer_block(
-    headline: Headline,
-    auc: float,
-    interval: tuple[float, float],
-    by: str,
-    lines: Sequence[str],
-) -> dict[str, Any]:
+def answer_block(headline: Headline, by: str, lines: Sequence[str]) -> dict[str, Any]:
     """Stop, chance with its bar, AUC, and lines below them."""
-    low, high = interval
     return {
         "stops": headline.stops,
         "sentence": headline.sentence,
         "bar": chance_parts(headline),
-        "auc": auc_text(auc),
-        "side": side(auc, headline),
-        "interval": f"90 % interval {low:.1f}-{high:.1f}",
+        "auc": auc_text(headline.auc_0_inf),
+        "side": side(headline),
+        "interval": interval_text(headline),
         "by": by,
         "lines": [typeset(line) for line in lines],
         "notes": [typeset(note) for note in headline.notes],

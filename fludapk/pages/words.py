@@ -131,16 +131,24 @@ def chance_parts(headline: Headline) -> list[ChancePart]:
     ]
 
 
-def side(auc: float, headline: Headline) -> str:
-    """Side of the leading target on which an AUC is; empty without a target."""
-    return "" if headline.target is None else verdict(auc, targets()[headline.target])
+def side(headline: Headline) -> str:
+    """Side of the leading target on which the AUC is; empty without a target."""
+    if headline.target is None:
+        return ""
+    return verdict(headline.auc_0_inf, targets()[headline.target])
 
 
-def auc_line(auc: float, interval: tuple[float, float], headline: Headline, by: str) -> str:
+def auc_line(headline: Headline, by: str) -> str:
     """Word the AUC with its side of the leading target, and its interval."""
-    where = f" ({side(auc, headline)})" if headline.target else ""
-    low, high = interval
-    return f"AUC0-inf {auc_text(auc)} mg·h/L{where}, 90 % interval {low:.1f}-{high:.1f}, {by}"
+    where = f" ({side(headline)})" if headline.target else ""
+    auc = auc_text(headline.auc_0_inf)
+    return f"AUC0-inf {auc} mg·h/L{where}, {interval_text(headline)}, {by}"
+
+
+def interval_text(headline: Headline) -> str:
+    """Word the 90 % interval."""
+    low, high = headline.interval
+    return f"90 % interval {low:.1f}-{high:.1f}"
 
 
 def who(r: CheckResult) -> str:
@@ -216,10 +224,10 @@ def counts_line(counts: Mapping[str, int]) -> str:
 
 def row_cells(shown: Shown) -> tuple[str, str, str, str]:
     """Cells of a row of a list: stop and chance, AUC, interval, doses."""
-    low, high = shown.pi90
+    low, high = shown.headline.interval
     return (
         "; ".join([*stop_lines(shown.headline), shown.headline.sentence]),
-        auc_text(shown.auc_0_inf),
+        auc_text(shown.headline.auc_0_inf),
         f"{low:.1f}-{high:.1f}",
         f"{shown.doses} × {mg(shown.dose_mg)} mg",
     )

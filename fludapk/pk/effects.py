@@ -18,6 +18,8 @@ from fludapk.pk.program import Program
 
 POINT_SET: Final = Path(__file__).with_name("sobol.csv")
 """Generators of the Sobol points."""
+MOST_DIMENSIONS: Final = 64
+"""Coordinates of the stored Sobol points."""
 POINT_SET_SEED: Final = 20222022
 """Seed of the scrambling, for the provenance of a result."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -89,13 +89,15 @@ class Program:
         """True if clearance is split into renal and non-renal."""
         return bool(self.terms[:, 2].any())
 
-    def typical_values(self, rows: F8) -> tuple[F8, F8]:
+    def typical_values(self, rows: F8, theta: F8 | None = None) -> tuple[F8, F8]:
         """Compute typical CL, V1, Q2, V2, Q3, V3 and the renal fraction of CL.
 
         Parameters
         ----------
         rows : (n, c) array
             Values of `covariates`; categories by their number.
+        theta : (t, n) array, optional
+            Estimates and constants of each row; those of the model if absent.
 
         Returns
         -------
@@ -110,7 +112,7 @@ class Program:
         """
         rows = np.array(rows, dtype=np.float64, ndmin=2)
         with np.errstate(all="ignore"):
-            parameters, renal = self._typical_values(rows.T)
+            parameters, renal = self._typical_values(rows.T, theta)
         tv = np.empty((len(rows), 6))
         for slot, parameter in enumerate(parameters):
             tv[:, slot] = parameter
@@ -122,17 +124,19 @@ class Program:
             raise InputError(f"row {bad + 1}: no valid parameters from {values or 'no covariate'}")
         return tv, np.full(len(rows), renal)
 
-    def _typical_values(self, columns: F8) -> tuple[list[F8], F8]:
+    def _typical_values(self, columns: F8, own: F8 | None) -> tuple[list[F8], F8]:
         """Compute the six parameters, and the renal fraction, from covariates in columns."""
-        theta = self.theta.tolist()
+        theta: list[Any] = self.theta.tolist() if own is None else list(own)
         computed: dict[tuple[float, ...], F8] = {}
         factors: dict[tuple[int, int], list[F8]] = {}
         for owner, target, kind, column, a, b in self.effects.tolist():
             x = columns[column]
             if kind == CATEGORY:
-                factor = self.theta[self.category_thetas[a + np.nan_to_num(x).astype(np.int64)]]
+                number = self.category_thetas[a + np.nan_to_num(x).astype(np.int64)]
+                factor = self.theta[number] if own is None else own[number, np.arange(len(x))]
             else:  # computed once for all parameters: a power of weight is often on every flow
-                key = (kind, column, theta[a], theta[b])
+                key = (kind, column, self.theta[a], self.theta[b])
+                key = key if own is None else (kind, column, a, b)
                 if key not in computed:
                     computed[key] = EFFECTS[KINDS[kind]][0](x, theta[a], theta[b])
                 factor = computed[key]

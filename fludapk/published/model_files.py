@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     Field,
@@ -18,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from fludapk.arrays import F8
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.model_faults import faults_between_tables
 from fludapk.published.tables import Identifier, Positive, Table, Text, must_rise
@@ -292,6 +294,12 @@ class RandomEffect(Table):
             "variance": self.value,
             "sd": self.value**2,
         }[self.scale]
+
+    def variances(self, values: F8) -> F8:
+        """Return omega squared if the printed value were each of some others, (n,)."""
+        if self.scale == "variance":
+            return values
+        return np.log1p(values**2) if self.scale == "cv_exact" else values**2
 
 
 class _Correlation(Table):

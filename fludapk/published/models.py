@@ -15,6 +15,7 @@ from fludapk.pk.program import Program
 from fludapk.published.compile import compile_program
 from fludapk.published.model_files import ModelFile
 from fludapk.published.tables import read_toml
+from fludapk.published.uncertainty import Uncertainty
 
 DEFAULT_MODEL: Final = "langenhorst2019"
 
@@ -39,6 +40,11 @@ class Model:
     def program(self) -> Program:
         """Compiled form of the model."""
         return compile_program(self.file)
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty:
+        """Printed uncertainty of its numbers."""
+        return Uncertainty.printed(self.file, self.program.theta)
 
     @property
     def renal_covariate(self) -> str | None:

@@ -32,12 +32,12 @@ from fludapk.published.compile import compile_program
 from fludapk.published.models import Model, load_model
 from fludapk.published.population_files import PopulationEntry
 from fludapk.published.tables import CATEGORICAL
+from fludapk.published.uncertainty import certain_numbers, uncertain
 from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock
 from fludapk.studies.records import StudyProvenance
 from fludapk.studies.scenario import CohortFile, Custom, Scenario
 from fludapk.studies.strata import Grouping, column, grouping_of
 from fludapk.studies.strategies import Block, DosingStrategy, build
-from fludapk.studies.uncertainty import certain_numbers, uncertain
 
 BLOCK: Final = 4096
 """Number of patients in a block, which has random streams of its own."""

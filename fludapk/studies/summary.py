@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from fludapk.arrays import I8
+from fludapk.published.uncertainty import Z95
 from fludapk.studies.counts import COUNTED, FIXED_POINT, OUTCOMES, Counts, quantile
 from fludapk.studies.records import QUANTILES, Quantiles, Share, StratumSummary
-from fludapk.studies.uncertainty import Z95
 
 PROBABILITIES: Final = {
     "below_13_8": "p_below_13_8",

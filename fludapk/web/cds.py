@@ -152,15 +152,12 @@ def answer(asked: Hook, home: str, folders: Folders = None) -> Answer:
 
 
 def _card(r: CheckResult, dates: str, home: str) -> Card:
-    exposure = r.exposure
-    by = f"typical patient by {r.model}"
-    auc = auc_line(exposure.auc_0_inf, exposure.auc_0_inf_pi90, r.headline, by)
     lines = [
         who(r),
         plan(r),
         *stop_lines(r.headline),
         r.headline.sentence,
-        auc,
+        auc_line(r.headline, f"typical patient by {r.model}"),
         *dose_lines(r),
         *r.headline.notes,
         *(f"{SEVERITY_WORDS[x.severity]} {x.message}" for x in r.remarks if x.severity != "stop"),

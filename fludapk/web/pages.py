@@ -99,9 +99,7 @@ class Answer:
 
 def _said(r: CheckResult) -> str:
     """Answer in a sentence: stop, chance, AUC."""
-    exposure = r.exposure
-    by = f"typical patient by {r.model}"
-    line = auc_line(exposure.auc_0_inf, exposure.auc_0_inf_pi90, r.headline, by)
+    line = auc_line(r.headline, f"typical patient by {r.model}")
     return f"{'. '.join([*stop_lines(r.headline), r.headline.sentence, line])}."
 
 

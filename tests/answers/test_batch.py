@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
 import reference
 from click.testing import CliRunner
@@ -28,7 +29,7 @@ from fludapk.answers.batch import Done, Plan, Shown, Tally, chunks, run
 from fludapk.answers.batch_rows import distinct_names
 from fludapk.answers.check import check, checks
 from fludapk.answers.check_records import CheckResult, result_columns
-from fludapk.answers.headline import Chances, headline_of
+from fludapk.answers.headline import Simulated, headline_of
 from fludapk.answers.record import stop
 from fludapk.cli import main
 from fludapk.cli.batch import _stopped_by_signals
@@ -179,6 +180,7 @@ def patients(draw: st.DrawFn) -> dict[str, str]:
 def flat(found: Mapping[str, Any]) -> dict[str, Any]:
     """The scalar fields of the JSON of a check, as lists have them."""
     low, high = found["exposure"]["auc_0_inf_pi90"]
+    wider = found["exposure"]["auc_0_inf_uncertain_pi90"] or (None, None)
     flat = {
         "error": None,
         **{name: found[name] for name in ("flag", "model", "models_agree")},
@@ -190,6 +192,8 @@ def flat(found: Mapping[str, Any]) -> dict[str, Any]:
         "regimen": found["regimen"]["id"],
         "auc_0_inf_pi90_low": low,
         "auc_0_inf_pi90_high": high,
+        "auc_0_inf_uncertain_pi90_low": wider[0],
+        "auc_0_inf_uncertain_pi90_high": wider[1],
         "doses_mg": [float(f"{dose:.12g}") for dose in found["regimen"]["doses_mg"]],
         "stop": "; ".join(found["headline"]["stops"]),
         "headline": found["headline"]["sentence"],
@@ -203,7 +207,7 @@ def flat(found: Mapping[str, Any]) -> dict[str, Any]:
     for row in found["sensitivity"]:
         for what in ("applies", "auc_0_inf", "flag"):
             flat[f"{row['model']}_{what}"] = row[what]
-    for name in ("regimen_id", "auc_0_inf_pi90", "auc_per_dose"):
+    for name in ("regimen_id", "auc_0_inf_pi90", "auc_0_inf_uncertain_pi90", "auc_per_dose"):
         del flat[name]
     return flat
 
@@ -583,10 +587,10 @@ def test_the_summary_begins_with_who_is_likeliest_to_miss_the_target() -> None:
 
 def shown(p_below: float | None, auc: float = 13.0, stop_it: bool = False) -> Shown:
     target = None if p_below is None else targets()["fabrizio2022"]
-    chances = None if p_below is None else Chances(p_below, 1.0 - p_below, 0.0)
+    drawn = np.where(np.arange(100) < 100 * (p_below or 0.0), 10.0, 20.0)
     remarks = [stop("label_renal", "do not give")] if stop_it else []
-    headline = headline_of(remarks, target, chances, "m")
-    return Shown(headline, auc, (auc - 1.0, auc + 1.0), 4, 20.0, "m", "sha")
+    headline = headline_of(remarks, target, Simulated("m", auc, drawn))
+    return Shown(headline, 4, 20.0, "m", "sha")
 
 
 def test_a_tally_keeps_the_most_urgent_however_many_there_are() -> None:

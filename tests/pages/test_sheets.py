@@ -186,7 +186,7 @@ def test_sections_come_in_the_order_of_the_terminal_page(checked: CheckResult) -
 
 def test_the_chance_comes_first_and_then_the_number(checked: CheckResult) -> None:
     text = Page(check_html(checked)).text
-    low, high = checked.exposure.auc_0_inf_pi90
+    low, high = checked.headline.interval
     auc = f"AUC0-inf {checked.exposure.auc_0_inf:.2f} mg·h/L"
     interval = f"90 % interval {low:.1f}-{high:.1f}"
     places = [text.index(part) for part in (checked.headline.sentence, auc, interval, SECTIONS[0])]

@@ -20,12 +20,12 @@ from fludapk.pages.study import write_results
 from fludapk.patients.course import most_mg
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
+from fludapk.published import uncertainty
 from fludapk.published.compile import compile_program
 from fludapk.published.covariates import renal_function
 from fludapk.published.models import load_model
 from fludapk.published.regimens import label_rules, label_step
 from fludapk.published.tables import check_table
-from fludapk.studies import uncertainty
 from fludapk.studies.counts import CELLS, GRID_WIDTH, Counts, cells, quantile
 from fludapk.studies.outputs import PARTS, PATIENT_COLUMNS, Parts
 from fludapk.studies.scenario import Scenario
