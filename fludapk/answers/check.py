@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -189,7 +190,7 @@ def _result(
             target_record(entry, auc, shown.drawn, patient, regimen, shown.uncertain)
             for entry in targets().values()
         ],
-        label_rules=_labels(patient, auc, kidney),
+        label_rules=_labels(patient, auc * _full_dose(prediction), kidney),
     )
     remarks = remarks_of(facts)
     return CheckResult(
@@ -329,8 +330,19 @@ def _kidneys(patients: Sequence[Patient]) -> list[dict[str, float]]:
     return [{"CrCl": crcl, "eGFR": egfr} for crcl, egfr in zip(*both, strict=True)]
 
 
+def _full_dose(prediction: Prediction) -> float:
+    """Total of the published course over that of this one, which may be reduced already."""
+    patient, regimen, course = prediction.case
+    entry = regimen.published
+    if entry is None or not regimen.change:
+        return 1.0
+    full = replace(regimen, dose=entry.dose, unit=entry.unit, days=entry.days)
+    each = float(full.dose_mg(patient.bsa_m2, patient.weight_kg))
+    return each * full.days / course.total_mg
+
+
 def _labels(patient: Patient, auc: float, kidney: Mapping[str, float]) -> list[LabelRecord]:
-    """Label rules; those for adults only for adults."""
+    """Label rules on the AUC of the full dose; those for adults only for adults."""
     adult = patient.age_years >= 18
     rows = []
     for rule in label_rules():

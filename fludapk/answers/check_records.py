@@ -87,6 +87,8 @@ class RegimenRecord:
     vials_per_dose: int
     waste_mg_per_dose: float
     cells_at_h: float | None
+    change: str
+    """What was changed of the published course; empty if nothing was."""
     cells: str
     """When the label gives the cells; `cells_at_h` is the earliest such time unless typed."""
 
@@ -335,6 +337,7 @@ def regimen_record(prediction: Prediction, round_to_mg: float | None) -> Regimen
         vials_per_dose=bench.vials,
         waste_mg_per_dose=bench.waste_mg,
         cells_at_h=regimen.cells_at_h,
+        change=regimen.change,
         cells=regimen.cells,
     )
 

@@ -144,4 +144,4 @@ def _auc_under(rule: LabelRecord) -> str:
     """AUC if the rule were followed, where it changes the dose."""
     if rule.auc_0_inf is None or rule.factor is None or rule.factor == 1.0:
         return ""
-    return f": AUC {rule.auc_0_inf:.2f} mg·h/L at {100 * rule.factor:.0f} % of the planned dose"
+    return f": AUC {rule.auc_0_inf:.2f} mg·h/L at {100 * rule.factor:.0f} % of the full dose"

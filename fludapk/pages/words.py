@@ -164,6 +164,7 @@ def plan(r: CheckResult) -> str:
     return (
         f"{course.id}: {course.dose:g} {typeset(course.dose_unit)} × {len(course.doses_mg)} "
         f"({course.total_mg_m2:.0f} mg/m²), {course.infusion_h:g}-h infusions"
+        + (f"; {typeset(course.change)}" if course.change else "")
     )
 
 

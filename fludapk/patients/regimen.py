@@ -11,6 +11,7 @@ from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, gathered, nearest
 from fludapk.patients.course import HOURS, ROUNDING_REFUSED, Course, rounded_mg
 from fludapk.patients.patient import Patient
+from fludapk.published.course_files import RegimenEntry
 from fludapk.published.regimens import regimens
 from fludapk.units import UNITS, as_typed, canonical_unit, parse_number, parse_quantity
 
@@ -121,24 +122,28 @@ class Regimen:
         infusion_h: float | None = None,
         cells_at_h: float | None = None,
     ) -> Self:
-        """Return a published regimen, or a course of a dose and a number of infusions.
+        """Return a published regimen, changed where asked, or a course of a dose and days.
+
+        A changed regimen keeps product, disease and cells of the published one.
 
         Raises
         ------
         InputError
-            If both or neither is given, or a value is not possible.
+            If there is neither a regimen nor a dose with days, or a value is not possible.
 
         Examples
         --------
-        >>> Regimen.chosen(regimen="axi_cel", infusion_h=1.0).dose
-        30.0
+        >>> reduced = Regimen.chosen(regimen="axi_cel", dose=(24.0, "mg/m2"))
+        >>> reduced.dose, reduced.days, reduced.product
+        (24.0, 3, 'axi_cel')
         """
-        _check_choice(regimen, dose, days, interval_h)
-        times = {"interval_h": interval_h, "infusion_h": infusion_h, "cells_at_h": cells_at_h}
-        typed: dict[str, Any] = {key: value for key, value in times.items() if value is not None}
-        if dose is None or days is None:
-            return replace(cls.named(regimen or ""), **typed)
-        return cls(dose=dose[0], unit=dose[1], days=days, **typed)
+        _check_choice(regimen, dose, days)
+        values = {"days": days, "interval_h": interval_h, "infusion_h": infusion_h,
+                  "cells_at_h": cells_at_h}  # fmt: skip
+        typed: dict[str, Any] = {key: value for key, value in values.items() if value is not None}
+        if dose is not None:
+            typed |= {"dose": dose[0], "unit": dose[1]}
+        return cls(**typed) if regimen is None else replace(cls.named(regimen), **typed)
 
     @classmethod
     def from_text(
@@ -164,7 +169,7 @@ class Regimen:
         0.5
         """
         _, *values = gathered(
-            lambda: _check_choice(regimen, dose, days, interval),
+            lambda: _check_choice(regimen, dose, days),
             lambda: None if dose is None else parse_dose(dose),
             lambda: None if days is None else _count(days),
             *(
@@ -206,6 +211,26 @@ class Regimen:
             raise InputError(Fault("days", found, also=("regimen",), whole=True))
         given = dose if is_planned else "1 mg"
         return cls.from_text(regimen=regimen, dose=given, days=days, **times), is_planned
+
+    @property
+    def published(self) -> RegimenEntry | None:
+        """The published course that this one is, or is a change of."""
+        return regimens().get(self.id)
+
+    @property
+    def change(self) -> str:
+        """What was changed of the published course; empty if nothing was.
+
+        Examples
+        --------
+        >>> Regimen.chosen(regimen="axi_cel", dose=(24.0, "mg/m2")).change
+        'changed from 30 mg/m2 × 3'
+        """
+        entry = self.published
+        own = (self.dose, self.unit, self.days)
+        if entry is None or own == (entry.dose, entry.unit, entry.days):
+            return ""
+        return f"changed from {entry.dose:g} {entry.unit} × {entry.days}"
 
     @property
     def times_h(self) -> tuple[float, ...]:
@@ -261,14 +286,11 @@ class Regimen:
         return course
 
 
-def _check_choice(regimen: object, dose: object, days: object, interval: object) -> None:
-    """Refuse what does not go together: a course is a regimen, or a dose with days."""
-    if (regimen is None) == (dose is None):
-        found = "give either {regimen}, or {dose} with {days}"
+def _check_choice(regimen: object, dose: object, days: object) -> None:
+    """Refuse what is no course: it is a regimen, changed or not, or a dose with days."""
+    if regimen is None and dose is None:
+        found = "give {regimen}, or {dose} with {days}"
         raise InputError(Fault("regimen", found, also=("dose", "days"), whole=True))
-    if regimen is not None and (days is not None or interval is not None):
-        found = "{days} and {interval_h} go with {dose}; a regimen has its own"
-        raise InputError(Fault("days", found, also=("interval_h",), whole=True))
     if regimen is None and days is None:
         found = "{dose} needs {days}, the number of infusions"
         raise InputError(Fault("days", found, also=("dose",), whole=True))
