@@ -25,6 +25,9 @@ ANAEMIC: Final[Typed] = {
     "age": 17, "sex": "male", "weight": 50, "height": 160,
     "diagnosis": "aplastic_anaemia", "genotype": "GG",
 }  # fmt: skip
+CELLS_BY_CLOCK: Final = Regimen.from_text(
+    regimen="tisa_cel_ball", cells_at="2026-04-01 10:00", first_dose="2026-03-27 08:30"
+)
 
 
 class Case(NamedTuple):
@@ -79,6 +82,8 @@ CASES: Final = (
          regimen="hct_160", options={"model": "mohanan2017"}),
     Case("chosen_egfr_formula", "schwartz_bedside instead of the formula langenhorst2019", GIRL,
          {"egfr_formula": "schwartz_bedside"}),
+    Case("cells_over_clock_change", "clocks change on 2026-03-29 in many places", GIRL,
+         regimen=CELLS_BY_CLOCK),
     Case("renal_converted", "langenhorst2019 uses eGFR: converted from the CrCl given", ADULT,
          regimen="axi_cel"),
     Case("units_converted", "weight 40 lb = 18.14 kg; height 1.1 m = 110 cm", GIRL,
@@ -89,6 +94,8 @@ CASES: Final = (
     Case("no_iov", "no inter-occasion variability", ADULT, regimen="axi_cel",
          options={"model": "varela2025"}),
     Case("inferred_dose_basis", "is inferred, not printed in the paper", GIRL),
+    Case("cells_by_clock", "cell infusion 2026-04-01 10:00 is 121.5 h after the first dose", GIRL,
+         regimen=CELLS_BY_CLOCK),
 )  # fmt: skip
 RULES: Final[Mapping[str, Rule]] = {rule.__name__: rule for rule in (*CAUTIONS, *NOTES)}
 
