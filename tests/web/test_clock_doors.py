@@ -92,6 +92,14 @@ def test_times_by_the_clock_give_the_answer_of_hours() -> None:
     assert clock == hours
 
 
+def test_each_clock_time_stands_beside_its_own_hours_in_whatever_order_it_was_typed() -> None:
+    mixed = [BY_CLOCK[2], BY_HOURS[1], BY_CLOCK[0]]
+    found = command(*options(mixed, [], f"--first-dose={FIRST}"))["levels"]
+    assert [(level["time_h"], level["clock"]) for level in found] == [
+        (1.0, "2026-01-14 09:30"), (2.0, None), (23.5, "2026-01-15T08:00"),
+    ]  # fmt: skip
+
+
 def test_python_takes_texts_and_dates() -> None:
     expected = command(*options(BY_CLOCK, GIVEN, f"--first-dose={FIRST}"))
     typed = update(GIRL, PLAN, BY_CLOCK, given=GIVEN, first_dose=FIRST)
