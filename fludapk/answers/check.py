@@ -409,7 +409,7 @@ def _input_hash(request: Request) -> str:
         "patient": {
             k: v for k, v in patient.items() if k in Patient.__dataclass_fields__ and k != "typed"
         },
-        "regimen": vars(request.regimen),
+        "regimen": {k: v for k, v in vars(request.regimen).items() if k != "cells_clock"},
         "model": request.model,
         "round_to_mg": request.round_to_mg,
         **({} if course is None else {"course": vars(course)}),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
+from fludapk.answers.clock_remarks import clocks_may_change, hours_counted
 from fludapk.answers.headline import auc_text
 from fludapk.answers.prediction import Prediction
 from fludapk.answers.record import Remark, caution, note, stop, worst_first
@@ -219,6 +220,11 @@ def chosen_egfr_formula(facts: CheckFacts) -> Remark | None:
     return caution("egfr_formula", message)
 
 
+def cells_over_clock_change(facts: CheckFacts) -> Remark | None:
+    """Warn if clocks may change before the cell infusion."""
+    return clocks_may_change((), facts.prediction.case.regimen.cells_clock)
+
+
 # ------------------------------------------------------------------ notes
 
 
@@ -300,6 +306,11 @@ def inferred_dose_basis(facts: CheckFacts) -> Remark | None:
     return note("dose_basis", message)
 
 
+def cells_by_clock(facts: CheckFacts) -> Remark | None:
+    """Note the hours that the clock time of the cell infusion was read as."""
+    return hours_counted((), facts.prediction.case.regimen.cells_clock)
+
+
 RULES: Final[tuple[Rule, ...]] = (
     label_contraindicated,
     models_disagree,
@@ -314,6 +325,7 @@ RULES: Final[tuple[Rule, ...]] = (
     unusual_height,
     unknown_dose_basis,
     chosen_egfr_formula,
+    cells_over_clock_change,
     comparison_reading,
     renal_converted,
     units_converted,
@@ -322,4 +334,5 @@ RULES: Final[tuple[Rule, ...]] = (
     no_target,
     no_iov,
     inferred_dose_basis,
+    cells_by_clock,
 )

@@ -15,7 +15,7 @@ from fludapk.answers.check_records import CheckResult
 from fludapk.answers.prediction import Prediction, predict
 from fludapk.arrays import F8
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError
-from fludapk.patients.course import DAY_H, GIVEN_DAY_H, Course
+from fludapk.patients.course import DAY_H, GIVEN_DAY_H, Course, GivenDose
 from fludapk.patients.level import Level, slips
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
@@ -45,6 +45,8 @@ class Fit:
     estimate: MapEstimate
     posterior: Posterior
     course: Course
+    given: Sequence[GivenDose]
+    """Doses as given, if they were typed."""
     left: int
     """Infusions that are left."""
 
@@ -82,7 +84,7 @@ def fit(
     regimen: Regimen,
     levels: Sequence[Level],
     *,
-    given: Sequence[tuple[float, float, float]] = (),
+    given: Sequence[GivenDose] = (),
     model: str = DEFAULT_MODEL,
     round_to_mg: float | None = None,
     strict: bool = False,
@@ -128,6 +130,7 @@ def fit(
         estimate=estimate,
         posterior=sample_posterior(estimate, n=DRAWS, seed=SEED),
         course=course,
+        given=given,
         left=left,
     )
 
@@ -136,7 +139,7 @@ def _course(
     patient: Patient,
     regimen: Regimen,
     levels: Sequence[Level],
-    given: Sequence[tuple[float, float, float]],
+    given: Sequence[GivenDose],
     round_to_mg: float | None,
 ) -> tuple[Course, int]:
     """Doses as given, then as planned; and how many are left."""
@@ -153,7 +156,7 @@ def _course(
         do = "give the course that was given, by {dose} and {days}"
         raise InputError(Fault("given", found, do=do, whole=True))
     done = len(given)
-    starts, lengths, doses = zip(*sorted(given), strict=True)
+    starts, lengths, doses = zip(*sorted(dose[:3] for dose in given), strict=True)
     if abs(starts[0]) > 1e-9:
         found = f"time counts from the first dose, which starts at {starts[0]:g} h"
         raise InputError(Fault("given", found, whole=True))

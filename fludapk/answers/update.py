@@ -28,8 +28,9 @@ from fludapk.answers.update_records import (
 from fludapk.answers.update_remarks import UpdateFacts, remarks_of_update
 from fludapk.arrays import F8
 from fludapk.errors import gathered
-from fludapk.patients.course import Preparation, given_of, most_mg
-from fludapk.patients.level import Level, levels_of
+from fludapk.patients.clock import Moment, by_clock
+from fludapk.patients.course import Preparation, TypedDose, given_of, most_mg
+from fludapk.patients.level import Level, TypedLevel, levels_of
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
@@ -45,9 +46,11 @@ from fludapk.published.targets import flag, prediction_interval, targets, window
 def update(
     patient: Patient,
     regimen: Regimen,
-    levels: Sequence[Level | str],
+    levels: Sequence[TypedLevel],
     *,
-    given: Sequence[tuple[float, float, float] | str] = (),
+    given: Sequence[TypedDose] = (),
+    first_dose: Moment | None = None,
+    time_zone: str | None = None,
     goal: Goal | None = None,
     auc: float | None = None,
     window: tuple[float, float] | None = None,
@@ -65,12 +68,18 @@ def update(
     patient : Patient
     regimen : Regimen
         As planned.
-    levels : sequence of Level or str
-        ``"2h 0.62mg/L"``, or ``"24h <0.01mg/L"`` below the limit of quantification.
-    given : sequence of GivenDose, (start h, length h, mg) or str, optional
-        Doses as they were given, ``"24.5h 22mg"``; later ones are as planned, by as much later as
-        the last given one was. If absent, doses that start before the last level were given as
-        planned.
+    levels : sequence of Level, str or (time, concentration)
+        ``"2h 0.62mg/L"``, or ``"24h <0.01mg/L"`` below the limit of quantification. With
+        `first_dose` also ``"2026-01-14 10:30 0.62 mg/L"``, or a datetime and ``"0.62 mg/L"``.
+    given : sequence of GivenDose, (start, length h, mg) or str, optional
+        Doses as they were given, ``"24.5h 22mg"`` or ``"2026-01-15 09:00 22mg"``; later ones are as
+        planned, by as much later as the last given one was. If absent, doses that start before the
+        last level were given as planned.
+    first_dose : str or datetime, optional
+        Date and time of the start of the first infusion, from which clock times are counted.
+    time_zone : str, optional
+        Of clock times without an offset from UTC, ``"Europe/Berlin"``. Without it hours are counted
+        as the clock showed.
     goal : Goal, optional
         For the doses that are left; or its parts `auc`, `window`, `target` and `probability`, as in
         `fludapk.answers.dose.find_dose`.
@@ -96,10 +105,18 @@ def update(
     >>> result = update(girl, plan, ["1h 1.0mg/L", "2h 0.6mg/L", "7h 0.2mg/L"])
     >>> result.prior.flag, result.flag
     ('below', 'met')
+    >>> times = ["2026-01-14 09:30 1.0mg/L", "2026-01-14 10:30 0.6mg/L", "14.01.2026 15:30 0.2mg/L"]
+    >>> again = update(girl, plan, times, first_dose="2026-01-14 08:30")
+    >>> again.posterior == result.posterior
+    True
     """
-    measured, doses, aim = gathered(
-        lambda: levels_of(levels),
-        lambda: given_of(given, regimen.infusion_h),
+    (measured, doses), aim = gathered(
+        lambda: by_clock(
+            first_dose,
+            time_zone,
+            lambda clock: levels_of(levels, clock),
+            lambda clock: given_of(given, regimen.infusion_h, clock),
+        ),
         lambda: Goal.if_any(goal, auc=auc, window=window, target=target, probability=probability),
     )
     fitted = fit(
@@ -134,6 +151,7 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
     ]
     found = surprise(estimate)
     known = estimate.problem.levels
+    in_order = [levels[int(place) - 1] for place in known.places[0]]
     names = [effect.name for effect in model.file.iiv]
     own = RandomEffects(estimate.effects.eta, np.zeros((1, 1, model.program.n_kappa)))
     individual = individual_parameters(model.program, prediction.tv, own)[0, 0]
@@ -148,6 +166,7 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
         levels=[
             LevelRecord(
                 time_h=float(known.times_h[0, t]),
+                clock=str(in_order[t].clock) if in_order[t].clock else None,
                 conc_mg_l=_or_none(known.conc_mg_l[0, t]),
                 lloq_mg_l=_or_none(np.asarray(known.lloq_mg_l)[0, t]),
                 typical_mg_l=float(typical[t]),

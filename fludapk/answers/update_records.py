@@ -18,6 +18,8 @@ class LevelRecord:
     """A level beside what the model expects of it."""
 
     time_h: float
+    clock: str | None
+    """The time as typed, if it was a clock time."""
     conc_mg_l: float | None
     lloq_mg_l: float | None
     typical_mg_l: float

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from fludapk.answers.check_records import CheckResult
+from fludapk.answers.clock_remarks import clocks_may_change, hours_counted
 from fludapk.answers.fit import Fit
 from fludapk.answers.goal import Goal
 from fludapk.answers.record import Remark, caution
 from fludapk.answers.update_records import RemainingDose
+from fludapk.patients.clock import ClockTime
 from fludapk.patients.course import NEUROTOXICITY
 from fludapk.patients.level import Level
 
@@ -48,6 +50,12 @@ class UpdateFacts:
     def times_h(self) -> list[float]:
         """Times of the levels, h."""
         return [level.time_h for level in self.levels]
+
+    @property
+    def clock_times(self) -> list[ClockTime]:
+        """Times of levels, doses and cells that were typed as a clock shows them."""
+        times = [level.clock for level in self.levels] + [dose.clock for dose in self.fit.given]
+        return [at for at in times if at is not None]
 
 
 Rule: TypeAlias = Callable[[UpdateFacts], Remark | None]
@@ -168,6 +176,30 @@ def several_explanations(facts: UpdateFacts) -> Remark | None:
     return caution("posterior", message)
 
 
+def clock_change(facts: UpdateFacts) -> Remark | None:
+    """Warn if clocks may have changed in the course."""
+    return clocks_may_change(facts.clock_times, facts.fit.request.regimen.cells_clock)
+
+
+def clock_shift(facts: UpdateFacts) -> Remark | None:
+    """Warn that doses which were not typed are at another time of day after a change of clocks."""
+    shifted = [level.clock for level in facts.levels if level.clock and level.clock.shift_h]
+    done = len(facts.fit.course.times_h) - facts.fit.left
+    if not shifted or facts.fit.given or done < 2:
+        return None
+    message = (
+        f"{shifted[0]} is {shifted[0].shift_h:+g} h by the clock from the first dose: doses are "
+        "taken as planned in real hours, another time of day after clocks changed. Give the doses "
+        "with their times"
+    )
+    return caution("clock_shift", message)
+
+
+def clock_times(facts: UpdateFacts) -> Remark | None:
+    """Say back the hours that clock times were read as."""
+    return hours_counted(facts.clock_times, facts.fit.request.regimen.cells_clock)
+
+
 RULES: Final[tuple[Rule, ...]] = (
     level_in_infusion,
     level_twice,
@@ -178,4 +210,7 @@ RULES: Final[tuple[Rule, ...]] = (
     above_plan,
     below_plan,
     several_explanations,
+    clock_change,
+    clock_shift,
+    clock_times,
 )

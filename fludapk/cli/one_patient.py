@@ -21,6 +21,7 @@ from fludapk.cli.common import (
 from fludapk.errors import Fault, InputError, gathered
 
 if TYPE_CHECKING:
+    from fludapk.patients.clock import Clock
     from fludapk.patients.level import Level
 
 report_option = click.option(
@@ -141,17 +142,21 @@ def dose(
     "level_texts",
     multiple=True,
     metavar='"TIME CONC"',
-    help='A level, from the first dose: "2.0h 0.62mg/L", "24h <10ng/mL". Repeatable.',
+    help='A level, from the first dose: "2.0h 0.62mg/L", "24h <10ng/mL"; or, with --first-dose, '
+    '"2026-01-14 10:30 0.62mg/L". Repeatable.',
 )
 @click.option(
-    "--levels", "levels_file", metavar="FILE", help="or a CSV file: time_h, conc_mg_l, blq, lloq."
+    "--levels",
+    "levels_file",
+    metavar="FILE",
+    help="or a CSV file: time_h (or time, with date), conc_mg_l, blq, lloq.",
 )
-@options_of("first_dose")
 @click.option(
     "--given",
     multiple=True,
     metavar='"START DOSE"',
-    help='A dose as given, if not as planned: "24.5h 22mg". Repeatable, from the first.',
+    help='A dose as given, if not as planned: "24.5h 22mg", "2026-01-15 09:00 22mg 45min". '
+    "Repeatable, from the first.",
 )
 @click.option("--design", is_flag=True, help="Show the most informative sampling times instead.")
 @click.option(
@@ -167,7 +172,6 @@ def dose(
 def update(
     level_texts: tuple[str, ...],
     levels_file: str | None,
-    first_dose: str | None,
     given: tuple[str, ...],
     design: bool,
     population: str | None,
@@ -186,11 +190,12 @@ def update(
 
     The most likely patient given covariates and levels, the AUC of the course with its interval,
     and, for a goal, the dose of the infusions that are left. Time counts from the start of the
-    first infusion.
+    first infusion: in hours, or by the clock if --first-dose says when that was.
     """
     from fludapk.answers.fit import fit
     from fludapk.answers.goal import Goal
     from fludapk.answers.update import result_of
+    from fludapk.patients.clock import by_clock, read_clock
     from fludapk.patients.course import given_of
     from fludapk.patients.request import read_patient, read_regimen, read_step_mg
     from fludapk.published.models import model_folders
@@ -202,14 +207,15 @@ def update(
         _design(typed, population, model, models_dir, as_json, has_levels)
         return
 
-    patient, regimen, levels, aim, step = gathered(
+    when = typed["first_dose"], typed["time_zone"]
+    patient, regimen, (levels,), aim, step = gathered(
         lambda: read_patient(typed),
         lambda: read_regimen(typed),
-        lambda: _levels(level_texts, levels_file, first_dose),
+        lambda: by_clock(*when, lambda clock: _levels(level_texts, levels_file, clock)),
         lambda: Goal.if_any(auc=auc, window=window, target=target, probability=probability),
         lambda: read_step_mg(typed),
     )
-    doses = given_of(given, regimen.infusion_h)
+    doses = given_of(given, regimen.infusion_h, read_clock(*when))
     say_first_compilation()
     fitted = fit(
         patient,
@@ -225,12 +231,12 @@ def update(
     show(result, as_json=as_json, report=report)
 
 
-def _levels(texts: tuple[str, ...], file: str | None, first_dose: str | None) -> list[Level]:
+def _levels(texts: tuple[str, ...], file: str | None, clock: Clock) -> list[Level]:
     """Levels of options and of a file."""
     from fludapk.patients.level import levels_of
     from fludapk.patients.level_list import read_levels
 
-    return levels_of(texts) + ([] if file is None else read_levels(file, first_dose))
+    return levels_of(texts, clock) + ([] if file is None else read_levels(file, clock))
 
 
 def _design(

@@ -55,7 +55,7 @@ def update_page(r: UpdateResult, width: int = 100, strong: Strong = str) -> str:
     ]
     if r.remaining is not None:
         lines += ["", *remaining_lines(r, width)]
-    lines += ["", "Levels", *(_level_line(level) for level in r.levels)]
+    lines += ["", "Levels", *(part for level in r.levels for part in _level_lines(level, width))]
     lines += ["", "This patient beside the typical one"]
     lines += [
         f"  {x.name:3} {x.individual:8.3g} {x.unit:4} typical {x.typical:.3g} "
@@ -112,12 +112,17 @@ def remaining_lines(r: UpdateResult, width: int = 1000) -> list[str]:
     return [part for line in said for part in wrap(line, width)]
 
 
-def _level_line(level: LevelRecord) -> str:
+def _level_lines(level: LevelRecord, width: int) -> list[str]:
     value = f"< {level.lloq_mg_l:.3g}" if level.conc_mg_l is None else f"{level.conc_mg_l:.3g}"
-    return (
+    line = (
         f"  {level.time_h:6g} h  {value:>8} mg/L  fitted {level.fitted_mg_l:.3g}, from covariates "
         f"{level.typical_mg_l:.3g}; {level.residual_sd:+.1f} residual SD"
     )
+    if level.clock is None:
+        return [line]
+    if len(line) + len(level.clock) + 2 <= width:
+        return [f"{line}  {level.clock}"]
+    return [line, f"{'':10}{level.clock}"]
 
 
 def design_page(d: Design, width: int = 100) -> str:

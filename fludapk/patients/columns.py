@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from fludapk.errors import Fault, InputError, nearest
+from fludapk.patients.clock import is_clock
 from fludapk.patients.csv_list import CsvList, open_list
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, REQUIRED, keyword
 from fludapk.patients.request import Request, read_request
@@ -53,6 +54,8 @@ IGNORED: Final = "-"
 
 _RENAL: Final = tuple(FIELDS[key].name for key in RENAL)
 _DOSING: Final = ("regimen", "dose", "days", "interval")
+_BY_CLOCK: Final = FIELDS["cells_at_h"].name
+"""May be a clock time, which has no unit."""
 _OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "round_to")
 """What records say themselves."""
 
@@ -204,7 +207,8 @@ class Layout:
                 continue
             if self.decimal_comma:
                 cell = _point(cell, self.header[place])
-            own[what] = cell if cell.endswith(unit) else f"{cell} {unit}"
+            has_unit = cell.endswith(unit) or (what == _BY_CLOCK and is_clock(cell))
+            own[what] = cell if has_unit else f"{cell} {unit}"
         texts = dict(self.defaults)
         if "regimen" in own or "dose" in own:  # a course of the row, whole
             texts = {name: text for name, text in texts.items() if name not in _DOSING}

@@ -11,12 +11,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.patients.clock import NO_CLOCK, Clock, ClockTime, Typed, divided, read_hours
 from fludapk.units import MG_PER_ML, VIAL_MG, parse_quantity
 
 DAILY_CEILING_MG_M2: Final = 50.0
@@ -122,10 +123,20 @@ class GivenDose(NamedTuple):
     infusion_h: float
     dose_mg: float
     """Fludarabine phosphate."""
+    clock: ClockTime | None = None
+    """The start, if it was typed as a clock shows it."""
 
     @classmethod
-    def from_text(cls, text: str, infusion_h: float) -> Self:
+    def from_text(cls, text: str, infusion_h: float, clock: Clock = NO_CLOCK) -> Self:
         """Read a dose as typed: start, mg, and the length if it differs from the planned one.
+
+        Parameters
+        ----------
+        text : str
+        infusion_h : float
+            Planned length.
+        clock : Clock
+            For a start as the clock showed it.
 
         Raises
         ------
@@ -135,33 +146,49 @@ class GivenDose(NamedTuple):
         Examples
         --------
         >>> GivenDose.from_text("24.5h 22 mg", 0.5)
-        GivenDose(start_h=24.5, infusion_h=0.5, dose_mg=22.0)
+        GivenDose(start_h=24.5, infusion_h=0.5, dose_mg=22.0, clock=None)
         >>> GivenDose.from_text("0h 22mg 45min", 0.5).infusion_h
         0.75
         """
-        match = _GIVEN.fullmatch(text)
+        parts = divided(text, "given")
+        start, rest = parts or ("", text)
+        match = (_GIVEN if parts is None else _AFTER_CLOCK).fullmatch(rest)
         if match is None:
             do = (
                 "write start, mg of fludarabine phosphate, and the length if it differs: "
-                '"24.5h 22mg" or "24.5h 22mg 45min"'
+                '"24.5h 22mg", "24.5h 22mg 45min" or "2026-01-15 09:00 22mg"'
             )
             raise InputError(Fault("given", f"= {text[:200]!r}", do=do))
-        start, dose, length = match.groups()
+        *hours, dose, length = match.groups()
 
         def quantity(typed: str, dimension: str) -> float:
             return parse_quantity(typed, dimension=dimension, field="given", unit=None).value
 
+        start_h, at = read_hours(start or hours[0], clock, key="given", unit=None)
         return cls(
-            quantity(start, "time"),
+            start_h,
             infusion_h if length is None else quantity(length, "time"),
             quantity(dose, "mass"),
+            at,
         )
 
 
+TypedDose: TypeAlias = GivenDose | str | tuple[Typed, float, float]
+"""A dose as given, its text, or its start (h or a clock time), length (h) and mg."""
+
+
 def given_of(
-    given: Sequence[tuple[float, float, float] | str], infusion_h: float
+    given: Sequence[TypedDose], infusion_h: float, clock: Clock = NO_CLOCK
 ) -> list[GivenDose]:
-    """Read doses as typed; `infusion_h` is the planned length of an infusion.
+    """Read doses as typed.
+
+    Parameters
+    ----------
+    given : sequence of GivenDose, str or (start, length h, mg)
+    infusion_h : float
+        Planned length of an infusion.
+    clock : Clock
+        For starts as the clock showed them.
 
     Raises
     ------
@@ -174,16 +201,22 @@ def given_of(
     20.0
     """
 
-    def read(dose: tuple[float, float, float] | str) -> GivenDose:
-        return GivenDose.from_text(dose, infusion_h) if isinstance(dose, str) else GivenDose(*dose)
+    def read(dose: TypedDose) -> GivenDose:
+        if isinstance(dose, GivenDose):
+            return dose
+        if isinstance(dose, str):
+            return GivenDose.from_text(dose, infusion_h, clock)
+        start_h, at = read_hours(dose[0], clock, key="given", unit="h")
+        return GivenDose(start_h, *dose[1:], at)
 
     return gathered(*(partial(read, dose) for dose in given))
 
 
-_GIVEN: Final = re.compile(
-    r"\s{0,9}([\d.]{1,20}\s{0,9}[a-z]{1,9})\s{1,9}([\d.]{1,20}\s{0,9}mg)"
-    r"(?:\s{1,9}([\d.]{1,20}\s{0,9}[a-z]{1,9}))?\s{0,9}"
+_AFTER_START: Final = (
+    r"\s{1,9}([\d.]{1,20}\s{0,9}mg)(?:\s{1,9}([\d.]{1,20}\s{0,9}[a-z]{1,9}))?\s{0,9}"
 )
+_AFTER_CLOCK: Final = re.compile(_AFTER_START)
+_GIVEN: Final = re.compile(r"\s{0,9}([\d.]{1,20}\s{0,9}[a-z]{1,9})" + _AFTER_START)
 
 
 def most_mg(

@@ -117,7 +117,11 @@ _COURSE: Final = (
     Field(key="infusion_h", name="infusion_time", label="infusion time", metavar="H",
           dimension="time", unit="h", help="Hours of an infusion; default 0.5."),
     Field(key="cells_at_h", name="cells_at", label="cell infusion", metavar="H", dimension="time",
-          unit="h", help="Cell infusion, hours from the first dose."),
+          unit="h", help='Cell infusion: hours from the first dose, or "2026-01-19 10:00".'),
+    Field(key="first_dose", name="first_dose", label="first dose", metavar="WHEN",
+          help='Date and time of the first dose, for clock times: "2026-01-14 08:30".'),
+    Field(key="time_zone", name="time_zone", label="time zone", metavar="ZONE",
+          help='Of clock times, "Europe/Berlin", to count real hours when clocks change.'),
 )  # fmt: skip
 _GOAL: Final = (
     Field(key="target", name="target", label="target", metavar="ID",
@@ -131,17 +135,17 @@ _GOAL: Final = (
 )  # fmt: skip
 _LEVELS: Final = (
     Field(key="levels", name="levels", label="level", flag="--level",
-          help='Measured levels, "2.0h 0.62mg/L" or "24h <10ng/mL". At least one.'),
+          help='Measured levels, "2.0h 0.62mg/L", "24h <10ng/mL" or, with first_dose, '
+               '"2026-01-14 10:30 0.62mg/L". At least one.'),
     Field(key="given", name="given", label="doses given",
-          help='Doses as given, from the first, if not as planned: "24.5h 22mg 45min".'),
+          help='Doses as given, from the first, if not as planned: "24.5h 22mg 45min", or '
+               '"2026-01-15 09:00 22mg".'),
     Field(key="time_h", name="time", label="time", dimension="time", unit="h", part=True,
-          help='Hours from the start of the first infusion, or "90 min".'),
+          help='Hours from the start of the first infusion, "90 min", or "2026-01-14 10:30".'),
     Field(key="conc_mg_l", name="conc", label="concentration", dimension="concentration",
           part=True, help='With its unit: "0.62 mg/L", "620 ng/mL". None is assumed.'),
     Field(key="lloq_mg_l", name="lloq", label="limit of quantification", metavar="CONC",
           dimension="concentration", help='Where the file has no LLOQ: "10 ng/mL".'),
-    Field(key="first_dose", name="first_dose", label="first dose", metavar="WHEN",
-          help="Date and time of the first dose, if the file has dates."),
 )  # fmt: skip
 _OTHERS: Final = (
     Field(key="round_to_mg", name="round_to", label="rounding", metavar="MG", dimension="mass",

@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from fludapk.arrays import F8, I8
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.patients.clock import NO_CLOCK, Clock, ClockTime, Typed, divided, read_hours
 from fludapk.units import parse_number, parse_quantity
 
 FAR: Final = 100.0
@@ -25,10 +26,11 @@ TRACE_MG_L: Final = 1e-5
 
 _LONGEST: Final = 200
 """Characters of a level that are read, or repeated in a fault."""
-_LEVEL: Final = re.compile(
-    r"\s{0,9}([+-]?[\d.,]{1,20}\s{0,9}[a-z]{0,9})[\s,;:=]{1,9}(<?)\s{0,9}"
-    r"([+-]?[\d.,eE-]{1,20}\s{0,9}[^\d\s][^\n]{0,30}|[+-]?[\d.,]{1,20})\s{0,9}"
+_CONC: Final = (
+    r"(<?)\s{0,9}([+-]?[\d.,eE-]{1,20}\s{0,9}[^\d\s][^\n]{0,30}|[+-]?[\d.,]{1,20})\s{0,9}"
 )
+_LEVEL: Final = re.compile(r"\s{0,9}([+-]?[\d.,]{1,20}\s{0,9}[a-z]{0,9})[\s,;:=]{1,9}" + _CONC)
+_AFTER_CLOCK: Final = re.compile(r"(?:[\s,;=]{1,9}|(?=<))" + _CONC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class Level:
         Limit of quantification.
     typed : str
         As it was written.
+    clock : ClockTime, optional
+        Its time, if it was typed as a clock shows it.
 
     Examples
     --------
@@ -58,21 +62,44 @@ class Level:
     conc_mg_l: float | None
     lloq_mg_l: float | None = None
     typed: str = ""
+    clock: ClockTime | None = None
 
     @classmethod
-    def from_text(cls, text: str) -> Self:
+    def from_text(cls, text: str, clock: Clock = NO_CLOCK) -> Self:
         """Read a level as typed: time, then concentration, each with its unit.
+
+        Parameters
+        ----------
+        text : str
+        clock : Clock
+            For a time as the clock showed it.
 
         Raises
         ------
         InputError
             Without a unit, or if it is not a time and a concentration.
+
+        Examples
+        --------
+        >>> from fludapk.patients.clock import read_clock
+        >>> clock = read_clock("2026-01-14 08:30")
+        >>> Level.from_text("2026-01-14 10:30 0.62 mg/L", clock).time_h
+        2.0
         """
+        parts = divided(text, "time_h")
+        if parts is not None:
+            at, rest = parts
+            after = _AFTER_CLOCK.fullmatch(rest)
+            if after is None:
+                do = 'write the concentration after the time, "2026-01-14 10:30 0.62 mg/L"'
+                raise InputError(Fault("levels", f"= {text[:_LONGEST]!r}", do=do))
+            below, conc = after.groups()
+            return cls.from_fields(at, conc, below=bool(below), typed=text.strip(), clock=clock)
         match = _LEVEL.fullmatch(text)
         if match is None:
             do = (
-                'write time and concentration, "2.0h 0.62mg/L"; below the limit of quantification: '
-                '"24h <0.01mg/L"'
+                'write time and concentration, "2.0h 0.62mg/L" or "2026-01-14 10:30 0.62mg/L"; '
+                'below the limit of quantification: "24h <0.01mg/L"'
             )
             raise InputError(Fault("levels", f"= {text[:_LONGEST]!r}", do=do))
         time, below, conc = match.groups()
@@ -83,18 +110,27 @@ class Level:
 
     @classmethod
     def from_fields(
-        cls, time: str | float, conc: str | float, *, below: bool = False, typed: str = ""
+        cls,
+        time: Typed,
+        conc: str | float,
+        *,
+        below: bool = False,
+        typed: str = "",
+        clock: Clock = NO_CLOCK,
     ) -> Self:
         """Read time and concentration; hours need no unit, a concentration does.
 
         Parameters
         ----------
-        time : str or float
+        time : str, float or datetime
+            Hours from the first dose, or a clock time.
         conc : str or float
             With `below`, or after ``<``, the limit of quantification.
         below : bool
         typed : str
             As it was written.
+        clock : Clock
+            For a clock time.
 
         Raises
         ------
@@ -108,23 +144,33 @@ class Level:
         """
         value = conc.strip() if isinstance(conc, str) else conc
         limit = value.removeprefix("<") if isinstance(value, str) else value
-        time_h, mg_l = gathered(
-            lambda: parse_quantity(time, dimension="time", field="time_h", unit="h").value,
+        (time_h, at), mg_l = gathered(
+            lambda: read_hours(time, clock, key="time_h"),
             lambda: (
                 parse_quantity(limit, dimension="concentration", field="conc_mg_l", unit=None).value
             ),
         )
         if below or limit != value:
-            return cls(time_h=time_h, conc_mg_l=None, lloq_mg_l=mg_l, typed=typed)
-        return cls(time_h=time_h, conc_mg_l=mg_l, typed=typed)
+            return cls(time_h=time_h, conc_mg_l=None, lloq_mg_l=mg_l, typed=typed, clock=at)
+        return cls(time_h=time_h, conc_mg_l=mg_l, typed=typed, clock=at)
 
     def __str__(self) -> str:
         value = f"<{self.lloq_mg_l:g}" if self.conc_mg_l is None else f"{self.conc_mg_l:g}"
         return f"{self.time_h:g} h {value} mg/L"
 
 
-def levels_of(levels: Sequence[Level | str]) -> list[Level]:
+TypedLevel: TypeAlias = Level | str | tuple[Typed, float | str]
+"""A level, its text, or its time and concentration."""
+
+
+def levels_of(levels: Sequence[TypedLevel], clock: Clock = NO_CLOCK) -> list[Level]:
     """Read levels as typed; faults say which it is.
+
+    Parameters
+    ----------
+    levels : sequence of Level, str or (time, concentration)
+    clock : Clock
+        For times as the clock showed them.
 
     Raises
     ------
@@ -136,14 +182,16 @@ def levels_of(levels: Sequence[Level | str]) -> list[Level]:
     >>> [str(level) for level in levels_of(["2h 620ng/mL", Level(time_h=7, conc_mg_l=0.2)])]
     ['2 h 0.62 mg/L', '7 h 0.2 mg/L']
     """
-    return gathered(*(partial(_read, level, k) for k, level in enumerate(levels, start=1)))
+    return gathered(*(partial(_read, level, k, clock) for k, level in enumerate(levels, start=1)))
 
 
-def _read(level: Level | str, place: int) -> Level:
+def _read(level: TypedLevel, place: int, clock: Clock) -> Level:
     if isinstance(level, Level):
         return level
     try:
-        return Level.from_text(level)
+        if isinstance(level, str):
+            return Level.from_text(level, clock)
+        return Level.from_fields(*level, clock=clock)
     except InputError as error:
         raise error.at(inside=("levels", place)) from None
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import csv
-import datetime
 from pathlib import Path
 
 from fludapk.errors import Fault, InputError
+from fludapk.patients.clock import NO_CLOCK, Clock, is_clock
 from fludapk.patients.level import Level
-from fludapk.units import CONC_COLUMNS, parse_number
+from fludapk.units import CONC_COLUMNS, parse_number, parse_quantity
 
 
-def read_levels(path: str | Path, first_dose: str | None = None) -> list[Level]:
+def read_levels(path: str | Path, clock: Clock = NO_CLOCK) -> list[Level]:
     """Levels of a CSV file.
 
-    Columns: time_h, or time with date and time; conc_mg_l (or _ng_ml, _ug_ml, _ug_l, _umol_l); blq
-    (1 where it was below the limit) and lloq, in the unit of the concentration.
+    Columns: time_h, or time with date and time of day (or a column date beside it); conc_mg_l (or
+    _ng_ml, _ug_ml, _ug_l, _umol_l); blq (1 where it was below the limit) and lloq, in the unit of
+    the concentration.
+
+    Parameters
+    ----------
+    path : str or Path
+    clock : Clock
+        For dates and times.
 
     Raises
     ------
@@ -40,13 +47,14 @@ def read_levels(path: str | Path, first_dose: str | None = None) -> list[Level]:
     for number, row in enumerate(rows, start=2):
         known = {k: (row[v] or "").strip() for k, v in names.items()}
         try:
-            time = _hours(known, first_dose)
+            time = _time(known)
             lloq = known.get(f"lloq{suffix}", known.get("lloq", ""))
             is_below = known.get("blq", "").lower() in ("1", "true", "yes", "y")
             value = lloq if is_below else known[conc[0]]
             if not value:
                 raise InputError("no concentration" + (" limit (lloq)" if is_below else ""))
-            levels.append(Level.from_fields(time, f"{value} {unit}", below=is_below))
+            conc_and_unit = f"{value} {unit}"
+            levels.append(Level.from_fields(time, conc_and_unit, below=is_below, clock=clock))
         except InputError as error:
             faults += error.at(where=f"{path} row {number}").faults
     if faults:
@@ -54,21 +62,17 @@ def read_levels(path: str | Path, first_dose: str | None = None) -> list[Level]:
     return levels
 
 
-def _hours(known: dict[str, str], first_dose: str | None) -> float:
+def _time(known: dict[str, str]) -> str | float:
+    """Hours, or a clock time as it is written."""
     if known.get("time_h"):
         value, rest = parse_number(known["time_h"], "time_h")
         if rest:
             raise InputError(f"time_h = {known['time_h']!r} is not a number of hours")
         return value
-    if first_dose is None:
-        found = "date-times need {first_dose}, the date and time of the first dose"
-        raise InputError(Fault("first_dose", found, whole=True))
-    try:
-        at, start = (
-            datetime.datetime.fromisoformat(text) for text in (known.get("time", ""), first_dose)
-        )
-        return (at - start).total_seconds() / 3600
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f'time = {known.get("time")!r}: write date and time as "2026-01-14 08:30" ({error})'
-        ) from error
+    at = f"{known.get('date', '')} {known.get('time', '')}".strip()
+    if is_clock(at):
+        return at
+    if not at:
+        do = 'write date and time as "2026-01-14 08:30", or hours in a column time_h'
+        raise InputError(Fault("time_h", "is missing", do=do))
+    return parse_quantity(at, dimension="time", field="time_h", unit=None).value

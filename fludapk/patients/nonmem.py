@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from fludapk.errors import Fault, InputError
+from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.columns import Layout, typed_of, wrong_length
 from fludapk.patients.course import GIVEN_DAY_H, Course
-from fludapk.patients.regimen import Regimen
+from fludapk.patients.regimen import Regimen, read_cells
 from fludapk.patients.request import Request, read_patient
 from fludapk.published.models import DEFAULT_MODEL, load_model
-from fludapk.units import parse_quantity
 
 # ------------------------------------------------------------------ NONMEM-style records
 
@@ -120,6 +119,10 @@ def _recorded(
         day_h=GIVEN_DAY_H,
     )
     of_all = Regimen.named(said["regimen"]) if "regimen" in said else None
+    patient, (cells_at_h, cells_clock) = gathered(
+        lambda: read_patient(typed_of(said)),
+        lambda: read_cells(said.get("cells_at"), said.get("first_dose"), said.get("time_zone")),
+    )
     gaps = [b - a for a, b in itertools.pairwise(starts)]
     regimen = Regimen(
         dose=course.doses_mg[0],
@@ -127,16 +130,11 @@ def _recorded(
         days=len(doses),
         interval_h=min(gaps, default=24.0),
         infusion_h=min(lengths),
-        cells_at_h=None if "cells_at" not in said else _hours(said["cells_at"]),
+        cells_at_h=cells_at_h,
+        cells_clock=cells_clock,
         id="records",
         title="course as recorded",
         product=of_all.product if of_all else None,
         disease=of_all.disease if of_all else None,
     )
-    return Request(
-        patient=read_patient(typed_of(said)), regimen=regimen, model=model, course=course
-    )
-
-
-def _hours(text: str) -> float:
-    return parse_quantity(text, dimension="time", field="cells_at_h", unit="h").value
+    return Request(patient=patient, regimen=regimen, model=model, course=course)

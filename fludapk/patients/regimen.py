@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Self, TypeVar, cast
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, gathered, nearest
+from fludapk.patients.clock import ClockTime, Moment, Typed, by_clock, read_hours
 from fludapk.patients.course import HOURS, ROUNDING_REFUSED, Course, rounded_mg
 from fludapk.patients.patient import Patient
 from fludapk.published.course_files import RegimenEntry
@@ -34,6 +35,8 @@ class Regimen:
     interval_h, infusion_h : float
     cells_at_h : float, optional
         Cell infusion, hours from the first dose.
+    cells_clock : ClockTime, optional
+        The cell infusion, if it was typed as a clock shows it.
     id, title, product, disease, who, ages, cells, unsettled, source
         Of a published regimen.
 
@@ -55,6 +58,7 @@ class Regimen:
     interval_h: float = 24.0
     infusion_h: float = 0.5
     cells_at_h: float | None = None
+    cells_clock: ClockTime | None = None
     id: str = "custom"
     title: str = "custom course"
     product: str | None = None
@@ -154,9 +158,13 @@ class Regimen:
         days: str | float | None = None,
         interval: str | float | None = None,
         infusion_time: str | float | None = None,
-        cells_at: str | float | None = None,
+        cells_at: Typed | None = None,
+        first_dose: Moment | None = None,
+        time_zone: str | None = None,
     ) -> Self:
         """Read a course as typed; see `chosen`. Times are hours if they have no unit.
+
+        With the date and time of the first dose `cells_at` may be a clock time.
 
         Raises
         ------
@@ -167,22 +175,24 @@ class Regimen:
         --------
         >>> Regimen.from_text(dose="25 mg/m2", days=3, infusion_time="30 min").infusion_h
         0.5
+        >>> days = {"cells_at": "2026-01-19 10:00", "first_dose": "2026-01-14 08:30"}
+        >>> Regimen.from_text(regimen="axi_cel", **days).cells_at_h
+        121.5
         """
-        _, *values = gathered(
+        _, *values, (cells_at_h, cells_clock) = gathered(
             lambda: _check_choice(regimen, dose, days),
             lambda: None if dose is None else parse_dose(dose),
             lambda: None if days is None else _count(days),
             *(
                 partial(_hours, key, value)
-                for key, value in (
-                    ("interval_h", interval),
-                    ("infusion_h", infusion_time),
-                    ("cells_at_h", cells_at),
-                )
+                for key, value in (("interval_h", interval), ("infusion_h", infusion_time))
             ),
+            lambda: read_cells(cells_at, first_dose, time_zone),
         )
-        keys = ("dose", "days", "interval_h", "infusion_h", "cells_at_h")
-        return cls.chosen(regimen=regimen, **dict(zip(keys, values, strict=True)))
+        keys = ("dose", "days", "interval_h", "infusion_h")
+        course = dict(zip(keys, values, strict=True))
+        plan = cls.chosen(regimen=regimen, cells_at_h=cells_at_h, **course)
+        return plan if cells_clock is None else replace(plan, cells_clock=cells_clock)
 
     @classmethod
     def schedule_from_text(
@@ -191,7 +201,7 @@ class Regimen:
         regimen: str | None = None,
         dose: str | float | None = None,
         days: str | float | None = None,
-        **times: str | float | None,
+        **times: Any,
     ) -> tuple[Self, bool]:
         """Read infusions to find a dose for, and whether they come with a planned dose.
 
@@ -300,6 +310,28 @@ def _hours(key: str, value: str | float | None) -> float | None:
     if value is None:
         return None
     return parse_quantity(value, dimension="time", field=key, unit="h").value
+
+
+def read_cells(
+    cells_at: Typed | None,
+    first_dose: Moment | None,
+    time_zone: str | None,
+) -> tuple[float | None, ClockTime | None]:
+    """Read the time of cell infusion: hours from the first dose, and the clock time if typed.
+
+    Raises
+    ------
+    InputError
+        With the faults of all three.
+    """
+    ((hours, at),) = by_clock(
+        first_dose,
+        time_zone,
+        lambda clock: (
+            (None, None) if cells_at is None else read_hours(cells_at, clock, key="cells_at_h")
+        ),
+    )
+    return hours, at
 
 
 def _count(days: str | float) -> int:

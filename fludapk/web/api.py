@@ -88,6 +88,15 @@ EXAMPLES: Final[dict[str, list[dict[str, Any]]]] = {
             "auc": 15,
             "round_to": 5,
         },
+        {
+            **GIRL,
+            "first_dose": "2026-01-14 08:30",
+            "levels": [
+                {"time": "2026-01-14 10:30", "conc": "0.62 mg/L"},
+                "2026-01-15 08:00 <0.02mg/L",
+            ],
+            "given": ["2026-01-14 08:30 22mg"],
+        },
     ],
     "DesignAsked": [GIRL],
     "NomogramAsked": [{"regimen": "tisa_cel_ball", "weights": [10, 60, 10]}],

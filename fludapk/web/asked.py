@@ -24,6 +24,7 @@ from fludapk.answers.nomogram_grid import steps
 from fludapk.answers.update import result_of
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.patients.clock import Clock, by_clock, read_clock
 from fludapk.patients.course import given_of
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT
 from fludapk.patients.level import Level
@@ -210,10 +211,11 @@ class UpdateAsked(PatientAndGoal):
         FludapkError
             As `fludapk.answers.update.update`.
         """
-        patient, regimen, levels, goal, step = gathered(
+        when = self.typed["first_dose"], self.typed["time_zone"]
+        patient, regimen, (levels,), goal, step = gathered(
             lambda: read_patient(self.typed),
             lambda: read_regimen(self.typed),
-            self._levels,
+            lambda: by_clock(*when, self._levels),
             self.goal,
             lambda: read_step_mg(self.typed),
         )
@@ -221,7 +223,7 @@ class UpdateAsked(PatientAndGoal):
             patient,
             regimen,
             levels,
-            given=given_of(self.given, regimen.infusion_h),
+            given=given_of(self.given, regimen.infusion_h, read_clock(*when)),
             model=self.model,
             round_to_mg=step,
             strict=self.strict,
@@ -229,19 +231,20 @@ class UpdateAsked(PatientAndGoal):
         )
         return result_of(fitted, goal)
 
-    def _levels(self) -> list[Level]:
+    def _levels(self, clock: Clock) -> list[Level]:
         if not self.levels:
             do = "give time and concentration of at least one"
             raise InputError(Fault("levels", "no levels", whole=True, do=do))
-        return gathered(*(partial(_level, k, one) for k, one in enumerate(self.levels, start=1)))
+        numbered = enumerate(self.levels, start=1)
+        return gathered(*(partial(_level, place, level, clock) for place, level in numbered))
 
 
-def _level(place: int, level: str | LevelAsked) -> Level:
+def _level(place: int, level: str | LevelAsked, clock: Clock) -> Level:
     """Read a level; faults say which it is."""
     try:
         if isinstance(level, str):
-            return Level.from_text(level)
-        return Level.from_fields(level.time, level.conc, below=level.below)
+            return Level.from_text(level, clock)
+        return Level.from_fields(level.time, level.conc, below=level.below, clock=clock)
     except InputError as error:
         raise error.at(inside=("levels", place)) from None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fludapk.errors import Fault, InputError
+from fludapk.patients.clock import is_clock
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, request_name
 from fludapk.units import UNITS, parse_number
 from fludapk.web.asked import CheckAsked, DoseAsked, UpdateAsked
@@ -63,9 +64,10 @@ def typed(form: Mapping[str, str]) -> dict[str, str]:
 
 
 def _with_unit(form: Mapping[str, str], name: str, units: str) -> str:
-    """A field as typed, with the unit beside it unless that is the default."""
+    """A field as typed, with the unit beside it unless that is the default; a clock has none."""
     text, unit = form.get(name, "").strip(), form.get(units, "")
-    return text if not text or unit in ("", CHOICES[units][0]) else f"{text} {unit}"
+    has_none = not text or unit in ("", CHOICES[units][0]) or is_clock(text)
+    return text if has_none else f"{text} {unit}"
 
 
 def _number(form: Mapping[str, str], name: str) -> float | None:
@@ -155,17 +157,18 @@ CALLED: Final = {
 def fields_of_form(fault: Fault, form: Mapping[str, str]) -> list[str]:
     """Fields of a form that a fault is about; of a level, in its own row."""
     if fault.inside is not None and fault.inside[0] == "levels":
-        return [_field_of_level(fault, form, fault.inside[1])]
+        return _fields_of_level(fault, form, fault.inside[1])
     keys = [key for key in fault.fields if key in FIELDS]
     return list(dict.fromkeys(_OF_FORM.get(key, request_name(key)) for key in keys))
 
 
-def _field_of_level(fault: Fault, form: Mapping[str, str], place: int) -> str:
-    """Field of the level in this place among the rows that are filled."""
+def _fields_of_level(fault: Fault, form: Mapping[str, str], place: int) -> list[str]:
+    """Field of the level in this place among the rows that are filled, and what it lacks."""
     row, level = list(levels_of(form).items())[place - 1]
     if fault.field == "time_h":
-        return f"time_{row}"
-    return "conc_unit" if _is_bare_number(level["conc"]) else f"conc_{row}"
+        lacks_first_dose = is_clock(level["time"]) and not form.get("first_dose")
+        return [f"time_{row}", *(["first_dose"] if lacks_first_dose else [])]
+    return ["conc_unit" if _is_bare_number(level["conc"]) else f"conc_{row}"]
 
 
 def _is_bare_number(text: str) -> bool:

@@ -27,6 +27,9 @@ ANAEMIC: Final[Typed] = {
     "age": 17, "sex": "male", "weight": 50, "height": 160,
     "diagnosis": "aplastic_anaemia", "genotype": "GG",
 }  # fmt: skip
+CELLS_BY_CLOCK: Final = Regimen.from_text(
+    regimen="tisa_cel_ball", cells_at="2026-04-01 10:00", first_dose="2026-03-27 08:30"
+)
 
 
 class Case(NamedTuple):
@@ -81,6 +84,8 @@ CASES: Final = (
          regimen="hct_160", options={"model": "mohanan2017"}),
     Case("chosen_egfr_formula", "schwartz_bedside instead of the formula langenhorst2019", GIRL,
          {"egfr_formula": "schwartz_bedside"}),
+    Case("cells_over_clock_change", "clocks change on 2026-03-29 in many places", GIRL,
+         regimen=CELLS_BY_CLOCK),
     Case("comparison_reading", "would give langenhorst2019_indexed 19.57 mg·h/L", GIRL),
     Case("renal_converted", "langenhorst2019 uses eGFR: converted from the CrCl given", ADULT,
          regimen="axi_cel"),
@@ -93,6 +98,8 @@ CASES: Final = (
     Case("no_iov", "no inter-occasion variability", ADULT, regimen="axi_cel",
          options={"model": "varela2025"}),
     Case("inferred_dose_basis", "is inferred, not printed in the paper", GIRL),
+    Case("cells_by_clock", "cell infusion 2026-04-01 10:00 is 121.5 h after the first dose", GIRL,
+         regimen=CELLS_BY_CLOCK),
 )  # fmt: skip
 RULES: Final[Mapping[str, Rule]] = {rule.__name__: rule for rule in ORDERED}
 

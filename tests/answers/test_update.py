@@ -18,6 +18,7 @@ from fludapk.answers.update import result_of, update
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import ConvergenceError, InputError, StudiedRangeError
 from fludapk.pages.update import update_html, update_page
+from fludapk.patients.clock import read_clock
 from fludapk.patients.course import GivenDose
 from fludapk.patients.level import Level
 from fludapk.patients.level_list import read_levels
@@ -318,9 +319,11 @@ def test_levels_of_a_file(tmp_path: Path) -> None:
 def test_levels_of_a_file_with_dates(tmp_path: Path) -> None:
     path = tmp_path / "levels.csv"
     path.write_text("time,conc_mg_l\n2026-01-14 10:30,0.5\n2026-01-15 08:00,0.03\n")
-    found = read_levels(path, "2026-01-14 08:30")
+    found = read_levels(path, read_clock("2026-01-14 08:30"))
     assert [level.time_h for level in found] == [2.0, 23.5]
-    with pytest.raises(InputError, match="need first_dose"):
+    with pytest.raises(
+        InputError, match="row 2: time_h = '2026-01-14 10:30' is a clock time: give"
+    ):
         read_levels(path)
 
 

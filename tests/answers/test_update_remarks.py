@@ -11,6 +11,7 @@ from fludapk.answers.update import update
 from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.update_remarks import RULES as ORDERED
 from fludapk.answers.update_remarks import Rule, UpdateFacts
+from fludapk.patients.clock import NO_CLOCK, Clock, read_clock
 from fludapk.patients.course import GivenDose
 from fludapk.patients.level import Level
 from fludapk.patients.patient import Patient
@@ -31,12 +32,16 @@ class Case(NamedTuple):
     levels: tuple[str, ...] = DAY_ONE
     goal: Goal | None = None
     given: tuple[GivenDose, ...] = ()
+    clock: Clock = NO_CLOCK
 
 
 def facts_of(
-    texts: tuple[str, ...], goal: Goal | None = None, given: tuple[GivenDose, ...] = ()
+    texts: tuple[str, ...],
+    goal: Goal | None = None,
+    given: tuple[GivenDose, ...] = (),
+    clock: Clock = NO_CLOCK,
 ) -> tuple[UpdateFacts, UpdateResult]:
-    levels = [Level.from_text(text) for text in texts]
+    levels = [Level.from_text(text, clock) for text in texts]
     result = update(GIRL, PLAN, levels, goal=goal, given=given)
     facts = UpdateFacts(
         fit=result.fit,
@@ -63,6 +68,15 @@ CASES: Final = (
     Case("above_plan", "above the planned dose. Against it: ", DAY_ONE, Goal.chosen(auc=25.0)),
     Case("below_plan", "below the planned dose. Against it: too little exposure", DAY_ONE,
          Goal.chosen(auc=8.0)),
+    Case("clock_change", "clocks change on 2026-03-29 in many places, and no time zone was given",
+         ("2026-03-28 10:30 0.52mg/L", "2026-03-29 06:30 0.05mg/L"),
+         clock=read_clock("2026-03-28 08:30")),
+    Case("clock_shift", "2026-03-29 11:30 is +1 h by the clock from the first dose",
+         ("2026-03-28 10:30 0.52mg/L", "2026-03-29 11:30 0.5mg/L"),
+         clock=read_clock("2026-03-28 08:30", "Europe/Berlin")),
+    Case("clock_times", "2026-01-14 10:30 is 2 h after the first dose (2026-01-14 08:30), "
+         "14.01.2026 15:30 is 7 h", ("2026-01-14 10:30 0.52mg/L", "14.01.2026 15:30 0.15mg/L"),
+         clock=read_clock("2026-01-14 08:30")),
 )  # fmt: skip
 
 
@@ -74,7 +88,7 @@ def test_every_rule_but_that_on_drawing_has_a_case() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
 def test_a_rule_speaks_of_what_it_is_about(case: Case) -> None:
-    facts, result = facts_of(case.levels, case.goal, case.given)
+    facts, result = facts_of(case.levels, case.goal, case.given, case.clock)
     remark = RULES[case.rule](facts)
     assert remark is not None
     assert case.part in remark.message
@@ -111,6 +125,32 @@ def test_why_a_goal_is_not_reached_is_said() -> None:
         "the nearest is shown",
         "even without another dose it is above",
     ]
+
+
+SPRING: Final = read_clock("2026-03-28 08:30", "Europe/Berlin")
+
+
+def test_hours_by_zone_or_offset_are_said_to_be() -> None:
+    zone, offset = (
+        facts_of((text,), clock=clock)[0]
+        for text, clock in (
+            ("2026-03-28 10:30 0.52mg/L", SPRING),
+            ("2026-03-28 10:30+01:00 0.52mg/L", read_clock("2026-03-28T07:30Z")),
+        )
+    )
+    for facts, words in ((zone, "time zone Europe/Berlin"), (offset, "offsets from UTC")):
+        remark = RULES["clock_times"](facts)
+        assert remark is not None
+        assert remark.message.endswith(words)
+        assert RULES["clock_change"](facts) is None
+
+
+def test_a_shift_of_the_clock_matters_only_to_doses_that_were_not_typed() -> None:
+    given = (*ONE_GIVEN, GivenDose(start_h=23.0, infusion_h=0.5, dose_mg=22.4))
+    late = ("2026-03-28 10:30 0.52mg/L", "2026-03-29 11:30 0.5mg/L")
+    assert RULES["clock_shift"](facts_of(late, given=given, clock=SPRING)[0]) is None
+    before_second = ("2026-03-28 10:30 0.52mg/L", "2026-03-29 06:30 0.05mg/L")
+    assert RULES["clock_shift"](facts_of(before_second, clock=SPRING)[0]) is None
 
 
 def test_what_levels_do_not_settle_is_repeated_from_the_check() -> None:

@@ -1,0 +1,51 @@
+"""Remarks on times that were typed as a clock shows them, for checks and updates alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fludapk.answers.record import Remark, caution, note
+from fludapk.patients.clock import ClockTime
+
+
+def hours_counted(times: Sequence[ClockTime], cells: ClockTime | None = None) -> Remark | None:
+    """Say back the hours that clock times were read as.
+
+    Parameters
+    ----------
+    times : sequence of ClockTime
+    cells : ClockTime, optional
+        Cell infusion.
+
+    Examples
+    --------
+    >>> at = ClockTime(typed="2026-01-14 10:30", hours=2.0, first_dose="2026-01-14 08:30")
+    >>> hours_counted([at]).message
+    '2026-01-14 10:30 is 2 h after the first dose (2026-01-14 08:30)'
+    """
+    called = {at: str(at) for at in sorted(times, key=lambda at: at.hours) if at.hours}
+    if cells is not None:
+        called[cells] = f"cell infusion {cells}"
+    if not called:
+        return None
+    first, *others = called
+    message = f"{called[first]} is {first.hours:g} h after the first dose ({first.first_dose})"
+    message += "".join(f", {called[at]} is {at.hours:g} h" for at in others)
+    if first.basis == "offset":
+        message += "; counted by the offsets from UTC"
+    elif first.basis != "clock":
+        message += f"; counted in the time zone {first.basis}"
+    return note("clock_times", message)
+
+
+def clocks_may_change(times: Sequence[ClockTime], cells: ClockTime | None = None) -> Remark | None:
+    """Warn if clocks may have changed between the first dose and a clock time."""
+    typed = times if cells is None else (*times, cells)
+    days = sorted({day for at in typed for day in at.changes})
+    if not days:
+        return None
+    message = (
+        f"clocks change on {' and '.join(days[:4])} in many places, and no time zone was given: "
+        "hours were counted as the clock showed, one hour may be missing or double"
+    )
+    return caution("clock_change", message)
