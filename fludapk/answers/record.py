@@ -82,16 +82,21 @@ class Record:
     def __repr__(self) -> str:
         return f"<{self.brief()}>"
 
-    def to_text(self, strong: Callable[[str], str] = str) -> str:
+    def to_text(self, strong: Callable[[str], str] = str, *, is_brief: bool = False) -> str:
         """Return the page of a terminal.
 
         Parameters
         ----------
         strong : callable, optional
             Sets off what must not be missed, for example in bold.
+        is_brief : bool
+            Only the answer, in a few lines.
         """
         renderer = RENDERERS.get(type(self).__name__)
-        return repr(self) if renderer is None else renderer.text(self, strong)
+        if renderer is None:
+            return repr(self)
+        draw = renderer.brief if is_brief and renderer.brief else renderer.text
+        return draw(self, strong)
 
     def __str__(self) -> str:
         return self.to_text()

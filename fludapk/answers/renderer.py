@@ -13,6 +13,8 @@ class Renderer(NamedTuple):
     """Page of a terminal; the second argument sets off what must not be missed."""
     html: Callable[[Any, bool], str]
     """Sheet: of its own if True, otherwise to stand in a notebook."""
+    brief: Callable[[Any, Callable[[str], str]], str] | None = None
+    """Page of a terminal in short; the whole page if absent."""
 
 
 RENDERERS: Final[dict[str, Renderer]] = {}

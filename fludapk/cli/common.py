@@ -65,13 +65,15 @@ def one_line(text: str) -> str:
     return shown if len(shown) <= _LONGEST_LINE else shown[: _LONGEST_LINE - 4] + " ..."
 
 
-def show(record: Record, *, as_json: bool, report: str | None = None) -> None:
+def show(
+    record: Record, *, as_json: bool, report: str | None = None, is_brief: bool = False
+) -> None:
     """Print an answer as its page or as JSON, after writing its sheet if one is asked for."""
     if report is not None:
         from fludapk.atomic import write_whole
 
         write_whole(report, record.to_html())
-    click.echo(record.to_json() if as_json else record.to_text(_bold))
+    click.echo(record.to_json() if as_json else record.to_text(_bold, is_brief=is_brief))
 
 
 def _bold(text: str) -> str:
@@ -135,6 +137,9 @@ amount_option = click.option(
     "amt",
     type=click.Choice(["phosphate", "f_ara_a"]),
     help=FIELDS["amount"].help,
+)
+brief_option = click.option(
+    "--brief", "is_brief", is_flag=True, help="Print the answer only, in a few lines."
 )
 strict_option = click.option("--strict", is_flag=True, help=FIELDS["strict"].help)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fludapk.cli.common import (
+    brief_option,
     goal_options,
     json_option,
     model_option,
@@ -36,12 +37,14 @@ report_option = click.option(
 @options_of("round_to_mg")
 @strict_option
 @report_option
+@brief_option
 @click.option("--events", metavar="FILE", help="Write the course as NONMEM-style CSV.")
 @models_dir_option
 @json_option
 def check(
     strict: bool,
     report: str | None,
+    is_brief: bool,
     events: str | None,
     models_dir: str | None,
     as_json: bool,
@@ -72,7 +75,7 @@ def check(
         from fludapk.atomic import write_whole
 
         write_whole(events, events_csv(result))
-    show(result, as_json=as_json, report=report)
+    show(result, as_json=as_json, report=report, is_brief=is_brief)
 
 
 @click.command()
@@ -89,6 +92,7 @@ def check(
 )
 @strict_option
 @report_option
+@brief_option
 @models_dir_option
 @json_option
 def dose(
@@ -99,6 +103,7 @@ def dose(
     model: str,
     strict: bool,
     report: str | None,
+    is_brief: bool,
     models_dir: str | None,
     as_json: bool,
     **typed: Any,
@@ -131,7 +136,7 @@ def dose(
         strict=strict,
         folders=folders,
     )
-    show(result, as_json=as_json, report=report)
+    show(result, as_json=as_json, report=report, is_brief=is_brief)
 
 
 @click.command()
@@ -167,6 +172,7 @@ def dose(
 @options_of("round_to_mg")
 @strict_option
 @report_option
+@brief_option
 @models_dir_option
 @json_option
 def update(
@@ -182,6 +188,7 @@ def update(
     model: str,
     strict: bool,
     report: str | None,
+    is_brief: bool,
     models_dir: str | None,
     as_json: bool,
     **typed: Any,
@@ -228,7 +235,7 @@ def update(
         folders=model_folders(models_dir),
     )
     result = result_of(fitted, aim)
-    show(result, as_json=as_json, report=report)
+    show(result, as_json=as_json, report=report, is_brief=is_brief)
 
 
 def _levels(texts: tuple[str, ...], file: str | None, clock: Clock) -> list[Level]:

@@ -30,7 +30,7 @@ Sheet: TypeAlias = Callable[[Any, bool], str]
 
 def register_all() -> None:
     """Register what draws every kind of record."""
-    register("CheckResult", Renderer(_check_text, _sheet(_check_sheet)))
+    register("CheckResult", Renderer(_check_text, _sheet(_check_sheet), _check_brief))
     register("DoseResult", Renderer(_dose_text, _sheet(_dose_sheet)))
     register("UpdateResult", Renderer(_update_text, _sheet(_update_sheet)))
     register("Design", Renderer(_design_text, _preformatted(_design_text)))
@@ -68,6 +68,13 @@ def _check_text(result: CheckResult, strong: Strong) -> str:
     from fludapk.pages.layout import width
 
     return check_page(result, width(), strong)
+
+
+def _check_brief(result: CheckResult, strong: Strong) -> str:
+    from fludapk.pages.check import brief_page
+    from fludapk.pages.layout import width
+
+    return brief_page(result, width(), strong)
 
 
 def _check_sheet(result: CheckResult, whole: bool) -> str:
