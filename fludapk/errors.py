@@ -46,6 +46,8 @@ class Fault:
         The list that the field is in and the place there, from 1: ``("levels", 2)``.
     where : str, optional
         File and row, to be read before everything else.
+    meant : str, optional
+        What the field says, ``"160 kg"``, if somebody may confirm that this is meant.
 
     Notes
     -----
@@ -68,6 +70,7 @@ class Fault:
     whole: bool = False
     inside: tuple[str, int] | None = None
     where: str = ""
+    meant: str = ""
 
     @property
     def fields(self) -> tuple[str, ...]:

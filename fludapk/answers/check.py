@@ -24,6 +24,7 @@ from fludapk.answers.check_records import (
     target_record,
 )
 from fludapk.answers.check_remarks import CheckFacts, other_disease, reading_note, remarks_of
+from fludapk.answers.label_weights import Kidney, kidneys_by_weight, label_by_weight
 from fludapk.answers.prediction import LOG2_POINTS, Prediction, predictions
 from fludapk.answers.record import Provenance
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
@@ -137,7 +138,9 @@ def checks(
         found = predictions(model, [cases[i] for i in rows])
         by_model[model.id] = dict(zip(rows, found, strict=True))
 
-    kidneys = dict(zip(cases, _kidneys([case.patient for case in cases.values()]), strict=True))
+    patients = [case.patient for case in cases.values()]
+    kidneys = dict(zip(cases, _kidneys(patients), strict=True))
+    weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
     for i, request in enumerate(requests):
         outcome = refused.get(i) or by_model[request.model][i]
         if isinstance(outcome, FludapkError):
@@ -150,7 +153,8 @@ def checks(
             try:
                 every = tuple(models.values())
                 trail = _trail(outcome) if trails else []
-                yield _result(outcome, request, rivals, every, kidneys[i], log2_points, trail)
+                kidney = kidneys[i], weighed[i]
+                yield _result(outcome, request, rivals, every, *kidney, log2_points, trail)
             except InputError as error:  # more random effects than there are points for
                 yield error
 
@@ -161,6 +165,7 @@ def _result(
     rivals: Mapping[str, Prediction | InputError],
     models: Sequence[Model],
     kidney: Mapping[str, float],
+    by_weight: Sequence[Kidney],
     log2_points: int,
     trail: list[Step],
 ) -> CheckResult:
@@ -172,7 +177,7 @@ def _result(
     judged = [
         target_record(entry, auc, simulated, patient, regimen) for entry in targets().values()
     ]
-    labels = _labels(patient, auc, kidney)
+    labels = _labels(patient, auc, kidney, by_weight)
     return CheckResult(
         model=chosen.id,
         model_title=chosen.file.title,
@@ -275,7 +280,9 @@ def _kidneys(patients: Sequence[Patient]) -> list[dict[str, float]]:
     return [{"CrCl": crcl, "eGFR": egfr} for crcl, egfr in zip(*both, strict=True)]
 
 
-def _labels(patient: Patient, auc: float, kidney: Mapping[str, float]) -> list[LabelRecord]:
+def _labels(
+    patient: Patient, auc: float, kidney: Mapping[str, float], by_weight: Sequence[Kidney]
+) -> list[LabelRecord]:
     """Label rules; those for adults only for adults."""
     adult = patient.age_years >= 18
     rows = []
@@ -300,6 +307,7 @@ def _labels(patient: Patient, auc: float, kidney: Mapping[str, float]) -> list[L
                 factor=factor,
                 auc_0_inf=None if factor is None else auc * factor,
                 source=rule.source,
+                by_weight=label_by_weight(rule, by_weight, auc) if usable else [],
             )
         )
     return rows
@@ -311,8 +319,9 @@ def _trail(prediction: Prediction) -> list[Step]:
     auc = prediction.auc_0_inf
     dose, n = course.doses_mg[0], len(course.doses_mg)
     how_bsa = evaluate(patient.bsa_formula, patient.columns())[1]
+    bsa_of_dose = regimen.capped(patient.bsa_m2)
     per = {
-        "mg/m2": f"{regimen.dose:g} mg/m2 × {patient.bsa_m2:.4f} m2",
+        "mg/m2": f"{regimen.dose:g} mg/m2 × {bsa_of_dose:.4f} m2",
         "mg/kg": f"{regimen.dose:g} mg/kg × {patient.weight_kg:g} kg",
         "mg": "as prescribed",
     }[regimen.unit]
@@ -327,6 +336,7 @@ def _trail(prediction: Prediction) -> list[Step]:
         split = f" = non-renal {clearance - renal:.3f} + renal {renal:.3f}"
     return [
         Step("BSA", patient.bsa_m2, "m2", patient.bsa_formula, how_bsa),
+        *_capped(regimen, bsa_of_dose, patient.bsa_m2),
         Step("dose", dose, "mg fludarabine phosphate", "", per),
         Step("course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {dose:.2f} mg"),
         Step("amount", amount, "mg F-ara-A", "", f"{course.total_mg:.2f} mg × {factor:g}"),
@@ -336,14 +346,25 @@ def _trail(prediction: Prediction) -> list[Step]:
     ]
 
 
+def _capped(regimen: Regimen, bsa_of_dose: float, bsa_m2: float) -> list[Step]:
+    """The cap of the body surface area, where it counts."""
+    if regimen.unit != "mg/m2" or bsa_of_dose >= bsa_m2:
+        return []
+    return [Step("BSA", bsa_of_dose, "m2", "cap", "as chosen, for the dose only")]
+
+
 def _input_hash(request: Request) -> str:
-    """Hash of what was asked, whatever the order or unit it was typed in."""
+    """Hash of what was asked, whatever the order or unit it was typed in.
+
+    A choice that nobody made is not in it, so that old hashes stay.
+    """
     patient, course = vars(request.patient), request.course
+    names = [name for name in Patient.__dataclass_fields__ if name != "typed"]
     asked = {
-        "patient": {
-            k: v for k, v in patient.items() if k in Patient.__dataclass_fields__ and k != "typed"
+        "patient": {k: patient[k] for k in names if k != "confirmed" or patient[k]},
+        "regimen": {
+            k: v for k, v in vars(request.regimen).items() if k != "bsa_cap_m2" or v is not None
         },
-        "regimen": vars(request.regimen),
         "model": request.model,
         "round_to_mg": request.round_to_mg,
         **({} if course is None else {"course": vars(course)}),

@@ -185,7 +185,10 @@ def find_dose(
         proposals=proposals,
         models_agree=agree,
         change_from_planned=change,
-        warnings=_warnings(aim, proposals, agree, change, proposed),
+        warnings=[
+            *_warnings(aim, proposals, agree, change, proposed),
+            *(w for w in (plan.warnings if plan else ()) if w.code == "bsa_cap"),
+        ],
         proposed=proposed,
         planned=plan,
     )

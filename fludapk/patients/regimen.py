@@ -7,14 +7,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Literal, Self, TypeVar, cast
 
+import numpy as np
+
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, gathered, nearest
 from fludapk.patients.course import HOURS, ROUNDING_REFUSED, Course, rounded_mg
+from fludapk.patients.fields import FIELDS
 from fludapk.patients.patient import Patient
 from fludapk.published.regimens import regimens
 from fludapk.units import UNITS, as_typed, canonical_unit, parse_number, parse_quantity
 
 MAX_DOSES: Final = 14
+BSA_CAP_M2: Final = (1.0, 3.0)
+"""Lowest and highest cap of the body surface area; centres that have one take about 2 m2."""
 DoseUnit = Literal["mg/m2", "mg/kg", "mg"]
 _Size = TypeVar("_Size", float, F8)
 
@@ -33,6 +38,9 @@ class Regimen:
     interval_h, infusion_h : float
     cells_at_h : float, optional
         Cell infusion, hours from the first dose.
+    bsa_cap_m2 : float, optional
+        Doses in mg/m2 are computed from at most this body surface area. Ceilings and everything
+        else go by the real one.
     id, title, product, disease, who, ages, cells, unsettled, source
         Of a published regimen.
 
@@ -54,6 +62,7 @@ class Regimen:
     interval_h: float = 24.0
     infusion_h: float = 0.5
     cells_at_h: float | None = None
+    bsa_cap_m2: float | None = None
     id: str = "custom"
     title: str = "custom course"
     product: str | None = None
@@ -91,6 +100,10 @@ class Regimen:
         ):
             do = "hours from the first dose, above zero"
             faults.append(Fault("cells_at_h", f"= {self.cells_at_h}", do=do))
+        cap, (low, high) = self.bsa_cap_m2, BSA_CAP_M2
+        if cap is not None and not low <= cap <= high:
+            found = f"= {cap:g} m2 must be from {low:g} to {high:g} m2"
+            faults.append(Fault("bsa_cap_m2", found))
         if faults:
             raise InputError(*faults)
 
@@ -120,6 +133,7 @@ class Regimen:
         interval_h: float | None = None,
         infusion_h: float | None = None,
         cells_at_h: float | None = None,
+        bsa_cap_m2: float | None = None,
     ) -> Self:
         """Return a published regimen, or a course of a dose and a number of infusions.
 
@@ -134,8 +148,13 @@ class Regimen:
         30.0
         """
         _check_choice(regimen, dose, days, interval_h)
-        times = {"interval_h": interval_h, "infusion_h": infusion_h, "cells_at_h": cells_at_h}
-        typed: dict[str, Any] = {key: value for key, value in times.items() if value is not None}
+        others = {
+            "interval_h": interval_h,
+            "infusion_h": infusion_h,
+            "cells_at_h": cells_at_h,
+            "bsa_cap_m2": bsa_cap_m2,
+        }
+        typed: dict[str, Any] = {key: value for key, value in others.items() if value is not None}
         if dose is None or days is None:
             return replace(cls.named(regimen or ""), **typed)
         return cls(dose=dose[0], unit=dose[1], days=days, **typed)
@@ -150,6 +169,7 @@ class Regimen:
         interval: str | float | None = None,
         infusion_time: str | float | None = None,
         cells_at: str | float | None = None,
+        bsa_cap: str | float | None = None,
     ) -> Self:
         """Read a course as typed; see `chosen`. Times are hours if they have no unit.
 
@@ -168,15 +188,16 @@ class Regimen:
             lambda: None if dose is None else parse_dose(dose),
             lambda: None if days is None else _count(days),
             *(
-                partial(_hours, key, value)
+                partial(_quantity, key, value)
                 for key, value in (
                     ("interval_h", interval),
                     ("infusion_h", infusion_time),
                     ("cells_at_h", cells_at),
+                    ("bsa_cap_m2", bsa_cap),
                 )
             ),
         )
-        keys = ("dose", "days", "interval_h", "infusion_h", "cells_at_h")
+        keys = ("dose", "days", "interval_h", "infusion_h", "cells_at_h", "bsa_cap_m2")
         return cls.chosen(regimen=regimen, **dict(zip(keys, values, strict=True)))
 
     @classmethod
@@ -186,7 +207,7 @@ class Regimen:
         regimen: str | None = None,
         dose: str | float | None = None,
         days: str | float | None = None,
-        **times: str | float | None,
+        **others: str | float | None,
     ) -> tuple[Self, bool]:
         """Read infusions to find a dose for, and whether they come with a planned dose.
 
@@ -205,7 +226,7 @@ class Regimen:
             found = "give {days}, the number of infusions, or {regimen}"
             raise InputError(Fault("days", found, also=("regimen",), whole=True))
         given = dose if is_planned else "1 mg"
-        return cls.from_text(regimen=regimen, dose=given, days=days, **times), is_planned
+        return cls.from_text(regimen=regimen, dose=given, days=days, **others), is_planned
 
     @property
     def times_h(self) -> tuple[float, ...]:
@@ -218,8 +239,21 @@ class Regimen:
 
     def dose_mg(self, bsa_m2: _Size, weight_kg: _Size) -> _Size:
         """Dose per infusion for a body size, or for many, mg."""
-        per = {"mg/m2": bsa_m2, "mg/kg": weight_kg, "mg": weight_kg / weight_kg}
+        per = {"mg/m2": self.capped(bsa_m2), "mg/kg": weight_kg, "mg": weight_kg / weight_kg}
         return self.dose * per[self.unit]
+
+    def capped(self, bsa_m2: _Size) -> _Size:
+        """Body surface area that doses in mg/m2 are computed from, or of many, m2.
+
+        Examples
+        --------
+        >>> Regimen(dose=30, unit="mg/m2", days=3, bsa_cap_m2=2.0).capped(2.4)
+        2.0
+        """
+        cap = self.bsa_cap_m2
+        if cap is None:
+            return bsa_m2
+        return np.minimum(bsa_m2, cap) if isinstance(bsa_m2, np.ndarray) else min(bsa_m2, cap)
 
     def course_of(self, dose_mg: float, planned_mg: float | None = None) -> Course:
         """The infusions with a dose in mg, whatever the ceilings."""
@@ -274,10 +308,11 @@ def _check_choice(regimen: object, dose: object, days: object, interval: object)
         raise InputError(Fault("days", found, also=("dose",), whole=True))
 
 
-def _hours(key: str, value: str | float | None) -> float | None:
+def _quantity(key: str, value: str | float | None) -> float | None:
     if value is None:
         return None
-    return parse_quantity(value, dimension="time", field=key, unit="h").value
+    field = FIELDS[key]
+    return parse_quantity(value, dimension=field.dimension or "", field=key, unit=field.unit).value
 
 
 def _count(days: str | float) -> int:

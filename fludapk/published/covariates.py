@@ -154,6 +154,48 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, found:
     return np.where(is_given, columns[name], np.where(is_converted, converted, out))
 
 
+def formula_switch(
+    model: Model, *, age_years: float, sex: str, within_years: float
+) -> tuple[float, str, str] | None:
+    """Find the age near a patient's at which a model turns to another formula of renal function.
+
+    Parameters
+    ----------
+    model : Model
+    age_years : float
+    sex : {'female', 'male'}
+    within_years : float
+        Nearer than this.
+
+    Returns
+    -------
+    tuple of (float, str, str) or None
+        The age, and the formulas below and from it on.
+
+    Examples
+    --------
+    >>> formula_switch(load_model(), age_years=13.5, sex="male", within_years=1.0)
+    (14.0, 'schwartz_bedside', 'cockcroft_gault')
+    >>> formula_switch(load_model(), age_years=13.5, sex="female", within_years=1.0) is None
+    True
+    """
+    rules = model.file.covariates[model.renal_covariate].rules if model.renal_covariate else []
+
+    def formula(age: float) -> str | None:
+        fitting = (
+            rule.formula
+            for rule in rules
+            if rule.sex in (None, sex) and (rule.age_from is None or age >= rule.age_from)
+        )
+        return next(fitting, None)
+
+    for edge in sorted({rule.age_from for rule in rules if rule.age_from}):
+        below, above = formula(float(np.nextafter(edge, 0.0))), formula(edge)
+        if below and above and below != above and abs(age_years - edge) <= within_years:
+            return edge, below, above
+    return None
+
+
 def covariate_rows(model: Model, values: Mapping[str, F8], n: int = 1) -> F8:
     """(n, c) rows for `Program.typical_values`, in the order of `Program.covariates`.
 
