@@ -115,6 +115,7 @@ class Patient:
         egfr: Typed = None,
         crcl: Typed = None,
         confirm: str | Sequence[str] = (),
+        confirmed: Sequence[str] = (),
     ) -> None:
         numbers = (age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min)
         texts = (age, weight, height, scr, egfr, crcl)
@@ -154,6 +155,7 @@ class Patient:
         object.__setattr__(self, "typed", quantities)
         faults += self._faults({fault.field for fault in faults})
         asked, unknown = _confirmations(confirm)
+        asked |= {keyword(name) for name in confirmed}  # of the patient this is a copy of
         in_doubt, needed = self._to_be_confirmed(asked, {fault.field for fault in faults})
         object.__setattr__(self, "confirmed", tuple(FIELDS[key].name for key in needed))
         faults += [*in_doubt, *unknown]
@@ -200,12 +202,15 @@ class Patient:
     @property
     def quantities(self) -> dict[str, Quantity]:
         """Quantities that were given, by keyword, in the unit in which they were."""
-        numbers = {key: getattr(self, key) for key in QUANTITIES}
-        return {
-            key: self.typed.get(key) or Quantity(number, _internal_unit(key), number, bare=False)
-            for key, number in numbers.items()
-            if number is not None
-        }
+        found = {}
+        for key in QUANTITIES:
+            number, typed = getattr(self, key), self.typed.get(key)
+            if number is None:
+                continue
+            if typed is None or typed.value != number:  # of a copy with another number
+                typed = Quantity(number, _internal_unit(key), number, bare=False)
+            found[key] = typed
+        return found
 
     @cached_property
     def bsa_m2(self) -> float:

@@ -191,7 +191,7 @@ def age_in_another_unit(values: Values) -> Fault | None:
     ...     "height_cm": Quantity(110.0, "cm", 110.0, bare=True),
     ... })
     >>> print(age_in_another_unit(months).found)
-    = 60 years does not go with 18.2 kg and 110 cm; 60 months would be 5 years
+    = 60 years does not go with 18.2 kg and 110 cm; 60 months would be 5 y
     """
     size = {"weight": values.number("weight_kg"), "height": values.number("height_cm")}
     if math.isnan(values.age_years) or any(map(math.isnan, size.values())):
@@ -377,10 +377,10 @@ def _usual_readings(typed: Quantity, dimension: str, low: float, high: float) ->
 def _would_be(typed: Quantity, dimension: str, readings: Iterable[Reading]) -> str:
     """What a number would be in other units or with other digits, after a semicolon."""
     scale = UNITS[dimension][typed.unit]
+    own = "y" if typed.unit == "years" else typed.unit
     texts = [
-        f"{typed.given:g} {unit} would be {value / scale:.4g} {typed.unit}"
-        if unit
-        else f"with digits transposed it would be {value / scale:.4g} {typed.unit}"
+        f"{f'{typed.given:g} {unit}' if unit else 'with digits transposed it'} would be "
+        f"{value / scale:.4g} {own}"
         for unit, value in readings
     ]
     return f"; {' or '.join(texts)}" if texts else ""
