@@ -226,6 +226,7 @@ def test_a_row_is_what_check_says_of_the_patient(people: list[dict[str, str]]) -
         if alone.exit_code:
             said = alone.stderr.removesuffix("\n").replace("fludapk: ", "").replace("\n", "; ")
             said = said.replace("--confirm", 'write in a column "confirm":')
+            said = said.replace("-formula", "_formula")
             assert re.sub(r"--|: give [-\w]+", "", said) == re.sub(
                 r"--|: give [-\w]+", "", found["error"]
             )
