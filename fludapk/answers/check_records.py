@@ -143,7 +143,7 @@ class SensitivityRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelByWeight:
-    """What a rule says if Cockcroft-Gault is computed from a weight."""
+    """Advice of a rule if Cockcroft-Gault is computed from a weight."""
 
     weight: Literal["actual", "adjusted", "ideal"]
     weight_kg: float

@@ -228,13 +228,13 @@ def chosen_egfr_formula(facts: CheckFacts) -> Remark | None:
 def confirmed_values(facts: CheckFacts) -> Remark | None:
     """Repeat which values look like a slip and were confirmed."""
     patient = facts.patient
-    said = {key: patient.quantities[key] for key in map(keyword, patient.confirmed)}
-    if not said:
+    if not patient.confirmed:
         return None
+    quantities = {key: patient.quantities[key] for key in map(keyword, patient.confirmed)}
     values = ", ".join(
-        f"{FIELDS[key].label} {typed.given:g} {typed.unit}" for key, typed in said.items()
+        f"{FIELDS[key].label} {typed.given:g} {typed.unit}" for key, typed in quantities.items()
     )
-    age = "" if "age_years" in said else f" at {patient.age_years:.3g} y"
+    age = "" if "age_years" in quantities else f" at {patient.age_years:.3g} y"
     return caution("confirmed", f"confirmed: {values}{age}")
 
 

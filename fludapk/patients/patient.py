@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
@@ -153,21 +153,25 @@ class Patient:
         for key, value in every.items():
             object.__setattr__(self, key, value)
         object.__setattr__(self, "typed", quantities)
-        faults += self._faults({fault.field for fault in faults})
+        sound = self.quantities
+        for fault in faults:
+            sound.pop(fault.field, None)
+        faults += self._faults(sound)
         asked, unknown = _confirmations(confirm)
         asked |= {keyword(name) for name in confirmed}  # of the patient this is a copy of
-        in_doubt, needed = self._to_be_confirmed(asked, {fault.field for fault in faults})
+        for fault in faults:
+            sound.pop(fault.field, None)
+        in_doubt, needed = to_be_confirmed(Values(typed=sound, sex=self.sex), asked)
         object.__setattr__(self, "confirmed", tuple(FIELDS[key].name for key in needed))
         faults += [*in_doubt, *unknown]
         if faults:
             raise InputError(*faults)
 
-    def _faults(self, unreadable: Set[str]) -> list[Fault]:
+    def _faults(self, readable: Mapping[str, Quantity]) -> list[Fault]:
         """Everything that is wrong with values that could be read."""
         faults: list[Fault] = []
-        for key, typed in self.quantities.items():
-            if key not in unreadable:
-                faults += quantity_faults(key, typed, self.age_years)
+        for key, typed in readable.items():
+            faults += quantity_faults(key, typed, self.age_years)
         renal = [key for key in RENAL if getattr(self, key) is not None]
         if len(renal) > 1:
             do = "give one renal function only"
@@ -179,13 +183,6 @@ class Patient:
                 found = "is used only with {scr_mg_dl}, which is not given"
                 faults.append(Fault("egfr_formula", found))
         return faults
-
-    def _to_be_confirmed(
-        self, confirmed: Set[str], unreadable: Set[str]
-    ) -> tuple[list[Fault], tuple[str, ...]]:
-        """Faults of what looks like a slip, and the confirmations that were needed."""
-        sound = {key: typed for key, typed in self.quantities.items() if key not in unreadable}
-        return to_be_confirmed(Values(typed=sound, sex=self.sex), confirmed)
 
     def _formula_faults(self, key: str, quantities: tuple[str, ...]) -> list[Fault]:
         name = getattr(self, key)
@@ -202,15 +199,15 @@ class Patient:
     @property
     def quantities(self) -> dict[str, Quantity]:
         """Quantities that were given, by keyword, in the unit in which they were."""
-        found = {}
+        quantities = {}
         for key in QUANTITIES:
             number, typed = getattr(self, key), self.typed.get(key)
             if number is None:
                 continue
             if typed is None or typed.value != number:  # of a copy with another number
                 typed = Quantity(number, _internal_unit(key), number, bare=False)
-            found[key] = typed
-        return found
+            quantities[key] = typed
+        return quantities
 
     @cached_property
     def bsa_m2(self) -> float:

@@ -80,17 +80,17 @@ def quantity_faults(key: str, typed: Quantity, age_years: float) -> list[Fault]:
     if not math.isfinite(value):
         return [Fault(key, f"= {value} is not a finite number")]
     if value <= 0:
-        return [Fault(key, f"= {_said(typed)} must be above zero")]
+        return [Fault(key, f"= {_with_unit(typed)} must be above zero")]
     if dimension == "age" and typed.unit == "years" and 1900 <= value <= 2100:
         do = "give the age, in years or as 8mo"
-        return [Fault(key, f"= {_said(typed)} looks like a year of birth", do=do)]
+        return [Fault(key, f"= {_with_unit(typed)} looks like a year of birth", do=do)]
     low, high = LIMITS[dimension]
     if low <= value <= high:
         return []
     scale = UNITS[dimension][typed.unit]
     edge = f"below {low / scale:.3g}" if value < low else f"above {high / scale:.3g}"
     readings = _usual_readings(typed, dimension, *_usual(dimension, age_years))
-    return [Fault(key, f"= {_said(typed)} is {edge}{_would_be(typed, dimension, readings)}")]
+    return [Fault(key, f"= {_with_unit(typed)} is {edge}{_would_be(typed, dimension, readings)}")]
 
 
 def _usual(dimension: str, age_years: float) -> tuple[float, float]:
@@ -108,7 +108,7 @@ def _usual(dimension: str, age_years: float) -> tuple[float, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Values:
-    """What was typed of a patient and is possible.
+    """Quantities typed for a patient, as far as they are possible.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def to_be_confirmed(
     needed: list[str] = []
     for slip in SLIPS:
         fault = slip(values)
-        if fault is None or fault.field in [one.field for one in faults]:
+        if fault is None or fault.field in [earlier.field for earlier in faults]:
             continue
         if fault.field in confirmed:
             needed.append(fault.field)
@@ -206,8 +206,8 @@ def age_in_another_unit(values: Values) -> Fault | None:
     ]
     if not readings:
         return None
-    weight, height = (_said(values.typed[key]) for key in ("weight_kg", "height_cm"))
-    found = f"= {_said(typed)} does not go with {weight} and {height}"
+    weight, height = (_with_unit(values.typed[key]) for key in ("weight_kg", "height_cm"))
+    found = f"= {_with_unit(typed)} does not go with {weight} and {height}"
     return _asked("age_years", typed, found + _would_be(typed, "age", readings))
 
 
@@ -226,10 +226,12 @@ def _bare_in_another_unit(values: Values, key: str) -> Fault | None:
     if typed is None or not typed.bare or math.isnan(values.age_years):
         return None
     low, high = _usual(dimension, values.age_years)
+    if low <= typed.value <= high:
+        return None
     readings = _usual_readings(typed, dimension, low, high)
-    if low <= typed.value <= high or not readings:
+    if not readings:
         return None  # unusual, but no other unit explains it
-    found = f"= {_said(typed)} is unusual at {values.age_years:.3g} y"
+    found = f"= {_with_unit(typed)} is unusual at {values.age_years:.3g} y"
     return _asked(key, typed, found + _would_be(typed, dimension, readings))
 
 
@@ -254,7 +256,7 @@ def body_mass_index(values: Values) -> Fault | None:
     typed = values.typed[key]
     readings = _nearest_readings(values, key, off)
     edge = f"below {low:g}" if bmi < low else f"above {high:g}"
-    found = f"= {_said(typed)} with {_said(values.typed[other])} is a body mass index of {bmi:.3g}"
+    found = f"= {_with_unit(typed)} with {_with_unit(values.typed[other])} is a body mass index of {bmi:.3g}"
     return _asked(key, typed, f"{found} kg/m2, {edge}{_would_be(typed, odd, readings)}", other)
 
 
@@ -280,7 +282,9 @@ def _size_for_age(values: Values, key: str) -> Fault | None:
         return max(0.0, abs(values.sd(dimension, value, values.age_years)) - FITS_SD)
 
     readings = _nearest_readings(values, key, off)
-    found = f"= {_said(typed)} is {score:+.1f} SD at {values.age_years:.3g} y (CDC 2000, modified)"
+    found = (
+        f"= {_with_unit(typed)} is {score:+.1f} SD at {values.age_years:.3g} y (CDC 2000, modified)"
+    )
     return _asked(key, typed, found + _would_be(typed, dimension, readings))
 
 
@@ -310,7 +314,7 @@ def creatinine_for_age(values: Values) -> Fault | None:
         if unit != typed.unit and usual_low <= typed.given * factor <= usual_high
     ]
     found = (
-        f"= {_said(typed)} is {typed.value / normal:.2g} times the normal of "
+        f"= {_with_unit(typed)} is {typed.value / normal:.2g} times the normal of "
         f"{normal / scale[typed.unit]:.3g} {typed.unit} at {values.age_years:.3g} y"
     )
     return _asked("scr_mg_dl", typed, found + _would_be(typed, "creatinine", readings))
@@ -336,7 +340,7 @@ def _low_renal(values: Values, key: str) -> Fault | None:
     if typed is None or typed.value >= LOW_RENAL:
         return None
     readings = _usual_readings(typed, "CrCl", low, high)
-    found = f"= {_said(typed)} would be kidney failure"
+    found = f"= {_with_unit(typed)} would be kidney failure"
     return _asked(key, typed, found + _would_be(typed, FIELDS[key].dimension or "", readings))
 
 
@@ -359,13 +363,11 @@ SLIPS: Final[tuple[Slip, ...]] = (
 
 def _asked(key: str, typed: Quantity, found: str, other: str = "") -> Fault:
     """A fault until the field is confirmed."""
-    meant = _said(typed)
-    check = f"check {{{key}}} and {{{other}}}" if other else f"check {{{key}}} and its unit"
-    do = f"{check}; if {meant} is meant, {{confirm}} {FIELDS[key].name}"
-    return Fault(key, found, do=do, meant=meant)
+    do = f"check {{{key}}} and {f'{{{other}}}' if other else 'its unit'}"
+    return Fault(key, found, do=do, confirm=FIELDS[key].name, meant=_with_unit(typed))
 
 
-def _said(typed: Quantity) -> str:
+def _with_unit(typed: Quantity) -> str:
     return f"{typed.given:g} {typed.unit}"
 
 
@@ -375,7 +377,7 @@ def _usual_readings(typed: Quantity, dimension: str, low: float, high: float) ->
 
 
 def _would_be(typed: Quantity, dimension: str, readings: Iterable[Reading]) -> str:
-    """What a number would be in other units or with other digits, after a semicolon."""
+    """Readings of a number in other units or with other digits, in words after a semicolon."""
     scale = UNITS[dimension][typed.unit]
     own = "y" if typed.unit == "years" else typed.unit
     texts = [
@@ -399,7 +401,7 @@ def _nearest_readings(values: Values, key: str, off: Callable[[float], float]) -
         and abs(values.sd(dimension, value, values.age_years)) <= FITS_SD
     ]
     least = min((off(value) for _, value in readings), default=math.inf)
-    return [one for one in readings if off(one[1]) == least < off(typed.value)]
+    return [reading for reading in readings if off(reading[1]) == least < off(typed.value)]
 
 
 def transposed(number: float) -> list[float]:
@@ -417,7 +419,7 @@ def transposed(number: float) -> list[float]:
         signs = list(text)
         signs[a], signs[b] = signs[b], signs[a]
         numbers.append(float("".join(signs)))
-    return [one for one in numbers if one != number]
+    return [swapped for swapped in numbers if swapped != number]
 
 
 def _bmi(weight: float, height: float) -> float:
@@ -427,9 +429,17 @@ def _bmi(weight: float, height: float) -> float:
 
 def _references(
     dimension: str, age_years: float, sex: str | None
-) -> list[tuple[float, float, float]]:
+) -> tuple[tuple[float, float, float], ...]:
     """L, M and S for age of the sex, or of both."""
-    return [growth_lms(dimension, one, age_years) for one in ([sex] if sex else _SEXES)]
+    return _references_to_the_end(dimension, min(age_years, GROWTH_END_YEARS), sex)
+
+
+@lru_cache(maxsize=1024)
+def _references_to_the_end(
+    dimension: str, age_years: float, sex: str | None
+) -> tuple[tuple[float, float, float], ...]:
+    sexes = (sex,) if sex else _SEXES
+    return tuple(growth_lms(dimension, either, age_years) for either in sexes)
 
 
 _SEXES: Final = ("female", "male")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -179,6 +180,13 @@ def formula_switch(
     >>> formula_switch(load_model(), age_years=13.5, sex="female", within_years=1.0) is None
     True
     """
+    near = (s for s in _formula_switches(model, sex) if abs(age_years - s[0]) <= within_years)
+    return next(near, None)
+
+
+@lru_cache(maxsize=64)
+def _formula_switches(model: Model, sex: str) -> list[tuple[float, str, str]]:
+    """All ages at which the formula changes."""
     rules = model.file.covariates[model.renal_covariate].rules if model.renal_covariate else []
 
     def formula(age: float) -> str | None:
@@ -189,11 +197,12 @@ def formula_switch(
         )
         return next(fitting, None)
 
+    switches = []
     for edge in sorted({rule.age_from for rule in rules if rule.age_from}):
         below, above = formula(float(np.nextafter(edge, 0.0))), formula(edge)
-        if below and above and below != above and abs(age_years - edge) <= within_years:
-            return edge, below, above
-    return None
+        if below and above and below != above:
+            switches.append((edge, below, above))
+    return switches
 
 
 def covariate_rows(model: Model, values: Mapping[str, F8], n: int = 1) -> F8:

@@ -34,7 +34,7 @@ from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES, environment
 from fludapk.pages.update import remaining_lines, update_html
 from fludapk.pages.words import FLAG_WORDS, contested, percent, window
-from fludapk.patients.fields import label, request_name
+from fludapk.patients.fields import label
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model, load_models
@@ -173,10 +173,10 @@ def _refusal(error: FludapkError, form: Mapping[str, str]) -> Answer:
     patient = patient_as_typed(form)
     faults = [
         (
-            fault.text(label),
+            replace(fault, confirm="").text(label),  # the box says it
             fields_of_form(fault, form),
-            Box(box_name(request_name(fault.field)), patient, f"Yes, {fault.meant} is meant")
-            if fault.meant
+            Box(box_name(fault.confirm), patient, f"Yes, {fault.meant} is meant")
+            if fault.confirm
             else None,
         )
         for fault in error.faults

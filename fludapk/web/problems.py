@@ -68,13 +68,13 @@ def shown(fault: Fault) -> ShownFault:
     --------
     >>> shown(Fault("scr_mg_dl", "are given together", also=("crcl_ml_min",))).fields
     ['scr', 'crcl']
-    >>> shown(Fault("weight_kg", "= 160 kg is unusual", meant="160 kg")).confirm
+    >>> shown(Fault("weight_kg", "= 160 kg is unusual", confirm="weight", meant="160 kg")).confirm
     'weight'
     """
     keys = fault.fields if fault.inside is None else (fault.inside[0],)
     names = [request_name(key) for key in keys if key in FIELDS]
-    confirm = request_name(fault.field) if fault.meant else None
-    return ShownFault(fields=names, message=fault.text(request_name), confirm=confirm)
+    message = fault.text(request_name)
+    return ShownFault(fields=names, message=message, confirm=fault.confirm or None)
 
 
 def problem(

@@ -124,6 +124,7 @@ def test_a_slip_is_asked_about_once_with_its_likely_meaning(case: Slip) -> None:
     assert fields.request_name(fault.field) == case.field
     assert case.said in fault.found
     assert case.likely in fault.found
+    assert fault.confirm == case.field
     assert f" {fault.meant} " in f"{fault.found} "
     assert f"if {fault.meant} is meant, --confirm {case.field}" in fault.text(fields.option)
 
@@ -215,7 +216,7 @@ def test_an_unknown_name_cannot_be_confirmed(name: str) -> None:
 def test_what_is_impossible_cannot_be_confirmed(changes: Typed) -> None:
     everything = [fields.FIELDS[key].name for key in fields.QUANTITIES]
     (fault,) = faults_of(lambda: Patient(**{**GIRL, **changes}, confirm=everything))
-    assert not fault.meant
+    assert not fault.confirm
 
 
 def test_several_slips_are_asked_about_at_once() -> None:
@@ -298,7 +299,7 @@ def test_every_age_in_months_beside_a_median_size_is_seen(age: float, sex: str) 
     assert fault.field == "age_years"
     readings = re.findall(r"([\d.]+) months would be ([\d.]+)", fault.found)
     assert [float(years) for _, years in readings] == pytest.approx([age], rel=1e-3)
-    assert bool(fault.meant) == (months <= 120)
+    assert bool(fault.confirm) == (months <= 120)
 
 
 def with_units(numbers: Mapping[str, float]) -> dict[str, Quantity]:
