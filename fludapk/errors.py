@@ -46,6 +46,10 @@ class Fault:
         The list that the field is in and the place there, from 1: ``("levels", 2)``.
     where : str, optional
         File and row, to be read before everything else.
+    confirm : str, optional
+        Name under which somebody may confirm the field, ``"weight"``; empty if nobody may.
+    meant : str, optional
+        What would be confirmed, ``"160 kg"``.
 
     Notes
     -----
@@ -58,6 +62,8 @@ class Fault:
     'scr_mg_dl = \'0.3\' has no unit: write "0.3 mg/dL"'
     >>> Fault("height_cm", "is missing", do="give {height_cm}").text(lambda field: "--height")
     '--height is missing: give --height'
+    >>> Fault("weight_kg", "= 160 kg is unusual", confirm="weight", meant="160 kg").text()
+    'weight_kg = 160 kg is unusual; if 160 kg is meant, confirm weight'
     """
 
     field: str
@@ -68,6 +74,8 @@ class Fault:
     whole: bool = False
     inside: tuple[str, int] | None = None
     where: str = ""
+    confirm: str = ""
+    meant: str = ""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -90,6 +98,8 @@ class Fault:
         sentence += f"; allowed: {self.allowed}" if self.allowed else ""
         if self.do:
             sentence += f"{'; ' if self.allowed else ': '}{self.do}"
+        if self.confirm:
+            sentence += f"; if {self.meant} is meant, {{confirm}} {self.confirm}"
         sentence = _PLACEHOLDER.sub(lambda match: named(match[1]), sentence)
         return f"{self.where}: {sentence}" if self.where else sentence
 

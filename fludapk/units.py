@@ -40,6 +40,7 @@ UNITS: Final[dict[str, dict[str, float]]] = {
     },
     "eGFR": {"mL/min/1.73 m2": 1.0},
     "CrCl": {"mL/min": 1.0, "mL/s": 60.0, "L/h": 1000 / 60},
+    "area": {"m2": 1.0},
     "time": {"h": 1.0, "min": 1 / 60, "days": 24.0},
     "concentration": {
         "mg/L": 1.0,

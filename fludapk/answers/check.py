@@ -33,6 +33,7 @@ from fludapk.answers.check_remarks import (
     remarks_of,
 )
 from fludapk.answers.headline import COVARIATES_ONLY, Headline, Simulated, headline_of
+from fludapk.answers.label_weights import Kidney, kidneys_by_weight, label_by_weight
 from fludapk.answers.prediction import LOG2_POINTS, Prediction, predictions
 from fludapk.answers.record import Provenance, Remark
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
@@ -146,7 +147,9 @@ def checks(
         found = predictions(model, [cases[i] for i in rows])
         by_model[model.id] = dict(zip(rows, found, strict=True))
 
-    kidneys = dict(zip(cases, _kidneys([case.patient for case in cases.values()]), strict=True))
+    patients = [case.patient for case in cases.values()]
+    kidneys = dict(zip(cases, _kidneys(patients), strict=True))
+    weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
     for i, request in enumerate(requests):
         outcome = refused.get(i) or by_model[request.model][i]
         if isinstance(outcome, FludapkError):
@@ -159,7 +162,8 @@ def checks(
             try:
                 every = tuple(models.values())
                 trail = _trail(outcome) if trails else []
-                yield _result(outcome, request, rivals, every, kidneys[i], log2_points, trail)
+                kidney = kidneys[i], weighed[i]
+                yield _result(outcome, request, rivals, every, *kidney, log2_points, trail)
             except InputError as error:  # more random effects than there are points for
                 yield error
 
@@ -170,6 +174,7 @@ def _result(
     rivals: Mapping[str, Prediction | InputError],
     models: Sequence[Model],
     kidney: Mapping[str, float],
+    by_weight: Sequence[Kidney],
     log2_points: int,
     trail: list[Step],
 ) -> CheckResult:
@@ -190,7 +195,7 @@ def _result(
             target_record(entry, auc, shown.drawn, patient, regimen, shown.uncertain)
             for entry in targets().values()
         ],
-        label_rules=_labels(patient, auc * _full_dose(prediction), kidney),
+        label_rules=_labels(patient, auc * _full_dose(prediction), kidney, by_weight),
     )
     remarks = remarks_of(facts)
     return CheckResult(
@@ -341,7 +346,9 @@ def _full_dose(prediction: Prediction) -> float:
     return each * full.days / course.total_mg
 
 
-def _labels(patient: Patient, auc: float, kidney: Mapping[str, float]) -> list[LabelRecord]:
+def _labels(
+    patient: Patient, auc: float, kidney: Mapping[str, float], by_weight: Sequence[Kidney]
+) -> list[LabelRecord]:
     """Label rules on the AUC of the full dose; those for adults only for adults."""
     adult = patient.age_years >= 18
     rows = []
@@ -366,6 +373,7 @@ def _labels(patient: Patient, auc: float, kidney: Mapping[str, float]) -> list[L
                 factor=factor,
                 auc_0_inf=None if factor is None else auc * factor,
                 source=rule.source,
+                by_weight=label_by_weight(rule, by_weight, auc) if usable else [],
             )
         )
     return rows
@@ -377,8 +385,9 @@ def _trail(prediction: Prediction) -> list[Step]:
     auc = prediction.auc_0_inf
     dose, n = course.doses_mg[0], len(course.doses_mg)
     how_bsa = evaluate(patient.bsa_formula, patient.columns())[1]
+    bsa_of_dose = regimen.capped(patient.bsa_m2)
     per = {
-        "mg/m2": f"{regimen.dose:g} mg/m2 × {patient.bsa_m2:.4f} m2",
+        "mg/m2": f"{regimen.dose:g} mg/m2 × {bsa_of_dose:.4f} m2",
         "mg/kg": f"{regimen.dose:g} mg/kg × {patient.weight_kg:g} kg",
         "mg": "as prescribed",
     }[regimen.unit]
@@ -393,6 +402,7 @@ def _trail(prediction: Prediction) -> list[Step]:
         split = f" = non-renal {clearance - renal:.3f} + renal {renal:.3f}"
     return [
         Step("BSA", patient.bsa_m2, "m2", patient.bsa_formula, how_bsa),
+        *_capped(regimen, bsa_of_dose, patient.bsa_m2),
         Step("dose", dose, "mg fludarabine phosphate", "", per),
         Step("course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {dose:.2f} mg"),
         Step("amount", amount, "mg F-ara-A", "", f"{course.total_mg:.2f} mg × {factor:g}"),
@@ -402,14 +412,27 @@ def _trail(prediction: Prediction) -> list[Step]:
     ]
 
 
+def _capped(regimen: Regimen, bsa_of_dose: float, bsa_m2: float) -> list[Step]:
+    """The cap of the body surface area, where it counts."""
+    if regimen.unit != "mg/m2" or bsa_of_dose >= bsa_m2:
+        return []
+    return [Step("BSA", bsa_of_dose, "m2", "cap", "as chosen, for the dose only")]
+
+
 def _input_hash(request: Request) -> str:
-    """Hash of what was asked, whatever the order or unit it was typed in."""
+    """Hash of what was asked, whatever the order or unit it was typed in.
+
+    A choice that nobody made is not in it, so that old hashes stay.
+    """
     patient, course = vars(request.patient), request.course
+    names = [name for name in Patient.__dataclass_fields__ if name != "typed"]
     asked = {
-        "patient": {
-            k: v for k, v in patient.items() if k in Patient.__dataclass_fields__ and k != "typed"
+        "patient": {k: patient[k] for k in names if k != "confirmed" or patient[k]},
+        "regimen": {
+            k: v
+            for k, v in vars(request.regimen).items()
+            if k != "cells_clock" and (k != "bsa_cap_m2" or v is not None)
         },
-        "regimen": {k: v for k, v in vars(request.regimen).items() if k != "cells_clock"},
         "model": request.model,
         "round_to_mg": request.round_to_mg,
         **({} if course is None else {"course": vars(course)}),

@@ -65,6 +65,8 @@ class PatientRecord:
     product: str | None
     diagnosis: str | None
     genotype: str | None
+    confirmed: list[str]
+    """Quantities that would have been refused as a slip, had nobody confirmed them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,8 @@ class RegimenRecord:
     """What was changed of the published course; empty if nothing was."""
     cells: str
     """When the label gives the cells; `cells_at_h` is the earliest such time unless typed."""
+    bsa_cap_m2: float | None
+    """Body surface area above which doses in mg/m2 do not grow, as chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +157,19 @@ class SensitivityRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelByWeight:
+    """Advice of a rule if Cockcroft-Gault is computed from a weight."""
+
+    weight: Literal["actual", "adjusted", "ideal"]
+    weight_kg: float
+    value: float
+    advice: str
+    refused: bool
+    factor: float | None
+    auc_0_inf: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelRecord:
     """What a label or a centre says for this kidney function."""
 
@@ -168,6 +185,8 @@ class LabelRecord:
     factor: float | None
     auc_0_inf: float | None
     source: str
+    by_weight: list[LabelByWeight]
+    """From a body mass index of 30 up: the rule by actual, adjusted and ideal weight."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -222,7 +241,7 @@ class CheckResult(Record):
             row |= {f"{target.id}_{what}": getattr(target, what) for what in _TARGET}
         for rival in self.sensitivity:
             row |= {f"{rival.model}_{what}": getattr(rival, what) for what in _RIVAL}
-        row |= scalars(self.patient)
+        row |= scalars(self.patient) | {"confirmed": "; ".join(self.patient.confirmed)}
         row |= {_REGIMEN.get(k, k): v for k, v in scalars(self.regimen).items()}
         row["doses_mg"] = " ".join(f"{dose:.12g}" for dose in self.regimen.doses_mg)
         row["times_h"] = " ".join(f"{time:.12g}" for time in self.regimen.times_h)
@@ -313,6 +332,7 @@ def patient_record(prediction: Prediction) -> PatientRecord:
         product=patient.product or regimen.product,
         diagnosis=patient.diagnosis or regimen.disease,
         genotype=patient.genotype,
+        confirmed=list(patient.confirmed),
     )
 
 
@@ -339,6 +359,7 @@ def regimen_record(prediction: Prediction, round_to_mg: float | None) -> Regimen
         cells_at_h=regimen.cells_at_h,
         change=regimen.change,
         cells=regimen.cells,
+        bsa_cap_m2=regimen.bsa_cap_m2,
     )
 
 

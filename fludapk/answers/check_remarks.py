@@ -17,9 +17,11 @@ from fludapk.answers.headline import auc_text
 from fludapk.answers.prediction import Prediction
 from fludapk.answers.record import Remark, caution, note, stop, worst_first
 from fludapk.patients.course import NEUROTOXICITY, NEUROTOXICITY_MG_M2, ROUNDING_CAUTION
+from fludapk.patients.fields import FIELDS, keyword
 from fludapk.patients.patient import Patient
 from fludapk.patients.request import Case
 from fludapk.published.course_files import TargetEntry
+from fludapk.published.covariates import formula_switch
 from fludapk.published.models import Model
 from fludapk.published.targets import HIGH, verdict
 
@@ -225,6 +227,93 @@ def cells_over_clock_change(facts: CheckFacts) -> Remark | None:
     return clocks_may_change((), facts.prediction.case.regimen.cells_clock)
 
 
+def confirmed_values(facts: CheckFacts) -> Remark | None:
+    """Repeat which values look like a slip and were confirmed."""
+    patient = facts.patient
+    if not patient.confirmed:
+        return None
+    quantities = {key: patient.quantities[key] for key in map(keyword, patient.confirmed)}
+    values = ", ".join(
+        f"{FIELDS[key].label} {typed.given:g} {typed.unit}" for key, typed in quantities.items()
+    )
+    age = "" if "age_years" in quantities else f" at {patient.age_years:.3g} y"
+    return caution("confirmed", f"confirmed: {values}{age}")
+
+
+def very_low_creatinine(facts: CheckFacts) -> Remark | None:
+    """Warn if creatinine is so low that it tells of muscle and not of the kidney."""
+    name, free = facts.model.renal_covariate, facts.prediction.uncapped
+    creatinine = facts.patient.scr_mg_dl
+    if name is None or free is None or creatinine is None:
+        return None
+    used, unit = float(facts.prediction.values[name][0]), facts.model.file.covariates[name].unit
+    if free < FAR_ABOVE_CAP * used:
+        return None
+    message = (
+        f"creatinine {creatinine:.3g} mg/dL is very low: {name} by it is {free:.0f} {unit}, far "
+        f"above the model's highest of {used:.0f}. So little creatinine tells of little muscle, "
+        "not of the kidney: measure GFR or levels"
+    )
+    return caution("very_low_creatinine", message)
+
+
+FAR_ABOVE_CAP: Final = 1.5
+"""From this multiple of the model's highest renal function up, creatinine does not tell it."""
+
+
+def formula_near_switch(facts: CheckFacts) -> Remark | None:
+    """Say what the other formula would give within a year of the age at which they change."""
+    patient = facts.patient
+    if patient.scr_mg_dl is None or patient.sex is None or patient.egfr_formula is not None:
+        return None
+    switch = formula_switch(
+        facts.model, age_years=patient.age_years, sex=patient.sex, within_years=1.0
+    )
+    if switch is None:
+        return None
+    age, below, above = switch
+    used, other = (below, above) if patient.age_years < age else (above, below)
+    auc, by_other = facts.prediction.auc_0_inf, facts.prediction.auc_by(other)
+    if abs(by_other / auc - 1.0) < NOTEWORTHY_JUMP:
+        return None  # both above the model's highest renal function
+    message = (
+        f"{facts.model.id} turns from {below} to {above} at {age:g} y ({patient.sex}): AUC "
+        f"{auc:.2f} mg·h/L by {used}, {by_other:.2f} by {other}"
+    )
+    return caution("formula_switch", message)
+
+
+NOTEWORTHY_JUMP: Final = 0.005
+"""A smaller change of the AUC by the other formula is not told."""
+
+
+def label_by_weight(facts: CheckFacts) -> Remark | None:
+    """Warn if the advice of a label depends on the weight in Cockcroft-Gault."""
+    rules = [rule for rule in facts.label_rules if len({row.advice for row in rule.by_weight}) > 1]
+    if not rules:
+        return None
+    bmi = facts.patient.weight_kg / (facts.patient.height_cm / 100) ** 2
+    weights = ", ".join(f"{row.weight} {row.weight_kg:.3g} kg" for row in rules[0].by_weight)
+    message = (
+        f"body mass index {bmi:.0f} kg/m2: the advice of {', '.join(rule.title for rule in rules)} "
+        f"depends on the weight in Cockcroft-Gault ({weights})"
+    )
+    return caution("label_by_weight", message)
+
+
+def cells_before_last_dose(facts: CheckFacts) -> Remark | None:
+    """Warn if the cells would be given before the last infusion ends."""
+    course, cells_h = facts.prediction.case.course, facts.prediction.case.regimen.cells_at_h
+    end_h = course.times_h[-1] + course.infusion_h[-1]
+    if cells_h is None or cells_h >= end_h:
+        return None
+    message = (
+        f"cells {cells_h:g} h after the first dose are given before the last infusion ends, at "
+        f"{end_h:g} h: check the time"
+    )
+    return caution("cells_before_last_dose", message)
+
+
 # ------------------------------------------------------------------ notes
 
 
@@ -244,6 +333,20 @@ def comparison_reading(facts: CheckFacts) -> Remark | None:
         return None
     message = f"the other reading of the paper, against the evidence, would give {areas}"
     return note("comparison_reading", message)
+
+
+def bsa_capped(facts: CheckFacts) -> Remark | None:
+    """Note that the body surface area was capped for the dose, as chosen."""
+    regimen, bsa = facts.prediction.case.regimen, facts.patient.bsa_m2
+    capped = regimen.capped(bsa)
+    if regimen.unit != "mg/m2" or capped >= bsa:
+        return None
+    message = (
+        f"the dose is computed from {capped:g} m2, the cap that was chosen, and not from "
+        f"{bsa:.2f} m2: {regimen.dose * capped:.4g} mg instead of {regimen.dose * bsa:.4g} mg. "
+        "Ceilings and mg/m2 are by the real area"
+    )
+    return note("bsa_cap", message)
 
 
 def renal_converted(facts: CheckFacts) -> Remark | None:
@@ -326,7 +429,13 @@ RULES: Final[tuple[Rule, ...]] = (
     unknown_dose_basis,
     chosen_egfr_formula,
     cells_over_clock_change,
+    confirmed_values,
+    very_low_creatinine,
+    formula_near_switch,
+    label_by_weight,
+    cells_before_last_dose,
     comparison_reading,
+    bsa_capped,
     renal_converted,
     units_converted,
     regimen_unsettled,

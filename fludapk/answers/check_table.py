@@ -16,7 +16,11 @@ from fludapk.patients.nonmem import survey
 from fludapk.published.models import load_models
 from fludapk.units import as_typed
 
-_OF_ALL_ROWS = tuple(FIELDS[key].name for key in (*PATIENT, *COURSE, "model", "round_to_mg"))
+_OF_ALL_ROWS = tuple(
+    FIELDS[key].name
+    for key in (*PATIENT, *COURSE, "model", "round_to_mg")
+    if key != "confirm"  # of one patient
+)
 
 
 def check_table(

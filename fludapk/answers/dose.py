@@ -185,7 +185,10 @@ def find_dose(
         proposals=proposals,
         models_agree=agree,
         change_from_planned=change,
-        remarks=_warnings(aim, proposals, agree, change, proposed),
+        remarks=[
+            *_warnings(aim, proposals, agree, change, proposed),
+            *(r for r in (plan.remarks if plan else ()) if r.code == "bsa_cap"),
+        ],
         proposed=proposed,
         planned=plan,
     )

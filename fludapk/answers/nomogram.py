@@ -320,6 +320,8 @@ def _dose_text(regimen: Regimen, target_auc: float | None) -> str:
     if target_auc is not None:
         return f"{regimen.days} equal {regimen.infusion_h:g}-h infusions{every}"
     dose = f"{regimen.dose:g} {regimen.unit} fludarabine phosphate × {regimen.days}"
+    if regimen.bsa_cap_m2 is not None and regimen.unit == "mg/m2":
+        dose += f", body surface area capped at {regimen.bsa_cap_m2:g} m2"
     return f"{dose}{every}, {regimen.infusion_h:g}-h infusions"
 
 

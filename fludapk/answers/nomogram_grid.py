@@ -11,7 +11,7 @@ import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError
-from fludapk.patients.fields import FIELDS
+from fludapk.patients.fields import FIELDS, QUANTITIES
 from fludapk.patients.patient import SEXES, Patient
 from fludapk.patients.plausible import LIMITS
 from fludapk.patients.regimen import Regimen
@@ -25,6 +25,8 @@ MAX_STEPS: Final = 200
 """Most values on an axis."""
 ADULT_WEIGHTS_KG: Final = tuple(float(kg) for kg in range(40, 131, 5))
 CHILD_WEIGHTS_KG: Final = tuple(2.5 * step for step in range(2, 25))
+_ALL: Final = tuple(FIELDS[key].name for key in QUANTITIES)
+"""Nothing is asked about the cells of a grid: nobody typed them."""
 RENAL: Final = tuple(float(value) for value in range(20, 161, 5))
 """Default axes; of the renal function what is inside the limits of the model."""
 
@@ -124,6 +126,7 @@ class People:
             product=asked["product"],
             diagnosis=asked["diagnosis"],
             genotype=asked["genotype"],
+            confirm=_ALL,
         )
 
     def described(self, i: int, j: int) -> str:

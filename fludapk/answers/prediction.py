@@ -87,6 +87,15 @@ class Prediction:
         """Those of the typical patient."""
         return RandomEffects.none(self.model.program, len(self.case.course.doses_mg))
 
+    def auc_by(self, formula: str) -> float:
+        """AUC0-inf of the typical patient by another formula of renal function, mg·h/L."""
+        patient, regimen, _ = self.case
+        known = patient.columns(self.model, regimen.product, regimen.disease)
+        values = covariate_columns(self.model, known, formula).values
+        tv, _ = self.model.program.typical_values(covariate_rows(self.model, values))
+        by_it = course_exposure(self.model.program, tv, self.no_effects, *self.arrays)
+        return float(by_it.auc_0_inf[0])
+
     def typical_mg_l(self, at_h: F8) -> F8:
         """Concentration of the typical patient at ascending times, (times,) mg/L."""
         return np.asarray(self.concentrations(self.no_effects, at_h)[0][0])

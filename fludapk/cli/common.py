@@ -98,10 +98,12 @@ def options_of(*keys: str, **help_texts: str) -> Callable[[_Command], _Command]:
             FIELDS[key].option,
             FIELDS[key].name,
             type=int if key == "days" else str,
+            multiple=FIELDS[key].several,
             metavar=FIELDS[key].metavar,
             default=_DEFAULTS.get(key),
             show_default=key in _DEFAULTS,
-            help=help_texts.get(key, FIELDS[key].help),
+            help=help_texts.get(key, FIELDS[key].help)
+            + (" Repeatable." if FIELDS[key].several else ""),
         )
         for key in keys
     ]

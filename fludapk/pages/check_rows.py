@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fludapk.answers.check_records import CheckResult, LabelRecord, SensitivityRecord, TargetRecord
+from fludapk.answers.check_records import (
+    CheckResult,
+    LabelByWeight,
+    LabelRecord,
+    SensitivityRecord,
+    TargetRecord,
+)
 from fludapk.pages.words import STATUS_WORDS, target_chances, typeset, window
 from fludapk.published.targets import targets, verdict
 
@@ -120,13 +126,31 @@ def label_rows(r: CheckResult) -> list[LabelRow]:
     if not any(rule.applies for rule in r.label_rules):
         return []
     return [
-        LabelRow(
-            rule.title,
-            typeset(_measured(rule)),
-            typeset(f"{rule.advice}{_auc_under(rule)}"),
-            rule.applies,
-        )
+        row
         for rule in r.label_rules
+        for row in (
+            LabelRow(
+                rule.title,
+                typeset(_measured(rule)),
+                typeset(f"{rule.advice}{_auc_under(rule)}"),
+                rule.applies,
+            ),
+            *_by_weight(rule),
+        )
+    ]
+
+
+def _by_weight(rule: LabelRecord) -> list[LabelRow]:
+    """The rule by adjusted and ideal weight, below that by the actual one."""
+    return [
+        LabelRow(
+            f"by {row.weight} weight, {row.weight_kg:.3g} kg",
+            typeset(f"{rule.measure} {row.value:.0f} {rule.unit}"),
+            typeset(f"{row.advice}{_auc_under(row)}"),
+            True,
+        )
+        for row in rule.by_weight
+        if row.weight != "actual"
     ]
 
 
@@ -140,7 +164,7 @@ def _measured(rule: LabelRecord) -> str:
     return "" if rule.value is None else f"{rule.measure} {rule.value:.0f} {rule.unit}"
 
 
-def _auc_under(rule: LabelRecord) -> str:
+def _auc_under(rule: LabelRecord | LabelByWeight) -> str:
     """AUC if the rule were followed, where it changes the dose."""
     if rule.auc_0_inf is None or rule.factor is None or rule.factor == 1.0:
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +56,7 @@ _RENAL: Final = tuple(FIELDS[key].name for key in RENAL)
 _DOSING: Final = ("regimen", "dose", "days", "interval")
 _BY_CLOCK: Final = FIELDS["cells_at_h"].name
 """May be a clock time, which has no unit."""
-_OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "round_to")
+_OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "bsa_cap", "round_to")
 """What records say themselves."""
 
 
@@ -153,6 +153,8 @@ class Layout:
         if field is None:
             return key
         own = [self.header[k] for k, (what, _) in self.meaning.items() if what == field.name]
+        if not own and key == "confirm":
+            return 'write in a column "confirm":'
         return own[0] if own else field.name
 
     @property
@@ -199,7 +201,11 @@ class Layout:
         return value
 
     def texts(self, cells: Sequence[str]) -> dict[str, str]:
-        """What a row says of each field, with the unit of its column."""
+        """What a row says of each field, with the unit of its column.
+
+        A header with the unit that a number has anyway does not make a cell surer than a number
+        typed without a unit, so the cell stays without one and is judged like that.
+        """
         own: dict[str, str] = {}
         for place, (what, unit) in self.meaning.items():
             cell = cells[place].strip()
@@ -207,12 +213,19 @@ class Layout:
                 continue
             if self.decimal_comma:
                 cell = _point(cell, self.header[place])
-            has_unit = cell.endswith(unit) or (what == _BY_CLOCK and is_clock(cell))
-            own[what] = cell if has_unit else f"{cell} {unit}"
+            is_bare = cell.endswith(unit) or unit == _usual_unit(what)
+            is_bare = is_bare or (what == _BY_CLOCK and is_clock(cell))
+            own[what] = cell if is_bare else f"{cell} {unit}"
         texts = dict(self.defaults)
         if "regimen" in own or "dose" in own:  # a course of the row, whole
             texts = {name: text for name, text in texts.items() if name not in _DOSING}
         return {**texts, **own}
+
+
+@cache
+def _usual_unit(what: str) -> str | None:
+    """Unit of a number without one; None where there is none."""
+    return None if what in ("id", "sexf") else FIELDS[keyword(what)].unit
 
 
 def _map_faults(header: Sequence[str], chosen: Mapping[str, str]) -> Iterator[Fault]:

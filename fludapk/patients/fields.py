@@ -40,6 +40,8 @@ class Field:
         Option of the command line, if it is not called like the name.
     part : bool, optional
         Whether it is part of an item of a list; then faults call it by its label.
+    several : bool, optional
+        Whether it may be given several times.
     """
 
     key: str
@@ -52,6 +54,7 @@ class Field:
     columns: Mapping[str, str] = field(default_factory=dict)
     flag: str = ""
     part: bool = False
+    several: bool = False
 
     @property
     def option(self) -> str:
@@ -103,6 +106,8 @@ _PATIENT: Final = (
           help="For models and targets, e.g. axi_cel."),
     Field(key="genotype", name="genotype", label="genotype",
           help="NT5E rs2295890: GG or carrier (mohanan2017)."),
+    Field(key="confirm", name="confirm", label="confirm", metavar="FIELD", several=True,
+          help="Confirm a value that is refused as unusual: age, weight, height, scr, egfr, crcl."),
 )  # fmt: skip
 _COURSE: Final = (
     Field(key="regimen", name="regimen", label="course",
@@ -118,6 +123,9 @@ _COURSE: Final = (
           dimension="time", unit="h", help="Hours of an infusion; default 0.5."),
     Field(key="cells_at_h", name="cells_at", label="cell infusion", metavar="H", dimension="time",
           unit="h", help='Cell infusion: hours from the first dose, or "2026-01-19 10:00".'),
+    Field(key="bsa_cap_m2", name="bsa_cap", label="cap of body surface area", metavar="M2",
+          dimension="area", unit="m2",
+          help="Compute doses in mg/m2 from at most this body surface area, m2; else no cap."),
     Field(key="first_dose", name="first_dose", label="first dose", metavar="WHEN",
           help='Date and time of the first dose, for clock times: "2026-01-14 08:30".'),
     Field(key="time_zone", name="time_zone", label="time zone", metavar="ZONE",
@@ -180,6 +188,8 @@ GOAL: Final = tuple(entry.key for entry in _GOAL)
 RENAL: Final = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
 """Of which a patient has at most one."""
 REQUIRED: Final = ("age_years", "weight_kg", "height_cm")
+QUANTITIES: Final = tuple(entry.key for entry in _PATIENT if entry.dimension)
+"""Typed numbers of a patient: what may be confirmed."""
 
 
 def keyword(name: str) -> str:

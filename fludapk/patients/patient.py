@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
@@ -12,8 +13,14 @@ import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
-from fludapk.patients.fields import FIELDS, PATIENT, RENAL, REQUIRED
-from fludapk.patients.plausible import LIMITS, quantity_faults, unusual_for_age
+from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, REQUIRED, keyword
+from fludapk.patients.plausible import (
+    LIMITS,
+    Values,
+    quantity_faults,
+    to_be_confirmed,
+    unusual_for_age,
+)
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model
 from fludapk.published.tables import CATEGORICAL
@@ -46,11 +53,15 @@ class Patient:
     age, weight, height, scr, egfr, crcl : str or float, optional
         The same quantities as typed: ``"8 mo"``, ``"43 in"``, ``"26.5 umol/L"``; a number has the
         default unit, of which creatinine has none.
+    confirm : str or sequence of str, optional
+        Names of quantities that are meant although they look like a slip, ``["weight"]``.
 
     Attributes
     ----------
     typed : mapping of str to Quantity
         What was typed, by keyword.
+    confirmed : tuple of str
+        Names of the quantities that would have been refused without `confirm`.
 
     Raises
     ------
@@ -79,6 +90,7 @@ class Patient:
     bsa_formula: str
     egfr_formula: str | None
     typed: Mapping[str, Quantity] = field(repr=False, compare=False)
+    confirmed: tuple[str, ...] = field(compare=False)
 
     def __init__(
         self,
@@ -102,13 +114,15 @@ class Patient:
         scr: Typed = None,
         egfr: Typed = None,
         crcl: Typed = None,
+        confirm: str | Sequence[str] = (),
+        confirmed: Sequence[str] = (),
     ) -> None:
         numbers = (age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min)
         texts = (age, weight, height, scr, egfr, crcl)
         faults: list[Fault] = []
         values: dict[str, float | None] = {}
         quantities = dict(typed or {})
-        for key, number, text in zip(_QUANTITIES, numbers, texts, strict=True):
+        for key, number, text in zip(QUANTITIES, numbers, texts, strict=True):
             values[key] = number
             try:
                 if text is not None and text != "":
@@ -136,22 +150,28 @@ class Patient:
             "bsa_formula": bsa_formula or "mosteller",
             "egfr_formula": egfr_formula,
         }
-        for key in PATIENT:
-            object.__setattr__(self, key, every[key])
+        for key, value in every.items():
+            object.__setattr__(self, key, value)
         object.__setattr__(self, "typed", quantities)
-        faults += self._faults({fault.field for fault in faults})
+        sound = self.quantities
+        for fault in faults:
+            sound.pop(fault.field, None)
+        faults += self._faults(sound)
+        asked, unknown = _confirmations(confirm)
+        asked |= {keyword(name) for name in confirmed}  # of the patient this is a copy of
+        for fault in faults:
+            sound.pop(fault.field, None)
+        in_doubt, needed = to_be_confirmed(Values(typed=sound, sex=self.sex), asked)
+        object.__setattr__(self, "confirmed", tuple(FIELDS[key].name for key in needed))
+        faults += [*in_doubt, *unknown]
         if faults:
             raise InputError(*faults)
 
-    def _faults(self, unreadable: Set[str]) -> list[Fault]:
+    def _faults(self, readable: Mapping[str, Quantity]) -> list[Fault]:
         """Everything that is wrong with values that could be read."""
         faults: list[Fault] = []
-        for key in _QUANTITIES:
-            value = getattr(self, key)
-            if value is not None and key not in unreadable:
-                unit = next(iter(UNITS[FIELDS[key].dimension or ""]))
-                typed = self.typed.get(key) or Quantity(value, unit, value, bare=False)
-                faults += quantity_faults(key, typed, self.age_years)
+        for key, typed in readable.items():
+            faults += quantity_faults(key, typed, self.age_years)
         renal = [key for key in RENAL if getattr(self, key) is not None]
         if len(renal) > 1:
             do = "give one renal function only"
@@ -175,6 +195,19 @@ class Patient:
             return []
         age = f"{years:.3g} y"
         return [Fault(key, f"= {name!r} is for {low:g} to {high:g} y; {{age_years}} is {age}")]
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """Quantities that were given, by keyword, in the unit in which they were."""
+        quantities = {}
+        for key in QUANTITIES:
+            number, typed = getattr(self, key), self.typed.get(key)
+            if number is None:
+                continue
+            if typed is None or typed.value != number:  # of a copy with another number
+                typed = Quantity(number, _internal_unit(key), number, bare=False)
+            quantities[key] = typed
+        return quantities
 
     @cached_property
     def bsa_m2(self) -> float:
@@ -215,14 +248,36 @@ class Patient:
         """Quantities typed in another unit, and how they were read."""
         lines = []
         for key, typed in self.typed.items():
-            unit = next(iter(UNITS[FIELDS[key].dimension or ""]))
+            unit = _internal_unit(key)
             if typed.unit != unit:
                 name = FIELDS[key].name
                 lines.append(f"{name} {typed.given:g} {typed.unit} = {typed.value:.4g} {unit}")
         return lines
 
 
-_QUANTITIES: Final = tuple(key for key in PATIENT if FIELDS[key].dimension)
+def _internal_unit(key: str) -> str:
+    return next(iter(UNITS[FIELDS[key].dimension or ""]))
+
+
+def _confirmations(confirm: str | Sequence[str]) -> tuple[set[str], list[Fault]]:
+    """Keywords of the names of what is confirmed, and faults of names that are none.
+
+    Examples
+    --------
+    >>> sorted(_confirmations("weight; scr")[0])
+    ['scr_mg_dl', 'weight_kg']
+    """
+    if not confirm:
+        return set(), []
+    names = [confirm] if isinstance(confirm, str) else confirm
+    parts = [part for name in names for part in re.split(r"[\s,;]+", name.strip()) if part]
+    choices = [FIELDS[key].name for key in QUANTITIES]
+    unknown = [part for part in parts if part not in choices]
+    faults = [
+        Fault("confirm", f"= {part[:50]!r} is unknown", do=nearest(part[:50], choices))
+        for part in dict.fromkeys(unknown)
+    ]
+    return {keyword(part) for part in parts if part in choices}, faults
 
 
 def _parsed(key: str, text: str | float) -> Quantity:

@@ -7,16 +7,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Literal, Self, TypeVar, cast
 
+import numpy as np
+
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, gathered, nearest
 from fludapk.patients.clock import ClockTime, Moment, Typed, by_clock, read_hours
 from fludapk.patients.course import HOURS, ROUNDING_REFUSED, Course, rounded_mg
+from fludapk.patients.fields import FIELDS
 from fludapk.patients.patient import Patient
 from fludapk.published.course_files import RegimenEntry
 from fludapk.published.regimens import regimens
 from fludapk.units import UNITS, as_typed, canonical_unit, parse_number, parse_quantity
 
 MAX_DOSES: Final = 14
+BSA_CAP_M2: Final = (1.0, 3.0)
+"""Lowest and highest cap of the body surface area; centres that have one take about 2 m2."""
 DoseUnit = Literal["mg/m2", "mg/kg", "mg"]
 _Size = TypeVar("_Size", float, F8)
 
@@ -37,6 +42,9 @@ class Regimen:
         Cell infusion, hours from the first dose.
     cells_clock : ClockTime, optional
         The cell infusion, if it was typed as a clock shows it.
+    bsa_cap_m2 : float, optional
+        Doses in mg/m2 are computed from at most this body surface area. Ceilings and everything
+        else go by the real one.
     id, title, product, disease, who, ages, cells, unsettled, source
         Of a published regimen.
 
@@ -59,6 +67,7 @@ class Regimen:
     infusion_h: float = 0.5
     cells_at_h: float | None = None
     cells_clock: ClockTime | None = None
+    bsa_cap_m2: float | None = None
     id: str = "custom"
     title: str = "custom course"
     product: str | None = None
@@ -96,6 +105,10 @@ class Regimen:
         ):
             do = "hours from the first dose, above zero"
             faults.append(Fault("cells_at_h", f"= {self.cells_at_h}", do=do))
+        cap, (low, high) = self.bsa_cap_m2, BSA_CAP_M2
+        if cap is not None and not low <= cap <= high:
+            found = f"= {cap:g} m2 must be from {low:g} to {high:g} m2"
+            faults.append(Fault("bsa_cap_m2", found))
         if faults:
             raise InputError(*faults)
 
@@ -125,6 +138,7 @@ class Regimen:
         interval_h: float | None = None,
         infusion_h: float | None = None,
         cells_at_h: float | None = None,
+        bsa_cap_m2: float | None = None,
     ) -> Self:
         """Return a published regimen, changed where asked, or a course of a dose and days.
 
@@ -143,7 +157,7 @@ class Regimen:
         """
         _check_choice(regimen, dose, days)
         values = {"days": days, "interval_h": interval_h, "infusion_h": infusion_h,
-                  "cells_at_h": cells_at_h}  # fmt: skip
+                  "cells_at_h": cells_at_h, "bsa_cap_m2": bsa_cap_m2}  # fmt: skip
         typed: dict[str, Any] = {key: value for key, value in values.items() if value is not None}
         if dose is not None:
             typed |= {"dose": dose[0], "unit": dose[1]}
@@ -159,6 +173,7 @@ class Regimen:
         interval: str | float | None = None,
         infusion_time: str | float | None = None,
         cells_at: Typed | None = None,
+        bsa_cap: str | float | None = None,
         first_dose: Moment | None = None,
         time_zone: str | None = None,
     ) -> Self:
@@ -184,12 +199,16 @@ class Regimen:
             lambda: None if dose is None else parse_dose(dose),
             lambda: None if days is None else _count(days),
             *(
-                partial(_hours, key, value)
-                for key, value in (("interval_h", interval), ("infusion_h", infusion_time))
+                partial(_quantity, key, value)
+                for key, value in (
+                    ("interval_h", interval),
+                    ("infusion_h", infusion_time),
+                    ("bsa_cap_m2", bsa_cap),
+                )
             ),
             lambda: read_cells(cells_at, first_dose, time_zone),
         )
-        keys = ("dose", "days", "interval_h", "infusion_h")
+        keys = ("dose", "days", "interval_h", "infusion_h", "bsa_cap_m2")
         course = dict(zip(keys, values, strict=True))
         plan = cls.chosen(regimen=regimen, cells_at_h=cells_at_h, **course)
         return plan if cells_clock is None else replace(plan, cells_clock=cells_clock)
@@ -201,7 +220,7 @@ class Regimen:
         regimen: str | None = None,
         dose: str | float | None = None,
         days: str | float | None = None,
-        **times: Any,
+        **others: Any,
     ) -> tuple[Self, bool]:
         """Read infusions to find a dose for, and whether they come with a planned dose.
 
@@ -220,7 +239,7 @@ class Regimen:
             found = "give {days}, the number of infusions, or {regimen}"
             raise InputError(Fault("days", found, also=("regimen",), whole=True))
         given = dose if is_planned else "1 mg"
-        return cls.from_text(regimen=regimen, dose=given, days=days, **times), is_planned
+        return cls.from_text(regimen=regimen, dose=given, days=days, **others), is_planned
 
     @property
     def published(self) -> RegimenEntry | None:
@@ -253,8 +272,21 @@ class Regimen:
 
     def dose_mg(self, bsa_m2: _Size, weight_kg: _Size) -> _Size:
         """Dose per infusion for a body size, or for many, mg."""
-        per = {"mg/m2": bsa_m2, "mg/kg": weight_kg, "mg": weight_kg / weight_kg}
+        per = {"mg/m2": self.capped(bsa_m2), "mg/kg": weight_kg, "mg": weight_kg / weight_kg}
         return self.dose * per[self.unit]
+
+    def capped(self, bsa_m2: _Size) -> _Size:
+        """Body surface area that doses in mg/m2 are computed from, or of many, m2.
+
+        Examples
+        --------
+        >>> Regimen(dose=30, unit="mg/m2", days=3, bsa_cap_m2=2.0).capped(2.4)
+        2.0
+        """
+        cap = self.bsa_cap_m2
+        if cap is None:
+            return bsa_m2
+        return np.minimum(bsa_m2, cap) if isinstance(bsa_m2, np.ndarray) else min(bsa_m2, cap)
 
     def course_of(self, dose_mg: float, planned_mg: float | None = None) -> Course:
         """The infusions with a dose in mg, whatever the ceilings."""
@@ -306,10 +338,11 @@ def _check_choice(regimen: object, dose: object, days: object) -> None:
         raise InputError(Fault("days", found, also=("dose",), whole=True))
 
 
-def _hours(key: str, value: str | float | None) -> float | None:
+def _quantity(key: str, value: str | float | None) -> float | None:
     if value is None:
         return None
-    return parse_quantity(value, dimension="time", field=key, unit="h").value
+    field = FIELDS[key]
+    return parse_quantity(value, dimension=field.dimension or "", field=key, unit=field.unit).value
 
 
 def read_cells(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -168,6 +169,56 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, result
     origin[is_converted], origin[is_given] = f"from {other}", "given"
     result.origin[name] = origin
     return np.where(is_given, columns[name], np.where(is_converted, converted, out))
+
+
+def formula_switch(
+    model: Model, *, age_years: float, sex: str, within_years: float
+) -> tuple[float, str, str] | None:
+    """Find the age near a patient's at which a model turns to another formula of renal function.
+
+    Parameters
+    ----------
+    model : Model
+    age_years : float
+    sex : {'female', 'male'}
+    within_years : float
+        Nearer than this.
+
+    Returns
+    -------
+    tuple of (float, str, str) or None
+        The age, and the formulas below and from it on.
+
+    Examples
+    --------
+    >>> formula_switch(load_model(), age_years=13.5, sex="male", within_years=1.0)
+    (14.0, 'schwartz_bedside', 'cockcroft_gault')
+    >>> formula_switch(load_model(), age_years=13.5, sex="female", within_years=1.0) is None
+    True
+    """
+    near = (s for s in _formula_switches(model, sex) if abs(age_years - s[0]) <= within_years)
+    return next(near, None)
+
+
+@lru_cache(maxsize=64)
+def _formula_switches(model: Model, sex: str) -> list[tuple[float, str, str]]:
+    """All ages at which the formula changes."""
+    rules = model.file.covariates[model.renal_covariate].rules if model.renal_covariate else []
+
+    def formula(age: float) -> str | None:
+        fitting = (
+            rule.formula
+            for rule in rules
+            if rule.sex in (None, sex) and (rule.age_from is None or age >= rule.age_from)
+        )
+        return next(fitting, None)
+
+    switches = []
+    for edge in sorted({rule.age_from for rule in rules if rule.age_from}):
+        below, above = formula(float(np.nextafter(edge, 0.0))), formula(edge)
+        if below and above and below != above:
+            switches.append((edge, below, above))
+    return switches
 
 
 def covariate_rows(model: Model, values: Mapping[str, F8], n: int = 1) -> F8:

@@ -44,6 +44,8 @@ Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e
 Text = Annotated[str, StringConstraints(max_length=200)]
 Typed = Text | Finite
 """A quantity as typed, or a number in the default unit of its field."""
+Several = Annotated[list[Text], Field(max_length=20)]
+"""A list of names."""
 MOST_LEVELS: Final = 50
 """Of one request; as many doses may be given."""
 
@@ -80,7 +82,11 @@ def with_fields(*keys: str) -> Callable[[type[_A]], type[_A]]:
     """Give a request some fields: quantities and counts as typed, all else text."""
     kinds = {key: Typed if FIELDS[key].dimension or key == "days" else Text for key in keys}
     made: dict[str, Any] = {
-        FIELDS[key].name: (kind | None, Field(None, description=described(key)))
+        FIELDS[key].name: (
+            (Several, Field([], description=described(key)))
+            if FIELDS[key].several
+            else (kind | None, Field(None, description=described(key)))
+        )
         for key, kind in kinds.items()
     }
 

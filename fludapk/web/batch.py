@@ -22,7 +22,7 @@ from fludapk.web.asked import Asked, Folders, Text, described, with_fields
 _AT_ONCE: Final = 25
 """Rows computed before another request has its turn."""
 _OF_ALL_ROWS: Final = (
-    *(key for key in PATIENT if key not in (*RENAL, *REQUIRED, "sex")), *COURSE, "model",
+    *(key for key in PATIENT if key not in (*RENAL, *REQUIRED, "sex", "confirm")), *COURSE, "model",
     "round_to_mg",
 )  # fmt: skip
 """Fields for rows that do not say."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fludapk.errors import Fault, InputError
 from fludapk.patients.clock import is_clock
-from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, request_name
+from fludapk.patients.fields import COURSE, FIELDS, PATIENT, QUANTITIES, RENAL, request_name
 from fludapk.units import UNITS, parse_number
 from fludapk.web.asked import CheckAsked, DoseAsked, UpdateAsked
 
@@ -38,11 +38,14 @@ LEVEL_ROWS: Final = 8
 _TYPED: Final = [FIELDS[key] for key in (*PATIENT, *COURSE, "model", "round_to_mg")]
 _WITH_UNIT: Final = [field.name for field in _TYPED if f"{field.name}_unit" in CHOICES]
 _PLAIN: Final = [
-    field.name for field in _TYPED if field.name not in _WITH_UNIT and field.key not in RENAL
+    field.name
+    for field in _TYPED
+    if field.name not in _WITH_UNIT and field.key not in RENAL and not field.several
 ]
+_CONFIRMABLE: Final = [FIELDS[key].name for key in QUANTITIES]
 
 
-def typed(form: Mapping[str, str]) -> dict[str, str]:
+def typed(form: Mapping[str, str]) -> dict[str, Any]:
     """What the fields of a form say, by the names of the command line.
 
     A number beside a default unit goes as it was typed, so that it is judged as on the command
@@ -53,14 +56,45 @@ def typed(form: Mapping[str, str]) -> dict[str, str]:
     >>> typed({"age": "8", "age_unit": "months", "renal": "0.3", "renal_unit": ""})
     {'age': '8 months', 'scr': '0.3'}
     """
-    said = {name: form[name] for name in _PLAIN if form.get(name)}
+    said: dict[str, Any] = {name: form[name] for name in _PLAIN if form.get(name)}
     for name in _WITH_UNIT:
         if form.get(name):
             said[name] = _with_unit(form, name, f"{name}_unit")
     if form.get("renal"):
         unit = form.get("renal_unit", "")
         said[_RENAL.get(unit, "scr")] = f"{form['renal']} {unit}".strip()
-    return said
+    confirmed = confirmed_in(form)
+    return {**said, "confirm": confirmed} if confirmed else said
+
+
+def box_name(name: str) -> str:
+    """Name of the box that confirms a quantity.
+
+    Examples
+    --------
+    >>> box_name("weight")
+    'confirm_weight'
+    """
+    return f"confirm_{name}"
+
+
+def patient_as_typed(form: Mapping[str, str]) -> str:
+    """Everything a confirmation is about: it holds until one of these is typed otherwise.
+
+    Examples
+    --------
+    >>> patient_as_typed({"age": "61", "weight": "160", "weight_unit": "kg"})
+    'age 61; weight 160 kg'
+    """
+    names = ("age", "sex", "weight", "height", "renal")
+    parts = [(form.get(name), form.get(f"{name}_unit"), name) for name in names]
+    return "; ".join(f"{name} {text} {unit or ''}".strip() for text, unit, name in parts if text)
+
+
+def confirmed_in(form: Mapping[str, str]) -> list[str]:
+    """Names of the quantities whose box is ticked for this very patient."""
+    patient = patient_as_typed(form)
+    return [name for name in _CONFIRMABLE if form.get(box_name(name)) == patient]
 
 
 def _with_unit(form: Mapping[str, str], name: str, units: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -47,9 +47,12 @@ from fludapk.web.forms import (
     CALLED,
     CHOICES,
     LEVEL_ROWS,
+    box_name,
     check_asked,
+    confirmed_in,
     dose_asked,
     fields_of_form,
+    patient_as_typed,
     typed,
     update_asked,
 )
@@ -87,6 +90,22 @@ STATIC: Final = {
 
 
 @dataclass(frozen=True)
+class Box:
+    """A box of the form that stands with the answer: a value that is meant though unusual."""
+
+    name: str
+    patient: str
+    """As typed: what the box is about."""
+    text: str
+
+
+def confirmed_boxes(form: Mapping[str, str]) -> list[Box]:
+    """Boxes that are ticked."""
+    patient = patient_as_typed(form)
+    return [Box(box_name(name), patient, f"Confirmed: {name}") for name in confirmed_in(form)]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What stands beside the form."""
 
@@ -95,6 +114,8 @@ class Answer:
     """The same in a sentence, for a screen reader."""
     invalid: Sequence[str] = field(default_factory=tuple)
     """Fields of the form that were refused."""
+    boxes: Sequence[Box] = field(default_factory=tuple)
+    """What was confirmed, to stay so with the next question."""
 
 
 def _said(r: CheckResult) -> str:
@@ -136,19 +157,30 @@ def _updated(form: Mapping[str, str], folders: Folders) -> Answer:
 def answered(make: Callable[[], Answer], form: Mapping[str, str]) -> Answer:
     """Return an answer, or why there is none."""
     try:
-        return make()
+        answer = make()
     except FludapkError as error:
-        return _refusal(error, form)
+        answer = _refusal(error, form)
     except ValidationError as error:
-        return _refusal(InputError(*validation_faults(map(dict, error.errors()))), form)
+        answer = _refusal(InputError(*validation_faults(map(dict, error.errors()))), form)
+    return replace(answer, boxes=confirmed_boxes(form))
 
 
 def _refusal(error: FludapkError, form: Mapping[str, str]) -> Answer:
     title = TITLES[error.exit_status]
-    faults = [(fault.text(label), fields_of_form(fault, form)) for fault in error.faults]
+    patient = patient_as_typed(form)
+    faults = [
+        (
+            replace(fault, confirm="").text(label),  # the box says it
+            fields_of_form(fault, form),
+            Box(box_name(fault.confirm), patient, f"Yes, {fault.meant} is meant")
+            if fault.confirm
+            else None,
+        )
+        for fault in error.faults
+    ]
     html = _render("refused.html", title=title, faults=faults, called=CALLED)
-    said = f"{title}: {'; '.join(message for message, _ in faults)}"
-    return Answer(html, said, tuple(name for _, names in faults for name in names))
+    said = f"{title}: {'; '.join(message for message, *_ in faults)}"
+    return Answer(html, said, tuple(name for _, names, _ in faults for name in names))
 
 
 # ------------------------------------------------------------------ templates
@@ -298,6 +330,7 @@ class Pages:
             here=path,
             form=defaultdict(str, form or {}),
             answer=answer,
+            boxes=confirmed_boxes(form or {}),
             options=_options(),
             models=[model.id for model in load_models(self.folders)],
             asks_token=self.asks_token,

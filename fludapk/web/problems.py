@@ -36,6 +36,7 @@ class ShownFault(BaseModel):
 
     fields: list[str]
     message: str
+    confirm: str | None = Field(None, description="Name that confirms the value, if that may be.")
 
 
 class Problem(BaseModel):
@@ -67,10 +68,13 @@ def shown(fault: Fault) -> ShownFault:
     --------
     >>> shown(Fault("scr_mg_dl", "are given together", also=("crcl_ml_min",))).fields
     ['scr', 'crcl']
+    >>> shown(Fault("weight_kg", "= 160 kg is unusual", confirm="weight", meant="160 kg")).confirm
+    'weight'
     """
     keys = fault.fields if fault.inside is None else (fault.inside[0],)
     names = [request_name(key) for key in keys if key in FIELDS]
-    return ShownFault(fields=names, message=fault.text(request_name))
+    message = fault.text(request_name)
+    return ShownFault(fields=names, message=message, confirm=fault.confirm or None)
 
 
 def problem(

@@ -397,7 +397,8 @@ def test_rounding_can_change_the_flag() -> None:
 def test_the_renal_formula_is_that_of_age_and_sex(
     age: float, sex: str | None, formula: str
 ) -> None:
-    r = checked(MAN, age_years=age, sex=sex, weight_kg=50, height_cm=160)
+    weight_kg, height_cm = (18.2, 110) if age < 10 else (50, 160)
+    r = checked(MAN, age_years=age, sex=sex, weight_kg=weight_kg, height_cm=height_cm)
     assert r.patient.egfr_formula == formula
 
 
@@ -419,7 +420,7 @@ def test_a_renal_function_is_asked_for() -> None:
 @pytest.mark.parametrize(("age", "cap"), [(0.5, 70.0), (1.5, 140.0), (30, 140.0), (60, 116.0)])
 def test_the_renal_function_is_capped_by_age(age: float, cap: float) -> None:
     known = {**GIRL, "scr_mg_dl": None, "egfr_ml_min_1_73m2": 250.0, "age_years": age}
-    r = checked(known)
+    r = checked(known, confirm=("age", "weight", "height"))
     assert r.patient.egfr_ml_min_1_73m2 == pytest.approx(cap, rel=1e-12)
     assert r.patient.egfr_uncapped_ml_min_1_73m2 == 250.0
     assert r.patient.egfr_capped
@@ -473,7 +474,8 @@ def test_rounding_by_more_than_5_percent_is_a_caution(step: float, cautioned: bo
 
 @pytest.mark.parametrize(("age", "cautioned"), [(0.2, True), (0.99, True), (1.0, False)])
 def test_under_one_year_is_a_caution(age: float, cautioned: bool) -> None:
-    r = checked(GIRL, age_years=age, weight_kg=8, height_cm=70)
+    weight_kg, height_cm = (4.8, 56) if age < 0.5 else (8, 70)
+    r = checked(GIRL, age_years=age, weight_kg=weight_kg, height_cm=height_cm)
     assert ("infant" in remarks(r, "caution")) == cautioned
 
 
@@ -521,7 +523,10 @@ def test_inside_the_studied_range_strict_changes_nothing() -> None:
             {"age_years": 110},
             "age_years = 110 years is outside 0-100, the limits of langenhorst2019",
         ),
-        ({"weight_kg": 1.5}, "weight_kg = 1.5 kg is outside 2-300, the limits of langenhorst2019"),
+        (
+            {"weight_kg": 1.5, "confirm": "weight"},
+            "weight_kg = 1.5 kg is outside 2-300, the limits of langenhorst2019",
+        ),
     ],
 )
 def test_outside_the_limits_of_a_model_is_always_refused(
@@ -640,7 +645,9 @@ def test_the_labels_use_cockcroft_gault_whatever_the_model_uses() -> None:
 
 @pytest.mark.parametrize("age", [0.7, 5, 17.9])
 def test_the_labels_are_written_for_adults(age: float) -> None:
-    for row in checked(GIRL, age_years=age).label_rules:
+    weight_kg, height_cm = {0.7: (8.0, 70.0), 5: (18.2, 110.0), 17.9: (60.0, 168.0)}[age]
+    r = checked(GIRL, age_years=age, weight_kg=weight_kg, height_cm=height_cm)
+    for row in r.label_rules:
         assert not row.applies
         assert row.advice == "written for adults"
         assert (row.value, row.factor, row.auc_0_inf) == (None, None, None)

@@ -32,6 +32,12 @@ CELLS_BY_CLOCK: Final = Regimen.from_text(
 )
 
 
+BOY: Final[Typed] = {
+    "age": 13.5, "sex": "male", "weight": 45, "height": 160, "scr": "0.9 mg/dL",
+}  # fmt: skip
+"""Half a year younger than when the formula of the default model changes."""
+
+
 class Case(NamedTuple):
     """A check that a rule is about, and the beginning or a part of what it says."""
 
@@ -79,7 +85,7 @@ CASES: Final = (
     Case("infant", "under 1 year", GIRL, {"age": 0.7, "weight": 8.1, "height": 70}),
     Case("regimen_population", "tisa_cel_ball is a course for", MAN, {"age": 40}),
     Case("unusual_weight", "weight 45 kg is +", GIRL, {"weight": "45 kg"}),
-    Case("unusual_height", "height 135 cm is +", GIRL, {"height": 135}),
+    Case("unusual_height", "height 135 cm is +", GIRL, {"height": 135, "confirm": "height"}),
     Case("unknown_dose_basis", "does not state whether doses were phosphate or F-ara-A", ANAEMIC,
          regimen="hct_160", options={"model": "mohanan2017"}),
     Case("chosen_egfr_formula", "schwartz_bedside instead of the formula langenhorst2019", GIRL,
@@ -87,6 +93,20 @@ CASES: Final = (
     Case("cells_over_clock_change", "clocks change on 2026-03-29 in many places", GIRL,
          regimen=CELLS_BY_CLOCK),
     Case("comparison_reading", "would give langenhorst2019_indexed 19.57 mg·h/L", GIRL),
+    Case("confirmed_values", "confirmed: weight 160 kg, creatinine 0.09 mg/dL at 60 y", ADULT,
+         {"weight": 160, "crcl": None, "scr": "0.09 mg/dL", "confirm": "weight, scr"}, "axi_cel"),
+    Case("very_low_creatinine", "creatinine 0.15 mg/dL is very low: eGFR by it is 303", GIRL,
+         {"scr": "0.15 mg/dL"}),
+    Case("formula_near_switch", "turns from schwartz_bedside to cockcroft_gault at 14 y (male): "
+         "AUC 24.23 mg·h/L by schwartz_bedside", BOY),
+    Case("label_by_weight", "the advice of US label, older US label, a CAR T-cell centre depends "
+         "on the weight in Cockcroft-Gault (actual 125 kg, adjusted 93.9 kg, ideal 73.2 kg)", ADULT,
+         {"weight": 125, "height": 178, "crcl": None, "scr": "1.1 mg/dL"}, "axi_cel"),
+    Case("cells_before_last_dose", "cells 48 h after the first dose are given before the last",
+         GIRL, regimen=Regimen(dose=30.0, unit="mg/m2", days=4, cells_at_h=48.0)),
+    Case("bsa_capped", "from 2 m2, the cap that was chosen, and not from 2.49 m2: 60 mg instead",
+         ADULT, {"weight": 125, "height": 178},
+         Regimen(dose=30.0, unit="mg/m2", days=3, bsa_cap_m2=2.0)),
     Case("renal_converted", "langenhorst2019 uses eGFR: converted from the CrCl given", ADULT,
          regimen="axi_cel"),
     Case("units_converted", "weight 40 lb = 18.14 kg; height 1.1 m = 110 cm", GIRL,
@@ -159,3 +179,60 @@ def test_the_comparison_reading_as_the_chosen_model_is_a_caution() -> None:
     (remark,) = [remark for remark in result.remarks if remark.code == "comparison_reading"]
     assert remark.severity == "caution"
     assert "the evidence is for langenhorst2019 13.58 mg·h/L" in remark.message
+
+
+# --- The formula of renal function changes with age -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("age", "sex", "told"),
+    [
+        (12.9, "male", False), (13.0, "male", True), (13.99, "male", True), (14.0, "male", True),
+        (15.0, "male", True), (15.1, "male", False), (14.0, "female", False),
+        (16.5, "female", True), (17.5, "female", True), (18.1, "female", False),
+    ],
+)  # fmt: skip
+def test_the_other_formula_is_told_within_a_year_of_the_change(
+    age: float, sex: str, told: bool
+) -> None:
+    rule = RULES["formula_near_switch"]
+    assert (rule(facts_of(checked(BOY, age=age, sex=sex))) is not None) == told
+
+
+def test_the_auc_by_the_other_formula_is_that_of_a_patient_just_beyond_the_change() -> None:
+    younger, older = (checked(BOY, age=age) for age in (14 - 1e-9, 14.0))
+    remarks = [RULES["formula_near_switch"](facts_of(result)) for result in (younger, older)]
+    for result, other, remark in zip((younger, older), (older, younger), remarks, strict=True):
+        assert remark is not None
+        assert f"AUC {result.exposure.auc_0_inf:.2f} mg·h/L by" in remark.message
+        assert f", {other.exposure.auc_0_inf:.2f} by" in remark.message
+    jump = older.exposure.auc_0_inf / younger.exposure.auc_0_inf
+    assert abs(jump - 1) > 0.1
+
+
+def test_a_formula_that_was_chosen_or_a_measured_kidney_does_not_change_with_age() -> None:
+    for changes in ({"egfr_formula": "schwartz_bedside"}, {"scr": None, "egfr": 80}, {"sex": None}):
+        assert RULES["formula_near_switch"](facts_of(checked(BOY, **changes))) is None
+
+
+# --- Cells, cap and weight ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cells_at_h", "early"), [(72.0, True), (72.4, True), (72.5, False)])
+def test_cells_are_early_until_the_last_infusion_has_ended(cells_at_h: float, early: bool) -> None:
+    plan = Regimen(dose=30.0, unit="mg/m2", days=4, cells_at_h=cells_at_h)
+    rule = RULES["cells_before_last_dose"]
+    assert (rule(facts_of(checked(GIRL, plan))) is not None) == early
+
+
+def test_a_creatinine_that_gives_the_cap_or_little_more_is_not_very_low() -> None:
+    for creatinine in ("0.33 mg/dL", "0.25 mg/dL"):
+        facts = facts_of(checked(GIRL, scr=creatinine))
+        assert RULES["very_low_creatinine"](facts) is None
+
+
+def test_a_cap_above_the_body_surface_area_is_not_told() -> None:
+    plan = Regimen(dose=30.0, unit="mg/m2", days=3, bsa_cap_m2=2.0)
+    assert RULES["bsa_capped"](facts_of(checked(ADULT, plan))) is None
+    per_kg = Regimen(dose=1.0, unit="mg/kg", days=3, bsa_cap_m2=1.0)
+    assert RULES["bsa_capped"](facts_of(checked(ADULT, per_kg))) is None

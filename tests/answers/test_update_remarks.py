@@ -154,9 +154,9 @@ def test_a_shift_of_the_clock_matters_only_to_doses_that_were_not_typed() -> Non
 
 
 def test_what_levels_do_not_settle_is_repeated_from_the_check() -> None:
-    tall = update(replace(GIRL, height_cm=135.0), PLAN, [Level.from_text(text) for text in DAY_ONE])
-    repeated = [
-        remark for remark in tall.prior.remarks if remark.code in {"unusual_for_age", "dose_basis"}
-    ]
+    girl = replace(GIRL, height_cm=135.0, confirmed=("height",))
+    tall = update(girl, PLAN, [Level.from_text(text) for text in DAY_ONE])
+    codes = {"unusual_for_age", "dose_basis", "confirmed"}
+    repeated = [remark for remark in tall.prior.remarks if remark.code in codes]
     assert tall.remarks == repeated
-    assert len(repeated) == 2
+    assert len(repeated) == 3

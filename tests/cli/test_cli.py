@@ -535,7 +535,7 @@ def test_what_is_no_possible_quantity_is_refused(option: str, text: str, unit: s
         (GIRL, {"round-to": "1 mg/m2"}, "round-to"),
         (GIRL, {"round-to": "1 mg/kg"}, "round-to"),
         (MAN, {"age": "110"}, "the limits of langenhorst2019"),
-        (GIRL, {"weight": "1.5 kg"}, "the limits of langenhorst2019"),
+        (GIRL, {"weight": "1.5 kg", "confirm": "weight"}, "the limits of langenhorst2019"),
         (MAN, {"regimen": "hct_160", "model": "mohanan2017"}, "--genotype (GG or carrier)"),
         (MAN, {"regimen": "hct_160", "model": "mohanan2017"}, "--diagnosis (aplastic_anaemia or"),
         (ADULT, {"regimen": "liso_cel", "model": "varela2025", "diagnosis": "lbcl"}, "--product"),

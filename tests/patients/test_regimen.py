@@ -343,6 +343,7 @@ patients = st.builds(
     age_years=st.floats(0.1, 90.0),
     weight_kg=st.floats(3.0, 200.0),
     height_cm=st.floats(45.0, 210.0),
+    confirm=st.just(("age", "weight", "height")),
 )
 
 

@@ -107,6 +107,16 @@ def twin_ekfc_q(age_years: float, female: bool) -> float:
     return math.exp(log_q) / 88.4
 
 
+def twin_devine(height_cm: float, female: bool) -> float:
+    if height_cm < 152.4:
+        return math.nan
+    return (45.5 if female else 50) + 2.3 * (height_cm / 2.54 - 60)
+
+
+def twin_adjusted_weight(weight_kg: float, height_cm: float, female: bool) -> float:
+    return 0.6 * twin_devine(height_cm, female) + 0.4 * weight_kg
+
+
 def twin_fas(scr_mg_dl: float, age_years: float, female: bool) -> float:
     old = 0.988 ** (age_years - 40) if age_years > 40 else 1
     return 107.3 * twin_fas_q(age_years, female) / scr_mg_dl * old
@@ -122,6 +132,8 @@ TWINS: dict[str, Callable[..., float]] = {
     "du_bois": lambda height_cm, weight_kg: 0.007184 * weight_kg**0.425 * height_cm**0.725,
     "haycock": lambda height_cm, weight_kg: 0.024265 * weight_kg**0.5378 * height_cm**0.3964,
     "gehan_george": lambda height_cm, weight_kg: 0.0235 * weight_kg**0.51456 * height_cm**0.42246,
+    "devine": twin_devine,
+    "adjusted_weight": twin_adjusted_weight,
     "schwartz_bedside": lambda scr_mg_dl, height_cm: 0.413 * height_cm / scr_mg_dl,
     "schwartz_original": twin_schwartz_original,
     "ckid_u25": twin_ckid_u25,
@@ -434,6 +446,25 @@ def test_the_median_has_z_zero() -> None:
     assert formulas.lms_zscore(value=18, L=[-1.5, 0, 2], M=18, S=0.1).tolist() == [0, 0, 0]
 
 
+@given(st.floats(-1.5, 1.5), st.floats(1, 200), st.floats(0.02, 0.15))
+def test_the_modified_z_score_is_linear_from_the_median_through_z_2(
+    L: float, M: float, S: float
+) -> None:
+    for two in (-2.0, 2.0):
+        edge = float(formulas.lms_value(z=two, L=L, M=M, S=S))
+        values = [M + part * (edge - M) for part in (0.5, 1.0, 4.0)]
+        scores = formulas.modified_zscore(value=values, L=L, M=M, S=S)
+        assert scores == pytest.approx([two / 2, two, 4 * two], rel=1e-9)
+
+
+def test_the_modified_z_score_tells_an_extreme_weight_that_the_z_score_hardly_does() -> None:
+    boy = {"L": -1.4, "M": 18.0, "S": 0.14}  # of about 5 y
+    scores = [formulas.modified_zscore(value=kg, **boy) for kg in (40, 80)]
+    plain = [formulas.lms_zscore(value=kg, **boy) for kg in (40, 80)]
+    assert scores[1] > 2.5 * scores[0]
+    assert plain[1] < 1.5 * plain[0]
+
+
 def test_a_z_score_beyond_the_distribution_has_no_value() -> None:
     assert np.isnan(formulas.lms_value(z=-20, L=1, M=18, S=0.1))
 
@@ -469,9 +500,13 @@ def test_numbers_give_a_number(name: str) -> None:
     row = {need: GRID[need][-2] for need in FORMULAS[name].needs}
     result = FORMULAS[name].function(**row)
     assert type(result) is np.float64
-    integers = {need: value if need == "female" else 10 for need, value in row.items()}
+    round_numbers = {"height_cm": 160}
+    integers = {
+        need: value if need == "female" else round_numbers.get(need, 10)
+        for need, value in row.items()
+    }
     assert FORMULAS[name].function(**integers) == FORMULAS[name].function(
-        **{need: value if need == "female" else 10.0 for need, value in row.items()}
+        **{need: value if need == "female" else float(value) for need, value in integers.items()}
     )
 
 
@@ -518,11 +553,15 @@ def test_a_formula_says_what_it_is(name: str) -> None:
         "CrCl": {"mL/min"},
         "GFR": {"mL/min", "mL/min/1.73 m2", "L/h/70kg", "L/h/1.73 m2"},
         "SCR": {"mg/dL"},
+        "weight": {"kg"},
     }
     assert formula.unit in units[formula.quantity]
 
 
-@pytest.mark.parametrize("name", sorted({*FORMULAS, "lms_value", "lms_zscore", "capped_by_knots"}))
+GROWTH = {"lms_value", "lms_zscore", "modified_zscore"}
+
+
+@pytest.mark.parametrize("name", sorted({*FORMULAS, *GROWTH, "capped_by_knots"}))
 def test_a_docstring_is_complete(name: str) -> None:
     doc = inspect.cleandoc(getattr(formulas, name).__doc__)
     headings = ["Parameters", "Returns", "References", "Examples"]
@@ -535,8 +574,8 @@ def test_a_docstring_is_complete(name: str) -> None:
 
 
 def test_what_is_public_is_registered_or_about_growth() -> None:
-    other = {"FORMULAS", "Formula", "capped_by_knots", "lms_value", "lms_zscore"}
-    assert set(formulas.__all__) == set(FORMULAS) | other
+    other = {"FORMULAS", "Formula", "capped_by_knots"}
+    assert set(formulas.__all__) == set(FORMULAS) | GROWTH | other
 
 
 def test_examples_in_docstrings_run() -> None:

@@ -147,6 +147,27 @@ def test_a_bare_creatinine_is_refused_and_units_can_be_switched(page: Any, home:
     assert auc(page) == "13.58"
 
 
+def test_a_slip_is_confirmed_by_a_box_beside_it_until_something_else_is_typed(
+    page: Any, home: str
+) -> None:
+    filled(page, home)
+    page.fill("#weight", "40")
+    page.wait_for_selector(".refused")
+    until(page, READY)
+    assert "40 lb would be 18.14 kg" in page.inner_text(".refused")
+    page.check("text=Yes, 40 kg is meant")
+    page.wait_for_selector(".sheet .auc")
+    until(page, READY)
+    assert "confirmed: weight 40 kg at 5 y" in page.inner_text(".sheet")
+    page.select_option("#regimen", "hct_160")
+    until(page, "document.querySelector('.sheet')?.innerText.includes('hct_160')")
+    assert page.is_checked("text=Confirmed: weight")
+    page.fill("#age", "4")
+    page.wait_for_selector(".refused")
+    until(page, READY)
+    assert not page.is_checked("text=Yes, 40 kg is meant")
+
+
 def test_the_page_says_what_the_command_line_says(page: Any, home: str) -> None:
     dice = random.Random(3)
     page.goto(home)
@@ -320,6 +341,22 @@ def test_a_link_to_levels(page: Any, home: str) -> None:
     assert page.is_checked("#below_2")
     assert not page.is_checked("#below_1")
     assert page.input_value("#conc_unit") == "ng/mL"
+
+
+def test_a_slip_is_confirmed_without_script(browser: Any, home: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{home}/")
+    for field, text in {**GIRL, "#weight": "40"}.items():
+        page.fill(field, text)
+    page.select_option("#regimen", "tisa_cel_ball")
+    page.select_option("#renal_unit", "mg/dL")
+    page.click("form#asked button[type=submit]:has-text('Check')")
+    page.check("text=Yes, 40 kg is meant")
+    page.click("form#asked button[type=submit]:has-text('Check')")
+    assert "confirmed: weight 40 kg at 5 y" in page.inner_text(".sheet")
+    assert page.is_checked("text=Confirmed: weight")
+    context.close()
 
 
 def test_without_script(browser: Any, home: str) -> None:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from html.parser import HTMLParser
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from urllib.request import urlopen
 
 import httpx
 import pytest
+from asking import HOME, Page, ask
 from click.testing import CliRunner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -37,13 +37,11 @@ from fludapk.published.regimens import regimens
 from fludapk.web.api import BATCH, EXAMPLES, GIRL, MAN, PREFIX
 from fludapk.web.app import create_app
 from fludapk.web.forms import typed
-from fludapk.web.guard import HEADERS, Guard, Limits
+from fludapk.web.guard import HEADERS, Limits
 from fludapk.web.pages import DOWNLOAD, STATIC, TABS
 from fludapk.web.problems import shown
 
 FHIR: Final = Path(__file__).parent / "fhir"
-HOME: Final = "http://127.0.0.1:8765"
-APP: Final = create_app()
 WITH_TOKEN: Final = create_app(host="0.0.0.0", token="open sesame")
 CDS: Final = "/cds-services/fludapk-order-select"
 FORM: Final = {
@@ -76,17 +74,6 @@ LIST: Final = (
     "c,male,19,70,178,0.8,tisa_cel_ball\n"
 )
 SCRIPT: Final = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-
-
-def ask(method: str, path: str, app: Guard = APP, **more: Any) -> httpx.Response:
-    """One request, without a network."""
-
-    async def asked() -> httpx.Response:
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url=HOME) as client:
-            return await client.request(method, path, **more)
-
-    return asyncio.run(asked())
 
 
 def post(path: str, body: Any, **more: Any) -> httpx.Response:
@@ -431,29 +418,6 @@ def test_whatever_a_form_holds_is_answered(fields: dict[str, str]) -> None:
 
 
 # --- The pages --------------------------------------------------------------------------------
-
-
-class Page(HTMLParser):
-    """What the tests look for in a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data.split()
-
-    def of(self, *tags: str) -> list[dict[str, str | None]]:
-        return [attributes for tag, attributes in self.tags if tag in tags]
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
 
 
 @pytest.mark.parametrize("path", [tab.path for tab in TABS])

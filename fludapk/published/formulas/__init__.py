@@ -2,7 +2,14 @@
 
 # In the order in which they are offered to choose from.
 from fludapk.published.formulas.registry import FORMULAS, Formula
-from fludapk.published.formulas.body_size import du_bois, gehan_george, haycock, mosteller
+from fludapk.published.formulas.body_size import (
+    adjusted_weight,
+    devine,
+    du_bois,
+    gehan_george,
+    haycock,
+    mosteller,
+)
 from fludapk.published.formulas.egfr_by_height import ckid_u25, schwartz_bedside, schwartz_original
 from fludapk.published.formulas.egfr_by_age import (
     ckd_epi_2009,
@@ -21,17 +28,19 @@ from fludapk.published.formulas.clearance import (
     gfr_l_h_per_70kg,
     index_gfr,
 )
-from fludapk.published.formulas.growth import lms_value, lms_zscore
+from fludapk.published.formulas.growth import lms_value, lms_zscore, modified_zscore
 
 __all__ = [
     "FORMULAS",
     "Formula",
+    "adjusted_weight",
     "capped_by_knots",
     "ckd_epi_2009",
     "ckd_epi_2021",
     "ckid_u25",
     "cockcroft_gault",
     "deindex_gfr",
+    "devine",
     "du_bois",
     "egfr_l_h",
     "ekfc",
@@ -45,6 +54,7 @@ __all__ = [
     "lms_value",
     "lms_zscore",
     "mdrd",
+    "modified_zscore",
     "mosteller",
     "schwartz_bedside",
     "schwartz_original",

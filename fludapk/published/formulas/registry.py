@@ -33,7 +33,8 @@ class Formula:
     function : callable
         The function itself.
     quantity : str
-        "BSA", "eGFR", "CrCl", "GFR" (conversions) or "SCR" (reference creatinine).
+        "BSA", "weight" (ideal, adjusted), "eGFR", "CrCl", "GFR" (conversions) or "SCR" (reference
+        creatinine).
     unit : str
         Unit of the returned value.
     ages : tuple of float

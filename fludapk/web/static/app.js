@@ -137,6 +137,9 @@ if (form) {
   for (const button of form.querySelectorAll("[data-print], [data-copy]")) button.hidden = false;
   if (form.hasAttribute("data-live")) {
     form.addEventListener("input", edited);
+    answer.addEventListener("input", (event) => {
+      if (event.target.form === form) edited(); // a box beside the answer
+    });
     form.addEventListener("reset", () => setTimeout(edited));
   }
   form.addEventListener("submit", (event) => {
