@@ -230,10 +230,15 @@ def result_columns(models: Sequence[str]) -> list[str]:
 
 
 def target_record(
-    entry: TargetEntry, auc: float, simulated: F8, patient: Patient, regimen: Regimen
+    entry: TargetEntry,
+    auc: float,
+    simulated: F8,
+    patient: Patient,
+    regimen: Regimen,
+    weights: F8 | None = None,
 ) -> TargetRecord:
-    """A published target and a patient: the likely AUC, and simulated ones."""
-    below, within, above = window_probabilities(simulated, *bounds(entry))
+    """A published target and a patient: the likely AUC, and simulated ones with their weights."""
+    below, within, above = window_probabilities(simulated, *bounds(entry), weights)
     return TargetRecord(
         id=entry.id,
         low=entry.low,
