@@ -278,9 +278,10 @@ def target_record(
     patient: Patient,
     regimen: Regimen,
     uncertain: F8 | None = None,
+    weights: F8 | None = None,
 ) -> TargetRecord:
-    """A published target and a patient: the likely AUC, and simulated ones."""
-    below, within, above = window_probabilities(simulated, *bounds(entry))
+    """A published target and a patient: the likely AUC, and simulated ones with their weights."""
+    below, within, above = window_probabilities(simulated, *bounds(entry), weights)
     has_window = entry.optimum is None
     wider: tuple[float | None, ...] = (None, None, None)
     if uncertain is not None:

@@ -17,13 +17,14 @@ import numpy as np
 
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.goal import Goal, best_dose, candidate_doses, probabilities
-from fludapk.answers.prediction import LOG2_POINTS, Prediction, predict
+from fludapk.answers.goal import Goal, Misses, candidate_doses, choose
+from fludapk.answers.prediction import LOG2_POINTS, PROBABILITY_SE, Prediction, predict
 from fludapk.answers.record import DISCLAIMER, Record, Remark, Row, caution, scalars
 from fludapk.arrays import F8
 from fludapk.patients.course import NEUROTOXICITY, most_mg
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
+from fludapk.pk.auc_by_dose import AucByDose
 from fludapk.published.models import DEFAULT_MODEL, load_model, load_models
 from fludapk.published.targets import Flag, flag, prediction_interval
 
@@ -55,6 +56,10 @@ class Proposal:
     p_above: float
     reached: bool
     """Whether the goal is met at this dose."""
+    misses: Misses | None
+    """Side on which it is missed; None if it is reached."""
+    reason: str | None
+    """Why it is missed, in words."""
     at_ceiling: bool
     """Whether a ceiling on the dose kept it from more."""
 
@@ -71,6 +76,7 @@ class DoseResult(Record):
     target: str | None
     round_to_mg: float
     ceiling_mg: float
+    probability_se: float = PROBABILITY_SE
     answer: Proposal | None
     """None where the models disagree: then no single dose is the answer."""
     proposals: list[Proposal]
@@ -156,7 +162,7 @@ def find_dose(
     most = float(most_mg(patient.bsa_m2, schedule.times_h)[0])
     doses = candidate_doses(most, round_to_mg)
     one_mg = schedule.course_of(1.0)
-    main = _proposal(predict(chosen, patient, schedule, one_mg), patient, aim, doses)
+    main = _proposal(predict(chosen, patient, schedule, one_mg), patient, aim, doses, round_to_mg)
     proposed = check(
         patient, schedule.in_mg(main.dose_mg), model=model, strict=strict, folders=folders
     )
@@ -165,7 +171,7 @@ def find_dose(
     for other in load_models(folders):
         if other.id != chosen.id and by_model[other.id].applies:
             prediction = predict(other, patient, schedule, one_mg)
-            proposals.append(_proposal(prediction, patient, aim, doses))
+            proposals.append(_proposal(prediction, patient, aim, doses, round_to_mg))
     plan = None
     if planned:
         plan = check(patient, schedule, model=model, strict=strict, folders=folders)
@@ -194,14 +200,23 @@ def find_dose(
     )
 
 
-def _proposal(unit: Prediction, patient: Patient, goal: Goal, doses: F8) -> Proposal:
+def _proposal(
+    unit: Prediction, patient: Patient, goal: Goal, doses: F8, step_mg: float
+) -> Proposal:
     """The dose of one model from its prediction for 1 mg."""
-    per_mg = unit.auc_0_inf
     simulated = unit.exposure(unit.random_effects(LOG2_POINTS)).auc_0_inf
-    dose, reached = best_dose(goal, doses, per_mg, simulated)
+    auc = AucByDose(
+        likely_per_mg=unit.auc_0_inf,
+        fixed=np.zeros(len(simulated)),
+        per_mg=simulated,
+        probability_se=PROBABILITY_SE,
+    )
+    chosen = choose(goal, doses, auc, step_mg, spread="the variability between patients")
+    dose = float(doses[chosen.place])
+    expected = dose * unit.auc_0_inf
     n = len(unit.case.course.doses_mg)
     bench = replace(unit.case.course, doses_mg=(dose,) * n).preparation()
-    below, within, above = probabilities(np.array([dose]), simulated, goal.low, goal.high)
+    below, within, above = auc.probabilities(np.array([dose]), goal.low, goal.high)
     return Proposal(
         model=unit.model.id,
         reading_of=unit.model.file.reading_of,
@@ -214,14 +229,16 @@ def _proposal(unit: Prediction, patient: Patient, goal: Goal, doses: F8) -> Prop
         volume_ml_per_dose=bench.volume_ml,
         vials_per_dose=bench.vials,
         waste_mg_per_dose=bench.waste_mg,
-        auc_0_inf=dose * per_mg,
+        auc_0_inf=expected,
         auc_0_inf_pi90=prediction_interval(dose * simulated),
-        flag=flag(dose * per_mg),
+        flag=flag(expected),
         p_below=float(below[0]),
         p_within=float(within[0]),
         p_above=float(above[0]),
-        reached=reached,
-        at_ceiling=dose == float(doses[-1]) and not reached,
+        reached=chosen.misses is None,
+        misses=chosen.misses,
+        reason=chosen.reason,
+        at_ceiling=chosen.misses == "low",
     )
 
 
@@ -241,19 +258,14 @@ def _warnings(
         )
         remarks.append(("models_disagree", f"no single dose is the answer: {said}"))
     if not main.reached:
-        why = "the variability between patients"
-        if main.at_ceiling:
-            why = "the ceiling on the dose"
-        elif goal.kind == "auc":
-            why = "the smallest dose that can be drawn up"
         best = f"P(in the window) {main.p_within:.2f}" if goal.kind == "window" else ""
         auc = f"AUC {main.auc_0_inf:.2f} mg·h/L"
         achieved = ", ".join(part for part in (auc, best) if part)
         remarks.append(
             (
                 "not_reached",
-                f"no dose reaches the goal because of {why}; best achievable: {main.dose_mg:g} mg "
-                f"a dose, {achieved}",
+                f"no dose reaches the goal: {main.reason}; the nearest: {main.dose_mg:g} mg "
+                f"per dose, {achieved}",
             )
         )
     if change is not None and change > 0:

@@ -26,14 +26,14 @@ from fludapk.pk.exposure import course_exposure
 from fludapk.pk.posterior import Posterior, sample_posterior
 from fludapk.published.models import DEFAULT_MODEL, load_model
 
-DRAWS: Final = 4000
-"""Of the posterior, behind its interval and probabilities."""
+BAND_DRAWS: Final = 4000
+"""Draws of the posterior behind a band of concentrations."""
 SEED: Final = 20222022
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What is known after the levels: prediction, estimate, and draws of the course."""
+    """What is known after the levels: prediction, estimate, and the posterior of the course."""
 
     request: Request
     prior: CheckResult
@@ -51,7 +51,7 @@ class Fit:
     """Infusions that are left."""
 
     def auc(self, effects: RandomEffects, doses_mg: F8) -> F8:
-        """Cumulative AUC of each draw for other doses, mg h/L."""
+        """Cumulative AUC of each point of the posterior for other doses, mg h/L."""
         model = self.prediction.model
         times, lengths, _ = self.course.arrays(1.0)
         amounts = doses_mg[np.newaxis] * model.file.dose.factor
@@ -75,7 +75,7 @@ class Fit:
 
         return (
             of(prediction.no_effects, prediction.random_effects(10)),
-            of(self.estimate.effects, self.posterior.effects),
+            of(self.estimate.effects, self.posterior.draws(BAND_DRAWS)),
         )
 
 
@@ -128,7 +128,7 @@ def fit(
         typical_mg_l=typical,
         prediction=prediction,
         estimate=estimate,
-        posterior=sample_posterior(estimate, n=DRAWS, seed=SEED),
+        posterior=sample_posterior(estimate, seed=SEED),
         course=course,
         given=given,
         left=left,

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Self
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple, Self
 
 import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
 from fludapk.patients.course import largest_steps
+from fludapk.pk.auc_by_dose import AucByDose
 from fludapk.published.targets import bounds, targets
+
+Misses = Literal["low", "high", "both"]
+"""Side of a goal on which every dose that may be given lies; "both" if some lie on each."""
+
+DEFAULT_PROBABILITY: Final = 0.8
+"""Required of a window without upper bound if no other is typed."""
+BEYOND: Final = 2.0
+"""Standard errors by which a probability must exceed the required one to reach it."""
+PER_DISTANCE: Final = 0.01
+"""Probability that weighs as much as an expected distance to the window of a log unit."""
+TIED: Final = 1e-6
+"""Difference of what a dose is chosen by that is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +37,8 @@ class Goal:
     low, high : float
         Bounds of the AUC0-inf, mg h/L; equal for 'auc', infinite where a window has none.
     probability : float, optional
-        Wanted of a window. If absent: the typical AUC is put at the lower bound of a window without
-        upper one; of another, the probability of being inside is made as large as possible.
+        Required of a window. If absent: `DEFAULT_PROBABILITY` of a window without upper bound; of
+        another, the probability of being inside is made as large as possible.
     target : str, optional
         The published target it came from.
 
@@ -41,10 +53,12 @@ class Goal:
     high: float
     probability: float | None = None
     target: str | None = None
+    by_default: bool = field(default=False, init=False)
+    """Whether nobody asked for this probability."""
 
     def __post_init__(self) -> None:
         faults = []
-        if not 0 <= self.low <= self.high or math.isnan(self.high):
+        if not (0 <= self.low <= self.high and self.low < math.inf and self.high > 0):
             do = "two AUCs in mg·h/L, low first"
             faults.append(Fault("window", f"{self.low:g} to {self.high:g}", do=do))
         if self.kind == "auc" and not 0 < self.low < math.inf:
@@ -57,6 +71,9 @@ class Goal:
             faults.append(Fault("probability", found))
         if faults:
             raise InputError(*faults)
+        if self.probability is None and math.isinf(self.high):
+            object.__setattr__(self, "probability", DEFAULT_PROBABILITY)
+            object.__setattr__(self, "by_default", True)
 
     @classmethod
     def chosen(
@@ -132,6 +149,7 @@ class Goal:
             aim = f"AUC0-inf within {self.low:g}-{self.high:g} mg·h/L"
         if self.probability is not None:
             aim += f" with probability {self.probability:g}"
+            aim += ", the default" if self.by_default else ""
         return f"{aim} ({self.target})" if self.target else aim
 
 
@@ -173,68 +191,118 @@ def candidate_doses(most: float, round_to_mg: float, *, or_none: bool = False) -
     return np.arange(0.0 if or_none else 1.0, steps + 1.0) * round_to_mg
 
 
-def probabilities(doses: F8, auc_per_mg: F8, low: float, high: float) -> tuple[F8, F8, F8]:
-    """Fractions of patients below, within and above a window at each dose.
-
-    Parameters
-    ----------
-    doses : (m,)
-        mg.
-    auc_per_mg : (n,)
-        AUC0-inf per mg of each simulated patient.
-    low, high : float
-        mg h/L.
-
-    Examples
-    --------
-    >>> probabilities(np.array([10.0]), np.array([1.0, 1.5, 2.5, 3.0]), 12.0, 26.0)
-    (array([0.25]), array([0.5]), array([0.25]))
-    """
-    ordered = np.sort(auc_per_mg)
-    n = len(ordered)
-    first = np.searchsorted(ordered, low / doses, side="left")
-    last = np.searchsorted(ordered, high / doses, side="right")
-    return first / n, (last - first) / n, (n - last) / n
+# ------------------------------------------------------------------ the choice
 
 
-def best_dose(goal: Goal, doses: F8, typical_per_mg: float, auc_per_mg: F8) -> tuple[float, bool]:
-    """The dose for a goal among those that can be given, and whether it reaches it.
+class Choice(NamedTuple):
+    """The dose among candidates that is best for a goal."""
 
-    With a probability the smallest dose that reaches it; where none does, the dose with the highest
-    probability. The nearest dose for a single AUC; the smallest whose typical AUC is in a window
-    without upper bound; the likeliest for a window.
-    """
-    best, reached = choose(
-        goal,
-        doses * typical_per_mg,
-        lambda: probabilities(doses, auc_per_mg, goal.low, goal.high)[1],
-        doses[0] * typical_per_mg,
-    )
-    return float(doses[best]), reached
+    place: int
+    """Among the candidates."""
+    misses: Misses | None
+    """Side on which the goal is missed; None if it is reached."""
+    reason: str | None
+    """Why it is missed, in words."""
 
 
-def choose(goal: Goal, expected: F8, within: Callable[[], F8], step: float) -> tuple[int, bool]:
-    """Which of ascending doses is best for a goal, as in `best_dose`, and whether it reaches it.
+def choose(goal: Goal, doses: F8, auc: AucByDose, step_mg: float, *, spread: str) -> Choice:
+    """Choose among the doses that can be given.
+
+    * A single AUC: the dose whose most likely AUC is nearest.
+    * A window: the dose with the highest probability of being inside, smoothed over neighbouring
+      doses (`AucByDose.smooth_within`), less a hundredth of the expected log distance to the window
+      (`AucByDose.distance`). To lie 10 % further off thus weighs as much as 0.001 of probability,
+      which is about its sampling error: where probabilities cannot be told apart, or all are zero,
+      the dose that comes nearest is chosen. What is still a tie goes to the dose whose most likely
+      AUC is nearest to the middle of the window.
+    * A window with a required probability: the smallest dose whose probability is above it by more
+      than its sampling error, `BEYOND` standard errors. Where there is none: as above, and of a
+      window without upper bound the highest dose.
 
     Parameters
     ----------
     goal : Goal
-    expected : (doses,)
-        AUC of the typical or most likely patient, mg h/L.
-    within : callable
-        Probabilities of being in the window, (doses,); asked where they count.
-    step : float
-        Difference of AUC between neighbours, mg h/L.
+    doses : (m,)
+        Candidates, ascending, mg.
+    auc : AucByDose
+        The course at a dose.
+    step_mg : float
+        Doses are multiples of this.
+    spread : str
+        What makes the AUC uncertain, for the reason.
+
+    Examples
+    --------
+    >>> sample = np.exp(0.2 * np.random.default_rng(1).standard_normal(1000))
+    >>> line = AucByDose(likely_per_mg=0.5, fixed=np.zeros(1000), per_mg=0.5 * sample)
+    >>> choose(Goal.chosen(auc=15), np.arange(1.0, 25.0), line, 1.0, spread="chance").misses
+    'low'
     """
     if goal.kind == "auc":
-        best = int(np.argmin(np.abs(expected - goal.low)))
-        return best, bool(abs(expected[best] - goal.low) <= step / 2 * (1 + 1e-9))
-    if goal.probability is not None or not math.isinf(goal.high):
-        likely = within()
-        best = int(np.argmax(likely))
-        if goal.probability is None:
-            return best, bool(goal.low <= expected[best] <= goal.high)
-        enough = np.flatnonzero(likely >= goal.probability)
-        return (int(enough[0]), True) if enough.size else (best, False)
-    enough = np.flatnonzero(expected >= goal.low)
-    return (int(enough[0]), True) if enough.size else (len(expected) - 1, False)
+        return _nearest(goal, doses, auc, step_mg)
+    if goal.probability is None:
+        return _likeliest(goal, doses, auc, step_mg, spread)
+    return _likely_enough(goal, doses, auc, spread)
+
+
+def _nearest(goal: Goal, doses: F8, auc: AucByDose, step_mg: float) -> Choice:
+    """The dose for a single AUC, which it reaches as nearly as rounding lets it."""
+    off = auc.likely(doses) - goal.low
+    best = int(np.argmin(np.abs(off)))
+    if abs(off[best]) <= auc.likely_per_mg * step_mg / 2 * (1 + 1e-9):
+        return Choice(best, None, None)
+    return _missed(doses, best, is_low=off[best] < 0)
+
+
+def _likeliest(goal: Goal, doses: F8, auc: AucByDose, step_mg: float, spread: str) -> Choice:
+    """The dose for a window, which it reaches if the most likely AUC is inside."""
+    best = _best_place(goal, doses, auc)
+    likely = float(auc.likely(doses[best : best + 1])[0])
+    if goal.low <= likely <= goal.high:
+        return Choice(best, None, None)
+    between = f"because of {spread} the likeliest dose has its typical AUC outside the window"
+    if goal.high - goal.low < auc.likely_per_mg * step_mg:
+        between = "the window is narrower than one step of rounding"
+    return _missed(doses, best, is_low=likely < goal.low, between=between)
+
+
+def _likely_enough(goal: Goal, doses: F8, auc: AucByDose, spread: str) -> Choice:
+    """The dose for a required probability, which it reaches if sampling error cannot undo it."""
+    required = goal.probability or 0.0
+    below, within, above = auc.probabilities(doses, goal.low, goal.high)
+    margin = BEYOND * auc.probability_se
+    enough = np.flatnonzero(within > required + margin)
+    if enough.size:
+        return Choice(int(enough[0]), None, None)
+    best = len(doses) - 1 if math.isinf(goal.high) else _best_place(goal, doses, auc)
+    missed = _missed(
+        doses,
+        best,
+        is_low=bool(below[best] >= above[best]),
+        between=f"because of {spread} no dose has this probability",
+    )
+    if within[best] > required - margin:
+        doubt = f"the probability cannot be told from {required:g} within its sampling error"
+        return missed._replace(reason=doubt)
+    return missed
+
+
+def _best_place(goal: Goal, doses: F8, auc: AucByDose) -> int:
+    """Place of the likeliest dose for a window, or else of the one that comes nearest."""
+    if len(doses) == 1:
+        return 0
+    middle = (goal.low + goal.high) / 2
+    merit = auc.smooth_within(doses, goal.low, goal.high)
+    merit = merit - PER_DISTANCE * auc.distance(doses, goal.low, goal.high)
+    tied = np.flatnonzero(merit >= merit.max() - TIED)
+    return int(tied[np.argmin(np.abs(auc.likely(doses[tied]) - middle))])
+
+
+def _missed(doses: F8, best: int, *, is_low: bool, between: str = "") -> Choice:
+    """The best dose, which misses the goal on one side, or stands between doses on either."""
+    if is_low and best == len(doses) - 1:
+        return Choice(best, "low", "too low even at the highest dose that may be given")
+    if not is_low and best == 0:
+        least = "at the smallest dose that can be drawn up" if doses[0] else "without another dose"
+        return Choice(best, "high", f"too high even {least}")
+    return Choice(best, "both", between)

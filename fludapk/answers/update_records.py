@@ -7,6 +7,7 @@ from typing import Literal
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.fit import Fit
+from fludapk.answers.goal import Misses
 from fludapk.answers.record import DISCLAIMER, Record, Remark, Row, scalars
 from fludapk.published.targets import Flag
 
@@ -52,7 +53,9 @@ class PosteriorRecord:
     """Of the course as planned, most likely patient."""
     auc_0_inf_pi90: tuple[float, float]
     draws: int
+    """Weighted points of the posterior."""
     effective_size: float
+    """How many independent draws would be as good."""
     method: str
 
 
@@ -75,6 +78,10 @@ class RemainingDose:
     p_within: float
     p_above: float
     reached: bool
+    misses: Misses | None
+    """Side on which the goal is missed; None if it is reached."""
+    reason: str | None
+    """Why it is missed, in words."""
     at_ceiling: bool
 
 
@@ -87,6 +94,8 @@ class UpdateProvenance:
     input_sha256: str
     seed: int
     draws: int
+    probability_se: float
+    """Largest standard error of a probability of the AUC."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -139,10 +139,11 @@ def not_reached(facts: UpdateFacts) -> Remark | None:
     remaining = facts.remaining
     if remaining is None or remaining.reached:
         return None
-    why = "a ceiling keeps it from more" if remaining.at_ceiling else "the nearest is shown"
-    if remaining.dose_mg == 0:
-        why = "even without another dose it is above"
-    return caution("not_reached", f"no remaining dose reaches the goal ({remaining.goal}): {why}")
+    message = (
+        f"no remaining dose reaches the goal ({remaining.goal}): {remaining.reason}; the nearest, "
+        f"{remaining.dose_mg:g} mg per dose, gives AUC {remaining.auc_0_inf:.2f} mg·h/L"
+    )
+    return caution("not_reached", message)
 
 
 def above_plan(facts: UpdateFacts) -> Remark | None:
@@ -175,7 +176,10 @@ def several_explanations(facts: UpdateFacts) -> Remark | None:
     """Warn if importance sampling did not do."""
     if facts.fit.posterior.method == "importance":
         return None
-    message = "the levels leave several explanations: the posterior was drawn by Metropolis steps"
+    message = (
+        "the levels leave several explanations: the posterior was drawn by Metropolis steps, "
+        f"worth {facts.fit.posterior.effective_size:.0f} independent draws"
+    )
     return caution("posterior", message)
 
 

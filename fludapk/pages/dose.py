@@ -74,7 +74,7 @@ def proposal_rows(r: DoseResult) -> list[tuple[str, ...]]:
             FLAG_WORDS[p.flag].lower(),
             _goal_chances(p, r),
         ]
-        about += ["goal not reached"] if not p.reached else []
+        about += [] if p.reached else [f"goal not reached: {p.reason}"]
         about += [f"another reading of {p.reading_of}"] if p.reading_of else []
         rows.append(
             (

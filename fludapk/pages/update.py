@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -78,12 +79,21 @@ def update_page(r: UpdateResult, width: int = 100, strong: Strong = str) -> str:
     made = r.provenance
     lines += wrap(
         f"fludapk {made.version} | model {r.model} {made.model_sha256[:12]} | input "
-        f"{made.input_sha256[:12]} | {made.draws} draws, seed {made.seed}, effective size "
-        f"{p.effective_size:.0f} ({p.method})",
+        f"{made.input_sha256[:12]} | {_sampling(r)}",
         width,
     )
     lines += wrap(r.model_citation, width)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _sampling(r: UpdateResult) -> str:
+    """How the posterior was sampled, and how sure its probabilities are."""
+    made, p = r.provenance, r.posterior
+    error = max(0.1, math.ceil(1000 * made.probability_se) / 10)
+    return (
+        f"{made.draws} weighted draws, seed {made.seed}, effective size {p.effective_size:.0f} "
+        f"({p.method}), probabilities ± {error:g} % (standard error)"
+    )
 
 
 def remaining_lines(r: UpdateResult, width: int = 1000) -> list[str]:
@@ -108,7 +118,7 @@ def remaining_lines(r: UpdateResult, width: int = 1000) -> list[str]:
         f"{d.goal}",
     ]
     if not d.reached:
-        said.insert(0, f"NO REMAINING DOSE REACHES THE GOAL: {d.goal}. The nearest:")
+        said.insert(0, f"NO REMAINING DOSE REACHES THE GOAL: {d.goal}; {d.reason}. The nearest:")
     return [part for line in said for part in wrap(line, width)]
 
 
@@ -164,7 +174,7 @@ def design_page(d: Design, width: int = 100) -> str:
 
 def update_html(result: UpdateResult, *, whole: bool = True) -> str:
     """Draw the levels of one patient on one sheet; see `fludapk.pages.templates.sheet`."""
-    made, p = result.provenance, result.posterior
+    made = result.provenance
     return sheet(
         "update.html",
         whole=whole,
@@ -181,8 +191,7 @@ def update_html(result: UpdateResult, *, whole: bool = True) -> str:
         made={
             "version": f"fludapk {made.version}",
             "hashes": [(f"model {result.model}", made.model_sha256), ("input", made.input_sha256)],
-            "draws": f"{made.draws} draws, seed {made.seed}, effective size "
-            f"{p.effective_size:.0f} ({p.method})",
+            "draws": _sampling(result),
         },
     )
 

@@ -139,7 +139,8 @@ _GOAL: Final = (
     Field(key="window", name="window", label="window", metavar="LOW HIGH",
           help="or a window on AUC0-inf, mg·h/L: low, high."),
     Field(key="probability", name="probability", label="probability", metavar="P",
-          help="Required probability of being in the target or window, for example 0.8."),
+          help="Required probability of being in the target or window; 0.8 without an upper "
+          "bound."),
 )  # fmt: skip
 _LEVELS: Final = (
     Field(key="levels", name="levels", label="level", flag="--level",

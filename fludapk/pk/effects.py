@@ -22,6 +22,10 @@ MOST_DIMENSIONS: Final = 64
 """Coordinates of the stored Sobol points."""
 POINT_SET_SEED: Final = 20222022
 """Seed of the scrambling, for the provenance of a result."""
+BITS: Final = 30
+"""Bits of a point, as an integer."""
+LOG2_QUANTILES: Final = 14
+"""log2 of how many quantiles stand for the normal law where points are shifted at random."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,19 +99,23 @@ def sobol_points(log2_points: int, dimensions: int) -> F8:
     >>> sobol_points(3, 2).mean(axis=0).round(1)
     array([0.5, 0.5])
     """
-    generators = _generators()
-    if log2_points >= generators.shape[1]:
-        raise ValueError(f"at most 2^{generators.shape[1] - 1} points, not 2^{log2_points}")
-    if dimensions > len(generators):
+    if dimensions > len(_generators()):
         raise InputError(
-            f"{dimensions} random effects over the course: at most {len(generators)}, "
+            f"{dimensions} random effects over the course: at most {len(_generators())}, "
             "use fewer doses"
         )
-    generators = generators[:dimensions]
+    return np.asarray((_sobol_integers(log2_points, dimensions) + 0.5) / 2.0**BITS)
+
+
+def _sobol_integers(log2_points: int, dimensions: int) -> npt.NDArray[np.int64]:
+    """The points as integers of `BITS` bits, of as many dimensions as there are generators."""
+    generators = _generators()[:dimensions]
+    if log2_points >= generators.shape[1]:
+        raise ValueError(f"at most 2^{generators.shape[1] - 1} points, not 2^{log2_points}")
     points = generators[:, :1].T
     for doubling in generators[:, 1 : log2_points + 1].T:
         points = np.concatenate([points, points ^ doubling])
-    return np.asarray((points + 0.5) / 2.0**30)
+    return np.asarray(points)
 
 
 def normal_scores(probabilities: F8) -> F8:
@@ -152,6 +160,47 @@ def standard_normal_points(log2_points: int, dimensions: int) -> F8:
     n = 2**log2_points
     quantiles = normal_scores((np.arange(n) + 0.5) / n)
     return np.asarray(quantiles[(sobol_points(log2_points, dimensions) * n).astype(np.int64)])
+
+
+def shifted_normals(log2_points: int, dimensions: int, rng: np.random.Generator) -> F8:
+    """Standard normals from the Sobol points after a random digital shift.
+
+    Every shift gives points as even as the ones shifted and each of them uniformly distributed, so
+    the spread of a mean between shifts is its sampling error. Each normal is one of
+    2^`LOG2_QUANTILES` quantiles. Dimensions beyond those of the data file are pseudo-random.
+
+    Parameters
+    ----------
+    log2_points, dimensions : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (2^log2_points, dimensions)
+
+    References
+    ----------
+    L'Ecuyer, Lemieux 2002, in Modeling Uncertainty, 419-474, doi 10.1007/0-306-48102-2_20.
+
+    Examples
+    --------
+    >>> z = shifted_normals(10, 3, np.random.default_rng(1))
+    >>> bool(np.allclose(z.mean(axis=0), 0, atol=0.01) and np.allclose(z.std(axis=0), 1, atol=0.02))
+    True
+    """
+    points = _sobol_integers(log2_points, dimensions)
+    missing = dimensions - points.shape[1]
+    if missing > 0:
+        beyond = rng.integers(0, 2**BITS, size=(len(points), missing))
+        points = np.hstack([points, beyond])
+    points = points ^ rng.integers(0, 2**BITS, size=dimensions)
+    return np.asarray(_quantiles()[points >> (BITS - LOG2_QUANTILES)])
+
+
+@lru_cache(maxsize=1)
+def _quantiles() -> F8:
+    n = 2**LOG2_QUANTILES
+    return normal_scores((np.arange(n) + 0.5) / n)
 
 
 def scrambled_normals(seed: int, first: int, n: int, dimensions: int) -> F8:

@@ -1,4 +1,4 @@
-"""The posterior of random effects given levels, as draws; weights of models."""
+"""The posterior of random effects given levels, as weighted points; weights of models."""
 
 from __future__ import annotations
 
@@ -9,20 +9,31 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from fludapk.arrays import F8
-from fludapk.pk.effects import RandomEffects
+from fludapk.arrays import F8, I8
+from fludapk.pk.effects import RandomEffects, normal_scores, shifted_normals
 from fludapk.pk.estimates import LOG_2PI, MapEstimate, Problem, starting_points
 from fludapk.pk.kernels import estimates as kernels
 from fludapk.pk.kernels.arithmetic import OK
 
-PROPOSALS: Final = 4
-"""Number of proposals per draw."""
+REPLICATES: Final = 16
+"""Replicates that are drawn at a time, each from its own random shift of the Sobol points."""
+LOG2_POINTS: Final = 11
+"""log2 of the points of a replicate."""
+ENOUGH: Final = 25_000.0
+"""Effective size up to which replicates are added: probabilities are then within 0.002 (tested)."""
+MOST_REPLICATES: Final = 128
+TOO_UNEVEN: Final = 1_000.0
+"""Effective size of the first replicates below which Metropolis steps take over."""
 FREEDOM: Final = 7.0
-"""Degrees of freedom of the multivariate t around each minimum."""
+"""Degrees of freedom of each multivariate t."""
 FROM_PRIOR: Final = 0.1
-"""Share of proposals from the prior, which cover regions far from every minimum."""
+"""Share of proposals from the prior, which reach what is far from every minimum."""
+PER_DIMENSION: Final = 10.0
+"""Effective size of a pilot, for each dimension, from which its covariance is used."""
+CHAINS: Final = 256
+"""Metropolis chains of a replicate."""
 MOVES: Final = 150
-"""Number of Metropolis steps of every draw where importance weights are too uneven."""
+"""Steps of every chain."""
 
 
 # ------------------------------------------------------------------ the posterior
@@ -30,40 +41,82 @@ MOVES: Final = 150
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Sample of one patient's effects, given the levels."""
+    """Weighted points that stand for one patient's effects, given the levels."""
 
     effects: RandomEffects
-    """n draws; kappa of occasions not yet known comes from the prior."""
+    """n points; kappa of occasions not yet known come from the prior."""
+    weights: F8
+    """(n,) Of the points; their sum is 1."""
+    replicates: int
+    """Independent blocks of equal length that the points come in."""
     log_marginal_likelihood: float
     """Log marginal likelihood of the levels (density per mg/L), by importance sampling."""
     log_marginal_likelihood_se: float
     effective_size: float
-    """Effective size of the importance sample."""
+    """How many independent draws would be as good, at least."""
     method: Literal["importance", "metropolis"]
-    """"metropolis" if the effective size was below n."""
+    """"metropolis" if importance weights were too uneven."""
     acceptance: float
     """Accepted fraction of the Metropolis steps; NaN without them."""
 
+    def probability_se(self, values: F8) -> float:
+        """Standard error of probabilities of a quantity: the largest of its tenths.
 
-def sample_posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
+        It is the spread between replicates, which differ by nothing but their random numbers.
+
+        Parameters
+        ----------
+        values : (n,)
+            The quantity at each point.
+
+        Examples
+        --------
+        >>> nothing = RandomEffects(np.empty((800, 0)), np.empty((800, 0, 0)))
+        >>> even = Posterior(nothing, np.full(800, 1 / 800), 8, 0.0, 0.0, 800.0, "importance", 0.5)
+        >>> round(even.probability_se(np.random.default_rng(1).random(800)), 2)
+        0.02
+        """
+        order = np.argsort(values)
+        reached = np.cumsum(self.weights[order])
+        places = np.searchsorted(reached, np.arange(1, 10) / 10).clip(max=len(order) - 1)
+        tenths = values[order[places]]
+        below = values[:, np.newaxis] <= tenths
+        surplus = self.weights[:, np.newaxis] * (below - self.weights @ below)
+        by_replicate = surplus.reshape(self.replicates, -1, len(tenths)).sum(axis=1)
+        n = self.replicates
+        return float(np.sqrt(np.max(np.sum(by_replicate**2, axis=0)) * n / (n - 1)))
+
+    def draws(self, n: int) -> RandomEffects:
+        """Return n equally likely draws, by systematic resampling."""
+        chosen = _resampled(self.weights, n)
+        return RandomEffects(self.effects.eta[chosen], self.effects.kappa[chosen])
+
+
+def sample_posterior(
+    estimate: MapEstimate, *, seed: int, log2_points: int = LOG2_POINTS, enough: float = ENOUGH
+) -> Posterior:
     """Sample the posterior of one patient.
 
-    Importance resampling: n draws by weight from 4 n proposals, a tenth of them from the prior and
-    the others from a multivariate t around each minimum of the objective, with its Laplace
-    covariance. If the effective size of the 4 n is below n, each draw then makes `MOVES` Metropolis
-    steps.
+    Importance sampling. Proposals are multivariate t around each minimum of the objective, with its
+    Laplace covariance; one more t with mean and covariance of a pilot sample; and a tenth from the
+    prior. They are made of Sobol points, shifted at random for each replicate, and all are kept
+    with their weights. Replicates are added until the effective size is enough. Where the first
+    ones show that it never will be, every replicate makes Metropolis steps instead.
 
     Parameters
     ----------
     estimate : MapEstimate
         Estimate of one patient, converged.
-    n : int
-        Number of draws, at least 2.
     seed : int
+    log2_points : int
+        log2 of the points of a replicate.
+    enough : float
+        Effective size from which no more replicates are added.
 
     References
     ----------
-    ter Braak 2006, Stat Comput 16:239, doi 10.1007/s11222-006-8769-1 (the Metropolis steps).
+    Cornuet 2012, Scand J Stat 39:798, doi 10.1111/j.1467-9469.2011.00756.x (the pilot); ter Braak
+    2006, Stat Comput 16:239, doi 10.1007/s11222-006-8769-1 (the Metropolis steps).
 
     Examples
     --------
@@ -74,58 +127,119 @@ def sample_posterior(estimate: MapEstimate, *, n: int, seed: int) -> Posterior:
     >>> doses = np.array([0.0, 24.0]), np.array([0.5, 0.5]), np.array([17.5, 17.5])
     >>> levels = Levels(times_h=[2.0, 8.0], conc_mg_l=[0.6, 0.2])
     >>> patient = map_estimate(model.program, tv, *doses, levels)
-    >>> sample = sample_posterior(patient, n=1000, seed=1)
-    >>> sample.effects.kappa.shape, sample.method
-    ((1000, 2, 2), 'importance')
+    >>> sample = sample_posterior(patient, seed=1)
+    >>> sample.effects.kappa.shape, sample.method, sample.effective_size > ENOUGH
+    ((32768, 2, 2), 'importance', True)
     """
     problem = estimate.problem
     if len(estimate.status) != 1 or estimate.status[0] != OK:
         raise ValueError("needs the estimate of one patient that converged")
-    if n < 2:
-        raise ValueError(f"n = {n}: at least 2")
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     program = problem.program
-    d = program.n_eta + int(problem.known_occasions[0]) * program.n_kappa
-    modes = _modes(problem, d)
-    total = PROPOSALS * n
-    x = rng.standard_normal((total, d))
-    stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, total))
-    component = rng.choice(len(modes) + 1, total, p=[*(m.share for m in modes), FROM_PRIOR])
-    for k, mode in enumerate(modes):
-        is_from_mode = component == k
-        x[is_from_mode] = mode.x + (x[is_from_mode] @ mode.root.T) * stretch[is_from_mode, None]
-    log_target = _log_target(problem, x)
-    log_weight = log_target - _log_proposal(x, modes)
-    highest = np.max(log_weight)
-    weight = np.exp(log_weight - highest)
-    effective = float(weight.sum() ** 2 / np.sum(weight**2))
-
-    steps = (np.arange(n) + rng.random()) / n
-    chosen = np.searchsorted(np.cumsum(weight) / weight.sum(), steps).clip(max=total - 1)
-    x, log_target = x[chosen], log_target[chosen]
-    acceptance = np.nan
-    if effective < n:
-        x, acceptance = _metropolis(problem, x, log_target, modes[0], rng)
-    normals = rng.standard_normal((n, estimate.normals.shape[1]))
-    normals[:, :d] = x
+    known = program.n_eta + int(problem.known_occasions[0]) * program.n_kappa
+    modes = _modes(problem, known)
+    space = _Space(problem, known, estimate.normals.shape[1])
+    proposal = _adapted(modes, _replicate(space, modes, log2_points + 1, rng), known)
+    replicates: list[_Replicate] = []
+    while len(replicates) < MOST_REPLICATES:
+        replicates += [_replicate(space, proposal, log2_points, rng) for _ in range(REPLICATES)]
+        weights, log_mean = _weights(replicates)
+        effective = 1.0 / float(np.sum(weights**2))
+        if effective >= enough or effective < TOO_UNEVEN:
+            break
+    normals = np.concatenate([replicate.normals for replicate in replicates])
+    of_replicate = weights.reshape(len(replicates), -1).sum(axis=1) * len(replicates)
+    log_se = float(np.std(of_replicate, ddof=1)) / math.sqrt(len(replicates))
+    method: Literal["importance", "metropolis"] = "importance"
+    acceptance = math.nan
+    if effective < enough and effective < TOO_UNEVEN:
+        method = "metropolis"
+        replicates = replicates[:REPLICATES]
+        normals, acceptance = _chains(space, replicates, modes[0], rng)
+        weights = np.full(len(normals), 1.0 / len(normals))
+        effective = _effective_size(normals[:, :known], len(replicates))
     return Posterior(
         effects=problem.effects(normals),
-        log_marginal_likelihood=float(highest + np.log(weight.mean())),
-        log_marginal_likelihood_se=math.sqrt(max(0.0, 1.0 / effective - 1.0 / total)),
+        weights=weights,
+        replicates=len(replicates),
+        log_marginal_likelihood=log_mean,
+        log_marginal_likelihood_se=log_se,
         effective_size=effective,
-        method="metropolis" if effective < n else "importance",
+        method=method,
         acceptance=acceptance,
     )
 
 
+# ------------------------------------------------------------------ importance sampling
+
+
 class _Mode(NamedTuple):
-    """A minimum of the objective, as a component of the proposals."""
+    """A multivariate t of the proposal: of a minimum of the objective, or of the pilot."""
 
     x: F8
     root: F8
-    """Cholesky factor of the Laplace covariance."""
+    """Cholesky factor of its covariance."""
     share: float
     """Share of the proposals."""
+
+
+class _Space(NamedTuple):
+    """Standard normals of one patient, of which the levels tell something of the first ones."""
+
+    problem: Problem
+    known: int
+    all: int
+
+
+class _Replicate(NamedTuple):
+    """Proposals from one random shift of the Sobol points."""
+
+    normals: F8
+    log_target: F8
+    log_weight: F8
+
+
+def _replicate(
+    space: _Space, proposal: Sequence[_Mode], log2_points: int, rng: np.random.Generator
+) -> _Replicate:
+    """Propose from the mixture of t and prior."""
+    z = shifted_normals(log2_points, 1 + space.all, rng)
+    chooser, normals = z[:, 0], z[:, 1:]
+    component = np.searchsorted(normal_scores(np.cumsum([m.share for m in proposal])), chooser)
+    stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, len(z)))
+    x = normals[:, : space.known]
+    for k, mode in enumerate(proposal):
+        mine = component == k
+        x[mine] = mode.x + (x[mine] @ mode.root.T) * stretch[mine, np.newaxis]
+    log_target = _log_target(space.problem, x)
+    return _Replicate(normals, log_target, log_target - _log_proposal(x, proposal))
+
+
+def _weights(replicates: Sequence[_Replicate]) -> tuple[F8, float]:
+    """Weights of all points, with a sum of 1, and the log of their mean before."""
+    log_weight = np.concatenate([replicate.log_weight for replicate in replicates])
+    highest = np.max(log_weight)
+    weight = np.exp(log_weight - highest)
+    return weight / weight.sum(), float(highest + np.log(weight.mean()))
+
+
+def _adapted(modes: Sequence[_Mode], pilot: _Replicate, known: int) -> list[_Mode]:
+    """The proposal with one more component, of mean and covariance of a pilot sample."""
+    weights, _ = _weights([pilot])
+    if 1.0 / np.sum(weights**2) < PER_DIMENSION * known:
+        return list(modes)
+    x = pilot.normals[:, :known]
+    mean = weights @ x
+    root = np.linalg.cholesky((x - mean).T @ (weights[:, np.newaxis] * (x - mean)))
+    rest = [mode._replace(share=mode.share / 3) for mode in modes]
+    return [_Mode(mean, np.asarray(root), (1 - FROM_PRIOR) * 2 / 3), *rest]
+
+
+def _resampled(weights: F8, n: int) -> I8:
+    """Places of n points, each about as often as its weight says."""
+    steps = (np.arange(n) + 0.5) / n
+    places = np.searchsorted(np.cumsum(weights) / weights.sum(), steps)
+    return np.asarray(places.clip(max=len(weights) - 1))
 
 
 def _modes(problem: Problem, d: int) -> list[_Mode]:
@@ -173,7 +287,34 @@ def _log_proposal(x: F8, modes: Sequence[_Mode]) -> F8:
     return np.asarray(log_q)
 
 
-def _metropolis(
+# ------------------------------------------------------------------ Metropolis steps
+
+
+def _chains(
+    space: _Space, replicates: Sequence[_Replicate], lowest: _Mode, rng: np.random.Generator
+) -> tuple[F8, float]:
+    """Every replicate, resampled and after `MOVES` Metropolis steps, and the share accepted."""
+    moved, accepted = [], 0.0
+    for replicate in replicates:
+        weights, _ = _weights([replicate])
+        chosen = _resampled(weights, CHAINS)
+        normals, log_target = replicate.normals[chosen], replicate.log_target[chosen]
+        start = normals[:, : space.known].copy()
+        normals[:, : space.known], share = _moved(space.problem, start, log_target, lowest, rng)
+        normals[:, space.known :] = rng.standard_normal(normals[:, space.known :].shape)
+        moved.append(normals)
+        accepted += share / len(replicates)
+    return np.concatenate(moved), accepted
+
+
+def _effective_size(x: F8, replicates: int) -> float:
+    """The fewest independent draws whose means would differ as much as those of replicates."""
+    means = x.reshape(replicates, -1, x.shape[1]).mean(axis=1)
+    between = np.var(means, axis=0, ddof=1) / replicates
+    return float(min(len(x), np.min(np.var(x, axis=0) / between)))
+
+
+def _moved(
     problem: Problem, x: F8, log_target: F8, lowest: _Mode, rng: np.random.Generator
 ) -> tuple[F8, float]:
     """Move every draw by `MOVES` Metropolis steps; return the draws and the accepted fraction.

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from fludapk.arrays import F8
+from fludapk.pk.auc_by_dose import weighted_quantiles
 from fludapk.published.course_files import TargetEntry, TargetFile
 from fludapk.published.tables import DATA, read_toml
 
@@ -140,7 +141,9 @@ def leading_target(
     )
 
 
-def window_probabilities(auc_0_inf: F8, low: float, high: float) -> tuple[float, float, float]:
+def window_probabilities(
+    auc_0_inf: F8, low: float, high: float, weights: F8 | None = None
+) -> tuple[float, float, float]:
     """Return the fractions of simulated AUCs below, within and above a window.
 
     Parameters
@@ -149,19 +152,26 @@ def window_probabilities(auc_0_inf: F8, low: float, high: float) -> tuple[float,
         mg h/L.
     low, high : float
         mg h/L; an AUC at a bound is within.
+    weights : (n,) array, optional
+        With a sum of 1; equal if absent.
 
     Examples
     --------
     >>> window_probabilities(np.array([10.0, 15.0, 16.0, 25.0]), 13.8, 20.0)
     (0.25, 0.5, 0.25)
     """
-    n = len(auc_0_inf)
-    below = int(np.count_nonzero(auc_0_inf < low)) / n
-    above = int(np.count_nonzero(auc_0_inf > high)) / n
+    is_below, is_above = auc_0_inf < low, auc_0_inf > high
+    if weights is None:
+        n = len(auc_0_inf)
+        below, above = int(np.count_nonzero(is_below)) / n, int(np.count_nonzero(is_above)) / n
+    else:
+        below, above = float(weights[is_below].sum()), float(weights[is_above].sum())
     return below, max(0.0, 1.0 - below - above), above
 
 
-def prediction_interval(values: F8, coverage: float = 0.90) -> tuple[float, float]:
+def prediction_interval(
+    values: F8, coverage: float = 0.90, weights: F8 | None = None
+) -> tuple[float, float]:
     """Return the central interval of simulated values, interpolated linearly.
 
     Parameters
@@ -169,12 +179,19 @@ def prediction_interval(values: F8, coverage: float = 0.90) -> tuple[float, floa
     values : (n,) array
     coverage : float
         Fraction of the values inside.
+    weights : (n,) array, optional
+        Equal if absent.
 
     Examples
     --------
     >>> prediction_interval(np.arange(101.0), coverage=0.5)
     (25.0, 75.0)
     """
+    if weights is not None:
+        ends = weighted_quantiles(
+            values, weights, np.array([(1 - coverage) / 2, (1 + coverage) / 2])
+        )
+        return float(ends[0]), float(ends[1])
     ordered = np.sort(values)
     low, high = (len(ordered) - 1) * (1 - coverage) / 2, (len(ordered) - 1) * (1 + coverage) / 2
     return _interpolated(ordered, low), _interpolated(ordered, high)

@@ -139,7 +139,7 @@ def test_a_small_patient_is_not_capped() -> None:
     with_cap, without = (checked(plan, weight=70, height=170) for plan in (CAPPED, PLAN))
     assert with_cap.exposure == without.exposure
     assert with_cap.trail == without.trail
-    assert with_cap.remarks == without.warnings
+    assert with_cap.remarks == without.remarks
 
 
 def test_ceilings_are_by_the_real_body_surface_area() -> None:

@@ -111,20 +111,27 @@ def test_levels_with_several_explanations_are_drawn_otherwise_and_that_is_remark
     assert "drawn by Metropolis steps" in remark.message
 
 
-def test_why_a_goal_is_not_reached_is_said() -> None:
-    facts, _ = facts_of(DAY_ONE, Goal.chosen(auc=90.0))
+@pytest.mark.parametrize(
+    ("goal", "misses", "reason"),
+    [
+        ({"auc": 90.0}, "low", "too low even at the highest dose that may be given"),
+        ({"window": (1.0, 2.0)}, "high", "too high even without another dose"),
+        ({"window": (15.0, 15.1)}, "both", "the window is narrower than one step of rounding"),
+        (
+            {"window": (13.8, 20.0), "probability": 0.99},
+            "both",
+            "because of what the levels leave open no dose has this probability",
+        ),
+    ],
+)
+def test_the_side_on_which_a_goal_is_missed_is_said(
+    goal: dict[str, Any], misses: str, reason: str
+) -> None:
+    facts, result = facts_of(DAY_ONE, Goal.chosen(**goal))
     assert facts.remaining is not None
-    reasons = {}
-    for at_ceiling, dose_mg in ((True, 30.0), (False, 30.0), (False, 0.0)):
-        remaining = replace(facts.remaining, at_ceiling=at_ceiling, dose_mg=dose_mg, reached=False)
-        remark = RULES["not_reached"](replace(facts, remaining=remaining))
-        assert remark is not None
-        reasons[at_ceiling, dose_mg] = remark.message.rpartition(": ")[2]
-    assert list(reasons.values()) == [
-        "a ceiling keeps it from more",
-        "the nearest is shown",
-        "even without another dose it is above",
-    ]
+    assert (facts.remaining.misses, facts.remaining.reached) == (misses, False)
+    (remark,) = [remark for remark in result.remarks if remark.code == "not_reached"]
+    assert f": {reason}; the nearest, {facts.remaining.dose_mg:g} mg per dose" in remark.message
 
 
 SPRING: Final = read_clock("2026-03-28 08:30", "Europe/Berlin")

@@ -32,7 +32,7 @@ from fludapk.pk.estimates import Levels, MapEstimate, Problem, map_estimate, map
 from fludapk.pk.exposure import course_concentrations, course_exposure
 from fludapk.pk.kernels import estimates as kernels
 from fludapk.pk.kernels.arithmetic import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGED, OK
-from fludapk.pk.posterior import model_weights, sample_posterior
+from fludapk.pk.posterior import Posterior, model_weights, sample_posterior
 from fludapk.pk.program import Program
 from fludapk.pk.surprise import surprise
 from fludapk.published.models import Model, load_model
@@ -562,6 +562,13 @@ def uniform(ranks: NDArray[np.int64], draws: int, bins: int = 20) -> bool:
 DRAWS: Final = 99
 
 
+def few(estimate: MapEstimate, seed: int) -> Posterior:
+    """A posterior of no more than 512 points."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "REPLICATES", 4)
+        return sample_posterior(estimate, seed=seed, log2_points=7, enough=0.0)
+
+
 @pytest.fixture(scope="module")
 def ranks() -> NDArray[np.int64]:
     """Ranks of the true eta_CL, eta_V and AUC of 2000 patients among draws of their posteriors."""
@@ -569,7 +576,7 @@ def ranks() -> NDArray[np.int64]:
     assert 0.02 < estimate.problem.levels.is_below.mean() < 0.2
     ranks = []
     for i in range(2000):
-        draws = sample_posterior(patient_estimate(estimate, i), n=DRAWS, seed=i).effects
+        draws = few(patient_estimate(estimate, i), seed=i).draws(DRAWS)
         eta = np.vstack([draws.eta, truth.eta[i]])
         auc = 45.0 / (ADULT[0, 0] * np.exp(eta[:, 0]))
         values = np.column_stack([eta, auc])
@@ -598,7 +605,7 @@ def test_the_truth_has_any_rank_with_iov_and_occasions_still_to_come() -> None:
     auc = course_exposure(program, ADULT, truth, *doses).auc_0_inf
     rows = []
     for i in range(n):
-        draws = sample_posterior(patient_estimate(estimate, i), n=59, seed=i).effects
+        draws = few(patient_estimate(estimate, i), seed=i).draws(59)
         sampled = course_exposure(program, ADULT, draws, *doses).auc_0_inf
         last = draws.kappa[:, 2] < truth.kappa[i, 2]
         first = draws.kappa[:, 0] < truth.kappa[i, 0]
@@ -621,7 +628,7 @@ def test_a_sample_agrees_with_the_posterior_on_a_grid(hours: F8, conc: F8) -> No
     estimate = map_estimate(
         IIV_ONLY, ADULT, *columns(DAILY[:1]), Levels(times_h=hours, conc_mg_l=conc)
     )
-    sample = sample_posterior(estimate, n=10_000, seed=1)
+    sample = sample_posterior(estimate, seed=1)
     axis = np.linspace(-6.5, 6.5, 651)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1)
     objective = reference_map.objectives(grid, ADULT[0], DAILY[:1], hours, conc, math.nan, 0.063)
@@ -632,12 +639,14 @@ def test_a_sample_agrees_with_the_posterior_on_a_grid(hours: F8, conc: F8) -> No
         marginal /= marginal.sum()
         mean = marginal @ axis
         sd = math.sqrt(marginal @ (axis - mean) ** 2)
-        assert normals[j].mean() == pytest.approx(mean, abs=0.05 * sd)
-        assert normals[j].std() == pytest.approx(sd, rel=0.05)
+        sampled_mean = sample.weights @ normals[j]
+        sampled_sd = math.sqrt(sample.weights @ (normals[j] - sampled_mean) ** 2)
+        assert sampled_mean == pytest.approx(mean, abs=0.01 * sd)
+        assert sampled_sd == pytest.approx(sd, rel=0.02)
         middle = np.cumsum(marginal) - marginal / 2
         for p in (0.05, 0.25, 0.5, 0.75, 0.95):
-            reached = np.interp(np.quantile(normals[j], p), axis, middle)
-            assert reached == pytest.approx(p, abs=0.012)
+            value = np.interp(p, middle, axis)
+            assert sample.weights[normals[j] <= value].sum() == pytest.approx(p, abs=0.006)
     volume = density.sum() * (axis[1] - axis[0]) ** 2 / (2 * math.pi)
     exact = math.log(volume) - 0.5 * objective.min() - conc.size * 0.5 * math.log(2 * math.pi)
     error = 4 * sample.log_marginal_likelihood_se
@@ -647,25 +656,58 @@ def test_a_sample_agrees_with_the_posterior_on_a_grid(hours: F8, conc: F8) -> No
 def test_metropolis_takes_over_where_weights_are_uneven(monkeypatch: pytest.MonkeyPatch) -> None:
     n = 300
     _, truth, estimate = simulated(n, seed=51, hours=np.array([3.0]))
-    monkeypatch.setattr(sampling, "PROPOSALS", 1)  # never as even as n draws
+    monkeypatch.setattr(sampling, "TOO_UNEVEN", math.inf)
+    monkeypatch.setattr(sampling, "REPLICATES", 2)
+    monkeypatch.setattr(sampling, "CHAINS", 40)
     monkeypatch.setattr(sampling, "MOVES", 30)
     ranks = np.empty((n, 2), dtype=np.int64)
     for i in range(n):
-        sample = sample_posterior(patient_estimate(estimate, i), n=79, seed=i)
+        sample = sample_posterior(patient_estimate(estimate, i), seed=i, log2_points=6)
         assert sample.method == "metropolis"
-        assert sample.effective_size < 79
+        assert sample.effective_size <= 80
         assert 0.05 < sample.acceptance < 0.95
-        ranks[i] = (sample.effects.eta < truth.eta[i]).sum(axis=0)
+        ranks[i] = (sample.draws(79).eta < truth.eta[i]).sum(axis=0)
     assert len(np.unique(sample.effects.eta[:, 0])) > 70
     assert uniform(ranks[:, 0], 79, bins=10)
     assert uniform(ranks[:, 1], 79, bins=10)
 
 
+def spread_and_stated(samples: list[Posterior]) -> tuple[float, float]:
+    """SD between seeds of the probability that eta_CL is below its median, and what is stated."""
+    median = float(np.median(samples[0].draws(1001).eta[:, 0]))
+    reached = [sample.weights[sample.effects.eta[:, 0] < median].sum() for sample in samples]
+    stated = [sample.probability_se(sample.effects.eta[:, 0]) for sample in samples]
+    return float(np.std(reached, ddof=1)), math.sqrt(np.mean(np.square(stated)))
+
+
+@pytest.mark.parametrize(("hours", "conc"), list(CROOKED.values()), ids=list(CROOKED))
+def test_another_seed_moves_a_probability_by_no_more_than_is_stated(hours: F8, conc: F8) -> None:
+    estimate = map_estimate(
+        IIV_ONLY, ADULT, *columns(DAILY[:1]), Levels(times_h=hours, conc_mg_l=conc)
+    )
+    samples = [sample_posterior(estimate, seed=seed) for seed in range(20)]
+    spread, stated = spread_and_stated(samples)
+    assert spread < 0.002
+    assert spread < 1.4 * stated < 0.005
+
+
+def test_metropolis_steps_state_the_error_that_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "TOO_UNEVEN", math.inf)
+    monkeypatch.setattr(sampling, "CHAINS", 64)
+    monkeypatch.setattr(sampling, "MOVES", 40)
+    _, _, estimate = simulated(1, seed=51, hours=np.array([3.0]))
+    samples = [sample_posterior(estimate, seed=seed, enough=math.inf) for seed in range(20)]
+    spread, stated = spread_and_stated(samples)
+    assert 0.01 < stated < 0.05
+    assert 0.5 < spread / stated < 1.5
+    for sample in samples:
+        assert sample.method == "metropolis"
+        assert 100 < sample.effective_size <= len(sample.weights) == 16 * 64
+
+
 def test_a_posterior_is_the_same_for_the_same_seed_and_differs_for_another() -> None:
     _, _, estimate = simulated(1, seed=1)
-    first, again, other = (
-        sample_posterior(estimate, n=50, seed=seed).effects.eta for seed in (1, 1, 2)
-    )
+    first, again, other = (few(estimate, seed).effects.eta for seed in (1, 1, 2))
     assert_array_equal(first, again)
     assert not np.any(first == other)
 
@@ -675,7 +717,7 @@ def test_laplace_comes_near_the_importance_sampled_marginal_likelihood() -> None
     for i in range(10):
         single = patient_estimate(estimate, i)
         assert single.log_marginal_likelihood[0] == estimate.log_marginal_likelihood[i]
-        sample = sample_posterior(single, n=2000, seed=i)
+        sample = sample_posterior(single, seed=i)
         assert sample.method == "importance"
         assert sample.log_marginal_likelihood_se < 0.01
         assert sample.log_marginal_likelihood == pytest.approx(
@@ -700,11 +742,9 @@ def test_model_weights_find_the_model_that_made_the_levels() -> None:
 def test_a_posterior_needs_one_patient_who_converged() -> None:
     _, _, estimate = simulated(2, seed=1)
     with pytest.raises(ValueError, match="one patient"):
-        sample_posterior(estimate, n=10, seed=1)
+        sample_posterior(estimate, seed=1)
     with pytest.raises(ValueError, match="one patient"):
         surprise(estimate)
-    with pytest.raises(ValueError, match="at least 2"):
-        sample_posterior(patient_estimate(estimate, 0), n=1, seed=1)
 
 
 # --- Surprises ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
 from fludapk.answers.dose import find_dose
+from fludapk.answers.goal import Goal
 from fludapk.answers.nomogram import nomogram
 from fludapk.answers.prediction import predict
 from fludapk.answers.update import update
@@ -26,6 +27,22 @@ from fludapk.studies.simulate import read_scenario
 
 STEPS: Final = [None, 0.5, 1.0, 5.0, 12.5]
 AUCS: Final = st.floats(1.0, 90.0)
+
+
+def windows() -> st.SearchStrategy[tuple[float, float]]:
+    """Windows of any place and width, some without an upper bound."""
+    bounds = st.tuples(AUCS, st.floats(0.0, 30.0) | st.just(math.inf))
+    return bounds.map(lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+GOALS: Final = st.one_of(
+    AUCS.map(lambda auc: Goal.chosen(auc=auc)),
+    st.builds(
+        lambda window, probability: Goal.chosen(window=window, probability=probability),
+        windows(),
+        st.none() | st.floats(0.05, 0.99),
+    ),
+)
 
 
 @st.composite
@@ -64,12 +81,12 @@ def refusals_rejected() -> Iterator[None]:
 
 
 @settings(max_examples=60)
-@given(patients(), schedules(), AUCS, st.sampled_from(STEPS[1:]))
+@given(patients(), schedules(), GOALS, st.sampled_from(STEPS[1:]))
 def test_a_dose_for_a_target_passes_no_ceiling(
-    patient: Patient, schedule: Regimen, auc: float, step: float
+    patient: Patient, schedule: Regimen, goal: Goal, step: float
 ) -> None:
     with refusals_rejected():
-        result = find_dose(patient, schedule, auc=auc, round_to_mg=step, planned=False)
+        result = find_dose(patient, schedule, goal, round_to_mg=step, planned=False)
     for proposal in result.proposals:
         assert schedule.course_of(proposal.dose_mg).ceiling_faults(patient.bsa_m2) == []
 
@@ -89,10 +106,15 @@ def whole_course(result: UpdateResult) -> Course:
 
 @settings(max_examples=60)
 @given(
-    patients(), schedules(), AUCS, st.sampled_from(STEPS), st.floats(0.0, 50.0), st.floats(0.0, 4.0)
+    patients(),
+    schedules(),
+    GOALS,
+    st.sampled_from(STEPS),
+    st.floats(0.0, 50.0),
+    st.floats(0.0, 4.0),
 )
 def test_a_dose_that_is_left_passes_no_ceiling_with_those_given(
-    patient: Patient, schedule: Regimen, auc: float, step: float | None, first: float, late: float
+    patient: Patient, schedule: Regimen, goal: Goal, step: float | None, first: float, late: float
 ) -> None:
     """The first dose was given, of up to the whole ceiling of a day, and somewhat late."""
     first_mg = math.floor(first * patient.bsa_m2)
@@ -103,7 +125,7 @@ def test_a_dose_that_is_left_passes_no_ceiling_with_those_given(
     )
     first_dose = (0.0, schedule.infusion_h, float(first_mg))
     with refusals_rejected():
-        result = update(patient, schedule, [level], given=[first_dose], auc=auc, round_to_mg=step)
+        result = update(patient, schedule, [level], given=[first_dose], goal=goal, round_to_mg=step)
     assert whole_course(result).ceiling_faults(patient.bsa_m2) == []
 
 

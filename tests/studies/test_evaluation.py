@@ -369,7 +369,7 @@ def test_likelihoods_agree_with_importance_sampling() -> None:
             true.model.program, prediction.tv, *prediction.arrays,
             subject.levels,
         )  # fmt: skip
-        sampled = sample_posterior(estimate, n=2000, seed=1)
+        sampled = sample_posterior(estimate, seed=1)
         assert true.log_likelihoods[i] == pytest.approx(sampled.log_marginal_likelihood, abs=0.5)
 
 
