@@ -199,7 +199,7 @@ def best_by_checks() -> float:
 
 
 def best_by_search() -> float:
-    return find_dose(GIRL, PLAN, Goal.chosen(target="scordo2023")).proposals[0].dose_mg
+    return find_dose(GIRL, PLAN, Goal.chosen(target="scordo2023")).dose.dose_mg
 
 
 @pytest.mark.parametrize(("way", "run"), [("fludapk", best_by_search), ("checks", best_by_checks)])

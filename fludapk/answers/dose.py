@@ -3,103 +3,34 @@
 The models are linear in dose: the AUC of a course is the dose times the AUC per milligram, of the
 typical patient and of every simulated one. A goal is therefore met exactly, over all doses that
 can be drawn up below the ceilings, without a search that could stop short.
+
+The dose is that of one model, the one that the target was found with or that was asked for. Other
+models say what they expect of it. Where the check of the dose has a STOP, no dose is proposed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
 
 import numpy as np
 
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.goal import Goal, Misses, candidate_doses, choose
+from fludapk.answers.dose_records import DoseResult, Expectation, Proposal
+from fludapk.answers.dose_remarks import DoseFacts, remarks_of_dose
+from fludapk.answers.goal import Goal, candidate_doses, choose
+from fludapk.answers.headline import nothing_proposed
 from fludapk.answers.prediction import LOG2_POINTS, PROBABILITY_SE, Prediction, predict
-from fludapk.answers.record import DISCLAIMER, Record, Remark, Row, caution, scalars
 from fludapk.arrays import F8
-from fludapk.patients.course import NEUROTOXICITY, most_mg
+from fludapk.patients.course import most_mg
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.auc_by_dose import AucByDose
-from fludapk.published.models import DEFAULT_MODEL, load_model, load_models
-from fludapk.published.targets import Flag, flag, prediction_interval
-
-DOSES_DIFFER: Final = 0.10
-"""Models whose doses differ by more than this have no common answer."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Proposal:
-    """The dose of one model for a goal; mg of fludarabine phosphate."""
-
-    model: str
-    reading_of: str | None
-    dose_mg: float
-    doses: int
-    total_mg: float
-    dose_mg_m2: float
-    dose_mg_kg: float
-    total_mg_m2: float
-    volume_ml_per_dose: float
-    vials_per_dose: int
-    waste_mg_per_dose: float
-    auc_0_inf: float
-    auc_0_inf_pi90: tuple[float, float]
-    flag: Flag
-    p_below: float
-    """Of the goal's lower bound."""
-    p_within: float
-    p_above: float
-    reached: bool
-    """Whether the goal is met at this dose."""
-    misses: Misses | None
-    """Side on which it is missed; None if it is reached."""
-    reason: str | None
-    """Why it is missed, in words."""
-    at_ceiling: bool
-    """Whether a ceiling on the dose kept it from more."""
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class DoseResult(Record):
-    """Result of `find_dose`."""
-
-    schema: Literal["fludapk.dose/1"] = "fludapk.dose/1"
-    goal: str
-    goal_low: float
-    goal_high: float | None
-    goal_probability: float | None
-    target: str | None
-    round_to_mg: float
-    ceiling_mg: float
-    probability_se: float = PROBABILITY_SE
-    answer: Proposal | None
-    """None where the models disagree: then no single dose is the answer."""
-    proposals: list[Proposal]
-    """The chosen model first, then every other that applies."""
-    models_agree: bool
-    change_from_planned: float | None
-    """Relative, of the chosen model's dose."""
-    remarks: list[Remark]
-    proposed: CheckResult
-    """The check of the chosen model's dose."""
-    planned: CheckResult | None
-    """The check of the planned regimen."""
-    disclaimer: str = DISCLAIMER
-
-    def brief(self) -> str:
-        """Return the dose in a line."""
-        if self.answer is None:
-            return f"dose for {self.goal}: no single answer"
-        return f"dose for {self.goal}: {self.answer.dose_mg:g} mg × {self.answer.doses}"
-
-    def rows(self) -> list[Row]:
-        """Return a row for each model."""
-        return [scalars(proposal) for proposal in self.proposals]
+from fludapk.published.models import DEFAULT_MODEL, load_model
+from fludapk.published.targets import prediction_interval, targets
 
 
 def find_dose(
@@ -112,12 +43,12 @@ def find_dose(
     target: str | None = None,
     probability: float | None = None,
     planned: bool = True,
-    model: str = DEFAULT_MODEL,
+    model: str | None = None,
     round_to_mg: float = 1.0,
     strict: bool = False,
     folders: Sequence[Path] | None = None,
 ) -> DoseResult:
-    """Find the daily dose for a goal.
+    """Find the dose of each infusion for a goal.
 
     Parameters
     ----------
@@ -136,7 +67,8 @@ def find_dose(
         Required probability of being in the window or target.
     planned : bool
         Whether the dose of `schedule` is the planned one, to be shown beside.
-    model : str
+    model : str, optional
+        The model that the target was found with if absent; without a target the default.
     round_to_mg : float
         What can be drawn up.
     strict, folders
@@ -152,34 +84,32 @@ def find_dose(
     >>> girl = Patient(age_years=5, weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
     >>> plan = Regimen.named("tisa_cel_ball")
     >>> result = find_dose(girl, plan, auc=15)
-    >>> result.proposals[0].dose_mg, result.answer is None
-    (25.0, True)
+    >>> result.answer.dose_mg, [row.name for row in result.expected][:1]
+    (25.0, ['Langenhorst 2019'])
     """
     aim = Goal.if_any(goal, auc=auc, window=window, target=target, probability=probability)
     if aim is None:
         aim = Goal.chosen()  # says what a goal is
-    chosen = load_model(model, folders)
+    chosen = load_model(model or _model_of(aim), folders)
     most = float(most_mg(patient.bsa_m2, schedule.times_h)[0])
     doses = candidate_doses(most, round_to_mg)
-    one_mg = schedule.course_of(1.0)
-    main = _proposal(predict(chosen, patient, schedule, one_mg), patient, aim, doses, round_to_mg)
-    proposed = check(
-        patient, schedule.in_mg(main.dose_mg), model=model, strict=strict, folders=folders
+    unit = predict(chosen, patient, schedule, schedule.course_of(1.0))
+    dose = _proposal(unit, patient, aim, doses, round_to_mg)
+
+    def checked(course: Regimen) -> CheckResult:
+        return check(patient, course, model=chosen.id, strict=strict, folders=folders)
+
+    proposed = checked(schedule.in_mg(dose.dose_mg))
+    plan = checked(schedule) if planned else None
+    change = None if plan is None else dose.dose_mg / plan.regimen.doses_mg[0] - 1.0
+    expected = _expected(proposed, aim)
+    facts = DoseFacts(
+        goal=aim, dose=dose, expected=expected, change=change, proposed=proposed, plan=plan
     )
-    proposals = [main]
-    by_model = {row.model: row for row in proposed.sensitivity}
-    for other in load_models(folders):
-        if other.id != chosen.id and by_model[other.id].applies:
-            prediction = predict(other, patient, schedule, one_mg)
-            proposals.append(_proposal(prediction, patient, aim, doses, round_to_mg))
-    plan = None
-    if planned:
-        plan = check(patient, schedule, model=model, strict=strict, folders=folders)
-    flags_agree = proposed.models_agree and (plan is None or plan.models_agree)
-    spread = max(p.dose_mg for p in proposals) / min(p.dose_mg for p in proposals) - 1.0
-    agree = flags_agree and spread <= DOSES_DIFFER
-    change = None if plan is None else main.dose_mg / plan.regimen.doses_mg[0] - 1.0
+    is_stopped = bool(proposed.headline.stops)
     return DoseResult(
+        headline=nothing_proposed(proposed.headline) if is_stopped else proposed.headline,
+        remarks=remarks_of_dose(facts),
         goal=str(aim),
         goal_low=aim.low,
         goal_high=None if math.isinf(aim.high) else aim.high,
@@ -187,23 +117,43 @@ def find_dose(
         target=aim.target,
         round_to_mg=round_to_mg,
         ceiling_mg=most,
-        answer=main if agree else None,
-        proposals=proposals,
-        models_agree=agree,
-        change_from_planned=change,
-        remarks=[
-            *_warnings(aim, proposals, agree, change, proposed),
-            *(r for r in (plan.remarks if plan else ()) if r.code == "bsa_cap"),
-        ],
-        proposed=proposed,
+        answer=None if is_stopped else dose,
+        would_give=dose if is_stopped else None,
+        expected=expected,
+        change_from_planned=None if is_stopped else change,
+        proposed=None if is_stopped else proposed,
         planned=plan,
+        source=proposed,
     )
+
+
+def _model_of(goal: Goal) -> str:
+    """Name the model that the target of a goal was found with."""
+    return DEFAULT_MODEL if goal.target is None else targets()[goal.target].derived_with
+
+
+def _expected(proposed: CheckResult, goal: Goal) -> list[Expectation]:
+    """List what every model that applies expects of a dose, the chosen one first."""
+    own = proposed.exposure.auc_0_inf  # the chosen model, whether it applies or not
+    rows = sorted(proposed.sensitivity, key=lambda row: row.model != proposed.model)
+    return [
+        Expectation(
+            model=row.model,
+            name=row.name,
+            who=row.who,
+            auc_0_inf=auc,
+            side=goal.side(auc),
+            reading_of=row.reading_of,
+        )
+        for row in rows
+        if (auc := own if row.model == proposed.model else row.auc_0_inf) is not None
+    ]
 
 
 def _proposal(
     unit: Prediction, patient: Patient, goal: Goal, doses: F8, step_mg: float
 ) -> Proposal:
-    """The dose of one model from its prediction for 1 mg."""
+    """Choose the dose of a model from its prediction for 1 mg."""
     simulated = unit.exposure(unit.random_effects(LOG2_POINTS)).auc_0_inf
     auc = AucByDose(
         likely_per_mg=unit.auc_0_inf,
@@ -219,7 +169,6 @@ def _proposal(
     below, within, above = auc.probabilities(np.array([dose]), goal.low, goal.high)
     return Proposal(
         model=unit.model.id,
-        reading_of=unit.model.file.reading_of,
         dose_mg=dose,
         doses=n,
         total_mg=n * dose,
@@ -231,7 +180,6 @@ def _proposal(
         waste_mg_per_dose=bench.waste_mg,
         auc_0_inf=expected,
         auc_0_inf_pi90=prediction_interval(dose * simulated),
-        flag=flag(expected),
         p_below=float(below[0]),
         p_within=float(within[0]),
         p_above=float(above[0]),
@@ -240,42 +188,3 @@ def _proposal(
         reason=chosen.reason,
         at_ceiling=chosen.misses == "low",
     )
-
-
-def _warnings(
-    goal: Goal,
-    proposals: Sequence[Proposal],
-    agree: bool,
-    change: float | None,
-    proposed: CheckResult,
-) -> list[Remark]:
-    """What the reader of a proposal must know, before the warnings of its check."""
-    main = proposals[0]
-    remarks = []
-    if not agree:
-        said = "; ".join(
-            f"{p.model}: {p.dose_mg:g} mg (AUC {p.auc_0_inf:.2f} mg·h/L)" for p in proposals
-        )
-        remarks.append(("models_disagree", f"no single dose is the answer: {said}"))
-    if not main.reached:
-        best = f"P(in the window) {main.p_within:.2f}" if goal.kind == "window" else ""
-        auc = f"AUC {main.auc_0_inf:.2f} mg·h/L"
-        achieved = ", ".join(part for part in (auc, best) if part)
-        remarks.append(
-            (
-                "not_reached",
-                f"no dose reaches the goal: {main.reason}; the nearest: {main.dose_mg:g} mg "
-                f"per dose, {achieved}",
-            )
-        )
-    if change is not None and change > 0:
-        remarks.append(
-            (
-                "above_planned",
-                f"{100 * change:.0f} % above the planned dose, for: {goal}. Against it: "
-                f"{NEUROTOXICITY}; thresholds are retrospective, and no trial supports a dose "
-                "above the label",
-            )
-        )
-    known = [caution(code, message) for code, message in remarks]
-    return known + [w for w in proposed.remarks if w.code not in ("models_disagree", "no_target")]

@@ -12,7 +12,7 @@ from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
 from fludapk.patients.course import largest_steps
 from fludapk.pk.auc_by_dose import AucByDose
-from fludapk.published.targets import bounds, targets
+from fludapk.published.targets import bounds, side_of, targets
 
 Misses = Literal["low", "high", "both"]
 """Side of a goal on which every dose that may be given lies; "both" if some lie on each."""
@@ -139,6 +139,16 @@ class Goal:
             found = "give a goal, or {target}, {auc} or {window}, not both"
             raise InputError(Fault("target", found, also=("auc", "window"), whole=True))
         return cls.chosen(auc=auc, window=window, target=target, probability=probability)
+
+    def side(self, auc_0_inf: float) -> str | None:
+        """Name the side of the bounds on which an AUC is; None for a single AUC.
+
+        Examples
+        --------
+        >>> Goal.chosen(target="scordo2023").side(21.7), Goal.chosen(auc=15).side(14.0)
+        ('above 20', None)
+        """
+        return None if self.kind == "auc" else side_of(auc_0_inf, self.low, self.high)
 
     def __str__(self) -> str:
         if self.kind == "auc":

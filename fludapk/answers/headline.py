@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from fludapk.answers.record import Remark
@@ -28,6 +28,7 @@ COVARIATES_ONLY: Final = (
     "From covariates alone: of 26 measured children 11 were below 14 mg·h/L, and 9 of those had "
     "been predicted above it (Wicha 2024). Measure levels"
 )
+NOTHING_PROPOSED: Final = "No dose is proposed"
 WITH_UNCERTAINTY: Final = (
     "Chance and interval include the uncertainty of the model's printed numbers"
 )
@@ -66,9 +67,9 @@ class Headline:
         Bounds of the target, mg·h/L.
     p_below, p_within, p_above : float, optional
         None without a target. `p_within` is None for an optimum without a window.
-    auc_0_inf : float
-        mg·h/L.
-    interval : (float, float)
+    auc_0_inf : float, optional
+        mg·h/L; None if no dose is proposed.
+    interval : (float, float), optional
         90 % interval, mg·h/L.
     with_uncertainty : bool
         Whether chance and interval include the uncertainty of the model's numbers.
@@ -86,8 +87,8 @@ class Headline:
     p_below: float | None
     p_within: float | None
     p_above: float | None
-    auc_0_inf: float
-    interval: tuple[float, float]
+    auc_0_inf: float | None
+    interval: tuple[float, float] | None
     with_uncertainty: bool
     notes: list[str]
 
@@ -163,6 +164,21 @@ def headline_of(
         interval=prediction_interval(drawn),
         with_uncertainty=is_wider and drawn is shown.uncertain,
         notes=[*notes, *([WITH_UNCERTAINTY] if is_wider and drawn is shown.uncertain else [])],
+    )
+
+
+def nothing_proposed(headline: Headline) -> Headline:
+    """Return the headline of an answer that proposes nothing, because of the same stops."""
+    return replace(
+        headline,
+        sentence=NOTHING_PROPOSED,
+        p_below=None,
+        p_within=None,
+        p_above=None,
+        auc_0_inf=None,
+        interval=None,
+        with_uncertainty=False,
+        notes=[],
     )
 
 

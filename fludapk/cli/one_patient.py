@@ -111,7 +111,7 @@ def dose(
     """Find the daily dose for a target exposure.
 
     The course is that of --regimen, shown beside as planned, or --days infusions. Ceilings are
-    those of a check. Where models disagree every dose is shown and none is called the answer.
+    those of a check. The dose is that of one model; others say what they expect of it.
     """
     from fludapk.answers.dose import find_dose
     from fludapk.answers.goal import Goal

@@ -12,6 +12,7 @@ from fludapk.answers.check_records import (
     SensitivityRecord,
     TargetRecord,
 )
+from fludapk.answers.headline import auc_text
 from fludapk.pages.words import STATUS_WORDS, target_chances, typeset, window
 from fludapk.published.targets import targets, verdict
 
@@ -102,7 +103,7 @@ def model_rows(r: CheckResult) -> list[ModelRow]:
     return [
         ModelRow(
             row.model,
-            "" if row.auc_0_inf is None else f"{row.auc_0_inf:.2f}",
+            "" if row.auc_0_inf is None else auc_text(row.auc_0_inf),
             "" if row.auc_0_inf is None else verdict(row.auc_0_inf, leading),
             typeset(_about_model(row, r)),
             row.applies,

@@ -7,7 +7,7 @@ from typing import Any
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.curve import curve_of
-from fludapk.answers.headline import Headline, auc_text
+from fludapk.answers.headline import Headline
 from fludapk.answers.record import Remark
 from fludapk.pages.check_drawing import bar, course_figure
 from fludapk.pages.check_rows import (
@@ -21,6 +21,7 @@ from fludapk.pages.check_rows import (
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import (
     SEVERITY_WORDS,
+    auc_of,
     chance_parts,
     course_facts,
     dose_lines,
@@ -87,7 +88,7 @@ def answer_block(headline: Headline, by: str, lines: Sequence[str]) -> dict[str,
         "stops": headline.stops,
         "sentence": headline.sentence,
         "bar": chance_parts(headline),
-        "auc": auc_text(headline.auc_0_inf),
+        "auc": auc_of(headline),
         "side": side(headline),
         "interval": interval_text(headline),
         "by": by,

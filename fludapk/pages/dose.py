@@ -1,128 +1,166 @@
-"""The page of a dose for a target."""
+"""The page and the sheet of a dose for a target."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fludapk.pages.check import page_footer, page_labels
-from fludapk.pages.check_sheet import blocks_of
-from fludapk.pages.layout import Strong, paragraph, table
+from fludapk.answers.headline import auc_text, percent
+from fludapk.pages.check import LABELS, REMARKS, headline_block, page_footer, page_labels
+from fludapk.pages.check_sheet import answer_block, blocks_of, remark_rows
+from fludapk.pages.layout import Strong, fitted, table
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import DRUG, FLAG_WORDS, percent, remark_table, who
+from fludapk.pages.words import DRUG, auc_line, mg, remark_table, typeset, who
+from fludapk.published.targets import targets, verdict
 from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
-    from fludapk.answers.dose import DoseResult, Proposal
+    from fludapk.answers.check_records import CheckResult
+    from fludapk.answers.dose_records import DoseResult
 
-NO_ANSWER: Final = "the models disagree. Each model's dose is below."
+EXPECTED: Final = "AUC of this dose by each model"
+PLANNED: Final = "Beside the planned course"
 
 
 def dose_page(r: DoseResult, width: int, strong: Strong = str) -> str:
-    """The dose for a target on one page."""
-    n, planned = r.proposals[0].doses, planned_rows(r)
-    head = [paragraph(f"{who(r.proposed)} | {n} infusions | goal: {r.goal}", width)]
-    if r.answer is None:
-        head.append(paragraph(f"NO SINGLE ANSWER: {NO_ANSWER}", width))
-    else:
-        lines = draw_up(r.answer, r)
-        head.append("\n".join(x if len(x) <= width else paragraph(x, width) for x in lines))
+    """Draw the dose for a target on one page."""
     sections = {
-        "Dose by each model that applies": table(proposal_rows(r), width, right="123"),
-        "Beside the planned course": table(planned, width, right="12") if planned else "",
-        "Renal rules of labels (beside the model, never instead)": page_labels(r.proposed, width),
-        "Warnings": remark_table([w for w in r.remarks if w.code != "models_disagree"], width),
+        REMARKS: remark_table(r.remarks, width),
+        not_proposed(r): "\n".join(fitted(line, width) for line in would_give_lines(r)),
+        EXPECTED: table(expected_rows(r), width, right="1"),
+        PLANNED: table(rows, width, right="12") if (rows := planned_rows(r)) else "",
+        LABELS: page_labels(r.check, width),
     }
     body = [f"{title}\n{text}" for title, text in sections.items() if text]
-    return "\n\n".join([*head, *body, page_footer(r.proposed, width)])
-
-
-def draw_up(p: Proposal, r: DoseResult) -> list[str]:
-    """A proposal as it is prepared, and what it gives."""
-    low, high = p.auc_0_inf_pi90
-    lines = [
-        f"{p.dose_mg:g} {DRUG} a dose, {p.doses} doses = {p.total_mg:g} mg"
-        + ("" if p.reached else "   [ GOAL NOT REACHED ]"),
-        f"{p.dose_mg_m2:.1f} mg/m2 ({p.total_mg_m2:.0f} in all), {p.dose_mg_kg:.2f} mg/kg; "
-        f"{p.volume_ml_per_dose:.2f} mL ({MG_PER_ML:g} mg/mL), {p.vials_per_dose} × {VIAL_MG:g}-mg "
-        f"vial, {p.waste_mg_per_dose:g} mg waste",
-        f"AUC0-inf {p.auc_0_inf:.2f} mg·h/L   90 % interval {low:.1f}-{high:.1f}   "
-        f"[ {FLAG_WORDS[p.flag]} ]",
-        _goal_chances(p, r),
-    ]
-    return [line for line in lines if line]
-
-
-def _goal_chances(p: Proposal, r: DoseResult) -> str:
-    """Probabilities of the goal, if it is a window."""
-    if r.goal_high is not None and r.goal_low == r.goal_high:
-        return ""
-    if r.goal_high is None:
-        return f"P(≥ {r.goal_low:g}) {percent(p.p_within)}"
-    return (
-        f"P(< {r.goal_low:g}) {percent(p.p_below)}, P(within) {percent(p.p_within)}, "
-        f"P(> {r.goal_high:g}) {percent(p.p_above)}"
+    return typeset(
+        "\n\n".join([brief_dose_page(r, width, strong), *body, page_footer(r.check, width)])
     )
 
 
-def proposal_rows(r: DoseResult) -> list[tuple[str, ...]]:
-    """Model, dose, dose per m2, AUC and remarks of every proposal."""
-    rows: list[tuple[str, ...]] = []
-    for p in r.proposals:
-        low, high = p.auc_0_inf_pi90
-        about = [
-            f"90 % interval {low:.1f}-{high:.1f}",
-            FLAG_WORDS[p.flag].lower(),
-            _goal_chances(p, r),
-        ]
-        about += [] if p.reached else [f"goal not reached: {p.reason}"]
-        about += [f"another reading of {p.reading_of}"] if p.reading_of else []
-        rows.append(
-            (
-                p.model,
-                f"{p.dose_mg:g} mg",
-                f"{p.dose_mg_m2:.1f} mg/m2",
-                f"AUC {p.auc_0_inf:.2f}",
-                "; ".join(part for part in about if part),
-            )
+def brief_dose_page(r: DoseResult, width: int, strong: Strong = str) -> str:
+    """Draw the answer in short: patient, goal, stop, chance, AUC, dose."""
+    lines = [
+        fitted(f"{who(r.check)} | {course(r)}", width),
+        "",
+        headline_block(r.headline, width, strong),
+    ]
+    if r.answer is not None:
+        auc = auc_line(r.headline, f"typical patient by {r.answer.model}")
+        lines += [fitted(line, width) for line in (auc, *dose_lines(r), *r.headline.notes)]
+    return typeset("\n".join(lines))
+
+
+def course(r: DoseResult) -> str:
+    """Number of infusions and goal in a line."""
+    return f"{r.dose.doses} infusions | goal: {r.goal}"
+
+
+def dose_lines(r: DoseResult) -> list[str]:
+    """Word the dose as it is prepared, and its goal."""
+    p = r.dose
+    return [
+        f"Per dose {mg(p.dose_mg)} {DRUG} ({p.dose_mg_m2:.1f} mg/m2, {p.dose_mg_kg:.2f} mg/kg); "
+        f"{p.doses} doses = {mg(p.total_mg)} mg ({p.total_mg_m2:.0f} mg/m2)",
+        f"Draw up {mg(p.volume_ml_per_dose)} mL ({MG_PER_ML:g} mg/mL), {p.vials_per_dose} × "
+        f"{VIAL_MG:g}-mg vial, {mg(p.waste_mg_per_dose)} mg waste per dose",
+        goal_line(r),
+    ]
+
+
+def goal_line(r: DoseResult) -> str:
+    """Say if the goal is reached, and its chance over patients."""
+    p = r.dose
+    chance = _goal_chances(r)
+    if p.reached:
+        reached = "Goal reached" if r.goal_probability else "The typical AUC reaches the goal"
+        return f"{reached}{f'; {chance}' if chance else ''}"
+    return f"GOAL NOT REACHED: {p.reason}{f'. {chance[0].upper()}{chance[1:]}' if chance else ''}"
+
+
+def _goal_chances(r: DoseResult) -> str:
+    """Word the probabilities of the goal over patients and occasions, if it is a window."""
+    p = r.dose
+    if r.goal_high is not None and r.goal_low == r.goal_high:
+        return ""
+    by = f"between patients, by {p.model}"
+    if r.goal_high is None:
+        return f"{by}, {percent(p.p_within)} at {r.goal_low:g} or more"
+    return (
+        f"{by}, {percent(p.p_below)} below {r.goal_low:g}, {percent(p.p_within)} within, "
+        f"{percent(p.p_above)} above {r.goal_high:g}"
+    )
+
+
+def not_proposed(r: DoseResult) -> str:
+    """Title of the dose that is not proposed, under STOP."""
+    return f"Not proposed: what {r.dose.model} would give"
+
+
+def would_give_lines(r: DoseResult) -> list[str]:
+    """Word the dose that is not proposed; empty where it is."""
+    p = r.would_give
+    if p is None:
+        return []
+    low, high = p.auc_0_inf_pi90
+    auc = auc_text(p.auc_0_inf, r.goal_low, r.goal_high or r.goal_low)
+    return [*dose_lines(r), f"AUC0-inf {auc} mg·h/L, 90 % interval {low:.1f}-{high:.1f}"]
+
+
+def expected_rows(r: DoseResult) -> list[tuple[str, ...]]:
+    """AUC of the dose by every model that applies, and the side of the goal."""
+    bounds = (r.goal_low, r.goal_high or r.goal_low)
+    return [
+        (
+            row.model,
+            f"AUC {auc_text(row.auc_0_inf, *bounds)}",
+            row.side or "",
+            f"{row.name}, built from {row.who}"
+            + (f"; another reading of {row.reading_of}, for comparison" if row.reading_of else ""),
         )
-    return rows
+        for row in r.expected
+    ]
 
 
 def planned_rows(r: DoseResult) -> list[tuple[str, ...]]:
-    """The planned course and the chosen model's, if there is a plan."""
-    if r.planned is None or r.change_from_planned is None:
+    """Set the planned course beside the answer; empty without either."""
+    if r.planned is None or r.answer is None or r.change_from_planned is None:
         return []
-    old, new = r.planned, r.proposals[0]
     return [
+        (f"planned {r.planned.regimen.id}", *_dose_and_auc(r.planned)),
         (
-            f"planned {old.regimen.id}",
-            f"{old.regimen.doses_mg[0]:.2f} mg",
-            f"AUC {old.exposure.auc_0_inf:.2f}",
-            FLAG_WORDS[old.flag].lower(),
-        ),
-        (
-            f"by {new.model}",
-            f"{new.dose_mg:.2f} mg",
-            f"AUC {new.auc_0_inf:.2f}",
-            f"{FLAG_WORDS[new.flag].lower()}; {100 * r.change_from_planned:+.0f} % of dose",
+            f"for the goal, {100 * r.change_from_planned:+.0f} % per dose",
+            *_dose_and_auc(r.check),
         ),
     ]
+
+
+def _dose_and_auc(check: CheckResult) -> tuple[str, str, str]:
+    """Dose, AUC, and its side of the leading target."""
+    auc, leading = check.exposure.auc_0_inf, check.headline.target
+    side = verdict(auc, targets()[leading]) if leading else ""
+    return f"{mg(check.regimen.doses_mg[0])} mg", f"AUC {auc_text(auc)}", side
 
 
 def dose_html(result: DoseResult, *, whole: bool = True) -> str:
     """Draw the dose for a target on one sheet; see `fludapk.pages.templates.sheet`."""
-    check = result.proposed
+    check = result.check
     blocks = blocks_of(check)
-    plan = f"{result.proposals[0].doses} infusions; goal: {result.goal}"
-    blocks["head"] = {**blocks["head"], "plan": plan}
+    blocks["head"] = {**blocks["head"], "plan": course(result).replace(" | ", "; ")}
+    blocks["answer"] = answer_block(
+        result.headline,
+        f"typical patient by {result.dose.model}",
+        [] if result.answer is None else dose_lines(result),
+    )
+    blocks["remarks"] = remark_rows(result.remarks)
     return sheet(
         "dose.html",
         whole=whole,
-        lines=[] if result.answer is None else draw_up(result.answer, result),
-        no_answer=NO_ANSWER,
-        note=check.reading_note or "",
-        proposals=proposal_rows(result),
+        reading_note=check.reading_note or "",
+        would_give=[typeset(line) for line in would_give_lines(result)],
+        not_proposed=not_proposed(result),
+        expected_title=EXPECTED,
+        expected=[tuple(map(typeset, row)) for row in expected_rows(result)],
+        planned_title=PLANNED,
         planned=planned_rows(result),
-        model=result.proposals[0].model,
+        is_proposed=result.answer is not None,
         **blocks,
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fludapk.answers.catalogue import Catalogue
     from fludapk.answers.check_records import CheckResult
     from fludapk.answers.design import Design
-    from fludapk.answers.dose import DoseResult
+    from fludapk.answers.dose_records import DoseResult
     from fludapk.answers.nomogram import Nomogram
     from fludapk.answers.record import Record
     from fludapk.answers.update_records import UpdateResult
@@ -31,7 +31,7 @@ Sheet: TypeAlias = Callable[[Any, bool], str]
 def register_all() -> None:
     """Register what draws every kind of record."""
     register("CheckResult", Renderer(_check_text, _sheet(_check_sheet), _check_brief))
-    register("DoseResult", Renderer(_dose_text, _sheet(_dose_sheet)))
+    register("DoseResult", Renderer(_dose_text, _sheet(_dose_sheet), _dose_brief))
     register("UpdateResult", Renderer(_update_text, _sheet(_update_sheet)))
     register("Design", Renderer(_design_text, _preformatted(_design_text)))
     register("Nomogram", Renderer(_nomogram_text, _sheet(_nomogram_sheet)))
@@ -88,6 +88,13 @@ def _dose_text(result: DoseResult, strong: Strong) -> str:
     from fludapk.pages.layout import width
 
     return dose_page(result, width(), strong)
+
+
+def _dose_brief(result: DoseResult, strong: Strong) -> str:
+    from fludapk.pages.dose import brief_dose_page
+    from fludapk.pages.layout import width
+
+    return brief_dose_page(result, width(), strong)
 
 
 def _dose_sheet(result: DoseResult, whole: bool) -> str:

@@ -133,7 +133,7 @@ def chance_parts(headline: Headline) -> list[ChancePart]:
 
 def side(headline: Headline) -> str:
     """Side of the leading target on which the AUC is; empty without a target."""
-    if headline.target is None:
+    if headline.target is None or headline.auc_0_inf is None:
         return ""
     return verdict(headline.auc_0_inf, targets()[headline.target])
 
@@ -141,14 +141,22 @@ def side(headline: Headline) -> str:
 def auc_line(headline: Headline, by: str) -> str:
     """Word the AUC with its side of the leading target, and its interval."""
     where = f" ({side(headline)})" if headline.target else ""
-    auc = auc_text(headline.auc_0_inf)
-    return f"AUC0-inf {auc} mg·h/L{where}, {interval_text(headline)}, {by}"
+    return f"AUC0-inf {auc_of(headline)} mg·h/L{where}, {interval_text(headline)}, {by}"
 
 
 def interval_text(headline: Headline) -> str:
     """Word the 90 % interval."""
-    low, high = headline.interval
-    return f"90 % interval {low:.1f}-{high:.1f}"
+    return f"90 % interval {interval_of(headline)}" if headline.interval else ""
+
+
+def auc_of(headline: Headline) -> str:
+    """Write the AUC of a headline; empty if nothing is proposed."""
+    return "" if headline.auc_0_inf is None else auc_text(headline.auc_0_inf)
+
+
+def interval_of(headline: Headline) -> str:
+    """Write the interval of a headline; empty if nothing is proposed."""
+    return "{:.1f}-{:.1f}".format(*headline.interval) if headline.interval else ""
 
 
 def who(r: CheckResult) -> str:
@@ -225,11 +233,10 @@ def counts_line(counts: Mapping[str, int]) -> str:
 
 def row_cells(shown: Shown) -> tuple[str, str, str, str]:
     """Cells of a row of a list: stop and chance, AUC, interval, doses."""
-    low, high = shown.headline.interval
     return (
         "; ".join([*stop_lines(shown.headline), shown.headline.sentence]),
-        auc_text(shown.headline.auc_0_inf),
-        f"{low:.1f}-{high:.1f}",
+        auc_of(shown.headline),
+        interval_of(shown.headline),
         f"{shown.doses} × {mg(shown.dose_mg)} mg",
     )
 

@@ -112,6 +112,17 @@ def verdict(auc_0_inf: float, target: TargetEntry | None) -> str:
     low, high = bounds(target)
     if target.optimum is not None:
         return f"below {low:g}" if auc_0_inf < low else f"{low:g} or more"
+    return side_of(auc_0_inf, low, high)
+
+
+def side_of(auc_0_inf: float, low: float, high: float) -> str:
+    """Name the side of a window on which an AUC is; the window may have no upper bound.
+
+    Examples
+    --------
+    >>> side_of(13.5, 13.8, np.inf), side_of(18.5, 18.0, 20.0)
+    ('below 13.8', 'within 18-20')
+    """
     if auc_0_inf < low:
         return f"below {low:g}"
     if auc_0_inf > high:

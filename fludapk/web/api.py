@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from fludapk._version import __version__
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.design import Design
-from fludapk.answers.dose import DoseResult
+from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.nomogram import Nomogram
 from fludapk.answers.record import Record
 from fludapk.answers.update_records import UpdateResult

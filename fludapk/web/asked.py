@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_mod
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.design import Design, design
-from fludapk.answers.dose import DoseResult, find_dose
+from fludapk.answers.dose import find_dose
+from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.fit import fit
 from fludapk.answers.goal import Goal
 from fludapk.answers.nomogram import Nomogram, nomogram

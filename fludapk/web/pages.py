@@ -23,13 +23,13 @@ from starlette.datastructures import FormData, UploadFile
 from fludapk._version import __version__
 from fludapk.answers.batch import Done
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.dose import DoseResult
+from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.record import DISCLAIMER
 from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import Verification, Verified, verify
 from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.check_sheet import check_html
-from fludapk.pages.dose import NO_ANSWER, dose_html
+from fludapk.pages.dose import dose_html, goal_line
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES, environment
 from fludapk.pages.update import remaining_lines, update_html
@@ -125,9 +125,9 @@ def _said(r: CheckResult) -> str:
 
 
 def _said_of_dose(r: DoseResult) -> str:
-    if r.answer is None:
-        return f"No single answer: {NO_ANSWER}"
-    return f"{r.answer.dose_mg:g} mg a dose, AUC {r.answer.auc_0_inf:.2f} mg·h/L."
+    chance = [*stop_lines(r.headline), r.headline.sentence]
+    dose = [] if r.answer is None else [f"{r.answer.dose_mg:g} mg per dose", goal_line(r)]
+    return f"{'. '.join([*chance, *dose])}."
 
 
 def _said_of_update(r: UpdateResult) -> str:

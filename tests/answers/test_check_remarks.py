@@ -92,18 +92,19 @@ CASES: Final = (
          {"egfr_formula": "schwartz_bedside"}),
     Case("cells_over_clock_change", "clocks change on 2026-03-29 in many places", GIRL,
          regimen=CELLS_BY_CLOCK),
-    Case("comparison_reading", "would give langenhorst2019_indexed 19.57 mg·h/L", GIRL),
     Case("confirmed_values", "confirmed: weight 160 kg, creatinine 0.09 mg/dL at 60 y", ADULT,
          {"weight": 160, "crcl": None, "scr": "0.09 mg/dL", "confirm": "weight, scr"}, "axi_cel"),
     Case("very_low_creatinine", "creatinine 0.15 mg/dL is very low: eGFR by it is 303", GIRL,
          {"scr": "0.15 mg/dL"}),
     Case("formula_near_switch", "turns from schwartz_bedside to cockcroft_gault at 14 y (male): "
          "AUC 24.23 mg·h/L by schwartz_bedside", BOY),
-    Case("label_by_weight", "the advice of US label, older US label, a CAR T-cell centre depends "
+    Case("label_by_weight", "the advice of US label, older US label, Vall d'Hebron "
+         "protocol (Varela 2025) depends "
          "on the weight in Cockcroft-Gault (actual 125 kg, adjusted 93.9 kg, ideal 73.2 kg)", ADULT,
          {"weight": 125, "height": 178, "crcl": None, "scr": "1.1 mg/dL"}, "axi_cel"),
     Case("cells_before_last_dose", "cells 48 h after the first dose are given before the last",
          GIRL, regimen=Regimen(dose=30.0, unit="mg/m2", days=4, cells_at_h=48.0)),
+    Case("comparison_reading", "would give langenhorst2019_indexed 19.57 mg·h/L", GIRL),
     Case("bsa_capped", "from 2 m2, the cap that was chosen, and not from 2.49 m2: 60 mg instead",
          ADULT, {"weight": 125, "height": 178},
          Regimen(dose=30.0, unit="mg/m2", days=3, bsa_cap_m2=2.0)),

@@ -3,7 +3,8 @@
 import itertools
 import json
 import math
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ BALL, AXI = Regimen.named("tisa_cel_ball"), Regimen.named("axi_cel")
 @pytest.mark.parametrize("step", [0.1, 0.5, 1.0, 2.5])
 @pytest.mark.parametrize("auc", [5.0, 13.8, 15.0, 20.0])
 def test_the_dose_for_an_auc_is_the_nearest_that_can_be_drawn_up(auc: float, step: float) -> None:
-    (proposal, *_) = find_dose(GIRL, BALL, Goal.chosen(auc=auc), round_to_mg=step).proposals
+    proposal = find_dose(GIRL, BALL, Goal.chosen(auc=auc), round_to_mg=step).dose
     per_mg = proposal.auc_0_inf / proposal.dose_mg
     assert proposal.dose_mg / step == pytest.approx(round(proposal.dose_mg / step))
     assert abs(proposal.auc_0_inf - auc) <= step * per_mg / 2 * (1 + 1e-9)
@@ -36,11 +37,11 @@ def test_the_dose_for_an_auc_is_the_nearest_that_can_be_drawn_up(auc: float, ste
 
 def test_the_check_of_the_proposed_dose_gives_the_same_numbers() -> None:
     result = find_dose(MAN, AXI, Goal.chosen(target="scordo2023"))
-    proposal = result.proposals[0]
+    proposal = result.dose
     again = check(MAN, Regimen(dose=proposal.dose_mg, unit="mg", days=3)).exposure
     assert proposal.auc_0_inf == pytest.approx(again.auc_0_inf, rel=1e-12)
     assert proposal.auc_0_inf_pi90 == pytest.approx(again.auc_0_inf_pi90, rel=1e-9)
-    (target,) = [t for t in result.proposed.targets if t.id == "scordo2023"]
+    (target,) = [t for t in result.check.targets if t.id == "scordo2023"]
     assert target.p_within == pytest.approx(proposal.p_within, abs=2 / 8192)
 
 
@@ -50,25 +51,24 @@ def test_the_dose_for_a_bound_has_a_probability_of_0_8_unless_another_is_typed()
     even = find_dose(GIRL, BALL, Goal.chosen(target="fabrizio2022", probability=0.52))
     assert result.goal_probability == 0.8
     assert "with probability 0.8, the default" in result.goal
-    assert result.proposals[0] == typed.proposals[0]
-    assert result.proposals[0].p_within > 0.8
-    assert even.proposals[0].dose_mg < result.proposals[0].dose_mg
+    assert result.dose == typed.dose
+    assert result.dose.p_within > 0.8
+    assert even.dose.dose_mg < result.dose.dose_mg
 
 
 def test_where_no_dose_comes_near_the_highest_is_proposed_and_not_the_first() -> None:
     two_days = Regimen(dose=1, unit="mg", days=2)
     result = find_dose(GIRL, two_days, Goal.chosen(window=(60.0, 80.0)), planned=False)
-    for proposal in result.proposals:
-        assert proposal.dose_mg == math.floor(result.ceiling_mg)
-        assert proposal.misses == "low"
-        assert proposal.at_ceiling
+    assert result.dose.dose_mg == math.floor(result.ceiling_mg)
+    assert result.dose.misses == "low"
+    assert result.dose.at_ceiling
     (said,) = [w.message for w in result.remarks if w.code == "not_reached"]
     assert "too low even at the highest dose that may be given" in said
 
 
 def test_the_dose_for_a_probability_is_the_smallest_that_reaches_it() -> None:
     goal = Goal.chosen(target="fabrizio2022", probability=0.8)
-    (proposal, *_) = find_dose(GIRL, BALL, goal).proposals
+    proposal = find_dose(GIRL, BALL, goal).dose
     assert proposal.p_within >= 0.8
     less = check(GIRL, Regimen(dose=proposal.dose_mg - 1, unit="mg", days=4))
     (target,) = [t for t in less.targets if t.id == "fabrizio2022"]
@@ -76,7 +76,7 @@ def test_the_dose_for_a_probability_is_the_smallest_that_reaches_it() -> None:
 
 
 def test_no_dose_of_the_window_is_likelier_than_the_one_proposed() -> None:
-    (proposal, *_) = find_dose(GIRL, BALL, Goal.chosen(window=(13.8, 20.0))).proposals
+    proposal = find_dose(GIRL, BALL, Goal.chosen(window=(13.8, 20.0))).dose
     for dose in range(15, 37):
         rival = check(GIRL, Regimen(dose=dose, unit="mg", days=4)).targets
         below = next(t.p_below for t in rival if t.id == "fabrizio2022")
@@ -87,17 +87,17 @@ def test_no_dose_of_the_window_is_likelier_than_the_one_proposed() -> None:
 def test_a_window_narrower_than_the_variability_gives_the_best_that_can_be_had() -> None:
     result = find_dose(MAN, AXI, Goal.chosen(target="scordo2023", probability=0.5))
     best = find_dose(MAN, AXI, Goal.chosen(target="scordo2023"))
-    assert not result.proposals[0].reached
-    assert not result.proposals[0].at_ceiling
-    assert result.proposals[0].dose_mg == best.proposals[0].dose_mg
+    assert not result.dose.reached
+    assert not result.dose.at_ceiling
+    assert result.dose.dose_mg == best.dose.dose_mg
     (said,) = [w.message for w in result.remarks if w.code == "not_reached"]
     assert "variability between patients" in said
-    assert "P(in the window) 0.18" in said
+    assert "18 % in the window" in said
 
 
 def test_a_ceiling_is_not_passed_for_any_goal() -> None:
     result = find_dose(MAN, AXI, Goal.chosen(auc=80.0))
-    proposal = result.proposals[0]
+    proposal = result.dose
     assert proposal.at_ceiling
     assert not proposal.reached
     assert proposal.dose_mg_m2 <= 50
@@ -108,7 +108,7 @@ def test_a_ceiling_is_not_passed_for_any_goal() -> None:
 
 def test_an_auc_below_that_of_the_smallest_dose_is_not_blamed_on_patients() -> None:
     result = find_dose(GIRL, BALL, Goal.chosen(auc=0.01))
-    assert not result.proposals[0].reached
+    assert not result.dose.reached
     (said,) = [w.message for w in result.remarks if w.code == "not_reached"]
     assert "the smallest dose that can be drawn up" in said
 
@@ -127,20 +127,86 @@ def test_the_ceiling_is_per_day_and_per_course(days: int, interval: float, mg_m2
         Regimen(dose=float(highest) + 0.2, unit="mg", days=days, interval_h=interval).course(GIRL)
 
 
-def test_where_the_readings_disagree_no_dose_is_the_answer() -> None:
-    result = find_dose(GIRL, BALL, Goal.chosen(auc=15), planned=True)
-    assert result.answer is None
-    assert [p.dose_mg for p in result.proposals] == [25.0, 17.0]
-    page = run("--regimen", "tisa_cel_ball", "--auc", "15").stdout
-    assert "NO SINGLE ANSWER" in page
-    assert "25 mg" in page
-    assert "17 mg" in page
+def test_the_answer_is_the_dose_by_the_model_that_the_target_was_found_with() -> None:
+    for patient, plan, goal in (
+        (GIRL, BALL, {"auc": 15}), (MAN, AXI, {"target": "scordo2023"}), (MAN, AXI, {"auc": 15}),
+    ):  # fmt: skip
+        result = find_dose(patient, plan, **goal)
+        assert result.answer is not None
+        assert result.answer.model == result.expected[0].model == "langenhorst2019"
+        assert result.headline == result.check.headline
 
 
-def test_where_they_agree_there_is_one_answer() -> None:
-    result = find_dose(MAN, AXI.__class__(dose=1, unit="mg", days=3), Goal.chosen(auc=15))
+def test_a_model_may_be_asked_for_instead() -> None:
+    result = find_dose(MAN, AXI, target="scordo2023", model="varela2025")
     assert result.answer is not None
-    assert result.answer.model == "langenhorst2019"
+    assert result.answer.model == result.expected[0].model == "varela2025"
+    assert result.answer.dose_mg < find_dose(MAN, AXI, target="scordo2023").dose.dose_mg
+    assert result.headline.model == "langenhorst2019", "the chance is by the target's own model"
+
+
+def test_other_models_say_what_they_expect_of_that_dose() -> None:
+    result = find_dose(MAN, AXI, target="scordo2023")
+    for row in result.expected:
+        course = AXI.in_mg(result.dose.dose_mg)
+        auc = check(MAN, course, model=row.model).exposure.auc_0_inf
+        assert row.auc_0_inf == pytest.approx(auc, rel=1e-12)
+        assert row.side == result_side(auc, 18.0, 20.0)
+    (said,) = [r.message for r in result.remarks if r.code == "models_disagree"]
+    assert said.startswith("Varela 2025, built from adults 23-82 y")
+    assert said.endswith("expects 21.97 mg·h/L: above 20")
+
+
+def result_side(auc: float, low: float, high: float) -> str:
+    return f"below {low:g}" if auc < low else f"above {high:g}" if auc > high else "within 18-20"
+
+
+def test_another_reading_of_the_paper_is_no_rival_of_the_answer() -> None:
+    result = find_dose(GIRL, BALL, auc=15)
+    (reading,) = [row for row in result.expected if row.reading_of]
+    assert reading.auc_0_inf > 1.4 * result.dose.auc_0_inf
+    assert {"comparison_reading"} == {r.code for r in result.remarks if "indexed" in r.message}
+    page = run("--regimen", "tisa_cel_ball", "--auc", "15").stdout
+    assert "NO SINGLE ANSWER" not in page
+    assert "Per dose 25 mg" in page
+
+
+def test_a_target_of_other_patients_is_a_caution() -> None:
+    result = find_dose(MAN, AXI, target="fabrizio2022")
+    (said,) = [r for r in result.remarks if r.code == "target_of_others"]
+    assert said.severity == "caution"
+    assert "Fabrizio 2022 was found in other patients: 152 children" in said.message
+    assert "The target that fits this patient is Scordo 2023 (scordo2023)" in said.message
+    own = find_dose(MAN, AXI, target="scordo2023")
+    assert "target_of_others" not in {r.code for r in own.remarks}
+    unknown = find_dose(MAN, Regimen(dose=1, unit="mg", days=3), target="scordo2023")
+    (said,) = [r for r in unknown.remarks if r.code == "target_of_others"]
+    assert "No published target is known to fit" in said.message
+
+
+FAILING: Final = replace(MAN, scr_mg_dl=5.09)
+"""A label says not to give the drug at this kidney function."""
+
+
+@pytest.mark.parametrize("goal", [{"auc": 15.0}, {"target": "scordo2023"}, {"window": (13.8, 20)}])
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_no_dose_is_proposed_under_stop(goal: Any, is_planned: bool) -> None:
+    result = find_dose(FAILING, AXI, **goal, planned=is_planned)
+    assert result.remarks[0].severity == "stop"
+    assert result.headline.stops == [r.message for r in result.remarks if r.severity == "stop"]
+    assert result.headline.sentence == "No dose is proposed"
+    for nothing in (
+        result.answer, result.proposed, result.change_from_planned, result.headline.auc_0_inf,
+        result.headline.interval, result.headline.p_below, result.headline.p_above,
+    ):  # fmt: skip
+        assert nothing is None
+    assert result.would_give == result.dose
+    assert [row["dose_mg"] for row in result.rows()] == [None] * len(result.expected)
+    page = result.to_text()
+    assert page.index("STOP: ") < page.index("No dose is proposed")
+    assert page.index("No dose is proposed") < page.index("Not proposed: what langenhorst2019")
+    assert page.index("Not proposed") < page.index("Per dose ")
+    assert "Per dose" not in result.to_text(is_brief=True)
 
 
 def test_a_proposal_above_the_plan_carries_reason_and_risk() -> None:
@@ -204,12 +270,12 @@ def run(*arguments: str) -> Any:
 def test_the_command_prints_json_that_says_what_the_page_says() -> None:
     done = run("--days", "4", "--window", "13.8", "20", "--round-to", "0.5 mg", "--json")
     answer = json.loads(done.stdout)
-    assert answer["schema"] == "fludapk.dose/1"
+    assert answer["schema"] == "fludapk.dose/2"
     assert answer["goal_low"] == 13.8
     assert answer["planned"] is None
-    assert answer["proposals"][0]["dose_mg"] % 0.5 == 0
+    assert answer["answer"]["dose_mg"] % 0.5 == 0
     page = run("--days", "4", "--window", "13.8", "20", "--round-to", "0.5 mg").stdout
-    assert f"{answer['proposals'][0]['dose_mg']:g} mg" in page
+    assert f"{answer['answer']['dose_mg']:g} mg" in page
     assert "not a medical device" in page
 
 

@@ -219,7 +219,7 @@ def test_probabilities_have_the_standard_error_that_is_stated() -> None:
 
 def doses_along(patients: Sequence[Patient], plan: Regimen, model: str, **goal: Any) -> list[float]:
     return [
-        find_dose(patient, plan, planned=False, model=model, **goal).proposals[0].dose_mg
+        find_dose(patient, plan, planned=False, model=model, **goal).dose.dose_mg
         for patient in patients
     ]
 

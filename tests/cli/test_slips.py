@@ -55,7 +55,7 @@ def test_a_slip_is_refused_until_it_is_confirmed(
     assert answer.exit_code == 0, answer.stderr
     found = json.loads(answer.stdout)
     assert found["patient"]["confirmed"] == [name]
-    assert [w["level"] for w in found["warnings"] if w["code"] == "confirmed"] == ["caution"]
+    assert [r["severity"] for r in found["remarks"] if r["code"] == "confirmed"] == ["caution"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -78,7 +78,7 @@ def test_the_cap_is_an_option_and_shown() -> None:
     heavy = {**MAN, "weight": "125"}
     page = run("check", heavy, "--bsa-cap", "2.0").stdout
     assert "cap: as chosen, for the dose only" in page
-    assert "30 mg/m2 × 2.0000 m2" in page
+    assert "30 mg/m² × 2.0000 m²" in page
     assert (
         "--bsa-cap = 200 m2 must be from 1 to 3 m2" in run("check", heavy, "--bsa-cap=200").stderr
     )
@@ -126,7 +126,7 @@ def test_a_slip_is_refused_in_its_row_until_the_row_confirms_it(
     before, after = batch(tmp_path, [{**row, "confirm": ""}, {**row, "confirm": f"{name}; scr"}])
     assert before["error"].endswith(f"is meant, confirm {name}")
     assert (after["error"], after["confirmed"]) == ("", name)
-    assert "confirmed" in after["warnings"]
+    assert "confirmed" in after["remarks"]
 
 
 def test_a_header_with_the_usual_unit_makes_a_number_no_surer(tmp_path: Path) -> None:

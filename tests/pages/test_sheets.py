@@ -186,6 +186,7 @@ def test_sections_come_in_the_order_of_the_terminal_page(checked: CheckResult) -
 
 def test_the_chance_comes_first_and_then_the_number(checked: CheckResult) -> None:
     text = Page(check_html(checked)).text
+    assert checked.headline.interval is not None
     low, high = checked.headline.interval
     auc = f"AUC0-inf {checked.exposure.auc_0_inf:.2f} mg·h/L"
     interval = f"90 % interval {low:.1f}-{high:.1f}"
@@ -452,24 +453,37 @@ def dose_page_of(patient: Patient, schedule: Regimen, auc: float, planned: bool)
     return dose_html(result)
 
 
-def test_a_dose_that_models_agree_on_stands_first() -> None:
+def test_the_dose_stands_in_the_answer_after_chance_and_number() -> None:
     man = Patient(age_years=60, sex="male", weight_kg=80, height_cm=178, scr_mg_dl=1.0)
     text = dose_page_of(man, Regimen(dose=1, unit="mg", days=3), 15.0, planned=False)
     page = Page(text)
-    assert page.text.index("49 mg fludarabine phosphate a dose") < page.text.index("Dose by each")
-    assert "1.96 mL" in page.text
-    assert "planned course" not in page.text
+    order = (
+        "No published target fits", "AUC0-inf 15.08", "Per dose 49 mg", "Draw up 1.96 mL",
+        "What to know", "AUC of this dose by each model", "At the proposed dose",
+    )  # fmt: skip
+    places = [page.text.index(part) for part in order]
+    assert places == sorted(places)
+    assert "Beside the planned course" not in page.text
     assert "not a medical device" in page.text
     assert "<script" not in text
     assert text == dose_page_of(man, Regimen(dose=1, unit="mg", days=3), 15.0, planned=False)
 
 
-def test_where_models_disagree_the_page_calls_no_dose_the_answer() -> None:
+def test_the_planned_course_stands_beside_the_dose() -> None:
     girl = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
     text = Page(dose_page_of(girl, Regimen.named("tisa_cel_ball"), 15.0, planned=True)).text
-    assert text.index("No single answer") < text.index("25 mg") < text.index("17 mg")
-    assert "planned tisa_cel_ball" in text.replace("\u200b", "")
+    assert "planned tisa_cel_ball 22.37 mg AUC 13.58 below 13.8" in text.replace("\u200b", "")
     assert "12 % above the planned dose" in text
+
+
+def test_under_stop_the_sheet_proposes_no_dose() -> None:
+    man = Patient(age_years=60, sex="male", weight_kg=80, height_cm=178, scr_mg_dl=5.09)
+    text = Page(dose_page_of(man, Regimen.named("axi_cel"), 15.0, planned=True)).text
+    order = ("STOP US label: do not give", "No dose is proposed", "Not proposed: what", "Per dose")
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+    assert "At the proposed dose" not in text
+    assert "Beside the planned course" not in text
 
 
 # --- Lists and nomograms --------------------------------------------------------------------------
