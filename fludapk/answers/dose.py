@@ -30,7 +30,7 @@ from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.auc_by_dose import AucByDose
 from fludapk.published.models import DEFAULT_MODEL, load_model
-from fludapk.published.targets import prediction_interval, targets
+from fludapk.published.targets import prediction_interval, targets, window_probabilities
 
 
 def find_dose(
@@ -183,8 +183,17 @@ def _proposal(
         p_below=float(below[0]),
         p_within=float(within[0]),
         p_above=float(above[0]),
+        p_within_uncertain=_within_uncertain(unit, dose, goal),
         reached=chosen.misses is None,
         misses=chosen.misses,
         reason=chosen.reason,
         at_ceiling=chosen.misses == "low",
     )
+
+
+def _within_uncertain(unit: Prediction, dose_mg: float, goal: Goal) -> float | None:
+    """Return the probability of the goal with the uncertainty of the model's numbers."""
+    auc = unit.auc_with_uncertainty(LOG2_POINTS)
+    if auc is None or goal.kind == "auc":
+        return None
+    return window_probabilities(dose_mg * auc, goal.low, goal.high)[1]

@@ -32,8 +32,10 @@ class Proposal:
     """Probability of an AUC below the goal, over patients and occasions."""
     p_within: float
     p_above: float
+    p_within_uncertain: float | None
+    """With the uncertainty of the model's numbers; None if none is printed."""
     reached: bool
-    """Whether the goal is met at this dose."""
+    """Whether the goal is met at this dose, over patients and occasions."""
     misses: Misses | None
     """Side on which it is missed; None if it is reached."""
     reason: str | None

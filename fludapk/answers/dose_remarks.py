@@ -89,6 +89,18 @@ def not_reached(facts: DoseFacts) -> Remark | None:
     return caution("not_reached", message)
 
 
+def not_with_uncertainty(facts: DoseFacts) -> Remark | None:
+    """Warn if the required probability is reached over patients only."""
+    required, wider = facts.goal.probability, facts.dose.p_within_uncertain
+    if not facts.dose.reached or required is None or wider is None or wider > required:
+        return None
+    message = (
+        f"the probability of {required:g} is reached over patients ({percent(facts.dose.p_within)})"
+        f"; with the uncertainty of the model's printed numbers it is {percent(wider)}"
+    )
+    return caution("not_with_uncertainty", message)
+
+
 def models_disagree(facts: DoseFacts) -> Remark | None:
     """Warn if another model puts the AUC of the dose on the other side of a limit of the goal."""
     own, *others = facts.expected
@@ -113,4 +125,10 @@ def above_planned(facts: DoseFacts) -> Remark | None:
     return caution("above_planned", message)
 
 
-RULES: Final[tuple[Rule, ...]] = (target_of_others, not_reached, models_disagree, above_planned)
+RULES: Final[tuple[Rule, ...]] = (
+    target_of_others,
+    not_reached,
+    not_with_uncertainty,
+    models_disagree,
+    above_planned,
+)

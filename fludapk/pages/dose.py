@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fludapk.answers.dose_records import DoseResult
 
 EXPECTED: Final = "AUC of this dose by each model"
+WIDER: Final = "with the uncertainty of the model's numbers"
 PLANNED: Final = "Beside the planned course"
 
 
@@ -81,12 +82,13 @@ def _goal_chances(r: DoseResult) -> str:
     p = r.dose
     if r.goal_high is not None and r.goal_low == r.goal_high:
         return ""
-    by = f"between patients, by {p.model}"
+    by = f"between patients, by {p.model},"
+    wider = "" if p.p_within_uncertain is None else f" ({percent(p.p_within_uncertain)} {WIDER})"
     if r.goal_high is None:
-        return f"{by}, {percent(p.p_within)} at {r.goal_low:g} or more"
+        return f"{by} {percent(p.p_within)} at {r.goal_low:g} or more{wider}"
     return (
-        f"{by}, {percent(p.p_below)} below {r.goal_low:g}, {percent(p.p_within)} within, "
-        f"{percent(p.p_above)} above {r.goal_high:g}"
+        f"{by} {percent(p.p_below)} below {r.goal_low:g}, {percent(p.p_above)} above "
+        f"{r.goal_high:g}, {percent(p.p_within)} within{wider}"
     )
 
 

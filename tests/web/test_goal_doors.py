@@ -101,7 +101,7 @@ def form(case: Case) -> dict[str, str]:
 
 def proposed(answer: dict[str, Any]) -> dict[str, Any]:
     """The first proposal of a dose, or the remaining dose of an update."""
-    found: dict[str, Any] = answer["proposals"][0] if "proposals" in answer else answer["remaining"]
+    found: dict[str, Any] = answer["answer"] if "answer" in answer else answer["remaining"]
     return found
 
 

@@ -176,7 +176,7 @@ def test_the_cap_is_a_field_of_the_form() -> None:
     (box,) = boxes(page_of("/", HEAVY)).values()
     confirmed = {**HEAVY, f"{box['name']}": f"{box['value']}"}
     page = page_of("/", {**confirmed, "bsa_cap": "2"})
-    assert "30 mg/m2 × 2.0000 m2" in page.text
+    assert "30 mg/m² × 2.0000 m²" in page.text
     assert invalid(page_of("/", {**confirmed, "bsa_cap": "9"})) == ["bsa_cap"]
 
 
