@@ -192,7 +192,7 @@ def candidate_doses(most: float, round_to_mg: float, *, or_none: bool = False) -
     if steps < 1 and not or_none:
         found = (
             f"rounding to {round_to_mg:g} mg: no multiple is at or below the ceiling of "
-            f"{most:.1f} mg a dose; round more finely"
+            f"{most:.1f} mg per dose; round more finely"
         )
         raise InputError(Fault("round_to_mg", found, whole=True))
     if steps > 1_000_000:
