@@ -1,12 +1,77 @@
-"""Equations of a model, written out."""
+"""Equations of a model, written out in the notation of a person or of another engine."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 from fludapk.arrays import F8
-from fludapk.published.model_files import Effect
+from fludapk.published.model_files import Category, Effect, ModelFile
 from fludapk.published.models import Model
+
+
+@dataclass(frozen=True)
+class Notation:
+    """Notation of a person, in names; other notations change what differs.
+
+    Parameters
+    ----------
+    file : ModelFile
+    """
+
+    file: ModelFile
+    times: ClassVar[str] = " × "
+    minus: ClassVar[str] = " − "
+
+    def theta(self, name: str) -> str:
+        """Write a theta."""
+        return name
+
+    def number(self, value: float | str) -> str:
+        """Write a number, or the theta that stands for one."""
+        return self.theta(value) if isinstance(value, str) else f"{value:g}"
+
+    def covariate(self, name: str) -> str:
+        """Write a covariate."""
+        return name
+
+    def category(self, effect: Category) -> str:
+        """Write the factor of a category."""
+        rows = (f"{self.number(factor)} if {name}" for name, factor in effect.factors.items())
+        return f"({', '.join(rows)})"
+
+    def power(self, base: str, exponent: str) -> str:
+        """Write a power."""
+        return f"{base}^{exponent}"
+
+
+@dataclass(frozen=True)
+class Numbers(Notation):
+    """Notation of a person, with the numbers of one patient.
+
+    Parameters
+    ----------
+    model : Model
+    values : mapping of str to (n,) arrays
+        Covariates; the first row is written.
+    """
+
+    model: Model
+    values: Mapping[str, F8]
+
+    def theta(self, name: str) -> str:
+        """Write the estimate."""
+        return f"{self.file.theta[name].value:g}"
+
+    def covariate(self, name: str) -> str:
+        """Write the value."""
+        return f"{self.values[name][0]:.4g}"
+
+    def category(self, effect: Category) -> str:
+        """Write the factor of the patient's category."""
+        categories = self.model.categories(effect.covariate)
+        return self.number(effect.factors[categories[int(self.values[effect.covariate][0])]])
 
 
 def equation(model: Model, parameter: str, values: Mapping[str, F8] | None = None) -> str:
@@ -32,32 +97,32 @@ def equation(model: Model, parameter: str, values: Mapping[str, F8] | None = Non
     '(4.4 + 1.7 × (48/96)) × (70/70)^0.75'
     """
     file = model.file
+    return written(parameter, Notation(file) if values is None else Numbers(file, model, values))
 
-    def number(value: float | str) -> str:
-        if isinstance(value, str):
-            return value if values is None else f"{file.theta[value].value:g}"
-        return f"{value:g}"
 
-    def written(effect: Effect) -> str:
-        name = effect.covariate
-        x = name if values is None else f"{values[name][0]:.4g}"
-        if effect.kind == "category":
-            if values is None:
-                rows = (f"{number(f)} if {level}" for level, f in effect.factors.items())
-                return f"({', '.join(rows)})"
-            return number(effect.factors[model.categories(name)[int(values[name][0])]])
-        if effect.kind == "power":
-            base = x if effect.ref == 1.0 else f"({x}/{number(effect.ref)})"
-            return base if effect.exponent == 1.0 else f"{base}^{number(effect.exponent)}"
-        if effect.kind == "sigmoid":
-            power = f"{x}^{number(effect.hill)}"
-            return f"{power}/({number(effect.x50)}^{number(effect.hill)} + {power})"
-        change = f"{number(effect.slope)} × ({x} − {number(effect.ref)})"
-        return f"(1 + {change})" if effect.kind == "linear" else f"exp({change})"
-
+def written(parameter: str, notation: Notation) -> str:
+    """Write out a typical parameter in a notation."""
+    described = notation.file.parameters[parameter]
     terms = []
-    for term in file.parameters[parameter].terms:
-        head = [] if term.theta is None else [number(term.theta)]
-        terms.append(" × ".join(head + [written(effect) for effect in term.effects]))
+    for term in described.terms:
+        head = [] if term.theta is None else [notation.theta(term.theta)]
+        factors = head + [_effect(effect, notation) for effect in term.effects]
+        terms.append(notation.times.join(factors))
     total = f"({' + '.join(terms)})" if len(terms) > 1 else terms[0]
-    return " × ".join([total, *(written(e) for e in file.parameters[parameter].effects)])
+    factors = [_effect(effect, notation) for effect in described.effects]
+    return notation.times.join([total, *factors])
+
+
+def _effect(effect: Effect, notation: Notation) -> str:
+    if effect.kind == "category":
+        return notation.category(effect)
+    x, number = notation.covariate(effect.covariate), notation.number
+    if effect.kind == "power":
+        base = x if effect.ref == 1.0 else f"({x}/{number(effect.ref)})"
+        return base if effect.exponent == 1.0 else notation.power(base, number(effect.exponent))
+    if effect.kind == "sigmoid":
+        raised = notation.power(x, number(effect.hill))
+        half = notation.power(number(effect.x50), number(effect.hill))
+        return f"{raised}/({half} + {raised})"
+    change = f"{number(effect.slope)}{notation.times}({x}{notation.minus}{number(effect.ref)})"
+    return f"(1 + {change})" if effect.kind == "linear" else f"exp({change})"
