@@ -143,6 +143,47 @@ def models_show(name: str, models_dir: str | None, as_json: bool) -> None:
         click.echo(model_page(model, width()))
 
 
+@models.command("export")
+@click.argument("name")
+@click.option(
+    "--to",
+    "engine",
+    required=True,
+    metavar="ENGINE",
+    help="nonmem, mrgsolve, rxode2, nlmixr2 or pharmpy.",
+)
+@click.option(
+    "-o",
+    "--out",
+    metavar="DIR",
+    help="Folder for the model, the data of a worked patient, and the numbers to expect.",
+)
+@models_dir_option
+def models_export(name: str, engine: str, out: str | None, models_dir: str | None) -> None:
+    """Write a model for another engine; without -o only its text, to standard output.
+
+    Example: fludapk models export langenhorst2019 --to nonmem -o exported
+    """
+    from pathlib import Path
+
+    from fludapk.answers.export import export_model
+    from fludapk.published.models import model_folders
+
+    export = export_model(name, to=engine, folders=model_folders(models_dir))
+    if out is None:
+        click.echo(export.code, nl=False)
+        return
+    from fludapk.atomic import write_whole
+
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in export.files.items():
+        write_whole(str(folder / file), text)
+    click.echo(
+        f"{', '.join(export.files)} in {out}; AUC0-inf {export.auc_0_inf:.6g} mg·h/L", err=True
+    )
+
+
 @models.command("verify")
 @click.argument("names", nargs=-1)
 @models_dir_option
