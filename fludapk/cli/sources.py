@@ -184,6 +184,34 @@ def models_export(name: str, engine: str, out: str | None, models_dir: str | Non
     )
 
 
+@models.command("import")
+@click.argument("file")
+@click.option("--name", help="Id of the model; the name of the file if absent.")
+@click.option("-o", "--out", metavar="FILE", help="File of the draft; standard output if absent.")
+def models_import(file: str, name: str | None, out: str | None) -> None:
+    """Draft a model file from a model for NONMEM, mrgsolve, rxode2 or nlmixr2.
+
+    Every number gets the source "to be filled", with which the file is refused: a person has to say
+    where in the paper it stands. What could not be read is listed on standard error.
+    """
+    from pathlib import Path
+
+    from fludapk.atomic import write_whole
+    from fludapk.published.engines.draft import draft_of
+
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(Fault("file", f"{file}: {error}", whole=True)) from error
+    draft = draft_of(text, name or Path(file).name.split(".")[0])
+    for part in draft.unread:
+        click.echo(f"not read: {part}", err=True)
+    if out is None:
+        click.echo(draft.toml, nl=False)
+    else:
+        write_whole(out, draft.toml)
+
+
 @models.command("verify")
 @click.argument("names", nargs=-1)
 @models_dir_option

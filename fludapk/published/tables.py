@@ -6,7 +6,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from fludapk.errors import FileError
 
@@ -25,7 +32,19 @@ CATEGORICAL: Final = ("product", "diagnosis", "genotype")
 DATA: Final = Path(__file__).resolve().parents[1] / "data"
 """Data files that ship inside the package."""
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+def _filled(text: str) -> str:
+    """Refuse what a draft leaves open."""
+    if text == TO_BE_FILLED:
+        raise ValueError(f"is still {TO_BE_FILLED!r}")
+    return text
+
+
+TO_BE_FILLED: Final = "to be filled"
+"""Stands in a draft where a person has to say something."""
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_filled)
+]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Positive = Annotated[float, Field(gt=0)]
 
