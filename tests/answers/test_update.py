@@ -17,7 +17,8 @@ from fludapk.answers.prediction import predict
 from fludapk.answers.update import result_of, update
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import ConvergenceError, InputError, StudiedRangeError
-from fludapk.pages.update import update_html, update_page
+from fludapk.pages.update import update_page
+from fludapk.pages.update_sheet import update_html
 from fludapk.patients.clock import read_clock
 from fludapk.patients.course import GivenDose
 from fludapk.patients.level import Level
