@@ -39,7 +39,7 @@ def sheet(template: str, *, whole: bool = True, **context: Any) -> str:
         If jinja2, the extra ``report``, is not installed.
     """
     when = _CALCULATED.get()
-    text = "" if when is None else f"{when:%Y-%m-%d %H:%M} (UTC{when:%z})"
+    text = "" if when is None else when.isoformat(" ", "minutes")
     return environment().get_template(template).render(whole=whole, calculated=text, **context)
 
 

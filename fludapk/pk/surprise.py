@@ -24,8 +24,8 @@ MISFIT_PROBABILITY: Final = 1e-6
 """Probability of levels so far from the prior prediction, below which they do not fit.
 
 Of 108 000 simulated patients of the shipped models, with 1 to 7 levels after one or two doses, one
-was beyond any of these three limits. For one level it means 4.9 SD: patients of a ward who differ by
-half as much again as those of the study behind the model still have 3.2 of their own SD.
+was beyond any of these three limits. For one level it means 4.9 SD: patients of a ward who differ
+by half as much again as those of the study behind the model still have 3.2 of their own SD.
 """
 
 
