@@ -37,6 +37,7 @@ from fludapk.answers.label_weights import Kidney, kidneys_by_weight, label_by_we
 from fludapk.answers.prediction import LOG2_POINTS, Prediction, predictions
 from fludapk.answers.record import Provenance, Remark
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
+from fludapk.patients.course import Course
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.regimen import Regimen
@@ -435,6 +436,11 @@ def _input_hash(request: Request) -> str:
         },
         "model": request.model,
         "round_to_mg": request.round_to_mg,
-        **({} if course is None else {"course": vars(course)}),
+        **({} if course is None else {"course": _asked_course(course)}),
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _asked_course(course: Course) -> dict[str, object]:
+    """A course as it is hashed: how many doses have been given only if some have."""
+    return {k: v for k, v in vars(course).items() if k != "given" or v}

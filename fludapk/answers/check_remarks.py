@@ -101,6 +101,12 @@ def label_contraindicated(facts: CheckFacts) -> Remark | None:
     return stop("label_renal", advice, "; ".join(dict.fromkeys(rule.source for rule in refusing)))
 
 
+def given_above_ceiling(facts: CheckFacts) -> Remark | None:
+    """Stop if doses that have been given pass a ceiling."""
+    passed = facts.prediction.case.course.given_above_ceilings(facts.patient.bsa_m2)
+    return stop("given_above_ceiling", passed) if passed else None
+
+
 # ------------------------------------------------------------------ cautions
 
 
@@ -416,6 +422,7 @@ def cells_by_clock(facts: CheckFacts) -> Remark | None:
 
 RULES: Final[tuple[Rule, ...]] = (
     label_contraindicated,
+    given_above_ceiling,
     models_disagree,
     outside_studied_range,
     disease_of_others,

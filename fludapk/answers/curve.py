@@ -111,6 +111,7 @@ def update_curve_of(result: UpdateResult) -> UpdateCurve:
     fitted = result.fit
     course = fitted.course
     until_h = horizon_h(course.times_h, fitted.request.regimen.cells_at_h)
+    until_h = max(until_h, 24.0 * math.ceil(max(level.time_h for level in result.levels) / 24.0))
     at = _dense_grid(course.times_h, course.infusion_h, until_h)
     return UpdateCurve(at, *fitted.bands(at))
 

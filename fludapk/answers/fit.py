@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from fludapk.answers.prediction import Prediction, predict
 from fludapk.arrays import F8
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError
 from fludapk.patients.course import DAY_H, GIVEN_DAY_H, Course, GivenDose
-from fludapk.patients.level import Level, slips
+from fludapk.patients.level import CONFIRMS_TIMES, Level, slips, unlikely_times, used_places
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Request
@@ -24,6 +25,7 @@ from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, MapEstimate, map_estimate
 from fludapk.pk.exposure import course_exposure
 from fludapk.pk.posterior import Posterior, sample_posterior
+from fludapk.pk.surprise import Surprise, surprise
 from fludapk.published.models import DEFAULT_MODEL, load_model
 
 BAND_DRAWS: Final = 4000
@@ -31,16 +33,57 @@ BAND_DRAWS: Final = 4000
 SEED: Final = 20222022
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Levels of a patient, as they were given.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+    used : sequence of int
+        Places, from 1, of the levels that the estimate is made from.
+    excluded : sequence of int
+        Places of those left out as asked.
+    confirmed : sequence of int
+        Places of those whose time would have been asked about.
+    """
+
+    levels: Sequence[Level]
+    used: Sequence[int]
+    excluded: Sequence[int] = ()
+    confirmed: Sequence[int] = field(default=())
+
+    def at(self, place: int) -> Level:
+        """Level in a place, from 1."""
+        return self.levels[place - 1]
+
+    @property
+    def before_drug(self) -> list[int]:
+        """Places of levels with drug before the first dose, which no model explains."""
+        left = set(self.used) | set(self.excluded)
+        return [place for place in range(1, len(self.levels) + 1) if place not in left]
+
+    def arrays(self, places: Sequence[int]) -> Levels:
+        """Levels in some places, for an estimate."""
+        chosen = [self.at(place) for place in places]
+        return Levels(
+            times_h=np.array([level.time_h for level in chosen]),
+            conc_mg_l=np.array([_number(level.conc_mg_l) for level in chosen]),
+            lloq_mg_l=np.array([_number(level.lloq_mg_l) for level in chosen]),
+        )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What is known after the levels: prediction, estimate, and the posterior of the course."""
+    """Estimate of a patient: prediction, most likely effects, and the posterior of the course."""
 
     request: Request
     prior: CheckResult
-    measured: list[Level]
-    typical_mg_l: F8
-    """Prediction of each level from covariates, in order of time."""
-
+    measured: Measured
     prediction: Prediction
     estimate: MapEstimate
     posterior: Posterior
@@ -49,6 +92,21 @@ class Fit:
     """Doses as given, if they were typed."""
     left: int
     """Infusions that are left."""
+
+    @cached_property
+    def surprise(self) -> Surprise:
+        """Deviations of levels and effects from the expected."""
+        return surprise(self.estimate)
+
+    @property
+    def fits(self) -> bool:
+        """Tell if the levels fit together."""
+        return not self.measured.before_drug and self.surprise.fits
+
+    @property
+    def places(self) -> list[int]:
+        """Places, as given, of the levels of the estimate, in order of time."""
+        return [self.measured.used[int(k) - 1] for k in self.estimate.problem.levels.places[0]]
 
     def auc(self, effects: RandomEffects, doses_mg: F8) -> F8:
         """Cumulative AUC of each point of the posterior for other doses, mg h/L."""
@@ -85,14 +143,20 @@ def fit(
     levels: Sequence[Level],
     *,
     given: Sequence[GivenDose] = (),
+    exclude_level: Sequence[int | str] = (),
+    confirm: Sequence[str] = (),
     model: str = DEFAULT_MODEL,
     round_to_mg: float | None = None,
     strict: bool = False,
     folders: Sequence[Path] | None = None,
 ) -> Fit:
-    """Estimate a patient from levels; arguments as in `update`."""
+    """Estimate a patient from levels; arguments as in `fludapk.answers.update.update`."""
     chosen = load_model(model, folders)
-    course, left = _course(patient, regimen, levels, given, round_to_mg)
+    if not levels:
+        do = 'give at least one, for example "2.0h 0.62mg/L"'
+        raise InputError(Fault("levels", "no levels", do=do, whole=True))
+    used = used_places(exclude_level, len(levels))
+    course, left = _course(patient, regimen, levels, used, given, round_to_mg)
     request = Request(
         patient=patient,
         regimen=regimen,
@@ -107,25 +171,14 @@ def fit(
     if strict and prediction.outside:
         listed = ", ".join(map(str, prediction.outside))
         raise StudiedRangeError(f"outside the studied range of {model}: {listed}")
-    known = Levels(
-        times_h=np.array([level.time_h for level in levels]),
-        conc_mg_l=np.array(
-            [math.nan if level.conc_mg_l is None else level.conc_mg_l for level in levels]
-        ),
-        lloq_mg_l=np.array(
-            [math.nan if level.lloq_mg_l is None else level.lloq_mg_l for level in levels]
-        ),
+    measured = _judged(levels, used, prediction, are_confirmed=CONFIRMS_TIMES in confirm)
+    estimate = map_estimate(
+        chosen.program, prediction.tv, *prediction.arrays, measured.arrays(measured.used)
     )
-    typical = prediction.typical_mg_l(known.times_h[0])
-    faults = slips(known.times_h[0], known.conc_mg_l[0], typical, known.places[0])
-    if faults:
-        raise InputError(*faults)
-    estimate = map_estimate(chosen.program, prediction.tv, *prediction.arrays, known)
     return Fit(
         request=request,
         prior=prior,
-        measured=list(levels),
-        typical_mg_l=typical,
+        measured=measured,
         prediction=prediction,
         estimate=estimate,
         posterior=sample_posterior(estimate, seed=SEED),
@@ -135,50 +188,91 @@ def fit(
     )
 
 
+def _judged(
+    levels: Sequence[Level], used: list[int], prediction: Prediction, *, are_confirmed: bool
+) -> Measured:
+    """Levels whose units and times are plausible or confirmed.
+
+    Raises
+    ------
+    InputError
+        Asking about all that are not.
+    """
+    whole = Measured(levels=levels, used=used)
+    known = whole.arrays(used)
+    times, conc, places = known.times_h[0], known.conc_mg_l[0], np.array(used)[known.places[0] - 1]
+    typical = prediction.typical_mg_l(times)
+    peak = float(prediction.typical.cmax[0])
+    last_dose_h = prediction.case.course.times_h[-1]
+    asked = unlikely_times(times, typical, places, last_dose_h=last_dose_h, peak_mg_l=peak)
+    after = times > 0
+    faults = slips(times[after], conc[after], typical[after], places[after])
+    if faults or (asked and not are_confirmed):
+        raise InputError(*faults, *([] if are_confirmed else asked))
+    usable = after | np.isnan(conc)
+    if not usable.any():
+        found = "every level is from before the first dose: nothing to estimate from"
+        raise InputError(Fault("levels", found, whole=True))
+    return Measured(
+        levels=levels,
+        used=sorted(places[usable].tolist()),
+        excluded=[place for place in range(1, len(levels) + 1) if place not in used],
+        confirmed=sorted(fault.inside[1] for fault in asked if fault.inside),
+    )
+
+
 def _course(
     patient: Patient,
     regimen: Regimen,
     levels: Sequence[Level],
+    used: Sequence[int],
     given: Sequence[GivenDose],
     round_to_mg: float | None,
 ) -> tuple[Course, int]:
-    """Doses as given, then as planned; and how many are left."""
-    if not levels:
-        do = 'give at least one, for example "2.0h 0.62mg/L"'
-        raise InputError(Fault("levels", "no levels", do=do, whole=True))
+    """Doses as given, then as planned; and the number of those that are left.
+
+    Levels that are left out still tell that the doses before them were given.
+    """
     plan = regimen.course(patient, round_to_mg)
-    last = max(level.time_h for level in levels)
     if not given:
+        last = max(level.time_h for level in levels)
         done = sum(start < last for start in plan.times_h)
         return plan, len(plan.times_h) - done
     if len(given) > len(plan.times_h):
         found = f"{len(given)} doses were given, the course has {len(plan.times_h)}"
         do = "give the course that was given, by {dose} and {days}"
         raise InputError(Fault("given", found, do=do, whole=True))
+    course = _as_given(plan, given, regimen.interval_h)
+    done = course.given
+    not_given = [
+        Fault(
+            "levels",
+            f"level at {time:g} h is after the dose planned at {course.times_h[done]:g} h, "
+            "which was not said to be given",
+            inside=("levels", place),
+            whole=True,
+        )
+        for place in used
+        if done < len(course.times_h) and (time := levels[place - 1].time_h) > course.times_h[done]
+    ]
+    if not_given:
+        raise InputError(*not_given)
+    return course, len(course.times_h) - done
+
+
+def _as_given(plan: Course, given: Sequence[GivenDose], interval_h: float) -> Course:
+    """A plan whose first doses are those given; later ones follow as much later as the last."""
     done = len(given)
     starts, lengths, doses = zip(*sorted(dose[:3] for dose in given), strict=True)
     if abs(starts[0]) > 1e-9:
         found = f"time counts from the first dose, which starts at {starts[0]:g} h"
         raise InputError(Fault("given", found, whole=True))
     delay = max(0.0, starts[-1] - plan.times_h[done - 1])
-    course = Course(
+    return Course(
         times_h=(*starts, *(time + delay for time in plan.times_h[done:])),
         infusion_h=(*lengths, *plan.infusion_h[done:]),
         doses_mg=(*doses, *plan.doses_mg[done:]),
         planned_mg=plan.planned_mg,
-        day_h=GIVEN_DAY_H if regimen.interval_h >= DAY_H else DAY_H,
+        day_h=GIVEN_DAY_H if interval_h >= DAY_H else DAY_H,
+        given=done,
     )
-    not_given = [
-        Fault(
-            "levels",
-            f"level at {level.time_h:g} h is after the dose planned at {course.times_h[done]:g} h, "
-            "which was not said to be given",
-            inside=("levels", place),
-            whole=True,
-        )
-        for place, level in enumerate(levels, start=1)
-        if done < len(course.times_h) and level.time_h > course.times_h[done]
-    ]
-    if not_given:
-        raise InputError(*not_given)
-    return course, len(course.times_h) - done

@@ -122,6 +122,8 @@ class Simulated(NamedTuple):
     """(n,) Over the variability of patients and occasions."""
     uncertain: F8 | None = None
     """(n,) Over the uncertainty of the model's numbers, too."""
+    weights: F8 | None = None
+    """(n,) Weights of `drawn`, with a sum of 1; equal if absent."""
 
 
 def headline_of(
@@ -130,6 +132,8 @@ def headline_of(
     shown: Simulated,
     judged: Simulated | None = None,
     notes: Sequence[str] = (),
+    *,
+    no_chance: str = "",
 ) -> Headline:
     """Put a headline together.
 
@@ -143,15 +147,17 @@ def headline_of(
     judged : Simulated, optional
         By the model that the target was found with: the chance. That of `shown` if absent.
     notes : sequence of str
+    no_chance : str
+        Reason why no chance is given, and no side of a target.
     """
-    judged = judged or shown
+    judged, target = judged or shown, None if no_chance else target
     chances, is_wider = _chances(target, judged)
     drawn = shown.uncertain if is_wider and shown.uncertain is not None else shown.drawn
     low, high = (None, None) if target is None else (target.low, target.high)
     optimum = None if target is None else target.optimum
     return Headline(
         stops=[remark.message for remark in remarks if remark.severity == "stop"],
-        sentence=NO_TARGET if target is None else chance_sentence(target, chances),
+        sentence=no_chance or (NO_TARGET if target is None else chance_sentence(target, chances)),
         target=None if target is None else target.id,
         model=None if target is None else judged.model,
         low=low,
@@ -161,7 +167,7 @@ def headline_of(
         p_within=None if target is None or optimum is not None else chances.within,
         p_above=None if target is None else chances.above,
         auc_0_inf=shown.auc_0_inf,
-        interval=prediction_interval(drawn),
+        interval=prediction_interval(drawn, weights=shown.weights),
         with_uncertainty=is_wider and drawn is shown.uncertain,
         notes=[*notes, *([WITH_UNCERTAINTY] if is_wider and drawn is shown.uncertain else [])],
     )
@@ -185,7 +191,7 @@ def nothing_proposed(headline: Headline) -> Headline:
 def _chances(target: TargetEntry | None, judged: Simulated) -> tuple[Chances, bool]:
     """Chances, with the uncertainty of the model's numbers where it moves one of them."""
     low, high = (LOW, math.inf) if target is None else bounds(target)
-    narrow = Chances(*window_probabilities(judged.drawn, low, high))
+    narrow = Chances(*window_probabilities(judged.drawn, low, high, judged.weights))
     if judged.uncertain is None:
         return narrow, False
     wide = Chances(*window_probabilities(judged.uncertain, low, high))

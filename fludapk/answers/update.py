@@ -1,22 +1,29 @@
 """Measured levels of one patient: the exposure to expect now, and the doses that are left.
 
-`update` computes; its result is the JSON of ``fludapk update --json`` (``fludapk.update/1``).
+`update` computes; its result is the JSON of ``fludapk update --json`` (``fludapk.update/2``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from fludapk._version import __version__
-from fludapk.answers.check_records import CheckResult, target_record
+from fludapk.answers.agreement import (
+    misfit_in_short,
+    surprises_of,
+    without_each,
+)
+from fludapk.answers.check_records import TargetRecord, target_record
 from fludapk.answers.fit import SEED, Fit, fit
 from fludapk.answers.goal import Goal, candidate_doses, choose
+from fludapk.answers.headline import Headline, Simulated, headline_of
+from fludapk.answers.record import Remark
 from fludapk.answers.update_records import (
     LevelRecord,
     ParameterRecord,
@@ -25,20 +32,19 @@ from fludapk.answers.update_records import (
     UpdateProvenance,
     UpdateResult,
 )
-from fludapk.answers.update_remarks import UpdateFacts, remarks_of_update
+from fludapk.answers.update_remarks import UpdateFacts, remarks_of_update, stops_of
 from fludapk.errors import gathered
 from fludapk.patients.clock import Moment, by_clock
 from fludapk.patients.course import Preparation, TypedDose, given_of, most_mg
-from fludapk.patients.level import Level, TypedLevel, levels_of
+from fludapk.patients.level import TypedLevel, levels_of
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.auc_by_dose import AucByDose
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import individual_parameters
 from fludapk.pk.program import SLOTS
-from fludapk.pk.surprise import surprise
 from fludapk.published.models import DEFAULT_MODEL
-from fludapk.published.targets import flag, prediction_interval, targets
+from fludapk.published.targets import flag, leading_target, prediction_interval, targets
 
 # ------------------------------------------------------------------ the computation
 
@@ -51,6 +57,8 @@ def update(
     given: Sequence[TypedDose] = (),
     first_dose: Moment | None = None,
     time_zone: str | None = None,
+    exclude_level: Sequence[int | str] = (),
+    confirm: str | Sequence[str] = (),
     goal: Goal | None = None,
     auc: float | None = None,
     window: tuple[float, float] | None = None,
@@ -80,6 +88,11 @@ def update(
     time_zone : str, optional
         Of clock times without an offset from UTC, ``"Europe/Berlin"``. Without it hours are counted
         as the clock showed.
+    exclude_level : sequence of int, optional
+        Levels to leave out, counted as given, from 1. They are named in the remarks.
+    confirm : str or sequence of str, optional
+        ``"level"`` for levels before the first dose or long after the last that are refused as
+        unlikely.
     goal : Goal, optional
         For the doses that are left; or its parts `auc`, `window`, `target` and `probability`, as in
         `fludapk.answers.dose.find_dose`.
@@ -94,7 +107,7 @@ def update(
     Raises
     ------
     InputError
-        If something is missing or impossible.
+        If something is missing or impossible, or must be confirmed.
     ConvergenceError
         If no most likely patient is found.
 
@@ -124,6 +137,8 @@ def update(
         regimen,
         measured,
         given=doses,
+        exclude_level=exclude_level,
+        confirm=[confirm] if isinstance(confirm, str) else confirm,
         model=model,
         round_to_mg=round_to_mg,
         strict=strict,
@@ -132,126 +147,206 @@ def update(
     return result_of(fitted, aim)
 
 
-def result_of(someone: Fit, goal: Goal | None = None) -> UpdateResult:
-    """What a fit says of the course, and with a goal of the doses that are left."""
-    request, prior, levels = someone.request, someone.prior, someone.measured
-    typical = someone.typical_mg_l
-    prediction, estimate, posterior = someone.prediction, someone.estimate, someone.posterior
-    model, course = prediction.model, someone.course
-    patient, regimen = request.patient, request.regimen
-    doses = np.array(course.doses_mg)
-    auc = float(someone.auc(estimate.effects, doses)[0])
-    drawn, weights = someone.auc(posterior.effects, doses), posterior.weights
-    probability_se = posterior.probability_se(drawn)
-    now = max(level.time_h for level in levels)
-    done = len(doses) - someone.left
-    now = max(now, course.times_h[done - 1] + course.infusion_h[done - 1])
-    so_far = [
-        prediction.concentrations(effects, np.array([now]))[1][:, 0]
-        for effects in (estimate.effects, posterior.effects)
-    ]
-    found = surprise(estimate)
-    known = estimate.problem.levels
-    in_order = [levels[int(place) - 1] for place in known.places[0]]
-    names = [effect.name for effect in model.file.iiv]
-    own = RandomEffects(estimate.effects.eta, np.zeros((1, 1, model.program.n_kappa)))
-    individual = individual_parameters(model.program, prediction.tv, own)[0, 0]
-    remaining = None
-    if goal is not None and someone.left:
-        step_mg = request.round_to_mg or 1.0
-        remaining = _remaining(someone, goal, patient.bsa_m2, step_mg, probability_se)
-    surprises = found.messages(names)
+def result_of(fitted: Fit, goal: Goal | None = None) -> UpdateResult:
+    """Read a fit: the course, and with a goal the doses that are left.
+
+    Parameters
+    ----------
+    fitted : Fit
+    goal : Goal, optional
+        For the doses that are left.
+    """
+    drawn = _simulated(fitted)
+    posterior, prediction = fitted.posterior, fitted.prediction
+    probability_se = posterior.probability_se(drawn.drawn)
+    surprises = surprises_of(fitted)
+    stops = stops_of(fitted)
+    proposal = _proposal(fitted, goal, probability_se)
+    remaining = None if stops else proposal
+    remarks = remarks_of_update(
+        UpdateFacts(fit=fitted, goal=goal, remaining=remaining, surprises=surprises, stops=stops)
+    )
     return UpdateResult(
-        model=model.id,
-        model_citation=model.file.citation.short,
-        prior=prior,
-        levels=[
-            LevelRecord(
-                time_h=float(known.times_h[0, t]),
-                clock=str(in_order[t].clock) if in_order[t].clock else None,
-                conc_mg_l=_or_none(known.conc_mg_l[0, t]),
-                lloq_mg_l=_or_none(np.asarray(known.lloq_mg_l)[0, t]),
-                typical_mg_l=float(typical[t]),
-                fitted_mg_l=float(estimate.predicted_mg_l[0, t]),
-                residual_sd=float(found.fitted[t]),
-            )
-            for t in range(known.times_h.shape[1])
-        ],
-        parameters=[
-            ParameterRecord(
-                name=name,
-                unit="L/h" if name[0] in "CQ" else "L",
-                typical=float(prediction.tv[0, k]),
-                individual=float(individual[k]),
-            )
-            for k, name in enumerate(SLOTS[: 2 * model.program.compartments])
-        ],
-        posterior=PosteriorRecord(
-            now_h=now,
-            auc_so_far=float(so_far[0][0]),
-            auc_so_far_pi90=prediction_interval(so_far[1], weights=weights),
-            auc_0_inf=auc,
-            auc_0_inf_pi90=prediction_interval(drawn, weights=weights),
-            draws=len(weights),
-            effective_size=posterior.effective_size,
-            method=posterior.method,
-        ),
-        flag=flag(auc),
-        targets=[
-            target_record(entry, auc, drawn, patient, regimen, weights)
-            for entry in targets().values()
-        ],
+        headline=_headline(fitted, remarks, drawn),
+        remarks=remarks,
+        model=prediction.model.id,
+        model_citation=prediction.model.file.citation.short,
+        prior=fitted.prior,
+        levels=_level_records(fitted),
+        parameters=_parameter_records(fitted),
+        posterior=_posterior_record(fitted, drawn),
+        flag=flag(drawn.auc_0_inf) if fitted.fits else None,
+        targets=_target_records(fitted, drawn) if fitted.fits else [],
         remaining=remaining,
+        would_give=proposal if stops else None,
+        without=without_each(fitted) if surprises or not fitted.fits else [],
         surprises=surprises,
-        remarks=remarks_of_update(
-            UpdateFacts(
-                fit=someone,
-                levels=levels,
-                goal=goal,
-                remaining=remaining,
-                surprises=surprises,
-                prior=prior,
-            )
-        ),
         provenance=UpdateProvenance(
             version=__version__,
-            model_sha256=model.sha256,
-            input_sha256=_input_hash(prior, levels, goal),
+            model_sha256=prediction.model.sha256,
+            input_sha256=_input_hash(fitted, goal),
             seed=SEED,
-            draws=len(weights),
+            draws=len(posterior.weights),
             probability_se=probability_se,
+            excluded_levels=list(fitted.measured.excluded),
         ),
-        source=someone,
+        source=fitted,
     )
 
 
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+def _simulated(fitted: Fit) -> Simulated:
+    """AUC of the course as planned: the most likely one, and weighted draws."""
+    doses = np.array(fitted.course.doses_mg)
+    return Simulated(
+        model=fitted.prediction.model.id,
+        auc_0_inf=float(fitted.auc(fitted.estimate.effects, doses)[0]),
+        drawn=fitted.auc(fitted.posterior.effects, doses),
+        weights=fitted.posterior.weights,
+    )
 
 
-def _input_hash(prior: CheckResult, levels: Sequence[Level], goal: Goal | None) -> str:
-    asked = {
-        "check": prior.provenance.input_sha256,
-        "levels": [(level.time_h, level.conc_mg_l, level.lloq_mg_l) for level in levels],
+def _headline(fitted: Fit, remarks: Sequence[Remark], drawn: Simulated) -> Headline:
+    """Headline of an update: the chance by the model that the levels were put to use with."""
+    patient, regimen, _ = fitted.prediction.case
+    target = leading_target(
+        age_years=patient.age_years,
+        product=patient.product or regimen.product,
+        disease=patient.diagnosis or regimen.disease,
+    )
+    notes = [
+        remark.message[0].upper() + remark.message[1:]
+        for remark in remarks
+        if remark.code in _IN_THE_HEADLINE
+    ]
+    if target is not None and fitted.fits and target.derived_with != drawn.model:
+        notes.append(
+            f"{target.name} was found with {target.derived_with}; this chance is by {drawn.model} "
+            "and the levels"
+        )
+    no_chance = ""
+    if not fitted.fits:
+        short = misfit_in_short(fitted)
+        no_chance = f"{short[0].upper()}{short[1:]}: no chance is given"
+    return headline_of(remarks, target, drawn, notes=notes, no_chance=no_chance)
+
+
+_IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease", "level_excluded")
+"""Codes of remarks without which the chance would mislead."""
+
+
+# ------------------------------------------------------------------ records
+
+
+def _level_records(fitted: Fit) -> list[LevelRecord]:
+    """Levels in order of time, those left out among them."""
+    measured, prediction = fitted.measured, fitted.prediction
+    residuals = dict(zip(fitted.places, fitted.surprise.fitted, strict=True))
+    places = sorted(range(1, len(measured.levels) + 1), key=lambda k: measured.at(k).time_h)
+    times = np.array([measured.at(place).time_h for place in places])
+    typical = prediction.typical_mg_l(times)
+    own = prediction.concentrations(fitted.estimate.effects, times)[0][0]
+    return [
+        LevelRecord(
+            level=place,
+            time_h=measured.at(place).time_h,
+            clock=str(clock) if (clock := measured.at(place).clock) else None,
+            conc_mg_l=measured.at(place).conc_mg_l,
+            lloq_mg_l=measured.at(place).lloq_mg_l,
+            typical_mg_l=float(typical[k]),
+            fitted_mg_l=float(own[k]),
+            residual_sd=float(residuals[place]) if place in residuals else None,
+            excluded=place not in residuals,
+        )
+        for k, place in enumerate(places)
+    ]
+
+
+def _parameter_records(fitted: Fit) -> list[ParameterRecord]:
+    """Parameters of the typical patient and of this one, without occasions."""
+    program, tv = fitted.prediction.model.program, fitted.prediction.tv
+    own = RandomEffects(fitted.estimate.effects.eta, np.zeros((1, 1, program.n_kappa)))
+    individual = individual_parameters(program, tv, own)[0, 0]
+    return [
+        ParameterRecord(
+            name=name,
+            unit="L/h" if name[0] in "CQ" else "L",
+            typical=float(tv[0, k]),
+            individual=float(individual[k]),
+        )
+        for k, name in enumerate(SLOTS[: 2 * program.compartments])
+    ]
+
+
+def _posterior_record(fitted: Fit, drawn: Simulated) -> PosteriorRecord:
+    """Exposure so far and of the course."""
+    posterior, course = fitted.posterior, fitted.course
+    now = max(level.time_h for level in fitted.measured.levels)
+    done = len(course.doses_mg) - fitted.left
+    if done:
+        now = max(now, course.times_h[done - 1] + course.infusion_h[done - 1])
+    now = max(now, 0.0)
+    likely, spread = (
+        fitted.prediction.concentrations(effects, np.array([now]))[1][:, 0]
+        for effects in (fitted.estimate.effects, posterior.effects)
+    )
+    return PosteriorRecord(
+        now_h=now,
+        auc_so_far=float(likely[0]),
+        auc_so_far_pi90=prediction_interval(spread, weights=posterior.weights),
+        auc_0_inf=drawn.auc_0_inf,
+        auc_0_inf_pi90=prediction_interval(drawn.drawn, weights=posterior.weights),
+        draws=len(posterior.weights),
+        effective_size=posterior.effective_size,
+        method=posterior.method,
+    )
+
+
+def _target_records(fitted: Fit, drawn: Simulated) -> list[TargetRecord]:
+    patient, regimen, _ = fitted.prediction.case
+    return [
+        target_record(entry, drawn.auc_0_inf, drawn.drawn, patient, regimen, weights=drawn.weights)
+        for entry in targets().values()
+    ]
+
+
+def _input_hash(fitted: Fit, goal: Goal | None) -> str:
+    """Hash of what was asked; a choice that nobody made is not in it."""
+    measured = fitted.measured
+    asked: dict[str, object] = {
+        "check": fitted.prior.provenance.input_sha256,
+        "levels": [(level.time_h, level.conc_mg_l, level.lloq_mg_l) for level in measured.levels],
         "goal": None if goal is None else str(goal),
     }
+    if measured.excluded:
+        asked["excluded"] = list(measured.excluded)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
+# ------------------------------------------------------------------ the doses that are left
+
+
+def _proposal(fitted: Fit, goal: Goal | None, probability_se: float) -> RemainingDose | None:
+    """Dose of the infusions that are left; None without a goal, or where nothing may be given."""
+    bsa_m2 = fitted.request.patient.bsa_m2
+    if goal is None or not fitted.left or fitted.course.given_above_ceilings(bsa_m2):
+        return None
+    return _remaining(fitted, goal, bsa_m2, fitted.request.round_to_mg or 1.0, probability_se)
+
+
 def _remaining(
-    someone: Fit, goal: Goal, bsa_m2: float, step_mg: float, probability_se: float
+    fitted: Fit, goal: Goal, bsa_m2: float, step_mg: float, probability_se: float
 ) -> RemainingDose:
     """The dose of the infusions that are left, for a goal on the whole course."""
-    course, left = someone.course, someone.left
+    course, left = fitted.course, fitted.left
     doses = np.array(course.doses_mg)
     done = len(doses) - left
     is_left = np.arange(len(doses)) >= done
     most = most_mg(bsa_m2, course.times_h, course.doses_mg[:done], day_h=course.day_h)
     candidates = candidate_doses(float(most[0]), step_mg, or_none=True)
-    base, one = np.where(is_left, 0.0, doses), is_left.astype(np.float64)
-    effects, posterior = someone.estimate.effects, someone.posterior
-    likely, likely_per_mg = (float(someone.auc(effects, d)[0]) for d in (base, one))
-    drawn, drawn_per_mg = (someone.auc(posterior.effects, d) for d in (base, one))
+    fixed, per_mg = np.where(is_left, 0.0, doses), is_left.astype(np.float64)
+    effects, posterior = fitted.estimate.effects, fitted.posterior
+    likely, likely_per_mg = (float(fitted.auc(effects, d)[0]) for d in (fixed, per_mg))
+    drawn, drawn_per_mg = (fitted.auc(posterior.effects, d) for d in (fixed, per_mg))
     auc = AucByDose(
         likely_fixed=likely,
         likely_per_mg=likely_per_mg,

@@ -8,6 +8,7 @@ from typing import Literal
 from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.fit import Fit
 from fludapk.answers.goal import Misses
+from fludapk.answers.headline import Headline
 from fludapk.answers.record import DISCLAIMER, Record, Remark, Row, scalars
 from fludapk.published.targets import Flag
 
@@ -18,6 +19,8 @@ from fludapk.published.targets import Flag
 class LevelRecord:
     """A level beside what the model expects of it."""
 
+    level: int
+    """Place among the levels as given, from 1."""
     time_h: float
     clock: str | None
     """The time as typed, if it was a clock time."""
@@ -27,8 +30,10 @@ class LevelRecord:
     """Prediction from covariates."""
     fitted_mg_l: float
     """Prediction for this patient."""
-    residual_sd: float
-    """(level - fitted) in residual SDs."""
+    residual_sd: float | None
+    """(level - fitted) in residual SDs; None if it is not part of the estimate."""
+    excluded: bool
+    """The level was left out as asked, or is from before the first dose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +91,20 @@ class RemainingDose:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WithoutLevel:
+    """The estimate without one of the levels."""
+
+    level: int
+    """Place of that level among those given, from 1."""
+    auc_0_inf: float | None
+    """mg·h/L, of the course as planned; None if no likely patient was found."""
+    fits: bool
+    """The other levels fit together."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class UpdateProvenance:
-    """What made this result."""
+    """Origin of a result: version, hashes, seed and draws."""
 
     version: str
     model_sha256: str
@@ -96,13 +113,18 @@ class UpdateProvenance:
     draws: int
     probability_se: float
     """Largest standard error of a probability of the AUC."""
+    excluded_levels: list[int]
+    """Places of the levels that were left out as asked."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class UpdateResult(Record):
     """Result of `update`."""
 
-    schema: Literal["fludapk.update/1"] = "fludapk.update/1"
+    schema: Literal["fludapk.update/2"] = "fludapk.update/2"
+    headline: Headline
+    remarks: list[Remark]
+    """The worst first."""
     model: str
     model_citation: str
     prior: CheckResult
@@ -110,11 +132,17 @@ class UpdateResult(Record):
     levels: list[LevelRecord]
     parameters: list[ParameterRecord]
     posterior: PosteriorRecord
-    flag: Flag
+    flag: Flag | None
+    """None if the levels do not fit together."""
     targets: list[TargetRecord]
+    """Empty if the levels do not fit together."""
     remaining: RemainingDose | None
+    """None without a goal, without a dose left, and under a stop."""
+    would_give: RemainingDose | None
+    """The dose that the model would give, were there no stop: not a proposal."""
+    without: list[WithoutLevel]
+    """The estimate without each level in turn, where one of them is surprising."""
     surprises: list[str]
-    remarks: list[Remark]
     disclaimer: str = DISCLAIMER
     provenance: UpdateProvenance
 
@@ -124,8 +152,15 @@ class UpdateResult(Record):
         fitted: Fit = self.made_from
         return fitted
 
+    @property
+    def fits(self) -> bool:
+        """Tell if the levels fit together."""
+        return self.flag is not None
+
     def brief(self) -> str:
         """Return AUC and interval in a line."""
+        if not self.fits:
+            return f"update by {self.model}: STOP: the levels do not fit together"
         (low, high), auc = self.posterior.auc_0_inf_pi90, self.posterior.auc_0_inf
         return (
             f"update by {self.model} and {len(self.levels)} levels: AUC0-inf {auc:.2f} mg·h/L, "

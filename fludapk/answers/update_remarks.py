@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from fludapk.answers.check_records import CheckResult
+from fludapk.answers.agreement import called, misfit_of
 from fludapk.answers.clock_remarks import clocks_may_change, hours_counted
 from fludapk.answers.fit import Fit
 from fludapk.answers.goal import Goal
-from fludapk.answers.record import Remark, caution
+from fludapk.answers.record import Remark, caution, stop, worst_first
 from fludapk.answers.update_records import RemainingDose
 from fludapk.patients.clock import ClockTime
-from fludapk.patients.course import NEUROTOXICITY
+from fludapk.patients.course import NEUROTOXICITY, most_mg
 from fludapk.patients.level import Level
 
-LATE_H: Final = 14 * 24.0
 NOTEWORTHY_CUT: Final = 0.1
 """A dose cut by more than this fraction of the plan has its reasons against it told."""
 
@@ -28,23 +28,25 @@ class UpdateFacts:
     Parameters
     ----------
     fit : Fit
-    levels : sequence of Level
-        In the order in which they were given.
     goal : Goal, optional
     remaining : RemainingDose, optional
         Proposal for the doses that are left.
     surprises : sequence of str
-        What the model cannot explain about the levels.
-    prior : CheckResult
-        The course from covariates alone.
+        Levels and effects that the model does not expect.
+    stops : sequence of Remark
+        Reasons why no dose is proposed, see `stops_of`.
     """
 
     fit: Fit
-    levels: Sequence[Level]
     goal: Goal | None
     remaining: RemainingDose | None
-    surprises: Sequence[str]
-    prior: CheckResult
+    surprises: Sequence[str] = ()
+    stops: Sequence[Remark] = ()
+
+    @property
+    def levels(self) -> list[Level]:
+        """Levels of the estimate, as given."""
+        return [self.fit.measured.at(place) for place in self.fit.measured.used]
 
     @property
     def times_h(self) -> list[float]:
@@ -61,21 +63,43 @@ class UpdateFacts:
 Rule: TypeAlias = Callable[[UpdateFacts], Remark | None]
 
 
+def stops_of(fit: Fit) -> list[Remark]:
+    """Reasons why no dose is proposed: the levels do not fit, or those of the check."""
+    own = [] if fit.fits else [stop("levels_do_not_fit", misfit_of(fit))]
+    return [*own, *(remark for remark in fit.prior.remarks if remark.severity == "stop")]
+
+
 def remarks_of_update(facts: UpdateFacts) -> list[Remark]:
     """Put surprises first, then apply every rule, then repeat what levels do not settle."""
     remarks = (rule(facts) for rule in RULES)
-    return [
-        *(caution("surprising", surprise) for surprise in facts.surprises),
-        *(remark for remark in remarks if remark is not None),
-        *(remark for remark in facts.prior.remarks if remark.code in _STILL_TRUE),
-    ]
+    return worst_first(
+        [
+            *facts.stops,
+            *(caution("surprising", surprise) for surprise in facts.surprises),
+            *(remark for remark in remarks if remark is not None),
+            *(remark for remark in facts.fit.prior.remarks if remark.code in _STILL_TRUE),
+        ]
+    )
 
 
 _STILL_TRUE: Final = (
     *("outside_studied_range", "other_disease", "dose_basis", "unusual_for_age"),
     *("confirmed", "cells_before_last_dose", "bsa_cap"),
 )
-"""Remarks of the check that levels do not settle."""
+"""Cautions and notes of the check that levels do not settle."""
+
+
+def level_excluded(facts: UpdateFacts) -> Remark | None:
+    """Name the levels that were left out."""
+    excluded = facts.fit.measured.excluded
+    if not excluded:
+        return None
+    listed = ", ".join(called(facts.fit, place) for place in excluded)
+    verb = "was" if len(excluded) == 1 else "were"
+    message = f"{listed} {verb} left out as asked; doses planned before then count as given"
+    if facts.fit.given:
+        message = f"{listed} {verb} left out as asked"
+    return caution("level_excluded", message)
 
 
 def level_in_infusion(facts: UpdateFacts) -> Remark | None:
@@ -114,17 +138,14 @@ def level_order(facts: UpdateFacts) -> Remark | None:
     return caution("level_order", "the levels were not in order of time: they were sorted")
 
 
-def level_late(facts: UpdateFacts) -> Remark | None:
-    """Warn of levels so late that their clock is in doubt."""
-    last_h = facts.fit.course.times_h[-1]
-    late = [f"{time:g} h" for time in facts.times_h if time > last_h + LATE_H]
-    if not late:
+def level_confirmed(facts: UpdateFacts) -> Remark | None:
+    """Repeat the times of levels that were refused as unlikely until they were confirmed."""
+    confirmed = facts.fit.measured.confirmed
+    if not confirmed:
         return None
-    message = (
-        f"level at {', '.join(late)} is more than two weeks after the last dose: check that doses "
-        "and levels are on the same clock"
-    )
-    return caution("level_late", message)
+    listed = ", ".join(called(facts.fit, place) for place in confirmed)
+    message = f"{listed}: before the first dose or long after the last, confirmed as meant"
+    return caution("level_confirmed", message)
 
 
 def no_dose_left(facts: UpdateFacts) -> Remark | None:
@@ -132,6 +153,21 @@ def no_dose_left(facts: UpdateFacts) -> Remark | None:
     if facts.goal is None or facts.fit.left:
         return None
     return caution("no_dose_left", "every dose is given: nothing is left to adjust")
+
+
+def plan_above_ceiling(facts: UpdateFacts) -> Remark | None:
+    """Warn if doses given leave too little for the planned ones."""
+    course, bsa_m2 = facts.fit.course, facts.fit.request.patient.bsa_m2
+    passed = course.given_above_ceilings(bsa_m2)
+    if not course.given or passed or not course.ceiling_faults(bsa_m2):
+        return None
+    doses = course.doses_mg[: course.given]
+    most = float(most_mg(bsa_m2, course.times_h, doses, day_h=course.day_h)[0])
+    message = (
+        "with the doses given the planned ones would pass a ceiling: at most "
+        f"{math.floor(10 * most) / 10:g} mg may be given per remaining dose"
+    )
+    return caution("plan_above_ceiling", message)
 
 
 def not_reached(facts: UpdateFacts) -> Remark | None:
@@ -208,11 +244,13 @@ def clock_times(facts: UpdateFacts) -> Remark | None:
 
 
 RULES: Final[tuple[Rule, ...]] = (
+    level_excluded,
     level_in_infusion,
     level_twice,
     level_order,
-    level_late,
+    level_confirmed,
     no_dose_left,
+    plan_above_ceiling,
     not_reached,
     above_plan,
     below_plan,

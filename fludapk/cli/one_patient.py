@@ -19,7 +19,7 @@ from fludapk.cli.common import (
     show,
     strict_option,
 )
-from fludapk.errors import Fault, InputError, gathered
+from fludapk.errors import ExitStatus, Fault, InputError, gathered
 
 if TYPE_CHECKING:
     from fludapk.patients.clock import Clock
@@ -163,6 +163,7 @@ def dose(
     help='A dose as given, if not as planned: "24.5h 22mg", "2026-01-15 09:00 22mg 45min". '
     "Repeatable, from the first.",
 )
+@options_of("exclude_level")
 @click.option("--design", is_flag=True, help="Show the most informative sampling times instead.")
 @click.option(
     "--population", metavar="NAME", help="With --design: for a population of `simulate` instead."
@@ -179,6 +180,7 @@ def update(
     level_texts: tuple[str, ...],
     levels_file: str | None,
     given: tuple[str, ...],
+    exclude_level: tuple[str, ...],
     design: bool,
     population: str | None,
     target: str | None,
@@ -197,14 +199,21 @@ def update(
 
     The most likely patient given covariates and levels, the AUC of the course with its interval,
     and, for a goal, the dose of the infusions that are left. Time counts from the start of the
-    first infusion: in hours, or by the clock if --first-dose says when that was.
+    first infusion: in hours, or by the clock if --first-dose says when that was. Levels that do not
+    fit together get no dose: the page says STOP and why, and the exit code is 6.
     """
     from fludapk.answers.fit import fit
     from fludapk.answers.goal import Goal
     from fludapk.answers.update import result_of
     from fludapk.patients.clock import by_clock, read_clock
     from fludapk.patients.course import given_of
-    from fludapk.patients.request import read_patient, read_regimen, read_step_mg
+    from fludapk.patients.level import CONFIRMS_TIMES
+    from fludapk.patients.request import (
+        read_patient,
+        read_regimen,
+        read_step_mg,
+        times_confirmed,
+    )
     from fludapk.published.models import model_folders
 
     if population is not None and (not design or typed["weight"] is not None):
@@ -215,8 +224,9 @@ def update(
         return
 
     when = typed["first_dose"], typed["time_zone"]
+    about_patient, are_confirmed = times_confirmed(typed)
     patient, regimen, (levels,), aim, step = gathered(
-        lambda: read_patient(typed),
+        lambda: read_patient(about_patient),
         lambda: read_regimen(typed),
         lambda: by_clock(*when, lambda clock: _levels(level_texts, levels_file, clock)),
         lambda: Goal.if_any(auc=auc, window=window, target=target, probability=probability),
@@ -229,6 +239,8 @@ def update(
         regimen,
         levels,
         given=doses,
+        exclude_level=exclude_level,
+        confirm=[CONFIRMS_TIMES] if are_confirmed else [],
         model=model,
         round_to_mg=step,
         strict=strict,
@@ -236,6 +248,9 @@ def update(
     )
     result = result_of(fitted, aim)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
+    if not result.fits:
+        click.echo(f"fludapk: {result.headline.stops[0]}", err=True)
+        raise click.exceptions.Exit(int(ExitStatus.NOT_CONVERGED))
 
 
 def _levels(texts: tuple[str, ...], file: str | None, clock: Clock) -> list[Level]:

@@ -26,6 +26,7 @@ from fludapk.pages.words import (
     course_facts,
     dose_lines,
     interval_text,
+    kidney_and_size,
     plan,
     side,
     typeset,
@@ -79,6 +80,7 @@ def page_head(r: CheckResult) -> dict[str, str]:
         "who": who(r),
         "plan": plan(r),
         "about": "; ".join([r.regimen.title, *said]),
+        "measured": kidney_and_size(r),
     }
 
 

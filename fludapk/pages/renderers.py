@@ -32,7 +32,7 @@ def register_all() -> None:
     """Register what draws every kind of record."""
     register("CheckResult", Renderer(_check_text, _sheet(_check_sheet), _check_brief))
     register("DoseResult", Renderer(_dose_text, _sheet(_dose_sheet), _dose_brief))
-    register("UpdateResult", Renderer(_update_text, _sheet(_update_sheet)))
+    register("UpdateResult", Renderer(_update_text, _sheet(_update_sheet), _update_brief))
     register("Design", Renderer(_design_text, _preformatted(_design_text)))
     register("Nomogram", Renderer(_nomogram_text, _sheet(_nomogram_sheet)))
     register("Catalogue", Renderer(_catalogue_text, _preformatted(_catalogue_text)))
@@ -110,8 +110,15 @@ def _update_text(result: UpdateResult, strong: Strong) -> str:
     return update_page(result, width(), strong)
 
 
+def _update_brief(result: UpdateResult, strong: Strong) -> str:
+    from fludapk.pages.layout import width
+    from fludapk.pages.update import brief_update
+
+    return brief_update(result, width(), strong)
+
+
 def _update_sheet(result: UpdateResult, whole: bool) -> str:
-    from fludapk.pages.update import update_html
+    from fludapk.pages.update_sheet import update_html
 
     return update_html(result, whole=whole)
 

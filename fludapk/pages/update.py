@@ -1,93 +1,114 @@
-"""The page of an update by levels, and of a sampling design."""
+"""The page of an update by levels, and of a sampling design, for a terminal."""
 
 from __future__ import annotations
 
 import math
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
-from fludapk.answers.curve import UpdateCurve, update_curve_of
-from fludapk.arrays import F8
-from fludapk.pages.check_drawing import HOUR_STEPS
-from fludapk.pages.check_sheet import page_head, target_blocks
-from fludapk.pages.drawing import LogScale, Scale, decades, points, round_steps, ticks
-from fludapk.pages.layout import Strong
-from fludapk.pages.templates import sheet
-from fludapk.pages.words import FLAG_WORDS, percent, plan, target_chances, who, window
+from fludapk.answers.headline import auc_text
+from fludapk.pages.check import headline_block
+from fludapk.pages.check_rows import target_rows, targets_of_others
+from fludapk.pages.layout import Strong, fitted, paragraph, table
+from fludapk.pages.words import (
+    auc_line,
+    auc_of,
+    interval_text,
+    mg,
+    percent,
+    plan,
+    remark_table,
+    typeset,
+    who,
+)
 
 if TYPE_CHECKING:
     from fludapk.answers.design import Design, Schedule
-    from fludapk.answers.update_records import LevelRecord, UpdateResult
+    from fludapk.answers.update_records import (
+        LevelRecord,
+        RemainingDose,
+        UpdateResult,
+        WithoutLevel,
+    )
+
+WOULD_GIVE: Final = "Not proposed: what the model would give, were there no STOP"
+WITHOUT: Final = "The estimate without each level in turn"
+LEVELS: Final = "Levels"
+PARAMETERS: Final = "This patient beside the typical one"
 
 
 def update_page(r: UpdateResult, width: int = 100, strong: Strong = str) -> str:
-    """What levels say: the answer first."""
-    e, p = r.prior.exposure, r.posterior
-    low, high = p.auc_0_inf_pi90
-    by = {row.id: row for row in r.targets}
+    """Draw the levels of one patient: the answer first.
+
+    Parameters
+    ----------
+    r : UpdateResult
+    width : int
+        Columns.
+    strong : callable, optional
+        Sets off what must not be missed, on a terminal.
+    """
+    sections = {
+        "What to know": remark_table(r.remarks, width),
+        WITHOUT: table(without_rows(r), width) if r.without else "",
+        WOULD_GIVE: "\n".join(paragraph(line, width, 2) for line in would_give_lines(r)),
+        LEVELS: "\n".join(part for level in r.levels for part in _level_lines(level, width)),
+        PARAMETERS: table(parameter_rows(r), width, right="1"),
+        "Targets that fit this patient": _targets(r, width),
+    }
+    body = [f"{title}\n{text}" for title, text in sections.items() if text]
+    return typeset("\n\n".join([brief_update(r, width, strong), *body, _footer(r, width)]))
+
+
+def brief_update(r: UpdateResult, width: int, strong: Strong = str) -> str:
+    """Draw the answer in short: patient, stop, chance, AUC, the dose that is left."""
     lines = [
-        *wrap(f"{who(r.prior)} | {plan(r.prior)}", width),
+        fitted(f"{who(r.prior)} | {plan(r.prior)}", width),
         "",
-        f"AUC0-inf {p.auc_0_inf:.2f} mg·h/L   90 % interval {low:.1f}-{high:.1f}   "
-        f"[ {FLAG_WORDS[r.flag]} ]",
-        *wrap(
-            f"Probability of < 13.8: {percent(by['fabrizio2022'].p_below)}; of < 14: "
-            f"{percent(by['dekker2022'].p_below)}; of > 20: "
-            f"{percent(by['langenhorst2019b'].p_above)} (F-ara-A by {r.model} and "
-            f"{len(r.levels)} level{'s' if len(r.levels) > 1 else ''}, course as planned)",
-            width,
-        ),
-        *wrap(
-            f"From covariates alone: {e.auc_0_inf:.2f}, 90 % interval {e.auc_0_inf_pi90[0]:.1f}-"
-            f"{e.auc_0_inf_pi90[1]:.1f}. Up to {p.now_h:g} h: {p.auc_so_far:.2f} "
-            f"({p.auc_so_far_pi90[0]:.1f}-{p.auc_so_far_pi90[1]:.1f}).",
-            width,
-        ),
+        headline_block(r.headline, width, strong),
+        *(fitted(line, width) for line in answer_lines(r)),
+        *(fitted(typeset(note), width) for note in r.headline.notes),
     ]
-    others = [
-        row for row in r.targets if row.applies and row.id not in ("fabrizio2022", "dekker2022")
-    ]
-    lines += [
-        part
-        for row in others
-        for part in wrap(
-            f"{row.id} {window(row)}: {row.status.upper()}; {target_chances(row)}", width
-        )
-    ]
-    if r.remaining is not None:
-        lines += ["", *remaining_lines(r, width)]
-    lines += ["", "Levels", *(part for level in r.levels for part in _level_lines(level, width))]
-    lines += ["", "This patient beside the typical one"]
-    lines += [
-        f"  {x.name:3} {x.individual:8.3g} {x.unit:4} typical {x.typical:.3g} "
-        f"({100 * (x.individual / x.typical - 1):+.0f} %)"
-        for x in r.parameters
-    ]
-    if r.remarks:
-        lines += ["", "Warnings"]
-        lines += [
-            part
-            for w in r.remarks
-            for part in wrap(
-                f"{'!' if w.severity == 'caution' else '-'} {w.severity}  {w.message}",
-                width,
-                initial_indent="  ",
-                subsequent_indent="    ",
-            )
-        ]
-    lines += ["", *wrap(r.disclaimer, width)]
-    made = r.provenance
-    lines += wrap(
-        f"fludapk {made.version} | model {r.model} {made.model_sha256[:12]} | input "
-        f"{made.input_sha256[:12]} | {_sampling(r)}",
-        width,
+    return typeset("\n".join(lines))
+
+
+def answer_lines(r: UpdateResult) -> list[str]:
+    """Word the AUC given the levels, the dose that is left, and the AUC without levels."""
+    auc = [auc_line(r.headline, by_levels(r))] if r.fits else [misfit_line(r)]
+    return [*auc, *remaining_lines(r), covariates_line(r)]
+
+
+def by_levels(r: UpdateResult) -> str:
+    """Say by which model and how many levels."""
+    used = sum(not level.excluded for level in r.levels)
+    return f"by {r.model} and {used} level{'' if used == 1 else 's'}, course as planned"
+
+
+def misfit_line(r: UpdateResult) -> str:
+    """Word the AUC that levels would give which do not fit together."""
+    auc = auc_of(r.headline)
+    return (
+        f"Not to be used: taken as they are, the levels would make AUC0-inf {auc} mg·h/L "
+        f"({interval_text(r.headline)})"
     )
-    lines += wrap(r.model_citation, width)
-    return "\n".join(line.rstrip() for line in lines)
 
 
-def _sampling(r: UpdateResult) -> str:
-    """How the posterior was sampled, and how sure its probabilities are."""
+def covariates_line(r: UpdateResult) -> str:
+    """Word the AUC from covariates alone, and the AUC so far."""
+    exposure, posterior = r.prior.exposure, r.posterior
+    low, high = exposure.auc_0_inf_pi90
+    line = f"From covariates alone {auc_text(exposure.auc_0_inf)} ({low:.1f}-{high:.1f})"
+    if not r.fits:
+        return f"{line} mg·h/L"
+    low, high = posterior.auc_so_far_pi90
+    return (
+        f"{line}; AUC so far (to {posterior.now_h:g} h) {posterior.auc_so_far:.2f} "
+        f"({low:.1f}-{high:.1f}) mg·h/L"
+    )
+
+
+def sampling(r: UpdateResult) -> str:
+    """Say how the posterior was sampled, and how sure its probabilities are."""
     made, p = r.provenance, r.posterior
     error = max(0.1, math.ceil(1000 * made.probability_se) / 10)
     return (
@@ -96,37 +117,113 @@ def _sampling(r: UpdateResult) -> str:
     )
 
 
-def remaining_lines(r: UpdateResult, width: int = 1000) -> list[str]:
-    """The dose that is left, in words."""
-    d = r.remaining
-    if d is None:
-        return []
+# ------------------------------------------------------------------ the dose that is left
+
+
+def remaining_lines(r: UpdateResult) -> list[str]:
+    """Word the dose that is left; under a stop, that none is proposed."""
+    if r.remaining is not None:
+        return _dose_lines(r, r.remaining)
+    return ["No dose is proposed."] if r.headline.stops else []
+
+
+def would_give_lines(r: UpdateResult) -> list[str]:
+    """Word the dose that the model would give, were there no stop."""
+    return [] if r.would_give is None else _dose_lines(r, r.would_give)
+
+
+def _dose_lines(r: UpdateResult, d: RemainingDose) -> list[str]:
     change = f" ({100 * (d.dose_mg / d.planned_mg - 1):+.0f} %)" if d.planned_mg else ""
     low, high = d.auc_0_inf_pi90
     chances = f"P(below) {percent(d.p_below)}"
     if d.p_within:  # of a single AUC there is no within
         chances += f", P(within) {percent(d.p_within)}"
     chances += f", P(above) {percent(d.p_above)}" if d.p_above else ""
-    said = [
-        f"Remaining {d.infusions} of {len(r.prior.regimen.doses_mg)} doses: {d.dose_mg:g} mg "
-        f"fludarabine phosphate each, {d.dose_mg_m2:.1f} mg/m2; planned {d.planned_mg:.2f} mg"
+    lines = [
+        f"Remaining {d.infusions} of {len(r.prior.regimen.doses_mg)} doses: {mg(d.dose_mg)} mg "
+        f"fludarabine phosphate each, {mg(d.dose_mg_m2)} mg/m²; planned {mg(d.planned_mg)} mg"
         f"{change}",
-        f"Draw up {d.volume_ml_per_dose:.2f} mL (25 mg/mL), {d.vials_per_dose} vial"
-        f"{'' if d.vials_per_dose == 1 else 's'}, waste {d.waste_mg_per_dose:g} mg; course "
-        f"{d.total_course_mg_m2:.1f} mg/m2",
-        f"Then AUC0-inf {d.auc_0_inf:.2f}, 90 % interval {low:.1f}-{high:.1f}; {chances}; goal: "
-        f"{d.goal}",
+        f"Draw up {mg(d.volume_ml_per_dose)} mL (25 mg/mL), {d.vials_per_dose} vial"
+        f"{'' if d.vials_per_dose == 1 else 's'}, waste {mg(d.waste_mg_per_dose)} mg; course "
+        f"{mg(d.total_course_mg_m2)} mg/m²",
+        f"Then AUC0-inf {auc_text(d.auc_0_inf)}, 90 % interval {low:.1f}-{high:.1f}; {chances}; "
+        f"goal: {d.goal}",
     ]
     if not d.reached:
-        said.insert(0, f"NO REMAINING DOSE REACHES THE GOAL: {d.goal}; {d.reason}. The nearest:")
-    return [part for line in said for part in wrap(line, width)]
+        lines.insert(0, f"NO REMAINING DOSE REACHES THE GOAL: {d.goal}; {d.reason}. The nearest:")
+    return lines
+
+
+# ------------------------------------------------------------------ rows
+
+
+def without_rows(r: UpdateResult) -> list[tuple[str, str]]:
+    """Name each level, and the AUC that the others give."""
+    called = {level.level: level for level in r.levels}
+    return [(_name(called[row.level]), _without(row)) for row in r.without]
+
+
+def _name(level: LevelRecord) -> str:
+    return f"without level {level.level} ({level.time_h:g} h, {value(level)} mg/L)"
+
+
+def _without(row: WithoutLevel) -> str:
+    if row.auc_0_inf is None:
+        return "no estimate"
+    rest = "the rest fits" if row.fits else "the rest does not fit either"
+    return f"AUC0-inf {auc_text(row.auc_0_inf)} mg·h/L; {rest}"
+
+
+def value(level: LevelRecord) -> str:
+    """Write a concentration as it was measured."""
+    if level.conc_mg_l is None:
+        return f"< {level.lloq_mg_l:.3g}"
+    return f"{level.conc_mg_l:.3g}"
+
+
+def residual(level: LevelRecord) -> str:
+    """Write a residual, or that the level is not part of the estimate."""
+    return "left out" if level.residual_sd is None else f"{level.residual_sd:+.1f}"
+
+
+def parameter_rows(r: UpdateResult) -> list[tuple[str, str, str, str]]:
+    """Name each parameter, with its value in this patient and in the typical one."""
+    return [
+        (
+            x.name,
+            f"{x.individual:.3g}",
+            x.unit,
+            f"typical {x.typical:.3g} ({100 * (x.individual / x.typical - 1):+.0f} %)",
+        )
+        for x in r.parameters
+    ]
+
+
+def _targets(r: UpdateResult, width: int) -> str:
+    if not r.targets:
+        return ""
+    rows = [(row.name, row.window, row.status, row.chances) for row in target_rows(r.targets)]
+    applying = table(rows, width) if rows else "  None."
+    others = paragraph(targets_of_others(r.targets), width, 2)
+    return "\n".join(part for part in (applying, others) if part)
+
+
+def _footer(r: UpdateResult, width: int) -> str:
+    made = r.provenance
+    lines = (
+        r.disclaimer,
+        f"fludapk {made.version} | model {r.model} {made.model_sha256[:12]} | input "
+        f"{made.input_sha256[:12]} | {sampling(r)}",
+        r.model_citation,
+    )
+    return "\n".join(paragraph(line, width) for line in lines)
 
 
 def _level_lines(level: LevelRecord, width: int) -> list[str]:
-    value = f"< {level.lloq_mg_l:.3g}" if level.conc_mg_l is None else f"{level.conc_mg_l:.3g}"
+    tail = residual(level) + ("" if level.residual_sd is None else " residual SD")
     line = (
-        f"  {level.time_h:6g} h  {value:>8} mg/L  fitted {level.fitted_mg_l:.3g}, from covariates "
-        f"{level.typical_mg_l:.3g}; {level.residual_sd:+.1f} residual SD"
+        f"  {level.level}. {level.time_h:6g} h  {value(level):>8} mg/L  fitted "
+        f"{level.fitted_mg_l:.3g}, typical {level.typical_mg_l:.3g}; {tail}"
     )
     if level.clock is None:
         return [line]
@@ -135,8 +232,11 @@ def _level_lines(level: LevelRecord, width: int) -> list[str]:
     return [line, f"{'':10}{level.clock}"]
 
 
+# ------------------------------------------------------------------ sampling designs
+
+
 def design_page(d: Design, width: int = 100) -> str:
-    """Which levels to draw: the best of each number first."""
+    """Draw the levels to measure: the best of each number first."""
 
     def line(name: str, schedule: Schedule) -> str:
         times = ", ".join(f"{t:g}" for t in schedule.times_h)
@@ -170,58 +270,3 @@ def design_page(d: Design, width: int = 100) -> str:
         f"fludapk {d.version} | model {d.model} {d.model_sha256[:12]} | seed {d.seed}",
     ]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def update_html(result: UpdateResult, *, whole: bool = True) -> str:
-    """Draw the levels of one patient on one sheet; see `fludapk.pages.templates.sheet`."""
-    made = result.provenance
-    return sheet(
-        "update.html",
-        whole=whole,
-        r=result,
-        percent=percent,
-        head=page_head(result.prior),
-        flag=FLAG_WORDS[result.flag],
-        by={target.id: target for target in result.targets},
-        remaining=remaining_lines(result),
-        figure=_update_figure(result, update_curve_of(result)),
-        **target_blocks(result.targets),
-        remarks=result.remarks,
-        disclaimer=result.disclaimer,
-        made={
-            "version": f"fludapk {made.version}",
-            "hashes": [(f"model {result.model}", made.model_sha256), ("input", made.input_sha256)],
-            "draws": _sampling(result),
-        },
-    )
-
-
-def _update_figure(result: UpdateResult, drawn: UpdateCurve) -> dict[str, Any]:
-    """Geometry of the curve with its levels, on a logarithmic axis."""
-    left, right, top, base = 40.0, 674.0, 12.0, 250.0
-    until = float(drawn.times_h[-1])
-    x = Scale(0.0, until, left, right)
-    highest = 1.3 * max(*drawn.before.flat, *drawn.after.flat)
-    positive = drawn.after[1][drawn.after[1] > 0]
-    marks = decades(float(positive[drawn.times_h[drawn.after[1] > 0] > 0.5].min()), highest)
-    y = LogScale(marks[0], highest, base, top)
-    across = [x(t) for t in drawn.times_h]
-
-    def band(rows: F8) -> str:
-        low, high = ([y(max(v, marks[0])) for v in rows[k]] for k in (0, 2))
-        return points([*across, *reversed(across)], [*high, *reversed(low)])
-
-    def line(rows: F8) -> str:
-        return points(across, [y(max(v, marks[0])) for v in rows[1]])
-
-    return {
-        "before": band(drawn.before), "before_line": line(drawn.before),
-        "after": band(drawn.after), "after_line": line(drawn.after),
-        "levels": [
-            (x(level.time_h), y(level.conc_mg_l or level.lloq_mg_l or 0.0), level.conc_mg_l is None)
-            for level in result.levels
-        ],
-        "x_ticks": ticks(round_steps(until, 8, HOUR_STEPS), x),
-        "y_ticks": ticks(marks, y),
-        "left": left, "right": right, "top": top, "base": base,
-    }  # fmt: skip

@@ -11,7 +11,7 @@ from fludapk.answers.headline import percent as percent
 from fludapk.pages.layout import table
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.targets import LOW, MET, targets, verdict
-from fludapk.units import MG_PER_ML, VIAL_MG
+from fludapk.units import CREATININE_UMOL_L_PER_MG_DL, MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
     from fludapk.answers.batch import Shown
@@ -174,6 +174,23 @@ def plan(r: CheckResult) -> str:
         f"({course.total_mg_m2:.0f} mg/m²), {course.infusion_h:g}-h infusions"
         + (f"; {typeset(course.change)}" if course.change else "")
     )
+
+
+def kidney_and_size(r: CheckResult) -> str:
+    """Word creatinine, eGFR or clearance, and body surface area, as they were used."""
+    p = r.patient
+    parts = []
+    if p.scr_mg_dl is not None:
+        umol = p.scr_mg_dl * CREATININE_UMOL_L_PER_MG_DL
+        parts.append(f"Creatinine {p.scr_mg_dl:.3g} mg/dL ({umol:.3g} µmol/L)")
+    if p.egfr_ml_min_1_73m2 is not None:
+        capped = f", capped from {p.egfr_uncapped_ml_min_1_73m2:.0f}" if p.egfr_capped else ""
+        parts.append(f"eGFR {p.egfr_ml_min_1_73m2:.0f} mL/min/1.73 m² ({p.egfr_formula}{capped})")
+    if p.crcl_ml_min is not None:
+        by = f" ({p.crcl_formula})" if p.crcl_formula else ""
+        parts.append(f"creatinine clearance {p.crcl_ml_min:.0f} mL/min{by}")
+    parts.append(f"body surface area {p.bsa_m2:.4g} m² ({p.bsa_formula})")
+    return "; ".join(parts)
 
 
 def dose_lines(r: CheckResult) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, NamedTuple, Self, TypeAlias
 
@@ -58,6 +58,8 @@ class Course:
     """Each dose before rounding."""
     day_h: float = DAY_H
     """Doses that start within so many hours are of one day; see `GIVEN_DAY_H`."""
+    given: int = 0
+    """Number of doses, from the first, that have been given; the others are planned."""
 
     def __post_init__(self) -> None:
         ends = [t + d for t, d in zip(self.times_h, self.infusion_h, strict=True)]
@@ -99,16 +101,55 @@ class Course:
 
     def ceiling_faults(self, bsa_m2: float) -> list[Fault]:
         """Name the ceilings per day and per course that the doses pass."""
-        daily, total = self.highest_daily_mg() / bsa_m2, self.total_mg / bsa_m2
+        daily, total = self._above_ceilings(bsa_m2)
         faults = []
-        if daily > DAILY_CEILING_MG_M2 * (1 + _SLACK):
+        if daily is not None:
             found = f"{daily:.1f} mg/m2 in a day is above {DAILY_CEILING_MG_M2:g} mg/m2: refused. "
             found += f"{NEUROTOXICITY[0].upper()}{NEUROTOXICITY[1:]}"
             faults.append(Fault("dose", found, whole=True))
-        if total > COURSE_CEILING_MG_M2 * (1 + _SLACK):
+        if total is not None:
             found = f"{total:.1f} mg/m2 in the course is above {COURSE_CEILING_MG_M2:g} mg/m2"
             faults.append(Fault("dose", f"{found}: refused", also=("days",), whole=True))
         return faults
+
+    def given_above_ceilings(self, bsa_m2: float) -> str:
+        """Word the ceilings that the doses given have passed; empty if there is none.
+
+        Examples
+        --------
+        >>> course = Course(
+        ...     times_h=(0.0, 24.0), infusion_h=(0.5, 0.5), doses_mg=(60.0, 30.0), given=1
+        ... )
+        >>> course.given_above_ceilings(1.0)[:54]
+        'given above a ceiling: 60.0 mg/m2 in a day, at most 50'
+        >>> course.given_above_ceilings(1.5)
+        ''
+        """
+        if not self.given:
+            return ""
+        alone = replace(
+            self,
+            times_h=self.times_h[: self.given],
+            infusion_h=self.infusion_h[: self.given],
+            doses_mg=self.doses_mg[: self.given],
+        )
+        daily, total = alone._above_ceilings(bsa_m2)
+        passed = []
+        if daily is not None:
+            passed.append(f"{daily:.1f} mg/m2 in a day, at most {DAILY_CEILING_MG_M2:g}")
+        if total is not None:
+            passed.append(f"{total:.1f} mg/m2 in the course, at most {COURSE_CEILING_MG_M2:g}")
+        if not passed:
+            return ""
+        return f"given above a ceiling: {'; '.join(passed)}. No further dose; {NEUROTOXICITY}"
+
+    def _above_ceilings(self, bsa_m2: float) -> tuple[float | None, float | None]:
+        """Highest mg/m2 of a day and of the course, where they are above their ceilings."""
+        daily, total = self.highest_daily_mg() / bsa_m2, self.total_mg / bsa_m2
+        return (
+            daily if daily > DAILY_CEILING_MG_M2 * (1 + _SLACK) else None,
+            total if total > COURSE_CEILING_MG_M2 * (1 + _SLACK) else None,
+        )
 
     def preparation(self) -> Preparation:
         """Preparation of one dose (of equal doses)."""

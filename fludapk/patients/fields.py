@@ -107,7 +107,8 @@ _PATIENT: Final = (
     Field(key="genotype", name="genotype", label="genotype",
           help="NT5E rs2295890: GG or carrier (mohanan2017)."),
     Field(key="confirm", name="confirm", label="confirm", metavar="FIELD", several=True,
-          help="Confirm a value that is refused as unusual: age, weight, height, scr, egfr, crcl."),
+          help="Confirm a value that is refused as unusual: age, weight, height, scr, egfr, crcl; "
+          "of an update also level, the times of levels."),
 )  # fmt: skip
 _COURSE: Final = (
     Field(key="regimen", name="regimen", label="course",
@@ -149,6 +150,8 @@ _LEVELS: Final = (
     Field(key="given", name="given", label="doses given",
           help='Doses as given, from the first, if not as planned: "24.5h 22mg 45min", or '
                '"2026-01-15 09:00 22mg".'),
+    Field(key="exclude_level", name="exclude_level", label="levels left out", metavar="N",
+          several=True, help="Leave level N out, counted from 1 as given; the answer names it."),
     Field(key="time_h", name="time", label="time", dimension="time", unit="h", part=True,
           help='Hours from the start of the first infusion, "90 min", or "2026-01-14 10:30".'),
     Field(key="conc_mg_l", name="conc", label="concentration", dimension="concentration",

@@ -22,7 +22,12 @@ FAR_OF_LITTLE: Final = 1000.0
 LITTLE_MG_L: Final = 0.01
 TRACE_MG_L: Final = 1e-5
 """Below this a prediction says nothing of units: no assay sees it."""
-
+LATE_H: Final = 14 * 24.0
+"""A level so long after the last dose is asked about."""
+TRACE_OF_PEAK: Final = 1e-4
+"""So is a level where less than this fraction of the peak is expected."""
+CONFIRMS_TIMES: Final = "level"
+"""Name that confirms the times of levels."""
 
 _LONGEST: Final = 200
 """Characters of a level that are read, or repeated in a fault."""
@@ -194,6 +199,85 @@ def _read(level: TypedLevel, place: int, clock: Clock) -> Level:
         return Level.from_fields(*level, clock=clock)
     except InputError as error:
         raise error.at(inside=("levels", place)) from None
+
+
+def used_places(left_out: Sequence[int | str], levels: int) -> list[int]:
+    """Places of the levels that are used, from 1.
+
+    Parameters
+    ----------
+    left_out : sequence of int or str
+        Places of those that are not, as typed, from 1.
+    levels : int
+        Number of levels.
+
+    Raises
+    ------
+    InputError
+        If there is no such level, or none is left.
+
+    Examples
+    --------
+    >>> used_places(["2"], 3)
+    [1, 3]
+    """
+    places, faults = set(), []
+    for typed in left_out:
+        text = str(typed).strip().lower().removeprefix("level").strip()
+        if text.isdecimal() and 1 <= int(text[:9]) <= levels:
+            places.add(int(text))
+        else:
+            found = f"= {str(typed)[:50]!r} is no level: they are counted as given, 1 to {levels}"
+            faults.append(Fault("exclude_level", found))
+    if len(places) == levels and not faults:
+        faults.append(Fault("exclude_level", "leaves no level out of which to estimate"))
+    if faults:
+        raise InputError(*faults)
+    return [place for place in range(1, levels + 1) if place not in places]
+
+
+def unlikely_times(
+    times_h: F8, typical_mg_l: F8, places: I8, *, last_dose_h: float, peak_mg_l: float
+) -> list[Fault]:
+    """Ask about levels before the first dose, or so late that hardly any drug is left.
+
+    Parameters
+    ----------
+    times_h, typical_mg_l, places : (m,)
+        h from the first dose; prediction, mg/L; place of each level as it was given, from 1.
+    last_dose_h : float
+        Start of the last dose, h.
+    peak_mg_l : float
+        Highest predicted concentration of the course.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> late = np.array([300.0]), np.array([1e-6]), np.array([1])
+    >>> fault = unlikely_times(*late, last_dose_h=72.0, peak_mg_l=1.4)[0]
+    >>> print(fault.found[:71], fault.confirm, sep="; ")
+    level 1 at 300 h is 228 h after the last dose: hardly any drug is expec; level
+    """
+    faults = []
+    for time, expected, place in zip(times_h, typical_mg_l, places, strict=True):
+        after = time - last_dose_h
+        if time <= 0:
+            found = (
+                f"level {place} at {time:g} h: time counts from the start of the first infusion, "
+                "and there is no drug before it"
+            )
+        elif after > LATE_H or expected < TRACE_OF_PEAK * peak_mg_l:
+            found = (
+                f"level {place} at {time:g} h is {after:g} h after the last dose: hardly any drug "
+                "is expected then. Check the time, and that doses and levels are on the same clock"
+            )
+        else:
+            continue
+        faults.append(
+            Fault("levels", found, inside=("levels", int(place)), whole=True,
+                  confirm=CONFIRMS_TIMES, meant=f"{time:g} h")
+        )  # fmt: skip
+    return faults
 
 
 def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8, places: I8 | None = None) -> list[Fault]:

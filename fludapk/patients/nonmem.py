@@ -117,6 +117,7 @@ def _recorded(
         infusion_h=lengths,
         doses_mg=mg,
         day_h=GIVEN_DAY_H,
+        given=len(mg),
     )
     of_all = Regimen.named(said["regimen"]) if "regimen" in said else None
     patient, (cells_at_h, cells_clock) = gathered(

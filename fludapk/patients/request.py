@@ -6,6 +6,7 @@ command line, rows of lists, requests and forms alike. What is None or empty was
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from fludapk.errors import InputError, gathered
 from fludapk.patients.course import Course
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT
+from fludapk.patients.level import CONFIRMS_TIMES
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.published.models import DEFAULT_MODEL
@@ -46,7 +48,8 @@ class Request:
     round_to_mg : float, optional
         Round each dose to a multiple of this many mg.
     course : Course, optional
-        Doses and times as given, instead of those of the regimen.
+        Doses and times as given, instead of those of the regimen. Doses above a ceiling are
+        refused unless they have been given, see `Course.given`.
     """
 
     patient: Patient
@@ -68,7 +71,7 @@ class Request:
         else:
             course = self.course
             faults = course.ceiling_faults(self.patient.bsa_m2)
-            if faults:
+            if faults and not course.given:  # what has happened is computed
                 raise InputError(*faults)
         return Case(self.patient, self.regimen, course)
 
@@ -95,6 +98,21 @@ def read_request(typed: Typed) -> Request:
 def read_patient(typed: Typed) -> Patient:
     """Read a patient; raises `InputError` listing every fault."""
     return Patient(**_some(typed, PATIENT_NAMES))
+
+
+def times_confirmed(typed: Typed) -> tuple[Typed, bool]:
+    """Part the confirmation of the times of levels from those of a patient.
+
+    Examples
+    --------
+    >>> times_confirmed({"age": 5, "confirm": ["weight; level"]})
+    ({'age': 5, 'confirm': ['weight']}, True)
+    """
+    confirm = typed.get("confirm") or ()
+    texts = [confirm] if isinstance(confirm, str) else confirm
+    names = [part for text in texts for part in re.split(r"[\s,;]+", text.strip()) if part]
+    others = [name for name in names if name != CONFIRMS_TIMES]
+    return {**typed, "confirm": others}, len(others) < len(names)
 
 
 def read_regimen(typed: Typed) -> Regimen:

@@ -18,7 +18,7 @@ from fludapk._version import __version__
 from fludapk.errors import InputError
 from fludapk.pages.check_sheet import check_html
 from fludapk.pages.dose import dose_html
-from fludapk.pages.update import update_html
+from fludapk.pages.update_sheet import update_html
 from fludapk.web import api
 from fludapk.web.asked import CheckAsked, DoseAsked, Folders, UpdateAsked
 from fludapk.web.guard import Guard, Limits

@@ -28,7 +28,7 @@ from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.clock import Clock, by_clock, read_clock
 from fludapk.patients.course import given_of
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT
-from fludapk.patients.level import Level
+from fludapk.patients.level import CONFIRMS_TIMES, Level
 from fludapk.patients.patient import parse_sex
 from fludapk.patients.request import (
     read_patient,
@@ -37,6 +37,7 @@ from fludapk.patients.request import (
     read_request,
     read_schedule,
     read_step_mg,
+    times_confirmed,
 )
 from fludapk.published.models import DEFAULT_MODEL
 
@@ -47,6 +48,8 @@ Typed = Text | Finite
 """A quantity as typed, or a number in the default unit of its field."""
 Several = Annotated[list[Text], Field(max_length=20)]
 """A list of names."""
+Place = Annotated[int, Field(strict=True, ge=1, le=1000)]
+"""Place in a list, from 1."""
 MOST_LEVELS: Final = 50
 """Of one request; as many doses may be given."""
 
@@ -208,6 +211,9 @@ class UpdateAsked(PatientAndGoal):
     given: Annotated[list[Text], Field(max_length=MOST_LEVELS)] = Field(
         [], description=described("given")
     )
+    exclude_level: Annotated[list[Place], Field(max_length=MOST_LEVELS)] = Field(
+        [], description=described("exclude_level")
+    )
     round_to: Typed | None = Field(None, description=described("round_to_mg"))
 
     def answer(self, folders: Folders = None) -> UpdateResult:
@@ -219,8 +225,9 @@ class UpdateAsked(PatientAndGoal):
             As `fludapk.answers.update.update`.
         """
         when = self.typed["first_dose"], self.typed["time_zone"]
+        about_patient, are_confirmed = times_confirmed(self.typed)
         patient, regimen, (levels,), goal, step = gathered(
-            lambda: read_patient(self.typed),
+            lambda: read_patient(about_patient),
             lambda: read_regimen(self.typed),
             lambda: by_clock(*when, self._levels),
             self.goal,
@@ -231,6 +238,8 @@ class UpdateAsked(PatientAndGoal):
             regimen,
             levels,
             given=given_of(self.given, regimen.infusion_h, read_clock(*when)),
+            exclude_level=self.exclude_level,
+            confirm=[CONFIRMS_TIMES] if are_confirmed else [],
             model=self.model,
             round_to_mg=step,
             strict=self.strict,

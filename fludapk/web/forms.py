@@ -8,6 +8,7 @@ from typing import Any, Final
 from fludapk.errors import Fault, InputError
 from fludapk.patients.clock import is_clock
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT, QUANTITIES, RENAL, request_name
+from fludapk.patients.level import CONFIRMS_TIMES
 from fludapk.units import UNITS, parse_number
 from fludapk.web.asked import CheckAsked, DoseAsked, UpdateAsked
 
@@ -34,6 +35,8 @@ CHOICES: Final = {
 """Units beside a number; the first is the default. A dose, a creatinine and a level have none."""
 
 LEVEL_ROWS: Final = 8
+MOST_CHARACTERS: Final = 1000
+"""Characters of a field that are read."""
 
 _TYPED: Final = [FIELDS[key] for key in (*PATIENT, *COURSE, "model", "round_to_mg")]
 _WITH_UNIT: Final = [field.name for field in _TYPED if f"{field.name}_unit" in CHOICES]
@@ -42,7 +45,7 @@ _PLAIN: Final = [
     for field in _TYPED
     if field.name not in _WITH_UNIT and field.key not in RENAL and not field.several
 ]
-_CONFIRMABLE: Final = [FIELDS[key].name for key in QUANTITIES]
+_CONFIRMABLE: Final = [*(FIELDS[key].name for key in QUANTITIES), CONFIRMS_TIMES]
 
 
 def typed(form: Mapping[str, str]) -> dict[str, Any]:
@@ -91,10 +94,18 @@ def patient_as_typed(form: Mapping[str, str]) -> str:
     return "; ".join(f"{name} {text} {unit or ''}".strip() for text, unit, name in parts if text)
 
 
-def confirmed_in(form: Mapping[str, str]) -> list[str]:
-    """Names of the quantities whose box is ticked for this very patient."""
+def as_typed(form: Mapping[str, str], name: str) -> str:
+    """Everything that the confirmation of a name is about: the patient, and of times the levels."""
     patient = patient_as_typed(form)
-    return [name for name in _CONFIRMABLE if form.get(box_name(name)) == patient]
+    if name != CONFIRMS_TIMES:
+        return patient
+    rows = [f"{row['time']} {row['conc']}" for row in levels_of(form).values()]
+    return "; ".join([patient, form.get("first_dose", ""), *rows])[:MOST_CHARACTERS]
+
+
+def confirmed_in(form: Mapping[str, str]) -> list[str]:
+    """Names of the quantities whose box is ticked for just what is typed."""
+    return [name for name in _CONFIRMABLE if form.get(box_name(name)) == as_typed(form, name)]
 
 
 def _with_unit(form: Mapping[str, str], name: str, units: str) -> str:
@@ -165,6 +176,11 @@ def update_asked(form: Mapping[str, str]) -> UpdateAsked:
         **_goal(form),
         "levels": list(levels_of(form).values()),
         "given": [line for line in given if line],
+        "exclude_level": [
+            place
+            for place, row in enumerate(levels_of(form), start=1)
+            if form.get(f"exclude_{row}")
+        ],
     }
     asked: UpdateAsked = UpdateAsked.model_validate({**typed(form), **given_fields})
     return asked
@@ -174,6 +190,7 @@ _OF_FORM: Final = {
     **dict.fromkeys(RENAL, "renal"),
     "window": "window_low",
     "levels": "conc_1",
+    "exclude_level": "exclude_1",
 }
 """Keyword -> field of a form, where they differ from the name of a request."""
 CALLED: Final = {
@@ -199,7 +216,7 @@ def fields_of_form(fault: Fault, form: Mapping[str, str]) -> list[str]:
 def _fields_of_level(fault: Fault, form: Mapping[str, str], place: int) -> list[str]:
     """Field of the level in this place among the rows that are filled, and what it lacks."""
     row, level = list(levels_of(form).items())[place - 1]
-    if fault.field == "time_h":
+    if fault.field == "time_h" or fault.confirm == CONFIRMS_TIMES:
         lacks_first_dose = is_clock(level["time"]) and not form.get("first_dose")
         return [f"time_{row}", *(["first_dose"] if lacks_first_dose else [])]
     return ["conc_unit" if _is_bare_number(level["conc"]) else f"conc_{row}"]

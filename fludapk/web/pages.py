@@ -31,9 +31,10 @@ from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.check_sheet import check_html
 from fludapk.pages.dose import dose_html, goal_line
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
-from fludapk.pages.templates import TEMPLATES, environment
-from fludapk.pages.update import remaining_lines, update_html
-from fludapk.pages.words import FLAG_WORDS, auc_line, counts_line, row_cells, stop_lines, window
+from fludapk.pages.templates import TEMPLATES, calculated_at, environment
+from fludapk.pages.update import answer_lines
+from fludapk.pages.update_sheet import update_html
+from fludapk.pages.words import auc_line, counts_line, row_cells, stop_lines, window
 from fludapk.patients.fields import label
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
@@ -47,12 +48,13 @@ from fludapk.web.forms import (
     CALLED,
     CHOICES,
     LEVEL_ROWS,
+    MOST_CHARACTERS,
+    as_typed,
     box_name,
     check_asked,
     confirmed_in,
     dose_asked,
     fields_of_form,
-    patient_as_typed,
     typed,
     update_asked,
 )
@@ -101,8 +103,10 @@ class Box:
 
 def confirmed_boxes(form: Mapping[str, str]) -> list[Box]:
     """Boxes that are ticked."""
-    patient = patient_as_typed(form)
-    return [Box(box_name(name), patient, f"Confirmed: {name}") for name in confirmed_in(form)]
+    return [
+        Box(box_name(name), as_typed(form, name), f"Confirmed: {name}")
+        for name in confirmed_in(form)
+    ]
 
 
 @dataclass(frozen=True)
@@ -131,12 +135,9 @@ def _said_of_dose(r: DoseResult) -> str:
 
 
 def _said_of_update(r: UpdateResult) -> str:
-    (low, high), before = r.posterior.auc_0_inf_pi90, r.prior.exposure.auc_0_inf
-    sentence = (
-        f"With the levels AUC {r.posterior.auc_0_inf:.2f} mg·h/L, 90 % interval {low:.1f} to "
-        f"{high:.1f}: {FLAG_WORDS[r.flag].lower()}. From covariates alone {before:.2f}."
-    )
-    return " ".join([sentence, *remaining_lines(r)[:1]])
+    """Answer in a sentence: stop, chance, AUC, the dose that is left."""
+    lines = [*stop_lines(r.headline), r.headline.sentence, *answer_lines(r)[:2]]
+    return f"{'. '.join(line.rstrip('.') for line in lines)}."
 
 
 def _checked(form: Mapping[str, str], folders: Folders) -> Answer:
@@ -157,7 +158,8 @@ def _updated(form: Mapping[str, str], folders: Folders) -> Answer:
 def answered(make: Callable[[], Answer], form: Mapping[str, str]) -> Answer:
     """Return an answer, or why there is none."""
     try:
-        answer = make()
+        with calculated_at():
+            answer = make()
     except FludapkError as error:
         answer = _refusal(error, form)
     except ValidationError as error:
@@ -165,16 +167,22 @@ def answered(make: Callable[[], Answer], form: Mapping[str, str]) -> Answer:
     return replace(answer, boxes=confirmed_boxes(form))
 
 
+def _asking_box(name: str, faults: Sequence[Fault], form: Mapping[str, str]) -> Box:
+    """Box that confirms everything that is asked about by one name."""
+    meant = [fault.meant for fault in faults if fault.confirm == name]
+    verb = "is" if len(meant) == 1 else "are"
+    return Box(box_name(name), as_typed(form, name), f"Yes, {' and '.join(meant)} {verb} meant")
+
+
 def _refusal(error: FludapkError, form: Mapping[str, str]) -> Answer:
     title = TITLES[error.exit_status]
-    patient = patient_as_typed(form)
+    last = {fault.confirm: fault for fault in error.faults if fault.confirm}
+    boxes = {name: _asking_box(name, error.faults, form) for name in last}
     faults = [
         (
             replace(fault, confirm="").text(label),  # the box says it
             fields_of_form(fault, form),
-            Box(box_name(fault.confirm), patient, f"Yes, {fault.meant} is meant")
-            if fault.confirm
-            else None,
+            boxes.pop(fault.confirm, None) if fault is last.get(fault.confirm) else None,
         )
         for fault in error.faults
     ]
@@ -450,7 +458,7 @@ def static(name: str) -> Response:
 
 def _texts(form: FormData) -> dict[str, str]:
     """The fields of a form, cut to what a field may hold."""
-    return {name: value[:1000] for name, value in form.items() if isinstance(value, str)}
+    return {name: value[:MOST_CHARACTERS] for name, value in form.items() if isinstance(value, str)}
 
 
 def _dumped(example: object) -> str:

@@ -1029,9 +1029,6 @@ def test_observations_are_passed_over_and_each_id_is_a_row() -> None:
         (["24,20,40,1,1", "0,20,40,1,1"], "TIME of the doses must ascend"),
         (["0,20,40,1,1", "0,20,40,1,1"], "TIME of the doses must ascend"),
         (["0,20,40,0,1".replace("20", "0")], "no record with EVID 1"),
-        (["0,40,80,1,1"], "above 50 mg/m2: refused"),
-        (["0,20,40,1,1", "6,20,40,1,1"], "above 50 mg/m2: refused"),
-        ([f"{24 * k},30,60,1,1" for k in range(7)], "above 250 mg/m2: refused"),
         ([f"{24 * k},1,2,1,1" for k in range(15)], "from 1 to 14 doses"),
         (["0,nan,40,1,1"], "not a finite number"),
     ],
@@ -1042,6 +1039,24 @@ def test_records_that_cannot_be_a_course_are_refused_in_place(doses: list[str], 
     first, second = answer.rows
     assert said in first["error"]
     assert (second["error"], answer.exit_code) == ("", 3)
+
+
+@pytest.mark.parametrize(
+    ("doses", "words"),
+    [
+        (["0,40,80,1,1"], "mg/m2 in a day, at most 50"),
+        (["0,20,40,1,1", "6,20,40,1,1"], "mg/m2 in a day, at most 50"),
+        ([f"{24 * k},30,60,1,1" for k in range(7)], "mg/m2 in the course, at most 250"),
+    ],
+)
+def test_recorded_doses_above_a_ceiling_are_computed_with_a_stop(
+    doses: list[str], words: str
+) -> None:
+    row = one(records(*doses), "--amt=phosphate", "--points=4")
+    assert row["error"] == ""
+    assert row["stop"].startswith("given above a ceiling: ")
+    assert words in row["stop"]
+    assert float(row["auc_0_inf"]) > 0
 
 
 @pytest.mark.parametrize("column", ["ADDL", "SS"])

@@ -6,13 +6,15 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from fludapk.answers.check import check
+from fludapk.answers.check import check, checks
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.check_remarks import RULES as ORDERED
 from fludapk.answers.check_remarks import CheckFacts, Rule, remarks_of
 from fludapk.answers.record import SEVERITIES
+from fludapk.patients.course import Course
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
+from fludapk.patients.request import Request
 from fludapk.published.targets import targets
 
 Typed = Mapping[str, Any]
@@ -38,6 +40,10 @@ BOY: Final[Typed] = {
 """Half a year younger than when the formula of the default model changes."""
 
 
+TOO_MUCH: Final = Course(times_h=(0.0, 12.0), infusion_h=(0.5, 0.5), doses_mg=(22.33,) * 2, given=2)
+"""Two doses within a day, as recorded."""
+
+
 class Case(NamedTuple):
     """A check that a rule is about, and the beginning or a part of what it says."""
 
@@ -56,7 +62,13 @@ def checked(
     **changes: Any,
 ) -> CheckResult:
     plan = Regimen.named(regimen) if isinstance(regimen, str) else regimen
-    return check(Patient(**{**patient, **changes}), plan, **(options or {}))
+    chosen = {"course": None, **(options or {})}
+    if (course := chosen.pop("course")) is not None:
+        request = Request(patient=Patient(**{**patient, **changes}), regimen=plan, course=course)
+        (result,) = checks([request])
+        assert isinstance(result, CheckResult)
+        return result
+    return check(Patient(**{**patient, **changes}), plan, **chosen)
 
 
 def facts_of(result: CheckResult) -> CheckFacts:
@@ -72,6 +84,8 @@ def facts_of(result: CheckResult) -> CheckFacts:
 CASES: Final = (
     Case("label_contraindicated", "US label: do not give at CrCl 25 mL/min; EU label", ADULT,
          {"crcl": 25}, "axi_cel"),
+    Case("given_above_ceiling", "given above a ceiling: 59.9 mg/m2 in a day, at most 50. No",
+         GIRL, options={"course": TOO_MUCH}),
     Case("models_disagree", "Varela 2025, built from adults 23-82 y", ADULT, {"crcl": 80},
          "axi_cel"),
     Case("outside_studied_range", "outside the population of langenhorst2019: AGE 80 years", MAN,

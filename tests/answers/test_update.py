@@ -17,7 +17,8 @@ from fludapk.answers.prediction import predict
 from fludapk.answers.update import result_of, update
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import ConvergenceError, InputError, StudiedRangeError
-from fludapk.pages.update import update_html, update_page
+from fludapk.pages.update import update_page
+from fludapk.pages.update_sheet import update_html
 from fludapk.patients.clock import read_clock
 from fludapk.patients.course import GivenDose
 from fludapk.patients.level import Level
@@ -160,7 +161,7 @@ def test_a_window_gets_the_likeliest_dose_and_a_probability_the_smallest() -> No
 
 
 def test_no_remaining_dose_can_undo_an_exposure() -> None:
-    result = updated("2h 1.5mg/L", "20h 0.6mg/L", goal=Goal.chosen(window=(2.0, 4.0)))
+    result = updated("2h 1.0mg/L", "20h 0.1mg/L", goal=Goal.chosen(window=(2.0, 4.0)))
     assert result.remaining is not None
     assert (result.remaining.dose_mg, result.remaining.reached) == (0.0, False)
     assert "not_reached" in codes(result)
@@ -268,17 +269,13 @@ def test_a_level_without_its_units_is_refused(text: str) -> None:
         (["0.3h 0.6mg/L"], "level_in_infusion"),
         (["2h 0.5mg/L", "2h 0.52mg/L"], "level_twice"),
         (["7h 0.15mg/L", "2h 0.5mg/L"], "level_order"),
-        (["2h 0.05mg/L", "7h 0.5mg/L"], "surprising"),
-        (["450h 0.0001mg/L"], "level_late"),
+        (["2h 0.9mg/L", "20h 0.12mg/L"], "surprising"),
     ],
 )
 def test_what_is_odd_is_used_and_said(texts: list[str], code: str) -> None:
-    try:
-        result = updated(*texts)
-    except ConvergenceError:
-        assert code == "level_late"
-        return
+    result = updated(*texts)
     assert code in codes(result)
+    assert result.fits
     assert len(result.levels) == len(texts)
 
 
@@ -359,7 +356,8 @@ def test_the_same_levels_give_the_same_bytes() -> None:
 def test_the_page_answers_first() -> None:
     result = updated(goal=Goal.chosen(window=(13.8, 20.0)))
     lines = update_page(result).splitlines()
-    assert lines[2].startswith(f"AUC0-inf {result.posterior.auc_0_inf:.2f} mg·h/L")
+    assert lines[2] == result.headline.sentence
+    assert lines[4].startswith(f"AUC0-inf {result.posterior.auc_0_inf:.2f} mg·h/L")
     assert max(map(len, lines)) <= 100
     assert any(line.startswith("Remaining 3 of 4 doses") for line in lines)
 
@@ -376,5 +374,6 @@ def test_a_dose_given_half_an_hour_early_is_of_another_day() -> None:
     assert not result.remaining.at_ceiling
     assert result.remaining.auc_0_inf == pytest.approx(16.0, abs=0.5)
     at_once = [(0.0, 0.5, 22.0), (12.0, 0.5, 22.0)]
-    with pytest.raises(InputError, match="in a day is above"):
-        update(GIRL, strong, levels("2h 0.6mg/L"), given=at_once)
+    stopped = update(GIRL, strong, levels("2h 0.6mg/L"), given=at_once, auc=16.0)
+    assert "59.0 mg/m2 in a day, at most 50" in stopped.headline.stops[0]
+    assert stopped.remaining is None

@@ -14,7 +14,8 @@ from fludapk.answers.goal import Goal
 from fludapk.answers.prediction import predict
 from fludapk.answers.update import result_of, update
 from fludapk.arrays import F8
-from fludapk.pages.update import update_html, update_page
+from fludapk.pages.update import update_page
+from fludapk.pages.update_sheet import update_html
 from fludapk.patients.level import Level, levels_of
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen

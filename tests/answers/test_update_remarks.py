@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import pytest
@@ -33,6 +34,7 @@ class Case(NamedTuple):
     goal: Goal | None = None
     given: tuple[GivenDose, ...] = ()
     clock: Clock = NO_CLOCK
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 def facts_of(
@@ -40,27 +42,25 @@ def facts_of(
     goal: Goal | None = None,
     given: tuple[GivenDose, ...] = (),
     clock: Clock = NO_CLOCK,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[UpdateFacts, UpdateResult]:
     levels = [Level.from_text(text, clock) for text in texts]
-    result = update(GIRL, PLAN, levels, goal=goal, given=given)
+    result = update(GIRL, PLAN, levels, goal=goal, given=given, **options)
     facts = UpdateFacts(
-        fit=result.fit,
-        levels=levels,
-        goal=goal,
-        remaining=result.remaining,
-        surprises=result.surprises,
-        prior=result.prior,
+        fit=result.fit, goal=goal, remaining=result.remaining, surprises=result.surprises
     )
     return facts, result
 
 
 CASES: Final = (
+    Case("level_excluded", "level 2 (2 h, 0.52 mg/L) was left out as asked", DAY_ONE,
+         options={"exclude_level": [2]}),
     Case("level_in_infusion", "level at 0.25 h was drawn during an infusion",
          ("0.25h 0.7mg/L", *DAY_ONE)),
     Case("level_twice", "more than one level at 2 h: all are used", (*DAY_ONE, "2h 0.55mg/L")),
     Case("level_order", "were not in order of time", tuple(reversed(DAY_ONE))),
-    Case("level_late", "level at 480 h is more than two weeks after the last dose",
-         (*DAY_ONE, "480h <0.01mg/L")),
+    Case("level_confirmed", "level 4 (480 h, < 0.01 mg/L): before the first dose or long after",
+         (*DAY_ONE, "480h <0.01mg/L"), options={"confirm": "level"}),
     Case("no_dose_left", "nothing is left to adjust", ("80h 0.15mg/L",),
          Goal.chosen(auc=15.0), tuple(
              GivenDose(start_h=24.0 * k, infusion_h=0.5, dose_mg=22.4) for k in range(4))),
@@ -80,15 +80,15 @@ CASES: Final = (
 )  # fmt: skip
 
 
-def test_every_rule_but_that_on_drawing_has_a_case() -> None:
+def test_every_rule_about_this_plan_has_a_case() -> None:
     assert [case.rule for case in CASES] == [
-        name for name in RULES if name != "several_explanations"
+        name for name in RULES if name not in ("several_explanations", "plan_above_ceiling")
     ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
 def test_a_rule_speaks_of_what_it_is_about(case: Case) -> None:
-    facts, result = facts_of(case.levels, case.goal, case.given, case.clock)
+    facts, result = facts_of(case.levels, case.goal, case.given, case.clock, case.options)
     remark = RULES[case.rule](facts)
     assert remark is not None
     assert case.part in remark.message
@@ -132,6 +132,16 @@ def test_the_side_on_which_a_goal_is_missed_is_said(
     assert (facts.remaining.misses, facts.remaining.reached) == (misses, False)
     (remark,) = [remark for remark in result.remarks if remark.code == "not_reached"]
     assert f": {reason}; the nearest, {facts.remaining.dose_mg:g} mg per dose" in remark.message
+
+
+def test_doses_given_that_leave_too_little_for_the_plan_are_remarked() -> None:
+    plan = Regimen.from_text(dose="40 mg/m2", days="6")
+    given = ["0h 37mg", "24h 37mg"]
+    result = update(GIRL, plan, ["2h 0.9mg/L", "26h 0.9mg/L"], given=given, auc=90.0)
+    (remark,) = [remark for remark in result.remarks if remark.code == "plan_above_ceiling"]
+    assert "at most 28.1 mg may be given per remaining dose" in remark.message
+    assert result.remaining is not None
+    assert result.remaining.dose_mg == 28.0
 
 
 SPRING: Final = read_clock("2026-03-28 08:30", "Europe/Berlin")

@@ -56,7 +56,7 @@ def patients(draw: st.DrawFn) -> Patient:
         weight_kg=weight,
         height_cm=height,
         egfr_ml_min_1_73m2=draw(st.floats(30, 140)),
-        confirmed=("weight", "height"),
+        confirm=("age", "weight", "height"),
     )
 
 
@@ -93,7 +93,7 @@ def test_a_dose_for_a_target_passes_no_ceiling(
 
 def whole_course(result: UpdateResult) -> Course:
     """Course of the doses that were given and of those proposed for the rest."""
-    course, proposed = result.fit.course, result.remaining
+    course, proposed = result.fit.course, result.remaining or result.would_give
     assert proposed is not None
     given_mg = course.doses_mg[: len(course.doses_mg) - proposed.infusions]
     return Course(

@@ -81,7 +81,7 @@ def test_times_by_the_clock_give_the_answer_of_hours() -> None:
         "2026-01-14 09:30", "14.01.2026 10:30", "2026-01-15T08:00",
     ]  # fmt: skip
     (note,) = [remark for remark in clock["remarks"] if remark["code"] == "clock_times"]
-    assert note["level"] == "note"
+    assert note["severity"] == "note"
     assert note["message"] == (
         "2026-01-14 09:30 is 1 h after the first dose (2026-01-14 08:30), 14.01.2026 10:30 is 2 h, "
         "2026-01-15T08:00 is 23.5 h, 2026-01-15 09:00 is 24.5 h"
@@ -151,7 +151,7 @@ def test_the_page_takes_hours_and_clock_times(unit: str) -> None:
     expected = command(*options(BY_CLOCK, GIVEN, f"--first-dose={FIRST}"))
     assert f"{expected['posterior']['auc_0_inf']:.2f} <small>mg·h/L" in page
     assert "2026-01-15T08:00 is 23.5 h" in page
-    assert '<th scope="row">1</th><td>2026-01-14 09:30</td>' in page
+    assert '<th scope="row">1</th><td>1</td><td>2026-01-14 09:30</td>' in page
     assert f'name="first_dose" type="text" inputmode="text" maxlength="100" value="{FIRST}"' in page
 
 

@@ -26,7 +26,7 @@ FAST: Final = (
     "49h 0.661mg/L", "50h 0.288mg/L", "55h 0.051mg/L", "71.5h 0.00484mg/L",
 )  # fmt: skip
 """Levels of a clearance 60 % above the typical one."""
-HIGH: Final = ("2h 1.5mg/L", "20h 0.6mg/L")
+HIGH: Final = ("2h 1.0mg/L", "20h 0.1mg/L")
 
 
 class Case(NamedTuple):

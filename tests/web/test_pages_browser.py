@@ -15,7 +15,7 @@ from fludapk.pages.nomogram import nomogram_html
 from fludapk.pages.nomogram_figure import nomogram_svg
 from fludapk.pages.study import study_html
 from fludapk.pages.study_figures import pictures
-from fludapk.pages.update import update_html
+from fludapk.pages.update_sheet import update_html
 from fludapk.patients.columns import Layout, is_column
 from fludapk.patients.csv_list import open_list
 from fludapk.patients.level import Level
