@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import Any, Self, TypeAlias
 
 Namer: TypeAlias = Callable[[str], str]
-"""From the name of a field in Python to its name at a door: option, column, label."""
+"""Function from the name of a field in Python to its name at a door: option, column, label."""
 
 
 class ExitStatus(IntEnum):
@@ -79,7 +79,7 @@ class Fault:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """All fields it is about."""
+        """All fields that the fault is about."""
         return (self.field, *self.also) if self.field else self.also
 
     def text(self, name: Namer | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Records of a check: what is in its JSON."""
+"""Records of a check, as its JSON shows them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PatientRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RegimenRecord:
-    """The course; mg of fludarabine phosphate unless said."""
+    """The course; mg of fludarabine phosphate unless the name tells another substance."""
 
     id: str
     title: str
@@ -99,7 +99,7 @@ class RegimenRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureRecord:
-    """F-ara-A; the typical patient, and the interval over IIV and IOV."""
+    """Exposure to F-ara-A: the typical patient, and the interval over IIV and IOV."""
 
     auc_0_inf: float
     auc_0_inf_pi90: tuple[float, float]
@@ -117,7 +117,7 @@ class ExposureRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetRecord:
-    """A published target and this patient."""
+    """A published target, and the chances of this patient against it."""
 
     id: str
     name: str
@@ -141,7 +141,7 @@ class TargetRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SensitivityRecord:
-    """The same patient by a model."""
+    """AUC of the same patient by a model."""
 
     model: str
     name: str
@@ -158,7 +158,7 @@ class SensitivityRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelByWeight:
-    """Advice of a rule if Cockcroft-Gault is computed from a weight."""
+    """Advice of a label rule if Cockcroft-Gault is computed from a weight."""
 
     weight: Literal["actual", "adjusted", "ideal"]
     weight_kg: float
@@ -171,7 +171,7 @@ class LabelByWeight:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRecord:
-    """What a label or a centre says for this kidney function."""
+    """Advice of a label or a centre at this kidney function."""
 
     id: str
     title: str
@@ -210,7 +210,7 @@ class CheckResult(Record):
     models_agree: bool
     label_rules: list[LabelRecord]
     reading_note: str | None
-    """For whom it matters: why this reading of the paper is the default."""
+    """To those to whom it matters: why this reading of the paper is the default."""
     trail: list[Step]
     disclaimer: str = DISCLAIMER
     provenance: Provenance
@@ -257,7 +257,7 @@ _REGIMEN: Final = {"id": "regimen", "title": "regimen_title"}
 
 
 def result_columns(models: Sequence[str]) -> list[str]:
-    """Names of the columns of `CheckResult.rows` with these models; the answer first."""
+    """Name the columns of `CheckResult.rows` with these models; the answer first."""
     names = ["error", "stop", "headline", *_HEADLINE, "flag"]
     for part in fields(ExposureRecord):
         pair = [f"{part.name}_low", f"{part.name}_high"]
@@ -280,7 +280,7 @@ def target_record(
     uncertain: F8 | None = None,
     weights: F8 | None = None,
 ) -> TargetRecord:
-    """A published target and a patient: the likely AUC, and simulated ones with their weights."""
+    """Set the AUC of a patient, likely and simulated, against a published target."""
     below, within, above = window_probabilities(simulated, *bounds(entry), weights)
     has_window = entry.optimum is None
     wider: tuple[float | None, ...] = (None, None, None)
@@ -312,7 +312,7 @@ def target_record(
 
 
 def patient_record(prediction: Prediction) -> PatientRecord:
-    """Record of the patient of a prediction."""
+    """Record the patient of a prediction."""
     (patient, regimen, _), values = prediction.case, prediction.values
     egfr = float(values["eGFR"][0]) if "eGFR" in values else None
     uncapped = prediction.uncapped if egfr is not None else None
@@ -338,7 +338,7 @@ def patient_record(prediction: Prediction) -> PatientRecord:
 
 
 def regimen_record(prediction: Prediction, round_to_mg: float | None) -> RegimenRecord:
-    """Record of the course of a prediction."""
+    """Record the course of a prediction."""
     patient, regimen, course = prediction.case
     bench = course.preparation()
     return RegimenRecord(
@@ -365,7 +365,7 @@ def regimen_record(prediction: Prediction, round_to_mg: float | None) -> Regimen
 
 
 def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None) -> ExposureRecord:
-    """Record of the exposure of a prediction, its interval from simulated AUCs."""
+    """Record the exposure of a prediction, with its interval from simulated AUCs."""
     typical = prediction.typical
     to_cells, at_cells = prediction.at_cells
     has_renal_term = prediction.model.program.has_renal_term

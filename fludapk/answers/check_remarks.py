@@ -28,7 +28,7 @@ from fludapk.published.targets import HIGH, verdict
 
 @dataclass(frozen=True, kw_only=True)
 class CheckFacts:
-    """Everything a rule may look at.
+    """Facts of a check, everything a rule may look at.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def unusual_height(facts: CheckFacts) -> Remark | None:
 
 
 def unknown_dose_basis(facts: CheckFacts) -> Remark | None:
-    """Warn if the paper does not tell in which substance its doses are."""
+    """Warn if the paper does not tell in mg of which substance its doses are."""
     dose = facts.model.file.dose
     if dose.basis != "unknown":
         return None
@@ -262,7 +262,7 @@ FAR_ABOVE_CAP: Final = 1.5
 
 
 def formula_near_switch(facts: CheckFacts) -> Remark | None:
-    """Say what the other formula would give within a year of the age at which they change."""
+    """Warn of what the other formula would give within a year of the age at which they change."""
     patient = facts.patient
     if patient.scr_mg_dl is None or patient.sex is None or patient.egfr_formula is not None:
         return None
@@ -350,7 +350,7 @@ def bsa_capped(facts: CheckFacts) -> Remark | None:
 
 
 def renal_converted(facts: CheckFacts) -> Remark | None:
-    """Note that eGFR was made of CrCl, or the other way round."""
+    """Note that eGFR was computed from CrCl, or the other way round."""
     name = facts.model.renal_covariate
     if name is None or not (facts.prediction.origin or "").startswith("from"):
         return None

@@ -9,7 +9,7 @@ from fludapk.patients.clock import ClockTime
 
 
 def hours_counted(times: Sequence[ClockTime], cells: ClockTime | None = None) -> Remark | None:
-    """Say back the hours that clock times were read as.
+    """Note the hours that clock times were read as.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which levels to draw: what sampling times after the first dose would tell about the exposure.
+"""Choice of sampling times after the first dose by what levels then tell about the exposure.
 
 By simulation and estimation: patients like this one are drawn from the model, their levels with
 residual error, and each is estimated back. What is left between the true and the estimated AUC of
@@ -39,7 +39,7 @@ _SEED: Final = 20222022
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Sampling times and what they leave unknown of the AUC of the course."""
+    """Sampling times, and the error that they leave in the AUC of the course."""
 
     times_h: tuple[float, ...]
     error_mg_h_l: float
@@ -47,7 +47,7 @@ class Schedule:
     interval_width: float
     """Width of the central 90 % of that error, mg h/L."""
     reduction: float
-    """Of the width, against covariates alone."""
+    """Fraction by which the width shrinks against covariates alone."""
     published: bool
 
 
@@ -60,7 +60,7 @@ class Design(Record):
     model_sha256: str
     version: str
     whose: str
-    """"patient", or the name of a population."""
+    """The word "patient", or the name of a population."""
     patients: int
     seed: int
     covariates_error_mg_h_l: float
@@ -92,7 +92,7 @@ def design(
     patients: int = PATIENTS,
     folders: Sequence[Path] | None = None,
 ) -> Design:
-    """The best sampling times after the first dose for a patient, or for a population.
+    """Find the best sampling times after the first dose for a patient, or for a population.
 
     The best times of k levels are looked for among all k of the grid for one and two levels, and by
     adding the best time to the best k - 1 after that, with one exchange of every time.
@@ -210,7 +210,7 @@ def _error(schedule: Schedule) -> float:
 
 
 def _exchanged(start: Schedule, grid: F8, judged: Judge) -> list[Schedule]:
-    """Every schedule with one time exchanged."""
+    """Judge every schedule that has one time exchanged."""
     return [
         judged((*(t for t in start.times_h if t != out), new))
         for out in start.times_h

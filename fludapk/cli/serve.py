@@ -20,7 +20,7 @@ from fludapk.errors import InputError
 def serve(
     port: int, host: str, token: str | None, no_browser: bool, models_dir: str | None
 ) -> None:
-    """Answer in a browser on this computer.
+    """Serve pages and an API to a browser on this computer.
 
     A page with the same answers, and an API with the same JSON. Nothing leaves this computer and
     nothing that is typed is kept or logged. Stop it with Ctrl-C.

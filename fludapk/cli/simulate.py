@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _RunByDefault(click.Group):
-    """`simulate SCENARIO` is `simulate run SCENARIO`."""
+    """A group in which `simulate SCENARIO` is `simulate run SCENARIO`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
@@ -109,7 +109,7 @@ def run(
 @click.option("-o", "--output", metavar="DIR", help="Folder of results; without it only a table.")
 @json_option
 def merge(shards: tuple[str, ...], output: str | None, as_json: bool) -> None:
-    """Put the shards of a run together: the same bytes as without shards."""
+    """Merge the shards of a run; the result is byte-identical to a run without shards."""
     from fludapk.studies.scenario import CohortFile
     from fludapk.studies.shards import Shard
     from fludapk.studies.shards import merge as put_together
@@ -124,7 +124,7 @@ def merge(shards: tuple[str, ...], output: str | None, as_json: bool) -> None:
 def _study(
     scenario: str | None, replay: str | None, uncertainty: int | None, folders: list[Path]
 ) -> Study:
-    """The study that was asked for."""
+    """Read the study, from its scenario or from the record of a run."""
     import json
 
     from fludapk.studies.simulate import read_scenario
@@ -212,7 +212,7 @@ def _write_shard(study: Study, shard: str, output: str | None, threads: int | No
 
 
 def _leave(result: StudyResult, output: str | None, as_json: bool, study: Study | None) -> None:
-    """Files, and the answer on standard output."""
+    """Write the files, and the answer on standard output."""
     if output is not None:
         from fludapk.pages.study import write_results
 
@@ -223,7 +223,7 @@ def _leave(result: StudyResult, output: str | None, as_json: bool, study: Study 
 
 @contextmanager
 def _progress(name: str) -> Iterator[Progress | None]:
-    """Patients per second and time left, on a terminal."""
+    """Show patients per second and time left, on a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

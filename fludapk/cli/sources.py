@@ -109,7 +109,7 @@ def nomogram(
 
 @click.group()
 def models() -> None:
-    """Published models: what they are and whether they give back what was printed."""
+    """List and show the published models, and verify that they reproduce what was printed."""
 
 
 @models.command("list")
@@ -148,7 +148,7 @@ def models_show(name: str, models_dir: str | None, as_json: bool) -> None:
 @models_dir_option
 @json_option
 def models_verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> None:
-    """Re-compute the published numbers of the named models (all if none is named)."""
+    """Re-compute the published numbers of the named models (of all if none is named)."""
     _verify(names, models_dir, as_json)
 
 
@@ -176,7 +176,7 @@ def _verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> No
 
 @click.group()
 def regimens() -> None:
-    """Published courses of fludarabine."""
+    """List and show the published courses of fludarabine."""
 
 
 @regimens.command("list")
@@ -211,7 +211,7 @@ def regimens_show(name: str, as_json: bool) -> None:
 
 @click.group()
 def targets() -> None:
-    """Published exposure thresholds."""
+    """List the published exposure thresholds."""
 
 
 @targets.command("list")

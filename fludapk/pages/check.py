@@ -31,7 +31,7 @@ LABELS: str = "Dose by the labels' kidney rules (for comparison)"
 
 
 def check_page(result: CheckResult, width: int, strong: Strong = str) -> str:
-    """Draw one patient on one page.
+    """Draw a check on one page.
 
     Parameters
     ----------

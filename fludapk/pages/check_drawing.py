@@ -38,7 +38,7 @@ class Lane:
     caption: str
     applies: bool
     y: float
-    """Of its strip; the caption stands above."""
+    """Top of its strip; the caption stands above."""
     height: float
     regions: list[Region]
     edges: list[float]
@@ -66,7 +66,7 @@ class Bar:
 
 
 def bar(result: CheckResult) -> Bar:
-    """Geometry of the AUC bar."""
+    """Lay out the AUC bar."""
     auc, (low, high) = result.exposure.auc_0_inf, result.exposure.auc_0_inf_pi90
     rivals = [
         row
@@ -134,7 +134,7 @@ def _lane(target: TargetRecord, scale: Scale, auc_x: float, y: float, height: fl
 
 
 def _region(kind: str, x: float, end: float, word: str, auc_x: float) -> Region:
-    """A region with its word in the wider part beside the patient's line."""
+    """Place the word of a region in its wider part beside the patient's line."""
     sides = [(x, end)] if not x < auc_x < end else [(x, auc_x), (auc_x, end)]
     left, right = max(sides, key=lambda side: side[1] - side[0])
     fits = right - left > 5.6 * len(word)
@@ -169,7 +169,15 @@ class CourseFigure:
 
 
 def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -> CourseFigure:
-    """Geometry of the concentration-time curve, on a logarithmic axis."""
+    """Lay out the concentration-time curve on a logarithmic axis.
+
+    Parameters
+    ----------
+    result : CheckResult
+    drawn : Curve
+    height : float
+        Of the picture, px.
+    """
     course, cells = result.regimen, result.regimen.cells_at_h
     left, right, top, base = 40.0, WIDTH - 10.0, 22.0, height - 33.0
     until = float(drawn.times_h[-1])

@@ -27,7 +27,7 @@ class TrailRow(NamedTuple):
 
 
 class TargetRow(NamedTuple):
-    """A target that fits."""
+    """A target that fits the patient."""
 
     name: str
     window: str
@@ -38,7 +38,7 @@ class TargetRow(NamedTuple):
 
 
 class ModelRow(NamedTuple):
-    """The same patient by a model."""
+    """AUC of the same patient by a model."""
 
     model: str
     auc: str
@@ -57,7 +57,7 @@ class LabelRow(NamedTuple):
 
 
 def trail_rows(r: CheckResult) -> list[TrailRow]:
-    """Steps of the calculation."""
+    """Word the steps of the calculation."""
     return [
         TrailRow(
             step.name,
@@ -70,7 +70,7 @@ def trail_rows(r: CheckResult) -> list[TrailRow]:
 
 
 def target_rows(targets: Sequence[TargetRecord]) -> list[TargetRow]:
-    """Targets that fit the patient."""
+    """Word the targets that fit the patient."""
     return [
         TargetRow(
             target.name,
@@ -86,7 +86,7 @@ def target_rows(targets: Sequence[TargetRecord]) -> list[TargetRow]:
 
 
 def targets_of_others(targets: Sequence[TargetRecord], *, cited: bool = False) -> str:
-    """Sentence on the targets that do not apply; empty if all do."""
+    """Name the targets that do not apply in a sentence; empty if all do."""
     others = [
         f"{target.name} ({window(target)}: {target.context.split(';')[0]}"
         f"{f'; {target.citation}' if cited else ''})"
@@ -98,7 +98,7 @@ def targets_of_others(targets: Sequence[TargetRecord], *, cited: bool = False) -
 
 
 def model_rows(r: CheckResult) -> list[ModelRow]:
-    """Every model, whether it applies or not."""
+    """Word the AUC by every model, or why it does not apply."""
     leading = None if r.headline.target is None else targets()[r.headline.target]
     return [
         ModelRow(
@@ -123,7 +123,7 @@ def _about_model(row: SensitivityRecord, r: CheckResult) -> str:
 
 
 def label_rows(r: CheckResult) -> list[LabelRow]:
-    """Renal rules of labels; empty if none is for such patients."""
+    """Word the renal rules of labels; empty if none is for such patients."""
     if not any(rule.applies for rule in r.label_rules):
         return []
     return [
@@ -142,7 +142,7 @@ def label_rows(r: CheckResult) -> list[LabelRow]:
 
 
 def _by_weight(rule: LabelRecord) -> list[LabelRow]:
-    """The rule by adjusted and ideal weight, below that by the actual one."""
+    """Word the rule by adjusted and ideal weight, below that by the actual one."""
     return [
         LabelRow(
             f"by {row.weight} weight, {row.weight_kg:.3g} kg",
@@ -156,7 +156,7 @@ def _by_weight(rule: LabelRecord) -> list[LabelRow]:
 
 
 def labels_of_others(r: CheckResult) -> str:
-    """Sentence on labels that are not for such patients."""
+    """Say in a sentence why no label rule is for such patients."""
     reasons = dict.fromkeys(rule.advice for rule in r.label_rules)
     return f"{', '.join(rule.title for rule in r.label_rules)}: {'; '.join(reasons)}."
 
@@ -166,7 +166,7 @@ def _measured(rule: LabelRecord) -> str:
 
 
 def _auc_under(rule: LabelRecord | LabelByWeight) -> str:
-    """AUC if the rule were followed, where it changes the dose."""
+    """Word the AUC if the rule were followed, where it changes the dose."""
     if rule.auc_0_inf is None or rule.factor is None or rule.factor == 1.0:
         return ""
     return f": AUC {rule.auc_0_inf:.2f} mg·h/L at {100 * rule.factor:.0f} % of the full dose"

@@ -34,7 +34,7 @@ from fludapk.pages.words import (
 
 
 def check_html(result: CheckResult, *, whole: bool = True) -> str:
-    """Draw one patient on one sheet; see `fludapk.pages.templates.sheet`."""
+    """Draw a check on one sheet; see `fludapk.pages.templates.sheet`."""
     return sheet(
         "check.html",
         whole=whole,
@@ -45,7 +45,7 @@ def check_html(result: CheckResult, *, whole: bool = True) -> str:
 
 
 def blocks_of(r: CheckResult) -> dict[str, Any]:
-    """Blocks that the sheet of a check and that of a dose share."""
+    """Prepare the blocks that the sheet of a check and that of a dose share."""
     return {
         "r": r,
         "head": page_head(r),
@@ -63,7 +63,7 @@ def blocks_of(r: CheckResult) -> dict[str, Any]:
 
 
 def target_blocks(targets: Sequence[TargetRecord]) -> dict[str, Any]:
-    """Targets that apply, and a sentence on the others."""
+    """Prepare the targets that apply, and a sentence on the others."""
     return {
         "targets": target_rows(targets),
         "targets_of_others": targets_of_others(targets, cited=True),
@@ -71,7 +71,7 @@ def target_blocks(targets: Sequence[TargetRecord]) -> dict[str, Any]:
 
 
 def page_head(r: CheckResult) -> dict[str, str]:
-    """Patient, plan and regimen for the head of a sheet."""
+    """Word patient, plan and regimen for the head of a sheet."""
     p = r.patient
     known = {"product": p.product, "diagnosis": p.diagnosis, "genotype": p.genotype}
     said = [f"{name} {value}" for name, value in known.items() if value]
@@ -83,7 +83,7 @@ def page_head(r: CheckResult) -> dict[str, str]:
 
 
 def answer_block(headline: Headline, by: str, lines: Sequence[str]) -> dict[str, Any]:
-    """Stop, chance with its bar, AUC, and lines below them."""
+    """Prepare stop, chance with its bar, AUC, and lines below them."""
     return {
         "stops": headline.stops,
         "sentence": headline.sentence,
@@ -98,12 +98,12 @@ def answer_block(headline: Headline, by: str, lines: Sequence[str]) -> dict[str,
 
 
 def remark_rows(remarks: Sequence[Remark]) -> list[tuple[str, str, str]]:
-    """Severity, message and source of every remark."""
+    """Word severity, message and source of every remark."""
     return [(SEVERITY_WORDS[x.severity], typeset(x.message), x.source) for x in remarks]
 
 
 def made_of(r: CheckResult) -> dict[str, Any]:
-    """Where the numbers come from."""
+    """Word the provenance: version, hashes, simulated courses."""
     made = r.provenance
     return {
         "version": f"fludapk {made.version}",

@@ -13,7 +13,7 @@ _MAX_WIDTH: Final = 110
 
 
 def width() -> int:
-    """Columns of the terminal up to a readable line; 100 in a pipe."""
+    """Return the columns of the terminal up to a readable line; 100 in a pipe."""
     if not sys.stdout.isatty():
         return 100
     return max(60, min(shutil.get_terminal_size().columns, _MAX_WIDTH))
@@ -29,14 +29,14 @@ def fitted(text: str, width: int) -> str:
 
 
 def paragraph(text: str, width: int, indent: int = 0) -> str:
-    """Text wrapped to a width, every line indented."""
+    """Wrap a text to a width, every line indented."""
     margin = " " * indent
     lines = wrap(text, width, initial_indent=margin, subsequent_indent=margin)
     return "\n".join(lines)
 
 
 def table(rows: Sequence[Sequence[str]], width: int, *, indent: int = 2, right: str = "") -> str:
-    """Rows in columns two blanks apart; the last column takes what is left and wraps.
+    """Set rows in columns two blanks apart; the last column takes the rest and wraps.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def models_page(models: Sequence[Model], width: int) -> str:
-    """Every model with its population and source."""
+    """Draw every model with its population and source."""
     blocks = []
     for model in models:
         file = model.file
@@ -32,7 +32,7 @@ def models_page(models: Sequence[Model], width: int) -> str:
 
 
 def model_page(model: Model, width: int) -> str:
-    """A model: source, population, equations, every number, departures."""
+    """Draw a model: source, population, equations, every number, departures."""
     file = model.file
     head = [
         f"{model.id}: {file.title}",
@@ -76,7 +76,7 @@ NUMBER_HEADER: Final = ("parameter", "value", "unit", "RSE %", "95 % CI", "sourc
 
 
 def number_rows(model: Model) -> list[tuple[str, ...]]:
-    """Every estimate of a model, with the columns of `NUMBER_HEADER`."""
+    """Word every estimate of a model, with the columns of `NUMBER_HEADER`."""
     file = model.file
     rows: list[tuple[str, ...]] = [
         (name, *_number(theta, theta.unit)) for name, theta in file.theta.items()
@@ -93,7 +93,7 @@ def number_rows(model: Model) -> list[tuple[str, ...]]:
 
 
 def _number(number: Theta | RandomEffect | ResidualError, unit: str) -> tuple[str, ...]:
-    """Value, unit, RSE, interval and source of an estimate."""
+    """Word value, unit, RSE, interval and source of an estimate."""
     fixed = isinstance(number, Theta) and number.fixed
     rse = "fixed" if fixed else "" if number.rse_percent is None else f"{number.rse_percent:g}"
     interval = "" if number.ci95 is None else f"{number.ci95[0]:g}-{number.ci95[1]:g}"
@@ -101,7 +101,7 @@ def _number(number: Theta | RandomEffect | ResidualError, unit: str) -> tuple[st
 
 
 def verified_page(rows: Sequence[Verified], width: int) -> str:
-    """Published against computed numbers."""
+    """Draw published beside computed numbers."""
     lines: list[tuple[str, ...]] = [("", "model", "printed", "computed", "allowed", "number")]
     lines += [
         (
@@ -120,7 +120,7 @@ def verified_page(rows: Sequence[Verified], width: int) -> str:
 
 
 def regimens_page(width: int) -> str:
-    """Every regimen on a line or two."""
+    """Draw every regimen on a line or two."""
     rows: list[tuple[str, ...]] = [("regimen", "fludarabine phosphate", "for; cells")]
     for entry in regimens().values():
         dose = f"{entry.dose:g} {entry.unit} × {entry.days}, {entry.infusion_h:g} h"
@@ -132,7 +132,7 @@ def regimens_page(width: int) -> str:
 
 
 def regimen_page(name: str, width: int) -> str:
-    """Everything about a regimen, and the renal rules beside it."""
+    """Draw everything about a regimen, and the kidney rules of labels."""
     entry = regimens()[name].model_dump(exclude_none=True)
     rows = [(key, f"{value}") for key, value in entry.items() if value != ""]
     rules = []
@@ -145,7 +145,7 @@ def regimen_page(name: str, width: int) -> str:
 
 
 def targets_page(width: int) -> str:
-    """Every published target with its context."""
+    """Draw every published target with its context."""
     blocks = []
     for t in targets().values():
         doi = f", doi {t.doi}" if t.doi else ""

@@ -1,4 +1,4 @@
-"""The page of a study, and the files it leaves."""
+"""The page of a study, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def study_page(result: StudyResult, width: int = 100) -> str:
 
 
 def _name(row: StratumSummary, result: StudyResult) -> str:
-    """Name of a strategy, with its model if there are several."""
+    """Name a strategy, with its model if there are several."""
     several = len(result.run.scenario.models) > 1
     return f"{row.strategy} ({row.model})" if several else row.strategy
 
@@ -71,14 +71,14 @@ def _study_line(name: str, longest: int, row: StratumSummary) -> str:
 
 
 def _spread(quantiles: Quantiles, digits: int = 1) -> str:
-    """Median, 5 % and 95 %."""
+    """Word median, 5 % and 95 %."""
     if quantiles.q50 is None:
         return "-"
     return f"{quantiles.q50:.{digits}f} ({quantiles.q05:.{digits}f}-{quantiles.q95:.{digits}f})"
 
 
 def _share(share: Share) -> str:
-    """Percentage with its interval."""
+    """Word a percentage with its interval."""
     if share.value is None or share.low is None or share.high is None:
         return "-"
     return f"{100 * share.value:.1f} ({100 * share.low:.1f}-{100 * share.high:.1f})"
@@ -132,7 +132,7 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
 
 
 def _study_row(row: StratumSummary, result: StudyResult) -> list[str]:
-    """One strategy in one stratum, as text."""
+    """Word one strategy in one stratum."""
     n = f"{row.n}" + (f", {row.not_given} given none" if row.not_given else "")
     return [
         _name(row, result), n, _spread(row.auc), _share(row.p_below_13_8), _share(row.p_in_window),

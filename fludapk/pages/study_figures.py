@@ -1,4 +1,4 @@
-"""Figures of a study, in shades of grey: who is exposed to what under which strategy."""
+"""Figures of a study in shades of grey: exposure under each strategy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ALONG: Final = {
 
 
 def pictures(counts: Sequence[Counts], drawn: Sequence[Band] = ()) -> dict[str, Figures]:
-    """Every figure of a study by name.
+    """Prepare every figure of a study, by name.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def _distribution(figure: Figure, counts: Sequence[Counts]) -> None:
 
 
 def _density(histogram: npt.NDArray[np.int64], step: int = 25) -> tuple[F8, F8]:
-    """Shape of a histogram over AUC, highest 1, and the AUCs."""
+    """Scale a histogram over AUC to a highest of 1; return it with the AUCs."""
     inner = histogram[1:-1]
     whole = inner[: len(inner) // step * step].reshape(-1, step).sum(axis=1)
     edges = GRID_LOW * np.exp(np.arange(len(whole) + 1) * step * GRID_WIDTH)

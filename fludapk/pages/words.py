@@ -76,7 +76,7 @@ _SQUARE_METRE: Final = re.compile(r"(?<!\w)m2\b")
 
 
 def stop_lines(headline: Headline) -> list[str]:
-    """Reasons why no dose is proposed."""
+    """Word the reasons why no dose is proposed."""
     return [f"STOP: {reason}" for reason in headline.stops]
 
 
@@ -114,7 +114,7 @@ class ChancePart(NamedTuple):
 
 
 def chance_parts(headline: Headline) -> list[ChancePart]:
-    """Parts of the bar of chances that are not empty; none without a target."""
+    """Divide the bar of chances into parts that are not empty; none without a target."""
     if headline.p_below is None or headline.p_above is None:
         return []
     low, high = headline.low or headline.optimum, headline.high or headline.optimum
@@ -132,7 +132,7 @@ def chance_parts(headline: Headline) -> list[ChancePart]:
 
 
 def side(headline: Headline) -> str:
-    """Side of the leading target on which the AUC is; empty without a target."""
+    """Name the side of the leading target on which the AUC is; empty without a target."""
     if headline.target is None or headline.auc_0_inf is None:
         return ""
     return verdict(headline.auc_0_inf, targets()[headline.target])
@@ -160,14 +160,14 @@ def interval_of(headline: Headline) -> str:
 
 
 def who(r: CheckResult) -> str:
-    """The patient in a line."""
+    """Describe the patient in a line."""
     p = r.patient
     size = f"{p.age_years:.3g} y, {p.weight_kg:.4g} kg, {p.height_cm:.4g} cm"
     return f"{p.sex}, {size}" if p.sex else size
 
 
 def plan(r: CheckResult) -> str:
-    """The course in a line."""
+    """Describe the course in a line."""
     course = r.regimen
     return (
         f"{course.id}: {course.dose:g} {typeset(course.dose_unit)} × {len(course.doses_mg)} "
@@ -177,7 +177,7 @@ def plan(r: CheckResult) -> str:
 
 
 def dose_lines(r: CheckResult) -> list[str]:
-    """What is given, and how it is drawn up if it was rounded."""
+    """Word the doses, and how they are drawn up if they were rounded."""
     course = r.regimen
     lines = [
         f"Per dose {mg(course.doses_mg[0])} {DRUG}; course {mg(course.total_mg)} mg "
@@ -193,7 +193,7 @@ def dose_lines(r: CheckResult) -> list[str]:
 
 
 def course_facts(r: CheckResult) -> str:
-    """Half-life, peak and what is left when the cells are given."""
+    """Word half-life, peak and the concentration when the cells are given."""
     e = r.exposure
     facts = [f"terminal half-life {e.half_life_h:.1f} h", f"Cmax {e.cmax_mg_l:.2f} mg/L"]
     if e.conc_at_cells_mg_l is not None:
@@ -232,7 +232,7 @@ def counts_line(counts: Mapping[str, int]) -> str:
 
 
 def row_cells(shown: Shown) -> tuple[str, str, str, str]:
-    """Cells of a row of a list: stop and chance, AUC, interval, doses."""
+    """Word the cells of a row of a list: stop and chance, AUC, interval, doses."""
     return (
         "; ".join([*stop_lines(shown.headline), shown.headline.sentence]),
         auc_of(shown.headline),
@@ -251,7 +251,7 @@ def row_line(shown: Shown) -> str:
 
 
 def window(t: TargetRecord | TargetEntry) -> str:
-    """The bounds of a target in words."""
+    """Word the bounds of a target."""
     if t.optimum is not None:
         return f"about {t.optimum:g}"
     if t.high is None:
@@ -260,12 +260,12 @@ def window(t: TargetRecord | TargetEntry) -> str:
 
 
 def target_name(t: TargetRecord) -> str:
-    """Name and window of a target."""
+    """Name a target with its window."""
     return f"{t.name}, {window(t)}"
 
 
 def target_chances(t: TargetRecord) -> str:
-    """Chances of being below, within and above a target, as far as it has bounds."""
+    """Word the chances below, within and above a target, as far as it has bounds."""
     chances = [f"below {percent(t.p_below)}"]
     if t.p_within is not None:
         chances.append(f"reached {percent(t.p_within)}")
@@ -275,7 +275,7 @@ def target_chances(t: TargetRecord) -> str:
 
 
 def remark_table(remarks: Sequence[Remark], width: int) -> str:
-    """Remarks in columns: every stop and caution, and the first few notes."""
+    """Set remarks in columns: every stop and caution, and the first few notes."""
     notes = [remark for remark in remarks if remark.severity == "note"]
     shown = [*(remark for remark in remarks if remark.severity != "note"), *notes[:MAX_NOTES]]
     rows = [(SEVERITY_WORDS[remark.severity], remark.message) for remark in shown]

@@ -133,7 +133,7 @@ class Clock:
 
 
 class _Unplaced(Clock):
-    """Finds faults in the form of clock times while the first dose cannot be read."""
+    """A clock that finds faults in the form of clock times while the first dose is unreadable."""
 
     def time(self, value: Moment, key: str) -> ClockTime:
         _, typed = _moment(value, key)
@@ -280,7 +280,7 @@ def clock_changes(start: dt.datetime, end: dt.datetime) -> tuple[str, ...]:
 
 
 def _change_days(year: int) -> Iterator[dt.date]:
-    """Second Sunday of March, last of March, last of October, first of November."""
+    """List the second Sunday of March, last of March, last of October, first of November."""
     for month, earliest in ((3, 8), (3, 25), (10, 25), (11, 1)):
         day = dt.date(year, month, earliest)
         yield day + dt.timedelta(days=(6 - day.weekday()) % 7)
@@ -344,7 +344,7 @@ def _unreadable(text: str, key: str) -> Fault:
 
 
 def _readings(first: str, second: str, year: str) -> list[str]:
-    """Days that a date of unknown order may be, day first before month first."""
+    """List the days that a date of unknown order may be, day first before month first."""
     days = []
     for day, month in ((first, second), (second, first)):
         try:

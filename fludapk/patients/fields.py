@@ -187,14 +187,14 @@ PATIENT: Final = tuple(entry.key for entry in _PATIENT)
 COURSE: Final = tuple(entry.key for entry in _COURSE)
 GOAL: Final = tuple(entry.key for entry in _GOAL)
 RENAL: Final = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
-"""Of which a patient has at most one."""
+"""Renal functions, of which a patient has at most one."""
 REQUIRED: Final = ("age_years", "weight_kg", "height_cm")
 QUANTITIES: Final = tuple(entry.key for entry in _PATIENT if entry.dimension)
 """Typed numbers of a patient: what may be confirmed."""
 
 
 def keyword(name: str) -> str:
-    """Keyword in Python of the name of a request.
+    """Return the keyword in Python for a name in requests.
 
     Examples
     --------
@@ -208,7 +208,7 @@ _KEYWORDS: Final = {entry.name: entry.key for entry in FIELDS.values()}
 
 
 def option(key: str) -> str:
-    """Option of the command line, for faults.
+    """Return the option of the command line, for faults.
 
     Examples
     --------
@@ -221,7 +221,7 @@ def option(key: str) -> str:
 
 
 def request_name(key: str) -> str:
-    """Name in a request, for faults.
+    """Return the name in a request, for faults.
 
     Examples
     --------
@@ -234,7 +234,7 @@ def request_name(key: str) -> str:
 
 
 def label(key: str) -> str:
-    """Name on a page, for faults.
+    """Return the name on a page, for faults.
 
     Examples
     --------

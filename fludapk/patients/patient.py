@@ -35,7 +35,7 @@ SEXES: Final[dict[str, Sex]] = {"female": "female", "f": "female", "male": "male
 
 @dataclass(frozen=True, kw_only=True, init=False)
 class Patient:
-    """A patient.
+    """A patient, with every quantity in one unit and as it was typed.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ class Patient:
             raise InputError(*faults)
 
     def _faults(self, readable: Mapping[str, Quantity]) -> list[Fault]:
-        """Everything that is wrong with values that could be read."""
+        """List everything that is wrong with values that could be read."""
         faults: list[Fault] = []
         for key, typed in readable.items():
             faults += quantity_faults(key, typed, self.age_years)
@@ -245,7 +245,7 @@ class Patient:
         return [text for text in (self.unusual("weight"), self.unusual("height")) if text]
 
     def conversions(self) -> list[str]:
-        """Quantities typed in another unit, and how they were read."""
+        """List quantities typed in another unit, and how they were read."""
         lines = []
         for key, typed in self.typed.items():
             unit = _internal_unit(key)
@@ -260,7 +260,7 @@ def _internal_unit(key: str) -> str:
 
 
 def _confirmations(confirm: str | Sequence[str]) -> tuple[set[str], list[Fault]]:
-    """Keywords of the names of what is confirmed, and faults of names that are none.
+    """Read names of what is confirmed: their keywords, and faults of unknown names.
 
     Examples
     --------

@@ -248,7 +248,7 @@ class Regimen:
 
     @property
     def change(self) -> str:
-        """What was changed of the published course; empty if nothing was.
+        """Words for how the published course was changed; empty if it was not.
 
         Examples
         --------
@@ -267,16 +267,16 @@ class Regimen:
         return tuple(k * self.interval_h for k in range(self.days))
 
     def in_mg(self, dose_mg: float) -> Self:
-        """The same infusions with a dose in mg."""
+        """Return the same infusions with a dose in mg."""
         return replace(self, dose=dose_mg, unit="mg")
 
     def dose_mg(self, bsa_m2: _Size, weight_kg: _Size) -> _Size:
-        """Dose per infusion for a body size, or for many, mg."""
+        """Compute the dose per infusion for a body size, or for many, mg."""
         per = {"mg/m2": self.capped(bsa_m2), "mg/kg": weight_kg, "mg": weight_kg / weight_kg}
         return self.dose * per[self.unit]
 
     def capped(self, bsa_m2: _Size) -> _Size:
-        """Body surface area that doses in mg/m2 are computed from, or of many, m2.
+        """Return the body surface area, or many, m2, from which doses in mg/m2 are computed.
 
         Examples
         --------
@@ -289,7 +289,7 @@ class Regimen:
         return np.minimum(bsa_m2, cap) if isinstance(bsa_m2, np.ndarray) else min(bsa_m2, cap)
 
     def course_of(self, dose_mg: float, planned_mg: float | None = None) -> Course:
-        """The infusions with a dose in mg, whatever the ceilings."""
+        """Return the infusions with a dose in mg, whatever the ceilings."""
         n = self.days
         return Course(
             times_h=self.times_h,
@@ -299,7 +299,7 @@ class Regimen:
         )
 
     def course(self, patient: Patient, round_to_mg: float | None = None) -> Course:
-        """The doses of a patient.
+        """Compute the doses of a patient.
 
         Parameters
         ----------
@@ -329,7 +329,7 @@ class Regimen:
 
 
 def _check_choice(regimen: object, dose: object, days: object) -> None:
-    """Refuse what is no course: it is a regimen, changed or not, or a dose with days."""
+    """Refuse what is neither a regimen, changed or not, nor a dose with days."""
     if regimen is None and dose is None:
         found = "give {regimen}, or {dose} with {days}"
         raise InputError(Fault("regimen", found, also=("dose", "days"), whole=True))
