@@ -272,7 +272,8 @@ def _headline(
             judged = simulated(own, log2_points)
         else:
             notes.append(
-                f"{target.name} was found with {target.derived_with}, which cannot be used here"
+                f"{target.name} was found with {target.derived_with}, which cannot be used for "
+                "this patient"
             )
     return headline_of(remarks, target, shown, judged, notes)
 
@@ -305,11 +306,11 @@ def _check_names(
         value = getattr(patient, category)
         if value is not None and value not in used:
             choices = sorted({name for name in used if name})
-            found, do = f"unknown {{{category}}} {value!r}", nearest(value, choices)
-            faults.append(Fault(category, found, do=do, whole=True))
+            unknown = f"unknown {{{category}}} {value!r}"
+            faults.append(Fault(category, unknown, do=nearest(value, choices), whole=True))
     if not faults and patient.product and regimen.product not in (None, patient.product):
-        found = f"= {patient.product!r}, but {regimen.id} is a course for {regimen.product!r}"
-        faults.append(Fault("product", found))
+        other = f"= {patient.product!r}, but {regimen.id} is a course for {regimen.product!r}"
+        faults.append(Fault("product", other))
     if faults:
         raise InputError(*faults)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fludapk.answers.prediction import Prediction
 
 FLAG_CONTEXT: Final = (
-    "13.8: fabrizio2022, estimated AUC; 14: dekker2022, measured AUC; "
+    "13.8: Fabrizio 2022, estimated AUC; 14: Dekker 2022, measured AUC; "
     "both r/r B-ALL before tisa-cel"
 )
 

@@ -152,8 +152,8 @@ def high_exposure(facts: CheckFacts) -> Remark | None:
     if facts.prediction.auc_0_inf <= HIGH:
         return None
     message = (
-        f"AUC above {HIGH:g} mg·h/L: more ICANS and non-relapse death in scordo2023, more "
-        "non-relapse death in langenhorst2019b"
+        f"AUC above {HIGH:g} mg·h/L: more ICANS and non-relapse death (Scordo 2023), more "
+        "non-relapse death (Langenhorst 2019b)"
     )
     return caution("high_exposure", message)
 
@@ -171,7 +171,7 @@ def rounding(facts: CheckFacts) -> Remark | None:
     change = facts.prediction.case.course.rounding_change
     if abs(change) <= ROUNDING_CAUTION + 1e-12:
         return None
-    return caution("rounding", f"rounding changes each dose by {change:+.1%} of the plan")
+    return caution("rounding", f"rounding changes each dose by {100 * change:+.1f} % of the plan")
 
 
 def infant(facts: CheckFacts) -> Remark | None:
@@ -277,7 +277,7 @@ def formula_near_switch(facts: CheckFacts) -> Remark | None:
     if abs(by_other / auc - 1.0) < NOTEWORTHY_JUMP:
         return None  # both above the model's highest renal function
     message = (
-        f"{facts.model.id} turns from {below} to {above} at {age:g} y ({patient.sex}): AUC "
+        f"{facts.model.id} changes from {below} to {above} at {age:g} y ({patient.sex}): AUC "
         f"{auc:.2f} mg·h/L by {used}, {by_other:.2f} by {other}"
     )
     return caution("formula_switch", message)
@@ -344,7 +344,7 @@ def bsa_capped(facts: CheckFacts) -> Remark | None:
     message = (
         f"the dose is computed from {capped:g} m2, the cap that was chosen, and not from "
         f"{bsa:.2f} m2: {regimen.dose * capped:.4g} mg instead of {regimen.dose * bsa:.4g} mg. "
-        "Ceilings and mg/m2 are by the real area"
+        "Ceilings and mg/m2 go by the full area"
     )
     return note("bsa_cap", message)
 

@@ -14,7 +14,7 @@ from fludapk.errors import InputError
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
               help="Address to listen on. Any but this computer's own needs --token.")  # fmt: skip
 @click.option("--token", metavar="TEXT", envvar="FLUDAPK_TOKEN", show_envvar=True,
-              help="What others must know to get an answer.")  # fmt: skip
+              help="Secret that every request must carry to be answered.")  # fmt: skip
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @models_dir_option
 def serve(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.headline import Headline
 from fludapk.pages.check_rows import (
@@ -14,6 +16,7 @@ from fludapk.pages.check_rows import (
 )
 from fludapk.pages.layout import Strong, fitted, paragraph, table
 from fludapk.pages.words import (
+    LABELS,
     auc_line,
     chance_bar,
     course_facts,
@@ -25,9 +28,8 @@ from fludapk.pages.words import (
     who,
 )
 
-REMARKS: str = "What to know"
-CALCULATION: str = "Calculation, to check by hand"
-LABELS: str = "Dose by the labels' kidney rules (for comparison)"
+REMARKS: Final = "What to know"
+CALCULATION: Final = "Calculation, to check by hand"
 
 
 def check_page(result: CheckResult, width: int, strong: Strong = str) -> str:

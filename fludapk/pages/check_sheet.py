@@ -73,12 +73,12 @@ def target_blocks(targets: Sequence[TargetRecord]) -> dict[str, Any]:
 def page_head(r: CheckResult) -> dict[str, str]:
     """Word patient, plan and regimen for the head of a sheet."""
     p = r.patient
-    known = {"product": p.product, "diagnosis": p.diagnosis, "genotype": p.genotype}
-    said = [f"{name} {value}" for name, value in known.items() if value]
+    categories = {"product": p.product, "diagnosis": p.diagnosis, "genotype": p.genotype}
+    stated = [f"{name} {value}" for name, value in categories.items() if value]
     return {
         "who": who(r),
         "plan": plan(r),
-        "about": "; ".join([r.regimen.title, *said]),
+        "about": "; ".join([r.regimen.title, *stated]),
     }
 
 

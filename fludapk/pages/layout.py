@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from textwrap import wrap
 from typing import Final, TypeAlias
 
-_LEAST_COLUMN: Final = 20
+_LEAST_COLUMN: Final = 16
 _MAX_WIDTH: Final = 110
 
 
@@ -41,7 +41,10 @@ def table(rows: Sequence[Sequence[str]], width: int, *, indent: int = 2, right: 
     Parameters
     ----------
     rows : sequence of sequences of str
-    width, indent : int
+    width : int
+        Characters of a line.
+    indent : int
+        Blanks before every line.
     right : str
         Numbers of the columns to align to the right.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from fludapk.pages.layout import paragraph, table
-from fludapk.pages.words import window
+from fludapk.pages.words import LABELS, window
 from fludapk.published.equations import equation
 from fludapk.published.model_files import RandomEffect, ResidualError, Theta
 from fludapk.published.models import DEFAULT_MODEL, Model
@@ -115,13 +115,13 @@ def verified_page(rows: Sequence[Verified], width: int) -> str:
         for row in rows
     ]
     good = sum(row.ok for row in rows)
-    told = f"{good} of {len(rows)} re-computed within their tolerance"
-    return f"{table(lines, width, indent=0, right='23')}\n\n{told}"
+    total = f"{good} of {len(rows)} re-computed within their tolerance"
+    return f"{table(lines, width, indent=0, right='23')}\n\n{total}"
 
 
 def regimens_page(width: int) -> str:
     """Draw every regimen on a line or two."""
-    rows: list[tuple[str, ...]] = [("regimen", "fludarabine phosphate", "for; cells")]
+    rows: list[tuple[str, ...]] = [("regimen", "fludarabine phosphate", "patients; cell infusion")]
     for entry in regimens().values():
         dose = f"{entry.dose:g} {entry.unit} × {entry.days}, {entry.infusion_h:g} h"
         cells = f"; {entry.cells}" if entry.cells else ""
@@ -140,8 +140,7 @@ def regimen_page(name: str, width: int) -> str:
         unit = "mL/min" if rule.measure == "CrCl" else "mL/min/1.73 m2"
         steps = "; ".join(f"≥ {step.at_least:g}: {step.advice}" for step in rule.steps)
         rules.append((rule.title, f"{rule.measure}, {unit}: {steps}. {rule.source}"))
-    title = "Renal rules of labels (beside the model, never instead)"
-    return f"{table(rows, width, indent=0)}\n\n{title}\n{table(rules, width)}"
+    return f"{table(rows, width, indent=0)}\n\n{LABELS}\n{table(rules, width)}"
 
 
 def targets_page(width: int) -> str:
@@ -150,7 +149,7 @@ def targets_page(width: int) -> str:
     for t in targets().values():
         doi = f", doi {t.doi}" if t.doi else ""
         lines = (f"For {t.context}", f"AUC by {t.auc_by}", t.finding, f"{t.citation}{doi}")
-        title = f"{t.id}: AUC0-inf {window(t)} mg·h/L"
+        title = f"{t.name} ({t.id}): AUC0-inf {window(t)} mg·h/L"
         blocks.append("\n".join([title, *(paragraph(line, width, 2) for line in lines)]))
-    blocks.append("All from retrospective studies; outside its context a target is no target.")
+    blocks.append("All from retrospective studies; outside its context a target does not apply.")
     return "\n\n".join(blocks)

@@ -21,7 +21,7 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     window = f"{scenario.window.low:g}-{scenario.window.high:g}"
     lines = [
         scenario.title,
-        f"{run.patients} simulated patients; truth: {', '.join(scenario.models)}; seed {run.seed}",
+        f"{run.patients} simulated patients; model: {', '.join(scenario.models)}; seed {run.seed}",
     ]
     names = [_name(row, result) for row in rows]
     longest = max(map(len, names))
@@ -42,9 +42,9 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     notes = [
         f"Medians with 5-95 % of patients; probabilities in % of those given a dose, {interval}.",
         *(
-            f"{who}: {', '.join(said)}"
-            for who, row in zip(names, rows, strict=True)
-            if row.stratum == "all" and (said := _study_notes(row))
+            f"{name}: {', '.join(counted)}"
+            for name, row in zip(names, rows, strict=True)
+            if row.stratum == "all" and (counted := _study_notes(row))
         ),
     ]
     lines += ["", *(part for note in notes for part in wrap(note, width))]
@@ -86,11 +86,13 @@ def _share(share: Share) -> str:
 
 def _study_notes(row: StratumSummary) -> list[str]:
     notes = {
-        "held at a ceiling": row.held_at_ceiling,
+        "given a dose held at a ceiling": row.held_at_ceiling,
         "given no dose": row.not_given,
-        "outside the studied range of the truth": row.outside_studied_range,
+        "outside the range that the model was built from": row.outside_studied_range,
     }
-    return [f"{patients} of {row.n} {words}" for words, patients in notes.items() if patients]
+    return [
+        f"{patients} of {row.n} patients {words}" for words, patients in notes.items() if patients
+    ]
 
 
 def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool = True) -> str:
@@ -101,6 +103,8 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
     result : StudyResult
     figures : mapping of str to str
         SVG documents by name.
+    whole : bool
+        A page of its own; otherwise a part, for a notebook.
     """
     run, rows = result.run, result.strata
     window = run.scenario.window

@@ -29,6 +29,8 @@ FLAG_WORDS: Final = {
 STATUS_WORDS: Final = {"below": "below", "within": "reached", "above": "above"}
 SEVERITY_WORDS: Final = {"stop": "STOP", "caution": "! caution", "note": "- note"}
 DRUG: Final = "mg fludarabine phosphate"
+LABELS: Final = "Dose by the labels' kidney rules (for comparison)"
+"""Title of the rules of labels."""
 _BAR: Final = 48
 """Characters of the bar of chances."""
 
@@ -83,11 +85,18 @@ def stop_lines(headline: Headline) -> list[str]:
 def chance_bar(headline: Headline, size: int = _BAR) -> str:
     """Draw the chances below, within and above as a bar of three signs; empty without a target.
 
+    Parameters
+    ----------
+    headline : Headline
+    size : int
+        Characters of the bar.
+
     Examples
     --------
-    >>> from fludapk.answers.headline import Chances, headline_of
-    >>> window = headline_of([], targets()["scordo2023"], Chances(0.5, 0.2, 0.3), "langenhorst2019")
-    >>> chance_bar(window, 20)
+    >>> import numpy as np
+    >>> from fludapk.answers.headline import Simulated, headline_of
+    >>> auc = Simulated("langenhorst2019", 18.0, np.repeat([16.0, 19.0, 24.0], [5, 2, 3]))
+    >>> chance_bar(headline_of([], targets()["scordo2023"], auc), 20)
     '<<<<<<<<<<====>>>>>>  < below 18   = reached   > above 20'
     """
     if headline.p_below is None or headline.p_above is None:

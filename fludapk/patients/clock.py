@@ -318,7 +318,7 @@ def _parsed(text: str, key: str) -> dt.datetime:
         return dt.datetime.fromisoformat(f"{date}T{hours}:{rest}")
     except ValueError:
         do = "check day, month and hour; midnight is 00:00 of the next day"
-        found = f"= {text!r} is not a date and time that there is"
+        found = f"= {text!r} is not a date and time that exists"
         raise InputError(Fault(key, found, do=do)) from None
 
 

@@ -250,7 +250,7 @@ class Patient:
         for key, typed in self.typed.items():
             unit = _internal_unit(key)
             if typed.unit != unit:
-                name = FIELDS[key].name
+                name = FIELDS[key].label
                 lines.append(f"{name} {typed.given:g} {typed.unit} = {typed.value:.4g} {unit}")
         return lines
 

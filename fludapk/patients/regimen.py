@@ -37,7 +37,10 @@ class Regimen:
     unit : {'mg/m2', 'mg/kg', 'mg'}
     days : int
         How many infusions.
-    interval_h, infusion_h : float
+    interval_h : float
+        Between the starts of two infusions.
+    infusion_h : float
+        Length of an infusion.
     cells_at_h : float, optional
         Cell infusion, hours from the first dose.
     cells_clock : ClockTime, optional
@@ -46,7 +49,7 @@ class Regimen:
         Doses in mg/m2 are computed from at most this body surface area. Ceilings and everything
         else go by the real one.
     id, title, product, disease, who, ages, cells, unsettled, source
-        Of a published regimen.
+        Those of the published regimen, see `fludapk.published.course_files.RegimenEntry`.
 
     Raises
     ------
@@ -125,8 +128,8 @@ class Regimen:
         if entry is None:
             do = nearest(name, list(regimens()))
             raise InputError(Fault("regimen", f"unknown regimen {name!r}", do=do, whole=True))
-        known = entry.model_dump(exclude={"cyclophosphamide", "ages"})
-        return cls(**known, ages=(entry.ages[0], entry.ages[1]) if entry.ages else None)
+        published = entry.model_dump(exclude={"cyclophosphamide", "ages"})
+        return cls(**published, ages=(entry.ages[0], entry.ages[1]) if entry.ages else None)
 
     @classmethod
     def chosen(
@@ -310,7 +313,7 @@ class Regimen:
         Raises
         ------
         InputError
-            Above 50 mg/m2 a day or 250 mg/m2 in all, or rounded by more than 10 %.
+            Above 50 mg/m2 per day or 250 mg/m2 in all, or rounded by more than 10 %.
         """
         planned = self.dose_mg(patient.bsa_m2, patient.weight_kg)
         given = planned if round_to_mg is None else rounded_mg(planned, round_to_mg)
@@ -320,7 +323,8 @@ class Regimen:
         if abs(change) > ROUNDING_REFUSED + 1e-12:
             found = (
                 f"rounding to {round_to_mg:g} mg changes each dose from {planned:.2f} mg to "
-                f"{given:g} mg, {change:+.1%}: above {ROUNDING_REFUSED:.0%} is refused, round finer"
+                f"{given:g} mg, {100 * change:+.1f} %: above {100 * ROUNDING_REFUSED:.0f} % is "
+                "refused, round more finely"
             )
             faults.append(Fault("round_to_mg", found, whole=True))
         if faults:
