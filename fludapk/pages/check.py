@@ -16,7 +16,9 @@ from fludapk.pages.check_rows import (
 )
 from fludapk.pages.layout import Strong, fitted, paragraph, table
 from fludapk.pages.words import (
-    LABELS,
+    LABELS as LABELS,
+)
+from fludapk.pages.words import (
     auc_line,
     chance_bar,
     course_facts,

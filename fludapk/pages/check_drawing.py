@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from fludapk.answers.check_records import CheckResult, TargetRecord
+from fludapk.answers.check_records import CheckResult, RegimenRecord, TargetRecord
 from fludapk.answers.curve import Curve
 from fludapk.answers.headline import auc_text
 from fludapk.pages.drawing import WIDTH, LogScale, Scale, Tick, decades, points, round_steps, ticks
@@ -190,21 +190,7 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
     typical, low, high = (
         [y(value) for value in values] for values in (drawn.typical, drawn.low, drawn.high)
     )
-    listed = ", ".join(f"{t:g}" for t in course.times_h)
-    caption = [
-        "Log scale. Line: typical patient; grey: 90 % of such patients.",
-        f"▲ {course.infusion_h:g}-h infusions from {listed} h.",
-    ]
-    inside = cells is not None and cells <= until
-    if cells is None:
-        caption.append("No cell infusion in this course.")
-    else:
-        beyond = "" if inside else ", after the end of this curve"
-        caption.append(f"Dashed: cell infusion, {cells:g} h ({cells / 24:.3g} days){beyond}.")
-    at_cells = result.exposure.conc_at_cells_mg_l
-    label = "cell infusion" if cells is None else f"cell infusion, {cells:g} h"
-    if at_cells is not None:
-        label += f": {concentration(at_cells)} mg/L"
+    caption = _course_caption(course, until)
     place = 0.0 if cells is None else cells / until
     return CourseFigure(
         height=height,
@@ -215,9 +201,9 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
         typical=points(across, typical),
         band=points([*across, *reversed(across)], [*high, *reversed(low)]),
         infusions=[x(t) for t in course.times_h if t <= until],
-        cells_x=x(cells) if cells is not None and inside else None,
-        cells_y=y(at_cells or 0.0),
-        cells_label=label,
+        cells_x=x(cells) if cells is not None and cells <= until else None,
+        cells_y=y(result.exposure.conc_at_cells_mg_l or 0.0),
+        cells_label=_cells_label(result),
         cells_anchor="end" if place > 0.6 else "middle" if place > 0.4 else "start",
         x_ticks=ticks(round_steps(until, 8, HOUR_STEPS), x),
         y_ticks=ticks(marks, y),
@@ -226,3 +212,24 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
         f"{result.exposure.cmax_mg_l:.2f} mg/L. {' '.join(caption)}",
         caption=caption,
     )
+
+
+def _course_caption(course: RegimenRecord, until_h: float) -> list[str]:
+    """Word what stands below the curve: its lines, the infusions, the cells."""
+    cells = course.cells_at_h
+    listed = ", ".join(f"{t:g}" for t in course.times_h)
+    caption = [
+        "Log scale. Line: typical patient; grey: 90 % of such patients.",
+        f"▲ {course.infusion_h:g}-h infusions from {listed} h.",
+    ]
+    if cells is None:
+        return [*caption, "No cell infusion in this course."]
+    beyond = "" if cells <= until_h else ", after the end of this curve"
+    return [*caption, f"Dashed: cell infusion, {cells:g} h ({cells / 24:.3g} days){beyond}."]
+
+
+def _cells_label(result: CheckResult) -> str:
+    """Label the cell infusion with its time, and with the concentration then."""
+    cells, conc = result.regimen.cells_at_h, result.exposure.conc_at_cells_mg_l
+    label = "cell infusion" if cells is None else f"cell infusion, {cells:g} h"
+    return label if conc is None else f"{label}: {concentration(conc)} mg/L"
