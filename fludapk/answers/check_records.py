@@ -123,6 +123,7 @@ class TargetRecord:
     name: str
     """As people cite it."""
     low: float | None
+    """This and the next two: AUC0-inf, mg·h/L."""
     high: float | None
     optimum: float | None
     status: TargetStatus
@@ -280,7 +281,22 @@ def target_record(
     uncertain: F8 | None = None,
     weights: F8 | None = None,
 ) -> TargetRecord:
-    """Set the AUC of a patient, likely and simulated, against a published target."""
+    """Set the AUC of a patient, likely and simulated, against a published target.
+
+    Parameters
+    ----------
+    entry : TargetEntry
+    auc : float
+        AUC0-inf of the typical or most likely patient, mg·h/L.
+    simulated : (n,)
+        AUC0-inf of simulated patients, mg·h/L.
+    patient : Patient
+    regimen : Regimen
+    uncertain : (n,), optional
+        The same with the uncertainty of the model's numbers.
+    weights : (n,), optional
+        Weights of `simulated`; equal if absent.
+    """
     below, within, above = window_probabilities(simulated, *bounds(entry), weights)
     has_window = entry.optimum is None
     wider: tuple[float | None, ...] = (None, None, None)
@@ -365,7 +381,16 @@ def regimen_record(prediction: Prediction, round_to_mg: float | None) -> Regimen
 
 
 def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None) -> ExposureRecord:
-    """Record the exposure of a prediction, with its interval from simulated AUCs."""
+    """Record the exposure of a prediction, with its interval from simulated AUCs.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    simulated : (n,)
+        AUC0-inf over IIV and IOV, mg·h/L.
+    uncertain : (n,) or None
+        The same with the uncertainty of the model's numbers.
+    """
     typical = prediction.typical
     to_cells, at_cells = prediction.at_cells
     has_renal_term = prediction.model.program.has_renal_term

@@ -48,17 +48,20 @@ class Prediction:
     model: Model
     case: Case
     values: dict[str, F8]
+    """Covariate of the model -> (1,)."""
     uncapped: float | None
     """eGFR or CrCl before the cap of the model."""
     origin: str | None
     """The formula that gave it, or "given", or "from" the other kind."""
     outside: list[Outside]
     tv: F8
+    """(1, 6) Typical CL V1 Q2 V2 Q3 V3."""
     renal_fraction: float
+    """Of the clearance."""
     half_life_h: float
     typical: Exposure
     at_cells: tuple[float | None, float | None]
-    """AUC so far and concentration when the cells are given."""
+    """AUC so far, mg·h/L, and concentration, mg/L, when the cells are given."""
     computed_steps: list[Step] | None = None
     """`steps`, where they were computed on the way."""
 
@@ -81,7 +84,7 @@ class Prediction:
 
     @property
     def _columns(self) -> dict[str, F8]:
-        """What is given of the patient, as arrays of one row."""
+        """Covariates given of the patient, as arrays of one row."""
         patient, regimen, _ = self.case
         return patient.columns(self.model, regimen.product, regimen.disease)
 

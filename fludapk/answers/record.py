@@ -117,7 +117,15 @@ class Record:
 
 
 def document(value: Any, *, indent: int | None = 2) -> str:
-    """Return one JSON document; a number that is not finite is an error."""
+    """Return one JSON document; a number that is not finite is an error.
+
+    Parameters
+    ----------
+    value : object
+        Dictionaries, lists and scalars.
+    indent : int, optional
+        None: without blanks and line ends.
+    """
     separators = (",", ":") if indent is None else None
     return json.dumps(
         value, indent=indent, separators=separators, ensure_ascii=False, allow_nan=False
@@ -130,6 +138,7 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
     Parameters
     ----------
     rows : sequence of mapping
+        Name of a column -> value.
     index : str, optional
         Column that becomes the index.
 
@@ -232,6 +241,7 @@ class Remark:
     code : str
         The same for every remark of its kind.
     message : str
+        A sentence without its full stop.
     source : str
         Publication or label behind it, if there is one.
     """

@@ -68,7 +68,17 @@ def one_line(text: str) -> str:
 def show(
     record: Record, *, as_json: bool, report: str | None = None, is_brief: bool = False
 ) -> None:
-    """Print an answer as its page or as JSON, after writing its sheet if one is asked for."""
+    """Print an answer as its page or as JSON, after writing its sheet if a file is named.
+
+    Parameters
+    ----------
+    record : Record
+    as_json : bool
+    report : str, optional
+        File of the sheet.
+    is_brief : bool
+        Print the answer only, in a few lines.
+    """
     if report is not None:
         from fludapk.atomic import write_whole
 
@@ -90,6 +100,7 @@ def options_of(*keys: str, **help_texts: str) -> Callable[[_Command], _Command]:
     Parameters
     ----------
     *keys : str
+        Keywords of the fields in Python.
     **help_texts : str
         By keyword, where the help of the field does not fit.
     """

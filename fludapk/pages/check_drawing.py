@@ -22,8 +22,11 @@ class Region:
     """A part of a lane: hatched below, empty within, cross-hatched above a target."""
 
     kind: str
+    """"below", "within" or "above"."""
     x: float
+    """Left edge, px."""
     width: float
+    """px"""
     word: str
     """Empty where there is no room."""
     word_x: float
@@ -42,6 +45,7 @@ class Lane:
     height: float
     regions: list[Region]
     edges: list[float]
+    """Bounds of the target on the axis, px."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class LabelRow(NamedTuple):
     applies: bool
 
 
-def trail_rows(r: CheckResult) -> list[TrailRow]:
+def trail_rows(result: CheckResult) -> list[TrailRow]:
     """Word the steps of the calculation."""
     return [
         TrailRow(
@@ -65,7 +65,7 @@ def trail_rows(r: CheckResult) -> list[TrailRow]:
             typeset(step.unit),
             typeset(": ".join(part for part in (step.by, step.how) if part)),
         )
-        for step in r.trail
+        for step in result.trail
     ]
 
 
@@ -86,7 +86,14 @@ def target_rows(targets: Sequence[TargetRecord]) -> list[TargetRow]:
 
 
 def targets_of_others(targets: Sequence[TargetRecord], *, cited: bool = False) -> str:
-    """Name the targets that do not apply in a sentence; empty if all do."""
+    """Name the targets that do not apply in a sentence; empty if all do.
+
+    Parameters
+    ----------
+    targets : sequence of TargetRecord
+    cited : bool
+        Add the citation of each.
+    """
     others = [
         f"{target.name} ({window(target)}: {target.context.split(';')[0]}"
         f"{f'; {target.citation}' if cited else ''})"
@@ -97,23 +104,23 @@ def targets_of_others(targets: Sequence[TargetRecord], *, cited: bool = False) -
     return f"Targets from other patients (do not apply): {listed}" if others else ""
 
 
-def model_rows(r: CheckResult) -> list[ModelRow]:
+def model_rows(result: CheckResult) -> list[ModelRow]:
     """Word the AUC by every model, or why it does not apply."""
-    leading = None if r.headline.target is None else targets()[r.headline.target]
+    leading = None if result.headline.target is None else targets()[result.headline.target]
     return [
         ModelRow(
             row.model,
             "" if row.auc_0_inf is None else auc_text(row.auc_0_inf),
             "" if row.auc_0_inf is None else verdict(row.auc_0_inf, leading),
-            typeset(_about_model(row, r)),
+            typeset(_about_model(row, result)),
             row.applies,
         )
-        for row in r.sensitivity
+        for row in result.sensitivity
     ]
 
 
-def _about_model(row: SensitivityRecord, r: CheckResult) -> str:
-    if row.model == r.model:
+def _about_model(row: SensitivityRecord, result: CheckResult) -> str:
+    if row.model == result.model:
         return "shown above" if row.applies else f"shown above; built from others: {row.reason}"
     if not row.applies:
         return f"not this patient: {row.reason}"
@@ -122,13 +129,13 @@ def _about_model(row: SensitivityRecord, r: CheckResult) -> str:
     return f"built from {row.who}"
 
 
-def label_rows(r: CheckResult) -> list[LabelRow]:
+def label_rows(result: CheckResult) -> list[LabelRow]:
     """Word the renal rules of labels; empty if none is for such patients."""
-    if not any(rule.applies for rule in r.label_rules):
+    if not any(rule.applies for rule in result.label_rules):
         return []
     return [
         row
-        for rule in r.label_rules
+        for rule in result.label_rules
         for row in (
             LabelRow(
                 rule.title,
@@ -155,10 +162,10 @@ def _by_weight(rule: LabelRecord) -> list[LabelRow]:
     ]
 
 
-def labels_of_others(r: CheckResult) -> str:
+def labels_of_others(result: CheckResult) -> str:
     """Say in a sentence why no label rule is for such patients."""
-    reasons = dict.fromkeys(rule.advice for rule in r.label_rules)
-    return f"{', '.join(rule.title for rule in r.label_rules)}: {'; '.join(reasons)}."
+    reasons = dict.fromkeys(rule.advice for rule in result.label_rules)
+    return f"{', '.join(rule.title for rule in result.label_rules)}: {'; '.join(reasons)}."
 
 
 def _measured(rule: LabelRecord) -> str:

@@ -32,7 +32,7 @@ class Figures:
     style : mapping, optional
         Settings of matplotlib beside those of every figure.
     is_placed : bool
-        Whether `draw` places everything itself; a pixel is a point then.
+        True if `draw` places everything itself; a pixel is a point then.
     """
 
     name: str
@@ -84,14 +84,27 @@ def can_draw() -> bool:
 
 
 def svg_of(pictures: Callable[[], Mapping[str, Figures]]) -> dict[str, str]:
-    """Draw figures as SVG documents by name; none without the extra ``report``."""
+    """Draw figures as SVG documents by name; none without the extra ``report``.
+
+    Parameters
+    ----------
+    pictures : callable
+        Prepares the figures; not called without the extra.
+    """
     return {name: figure.svg() for name, figure in pictures().items()} if can_draw() else {}
 
 
 def drawn(
     figures: Mapping[str, Figures], page: Callable[[Mapping[str, str]], str]
 ) -> dict[str, str | bytes]:
-    """Draw the files of figures, and of the page made of their SVG, by name."""
+    """Draw the files of figures, and of the page made of their SVG, by name.
+
+    Parameters
+    ----------
+    figures : mapping of str to Figures
+    page : callable
+        From SVG documents by name to the page.
+    """
     svg = {name: figure.svg() for name, figure in figures.items()}
     files: dict[str, str | bytes] = {}
     for name, figure in figures.items():

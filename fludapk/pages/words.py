@@ -148,7 +148,14 @@ def side(headline: Headline) -> str:
 
 
 def auc_line(headline: Headline, by: str) -> str:
-    """Word the AUC with its side of the leading target, and its interval."""
+    """Word the AUC with its side of the leading target, and its interval.
+
+    Parameters
+    ----------
+    headline : Headline
+    by : str
+        The patient and the model it is of, ``"typical patient by langenhorst2019"``.
+    """
     where = f" ({side(headline)})" if headline.target else ""
     return f"AUC0-inf {auc_of(headline)} mg·h/L{where}, {interval_text(headline)}, {by}"
 
@@ -168,16 +175,16 @@ def interval_of(headline: Headline) -> str:
     return "{:.1f}-{:.1f}".format(*headline.interval) if headline.interval else ""
 
 
-def who(r: CheckResult) -> str:
+def who(result: CheckResult) -> str:
     """Describe the patient in a line."""
-    p = r.patient
-    size = f"{p.age_years:.3g} y, {p.weight_kg:.4g} kg, {p.height_cm:.4g} cm"
-    return f"{p.sex}, {size}" if p.sex else size
+    patient = result.patient
+    size = f"{patient.age_years:.3g} y, {patient.weight_kg:.4g} kg, {patient.height_cm:.4g} cm"
+    return f"{patient.sex}, {size}" if patient.sex else size
 
 
-def plan(r: CheckResult) -> str:
+def plan(result: CheckResult) -> str:
     """Describe the course in a line."""
-    course = r.regimen
+    course = result.regimen
     return (
         f"{course.id}: {course.dose:g} {typeset(course.dose_unit)} × {len(course.doses_mg)} "
         f"({course.total_mg_m2:.0f} mg/m²), {course.infusion_h:g}-h infusions"
@@ -185,9 +192,9 @@ def plan(r: CheckResult) -> str:
     )
 
 
-def dose_lines(r: CheckResult) -> list[str]:
+def dose_lines(result: CheckResult) -> list[str]:
     """Word the doses, and how they are drawn up if they were rounded."""
-    course = r.regimen
+    course = result.regimen
     lines = [
         f"Per dose {mg(course.doses_mg[0])} {DRUG}; course {mg(course.total_mg)} mg "
         f"(= {mg(course.amount_f_ara_a_mg)} mg F-ara-A)"
@@ -201,15 +208,18 @@ def dose_lines(r: CheckResult) -> list[str]:
     return lines
 
 
-def course_facts(r: CheckResult) -> str:
+def course_facts(result: CheckResult) -> str:
     """Word half-life, peak and the concentration when the cells are given."""
-    e = r.exposure
-    facts = [f"terminal half-life {e.half_life_h:.1f} h", f"Cmax {e.cmax_mg_l:.2f} mg/L"]
-    if e.conc_at_cells_mg_l is not None:
+    exposure = result.exposure
+    facts = [
+        f"terminal half-life {exposure.half_life_h:.1f} h",
+        f"Cmax {exposure.cmax_mg_l:.2f} mg/L",
+    ]
+    if exposure.conc_at_cells_mg_l is not None:
         facts.append(
-            f"at cell infusion, {r.regimen.cells_at_h:g} h after the first dose, "
-            f"{concentration(e.conc_at_cells_mg_l)} mg/L"
-            + (f" (label: {r.regimen.cells})" if r.regimen.cells else "")
+            f"at cell infusion, {result.regimen.cells_at_h:g} h after the first dose, "
+            f"{concentration(exposure.conc_at_cells_mg_l)} mg/L"
+            + (f" (label: {result.regimen.cells})" if result.regimen.cells else "")
         )
     return "; ".join(facts)
 
@@ -259,32 +269,46 @@ def row_line(shown: Shown) -> str:
 # ------------------------------------------------------------------ targets and remarks
 
 
-def window(t: TargetRecord | TargetEntry) -> str:
-    """Word the bounds of a target."""
-    if t.optimum is not None:
-        return f"about {t.optimum:g}"
-    if t.high is None:
-        return f"≥ {t.low:g}"
-    return f"{t.low:g}-{t.high:g}" if t.low is not None else f"≤ {t.high:g}"
+def window(target: TargetRecord | TargetEntry) -> str:
+    """Word the bounds of a target.
+
+    Examples
+    --------
+    >>> [window(target) for target in targets().values()]
+    ['≥ 13.8', '≥ 14', '18-20', 'about 20']
+    """
+    if target.optimum is not None:
+        return f"about {target.optimum:g}"
+    if target.high is None:
+        return f"≥ {target.low:g}"
+    return f"{target.low:g}-{target.high:g}" if target.low is not None else f"≤ {target.high:g}"
 
 
-def target_name(t: TargetRecord) -> str:
+def target_name(target: TargetRecord) -> str:
     """Name a target with its window."""
-    return f"{t.name}, {window(t)}"
+    return f"{target.name}, {window(target)}"
 
 
-def target_chances(t: TargetRecord) -> str:
+def target_chances(target: TargetRecord) -> str:
     """Word the chances below, within and above a target, as far as it has bounds."""
-    chances = [f"below {percent(t.p_below)}"]
-    if t.p_within is not None:
-        chances.append(f"reached {percent(t.p_within)}")
-    if t.high is not None or t.optimum is not None:
-        chances.append(f"above {percent(t.p_above)}")
+    chances = [f"below {percent(target.p_below)}"]
+    if target.p_within is not None:
+        chances.append(f"reached {percent(target.p_within)}")
+    if target.high is not None or target.optimum is not None:
+        chances.append(f"above {percent(target.p_above)}")
     return ", ".join(chances)
 
 
 def remark_table(remarks: Sequence[Remark], width: int) -> str:
-    """Set remarks in columns: every stop and caution, and the first few notes."""
+    """Set remarks in columns: every stop and caution, and the first few notes.
+
+    Parameters
+    ----------
+    remarks : sequence of Remark
+        The worst first.
+    width : int
+        Characters of a line.
+    """
     notes = [remark for remark in remarks if remark.severity == "note"]
     shown = [*(remark for remark in remarks if remark.severity != "note"), *notes[:MAX_NOTES]]
     rows = [(SEVERITY_WORDS[remark.severity], remark.message) for remark in shown]
