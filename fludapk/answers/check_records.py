@@ -55,7 +55,7 @@ class PatientRecord:
     bsa_formula: str
     scr_mg_dl: float | None
     egfr_ml_min_1_73m2: float | None
-    """As the model uses it: after its cap."""
+    """eGFR that the model uses, after its cap."""
     egfr_uncapped_ml_min_1_73m2: float | None
     egfr_formula: str | None
     """A formula, "given", or "from CrCl"; None if the model has no eGFR."""
@@ -90,9 +90,9 @@ class RegimenRecord:
     waste_mg_per_dose: float
     cells_at_h: float | None
     change: str
-    """What was changed of the published course; empty if nothing was."""
+    """Words for how the published course was changed; empty if it was not."""
     cells: str
-    """When the label gives the cells; `cells_at_h` is the earliest such time unless typed."""
+    """Day of the cells on the label; `cells_at_h` is the earliest such time unless typed."""
     bsa_cap_m2: float | None
     """Body surface area above which doses in mg/m2 do not grow, as chosen."""
 
@@ -104,9 +104,9 @@ class ExposureRecord:
     auc_0_inf: float
     auc_0_inf_pi90: tuple[float, float]
     auc_0_inf_uncertain_pi90: tuple[float, float] | None
-    """With the uncertainty of the model's numbers beside IIV and IOV; None if none is printed."""
+    """The same with the uncertainty of the model's numbers; None if none is printed."""
     auc_per_dose: list[float]
-    """From each dose to the next, the last to infinity: they add up."""
+    """Areas from each dose to the next, the last to infinity: they add up."""
     cmax_mg_l: float
     auc_to_cells: float | None
     conc_at_cells_mg_l: float | None
@@ -121,7 +121,7 @@ class TargetRecord:
 
     id: str
     name: str
-    """As people cite it."""
+    """Name as people cite it."""
     low: float | None
     """This and the next two: AUC0-inf, mg·h/L."""
     high: float | None
@@ -146,7 +146,7 @@ class SensitivityRecord:
 
     model: str
     name: str
-    """As people cite it."""
+    """Name as people cite it."""
     who: str
     """Patients that it was built from."""
     applies: bool
@@ -187,7 +187,7 @@ class LabelRecord:
     auc_0_inf: float | None
     source: str
     by_weight: list[LabelByWeight]
-    """From a body mass index of 30 up: the rule by actual, adjusted and ideal weight."""
+    """The rule, from a body mass index of 30 up, by actual, adjusted and ideal weight."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -258,7 +258,7 @@ def very_low_creatinine(facts: CheckFacts) -> Remark | None:
 
 
 FAR_ABOVE_CAP: Final = 1.5
-"""From this multiple of the model's highest renal function up, creatinine does not tell it."""
+"""Multiple of the model's highest renal function from which creatinine does not tell it."""
 
 
 def formula_near_switch(facts: CheckFacts) -> Remark | None:

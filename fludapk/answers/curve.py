@@ -48,7 +48,7 @@ def curve(prediction: Prediction, *, until_h: float, log2_points: int = 10) -> C
     Parameters
     ----------
     prediction : Prediction
-        Of one patient, by one model.
+        Prediction of one patient by one model.
     until_h : float
         Last time, h from the first dose; see `horizon_h`.
     log2_points : int

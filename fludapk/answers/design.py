@@ -105,7 +105,7 @@ def design(
         A patient, or the id of a ready-made population, see
         `fludapk.patients.population.populations`.
     regimen : Regimen
-        Of at least two infusions.
+        A course of at least two infusions.
     model : str
         Id of a model.
     most : int

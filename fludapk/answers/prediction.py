@@ -57,7 +57,7 @@ class Prediction:
     tv: F8
     """(1, 6) Typical CL V1 Q2 V2 Q3 V3."""
     renal_fraction: float
-    """Of the clearance."""
+    """Renal fraction of the clearance."""
     half_life_h: float
     typical: Exposure
     at_cells: tuple[float | None, float | None]
@@ -155,9 +155,9 @@ def uncertain_effects(
     ----------
     program : Program
     uncertainty : Uncertainty
-        Of the printed numbers.
+        Uncertainty of the printed numbers.
     doses : int
-        Of the course: occasions of kappa.
+        Number of doses: occasions of kappa.
     log2_points : int
         2 to this power draws, n.
 
@@ -165,7 +165,7 @@ def uncertain_effects(
     -------
     theta : (thetas, n)
     effects : RandomEffects
-        Those of `simulated_effects`, times the SD drawn over the printed one.
+        The effects of `simulated_effects`, times the SD drawn over the printed one.
     """
     certain, uncertain = program.n_eta + doses * program.n_kappa, uncertainty.dimensions
     if not uncertain or certain + uncertain > MOST_DIMENSIONS:

@@ -34,7 +34,7 @@ class Record:
     Parameters
     ----------
     source : object, optional
-        What the answer was computed from, for curves and pages; no field, and not in its JSON.
+        The object that the answer was computed from, for curves and pages; no field, not in JSON.
     """
 
     source: InitVar[Any] = None

@@ -163,7 +163,7 @@ def goal_options(about: str = "") -> Callable[[_Command], _Command]:
     Parameters
     ----------
     about : str
-        What it is for, before the help of the first option.
+        Purpose of the goal, before the help of the first option.
     """
     target, auc, window, probability = (FIELDS[key] for key in GOAL)
     made = [

@@ -30,7 +30,7 @@ class Region:
     word: str
     """Empty where there is no room."""
     word_x: float
-    """Its middle, clear of the line of the patient."""
+    """Middle of the word, clear of the line of the patient."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
     result : CheckResult
     drawn : Curve
     height : float
-        Of the picture, px.
+        Height of the picture, px.
     """
     course, cells = result.regimen, result.regimen.cells_at_h
     left, right, top, base = 40.0, WIDTH - 10.0, 22.0, height - 33.0

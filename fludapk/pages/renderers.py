@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Strong: TypeAlias = Callable[[str], str]
 """Sets off what must not be missed."""
 Sheet: TypeAlias = Callable[[Any, bool], str]
-"""From a record, and whether a page of its own is wanted, to HTML."""
+"""Function from a record, and True for a page of its own, to HTML."""
 
 
 def register_all() -> None:

@@ -35,12 +35,12 @@ def study_page(result: StudyResult, width: int = 100) -> str:
         lines += ["", f"{'All patients' if stratum == 'all' else stratum} (n = {n})", head]
         lines += [_study_line(name, longest, row) for name, row in inside]
     interval = (
-        "within 95 % intervals in summary.csv (Wilson)"
+        "with 95 % intervals (Wilson) in summary.csv"
         if rows[0].interval == "wilson"
-        else "intervals over the draws of parameters in summary.csv"
+        else "with intervals over the draws of parameters in summary.csv"
     )
     notes = [
-        f"Medians with 5-95 % of patients; probabilities in % of those given a dose, {interval}.",
+        f"Medians (5-95 % of patients). Percentages of those who were given a dose, {interval}.",
         *(
             f"{name}: {', '.join(counted)}"
             for name, row in zip(names, rows, strict=True)
@@ -152,12 +152,12 @@ def write_results(result: StudyResult, folder: Path, study: Study | None = None)
     result : StudyResult
     folder : Path
     study : Study, optional
-        For concentrations over time, which the counts do not hold.
+        Study to draw concentrations over time from, which the counts do not hold.
 
     Returns
     -------
     list of Path
-        What was written. Figures and report only with the extra ``report``.
+        Files that were written. Figures and report only with the extra ``report``.
     """
     from fludapk.pages.figure import can_draw, drawn
     from fludapk.pages.study_figures import pictures

@@ -52,9 +52,9 @@ class ClockTime:
 
     typed: str
     hours: float
-    """From the first dose."""
+    """Hours from the first dose."""
     first_dose: str
-    """As it was typed."""
+    """First dose as it was typed."""
     basis: str = "clock"
     """Hours were counted as the "clock" showed, by the "offset" from UTC, or by a time zone."""
     changes: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class Clock:
     typed : str
         The first dose as it was typed.
     zone : ZoneInfo, optional
-        Of local times.
+        Zone of local times.
 
     Examples
     --------
@@ -141,7 +141,7 @@ class _Unplaced(Clock):
 
 
 NO_CLOCK: Final = Clock()
-"""For times in hours; a clock time is refused."""
+"""Clock for times in hours, by which a clock time is refused."""
 
 
 def read_clock(first_dose: Moment | None = None, time_zone: str | None = None) -> Clock:

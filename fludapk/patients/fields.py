@@ -33,15 +33,15 @@ class Field:
     unit : str, optional
         Unit of a number without one; without it a unit is mandatory.
     metavar : str, optional
-        What stands for the value in the help of the option.
+        Placeholder of the value in the help of the option.
     columns : mapping of str to str, optional
         Further columns of lists -> unit of their numbers.
     flag : str, optional
         Option of the command line, if it is not called like the name.
     part : bool, optional
-        Whether it is part of an item of a list; then faults call it by its label.
+        True for a part of an item of a list; then faults call it by its label.
     several : bool, optional
-        Whether it may be given several times.
+        True if it may be given several times.
     """
 
     key: str

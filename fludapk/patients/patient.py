@@ -45,7 +45,7 @@ class Patient:
     scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min : float, optional
         At most one: serum creatinine, or an eGFR, or a creatinine clearance.
     product, diagnosis, genotype : str, optional
-        Where a model or a target needs them.
+        Names that a model or a target needs.
     bsa_formula : str
         A BSA formula of `fludapk.published.formulas`.
     egfr_formula : str, optional
@@ -59,7 +59,7 @@ class Patient:
     Attributes
     ----------
     typed : mapping of str to Quantity
-        What was typed, by keyword.
+        Quantities as typed, by keyword.
     confirmed : tuple of str
         Names of the quantities that would have been refused without `confirm`.
 
@@ -342,7 +342,7 @@ def columns_of(
     model : Model, optional
         See `Patient.columns`.
     products, diseases : sequence of str or None, optional
-        Those of the courses, one for each patient.
+        Product and disease of the courses, one for each patient.
 
     Examples
     --------

@@ -161,7 +161,7 @@ def to_be_confirmed(
     Returns
     -------
     faults : list of Fault
-        What must still be confirmed.
+        Faults that must still be confirmed.
     needed : tuple of str
         Keywords of the confirmations without which there would be a fault.
     """

@@ -36,7 +36,7 @@ class Regimen:
         Per infusion, in `unit`.
     unit : {'mg/m2', 'mg/kg', 'mg'}
     days : int
-        How many infusions.
+        Number of infusions.
     interval_h : float
         Between the starts of two infusions.
     infusion_h : float
@@ -49,7 +49,7 @@ class Regimen:
         Doses in mg/m2 are computed from at most this body surface area. Ceilings and everything
         else go by the real one.
     id, title, product, disease, who, ages, cells, unsettled, source
-        Those of the published regimen, see `fludapk.published.course_files.RegimenEntry`.
+        Entry of the published regimen, see `fludapk.published.course_files.RegimenEntry`.
 
     Raises
     ------
