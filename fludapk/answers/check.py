@@ -142,26 +142,10 @@ def checks(
     """
     models = {model.id: model for model in load_models(folders)}
     names = _names_in_use(models.values())
-    refused: dict[int, FludapkError] = {}
-    cases: dict[int, Case] = {}
-    for i, request in enumerate(requests):
-        try:
-            if request.model not in models:
-                load_model(request.model, folders)  # says which there are
-            _check_names(request.patient, request.regimen, names)
-            cases[i] = request.case()
-        except FludapkError as error:
-            refused[i] = error
-    by_model: dict[str, dict[int, Outcome]] = {}
-    for model in models.values():
-        rows = [
-            i
-            for i, case in cases.items()
-            if requests[i].model == model.id or other_disease(model, case) is None
-        ]
-        outcomes = predictions(model, [cases[i] for i in rows])
-        by_model[model.id] = dict(zip(rows, outcomes, strict=True))
-
+    read = [_case(request, models, names, folders) for request in requests]
+    cases = {i: case for i, case in enumerate(read) if isinstance(case, Case)}
+    refused = {i: error for i, error in enumerate(read) if isinstance(error, FludapkError)}
+    by_model = {model.id: _predicted(model, requests, cases) for model in models.values()}
     patients = [case.patient for case in cases.values()]
     kidneys = dict(zip(cases, _kidneys(patients), strict=True))
     weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
@@ -181,6 +165,47 @@ def checks(
                 yield _result(outcome, request, rivals, every, *kidney, log2_points, trail)
             except InputError as error:  # more random effects than there are points for
                 yield error
+
+
+def _case(
+    request: Request,
+    models: Mapping[str, Model],
+    names: Mapping[str, Collection[str | None]],
+    folders: Sequence[Path] | None,
+) -> Case | FludapkError:
+    """Compute the doses of a request, or return why it is refused."""
+    try:
+        if request.model not in models:
+            load_model(request.model, folders)  # says which there are
+        _check_names(request.patient, request.regimen, names)
+        return request.case()
+    except FludapkError as error:
+        return error
+
+
+def _predicted(
+    model: Model, requests: Sequence[Request], cases: Mapping[int, Case]
+) -> dict[int, Outcome]:
+    """Predict by a model the cases that ask for it or have a disease that it was built from.
+
+    Parameters
+    ----------
+    model : Model
+    requests : sequence of Request
+    cases : mapping of int to Case
+        Place among the requests -> case.
+
+    Returns
+    -------
+    dict of int to Outcome
+        With the same places.
+    """
+    rows = [
+        i
+        for i, case in cases.items()
+        if requests[i].model == model.id or other_disease(model, case) is None
+    ]
+    return dict(zip(rows, predictions(model, [cases[i] for i in rows]), strict=True))
 
 
 def _result(
