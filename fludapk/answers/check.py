@@ -47,6 +47,7 @@ from fludapk.published.equations import equation
 from fludapk.published.models import DEFAULT_MODEL, Model, load_model, load_models
 from fludapk.published.regimens import label_rules, label_step, regimens
 from fludapk.published.targets import flag, leading_target, targets
+from fludapk.units import as_typed
 
 
 def check(
@@ -431,7 +432,7 @@ def _trail(prediction: Prediction) -> list[Step]:
         "mg": "as prescribed",
     }[regimen.unit]
     if course.planned_mg is not None and course.planned_mg != dose:
-        per += f" = {course.planned_mg:.2f} mg, rounded"
+        per += f" = {_decimals(course.planned_mg)} mg, rounded"
     factor = model.file.dose.factor
     amount = course.total_mg * factor
     clearance = float(prediction.tv[0, 0])
@@ -443,12 +444,25 @@ def _trail(prediction: Prediction) -> list[Step]:
         Step("BSA", patient.bsa_m2, "m2", patient.bsa_formula, how_bsa),
         *_capped(regimen, bsa_of_dose, patient.bsa_m2),
         Step("dose", dose, "mg fludarabine phosphate", "", per),
-        Step("course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {dose:.2f} mg"),
-        Step("amount", amount, "mg F-ara-A", "", f"{course.total_mg:.2f} mg × {factor:g}"),
+        Step(
+            "course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {_decimals(dose)} mg"
+        ),
+        Step("amount", amount, "mg F-ara-A", "", f"{_decimals(course.total_mg)} mg × {factor:g}"),
         *prediction.steps,
         Step("CL", clearance, "L/h", "", equation(model, "CL", prediction.values) + split),
-        Step("AUC0-inf", auc, "mg·h/L", "", f"amount / CL = {amount:.2f} mg / {clearance:.4g} L/h"),
+        Step(
+            "AUC0-inf",
+            auc,
+            "mg·h/L",
+            "",
+            f"amount / CL = {_decimals(amount)} mg / {clearance:.4g} L/h",
+        ),
     ]
+
+
+def _decimals(mg: float) -> str:
+    """Write mg with up to two decimals: 60.00 has been read as 6000."""
+    return as_typed(round(mg, 2))
 
 
 def _capped(regimen: Regimen, bsa_of_dose: float, bsa_m2: float) -> list[Step]:

@@ -39,7 +39,10 @@ def models_page(models: Sequence[Model], width: int) -> str:
 
 
 def model_page(model: Model, width: int) -> str:
-    """Draw a model: source, population, equations, every number, departures."""
+    """Draw a model: source, population, equations, every number, departures.
+
+    Units are spelled as in the file of the model.
+    """
     file = model.file
     head = [
         f"{model.id}: {file.title}",
@@ -65,7 +68,7 @@ def model_page(model: Model, width: int) -> str:
         *(_departure(departure, width) for departure in file.departures),
         paragraph(f"{model.path.name} sha256 {model.sha256}", width),
     ]
-    return typeset("\n\n".join(blocks))
+    return "\n\n".join(blocks)
 
 
 def _lines(lines: Sequence[str], width: int) -> str:
