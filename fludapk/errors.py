@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import Any, Self, TypeAlias
 
 Namer: TypeAlias = Callable[[str], str]
-"""From the name of a field in Python to its name at a door: option, column, label."""
+"""Function from the name of a field in Python to its name at a door: option, column, label."""
 
 
 class ExitStatus(IntEnum):
@@ -33,15 +33,15 @@ class Fault:
     field : str
         Name of the input in Python, see `fludapk.patients.fields`; empty for none in particular.
     found : str
-        What was found there, to be read after the name: ``"= '0.3' has no unit"``.
+        Words for what was found there, to be read after the name: ``"= '0.3' has no unit"``.
     allowed : str, optional
-        What is allowed instead.
+        Values that are allowed instead.
     do : str, optional
-        What to do about it.
+        Advice on what to do about it.
     also : tuple of str, optional
         Further fields it is about.
     whole : bool, optional
-        Whether `found` is a sentence of its own, to be read without a name before it.
+        True if `found` is a sentence of its own, to be read without a name before it.
     inside : tuple of str and int, optional
         The list that the field is in and the place there, from 1: ``("levels", 2)``.
     where : str, optional
@@ -49,7 +49,7 @@ class Fault:
     confirm : str, optional
         Name under which somebody may confirm the field, ``"weight"``; empty if nobody may.
     meant : str, optional
-        What would be confirmed, ``"160 kg"``.
+        Value that would be confirmed, ``"160 kg"``.
 
     Notes
     -----
@@ -79,7 +79,7 @@ class Fault:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """All fields it is about."""
+        """All fields that the fault is about."""
         return (self.field, *self.also) if self.field else self.also
 
     def text(self, name: Namer | None = None) -> str:

@@ -1,4 +1,4 @@
-"""What is published: models, regimens and targets, as mappings that are also tables."""
+"""Catalogues of published models, regimens and targets: mappings that are also tables."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Catalogue(Record, Mapping[str, _Entry], Generic[_Entry]):
         return document(self.rows(), indent=indent)
 
     def brief(self) -> str:
-        """Return how many there are."""
+        """Return the number of entries."""
         return f"{len(self)} {self.kind}"
 
 

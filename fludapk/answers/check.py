@@ -1,4 +1,4 @@
-"""One patient, one course: everything a second person needs to check it.
+"""Check of one planned course, with everything a second person needs to repeat it.
 
 `check` computes; its result is the JSON of ``fludapk check --json`` (schema ``fludapk.check/2``)
 and what the terminal page and the report are drawn from.
@@ -34,7 +34,7 @@ from fludapk.answers.check_remarks import (
 )
 from fludapk.answers.headline import COVARIATES_ONLY, Headline, Simulated, headline_of
 from fludapk.answers.label_weights import Kidney, kidneys_by_weight, label_by_weight
-from fludapk.answers.prediction import LOG2_POINTS, Prediction, predictions
+from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predictions
 from fludapk.answers.record import Provenance, Remark
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.patients.course import Course
@@ -48,6 +48,7 @@ from fludapk.published.equations import equation
 from fludapk.published.models import DEFAULT_MODEL, Model, load_model, load_models
 from fludapk.published.regimens import label_rules, label_step, regimens
 from fludapk.published.targets import flag, leading_target, targets
+from fludapk.units import as_typed
 
 
 def check(
@@ -66,6 +67,7 @@ def check(
     patient : Patient
     regimen : Regimen
     model : str
+        Id of the model that the answer is by; every other one that applies is shown beside it.
     round_to_mg : float, optional
         Round each dose to a multiple of this many mg.
     strict : bool
@@ -108,11 +110,25 @@ def checks(
     strict: bool = False,
     folders: Sequence[Path] | None = None,
 ) -> Iterator[CheckResult | FludapkError]:
-    """`check` for many: the result of each request in order, or why it was refused.
+    """Check many courses: yield the result of each request in order, or why it was refused.
 
-    Patients are computed together, only the simulated courses behind the probabilities, 2 to the
-    power of `log2_points` for each, one patient after the other. Without `trails` the results have
-    none, which is quicker.
+    Patients are computed together, only the simulated courses one patient after the other.
+
+    Parameters
+    ----------
+    requests : sequence of Request
+    log2_points : int
+        2 to this power simulated courses stand behind the probabilities of each patient.
+    trails : bool
+        Without trails is quicker.
+    strict : bool
+        Refuse patients outside the studied range of their model.
+    folders : sequence of Path, optional
+        Folders of models; see `fludapk.published.models.model_folders`.
+
+    Yields
+    ------
+    CheckResult or FludapkError
 
     Raises
     ------
@@ -127,27 +143,11 @@ def checks(
     ['below', 'below']
     """
     models = {model.id: model for model in load_models(folders)}
-    known = _known_names(models.values())
-    refused: dict[int, FludapkError] = {}
-    cases: dict[int, Case] = {}
-    for i, request in enumerate(requests):
-        try:
-            if request.model not in models:
-                load_model(request.model, folders)  # says which there are
-            _check_names(request.patient, request.regimen, known)
-            cases[i] = request.case()
-        except FludapkError as error:
-            refused[i] = error
-    by_model: dict[str, dict[int, Prediction | InputError]] = {}
-    for model in models.values():
-        rows = [
-            i
-            for i, case in cases.items()
-            if requests[i].model == model.id or other_disease(model, case) is None
-        ]
-        found = predictions(model, [cases[i] for i in rows])
-        by_model[model.id] = dict(zip(rows, found, strict=True))
-
+    names = _names_in_use(models.values())
+    read = [_case(request, models, names, folders) for request in requests]
+    cases = {i: case for i, case in enumerate(read) if isinstance(case, Case)}
+    refused = {i: error for i, error in enumerate(read) if isinstance(error, FludapkError)}
+    by_model = {model.id: _predicted(model, requests, cases) for model in models.values()}
     patients = [case.patient for case in cases.values()]
     kidneys = dict(zip(cases, _kidneys(patients), strict=True))
     weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
@@ -159,7 +159,7 @@ def checks(
             listed = ", ".join(map(str, outcome.outside))
             yield StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
         else:
-            rivals = {name: found[i] for name, found in by_model.items() if i in found}
+            rivals = {name: rows[i] for name, rows in by_model.items() if i in rows}
             try:
                 every = tuple(models.values())
                 trail = _trail(outcome) if trails else []
@@ -169,10 +169,51 @@ def checks(
                 yield error
 
 
+def _case(
+    request: Request,
+    models: Mapping[str, Model],
+    names: Mapping[str, Collection[str | None]],
+    folders: Sequence[Path] | None,
+) -> Case | FludapkError:
+    """Compute the doses of a request, or return why it is refused."""
+    try:
+        if request.model not in models:
+            load_model(request.model, folders)  # says which there are
+        _check_names(request.patient, request.regimen, names)
+        return request.case()
+    except FludapkError as error:
+        return error
+
+
+def _predicted(
+    model: Model, requests: Sequence[Request], cases: Mapping[int, Case]
+) -> dict[int, Outcome]:
+    """Predict by a model the cases that ask for it or have a disease that it was built from.
+
+    Parameters
+    ----------
+    model : Model
+    requests : sequence of Request
+    cases : mapping of int to Case
+        Place among the requests -> case.
+
+    Returns
+    -------
+    dict of int to Outcome
+        With the same places.
+    """
+    rows = [
+        i
+        for i, case in cases.items()
+        if requests[i].model == model.id or other_disease(model, case) is None
+    ]
+    return dict(zip(rows, predictions(model, [cases[i] for i in rows]), strict=True))
+
+
 def _result(
     prediction: Prediction,
     request: Request,
-    rivals: Mapping[str, Prediction | InputError],
+    rivals: Mapping[str, Outcome],
     models: Sequence[Model],
     kidney: Mapping[str, float],
     by_weight: Sequence[Kidney],
@@ -241,10 +282,10 @@ def _headline(
     facts: CheckFacts,
     remarks: Sequence[Remark],
     shown: Simulated,
-    rivals: Mapping[str, Prediction | InputError],
+    rivals: Mapping[str, Outcome],
     log2_points: int,
 ) -> Headline:
-    """Headline of a check: the chance by the model that the leading target was found with."""
+    """Word the headline: the chance by the model that the leading target was found with."""
     target, judged = facts.leading, None
     notes = [
         remark.message[0].upper() + remark.message[1:]
@@ -258,7 +299,8 @@ def _headline(
             judged = simulated(own, log2_points)
         else:
             notes.append(
-                f"{target.name} was found with {target.derived_with}, which cannot be used here"
+                f"{target.name} was found with {target.derived_with}, which cannot be used for "
+                "this patient"
             )
     return headline_of(remarks, target, shown, judged, notes)
 
@@ -267,43 +309,41 @@ _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
 """Codes of remarks without which the chance would mislead."""
 
 
-def _known_names(models: Iterable[Model]) -> dict[str, set[str | None]]:
-    """Products, diagnoses and genotypes that some regimen or model has."""
+def _names_in_use(models: Iterable[Model]) -> dict[str, set[str | None]]:
+    """Collect the products, diagnoses and genotypes that some regimen or model has."""
     entries = list(regimens().values())
-    known: dict[str, set[str | None]] = {
+    names: dict[str, set[str | None]] = {
         "product": {entry.product for entry in entries},
         "diagnosis": {entry.disease for entry in entries},
         "genotype": set(),
     }
     for model in models:
-        known["diagnosis"].update(model.file.population.diseases)
-        for category, names in known.items():
-            names.update(model.categories(category))
-    return known
+        names["diagnosis"].update(model.file.population.diseases)
+        for category, used in names.items():
+            used.update(model.categories(category))
+    return names
 
 
 def _check_names(
-    patient: Patient, regimen: Regimen, known: Mapping[str, Collection[str | None]]
+    patient: Patient, regimen: Regimen, names: Mapping[str, Collection[str | None]]
 ) -> None:
     """Refuse a product, diagnosis or genotype nobody knows, with the nearest name."""
     faults: list[Fault] = []
-    for category, names in known.items():
+    for category, used in names.items():
         value = getattr(patient, category)
-        if value is not None and value not in names:
-            choices = sorted({name for name in names if name})
-            found, do = f"unknown {{{category}}} {value!r}", nearest(value, choices)
-            faults.append(Fault(category, found, do=do, whole=True))
+        if value is not None and value not in used:
+            choices = sorted({name for name in used if name})
+            unknown = f"unknown {{{category}}} {value!r}"
+            faults.append(Fault(category, unknown, do=nearest(value, choices), whole=True))
     if not faults and patient.product and regimen.product not in (None, patient.product):
-        found = f"= {patient.product!r}, but {regimen.id} is a course for {regimen.product!r}"
-        faults.append(Fault("product", found))
+        other = f"= {patient.product!r}, but {regimen.id} is a course for {regimen.product!r}"
+        faults.append(Fault("product", other))
     if faults:
         raise InputError(*faults)
 
 
-def _sensitivity(
-    model: Model, case: Case, other: Prediction | InputError | None
-) -> SensitivityRecord:
-    """The course by another model, if its population covers the patient."""
+def _sensitivity(model: Model, case: Case, other: Outcome | None) -> SensitivityRecord:
+    """Record the AUC by another model, if its population covers the patient."""
     who = model.file.population.who
     reason: str | None = None
     auc: float | None = None
@@ -328,7 +368,7 @@ def _sensitivity(
 
 
 def _kidneys(patients: Sequence[Patient]) -> list[dict[str, float]]:
-    """CrCl and eGFR of each patient for label rules; NaN if unknown."""
+    """Compute CrCl and eGFR of each patient for label rules; NaN if unknown."""
     if not patients:
         return []
     columns = columns_of(patients)
@@ -337,7 +377,7 @@ def _kidneys(patients: Sequence[Patient]) -> list[dict[str, float]]:
 
 
 def _full_dose(prediction: Prediction) -> float:
-    """Total of the published course over that of this one, which may be reduced already."""
+    """Divide the total of the published course by that of this one, perhaps reduced already."""
     patient, regimen, course = prediction.case
     entry = regimen.published
     if entry is None or not regimen.change:
@@ -350,7 +390,7 @@ def _full_dose(prediction: Prediction) -> float:
 def _labels(
     patient: Patient, auc: float, kidney: Mapping[str, float], by_weight: Sequence[Kidney]
 ) -> list[LabelRecord]:
-    """Label rules on the AUC of the full dose; those for adults only for adults."""
+    """Apply label rules to the AUC of the full dose; those for adults only to adults."""
     adult = patient.age_years >= 18
     rows = []
     for rule in label_rules():
@@ -381,7 +421,7 @@ def _labels(
 
 
 def _trail(prediction: Prediction) -> list[Step]:
-    """The calculation for a second person, in order."""
+    """List the calculation for a second person, in order."""
     model, (patient, regimen, course) = prediction.model, prediction.case
     auc = prediction.auc_0_inf
     dose, n = course.doses_mg[0], len(course.doses_mg)
@@ -393,7 +433,7 @@ def _trail(prediction: Prediction) -> list[Step]:
         "mg": "as prescribed",
     }[regimen.unit]
     if course.planned_mg is not None and course.planned_mg != dose:
-        per += f" = {course.planned_mg:.2f} mg, rounded"
+        per += f" = {_decimals(course.planned_mg)} mg, rounded"
     factor = model.file.dose.factor
     amount = course.total_mg * factor
     clearance = float(prediction.tv[0, 0])
@@ -405,23 +445,36 @@ def _trail(prediction: Prediction) -> list[Step]:
         Step("BSA", patient.bsa_m2, "m2", patient.bsa_formula, how_bsa),
         *_capped(regimen, bsa_of_dose, patient.bsa_m2),
         Step("dose", dose, "mg fludarabine phosphate", "", per),
-        Step("course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {dose:.2f} mg"),
-        Step("amount", amount, "mg F-ara-A", "", f"{course.total_mg:.2f} mg × {factor:g}"),
+        Step(
+            "course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {_decimals(dose)} mg"
+        ),
+        Step("amount", amount, "mg F-ara-A", "", f"{_decimals(course.total_mg)} mg × {factor:g}"),
         *prediction.steps,
         Step("CL", clearance, "L/h", "", equation(model, "CL", prediction.values) + split),
-        Step("AUC0-inf", auc, "mg·h/L", "", f"amount / CL = {amount:.2f} mg / {clearance:.4g} L/h"),
+        Step(
+            "AUC0-inf",
+            auc,
+            "mg·h/L",
+            "",
+            f"amount / CL = {_decimals(amount)} mg / {clearance:.4g} L/h",
+        ),
     ]
 
 
+def _decimals(mg: float) -> str:
+    """Write mg with up to two decimals: 60.00 has been read as 6000."""
+    return as_typed(round(mg, 2))
+
+
 def _capped(regimen: Regimen, bsa_of_dose: float, bsa_m2: float) -> list[Step]:
-    """The cap of the body surface area, where it counts."""
+    """Return the step that caps the body surface area, where the cap counts."""
     if regimen.unit != "mg/m2" or bsa_of_dose >= bsa_m2:
         return []
     return [Step("BSA", bsa_of_dose, "m2", "cap", "as chosen, for the dose only")]
 
 
 def _input_hash(request: Request) -> str:
-    """Hash of what was asked, whatever the order or unit it was typed in.
+    """Hash what was asked, whatever the order or unit it was typed in.
 
     A choice that nobody made is not in it, so that old hashes stay.
     """

@@ -1,4 +1,4 @@
-"""Records of a check: what is in its JSON."""
+"""Records of a check, as its JSON shows them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fludapk.answers.prediction import Prediction
 
 FLAG_CONTEXT: Final = (
-    "13.8: fabrizio2022, estimated AUC; 14: dekker2022, measured AUC; "
+    "13.8: Fabrizio 2022, estimated AUC; 14: Dekker 2022, measured AUC; "
     "both r/r B-ALL before tisa-cel"
 )
 
@@ -55,7 +55,7 @@ class PatientRecord:
     bsa_formula: str
     scr_mg_dl: float | None
     egfr_ml_min_1_73m2: float | None
-    """As the model uses it: after its cap."""
+    """eGFR that the model uses, after its cap."""
     egfr_uncapped_ml_min_1_73m2: float | None
     egfr_formula: str | None
     """A formula, "given", or "from CrCl"; None if the model has no eGFR."""
@@ -71,7 +71,7 @@ class PatientRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RegimenRecord:
-    """The course; mg of fludarabine phosphate unless said."""
+    """The course; mg of fludarabine phosphate unless the name tells another substance."""
 
     id: str
     title: str
@@ -90,23 +90,23 @@ class RegimenRecord:
     waste_mg_per_dose: float
     cells_at_h: float | None
     change: str
-    """What was changed of the published course; empty if nothing was."""
+    """Words for how the published course was changed; empty if it was not."""
     cells: str
-    """When the label gives the cells; `cells_at_h` is the earliest such time unless typed."""
+    """Day of the cells on the label; `cells_at_h` is the earliest such time unless typed."""
     bsa_cap_m2: float | None
     """Body surface area above which doses in mg/m2 do not grow, as chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureRecord:
-    """F-ara-A; the typical patient, and the interval over IIV and IOV."""
+    """Exposure to F-ara-A: the typical patient, and the interval over IIV and IOV."""
 
     auc_0_inf: float
     auc_0_inf_pi90: tuple[float, float]
     auc_0_inf_uncertain_pi90: tuple[float, float] | None
-    """With the uncertainty of the model's numbers beside IIV and IOV; None if none is printed."""
+    """The same with the uncertainty of the model's numbers; None if none is printed."""
     auc_per_dose: list[float]
-    """From each dose to the next, the last to infinity: they add up."""
+    """Areas from each dose to the next, the last to infinity: they add up."""
     cmax_mg_l: float
     auc_to_cells: float | None
     conc_at_cells_mg_l: float | None
@@ -117,12 +117,13 @@ class ExposureRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetRecord:
-    """A published target and this patient."""
+    """A published target, and the chances of this patient against it."""
 
     id: str
     name: str
-    """As people cite it."""
+    """Name as people cite it."""
     low: float | None
+    """This and the next two: AUC0-inf, mg·h/L."""
     high: float | None
     optimum: float | None
     status: TargetStatus
@@ -141,11 +142,11 @@ class TargetRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SensitivityRecord:
-    """The same patient by a model."""
+    """AUC of the same patient by a model."""
 
     model: str
     name: str
-    """As people cite it."""
+    """Name as people cite it."""
     who: str
     """Patients that it was built from."""
     applies: bool
@@ -158,7 +159,7 @@ class SensitivityRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelByWeight:
-    """Advice of a rule if Cockcroft-Gault is computed from a weight."""
+    """Advice of a label rule if Cockcroft-Gault is computed from a weight."""
 
     weight: Literal["actual", "adjusted", "ideal"]
     weight_kg: float
@@ -171,7 +172,7 @@ class LabelByWeight:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRecord:
-    """What a label or a centre says for this kidney function."""
+    """Advice of a label or a centre at this kidney function."""
 
     id: str
     title: str
@@ -186,7 +187,7 @@ class LabelRecord:
     auc_0_inf: float | None
     source: str
     by_weight: list[LabelByWeight]
-    """From a body mass index of 30 up: the rule by actual, adjusted and ideal weight."""
+    """The rule, from a body mass index of 30 up, by actual, adjusted and ideal weight."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -210,7 +211,7 @@ class CheckResult(Record):
     models_agree: bool
     label_rules: list[LabelRecord]
     reading_note: str | None
-    """For whom it matters: why this reading of the paper is the default."""
+    """To those to whom it matters: why this reading of the paper is the default."""
     trail: list[Step]
     disclaimer: str = DISCLAIMER
     provenance: Provenance
@@ -257,7 +258,7 @@ _REGIMEN: Final = {"id": "regimen", "title": "regimen_title"}
 
 
 def result_columns(models: Sequence[str]) -> list[str]:
-    """Names of the columns of `CheckResult.rows` with these models; the answer first."""
+    """Name the columns of `CheckResult.rows` with these models; the answer first."""
     names = ["error", "stop", "headline", *_HEADLINE, "flag"]
     for part in fields(ExposureRecord):
         pair = [f"{part.name}_low", f"{part.name}_high"]
@@ -280,7 +281,22 @@ def target_record(
     uncertain: F8 | None = None,
     weights: F8 | None = None,
 ) -> TargetRecord:
-    """A published target and a patient: the likely AUC, and simulated ones with their weights."""
+    """Set the AUC of a patient, likely and simulated, against a published target.
+
+    Parameters
+    ----------
+    entry : TargetEntry
+    auc : float
+        AUC0-inf of the typical or most likely patient, mg·h/L.
+    simulated : (n,)
+        AUC0-inf of simulated patients, mg·h/L.
+    patient : Patient
+    regimen : Regimen
+    uncertain : (n,), optional
+        The same with the uncertainty of the model's numbers.
+    weights : (n,), optional
+        Weights of `simulated`; equal if absent.
+    """
     below, within, above = window_probabilities(simulated, *bounds(entry), weights)
     has_window = entry.optimum is None
     wider: tuple[float | None, ...] = (None, None, None)
@@ -312,7 +328,7 @@ def target_record(
 
 
 def patient_record(prediction: Prediction) -> PatientRecord:
-    """Record of the patient of a prediction."""
+    """Record the patient of a prediction."""
     (patient, regimen, _), values = prediction.case, prediction.values
     egfr = float(values["eGFR"][0]) if "eGFR" in values else None
     uncapped = prediction.uncapped if egfr is not None else None
@@ -338,7 +354,7 @@ def patient_record(prediction: Prediction) -> PatientRecord:
 
 
 def regimen_record(prediction: Prediction, round_to_mg: float | None) -> RegimenRecord:
-    """Record of the course of a prediction."""
+    """Record the course of a prediction."""
     patient, regimen, course = prediction.case
     bench = course.preparation()
     return RegimenRecord(
@@ -365,7 +381,16 @@ def regimen_record(prediction: Prediction, round_to_mg: float | None) -> Regimen
 
 
 def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None) -> ExposureRecord:
-    """Record of the exposure of a prediction, its interval from simulated AUCs."""
+    """Record the exposure of a prediction, with its interval from simulated AUCs.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    simulated : (n,)
+        AUC0-inf over IIV and IOV, mg·h/L.
+    uncertain : (n,) or None
+        The same with the uncertainty of the model's numbers.
+    """
     typical = prediction.typical
     to_cells, at_cells = prediction.at_cells
     has_renal_term = prediction.model.program.has_renal_term

@@ -28,7 +28,7 @@ from fludapk.published.targets import HIGH, verdict
 
 @dataclass(frozen=True, kw_only=True)
 class CheckFacts:
-    """Everything a rule may look at.
+    """Facts of a check, everything a rule may look at.
 
     Parameters
     ----------
@@ -158,8 +158,8 @@ def high_exposure(facts: CheckFacts) -> Remark | None:
     if facts.prediction.auc_0_inf <= HIGH:
         return None
     message = (
-        f"AUC above {HIGH:g} mg·h/L: more ICANS and non-relapse death in scordo2023, more "
-        "non-relapse death in langenhorst2019b"
+        f"AUC above {HIGH:g} mg·h/L: more ICANS and non-relapse death (Scordo 2023), more "
+        "non-relapse death (Langenhorst 2019b)"
     )
     return caution("high_exposure", message)
 
@@ -177,7 +177,7 @@ def rounding(facts: CheckFacts) -> Remark | None:
     change = facts.prediction.case.course.rounding_change
     if abs(change) <= ROUNDING_CAUTION + 1e-12:
         return None
-    return caution("rounding", f"rounding changes each dose by {change:+.1%} of the plan")
+    return caution("rounding", f"rounding changes each dose by {100 * change:+.1f} % of the plan")
 
 
 def infant(facts: CheckFacts) -> Remark | None:
@@ -212,7 +212,7 @@ def unusual_height(facts: CheckFacts) -> Remark | None:
 
 
 def unknown_dose_basis(facts: CheckFacts) -> Remark | None:
-    """Warn if the paper does not tell in which substance its doses are."""
+    """Warn if the paper does not tell in mg of which substance its doses are."""
     dose = facts.model.file.dose
     if dose.basis != "unknown":
         return None
@@ -264,11 +264,11 @@ def very_low_creatinine(facts: CheckFacts) -> Remark | None:
 
 
 FAR_ABOVE_CAP: Final = 1.5
-"""From this multiple of the model's highest renal function up, creatinine does not tell it."""
+"""Multiple of the model's highest renal function from which creatinine does not tell it."""
 
 
 def formula_near_switch(facts: CheckFacts) -> Remark | None:
-    """Say what the other formula would give within a year of the age at which they change."""
+    """Warn of what the other formula would give within a year of the age at which they change."""
     patient = facts.patient
     if patient.scr_mg_dl is None or patient.sex is None or patient.egfr_formula is not None:
         return None
@@ -283,7 +283,7 @@ def formula_near_switch(facts: CheckFacts) -> Remark | None:
     if abs(by_other / auc - 1.0) < NOTEWORTHY_JUMP:
         return None  # both above the model's highest renal function
     message = (
-        f"{facts.model.id} turns from {below} to {above} at {age:g} y ({patient.sex}): AUC "
+        f"{facts.model.id} changes from {below} to {above} at {age:g} y ({patient.sex}): AUC "
         f"{auc:.2f} mg·h/L by {used}, {by_other:.2f} by {other}"
     )
     return caution("formula_switch", message)
@@ -350,13 +350,13 @@ def bsa_capped(facts: CheckFacts) -> Remark | None:
     message = (
         f"the dose is computed from {capped:g} m2, the cap that was chosen, and not from "
         f"{bsa:.2f} m2: {regimen.dose * capped:.4g} mg instead of {regimen.dose * bsa:.4g} mg. "
-        "Ceilings and mg/m2 are by the real area"
+        "Ceilings and mg/m2 go by the full area"
     )
     return note("bsa_cap", message)
 
 
 def renal_converted(facts: CheckFacts) -> Remark | None:
-    """Note that eGFR was made of CrCl, or the other way round."""
+    """Note that eGFR was computed from CrCl, or the other way round."""
     name = facts.model.renal_covariate
     if name is None or not (facts.prediction.origin or "").startswith("from"):
         return None

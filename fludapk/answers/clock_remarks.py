@@ -9,7 +9,7 @@ from fludapk.patients.clock import ClockTime
 
 
 def hours_counted(times: Sequence[ClockTime], cells: ClockTime | None = None) -> Remark | None:
-    """Say back the hours that clock times were read as.
+    """Note the hours that clock times were read as.
 
     Parameters
     ----------
@@ -46,6 +46,6 @@ def clocks_may_change(times: Sequence[ClockTime], cells: ClockTime | None = None
         return None
     message = (
         f"clocks change on {' and '.join(days[:4])} in many places, and no time zone was given: "
-        "hours were counted as the clock showed, one hour may be missing or double"
+        "hours were counted as the clock showed, so an hour may be missing or counted twice"
     )
     return caution("clock_change", message)

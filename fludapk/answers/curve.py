@@ -43,15 +43,16 @@ class Curve:
 
 
 def curve(prediction: Prediction, *, until_h: float, log2_points: int = 10) -> Curve:
-    """Concentration over time of the typical patient, with the central 90 % of such patients.
+    """Compute concentrations of the typical patient, with the central 90 % of such patients.
 
     Parameters
     ----------
     prediction : Prediction
+        Prediction of one patient by one model.
     until_h : float
         Last time, h from the first dose; see `horizon_h`.
     log2_points : int
-        2^log2_points patients stand behind the band.
+        2^`log2_points` patients stand behind the band.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def curve(prediction: Prediction, *, until_h: float, log2_points: int = 10) -> C
 
 
 def horizon_h(times_h: Sequence[float], cells_at_h: float | None = None) -> float:
-    """When a curve may end: a day after the last dose or half a day after the cells, whole days.
+    """Choose the end of a curve: a day after the last dose, half a day after the cells, whole days.
 
     Examples
     --------
@@ -79,7 +80,7 @@ def horizon_h(times_h: Sequence[float], cells_at_h: float | None = None) -> floa
 
 
 def _dense_grid(starts: Sequence[float], lengths: Sequence[float], until_h: float) -> F8:
-    """Times dense around the infusions, ascending."""
+    """Space times densely around the infusions, ascending."""
     pieces = [np.linspace(0.0, until_h, 97)]
     for start, length in zip(starts, lengths, strict=True):
         pieces.append(start + length * np.linspace(0.0, 1.0, 6))
@@ -89,7 +90,7 @@ def _dense_grid(starts: Sequence[float], lengths: Sequence[float], until_h: floa
 
 
 def curve_of(result: CheckResult) -> Curve:
-    """Concentrations over the course of a check, from the prediction that it was made from."""
+    """Compute concentrations over the course of a check, from its own prediction."""
     regimen = result.prediction.case.regimen
     until_h = horizon_h(regimen.times_h, regimen.cells_at_h)
     return curve(result.prediction, until_h=until_h)
@@ -107,7 +108,7 @@ class UpdateCurve:
 
 
 def update_curve_of(result: UpdateResult) -> UpdateCurve:
-    """Concentrations before and after the levels, from the fit that an update was made from."""
+    """Compute concentrations before and after the levels, from the fit of an update."""
     fitted = result.fit
     course = fitted.course
     until_h = horizon_h(course.times_h, fitted.request.regimen.cells_at_h)
@@ -125,13 +126,14 @@ def concentrations(
     until_h: float | None = None,
     folders: Sequence[Path] | None = None,
 ) -> Frame:
-    """Concentration of F-ara-A over a planned course.
+    """Tabulate the concentration of F-ara-A over a planned course.
 
     Parameters
     ----------
     patient : Patient
     regimen : Regimen
     model : str
+        Id of a model, see `fludapk.answers.catalogue.models`.
     round_to_mg : float, optional
         Round each dose to a multiple of this many mg.
     until_h : float, optional

@@ -32,7 +32,7 @@ class Kidney(NamedTuple):
 
 
 def kidneys_by_weight(patients: Sequence[Patient]) -> list[list[Kidney]]:
-    """Renal functions of each patient by actual, adjusted and ideal weight.
+    """Compute renal functions of each patient by actual, adjusted and ideal weight.
 
     Parameters
     ----------
@@ -78,7 +78,16 @@ def _is_disputed(patient: Patient) -> bool:
 
 
 def label_by_weight(rule: LabelRule, kidneys: Sequence[Kidney], auc: float) -> list[LabelByWeight]:
-    """Advice of a rule by each weight; `auc` is that of the whole dose, mg·h/L."""
+    """Look up the advice of a rule by each weight.
+
+    Parameters
+    ----------
+    rule : LabelRule
+    kidneys : sequence of Kidney
+        Renal functions of one patient, see `kidneys_by_weight`.
+    auc : float
+        AUC0-inf of the full dose, mg·h/L.
+    """
     rows = []
     for kidney in kidneys:
         value = kidney.measures[rule.measure]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from fludapk.pk.effects import MOST_DIMENSIONS, RandomEffects, standard_normal_p
 from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure, rates
 from fludapk.pk.program import Program
 from fludapk.published.covariates import (
+    Covariates,
     Outside,
     Step,
     covariate_columns,
@@ -42,24 +43,27 @@ percentiles of the AUC, the root mean square of the error was 0.0003 to 0.0014, 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One model's typical patient; arrays have one row."""
+    """The typical patient by one model; arrays have one row."""
 
     model: Model
     case: Case
     values: dict[str, F8]
+    """Covariate of the model -> (1,)."""
     uncapped: float | None
     """eGFR or CrCl before the cap of the model."""
     origin: str | None
-    """Which formula gave that, or "given", or "from" the other kind."""
+    """The formula that gave it, or "given", or "from" the other kind."""
     outside: list[Outside]
     tv: F8
+    """(1, 6) Typical CL V1 Q2 V2 Q3 V3."""
     renal_fraction: float
+    """Renal fraction of the clearance."""
     half_life_h: float
     typical: Exposure
     at_cells: tuple[float | None, float | None]
-    """AUC so far and concentration when the cells are given."""
-    known_steps: list[Step] | None = None
-    """`steps`, where they were made on the way."""
+    """AUC so far, mg·h/L, and concentration, mg/L, when the cells are given."""
+    computed_steps: list[Step] | None = None
+    """`steps`, where they were computed on the way."""
 
     @property
     def arrays(self) -> tuple[F8, F8, F8]:
@@ -68,46 +72,48 @@ class Prediction:
 
     @property
     def auc_0_inf(self) -> float:
-        """Of the typical patient."""
+        """AUC0-inf of the typical patient, mg·h/L."""
         return float(self.typical.auc_0_inf[0])
 
     @property
     def steps(self) -> list[Step]:
-        """How the covariates were made."""
-        if self.known_steps is not None:
-            return self.known_steps
+        """Steps by which the covariates were computed."""
+        if self.computed_steps is not None:
+            return self.computed_steps
+        return covariate_columns(self.model, self._columns, self.case.patient.egfr_formula).steps
+
+    @property
+    def _columns(self) -> dict[str, F8]:
+        """Covariates given of the patient, as arrays of one row."""
         patient, regimen, _ = self.case
-        known = patient.columns(self.model, regimen.product, regimen.disease)
-        return covariate_columns(self.model, known, patient.egfr_formula).steps
+        return patient.columns(self.model, regimen.product, regimen.disease)
 
     def exposure(self, effects: RandomEffects) -> Exposure:
-        """Exposure with random effects."""
+        """Compute the exposure with random effects, a row for each set of them."""
         return course_exposure(self.model.program, self.tv, effects, *self.arrays)
 
     def concentrations(self, effects: RandomEffects, at_h: F8) -> tuple[F8, F8]:
-        """Concentration (mg/L) and area so far (mg h/L) at ascending times, each (n, times)."""
+        """Compute concentration, mg/L, and area so far, mg·h/L, at ascending times."""
         return course_concentrations(self.model.program, self.tv, effects, *self.arrays, at_h)
 
     @property
     def no_effects(self) -> RandomEffects:
-        """Those of the typical patient."""
+        """Random effects of the typical patient: zero."""
         return RandomEffects.none(self.model.program, len(self.case.course.doses_mg))
 
     def auc_by(self, formula: str) -> float:
-        """AUC0-inf of the typical patient by another formula of renal function, mg·h/L."""
-        patient, regimen, _ = self.case
-        known = patient.columns(self.model, regimen.product, regimen.disease)
-        values = covariate_columns(self.model, known, formula).values
+        """Compute AUC0-inf of the typical patient by another formula of renal function, mg·h/L."""
+        values = covariate_columns(self.model, self._columns, formula).values
         tv, _ = self.model.program.typical_values(covariate_rows(self.model, values))
-        by_it = course_exposure(self.model.program, tv, self.no_effects, *self.arrays)
-        return float(by_it.auc_0_inf[0])
+        exposure = course_exposure(self.model.program, tv, self.no_effects, *self.arrays)
+        return float(exposure.auc_0_inf[0])
 
     def typical_mg_l(self, at_h: F8) -> F8:
-        """Concentration of the typical patient at ascending times, (times,) mg/L."""
+        """Compute the concentration of the typical patient at ascending times, (times,) mg/L."""
         return np.asarray(self.concentrations(self.no_effects, at_h)[0][0])
 
     def random_effects(self, log2_points: int) -> RandomEffects:
-        """Effects on the fixed Sobol points."""
+        """Draw random effects on the fixed Sobol points, 2 to the power of `log2_points`."""
         return simulated_effects(self.model.program, len(self.case.course.doses_mg), log2_points)
 
     def auc_with_uncertainty(self, log2_points: int) -> F8 | None:
@@ -135,17 +141,31 @@ class Prediction:
         return course_exposure(program, tv, effects, *self.arrays).auc_0_inf
 
 
+Outcome: TypeAlias = Prediction | InputError
+"""A prediction, or why there is none."""
+
+
 @lru_cache(maxsize=16)
 def uncertain_effects(
     program: Program, uncertainty: Uncertainty, doses: int, log2_points: int
 ) -> tuple[F8, RandomEffects] | None:
     """Draw numbers of a model, and random effects with the variability drawn, on fixed points.
 
+    Parameters
+    ----------
+    program : Program
+    uncertainty : Uncertainty
+        Uncertainty of the printed numbers.
+    doses : int
+        Number of doses: occasions of kappa.
+    log2_points : int
+        2 to this power draws, n.
+
     Returns
     -------
-    theta : (t, n)
+    theta : (thetas, n)
     effects : RandomEffects
-        Those of `simulated_effects`, times the SD drawn over the printed one.
+        The effects of `simulated_effects`, times the SD drawn over the printed one.
     """
     certain, uncertain = program.n_eta + doses * program.n_kappa, uncertainty.dimensions
     if not uncertain or certain + uncertain > MOST_DIMENSIONS:
@@ -159,94 +179,121 @@ def uncertain_effects(
 
 @lru_cache(maxsize=16)
 def simulated_effects(program: Program, doses: int, log2_points: int) -> RandomEffects:
-    """Random effects of a course on the fixed Sobol points."""
+    """Draw random effects of a course on the fixed Sobol points."""
     z = standard_normal_points(log2_points, program.n_eta + doses * program.n_kappa)
     return RandomEffects.from_normals(program, z, doses)
 
 
 def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) -> Prediction:
-    """Typical parameters and exposure of a patient by a model.
+    """Predict typical parameters and exposure of a patient by a model.
 
     Raises
     ------
     InputError
-        If the model needs something that is not known, or a value is impossible.
+        If the model needs something that is not given, or a value is impossible.
     """
-    (found,) = predictions(model, [Case(patient, regimen, course)])
-    if isinstance(found, InputError):
-        raise found
-    return found
+    (outcome,) = predictions(model, [Case(patient, regimen, course)])
+    if isinstance(outcome, InputError):
+        raise outcome
+    return outcome
 
 
-def predictions(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]:
-    """`predict` for many: the prediction of each case, or why there is none."""
-    found: dict[int, Prediction | InputError] = {}
+def predictions(model: Model, cases: Sequence[Case]) -> list[Outcome]:
+    """Predict many cases: return the prediction of each, or why there is none."""
+    outcomes: dict[int, Outcome] = {}
     alike: dict[Hashable, list[int]] = {}
     for i, (patient, regimen, course) in enumerate(cases):
         key = patient.egfr_formula, course.times_h, course.infusion_h, regimen.cells_at_h
         alike.setdefault(key, []).append(i)
     for rows in alike.values():
-        found.update(zip(rows, _alike(model, [cases[i] for i in rows]), strict=True))
-    return [found[i] for i in range(len(cases))]
+        outcomes.update(zip(rows, _alike(model, [cases[i] for i in rows]), strict=True))
+    return [outcomes[i] for i in range(len(cases))]
 
 
-def _alike(model: Model, cases: Sequence[Case]) -> list[Prediction | InputError]:
-    """Predictions of cases with the same times and eGFR formula."""
-    patients = [case.patient for case in cases]
-    products = [case.regimen.product for case in cases]
-    diseases = [case.regimen.disease for case in cases]
-    known = columns_of(patients, model, products, diseases)
-    made = covariate_columns(model, known, patients[0].egfr_formula)
-    found: dict[int, Prediction | InputError] = {}
+def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
+    """Predict cases with the same times and eGFR formula, all at once."""
+    given = columns_of(
+        [case.patient for case in cases],
+        model,
+        [case.regimen.product for case in cases],
+        [case.regimen.disease for case in cases],
+    )
+    covariates = covariate_columns(model, given, cases[0].patient.egfr_formula)
+    outcomes: dict[int, Outcome] = {}
     studied: dict[int, list[Outside]] = {}
     for i in range(len(cases)):
         try:
-            lacking = missing_covariates(model, made.values, known, i)
+            lacking = missing_covariates(model, covariates.values, given, i)
             if lacking:
                 raise InputError(*lacking)
-            studied[i] = outside_studied_range(model, made.values, i)
+            studied[i] = outside_studied_range(model, covariates.values, i)
         except InputError as error:
-            found[i] = error
-    usable = list(studied)
-    if not usable:
-        return [found[i] for i in range(len(cases))]
+            outcomes[i] = error
     try:
-        tv, renal = model.program.typical_values(
-            covariate_rows(model, {k: v[usable] for k, v in made.values.items()}, len(usable))
-        )
-    except InputError as error:
+        outcomes |= _typical_patients(model, cases, covariates, studied) if studied else {}
+    except InputError as error:  # of a row that this does not name: each by itself
         if len(cases) == 1:
             return [error]
         return [_alike(model, [case])[0] for case in cases]
+    return [outcomes[i] for i in range(len(cases))]
+
+
+def _typical_patients(
+    model: Model,
+    cases: Sequence[Case],
+    covariates: Covariates,
+    studied: Mapping[int, list[Outside]],
+) -> dict[int, Prediction]:
+    """Predict the typical patient of every case that can be used.
+
+    Parameters
+    ----------
+    model : Model
+    cases : sequence of Case
+        With the same times.
+    covariates : Covariates
+        A row for each case.
+    studied : mapping of int to list of Outside
+        Place of a case that can be used -> its covariates outside the studied range.
+
+    Returns
+    -------
+    dict of int to Prediction
+        With the places of `studied`.
+    """
+    rows = list(studied)
+    usable = {name: column[rows] for name, column in covariates.values.items()}
+    tv, renal = model.program.typical_values(covariate_rows(model, usable, len(rows)))
     times, lengths, _ = cases[0].course.arrays(1.0)
-    amounts = np.array([cases[i].course.doses_mg for i in usable]) * model.file.dose.factor
-    none = RandomEffects.none(model.program, len(times))
-    typical = course_exposure(model.program, tv, none, times, lengths, amounts)
+    amounts = np.array([cases[i].course.doses_mg for i in rows]) * model.file.dose.factor
+    no_effects = RandomEffects.none(model.program, len(times))
+    typical = course_exposure(model.program, tv, no_effects, times, lengths, amounts)
     half_life = math.log(2) / rates(tv)[:, 3 - model.program.compartments]
     at_cells = _at_cells(model, tv, times, lengths, amounts, cases[0].regimen.cells_at_h)
     name = model.renal_covariate
-    for j, i in enumerate(usable):
-        found[i] = Prediction(
+    return {
+        i: Prediction(
             model=model,
             case=cases[i],
-            values={key: column[i : i + 1] for key, column in made.values.items()},
-            uncapped=None if name is None else float(made.uncapped[name][i]),
-            origin=None if name is None else made.origin[name][i],
+            values={key: column[i : i + 1] for key, column in covariates.values.items()},
+            uncapped=None if name is None else float(covariates.uncapped[name][i]),
+            origin=None if name is None else covariates.origin[name][i],
             outside=studied[i],
             tv=tv[j : j + 1],
             renal_fraction=float(renal[j]),
             half_life_h=float(half_life[j]),
             typical=typical.row(j),
             at_cells=at_cells[j],
-            known_steps=made.steps if len(cases) == 1 else None,
+            computed_steps=covariates.steps if len(cases) == 1 else None,
         )
-    return [found[i] for i in range(len(cases))]
+        for j, i in enumerate(rows)
+    }
 
 
 def _at_cells(
     model: Model, tv: F8, times: F8, lengths: F8, amounts: F8, at_h: float | None
 ) -> list[tuple[float | None, float | None]]:
-    """AUC so far and concentration of typical patients when the cells are given."""
+    """Compute AUC so far and concentration of typical patients when the cells are given."""
     if at_h is None:
         return [(None, None)] * len(tv)
     program = model.program

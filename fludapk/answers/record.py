@@ -1,4 +1,4 @@
-"""Records: what every answer is, in Python, as JSON, as a table and on a page.
+"""Records, the form of every answer: in Python, as JSON, as a table and on a page.
 
 A record knows how to become JSON and a data frame. Pages are made in a room to the right of this
 one; they register here what draws a record as text and as HTML.
@@ -34,7 +34,7 @@ class Record:
     Parameters
     ----------
     source : object, optional
-        What the answer was computed from, for curves and pages; no field, and not in its JSON.
+        The object that the answer was computed from, for curves and pages; no field, not in JSON.
     """
 
     source: InitVar[Any] = None
@@ -44,7 +44,7 @@ class Record:
 
     @property
     def made_from(self) -> Any:
-        """What the answer was computed from; None if that was not kept."""
+        """The object that the answer was computed from; None if it was not kept."""
         return vars(self)["source"]
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,7 +117,15 @@ class Record:
 
 
 def document(value: Any, *, indent: int | None = 2) -> str:
-    """Return one JSON document; a number that is not finite is an error."""
+    """Return one JSON document; a number that is not finite is an error.
+
+    Parameters
+    ----------
+    value : object
+        Dictionaries, lists and scalars.
+    indent : int, optional
+        None: without blanks and line ends.
+    """
     separators = (",", ":") if indent is None else None
     return json.dumps(
         value, indent=indent, separators=separators, ensure_ascii=False, allow_nan=False
@@ -130,6 +138,7 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
     Parameters
     ----------
     rows : sequence of mapping
+        Name of a column -> value.
     index : str, optional
         Column that becomes the index.
 
@@ -148,7 +157,7 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
 
 
 def _plain(value: Any) -> Any:
-    """Dictionaries and lists instead of records and tuples."""
+    """Turn records and tuples into dictionaries and lists."""
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
@@ -164,7 +173,7 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 def scalars(record: object) -> Row:
-    """Fields of a record that are neither lists nor records.
+    """Return the fields of a record that are neither lists nor records.
 
     Examples
     --------
@@ -203,7 +212,7 @@ _UNITS: Final = (
 
 
 def unit_of(column: str) -> str | None:
-    """Unit that the name of a column says.
+    """Read the unit from the name of a column.
 
     Examples
     --------
@@ -232,6 +241,7 @@ class Remark:
     code : str
         The same for every remark of its kind.
     message : str
+        A sentence without its full stop.
     source : str
         Publication or label behind it, if there is one.
     """

@@ -1,4 +1,4 @@
-"""The place where pages, in a room to the right, leave what draws a record."""
+"""Registry in which pages, in a room to the right, leave what draws a record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 
 class Renderer(NamedTuple):
-    """Functions that draw a kind of record."""
+    """Functions that draw one class of records."""
 
     text: Callable[[Any, Callable[[str], str]], str]
     """Page of a terminal; the second argument sets off what must not be missed."""
@@ -22,5 +22,5 @@ RENDERERS: Final[dict[str, Renderer]] = {}
 
 
 def register(kind: str, renderer: Renderer) -> None:
-    """Set what draws a kind of record, by the name of its class."""
+    """Set what draws the records of a class, by its name."""
     RENDERERS[kind] = renderer

@@ -43,7 +43,7 @@ class Verified:
 
     @property
     def ok(self) -> bool:
-        """Whether the computed number is the printed one."""
+        """True if the computed number is the printed one."""
         return bool(abs(self.computed - float(self.printed)) <= self.allowed * (1 + 1e-9))
 
 
@@ -66,7 +66,7 @@ class Verification(Record, Sequence[Verified]):
 
     @property
     def ok(self) -> bool:
-        """Whether every computed number is the printed one."""
+        """True if every computed number is the printed one."""
         return all(number.ok for number in self.numbers)
 
     def rows(self) -> list[Row]:
@@ -78,9 +78,9 @@ class Verification(Record, Sequence[Verified]):
         return document(self.rows(), indent=indent)
 
     def brief(self) -> str:
-        """Return how many numbers are given back."""
-        given_back = sum(number.ok for number in self.numbers)
-        return f"{given_back} of {len(self)} published numbers given back"
+        """Return the count of reproduced numbers."""
+        reproduced = sum(number.ok for number in self.numbers)
+        return f"{reproduced} of {len(self)} published numbers reproduced"
 
 
 def verify(names: Sequence[str] = (), folders: Sequence[Path] | None = None) -> Verification:
@@ -117,7 +117,7 @@ def _reproduced(model: Model, row: Reproduces) -> Verified:
 
 
 def _typical(model: Model, row: Reproduces) -> float:
-    """Typical parameter; a covariate the row does not name has its studied midpoint."""
+    """Compute a typical parameter; a covariate not named by the row has its studied midpoint."""
     values: dict[str, F8] = {}
     for name in model.program.covariates:
         studied = model.file.covariates[name].range or [np.nan, np.nan]
@@ -161,7 +161,7 @@ _SAMPLES = np.array([0.25, 0.5, 1.0, 7.0, 23.0, 23.5, 24.0, 30.0, 49.5, 51.0, 51
 
 
 def _against_ode(model: Model) -> Verified:
-    """Worst relative difference over three occasions with every random effect of the model."""
+    """Find the worst relative difference over three occasions with every random effect."""
     program = model.program
     tv = _TV.copy()
     for q in range(2 * program.compartments, 6, 2):
@@ -178,7 +178,7 @@ def _against_ode(model: Model) -> Verified:
 
 
 def _ode(parameters: F8) -> F8:
-    """Concentrations at `_SAMPLES` by integrating amounts from event to event."""
+    """Compute concentrations at `_SAMPLES` by integrating amounts from event to event."""
     conc = []
     amounts = np.zeros(3)
     for k, start in enumerate(_TIMES):

@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, how an answer is shown, and the options of a patient.
+"""Shared parts of the commands: exit codes, printing of an answer, options of a patient.
 
 Heavy imports happen inside functions, so that ``fludapk --help`` is quick.
 """
@@ -25,7 +25,7 @@ _LONGEST_LINE: Final = 300
 
 
 class Group(click.Group):
-    """Turns every deliberate error into one line per fault and its exit code."""
+    """A group that turns every deliberate error into one line per fault and its exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; on a deliberate error print its faults and exit with its code."""
@@ -60,7 +60,7 @@ def say_first_compilation() -> None:
 
 
 def one_line(text: str) -> str:
-    """What came from the list could have line ends, and orders for the terminal."""
+    """Keep a text from a list to one line, without control characters for the terminal."""
     shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
     return shown if len(shown) <= _LONGEST_LINE else shown[: _LONGEST_LINE - 4] + " ..."
 
@@ -68,7 +68,17 @@ def one_line(text: str) -> str:
 def show(
     record: Record, *, as_json: bool, report: str | None = None, is_brief: bool = False
 ) -> None:
-    """Print an answer as its page or as JSON, after writing its sheet if one is asked for."""
+    """Print an answer as its page or as JSON, after writing its sheet if a file is named.
+
+    Parameters
+    ----------
+    record : Record
+    as_json : bool
+    report : str, optional
+        File of the sheet.
+    is_brief : bool
+        Print the answer only, in a few lines.
+    """
     if report is not None:
         from fludapk.atomic import write_whole
         from fludapk.pages.templates import calculated_at
@@ -79,7 +89,7 @@ def show(
 
 
 def _bold(text: str) -> str:
-    """Bold on a terminal only: `click.echo` takes it away elsewhere."""
+    """Set a text in bold, on a terminal only: `click.echo` takes it away elsewhere."""
     return click.style(text, bold=True)
 
 
@@ -87,11 +97,12 @@ def _bold(text: str) -> str:
 
 
 def options_of(*keys: str, **help_texts: str) -> Callable[[_Command], _Command]:
-    """Options of some fields, see `fludapk.patients.fields`; all but the count of days are text.
+    """Make the options of fields, see `fludapk.patients.fields`; all but the days are text.
 
     Parameters
     ----------
     *keys : str
+        Keywords of the fields in Python.
     **help_texts : str
         By keyword, where the help of the field does not fit.
     """
@@ -149,12 +160,12 @@ strict_option = click.option("--strict", is_flag=True, help=FIELDS["strict"].hel
 
 
 def goal_options(about: str = "") -> Callable[[_Command], _Command]:
-    """Options of a goal.
+    """Make the options of a goal.
 
     Parameters
     ----------
     about : str
-        What it is for, before the help of the first option.
+        Purpose of the goal, before the help of the first option.
     """
     target, auc, window, probability = (FIELDS[key] for key in GOAL)
     made = [

@@ -14,13 +14,13 @@ from fludapk.errors import InputError
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
               help="Address to listen on. Any but this computer's own needs --token.")  # fmt: skip
 @click.option("--token", metavar="TEXT", envvar="FLUDAPK_TOKEN", show_envvar=True,
-              help="What others must know to get an answer.")  # fmt: skip
+              help="Secret that every request must carry to be answered.")  # fmt: skip
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @models_dir_option
 def serve(
     port: int, host: str, token: str | None, no_browser: bool, models_dir: str | None
 ) -> None:
-    """Answer in a browser on this computer.
+    """Serve pages and an API to a browser on this computer.
 
     A page with the same answers, and an API with the same JSON. Nothing leaves this computer and
     nothing that is typed is kept or logged. Stop it with Ctrl-C.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _RunByDefault(click.Group):
-    """`simulate SCENARIO` is `simulate run SCENARIO`."""
+    """A group in which `simulate SCENARIO` is `simulate run SCENARIO`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
@@ -53,11 +53,18 @@ def simulate() -> None:
     "--parameter-uncertainty",
     type=click.IntRange(0, 10_000),
     metavar="N",
-    help="Instead of the scenario's: draws of thetas and omegas.",
+    help="Number of draws of thetas and omegas, instead of the scenario's.",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Default: all processors.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of threads; all processors if absent.",
+)
 @click.option("--continue", "keep_on", is_flag=True, help="Keep strategies that are finished.")
-@click.option("--shard", metavar="K/N", help="Only this part of the patients, for `merge`.")
+@click.option(
+    "--shard", metavar="K/N", help="Simulate only this part of the patients, for `merge`."
+)
 @click.option("--dask", metavar="ADDRESS", help="Run the parts on this Dask cluster.")
 @click.option("--replay", metavar="RUN.json", help="Repeat a run from its record.")
 @models_dir_option
@@ -86,9 +93,9 @@ def run(
 
     study = _study(scenario, replay, parameter_uncertainty, model_folders(models_dir))
     if shard is not None and (patients_file or dask):
-        raise InputError("--shard goes without --patients and --dask")
+        raise InputError("--shard cannot be combined with --patients or --dask")
     if keep_on and (output is None or patients_file):
-        raise InputError("--continue needs -o DIR, and goes without --patients")
+        raise InputError("--continue needs -o DIR, and cannot be combined with --patients")
     say_first_compilation()
     if shard is not None:
         _write_shard(study, shard, output, threads)
@@ -109,7 +116,10 @@ def run(
 @click.option("-o", "--output", metavar="DIR", help="Folder of results; without it only a table.")
 @json_option
 def merge(shards: tuple[str, ...], output: str | None, as_json: bool) -> None:
-    """Put the shards of a run together: the same bytes as without shards."""
+    """Merge the shards of a run.
+
+    The result is byte-identical to that of a run without shards.
+    """
     from fludapk.studies.scenario import CohortFile
     from fludapk.studies.shards import Shard
     from fludapk.studies.shards import merge as put_together
@@ -124,7 +134,7 @@ def merge(shards: tuple[str, ...], output: str | None, as_json: bool) -> None:
 def _study(
     scenario: str | None, replay: str | None, uncertainty: int | None, folders: list[Path]
 ) -> Study:
-    """The study that was asked for."""
+    """Read the study, from its scenario or from the record of a run."""
     import json
 
     from fludapk.studies.simulate import read_scenario
@@ -180,7 +190,7 @@ def _counts(
                     parts.save(done)
                 finished.append(done)
     except KeyboardInterrupt:
-        names = ", ".join(f"{one.strategy} ({one.truth})" for one in finished) or "none"
+        names = ", ".join(f"{counts.strategy} ({counts.truth})" for counts in finished) or "none"
         hint = f"; go on with --continue -o {output}" if parts and finished else ""
         click.echo(f"\nfludapk: interrupted; finished: {names}{hint}", err=True)
         raise click.exceptions.Exit(130) from None
@@ -193,10 +203,10 @@ def _write_shard(study: Study, shard: str, output: str | None, threads: int | No
     from fludapk.atomic import write_whole
     from fludapk.studies.shards import Shard
 
-    found = re.fullmatch(r"(\d+)/(\d+)", shard)
-    if found is None:
+    place = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if place is None:
         raise InputError(f"--shard {shard}: write for example 3/16")
-    part = int(found[1]), int(found[2])
+    part = int(place[1]), int(place[2])
     folder = Path(output or ".")
     folder.mkdir(parents=True, exist_ok=True)
     counts = []
@@ -212,7 +222,7 @@ def _write_shard(study: Study, shard: str, output: str | None, threads: int | No
 
 
 def _leave(result: StudyResult, output: str | None, as_json: bool, study: Study | None) -> None:
-    """Files, and the answer on standard output."""
+    """Write the files, and the answer on standard output."""
     if output is not None:
         from fludapk.pages.study import write_results
 
@@ -223,7 +233,7 @@ def _leave(result: StudyResult, output: str | None, as_json: bool, study: Study 
 
 @contextmanager
 def _progress(name: str) -> Iterator[Progress | None]:
-    """Patients per second and time left, on a terminal."""
+    """Show patients per second and time left, on a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

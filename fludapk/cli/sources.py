@@ -28,17 +28,22 @@ from fludapk.patients.fields import FIELDS
     "height_cm",
     "sex",
     "product",
-    age_years="A fixed age; without it, children of median growth.",
-    height_cm="With --age: the height.",
+    age_years="Fixed age; without it, children of median growth.",
+    height_cm="Fixed height, with --age.",
     sex="female or male.",
-    product="Where the model needs it.",
+    product="Product, where the model needs it.",
 )
-@click.option("--weights", type=(float, float, float), metavar="FROM TO STEP", help="Rows, kg.")
 @click.option(
-    "--renal",
+    FIELDS["weights_kg"].option,
     type=(float, float, float),
-    metavar="FROM TO STEP",
-    help="Columns, in the unit of the model.",
+    metavar=FIELDS["weights_kg"].metavar,
+    help=FIELDS["weights_kg"].help,
+)
+@click.option(
+    FIELDS["renal"].option,
+    type=(float, float, float),
+    metavar=FIELDS["renal"].metavar,
+    help=FIELDS["renal"].help,
 )
 @click.option("--target-auc", type=float, metavar="AUC", help=FIELDS["target_auc"].help)
 @click.option("--figure", metavar="FILE", help="Draw it: a file that ends in .svg or .png.")
@@ -59,7 +64,8 @@ def nomogram(
 ) -> None:
     """Tabulate the typical AUC of a course over weight and kidney function.
 
-    Or the dose for a target AUC. The table is CSV; contours at 13.8, 14, 18 and 20 with --figure.
+    With --target-auc the dose instead. The table is CSV; --figure draws contours at 13.8, 14, 18
+    and 20 mg·h/L.
     """
     from fludapk.answers.nomogram import nomogram as run
     from fludapk.answers.nomogram_grid import steps
@@ -109,7 +115,7 @@ def nomogram(
 
 @click.group()
 def models() -> None:
-    """Published models: what they are and whether they give back what was printed."""
+    """List, show and verify the published models."""
 
 
 @models.command("list")
@@ -217,7 +223,7 @@ def models_import(file: str, name: str | None, out: str | None) -> None:
 @models_dir_option
 @json_option
 def models_verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> None:
-    """Re-compute the published numbers of the named models (all if none is named)."""
+    """Re-compute the published numbers of models (of all if none is named)."""
     _verify(names, models_dir, as_json)
 
 
@@ -245,7 +251,7 @@ def _verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> No
 
 @click.group()
 def regimens() -> None:
-    """Published courses of fludarabine."""
+    """List and show the published regimens."""
 
 
 @regimens.command("list")
@@ -261,7 +267,7 @@ def regimens_list(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def regimens_show(name: str, as_json: bool) -> None:
-    """Show a regimen and the renal rules of labels."""
+    """Show a regimen, and the kidney rules of labels."""
     from fludapk.answers.record import document
     from fludapk.patients.regimen import Regimen
     from fludapk.published.regimens import label_rules
@@ -280,7 +286,7 @@ def regimens_show(name: str, as_json: bool) -> None:
 
 @click.group()
 def targets() -> None:
-    """Published exposure thresholds."""
+    """List the published exposure thresholds."""
 
 
 @targets.command("list")

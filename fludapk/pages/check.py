@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.headline import Headline
 from fludapk.pages.check_rows import (
@@ -13,6 +15,7 @@ from fludapk.pages.check_rows import (
     trail_rows,
 )
 from fludapk.pages.layout import Strong, fitted, paragraph, table
+from fludapk.pages.words import LABELS as LABELS
 from fludapk.pages.words import (
     auc_line,
     chance_bar,
@@ -25,13 +28,12 @@ from fludapk.pages.words import (
     who,
 )
 
-REMARKS: str = "What to know"
-CALCULATION: str = "Calculation, to check by hand"
-LABELS: str = "Dose by the labels' kidney rules (for comparison)"
+REMARKS: Final = "What to know"
+CALCULATION: Final = "Calculation, to check by hand"
 
 
 def check_page(result: CheckResult, width: int, strong: Strong = str) -> str:
-    """Draw one patient on one page.
+    """Draw a check on one page.
 
     Parameters
     ----------
@@ -75,41 +77,42 @@ def headline_block(headline: Headline, width: int, strong: Strong = str) -> str:
     )
 
 
-def _reading(r: CheckResult, width: int) -> list[str]:
-    return [paragraph(r.reading_note, width)] if r.reading_note else []
+def _reading(result: CheckResult, width: int) -> list[str]:
+    return [paragraph(result.reading_note, width)] if result.reading_note else []
 
 
-def _page_trail(r: CheckResult, width: int) -> str:
-    return f"{table(trail_rows(r), width, right='1')}\n{paragraph(course_facts(r), width, 2)}"
+def _page_trail(result: CheckResult, width: int) -> str:
+    trail = table(trail_rows(result), width, right="1")
+    return f"{trail}\n{paragraph(course_facts(result), width, 2)}"
 
 
-def _page_targets(r: CheckResult, width: int) -> str:
+def _page_targets(result: CheckResult, width: int) -> str:
     rows = [
         (row.name, row.window, row.status, f"{row.chances}. {row.about}")
-        for row in target_rows(r.targets)
+        for row in target_rows(result.targets)
     ]
     applying = table(rows, width) if rows else "  None."
-    others = paragraph(targets_of_others(r.targets), width, 2)
+    others = paragraph(targets_of_others(result.targets), width, 2)
     return "\n".join(part for part in (applying, others) if part)
 
 
-def _page_models(r: CheckResult, width: int) -> str:
-    return table([row[:-1] for row in model_rows(r)], width, right="1")
+def _page_models(result: CheckResult, width: int) -> str:
+    return table([row[:-1] for row in model_rows(result)], width, right="1")
 
 
-def page_labels(r: CheckResult, width: int) -> str:
+def page_labels(result: CheckResult, width: int) -> str:
     """Draw the dosing rules of labels, in columns."""
-    rows = [row[:-1] for row in label_rows(r)]
-    return table(rows, width) if rows else paragraph(labels_of_others(r), width, 2)
+    rows = [row[:-1] for row in label_rows(result)]
+    return table(rows, width) if rows else paragraph(labels_of_others(result), width, 2)
 
 
-def page_footer(r: CheckResult, width: int) -> str:
+def page_footer(result: CheckResult, width: int) -> str:
     """Draw disclaimer and provenance."""
-    made = r.provenance
+    made = result.provenance
     lines = (
-        r.disclaimer,
-        f"fludapk {made.version} | model {r.model} {made.model_sha256[:12]} | "
+        result.disclaimer,
+        f"fludapk {made.version} | model {result.model} {made.model_sha256[:12]} | "
         f"input {made.input_sha256[:12]} | {made.points} simulated courses, seed {made.seed}",
-        r.model_citation,
+        result.model_citation,
     )
     return "\n".join(paragraph(line, width) for line in lines)

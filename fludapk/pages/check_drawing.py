@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from fludapk.answers.check_records import CheckResult, TargetRecord
+from fludapk.answers.check_records import CheckResult, RegimenRecord, TargetRecord
 from fludapk.answers.curve import Curve
 from fludapk.answers.headline import auc_text
 from fludapk.pages.drawing import WIDTH, LogScale, Scale, Tick, decades, points, round_steps, ticks
@@ -22,12 +22,15 @@ class Region:
     """A part of a lane: hatched below, empty within, cross-hatched above a target."""
 
     kind: str
+    """"below", "within" or "above"."""
     x: float
+    """Left edge, px."""
     width: float
+    """px"""
     word: str
     """Empty where there is no room."""
     word_x: float
-    """Its middle, clear of the line of the patient."""
+    """Middle of the word, clear of the line of the patient."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,11 @@ class Lane:
     caption: str
     applies: bool
     y: float
-    """Of its strip; the caption stands above."""
+    """Top of its strip; the caption stands above."""
     height: float
     regions: list[Region]
     edges: list[float]
+    """Bounds of the target on the axis, px."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Bar:
 
 
 def bar(result: CheckResult) -> Bar:
-    """Geometry of the AUC bar."""
+    """Lay out the AUC bar."""
     auc, (low, high) = result.exposure.auc_0_inf, result.exposure.auc_0_inf_pi90
     rivals = [
         row
@@ -134,7 +138,7 @@ def _lane(target: TargetRecord, scale: Scale, auc_x: float, y: float, height: fl
 
 
 def _region(kind: str, x: float, end: float, word: str, auc_x: float) -> Region:
-    """A region with its word in the wider part beside the patient's line."""
+    """Place the word of a region in its wider part beside the patient's line."""
     sides = [(x, end)] if not x < auc_x < end else [(x, auc_x), (auc_x, end)]
     left, right = max(sides, key=lambda side: side[1] - side[0])
     fits = right - left > 5.6 * len(word)
@@ -169,7 +173,15 @@ class CourseFigure:
 
 
 def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -> CourseFigure:
-    """Geometry of the concentration-time curve, on a logarithmic axis."""
+    """Lay out the concentration-time curve on a logarithmic axis.
+
+    Parameters
+    ----------
+    result : CheckResult
+    drawn : Curve
+    height : float
+        Height of the picture, px.
+    """
     course, cells = result.regimen, result.regimen.cells_at_h
     left, right, top, base = 40.0, WIDTH - 10.0, 22.0, height - 33.0
     until = float(drawn.times_h[-1])
@@ -182,21 +194,7 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
     typical, low, high = (
         [y(value) for value in values] for values in (drawn.typical, drawn.low, drawn.high)
     )
-    listed = ", ".join(f"{t:g}" for t in course.times_h)
-    caption = [
-        "Log scale. Line: typical patient; grey: 90 % of such patients.",
-        f"▲ {course.infusion_h:g}-h infusions from {listed} h.",
-    ]
-    inside = cells is not None and cells <= until
-    if cells is None:
-        caption.append("No cell infusion in this course.")
-    else:
-        beyond = "" if inside else ", after the end of this curve"
-        caption.append(f"Dashed: cell infusion, {cells:g} h ({cells / 24:.3g} days){beyond}.")
-    at_cells = result.exposure.conc_at_cells_mg_l
-    label = "cell infusion" if cells is None else f"cell infusion, {cells:g} h"
-    if at_cells is not None:
-        label += f": {concentration(at_cells)} mg/L"
+    caption = _course_caption(course, until)
     place = 0.0 if cells is None else cells / until
     return CourseFigure(
         height=height,
@@ -207,9 +205,9 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
         typical=points(across, typical),
         band=points([*across, *reversed(across)], [*high, *reversed(low)]),
         infusions=[x(t) for t in course.times_h if t <= until],
-        cells_x=x(cells) if cells is not None and inside else None,
-        cells_y=y(at_cells or 0.0),
-        cells_label=label,
+        cells_x=x(cells) if cells is not None and cells <= until else None,
+        cells_y=y(result.exposure.conc_at_cells_mg_l or 0.0),
+        cells_label=_cells_label(result),
         cells_anchor="end" if place > 0.6 else "middle" if place > 0.4 else "start",
         x_ticks=ticks(round_steps(until, 8, HOUR_STEPS), x),
         y_ticks=ticks(marks, y),
@@ -218,3 +216,24 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
         f"{result.exposure.cmax_mg_l:.2f} mg/L. {' '.join(caption)}",
         caption=caption,
     )
+
+
+def _course_caption(course: RegimenRecord, until_h: float) -> list[str]:
+    """Word what stands below the curve: its lines, the infusions, the cells."""
+    cells = course.cells_at_h
+    listed = ", ".join(f"{t:g}" for t in course.times_h)
+    caption = [
+        "Log scale. Line: typical patient; grey: 90 % of such patients.",
+        f"▲ {course.infusion_h:g}-h infusions from {listed} h.",
+    ]
+    if cells is None:
+        return [*caption, "No cell infusion in this course."]
+    beyond = "" if cells <= until_h else ", after the end of this curve"
+    return [*caption, f"Dashed: cell infusion, {cells:g} h ({cells / 24:.3g} days){beyond}."]
+
+
+def _cells_label(result: CheckResult) -> str:
+    """Label the cell infusion with its time, and with the concentration then."""
+    cells, conc = result.regimen.cells_at_h, result.exposure.conc_at_cells_mg_l
+    label = "cell infusion" if cells is None else f"cell infusion, {cells:g} h"
+    return label if conc is None else f"{label}: {concentration(conc)} mg/L"

@@ -27,7 +27,7 @@ class TrailRow(NamedTuple):
 
 
 class TargetRow(NamedTuple):
-    """A target that fits."""
+    """A target that fits the patient."""
 
     name: str
     window: str
@@ -38,7 +38,7 @@ class TargetRow(NamedTuple):
 
 
 class ModelRow(NamedTuple):
-    """The same patient by a model."""
+    """AUC of the same patient by a model."""
 
     model: str
     auc: str
@@ -56,8 +56,8 @@ class LabelRow(NamedTuple):
     applies: bool
 
 
-def trail_rows(r: CheckResult) -> list[TrailRow]:
-    """Steps of the calculation."""
+def trail_rows(result: CheckResult) -> list[TrailRow]:
+    """Word the steps of the calculation."""
     return [
         TrailRow(
             step.name,
@@ -65,12 +65,12 @@ def trail_rows(r: CheckResult) -> list[TrailRow]:
             typeset(step.unit),
             typeset(": ".join(part for part in (step.by, step.how) if part)),
         )
-        for step in r.trail
+        for step in result.trail
     ]
 
 
 def target_rows(targets: Sequence[TargetRecord]) -> list[TargetRow]:
-    """Targets that fit the patient."""
+    """Word the targets that fit the patient."""
     return [
         TargetRow(
             target.name,
@@ -86,7 +86,14 @@ def target_rows(targets: Sequence[TargetRecord]) -> list[TargetRow]:
 
 
 def targets_of_others(targets: Sequence[TargetRecord], *, cited: bool = False) -> str:
-    """Sentence on the targets that do not apply; empty if all do."""
+    """Name the targets that do not apply in a sentence; empty if all do.
+
+    Parameters
+    ----------
+    targets : sequence of TargetRecord
+    cited : bool
+        Add the citation of each.
+    """
     others = [
         f"{target.name} ({window(target)}: {target.context.split(';')[0]}"
         f"{f'; {target.citation}' if cited else ''})"
@@ -97,23 +104,23 @@ def targets_of_others(targets: Sequence[TargetRecord], *, cited: bool = False) -
     return f"Targets from other patients (do not apply): {listed}" if others else ""
 
 
-def model_rows(r: CheckResult) -> list[ModelRow]:
-    """Every model, whether it applies or not."""
-    leading = None if r.headline.target is None else targets()[r.headline.target]
+def model_rows(result: CheckResult) -> list[ModelRow]:
+    """Word the AUC by every model, or why it does not apply."""
+    leading = None if result.headline.target is None else targets()[result.headline.target]
     return [
         ModelRow(
             row.model,
             "" if row.auc_0_inf is None else auc_text(row.auc_0_inf),
             "" if row.auc_0_inf is None else verdict(row.auc_0_inf, leading),
-            typeset(_about_model(row, r)),
+            typeset(_about_model(row, result)),
             row.applies,
         )
-        for row in r.sensitivity
+        for row in result.sensitivity
     ]
 
 
-def _about_model(row: SensitivityRecord, r: CheckResult) -> str:
-    if row.model == r.model:
+def _about_model(row: SensitivityRecord, result: CheckResult) -> str:
+    if row.model == result.model:
         return "shown above" if row.applies else f"shown above; built from others: {row.reason}"
     if not row.applies:
         return f"not this patient: {row.reason}"
@@ -122,13 +129,13 @@ def _about_model(row: SensitivityRecord, r: CheckResult) -> str:
     return f"built from {row.who}"
 
 
-def label_rows(r: CheckResult) -> list[LabelRow]:
-    """Renal rules of labels; empty if none is for such patients."""
-    if not any(rule.applies for rule in r.label_rules):
+def label_rows(result: CheckResult) -> list[LabelRow]:
+    """Word the renal rules of labels; empty if none is for such patients."""
+    if not any(rule.applies for rule in result.label_rules):
         return []
     return [
         row
-        for rule in r.label_rules
+        for rule in result.label_rules
         for row in (
             LabelRow(
                 rule.title,
@@ -142,7 +149,7 @@ def label_rows(r: CheckResult) -> list[LabelRow]:
 
 
 def _by_weight(rule: LabelRecord) -> list[LabelRow]:
-    """The rule by adjusted and ideal weight, below that by the actual one."""
+    """Word the rule by adjusted and ideal weight, below that by the actual one."""
     return [
         LabelRow(
             f"by {row.weight} weight, {row.weight_kg:.3g} kg",
@@ -155,10 +162,10 @@ def _by_weight(rule: LabelRecord) -> list[LabelRow]:
     ]
 
 
-def labels_of_others(r: CheckResult) -> str:
-    """Sentence on labels that are not for such patients."""
-    reasons = dict.fromkeys(rule.advice for rule in r.label_rules)
-    return f"{', '.join(rule.title for rule in r.label_rules)}: {'; '.join(reasons)}."
+def labels_of_others(result: CheckResult) -> str:
+    """Say in a sentence why no label rule is for such patients."""
+    reasons = dict.fromkeys(rule.advice for rule in result.label_rules)
+    return f"{', '.join(rule.title for rule in result.label_rules)}: {'; '.join(reasons)}."
 
 
 def _measured(rule: LabelRecord) -> str:
@@ -166,7 +173,7 @@ def _measured(rule: LabelRecord) -> str:
 
 
 def _auc_under(rule: LabelRecord | LabelByWeight) -> str:
-    """AUC if the rule were followed, where it changes the dose."""
+    """Word the AUC if the rule were followed, where it changes the dose."""
     if rule.auc_0_inf is None or rule.factor is None or rule.factor == 1.0:
         return ""
     return f": AUC {rule.auc_0_inf:.2f} mg·h/L at {100 * rule.factor:.0f} % of the full dose"

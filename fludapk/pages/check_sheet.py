@@ -35,7 +35,14 @@ from fludapk.pages.words import (
 
 
 def check_html(result: CheckResult, *, whole: bool = True) -> str:
-    """Draw one patient on one sheet; see `fludapk.pages.templates.sheet`."""
+    """Draw a check on one sheet; see `fludapk.pages.templates.sheet`.
+
+    Parameters
+    ----------
+    result : CheckResult
+    whole : bool
+        A document of its own; otherwise a part, for a notebook.
+    """
     return sheet(
         "check.html",
         whole=whole,
@@ -45,47 +52,60 @@ def check_html(result: CheckResult, *, whole: bool = True) -> str:
     )
 
 
-def blocks_of(r: CheckResult) -> dict[str, Any]:
-    """Blocks that the sheet of a check and that of a dose share."""
+def blocks_of(result: CheckResult) -> dict[str, Any]:
+    """Prepare the blocks that the sheet of a check and that of a dose share."""
     return {
-        "r": r,
-        "head": page_head(r),
-        "answer": answer_block(r.headline, f"typical patient by {r.model}", dose_lines(r)),
-        "remarks": remark_rows(r.remarks),
-        "bar": bar(r),
-        "course": course_figure(r, curve_of(r)),
-        "trail": trail_rows(r),
-        "course_facts": course_facts(r),
-        **target_blocks(r.targets),
-        "labels": label_rows(r),
-        "labels_of_others": labels_of_others(r),
-        "made": made_of(r),
+        "r": result,
+        "head": page_head(result),
+        "answer": answer_block(
+            result.headline, f"typical patient by {result.model}", dose_lines(result)
+        ),
+        "remarks": remark_rows(result.remarks),
+        "bar": bar(result),
+        "course": course_figure(result, curve_of(result)),
+        "trail": trail_rows(result),
+        "course_facts": course_facts(result),
+        **target_blocks(result.targets),
+        "labels": label_rows(result),
+        "labels_of_others": labels_of_others(result),
+        "made": made_of(result),
     }
 
 
 def target_blocks(targets: Sequence[TargetRecord]) -> dict[str, Any]:
-    """Targets that apply, and a sentence on the others."""
+    """Prepare the targets that apply, and a sentence on the others."""
     return {
         "targets": target_rows(targets),
         "targets_of_others": targets_of_others(targets, cited=True),
     }
 
 
-def page_head(r: CheckResult) -> dict[str, str]:
-    """Patient, plan and regimen for the head of a sheet."""
-    p = r.patient
-    known = {"product": p.product, "diagnosis": p.diagnosis, "genotype": p.genotype}
-    said = [f"{name} {value}" for name, value in known.items() if value]
+def page_head(result: CheckResult) -> dict[str, str]:
+    """Word patient, plan and regimen for the head of a sheet."""
+    stated = [
+        f"{name} {value}"
+        for name in ("product", "diagnosis", "genotype")
+        if (value := getattr(result.patient, name))
+    ]
     return {
-        "who": who(r),
-        "plan": plan(r),
-        "about": "; ".join([r.regimen.title, *said]),
-        "measured": kidney_and_size(r),
+        "who": who(result),
+        "plan": plan(result),
+        "about": "; ".join([result.regimen.title, *stated]),
+        "measured": kidney_and_size(result),
     }
 
 
 def answer_block(headline: Headline, by: str, lines: Sequence[str]) -> dict[str, Any]:
-    """Stop, chance with its bar, AUC, and lines below them."""
+    """Prepare stop, chance with its bar, AUC, and lines below them.
+
+    Parameters
+    ----------
+    headline : Headline
+    by : str
+        The patient and the model that the AUC is of.
+    lines : sequence of str
+        Doses, below the AUC.
+    """
     return {
         "stops": headline.stops,
         "sentence": headline.sentence,
@@ -100,17 +120,17 @@ def answer_block(headline: Headline, by: str, lines: Sequence[str]) -> dict[str,
 
 
 def remark_rows(remarks: Sequence[Remark]) -> list[tuple[str, str, str]]:
-    """Severity, message and source of every remark."""
+    """Word severity, message and source of every remark."""
     return [(SEVERITY_WORDS[x.severity], typeset(x.message), x.source) for x in remarks]
 
 
-def made_of(r: CheckResult) -> dict[str, Any]:
-    """Where the numbers come from."""
-    made = r.provenance
+def made_of(result: CheckResult) -> dict[str, Any]:
+    """Word the provenance: version, hashes, simulated courses."""
+    made = result.provenance
     return {
         "version": f"fludapk {made.version}",
         "hashes": [
-            (f"model {r.model}", made.model_sha256),
+            (f"model {result.model}", made.model_sha256),
             ("input", made.input_sha256),
         ],
         "draws": f"{made.points} simulated courses, seed {made.seed}",

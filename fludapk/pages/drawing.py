@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 WIDTH: Final = 344.0
-"""Of a picture, in CSS px: two fit side by side on A4, one on a telephone."""
+"""Width of a picture, CSS px: two fit side by side on A4, one on a telephone."""
 
 
 # ------------------------------------------------------------------ scales
@@ -30,7 +30,7 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Px of a value, held inside the axis."""
+        """Return the px of a value, held inside the axis."""
         inside = min(max(value, self.first), self.last)
         share = (inside - self.first) / (self.last - self.first)
         return round(self.start + share * (self.end - self.start), 1)
@@ -52,7 +52,7 @@ class LogScale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Px of a value; below the axis too, at most four decades."""
+        """Return the px of a value; below the axis too, at most four decades."""
         least = self.first / 1e4
         share = math.log10(max(value, least) / self.first) / math.log10(self.last / self.first)
         return round(self.start + share * (self.end - self.start), 1)
@@ -67,7 +67,7 @@ class Tick:
 
 
 def round_steps(last: float, most: int, steps: Sequence[float] = ()) -> list[float]:
-    """Round numbers from 0 that reach `last`, at most `most` steps.
+    """Choose round numbers from 0 that reach `last` in at most `most` steps.
 
     Parameters
     ----------
@@ -92,12 +92,12 @@ def round_steps(last: float, most: int, steps: Sequence[float] = ()) -> list[flo
 
 
 def ticks(values: Sequence[float], scale: Scale | LogScale) -> list[Tick]:
-    """Marks of values on a scale, as far as it goes."""
+    """Mark values on a scale, as far as it goes."""
     return [Tick(scale(value), f"{value:g}") for value in values if value <= scale.last]
 
 
 def decades(low: float, high: float, most: int = 3) -> list[float]:
-    """Powers of ten up to `high`: the first is below `low`, or `most` below the last.
+    """List powers of ten up to `high`: the first is below `low`, or `most` below the last.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def decades(low: float, high: float, most: int = 3) -> list[float]:
 
 
 def points(x: Sequence[float], y: Sequence[float]) -> str:
-    """Coordinates for an SVG polyline.
+    """Write the coordinates of an SVG polyline.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Figures by matplotlib in one style, the same bytes every time."""
+"""Figures by matplotlib in one style, reproducible to the byte."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Figures:
     style : mapping, optional
         Settings of matplotlib beside those of every figure.
     is_placed : bool
-        Whether `draw` places everything itself; a pixel is a point then.
+        True if `draw` places everything itself; a pixel is a point then.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Figures:
     is_placed: bool = False
 
     def svg(self) -> str:
-        """As an SVG document."""
+        """Return the figure as an SVG document."""
         out = io.StringIO()
         with self._drawn() as figure:
             figure.savefig(out, format="svg", metadata={"Date": None, "Creator": "fludapk"})
         return out.getvalue()
 
     def png(self) -> bytes:
-        """As a PNG picture, 200 dots per inch."""
+        """Return the figure as a PNG picture, 200 dots per inch."""
         out = io.BytesIO()
         with self._drawn() as figure:
             figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
@@ -79,19 +79,32 @@ def plain(axes: Axes) -> None:
 
 
 def can_draw() -> bool:
-    """Whether figures and a page can be made: the extra ``report``."""
+    """Tell if figures and a page can be drawn, with the extra ``report``."""
     return find_spec("matplotlib") is not None and find_spec("jinja2") is not None
 
 
 def svg_of(pictures: Callable[[], Mapping[str, Figures]]) -> dict[str, str]:
-    """SVG documents of some figures by name; none without the extra ``report``."""
+    """Draw figures as SVG documents by name; none without the extra ``report``.
+
+    Parameters
+    ----------
+    pictures : callable
+        Prepares the figures; not called without the extra.
+    """
     return {name: figure.svg() for name, figure in pictures().items()} if can_draw() else {}
 
 
 def drawn(
     figures: Mapping[str, Figures], page: Callable[[Mapping[str, str]], str]
 ) -> dict[str, str | bytes]:
-    """Files of figures, and of the page that is made of their SVG, by name."""
+    """Draw the files of figures, and of the page made of their SVG, by name.
+
+    Parameters
+    ----------
+    figures : mapping of str to Figures
+    page : callable
+        From SVG documents by name to the page.
+    """
     svg = {name: figure.svg() for name, figure in figures.items()}
     files: dict[str, str | bytes] = {}
     for name, figure in figures.items():

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from textwrap import wrap
 from typing import Final, TypeAlias
 
-_LEAST_COLUMN: Final = 20
+_LEAST_COLUMN: Final = 16
 _MAX_WIDTH: Final = 110
 
 
 def width() -> int:
-    """Columns of the terminal up to a readable line; 100 in a pipe."""
+    """Return the columns of the terminal up to a readable line; 100 in a pipe."""
     if not sys.stdout.isatty():
         return 100
     return max(60, min(shutil.get_terminal_size().columns, _MAX_WIDTH))
@@ -29,19 +29,22 @@ def fitted(text: str, width: int) -> str:
 
 
 def paragraph(text: str, width: int, indent: int = 0) -> str:
-    """Text wrapped to a width, every line indented."""
+    """Wrap a text to a width, every line indented."""
     margin = " " * indent
     lines = wrap(text, width, initial_indent=margin, subsequent_indent=margin)
     return "\n".join(lines)
 
 
 def table(rows: Sequence[Sequence[str]], width: int, *, indent: int = 2, right: str = "") -> str:
-    """Rows in columns two blanks apart; the last column takes what is left and wraps.
+    """Set rows in columns two blanks apart; the last column takes the rest and wraps.
 
     Parameters
     ----------
     rows : sequence of sequences of str
-    width, indent : int
+    width : int
+        Characters of a line.
+    indent : int
+        Blanks before every line.
     right : str
         Numbers of the columns to align to the right.
 

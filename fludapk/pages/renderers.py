@@ -1,4 +1,4 @@
-"""What draws each record: ``print`` shows the page of a terminal, a notebook shows the sheet.
+"""Renderers of records: ``print`` shows the page of a terminal, a notebook shows the sheet.
 
 Each page is imported when it is drawn.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Strong: TypeAlias = Callable[[str], str]
 """Sets off what must not be missed."""
 Sheet: TypeAlias = Callable[[Any, bool], str]
-"""From a record, and whether a page of its own is wanted, to HTML."""
+"""Function from a record, and True for a page of its own, to HTML."""
 
 
 def register_all() -> None:
@@ -42,7 +42,7 @@ def register_all() -> None:
 
 
 def _sheet(draw: Sheet) -> Sheet:
-    """In a notebook a sheet brings its style, for itself alone."""
+    """Embed a sheet in a notebook with its style, for itself alone."""
 
     def html(record: Record, whole: bool) -> str:
         from fludapk.pages.templates import embedded

@@ -1,4 +1,4 @@
-"""The page of a study, and the files it leaves."""
+"""The page of a study, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     window = f"{scenario.window.low:g}-{scenario.window.high:g}"
     lines = [
         scenario.title,
-        f"{run.patients} simulated patients; truth: {', '.join(scenario.models)}; seed {run.seed}",
+        f"{run.patients} simulated patients; model: {', '.join(scenario.models)}; seed {run.seed}",
     ]
     names = [_name(row, result) for row in rows]
     longest = max(map(len, names))
@@ -35,16 +35,16 @@ def study_page(result: StudyResult, width: int = 100) -> str:
         lines += ["", f"{'All patients' if stratum == 'all' else stratum} (n = {n})", head]
         lines += [_study_line(name, longest, row) for name, row in inside]
     interval = (
-        "within 95 % intervals in summary.csv (Wilson)"
+        "with 95 % intervals (Wilson) in summary.csv"
         if rows[0].interval == "wilson"
-        else "intervals over the draws of parameters in summary.csv"
+        else "with intervals over the draws of parameters in summary.csv"
     )
     notes = [
-        f"Medians with 5-95 % of patients; probabilities in % of those given a dose, {interval}.",
+        f"Medians (5-95 % of patients). Percentages of those who were given a dose, {interval}.",
         *(
-            f"{who}: {', '.join(said)}"
-            for who, row in zip(names, rows, strict=True)
-            if row.stratum == "all" and (said := _study_notes(row))
+            f"{name}: {', '.join(counted)}"
+            for name, row in zip(names, rows, strict=True)
+            if row.stratum == "all" and (counted := _study_notes(row))
         ),
     ]
     lines += ["", *(part for note in notes for part in wrap(note, width))]
@@ -55,7 +55,7 @@ def study_page(result: StudyResult, width: int = 100) -> str:
 
 
 def _name(row: StratumSummary, result: StudyResult) -> str:
-    """Name of a strategy, with its model if there are several."""
+    """Name a strategy, with its model if there are several."""
     several = len(result.run.scenario.models) > 1
     return f"{row.strategy} ({row.model})" if several else row.strategy
 
@@ -71,14 +71,14 @@ def _study_line(name: str, longest: int, row: StratumSummary) -> str:
 
 
 def _spread(quantiles: Quantiles, digits: int = 1) -> str:
-    """Median, 5 % and 95 %."""
+    """Word median, 5 % and 95 %."""
     if quantiles.q50 is None:
         return "-"
     return f"{quantiles.q50:.{digits}f} ({quantiles.q05:.{digits}f}-{quantiles.q95:.{digits}f})"
 
 
 def _share(share: Share) -> str:
-    """Percentage with its interval."""
+    """Word a percentage with its interval."""
     if share.value is None or share.low is None or share.high is None:
         return "-"
     return f"{100 * share.value:.1f} ({100 * share.low:.1f}-{100 * share.high:.1f})"
@@ -86,11 +86,13 @@ def _share(share: Share) -> str:
 
 def _study_notes(row: StratumSummary) -> list[str]:
     notes = {
-        "held at a ceiling": row.held_at_ceiling,
+        "given a dose held at a ceiling": row.held_at_ceiling,
         "given no dose": row.not_given,
-        "outside the studied range of the truth": row.outside_studied_range,
+        "outside the range that the model was built from": row.outside_studied_range,
     }
-    return [f"{patients} of {row.n} {words}" for words, patients in notes.items() if patients]
+    return [
+        f"{patients} of {row.n} patients {words}" for words, patients in notes.items() if patients
+    ]
 
 
 def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool = True) -> str:
@@ -101,6 +103,8 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
     result : StudyResult
     figures : mapping of str to str
         SVG documents by name.
+    whole : bool
+        A page of its own; otherwise a part, for a notebook.
     """
     run, rows = result.run, result.strata
     window = run.scenario.window
@@ -132,7 +136,7 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
 
 
 def _study_row(row: StratumSummary, result: StudyResult) -> list[str]:
-    """One strategy in one stratum, as text."""
+    """Word one strategy in one stratum."""
     n = f"{row.n}" + (f", {row.not_given} given none" if row.not_given else "")
     return [
         _name(row, result), n, _spread(row.auc), _share(row.p_below_13_8), _share(row.p_in_window),
@@ -148,12 +152,12 @@ def write_results(result: StudyResult, folder: Path, study: Study | None = None)
     result : StudyResult
     folder : Path
     study : Study, optional
-        For concentrations over time, which the counts do not hold.
+        Study to draw concentrations over time from, which the counts do not hold.
 
     Returns
     -------
     list of Path
-        What was written. Figures and report only with the extra ``report``.
+        Files that were written. Figures and report only with the extra ``report``.
     """
     from fludapk.pages.figure import can_draw, drawn
     from fludapk.pages.study_figures import pictures

@@ -1,4 +1,4 @@
-"""Figures of a study, in shades of grey: who is exposed to what under which strategy."""
+"""Figures of a study in shades of grey: exposure under each strategy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ALONG: Final = {
 
 
 def pictures(counts: Sequence[Counts], drawn: Sequence[Band] = ()) -> dict[str, Figures]:
-    """Every figure of a study by name.
+    """Prepare every figure of a study, by name.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def _called(counts: Counts | Band, several: bool) -> str:
 
 
 def _several(counts: Sequence[Counts | Band]) -> bool:
-    return len({one.truth for one in counts}) > 1
+    return len({row.truth for row in counts}) > 1
 
 
 def _thresholds(axes: Axes, *, across: bool = True) -> None:
@@ -71,27 +71,27 @@ _KEY: Final = "dashed 13.8, solid 14, dotted 20 mg·h/L"
 def _distribution(figure: Figure, counts: Sequence[Counts]) -> None:
     axes = figure.subplots()
     _thresholds(axes)
-    for row, one in enumerate(counts):
-        whole = one.histograms[0, 0]
+    for place, strategy in enumerate(counts):
+        whole = strategy.histograms[0, 0]
         q05, q25, q50, q75, q95 = (
             quantile(whole, q) or np.nan for q in (0.05, 0.25, 0.5, 0.75, 0.95)
         )
         heights, middles = _density(whole)
         axes.fill_between(
-            middles, row - 0.05, row - 0.05 - 0.6 * heights, color="0.82", linewidth=0, zorder=1
+            middles, place - 0.05, place - 0.05 - 0.6 * heights, color="0.82", linewidth=0, zorder=1
         )
-        axes.plot([q05, q95], [row + 0.12] * 2, color="0.0", linewidth=1.2)
-        axes.plot([q25, q75], [row + 0.12] * 2, color="0.0", linewidth=5.0, solid_capstyle="butt")
-        axes.plot(q50, row + 0.12, "o", color="1.0", markeredgecolor="0.0", markersize=6)
-        share = one.counts[0, COUNTED.index("below_13_8")] / max(1, one.counts[0, 1])
+        axes.plot([q05, q95], [place + 0.12] * 2, color="0.0", linewidth=1.2)
+        axes.plot([q25, q75], [place + 0.12] * 2, color="0.0", linewidth=5.0, solid_capstyle="butt")
+        axes.plot(q50, place + 0.12, "o", color="1.0", markeredgecolor="0.0", markersize=6)
+        share = strategy.counts[0, COUNTED.index("below_13_8")] / max(1, strategy.counts[0, 1])
         axes.text(
-            1.01, row, f"{share * 100:.0f} % < 13.8", transform=axes.get_yaxis_transform(),
+            1.01, place, f"{share * 100:.0f} % < 13.8", transform=axes.get_yaxis_transform(),
             va="center",
         )  # fmt: skip
     several = _several(counts)
-    axes.set_yticks(range(len(counts)), [_called(one, several) for one in counts])
+    axes.set_yticks(range(len(counts)), [_called(strategy, several) for strategy in counts])
     axes.set_ylim(len(counts) - 0.4, -0.8)
-    last = max((quantile(one.histograms[0, 0], 0.99) or HIGH) for one in counts)
+    last = max((quantile(strategy.histograms[0, 0], 0.99) or HIGH) for strategy in counts)
     axes.set_xlim(0, max(1.3 * HIGH, last))
     axes.set_xlabel("AUC0-inf of F-ara-A, mg·h/L. Circle: median; thick: 25-75 %; thin: 5-95 %.\n"
                     f"Lines: {_KEY}")  # fmt: skip
@@ -99,7 +99,7 @@ def _distribution(figure: Figure, counts: Sequence[Counts]) -> None:
 
 
 def _density(histogram: npt.NDArray[np.int64], step: int = 25) -> tuple[F8, F8]:
-    """Shape of a histogram over AUC, highest 1, and the AUCs."""
+    """Scale a histogram over AUC to a highest of 1; return it with the AUCs."""
     inner = histogram[1:-1]
     whole = inner[: len(inner) // step * step].reshape(-1, step).sum(axis=1)
     edges = GRID_LOW * np.exp(np.arange(len(whole) + 1) * step * GRID_WIDTH)
@@ -114,8 +114,8 @@ def _along(figure: Figure, counts: Sequence[Counts]) -> None:
     several = _several(counts)
     for axes, (name, title) in zip(panels, _ALONG.items(), strict=True):
         edges = PROFILES[name]
-        for k, one in enumerate(counts):
-            table = one.profiles[name]
+        for k, strategy in enumerate(counts):
+            table = strategy.profiles[name]
             n, below = table[:, 0], table[:, 1]
             enough = n >= _PER_POINT
             middle = (edges[:-1] + edges[1:]) / 2
@@ -123,7 +123,7 @@ def _along(figure: Figure, counts: Sequence[Counts]) -> None:
             axes.plot(
                 middle, 100 * share, linestyle=_LINES[k % len(_LINES)],
                 color=_GREYS[k % len(_GREYS)], linewidth=1.8,
-                label=_called(one, several).replace("\n", " "),
+                label=_called(strategy, several).replace("\n", " "),
             )  # fmt: skip
         axes.set_xlabel(title)
         axes.set_ylim(0, 100)
@@ -137,14 +137,14 @@ def _attainment(figure: Figure, counts: Sequence[Counts]) -> None:
     _thresholds(axes)
     several = _several(counts)
     grid = GRID_LOW * np.exp(np.arange(CELLS + 1) * GRID_WIDTH)
-    for k, one in enumerate(counts):
-        histogram = one.histograms[0, 0]
+    for k, strategy in enumerate(counts):
+        histogram = strategy.histograms[0, 0]
         above = 1.0 - np.cumsum(histogram)[:-1] / max(1, histogram.sum())
         axes.plot(
             grid, 100 * above, linestyle=_LINES[k % len(_LINES)], color=_GREYS[k % len(_GREYS)],
-            linewidth=1.8, label=_called(one, several).replace("\n", " "),
+            linewidth=1.8, label=_called(strategy, several).replace("\n", " "),
         )  # fmt: skip
-    last = max((quantile(one.histograms[0, 0], 0.99) or HIGH) for one in counts)
+    last = max((quantile(strategy.histograms[0, 0], 0.99) or HIGH) for strategy in counts)
     axes.set_xlim(0, max(1.3 * HIGH, last))
     axes.set_ylim(0, 100)
     axes.set_xlabel(f"target AUC0-inf of F-ara-A, mg·h/L (lines: {_KEY})")

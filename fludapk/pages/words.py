@@ -29,6 +29,8 @@ FLAG_WORDS: Final = {
 STATUS_WORDS: Final = {"below": "below", "within": "reached", "above": "above"}
 SEVERITY_WORDS: Final = {"stop": "STOP", "caution": "! caution", "note": "- note"}
 DRUG: Final = "mg fludarabine phosphate"
+LABELS: Final = "Dose by the labels' kidney rules (for comparison)"
+"""Title of the rules of labels."""
 _BAR: Final = 48
 """Characters of the bar of chances."""
 
@@ -76,18 +78,25 @@ _SQUARE_METRE: Final = re.compile(r"(?<!\w)m2\b")
 
 
 def stop_lines(headline: Headline) -> list[str]:
-    """Reasons why no dose is proposed."""
+    """Word the reasons why no dose is proposed."""
     return [f"STOP: {reason}" for reason in headline.stops]
 
 
 def chance_bar(headline: Headline, size: int = _BAR) -> str:
     """Draw the chances below, within and above as a bar of three signs; empty without a target.
 
+    Parameters
+    ----------
+    headline : Headline
+    size : int
+        Characters of the bar.
+
     Examples
     --------
-    >>> from fludapk.answers.headline import Chances, headline_of
-    >>> window = headline_of([], targets()["scordo2023"], Chances(0.5, 0.2, 0.3), "langenhorst2019")
-    >>> chance_bar(window, 20)
+    >>> import numpy as np
+    >>> from fludapk.answers.headline import Simulated, headline_of
+    >>> auc = Simulated("langenhorst2019", 18.0, np.repeat([16.0, 19.0, 24.0], [5, 2, 3]))
+    >>> chance_bar(headline_of([], targets()["scordo2023"], auc), 20)
     '<<<<<<<<<<====>>>>>>  < below 18   = reached   > above 20'
     """
     if headline.p_below is None or headline.p_above is None:
@@ -114,7 +123,7 @@ class ChancePart(NamedTuple):
 
 
 def chance_parts(headline: Headline) -> list[ChancePart]:
-    """Parts of the bar of chances that are not empty; none without a target."""
+    """Divide the bar of chances into parts that are not empty; none without a target."""
     if headline.p_below is None or headline.p_above is None:
         return []
     low, high = headline.low or headline.optimum, headline.high or headline.optimum
@@ -132,14 +141,21 @@ def chance_parts(headline: Headline) -> list[ChancePart]:
 
 
 def side(headline: Headline) -> str:
-    """Side of the leading target on which the AUC is; empty without a target."""
+    """Name the side of the leading target on which the AUC is; empty without a target."""
     if headline.target is None or headline.auc_0_inf is None:
         return ""
     return verdict(headline.auc_0_inf, targets()[headline.target])
 
 
 def auc_line(headline: Headline, by: str) -> str:
-    """Word the AUC with its side of the leading target, and its interval."""
+    """Word the AUC with its side of the leading target, and its interval.
+
+    Parameters
+    ----------
+    headline : Headline
+    by : str
+        The patient and the model it is of, ``"typical patient by langenhorst2019"``.
+    """
     where = f" ({side(headline)})" if headline.target else ""
     return f"AUC0-inf {auc_of(headline)} mg·h/L{where}, {interval_text(headline)}, {by}"
 
@@ -159,16 +175,16 @@ def interval_of(headline: Headline) -> str:
     return "{:.1f}-{:.1f}".format(*headline.interval) if headline.interval else ""
 
 
-def who(r: CheckResult) -> str:
-    """The patient in a line."""
-    p = r.patient
-    size = f"{p.age_years:.3g} y, {p.weight_kg:.4g} kg, {p.height_cm:.4g} cm"
-    return f"{p.sex}, {size}" if p.sex else size
+def who(result: CheckResult) -> str:
+    """Describe the patient in a line."""
+    patient = result.patient
+    size = f"{patient.age_years:.3g} y, {patient.weight_kg:.4g} kg, {patient.height_cm:.4g} cm"
+    return f"{patient.sex}, {size}" if patient.sex else size
 
 
-def plan(r: CheckResult) -> str:
-    """The course in a line."""
-    course = r.regimen
+def plan(result: CheckResult) -> str:
+    """Describe the course in a line."""
+    course = result.regimen
     return (
         f"{course.id}: {course.dose:g} {typeset(course.dose_unit)} × {len(course.doses_mg)} "
         f"({course.total_mg_m2:.0f} mg/m²), {course.infusion_h:g}-h infusions"
@@ -176,26 +192,28 @@ def plan(r: CheckResult) -> str:
     )
 
 
-def kidney_and_size(r: CheckResult) -> str:
+def kidney_and_size(result: CheckResult) -> str:
     """Word creatinine, eGFR or clearance, and body surface area, as they were used."""
-    p = r.patient
+    patient = result.patient
     parts = []
-    if p.scr_mg_dl is not None:
-        umol = p.scr_mg_dl * CREATININE_UMOL_L_PER_MG_DL
-        parts.append(f"Creatinine {p.scr_mg_dl:.3g} mg/dL ({umol:.3g} µmol/L)")
-    if p.egfr_ml_min_1_73m2 is not None:
-        capped = f", capped from {p.egfr_uncapped_ml_min_1_73m2:.0f}" if p.egfr_capped else ""
-        parts.append(f"eGFR {p.egfr_ml_min_1_73m2:.0f} mL/min/1.73 m² ({p.egfr_formula}{capped})")
-    if p.crcl_ml_min is not None:
-        by = f" ({p.crcl_formula})" if p.crcl_formula else ""
-        parts.append(f"creatinine clearance {p.crcl_ml_min:.0f} mL/min{by}")
-    parts.append(f"body surface area {p.bsa_m2:.4g} m² ({p.bsa_formula})")
+    if patient.scr_mg_dl is not None:
+        umol = patient.scr_mg_dl * CREATININE_UMOL_L_PER_MG_DL
+        parts.append(f"Creatinine {patient.scr_mg_dl:.3g} mg/dL ({umol:.3g} µmol/L)")
+    egfr = patient.egfr_ml_min_1_73m2
+    if egfr is not None:
+        uncapped = patient.egfr_uncapped_ml_min_1_73m2
+        capped = f", capped from {uncapped:.0f}" if patient.egfr_capped else ""
+        parts.append(f"eGFR {egfr:.0f} mL/min/1.73 m² ({patient.egfr_formula}{capped})")
+    if patient.crcl_ml_min is not None:
+        by = f" ({patient.crcl_formula})" if patient.crcl_formula else ""
+        parts.append(f"creatinine clearance {patient.crcl_ml_min:.0f} mL/min{by}")
+    parts.append(f"body surface area {patient.bsa_m2:.4g} m² ({patient.bsa_formula})")
     return "; ".join(parts)
 
 
-def dose_lines(r: CheckResult) -> list[str]:
-    """What is given, and how it is drawn up if it was rounded."""
-    course = r.regimen
+def dose_lines(result: CheckResult) -> list[str]:
+    """Word the doses, and how they are drawn up if they were rounded."""
+    course = result.regimen
     lines = [
         f"Per dose {mg(course.doses_mg[0])} {DRUG}; course {mg(course.total_mg)} mg "
         f"(= {mg(course.amount_f_ara_a_mg)} mg F-ara-A)"
@@ -209,15 +227,18 @@ def dose_lines(r: CheckResult) -> list[str]:
     return lines
 
 
-def course_facts(r: CheckResult) -> str:
-    """Half-life, peak and what is left when the cells are given."""
-    e = r.exposure
-    facts = [f"terminal half-life {e.half_life_h:.1f} h", f"Cmax {e.cmax_mg_l:.2f} mg/L"]
-    if e.conc_at_cells_mg_l is not None:
+def course_facts(result: CheckResult) -> str:
+    """Word half-life, peak and the concentration when the cells are given."""
+    exposure = result.exposure
+    facts = [
+        f"terminal half-life {exposure.half_life_h:.1f} h",
+        f"Cmax {exposure.cmax_mg_l:.2f} mg/L",
+    ]
+    if exposure.conc_at_cells_mg_l is not None:
         facts.append(
-            f"at cell infusion, {r.regimen.cells_at_h:g} h after the first dose, "
-            f"{concentration(e.conc_at_cells_mg_l)} mg/L"
-            + (f" (label: {r.regimen.cells})" if r.regimen.cells else "")
+            f"at cell infusion, {result.regimen.cells_at_h:g} h after the first dose, "
+            f"{concentration(exposure.conc_at_cells_mg_l)} mg/L"
+            + (f" (label: {result.regimen.cells})" if result.regimen.cells else "")
         )
     return "; ".join(facts)
 
@@ -249,7 +270,7 @@ def counts_line(counts: Mapping[str, int]) -> str:
 
 
 def row_cells(shown: Shown) -> tuple[str, str, str, str]:
-    """Cells of a row of a list: stop and chance, AUC, interval, doses."""
+    """Word the cells of a row of a list: stop and chance, AUC, interval, doses."""
     return (
         "; ".join([*stop_lines(shown.headline), shown.headline.sentence]),
         auc_of(shown.headline),
@@ -267,32 +288,46 @@ def row_line(shown: Shown) -> str:
 # ------------------------------------------------------------------ targets and remarks
 
 
-def window(t: TargetRecord | TargetEntry) -> str:
-    """The bounds of a target in words."""
-    if t.optimum is not None:
-        return f"about {t.optimum:g}"
-    if t.high is None:
-        return f"≥ {t.low:g}"
-    return f"{t.low:g}-{t.high:g}" if t.low is not None else f"≤ {t.high:g}"
+def window(target: TargetRecord | TargetEntry) -> str:
+    """Word the bounds of a target.
+
+    Examples
+    --------
+    >>> [window(target) for target in targets().values()]
+    ['≥ 13.8', '≥ 14', '18-20', 'about 20']
+    """
+    if target.optimum is not None:
+        return f"about {target.optimum:g}"
+    if target.high is None:
+        return f"≥ {target.low:g}"
+    return f"{target.low:g}-{target.high:g}" if target.low is not None else f"≤ {target.high:g}"
 
 
-def target_name(t: TargetRecord) -> str:
-    """Name and window of a target."""
-    return f"{t.name}, {window(t)}"
+def target_name(target: TargetRecord) -> str:
+    """Name a target with its window."""
+    return f"{target.name}, {window(target)}"
 
 
-def target_chances(t: TargetRecord) -> str:
-    """Chances of being below, within and above a target, as far as it has bounds."""
-    chances = [f"below {percent(t.p_below)}"]
-    if t.p_within is not None:
-        chances.append(f"reached {percent(t.p_within)}")
-    if t.high is not None or t.optimum is not None:
-        chances.append(f"above {percent(t.p_above)}")
+def target_chances(target: TargetRecord) -> str:
+    """Word the chances below, within and above a target, as far as it has bounds."""
+    chances = [f"below {percent(target.p_below)}"]
+    if target.p_within is not None:
+        chances.append(f"reached {percent(target.p_within)}")
+    if target.high is not None or target.optimum is not None:
+        chances.append(f"above {percent(target.p_above)}")
     return ", ".join(chances)
 
 
 def remark_table(remarks: Sequence[Remark], width: int) -> str:
-    """Remarks in columns: every stop and caution, and the first few notes."""
+    """Set remarks in columns: every stop and caution, and the first few notes.
+
+    Parameters
+    ----------
+    remarks : sequence of Remark
+        The worst first.
+    width : int
+        Characters of a line.
+    """
     notes = [remark for remark in remarks if remark.severity == "note"]
     shown = [*(remark for remark in remarks if remark.severity != "note"), *notes[:MAX_NOTES]]
     rows = [(SEVERITY_WORDS[remark.severity], remark.message) for remark in shown]

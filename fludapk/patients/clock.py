@@ -52,9 +52,9 @@ class ClockTime:
 
     typed: str
     hours: float
-    """From the first dose."""
+    """Hours from the first dose."""
     first_dose: str
-    """As it was typed."""
+    """First dose as it was typed."""
     basis: str = "clock"
     """Hours were counted as the "clock" showed, by the "offset" from UTC, or by a time zone."""
     changes: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class Clock:
     typed : str
         The first dose as it was typed.
     zone : ZoneInfo, optional
-        Of local times.
+        Zone of local times.
 
     Examples
     --------
@@ -133,7 +133,7 @@ class Clock:
 
 
 class _Unplaced(Clock):
-    """Finds faults in the form of clock times while the first dose cannot be read."""
+    """A clock that finds faults in the form of clock times while the first dose is unreadable."""
 
     def time(self, value: Moment, key: str) -> ClockTime:
         _, typed = _moment(value, key)
@@ -141,7 +141,7 @@ class _Unplaced(Clock):
 
 
 NO_CLOCK: Final = Clock()
-"""For times in hours; a clock time is refused."""
+"""Clock for times in hours, by which a clock time is refused."""
 
 
 def read_clock(first_dose: Moment | None = None, time_zone: str | None = None) -> Clock:
@@ -280,7 +280,7 @@ def clock_changes(start: dt.datetime, end: dt.datetime) -> tuple[str, ...]:
 
 
 def _change_days(year: int) -> Iterator[dt.date]:
-    """Second Sunday of March, last of March, last of October, first of November."""
+    """List the second Sunday of March, last of March, last of October, first of November."""
     for month, earliest in ((3, 8), (3, 25), (10, 25), (11, 1)):
         day = dt.date(year, month, earliest)
         yield day + dt.timedelta(days=(6 - day.weekday()) % 7)
@@ -318,7 +318,7 @@ def _parsed(text: str, key: str) -> dt.datetime:
         return dt.datetime.fromisoformat(f"{date}T{hours}:{rest}")
     except ValueError:
         do = "check day, month and hour; midnight is 00:00 of the next day"
-        found = f"= {text!r} is not a date and time that there is"
+        found = f"= {text!r} is not a date and time that exists"
         raise InputError(Fault(key, found, do=do)) from None
 
 
@@ -344,7 +344,7 @@ def _unreadable(text: str, key: str) -> Fault:
 
 
 def _readings(first: str, second: str, year: str) -> list[str]:
-    """Days that a date of unknown order may be, day first before month first."""
+    """List the days that a date of unknown order may be, day first before month first."""
     days = []
     for day, month in ((first, second), (second, first)):
         try:

@@ -33,15 +33,15 @@ class Field:
     unit : str, optional
         Unit of a number without one; without it a unit is mandatory.
     metavar : str, optional
-        What stands for the value in the help of the option.
+        Placeholder of the value in the help of the option.
     columns : mapping of str to str, optional
         Further columns of lists -> unit of their numbers.
     flag : str, optional
         Option of the command line, if it is not called like the name.
     part : bool, optional
-        Whether it is part of an item of a list; then faults call it by its label.
+        True for a part of an item of a list; then faults call it by its label.
     several : bool, optional
-        Whether it may be given several times.
+        True if it may be given several times.
     """
 
     key: str
@@ -93,17 +93,18 @@ _PATIENT: Final = (
     Field(key="scr_mg_dl", name="scr", label="creatinine", metavar="SCR", dimension="creatinine",
           help='Creatinine, with unit: "0.3 mg/dL", "26.5 umol/L".'),
     Field(key="egfr_ml_min_1_73m2", name="egfr", label="eGFR", metavar="EGFR", dimension="eGFR",
-          unit="mL/min/1.73 m2", help="or eGFR, mL/min/1.73 m2."),
+          unit="mL/min/1.73 m2", help="eGFR instead of a creatinine, mL/min/1.73 m2."),
     Field(key="crcl_ml_min", name="crcl", label="creatinine clearance", metavar="CRCL",
-          dimension="CrCl", unit="mL/min", help="or creatinine clearance, mL/min."),
+          dimension="CrCl", unit="mL/min",
+          help="Creatinine clearance instead of a creatinine, mL/min."),
     Field(key="bsa_formula", name="bsa_formula", label="BSA formula",
-          help="mosteller, du_bois, haycock or gehan_george."),
+          help="BSA formula: mosteller, du_bois, haycock or gehan_george."),
     Field(key="egfr_formula", name="egfr_formula", label="eGFR formula",
-          help="Instead of the formula of the model."),
+          help="Formula of eGFR instead of that of the model."),
     Field(key="diagnosis", name="diagnosis", label="diagnosis",
-          help="For models and targets, e.g. b_all."),
+          help="Diagnosis, for models and targets, e.g. b_all."),
     Field(key="product", name="product", label="product",
-          help="For models and targets, e.g. axi_cel."),
+          help="Product, for models and targets, e.g. axi_cel."),
     Field(key="genotype", name="genotype", label="genotype",
           help="NT5E rs2295890: GG or carrier (mohanan2017)."),
     Field(key="confirm", name="confirm", label="confirm", metavar="FIELD", several=True,
@@ -112,16 +113,16 @@ _PATIENT: Final = (
 )  # fmt: skip
 _COURSE: Final = (
     Field(key="regimen", name="regimen", label="course",
-          help="A course of `fludapk regimens list`."),
+          help="Published course, see `fludapk regimens list`."),
     Field(key="dose", name="dose", label="dose", metavar="DOSE", dimension="dose",
-          help='or mg fludarabine phosphate per infusion: "30 mg/m2".',
+          help='Fludarabine phosphate per infusion: "30 mg/m2", "1 mg/kg", "45 mg".',
           columns={"dose_mg_per_infusion": "mg"}),
     Field(key="days", name="days", label="number of infusions", metavar="N",
-          help="Number of infusions (with --dose)."),
+          help="Number of infusions; required without a published course."),
     Field(key="interval_h", name="interval", label="interval", metavar="H", dimension="time",
-          unit="h", help="Hours between starts (with --dose; 24)."),
+          unit="h", help="Hours between the starts of infusions; as published, else 24."),
     Field(key="infusion_h", name="infusion_time", label="infusion time", metavar="H",
-          dimension="time", unit="h", help="Hours of an infusion; default 0.5."),
+          dimension="time", unit="h", help="Hours that an infusion takes; as published, else 0.5."),
     Field(key="cells_at_h", name="cells_at", label="cell infusion", metavar="H", dimension="time",
           unit="h", help='Cell infusion: hours from the first dose, or "2026-01-19 10:00".'),
     Field(key="bsa_cap_m2", name="bsa_cap", label="cap of body surface area", metavar="M2",
@@ -130,22 +131,22 @@ _COURSE: Final = (
     Field(key="first_dose", name="first_dose", label="first dose", metavar="WHEN",
           help='Date and time of the first dose, for clock times: "2026-01-14 08:30".'),
     Field(key="time_zone", name="time_zone", label="time zone", metavar="ZONE",
-          help='Of clock times, "Europe/Berlin", to count real hours when clocks change.'),
+          help='Time zone, "Europe/Berlin", in which clock times count real hours.'),
 )  # fmt: skip
 _GOAL: Final = (
     Field(key="target", name="target", label="target", metavar="ID",
           help="A target of `fludapk targets list`."),
     Field(key="auc", name="auc", label="AUC", metavar="AUC",
-          help="or a cumulative AUC0-inf, mg·h/L."),
+          help="Instead of a target: AUC0-inf of the course, mg·h/L."),
     Field(key="window", name="window", label="window", metavar="LOW HIGH",
-          help="or a window on AUC0-inf, mg·h/L: low, high."),
+          help="Instead of a target: window on AUC0-inf, mg·h/L: low, high."),
     Field(key="probability", name="probability", label="probability", metavar="P",
           help="Required probability of being in the target or window; 0.8 without an upper "
           "bound."),
 )  # fmt: skip
 _LEVELS: Final = (
     Field(key="levels", name="levels", label="level", flag="--level",
-          help='Measured levels, "2.0h 0.62mg/L", "24h <10ng/mL" or, with first_dose, '
+          help='Measured levels, "2.0h 0.62mg/L", "24h <10ng/mL" or, after a dated first dose, '
                '"2026-01-14 10:30 0.62mg/L". At least one.'),
     Field(key="given", name="given", label="doses given",
           help='Doses as given, from the first, if not as planned: "24.5h 22mg 45min", or '
@@ -157,26 +158,27 @@ _LEVELS: Final = (
     Field(key="conc_mg_l", name="conc", label="concentration", dimension="concentration",
           part=True, help='With its unit: "0.62 mg/L", "620 ng/mL". None is assumed.'),
     Field(key="lloq_mg_l", name="lloq", label="limit of quantification", metavar="CONC",
-          dimension="concentration", help='Where the file has no LLOQ: "10 ng/mL".'),
+          dimension="concentration",
+          help='Limit of quantification where the file has none: "10 ng/mL".'),
 )  # fmt: skip
 _OTHERS: Final = (
     Field(key="round_to_mg", name="round_to", label="rounding", metavar="MG", dimension="mass",
           unit="mg", help="Round each dose to a multiple of this many mg."),
     Field(key="model", name="model", label="model",
-          help="A published model; see `fludapk models list`."),
+          help="Published model, see `fludapk models list`."),
     Field(key="strict", name="strict", label="studied range only",
-          help="Exit 5 if the patient is outside the studied range."),
+          help="Refuse a patient outside the studied range (exit code 5)."),
     Field(key="weights_kg", name="weights", label="weights", metavar="FROM TO STEP",
-          help="Rows, kg: from, to, step."),
+          help="Weights of the rows, kg: from, to, step."),
     Field(key="renal", name="renal", label="kidney function", metavar="FROM TO STEP",
-          help="Columns, in the unit of the model: from, to, step."),
+          help="Kidney function of the columns, in the unit of the model: from, to, step."),
     Field(key="target_auc", name="target_auc", label="target AUC", metavar="AUC",
           help="Show the dose for this AUC0-inf, mg·h/L."),
     Field(key="names", name="map", label="column names we did not recognise",
           metavar="COLUMN=NAME",
-          help="What a column is, e.g. KREA=scr_umol_l; COLUMN=- leaves it unread."),
+          help="Meaning of a column, e.g. KREA=scr_umol_l; COLUMN=- leaves it unread."),
     Field(key="amount", name="amt", label="AMT column", metavar="SUBSTANCE",
-          help="AMT of NONMEM-style records is mg of phosphate or f_ara_a."),
+          help="Substance of AMT in NONMEM-style records: mg of phosphate or f_ara_a."),
     Field(key="dv_unit", name="dv", label="unit of DV", metavar="UNIT",
           help="Unit of DV: mg/L, ng/mL, ug/L or umol/L."),
 )  # fmt: skip
@@ -190,14 +192,14 @@ PATIENT: Final = tuple(entry.key for entry in _PATIENT)
 COURSE: Final = tuple(entry.key for entry in _COURSE)
 GOAL: Final = tuple(entry.key for entry in _GOAL)
 RENAL: Final = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
-"""Of which a patient has at most one."""
+"""Renal functions, of which a patient has at most one."""
 REQUIRED: Final = ("age_years", "weight_kg", "height_cm")
 QUANTITIES: Final = tuple(entry.key for entry in _PATIENT if entry.dimension)
 """Typed numbers of a patient: what may be confirmed."""
 
 
 def keyword(name: str) -> str:
-    """Keyword in Python of the name of a request.
+    """Return the keyword in Python for a name in requests.
 
     Examples
     --------
@@ -211,7 +213,7 @@ _KEYWORDS: Final = {entry.name: entry.key for entry in FIELDS.values()}
 
 
 def option(key: str) -> str:
-    """Option of the command line, for faults.
+    """Return the option of the command line, for faults.
 
     Examples
     --------
@@ -224,7 +226,7 @@ def option(key: str) -> str:
 
 
 def request_name(key: str) -> str:
-    """Name in a request, for faults.
+    """Return the name in a request, for faults.
 
     Examples
     --------
@@ -237,7 +239,7 @@ def request_name(key: str) -> str:
 
 
 def label(key: str) -> str:
-    """Name on a page, for faults.
+    """Return the name on a page, for faults.
 
     Examples
     --------

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -35,7 +35,7 @@ SEXES: Final[dict[str, Sex]] = {"female": "female", "f": "female", "male": "male
 
 @dataclass(frozen=True, kw_only=True, init=False)
 class Patient:
-    """A patient.
+    """A patient, with every quantity in one unit and as it was typed.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Patient:
     scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min : float, optional
         At most one: serum creatinine, or an eGFR, or a creatinine clearance.
     product, diagnosis, genotype : str, optional
-        Where a model or a target needs them.
+        Names that a model or a target needs.
     bsa_formula : str
         A BSA formula of `fludapk.published.formulas`.
     egfr_formula : str, optional
@@ -59,7 +59,7 @@ class Patient:
     Attributes
     ----------
     typed : mapping of str to Quantity
-        What was typed, by keyword.
+        Quantities as typed, by keyword.
     confirmed : tuple of str
         Names of the quantities that would have been refused without `confirm`.
 
@@ -119,56 +119,46 @@ class Patient:
     ) -> None:
         numbers = (age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min)
         texts = (age, weight, height, scr, egfr, crcl)
-        faults: list[Fault] = []
-        values: dict[str, float | None] = {}
-        quantities = dict(typed or {})
-        for key, number, text in zip(QUANTITIES, numbers, texts, strict=True):
-            values[key] = number
-            try:
-                if text is not None and text != "":
-                    if number is not None:
-                        raise InputError(Fault(key, f"is given twice: {number} and {text!r}"))
-                    quantities[key] = _parsed(key, text)
-                    values[key] = quantities[key].value
-            except InputError as error:
-                faults += error.faults
-                values[key] = math.nan
-            if values[key] is None and key in REQUIRED:
-                why = " (body surface area needs it)" if key == "height_cm" else ""
-                faults.append(Fault(key, f"is missing{why}", do=f"give {{{key}}}"))
-                values[key] = math.nan
-        known_sex: Sex | None = None
+        values, quantities, faults = _read_quantities(numbers, texts, typed or {})
+        parsed_sex: Sex | None = None
         try:
-            known_sex = parse_sex(sex)
+            parsed_sex = parse_sex(sex)
         except InputError as error:
             faults += error.faults
-        every = values | {
-            "sex": known_sex,
+        attributes = values | {
+            "sex": parsed_sex,
             "product": product,
             "diagnosis": diagnosis,
             "genotype": genotype,
             "bsa_formula": bsa_formula or "mosteller",
             "egfr_formula": egfr_formula,
+            "typed": quantities,
         }
-        for key, value in every.items():
+        for key, value in attributes.items():
             object.__setattr__(self, key, value)
-        object.__setattr__(self, "typed", quantities)
-        sound = self.quantities
-        for fault in faults:
-            sound.pop(fault.field, None)
-        faults += self._faults(sound)
-        asked, unknown = _confirmations(confirm)
-        asked |= {keyword(name) for name in confirmed}  # of the patient this is a copy of
-        for fault in faults:
-            sound.pop(fault.field, None)
-        in_doubt, needed = to_be_confirmed(Values(typed=sound, sex=self.sex), asked)
-        object.__setattr__(self, "confirmed", tuple(FIELDS[key].name for key in needed))
-        faults += [*in_doubt, *unknown]
+        faults, needed = self._judged(faults, confirm, confirmed)
+        object.__setattr__(self, "confirmed", needed)
         if faults:
             raise InputError(*faults)
 
+    def _judged(
+        self, unreadable: Sequence[Fault], confirm: str | Sequence[str], confirmed: Sequence[str]
+    ) -> tuple[list[Fault], tuple[str, ...]]:
+        """Judge what could be read: return all faults, and the confirmations that were needed."""
+        sound = self.quantities
+        for fault in unreadable:
+            sound.pop(fault.field, None)
+        impossible = self._faults(sound)
+        for fault in impossible:
+            sound.pop(fault.field, None)
+        asked, unknown = _confirmations(confirm)
+        asked |= {keyword(name) for name in confirmed}  # of the patient this is a copy of
+        in_doubt, needed = to_be_confirmed(Values(typed=sound, sex=self.sex), asked)
+        faults = [*unreadable, *impossible, *in_doubt, *unknown]
+        return faults, tuple(FIELDS[key].name for key in needed)
+
     def _faults(self, readable: Mapping[str, Quantity]) -> list[Fault]:
-        """Everything that is wrong with values that could be read."""
+        """List everything that is wrong with values that could be read."""
         faults: list[Fault] = []
         for key, typed in readable.items():
             faults += quantity_faults(key, typed, self.age_years)
@@ -180,8 +170,8 @@ class Patient:
         if self.egfr_formula is not None:
             faults += self._formula_faults("egfr_formula", ("eGFR", "CrCl"))
             if self.scr_mg_dl is None:
-                found = "is used only with {scr_mg_dl}, which is not given"
-                faults.append(Fault("egfr_formula", found))
+                unused = "is used only with {scr_mg_dl}, which is not given"
+                faults.append(Fault("egfr_formula", unused))
         return faults
 
     def _formula_faults(self, key: str, quantities: tuple[str, ...]) -> list[Fault]:
@@ -245,12 +235,12 @@ class Patient:
         return [text for text in (self.unusual("weight"), self.unusual("height")) if text]
 
     def conversions(self) -> list[str]:
-        """Quantities typed in another unit, and how they were read."""
+        """List quantities typed in another unit, and how they were read."""
         lines = []
         for key, typed in self.typed.items():
             unit = _internal_unit(key)
             if typed.unit != unit:
-                name = FIELDS[key].name
+                name = FIELDS[key].label
                 lines.append(f"{name} {typed.given:g} {typed.unit} = {typed.value:.4g} {unit}")
         return lines
 
@@ -260,7 +250,7 @@ def _internal_unit(key: str) -> str:
 
 
 def _confirmations(confirm: str | Sequence[str]) -> tuple[set[str], list[Fault]]:
-    """Keywords of the names of what is confirmed, and faults of names that are none.
+    """Read names of what is confirmed: their keywords, and faults of unknown names.
 
     Examples
     --------
@@ -278,6 +268,47 @@ def _confirmations(confirm: str | Sequence[str]) -> tuple[set[str], list[Fault]]
         for part in dict.fromkeys(unknown)
     ]
     return {keyword(part) for part in parts if part in choices}, faults
+
+
+def _read_quantities(
+    numbers: Sequence[float | None], texts: Sequence[Typed], typed: Mapping[str, Quantity]
+) -> tuple[dict[str, Any], dict[str, Quantity], list[Fault]]:
+    """Read every quantity of a patient, from its number or from its text.
+
+    Parameters
+    ----------
+    numbers, texts : sequences
+        One for each of `QUANTITIES`, of which at most one is given.
+    typed : mapping of str to Quantity
+        Quantities read before, of the patient this is a copy of.
+
+    Returns
+    -------
+    values : dict
+        Keyword -> value in the internal unit; NaN if it is missing or cannot be read.
+    quantities : dict
+        `typed` with what the texts say.
+    faults : list of Fault
+    """
+    values: dict[str, Any] = {}
+    quantities = dict(typed)
+    faults: list[Fault] = []
+    for key, number, text in zip(QUANTITIES, numbers, texts, strict=True):
+        values[key] = number
+        try:
+            if text is not None and text != "":
+                if number is not None:
+                    raise InputError(Fault(key, f"is given twice: {number} and {text!r}"))
+                quantities[key] = _parsed(key, text)
+                values[key] = quantities[key].value
+        except InputError as error:
+            faults += error.faults
+            values[key] = math.nan
+        if values[key] is None and key in REQUIRED:
+            why = " (body surface area needs it)" if key == "height_cm" else ""
+            faults.append(Fault(key, f"is missing{why}", do=f"give {{{key}}}"))
+            values[key] = math.nan
+    return values, quantities, faults
 
 
 def _parsed(key: str, text: str | float) -> Quantity:
@@ -311,7 +342,7 @@ def columns_of(
     model : Model, optional
         See `Patient.columns`.
     products, diseases : sequence of str or None, optional
-        Those of the courses, one for each patient.
+        Product and disease of the courses, one for each patient.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is possible of a patient, what must be confirmed, and what is only unusual.
+"""Plausibility of a patient: the impossible, what must be confirmed, and the unusual.
 
 One rule for typed values, columns of lists and records of other systems. A number without a unit,
 typed or in a column whose header has the usual unit, is also tried in the other units of its
@@ -94,7 +94,7 @@ def quantity_faults(key: str, typed: Quantity, age_years: float) -> list[Fault]:
 
 
 def _usual(dimension: str, age_years: float) -> tuple[float, float]:
-    """Bounds of what is usual at an age, inside the limits."""
+    """Bound what is usual at an age, inside the limits."""
     low, high = LIMITS[dimension]
     if dimension not in USUAL or not 0 < age_years <= LIMITS["age"][1]:
         return low, high
@@ -121,16 +121,16 @@ class Values:
     sex: str | None = None
 
     def number(self, key: str) -> float:
-        """Value in the internal unit; NaN if there is none, with which no comparison is true."""
+        """Return the value in the internal unit; NaN, so that no comparison is true, if absent."""
         return self.typed[key].value if key in self.typed else math.nan
 
     @property
     def age_years(self) -> float:
-        """Age, years."""
+        """Age in years; NaN if there is none."""
         return self.number("age_years")
 
     def sd(self, dimension: str, value: float, age_years: float) -> float:
-        """Modified z-score for age, 0 near the median; of an unknown sex the nearer one."""
+        """Compute the modified z-score for age, 0 near the median; without a sex the nearer one."""
         references = _references(dimension, age_years, self.sex)
         if any(abs(value / M - 1.0) <= S for _, M, S in references):
             return 0.0  # about one SD: most people, whose exact score nobody needs
@@ -161,7 +161,7 @@ def to_be_confirmed(
     Returns
     -------
     faults : list of Fault
-        What must still be confirmed.
+        Faults that must still be confirmed.
     needed : tuple of str
         Keywords of the confirmations without which there would be a fault.
     """
@@ -249,7 +249,7 @@ def body_mass_index(values: Values) -> Fault | None:
     key, other = ("weight_kg", "height_cm") if odd == "weight" else ("height_cm", "weight_kg")
 
     def off(value: float) -> float:
-        """Distance from the bounds as a ratio, 0 within."""
+        """Measure the distance from the bounds on a log scale, 0 within."""
         index = _bmi(**{**size, odd: value})
         return max(0.0, math.log(low / index), math.log(index / high))
 
@@ -356,14 +356,14 @@ SLIPS: Final[tuple[Slip, ...]] = (
     low_egfr,
     low_crcl,
 )
-"""In the order in which they are asked; the first about a field explains it best."""
+"""Rules in the order in which they ask; the first about a field explains it best."""
 
 
 # ------------------------------------------------------------------ parts of a question
 
 
 def _asked(key: str, typed: Quantity, found: str, other: str = "") -> Fault:
-    """A fault until the field is confirmed."""
+    """Make a fault that stands until the field is confirmed."""
     do = f"check {{{key}}} and {f'{{{other}}}' if other else 'its unit'}"
     return Fault(key, found, do=do, confirm=FIELDS[key].name, meant=_with_unit(typed))
 
@@ -373,12 +373,12 @@ def _with_unit(typed: Quantity) -> str:
 
 
 def _usual_readings(typed: Quantity, dimension: str, low: float, high: float) -> list[Reading]:
-    """The other units in which a number would be within bounds."""
+    """List the other units in which a number would be within bounds."""
     return other_readings(typed.given, dimension=dimension, unit=typed.unit, low=low, high=high)
 
 
 def _would_be(typed: Quantity, dimension: str, readings: Iterable[Reading]) -> str:
-    """Readings of a number in other units or with other digits, in words after a semicolon."""
+    """Word readings of a number in other units or with other digits, after a semicolon."""
     scale = UNITS[dimension][typed.unit]
     own = "y" if typed.unit == "years" else typed.unit
     texts = [
@@ -390,7 +390,7 @@ def _would_be(typed: Quantity, dimension: str, readings: Iterable[Reading]) -> s
 
 
 def _nearest_readings(values: Values, key: str, off: Callable[[float], float]) -> list[Reading]:
-    """The readings in another unit, or with two digits transposed, that are nearest to usual."""
+    """List the readings, in another unit or with two digits transposed, nearest to usual."""
     typed, dimension = values.typed[key], FIELDS[key].dimension or ""
     low, high = LIMITS[dimension]
     scale = UNITS[dimension][typed.unit]
@@ -424,14 +424,14 @@ def transposed(number: float) -> list[float]:
 
 
 def _bmi(weight: float, height: float) -> float:
-    """Body mass index, kg/m2, of kg and cm."""
+    """Compute the body mass index, kg/m2, of kg and cm."""
     return weight / (height / 100) ** 2
 
 
 def _references(
     dimension: str, age_years: float, sex: str | None
 ) -> tuple[tuple[float, float, float], ...]:
-    """L, M and S for age of the sex, or of both."""
+    """Return L, M and S for age of the sex, or of both sexes."""
     return _references_to_the_end(dimension, min(age_years, GROWTH_END_YEARS), sex)
 
 

@@ -36,8 +36,11 @@ class Regimen:
         Per infusion, in `unit`.
     unit : {'mg/m2', 'mg/kg', 'mg'}
     days : int
-        How many infusions.
-    interval_h, infusion_h : float
+        Number of infusions.
+    interval_h : float
+        Between the starts of two infusions.
+    infusion_h : float
+        Length of an infusion.
     cells_at_h : float, optional
         Cell infusion, hours from the first dose.
     cells_clock : ClockTime, optional
@@ -46,7 +49,7 @@ class Regimen:
         Doses in mg/m2 are computed from at most this body surface area. Ceilings and everything
         else go by the real one.
     id, title, product, disease, who, ages, cells, unsettled, source
-        Of a published regimen.
+        Entry of the published regimen, see `fludapk.published.course_files.RegimenEntry`.
 
     Raises
     ------
@@ -125,8 +128,8 @@ class Regimen:
         if entry is None:
             do = nearest(name, list(regimens()))
             raise InputError(Fault("regimen", f"unknown regimen {name!r}", do=do, whole=True))
-        known = entry.model_dump(exclude={"cyclophosphamide", "ages"})
-        return cls(**known, ages=(entry.ages[0], entry.ages[1]) if entry.ages else None)
+        published = entry.model_dump(exclude={"cyclophosphamide", "ages"})
+        return cls(**published, ages=(entry.ages[0], entry.ages[1]) if entry.ages else None)
 
     @classmethod
     def chosen(
@@ -248,7 +251,7 @@ class Regimen:
 
     @property
     def change(self) -> str:
-        """What was changed of the published course; empty if nothing was.
+        """Words for how the published course was changed; empty if it was not.
 
         Examples
         --------
@@ -267,16 +270,16 @@ class Regimen:
         return tuple(k * self.interval_h for k in range(self.days))
 
     def in_mg(self, dose_mg: float) -> Self:
-        """The same infusions with a dose in mg."""
+        """Return the same infusions with a dose in mg."""
         return replace(self, dose=dose_mg, unit="mg")
 
     def dose_mg(self, bsa_m2: _Size, weight_kg: _Size) -> _Size:
-        """Dose per infusion for a body size, or for many, mg."""
+        """Compute the dose per infusion for a body size, or for many, mg."""
         per = {"mg/m2": self.capped(bsa_m2), "mg/kg": weight_kg, "mg": weight_kg / weight_kg}
         return self.dose * per[self.unit]
 
     def capped(self, bsa_m2: _Size) -> _Size:
-        """Body surface area that doses in mg/m2 are computed from, or of many, m2.
+        """Return the body surface area, or many, m2, from which doses in mg/m2 are computed.
 
         Examples
         --------
@@ -289,7 +292,7 @@ class Regimen:
         return np.minimum(bsa_m2, cap) if isinstance(bsa_m2, np.ndarray) else min(bsa_m2, cap)
 
     def course_of(self, dose_mg: float, planned_mg: float | None = None) -> Course:
-        """The infusions with a dose in mg, whatever the ceilings."""
+        """Return the infusions with a dose in mg, whatever the ceilings."""
         n = self.days
         return Course(
             times_h=self.times_h,
@@ -299,7 +302,7 @@ class Regimen:
         )
 
     def course(self, patient: Patient, round_to_mg: float | None = None) -> Course:
-        """The doses of a patient.
+        """Compute the doses of a patient.
 
         Parameters
         ----------
@@ -310,7 +313,7 @@ class Regimen:
         Raises
         ------
         InputError
-            Above 50 mg/m2 a day or 250 mg/m2 in all, or rounded by more than 10 %.
+            Above 50 mg/m2 per day or 250 mg/m2 in all, or rounded by more than 10 %.
         """
         planned = self.dose_mg(patient.bsa_m2, patient.weight_kg)
         given = planned if round_to_mg is None else rounded_mg(planned, round_to_mg)
@@ -320,7 +323,8 @@ class Regimen:
         if abs(change) > ROUNDING_REFUSED + 1e-12:
             found = (
                 f"rounding to {round_to_mg:g} mg changes each dose from {planned:.2f} mg to "
-                f"{given:g} mg, {change:+.1%}: above {ROUNDING_REFUSED:.0%} is refused, round finer"
+                f"{given:g} mg, {100 * change:+.1f} %: above {100 * ROUNDING_REFUSED:.0f} % is "
+                "refused, round more finely"
             )
             faults.append(Fault("round_to_mg", found, whole=True))
         if faults:
@@ -329,7 +333,7 @@ class Regimen:
 
 
 def _check_choice(regimen: object, dose: object, days: object) -> None:
-    """Refuse what is no course: it is a regimen, changed or not, or a dose with days."""
+    """Refuse what is neither a regimen, changed or not, nor a dose with days."""
     if regimen is None and dose is None:
         found = "give {regimen}, or {dose} with {days}"
         raise InputError(Fault("regimen", found, also=("dose", "days"), whole=True))

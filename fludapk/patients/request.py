@@ -59,7 +59,7 @@ class Request:
     course: Course | None = None
 
     def case(self) -> Case:
-        """Doses of this patient.
+        """Compute the doses of this patient.
 
         Raises
         ------
@@ -122,7 +122,7 @@ def read_regimen(typed: Typed) -> Regimen:
 
 @lru_cache(maxsize=64)
 def _regimen(*typed: tuple[str, Any]) -> Regimen:
-    """Many rows of a list have the same course."""
+    """Read a planned course once for the many rows of a list that have the same."""
     return Regimen.from_text(**dict(typed))
 
 

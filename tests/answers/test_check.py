@@ -446,7 +446,7 @@ def test_conversions_of_units_are_noted() -> None:
         "age 66 months = 5.5 years",
         "weight 40 lb = 18.14 kg",
         "height 1.1 m = 110 cm",
-        "scr 26.52 umol/L = 0.3 mg/dL",
+        "creatinine 26.52 umol/L = 0.3 mg/dL",
     ]
 
 

@@ -94,7 +94,7 @@ CASES: Final = (
          options={"model": "varela2025"}),
     Case("high_exposure", "AUC above 20 mg·h/L: more ICANS", ADULT, {"crcl": 30}, "axi_cel"),
     Case("neurotoxicity", "severe CNS toxicity in 36 %", GIRL, regimen="hct_160"),
-    Case("rounding", "rounding changes each dose by +7.3% of the plan", GIRL,
+    Case("rounding", "rounding changes each dose by +7.3 % of the plan", GIRL,
          options={"round_to_mg": 8.0}),
     Case("infant", "under 1 year", GIRL, {"age": 0.7, "weight": 8.1, "height": 70}),
     Case("regimen_population", "tisa_cel_ball is a course for", MAN, {"age": 40}),
@@ -110,7 +110,7 @@ CASES: Final = (
          {"weight": 160, "crcl": None, "scr": "0.09 mg/dL", "confirm": "weight, scr"}, "axi_cel"),
     Case("very_low_creatinine", "creatinine 0.15 mg/dL is very low: eGFR by it is 303", GIRL,
          {"scr": "0.15 mg/dL"}),
-    Case("formula_near_switch", "turns from schwartz_bedside to cockcroft_gault at 14 y (male): "
+    Case("formula_near_switch", "changes from schwartz_bedside to cockcroft_gault at 14 y (male): "
          "AUC 24.23 mg·h/L by schwartz_bedside", BOY),
     Case("label_by_weight", "the advice of US label, older US label, Vall d'Hebron "
          "protocol (Varela 2025) depends "
@@ -127,7 +127,7 @@ CASES: Final = (
     Case("units_converted", "weight 40 lb = 18.14 kg; height 1.1 m = 110 cm", GIRL,
          {"weight": "40 lb", "height": "1.10 m"}),
     Case("regimen_unsettled", "the days to cell infusion", ADULT, regimen="liso_cel"),
-    Case("target_model", "langenhorst2019 or Ivaturi 2017", GIRL),
+    Case("target_model", "Langenhorst 2019 or Ivaturi 2017", GIRL),
     Case("no_target", "no published target covers", GIRL,
          regimen=Regimen(dose=30.0, unit="mg/m2", days=4)),
     Case("no_iov", "no inter-occasion variability", ADULT, regimen="axi_cel",

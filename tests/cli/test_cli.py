@@ -400,7 +400,7 @@ def test_the_page_says_that_the_labels_are_written_for_adults() -> None:
         ({"weight": "40 lb"}, "weight 40 lb = 18.14 kg"),
         ({"height": "1.10 m"}, "height 1.1 m = 110 cm"),
         ({"height": "43 in"}, "height 43 in = 109.2 cm"),
-        ({"scr": "26.52 µmol/L"}, "scr 26.52 µmol/L = 0.3 mg/dL"),
+        ({"scr": "26.52 µmol/L"}, "creatinine 26.52 µmol/L = 0.3 mg/dL"),
         (
             {"age": "8 mo", "weight": "8.1", "height": "70"},
             "age 8 months = 0.6667 years",
@@ -424,7 +424,7 @@ def test_a_unit_that_was_typed_is_converted_and_the_page_says_so(
         ),
         (GIRL, {"regimen": "hct_160"}, "severe CNS toxicity in 36 %"),
         (GIRL, {"regimen": None, "dose": "45 mg/m2", "days": "3"}, "severe CNS toxicity in 36 %"),
-        (GIRL, {"round_to": "8"}, "rounding changes each dose by +7.3%"),
+        (GIRL, {"round_to": "8"}, "rounding changes each dose by +7.3 %"),
         (GIRL, {"age": "8 mo", "weight": "8.1", "height": "70"}, "under 1 year"),
         (MAN, {"age": "80"}, "AGE 80 years (studied 0.3-74)"),
         (
@@ -530,7 +530,7 @@ def test_what_is_no_possible_quantity_is_refused(option: str, text: str, unit: s
             "60.0 mg/m2 in a day is above 50 mg/m2",
         ),
         (GIRL, {"regimen": None, "dose": "30 mg/m2", "days": "9"}, "course is above 250 mg/m2"),
-        (GIRL, {"round-to": "25"}, "above 10% is refused, round finer"),
+        (GIRL, {"round-to": "25"}, "above 10 % is refused, round more finely"),
         (GIRL, {"round-to": "1 g"}, "unknown unit 'g'"),
         (GIRL, {"round-to": "1 mg/m2"}, "round-to"),
         (GIRL, {"round-to": "1 mg/kg"}, "round-to"),

@@ -289,7 +289,7 @@ def test_a_dose_is_rounded_to_the_nearest_step(step: float | None, given: float)
 def test_rounding_by_more_than_a_tenth_is_refused(step: float) -> None:
     said = refusal(Regimen.named("tisa_cel_ball"), step)
     assert "changes each dose from 22.37 mg" in said
-    assert "round finer" in said
+    assert "round more finely" in said
 
 
 @pytest.mark.parametrize("step", [0.0, -1.0, math.nan, math.inf])
