@@ -165,19 +165,27 @@ def models_show(name: str, models_dir: str | None, as_json: bool) -> None:
     help="Folder for the model, the data of a worked patient, and the numbers to expect.",
 )
 @models_dir_option
-def models_export(name: str, engine: str, out: str | None, models_dir: str | None) -> None:
+@json_option
+def models_export(
+    name: str, engine: str, out: str | None, models_dir: str | None, as_json: bool
+) -> None:
     """Write a model for another engine; without -o only its text, to standard output.
 
     Example: fludapk models export langenhorst2019 --to nonmem -o exported
     """
+    from dataclasses import asdict
     from pathlib import Path
 
     from fludapk.answers.export import export_model
+    from fludapk.answers.record import document
     from fludapk.published.models import model_folders
 
     export = export_model(name, to=engine, folders=model_folders(models_dir))
-    if out is None:
+    if as_json:
+        click.echo(document(asdict(export)))
+    if out is None and not as_json:
         click.echo(export.code, nl=False)
+    if out is None:
         return
     from fludapk.atomic import write_whole
 
@@ -194,14 +202,17 @@ def models_export(name: str, engine: str, out: str | None, models_dir: str | Non
 @click.argument("file")
 @click.option("--name", help="Id of the model; the name of the file if absent.")
 @click.option("-o", "--out", metavar="FILE", help="File of the draft; standard output if absent.")
-def models_import(file: str, name: str | None, out: str | None) -> None:
+@json_option
+def models_import(file: str, name: str | None, out: str | None, as_json: bool) -> None:
     """Draft a model file from a model for NONMEM, mrgsolve, rxode2 or nlmixr2.
 
     Every number gets the source "to be filled", with which the file is refused: a person has to say
     where in the paper it stands. What could not be read is listed on standard error.
     """
+    from dataclasses import asdict
     from pathlib import Path
 
+    from fludapk.answers.record import document
     from fludapk.atomic import write_whole
     from fludapk.published.engines.draft import draft_of
 
@@ -212,9 +223,11 @@ def models_import(file: str, name: str | None, out: str | None) -> None:
     draft = draft_of(text, name or Path(file).name.split(".")[0])
     for part in draft.unread:
         click.echo(f"not read: {part}", err=True)
-    if out is None:
+    if as_json:
+        click.echo(document(asdict(draft)))
+    elif out is None:
         click.echo(draft.toml, nl=False)
-    else:
+    if out is not None:
         write_whole(out, draft.toml)
 
 

@@ -768,12 +768,14 @@ CALLS: Final[Mapping[tuple[str, ...], list[str]]] = {
 
 LISTS: Final = {("batch",), ("evaluate",), ("simulate", "run"), ("simulate", "merge")}
 """Commands that need a file; see `test_batch`, `test_evaluation` and `test_study`."""
+ENGINES: Final = {("models", "export"), ("models", "import")}
+"""Commands that read or write texts of other engines; see `test_engines` and `test_drafts`."""
 SERVERS: Final = {("serve",)}
 """Commands that do not end; see `test_web`."""
 
 
 def test_the_commands_are_there() -> None:
-    assert set(LEAVES) == set(CALLS) | LISTS | SERVERS
+    assert set(LEAVES) == set(CALLS) | LISTS | ENGINES | SERVERS
 
 
 @pytest.mark.parametrize("path", CALLS, ids=" ".join)

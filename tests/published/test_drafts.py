@@ -1,5 +1,6 @@
 """A model of another engine becomes a draft: what it says is there, and no source is invented."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -163,6 +164,8 @@ def test_the_command_drafts_a_file(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "not read: IF (SEX.EQ.1) CL = CL*1.1" in done.stderr
     assert target.read_text() == draft_of(BY_HAND, "vanco").toml
+    as_json = CliRunner().invoke(main, ["models", "import", str(source), "--json"])
+    assert json.loads(as_json.stdout)["toml"] == target.read_text()
     gone = CliRunner().invoke(main, ["models", "import", str(tmp_path / "gone.mod")])
     assert gone.exit_code == 3
     assert "gone.mod" in gone.stderr

@@ -6,6 +6,7 @@ it, and its differential equations are integrated numerically.
 
 import csv
 import io
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -262,6 +263,8 @@ def test_the_command_writes_model_data_and_what_to_expect(tmp_path: Any) -> None
     assert f"AUC0-inf {export.auc_0_inf:.6g}" in result.stderr
     alone = CliRunner().invoke(main, words[:5])
     assert alone.stdout == export.code
+    as_json = CliRunner().invoke(main, [*words[:5], "--json"])
+    assert json.loads(as_json.stdout)["files"] == dict(export.files)
 
 
 def test_an_engine_that_is_none_is_refused_with_the_nearest() -> None:
