@@ -107,7 +107,7 @@ def compare(
     >>> [f"{plan.exposure.auc_0_inf:.1f}" for plan in table.plans]
     ['20.0', '16.0', '19.0']
     >>> table.headline.best
-    [3]
+    [1, 3]
     """
     asked = Asked(
         patient=patient, model=model, round_to_mg=round_to_mg, strict=strict, folders=folders
@@ -426,7 +426,7 @@ def _input_hash(asked: Asked, plans: Sequence[Plan]) -> str:
         "plans": [
             {
                 "regimen": {k: v for k, v in vars(plan.regimen).items() if k != "cells_clock"},
-                "goal": None if plan.goal is None else vars(plan.goal),
+                "goal": None if (goal := plan.goal) is None else _asked_of(goal),
                 "chance": plan.chance,
                 "rule": plan.rule,
             }
@@ -436,3 +436,8 @@ def _input_hash(asked: Asked, plans: Sequence[Plan]) -> str:
         "round_to_mg": asked.round_to_mg,
     }
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+
+
+def _asked_of(goal: Goal) -> list[Any]:
+    """What makes a goal another one; 19 and 19.0 are the same."""
+    return [goal.kind, float(goal.low), float(goal.high), goal.probability, goal.target]

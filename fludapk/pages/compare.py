@@ -24,7 +24,7 @@ from fludapk.pages.compare_rows import (
 from fludapk.pages.layout import Strong, fitted, paragraph, table
 from fludapk.pages.words import mg, percent, typeset
 
-_LEAST_CELL: Final = 12
+_LEAST_CELL: Final = 10
 _LONGEST_NAME: Final = 24
 
 
@@ -89,8 +89,8 @@ def side_by_side(columns: Sequence[str], lines: Sequence[Line], width: int) -> s
     Examples
     --------
     >>> print(side_by_side(["1. axi_cel", "2. 24 mg"], [Line("AUC", ["20.02", "8"])], 50))
-                          1. axi_cel    2. 24 mg
-      AUC                 20.02         8
+                                1. axi_cel  2. 24 mg
+      AUC                       20.02       8
     """
     size = max(_LEAST_CELL, (width - _LONGEST_NAME - 2) // len(columns) - 2)
     name_size = width - 2 - len(columns) * (size + 2)
