@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fludapk.answers.compare_records import CompareResult
     from fludapk.answers.design import Design
     from fludapk.answers.dose import DoseResult
-    from fludapk.answers.nomogram import Nomogram
+    from fludapk.answers.nomogram_records import Nomogram
     from fludapk.answers.record import Record
     from fludapk.answers.update_records import UpdateResult
     from fludapk.answers.verify import Verification
@@ -139,7 +139,10 @@ def _design_text(design: Design, _: Strong) -> str:
 
 
 def _nomogram_text(nomogram: Nomogram, _: Strong) -> str:
-    return nomogram.to_csv()
+    from fludapk.pages.layout import width
+    from fludapk.pages.nomogram import nomogram_page
+
+    return nomogram_page(nomogram, width())
 
 
 def _nomogram_sheet(nomogram: Nomogram, whole: bool) -> str:

@@ -15,7 +15,7 @@ from fludapk.answers.check_records import CheckResult
 from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.design import Design
 from fludapk.answers.dose import DoseResult
-from fludapk.answers.nomogram import Nomogram
+from fludapk.answers.nomogram_records import Nomogram
 from fludapk.answers.record import Record
 from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import verify

@@ -22,8 +22,9 @@ from fludapk.answers.design import Design, design
 from fludapk.answers.dose import DoseResult, find_dose
 from fludapk.answers.fit import fit
 from fludapk.answers.goal import Goal
-from fludapk.answers.nomogram import Nomogram, nomogram
+from fludapk.answers.nomogram import nomogram
 from fludapk.answers.nomogram_grid import steps
+from fludapk.answers.nomogram_records import Nomogram
 from fludapk.answers.update import result_of
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, InputError, gathered
