@@ -71,8 +71,10 @@ def show(
     """Print an answer as its page or as JSON, after writing its sheet if one is asked for."""
     if report is not None:
         from fludapk.atomic import write_whole
+        from fludapk.pages.templates import calculated_at
 
-        write_whole(report, record.to_html())
+        with calculated_at():
+            write_whole(report, record.to_html())
     click.echo(record.to_json() if as_json else record.to_text(_bold, is_brief=is_brief))
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +21,9 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 def sheet(template: str, *, whole: bool = True, **context: Any) -> str:
-    """Draw a self-contained page: the same bytes for the same input, no time stamp, no names.
+    """Draw a self-contained page: the same bytes for the same input, and no names.
+
+    The time of the calculation is a line to fill in, unless a door says it by `calculated_at`.
 
     Parameters
     ----------
@@ -31,7 +38,43 @@ def sheet(template: str, *, whole: bool = True, **context: Any) -> str:
     InputError
         If jinja2, the extra ``report``, is not installed.
     """
-    return environment().get_template(template).render(whole=whole, **context)
+    when = _CALCULATED.get()
+    text = "" if when is None else when.isoformat(" ", "minutes")
+    return environment().get_template(template).render(whole=whole, calculated=text, **context)
+
+
+@contextmanager
+def calculated_at(when: datetime | None = None) -> Iterator[None]:
+    """Print a time of the calculation on the sheets that are drawn within.
+
+    Parameters
+    ----------
+    when : datetime, optional
+        With a time zone; now if absent, or, for sheets that are the same again, the time in the
+        environment variable ``SOURCE_DATE_EPOCH``.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> with calculated_at(datetime(2026, 1, 14, 8, 30, tzinfo=UTC)):
+    ...     print(_CALCULATED.get())
+    2026-01-14 08:30:00+00:00
+    """
+    token = _CALCULATED.set(when or _now())
+    try:
+        yield
+    finally:
+        _CALCULATED.reset(token)
+
+
+_CALCULATED: Final[ContextVar[datetime | None]] = ContextVar("calculated", default=None)
+
+
+def _now() -> datetime:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch.isdecimal():
+        return datetime.fromtimestamp(int(epoch), tz=UTC)
+    return datetime.now().astimezone()
 
 
 def embedded(part: str) -> str:
