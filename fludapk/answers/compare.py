@@ -26,7 +26,7 @@ from fludapk.answers.compare_records import (
 from fludapk.answers.dose import DoseResult, find_dose
 from fludapk.answers.goal import Goal
 from fludapk.answers.prediction import LOG2_POINTS, predict
-from fludapk.answers.record import Provenance, Remark, note, stop, worst_first
+from fludapk.answers.record import Provenance, Remark, caution, note, stop, worst_first
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient
@@ -237,29 +237,28 @@ def _aimed(plan: Plan, asked: Asked) -> Answered:
     """The dose for a goal."""
     goal = plan.goal or _goal_of_chance(plan, asked.patient)
     try:
-        found = _find(plan, goal, asked)
+        dose = _find(plan, goal, asked)
     except InputError as error:
         if {fault.field for fault in error.faults} <= _OF_THE_DOSE:
             return _refused(plan, error, goal)
         raise
-    result = found.proposed
-    main = found.proposals[0]
+    result, main = dose.proposed, dose.proposals[0]
     stops = [remark for remark in result.remarks if remark.severity == "stop"]
     if stops:
         given = _would_give(result)
         return Answered(plan=plan, goal=goal, remarks=stops, would_give=given)
     own = [
         remark
-        for remark in found.remarks
-        if remark not in result.remarks and remark.code in _OF_THE_GOAL
+        for remark in dose.remarks
+        if remark not in result.remarks and remark.code != "models_disagree"
     ]
-    how = f"found for {found.goal}" if main.reached else f"the nearest to {found.goal}"
+    how = f"found for {dose.goal}" if main.reached else f"the nearest to {dose.goal}"
     steps = [replace(step, how=how) if step.name == "dose" else step for step in result.trail]
     return Answered(
         plan=plan,
         goal=goal,
         check=result,
-        remarks=[*own, *result.remarks],
+        remarks=[*own, *_of_others(goal, result, own), *result.remarks],
         goal_reached=main.reached,
         steps=steps,
     )
@@ -267,8 +266,15 @@ def _aimed(plan: Plan, asked: Asked) -> Answered:
 
 _OF_THE_DOSE: Final = frozenset({"dose", "days", "round_to_mg"})
 """Fields of faults that refuse a dose, and neither the patient nor the model."""
-_OF_THE_GOAL: Final = frozenset({"not_reached", "above_planned", "target_of_others", "bsa_cap"})
-"""Codes of remarks of a dose that its check does not have."""
+
+
+def _of_others(goal: Goal, result: CheckResult, own: Sequence[Remark]) -> list[Remark]:
+    """Warn that a dose is found for a target of other patients, unless that is told already."""
+    target = next((row for row in result.targets if row.id == goal.target), None)
+    if target is None or target.applies or any("target" in remark.code for remark in own):
+        return []
+    message = f"the dose is for a target of other patients: {target.name}, {target.context}"
+    return [caution("target_of_others", message, target.citation)]
 
 
 def _find(plan: Plan, goal: Goal, asked: Asked) -> DoseResult:

@@ -254,8 +254,8 @@ def _typical_auc(model: Model, covariates: Mapping[str, F8], rows: Bools, course
 def _nearest(allowed: Bools, i: int, j: int) -> tuple[int, int]:
     """The allowed cell nearest to a cell."""
     cells = np.argwhere(allowed)
-    found = cells[np.argmin(np.abs(cells - [i, j]).sum(axis=1))]
-    return int(found[0]), int(found[1])
+    nearest = cells[np.argmin(np.abs(cells - [i, j]).sum(axis=1))]
+    return int(nearest[0]), int(nearest[1])
 
 
 def _caps(model: Model, people: People) -> F8 | None:

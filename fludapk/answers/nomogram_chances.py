@@ -96,7 +96,7 @@ def grid_of(values: F8) -> Grid:
 
 
 def stopped_cells(people: People, columns: Mapping[str, F8]) -> tuple[Bools, str | None]:
-    """Cells at which a label says not to give it, and what is said at the last of them.
+    """Cells at which a label says not to give it, and the advice at the first of them.
 
     Parameters
     ----------

@@ -13,11 +13,11 @@ from fludapk.pages.words import typeset, window
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.targets import targets
 
-WIDTH: Final = 684.0
-"""Of the picture, in CSS px: the whole width of a sheet."""
-_LEFT, _RIGHT = 176.0, WIDTH - 34.0
-_ROW, _TOP = 36.0, 20.0
-_LONGEST: Final = 27
+WIDTH: Final = 560.0
+"""Of the picture, in CSS px: most of the width of a sheet."""
+_LEFT, _RIGHT = 172.0, WIDTH - 34.0
+_ROW, _TOP = 28.0, 20.0
+_LONGEST: Final = 29
 """Characters of a name that fit left of the axis."""
 
 

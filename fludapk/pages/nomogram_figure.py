@@ -153,9 +153,9 @@ def _lines(nomogram: Nomogram) -> Sequence[_Line]:
     """The contours of a map: published thresholds, or round doses."""
     if nomogram.quantity == "auc_0_inf":
         return [*_thresholds(nomogram), *_BETWEEN]
-    known = [value for row in nomogram.values for value in row if value is not None]
-    step = _step(min(known), max(known))
-    numbers = range(math.floor(min(known) / step), math.ceil(max(known) / step) + 1)
+    values = [value for row in nomogram.values for value in row if value is not None]
+    step = _step(min(values), max(values))
+    numbers = range(math.floor(min(values) / step), math.ceil(max(values) / step) + 1)
     return [
         _Line(step * k, "-" if k % 2 == 0 else (0, (6, 2)), 1.8 - k % 2 * 0.6, 1, 0.5, "mg")
         for k in numbers
@@ -328,12 +328,12 @@ def _keys(nomogram: Nomogram) -> list[tuple[str, _Line | str]]:
     keys: list[tuple[str, _Line | str]] = []
     if nomogram.quantity == "auc_0_inf":
         for line in _thresholds(nomogram):
-            said = [
+            cited = [
                 f"{_for_whom(t)}: {t.id}" + ("" if t.id in nomogram.applicable_targets else "*")
                 for t in targets().values()
                 if line.level in (t.low, t.high, t.optimum)
             ]
-            keys.append((f"{line.level:g} {line.unit}  {'; '.join(said)}", line))
+            keys.append((f"{line.level:g} {line.unit}  {'; '.join(cited)}", line))
     if any(map(any, nomogram.stopped)):
         keys.append(("STOP: a label says not to give it", "stopped"))
     if any(any(row) for row in nomogram.outside_studied):

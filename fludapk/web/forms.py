@@ -155,9 +155,9 @@ def plans_of(form: Mapping[str, str]) -> dict[int, str]:
 
 def compare_asked(form: Mapping[str, str]) -> CompareAsked:
     """The comparison a form asks for."""
-    said = {name: value for name, value in typed(form).items() if name not in _OF_A_COURSE}
+    fields = {name: value for name, value in typed(form).items() if name not in _OF_A_COURSE}
     asked: CompareAsked = CompareAsked.model_validate(
-        {**said, "plans": list(plans_of(form).values())}
+        {**fields, "plans": list(plans_of(form).values())}
     )
     return asked
 

@@ -81,6 +81,13 @@ def test_a_dose_that_is_found_is_the_one_of_find_dose(text: str, goal: dict[str,
     assert not_reached is not own.proposals[0].reached
 
 
+def test_a_target_of_other_patients_is_a_caution() -> None:
+    table = compare(MAN, ["axi_cel target scordo2023", "axi_cel target fabrizio2022"])
+    cautions = [[r.message for r in plan.remarks if "target" in r.code] for plan in table.plans]
+    assert cautions[0] == []
+    assert "of other patients: Fabrizio 2022, 152 children and young adults" in cautions[1][0]
+
+
 def test_a_child_and_the_chance_of_the_target_that_fits() -> None:
     table = compare(GIRL, ["tisa_cel_ball", "tisa_cel_ball chance 0.8"])
     own = find_dose(GIRL, TISA, target="fabrizio2022", probability=0.8)

@@ -371,7 +371,7 @@ ANYTHING: Final = st.recursive(
 
 
 @given(
-    path=st.sampled_from(["check", "dose", "update", "nomogram"]),
+    path=st.sampled_from(["check", "dose", "compare", "update", "nomogram"]),
     changes=st.dictionaries(
         st.sampled_from([field.name for field in FIELDS.values()]), ANYTHING, max_size=3
     ),
@@ -388,6 +388,7 @@ def test_whatever_is_asked_is_answered_or_refused(path: str, changes: dict[str, 
     known = {
         "check": GIRL,
         "dose": {**GIRL, "auc": 15},
+        "compare": EXAMPLES["CompareAsked"][0],
         "update": {**ONE, "auc": 15},
         "nomogram": EXAMPLES["NomogramAsked"][0],
     }[path]
@@ -911,6 +912,7 @@ def test_the_document_describes_what_is_there() -> None:
         "dose",
         "update",
         "design",
+        "compare",
         "nomogram",
         "batch",
         "models",
