@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -71,6 +71,7 @@ def compare(
     patient: Patient,
     plans: Sequence[TypedPlan],
     *,
+    common: Mapping[str, Any] | None = None,
     model: str = DEFAULT_MODEL,
     round_to_mg: float | None = None,
     strict: bool = False,
@@ -88,6 +89,9 @@ def compare(
         As a text: "axi_cel", "axi_cel 24 mg/m2", "30 mg/m2 x 3", "axi_cel auc 19",
         "axi_cel window 18 20", "axi_cel target scordo2023", "axi_cel chance 0.8" (of the target
         that fits the patient), "axi_cel rule us_iv" (a label's rule on the full dose).
+    common : mapping, optional
+        Inputs for every plan that is a text, by the names of requests: ``{"bsa_cap": "2 m2"}``,
+        also interval, infusion_time, cells_at, first_dose and time_zone.
     model : str
     round_to_mg : float, optional
         Round doses to a multiple of this many mg; doses that are found are multiples of 1 mg if
@@ -113,7 +117,7 @@ def compare(
         patient=patient, model=model, round_to_mg=round_to_mg, strict=strict, folders=folders
     )
     chosen = load_model(model, folders)
-    read, shared = with_shared_product(patient, read_plans(plans))
+    read, shared = with_shared_product(patient, read_plans(plans, common))
     outcomes = _gathered_by_plan(
         [partial(answer_plan, plan, asked) for plan in read], [plan.text for plan in read]
     )

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fludapk.answers.check import check
 from fludapk.answers.compare import compare
@@ -26,6 +28,8 @@ MAN = Patient(age=61, sex="male", weight=82, height=176, scr="1.2 mg/dL")
 GIRL = Patient(age=5, sex="female", weight=18.2, height=110, scr="0.3 mg/dL")
 STOPPED = Patient(age=61, sex="male", weight=82, height=176, scr="450 umol/L")
 OBESE = Patient(age=55, sex="female", weight=118, height=165, scr="1.1 mg/dL")
+ALL = ["age", "weight", "height", "scr"]
+"""Nothing is asked about these: no matter how unusual they are together."""
 PLANS = ["axi_cel", "axi_cel 24 mg/m2", "axi_cel auc 19", "axi_cel rule us_iv"]
 
 
@@ -79,6 +83,34 @@ def test_a_dose_that_is_found_is_the_one_of_find_dose(text: str, goal: dict[str,
     assert plan.goal_reached is own.proposals[0].reached
     not_reached = "not_reached" in [remark.code for remark in plan.remarks]
     assert not_reached is not own.proposals[0].reached
+
+
+@given(
+    age=st.floats(18, 80),
+    weight=st.floats(52, 100),
+    height=st.floats(150, 195),
+    creatinine=st.floats(0.6, 4.0),
+    dose=st.floats(5, 49),
+)
+@settings(max_examples=20, deadline=None)
+def test_every_patient_has_the_same_numbers_in_a_check_and_in_a_comparison(
+    age: float, weight: float, height: float, creatinine: float, dose: float
+) -> None:
+    patient = Patient(
+        age=age, sex="male", weight=weight, height=height, scr=f"{creatinine} mg/dL", confirm=ALL
+    )
+    course = replace(AXI, dose=dose)
+    table = compare(patient, [AXI, course, (AXI, Goal.chosen(auc=19))])
+    for plan, own in zip(table.plans, (AXI, course), strict=False):
+        result = check(patient, own)
+        assert (plan.headline, plan.regimen) == (result.headline, result.regimen)
+        assert plan.stops == result.headline.stops
+    found = table.plans[2]
+    assert (found.regimen is None) == bool(table.plans[0].stops)
+    best = [plan.chance or 0.0 for plan in table.plans if plan.number in table.headline.best]
+    others = [plan.chance or 0.0 for plan in table.plans if not plan.stops]
+    assert not best or max(best) == max(others)
+    assert all(p >= max(others) - TIED for p in best)
 
 
 def test_a_target_of_other_patients_is_a_caution() -> None:

@@ -61,10 +61,9 @@ def test_every_door_gives_the_same_comparison(
     assert served(plans, **changes).json() == terminal
     assert terminal["schema"] == "fludapk.compare/1"
     common = {name: changes[name] for name in changes if name != "scr"}
-    if not common:
-        typed: dict[str, Any] = {**MAN, **changes}
-        patient = fludapk.Patient(**typed)
-        assert json.loads(fludapk.compare(patient, list(plans)).to_json()) == terminal
+    typed: dict[str, Any] = {**MAN, **{k: v for k, v in changes.items() if k not in common}}
+    library = fludapk.compare(fludapk.Patient(**typed), list(plans), common=common)
+    assert json.loads(library.to_json()) == terminal
     head, text = terminal["headline"], " ".join(command_line(plans, **changes).split())
     page = Page(ask("POST", "/compare", data=form(plans, **changes)).text).text
     for said in (text, page):
