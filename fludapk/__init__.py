@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fludapk.answers.catalogue import models, regimens, targets
     from fludapk.answers.check import check
     from fludapk.answers.check_table import check_table
+    from fludapk.answers.compare import compare
     from fludapk.answers.curve import concentrations
     from fludapk.answers.design import design
     from fludapk.answers.dose import find_dose
@@ -38,6 +39,7 @@ __all__ = [
     "Regimen",
     "check",
     "check_table",
+    "compare",
     "concentrations",
     "design",
     "evaluate",
@@ -56,6 +58,7 @@ _HOMES: Final = {
     "Regimen": "fludapk.patients.regimen",
     "check": "fludapk.answers.check",
     "check_table": "fludapk.answers.check_table",
+    "compare": "fludapk.answers.compare",
     "concentrations": "fludapk.answers.curve",
     "design": "fludapk.answers.design",
     "evaluate": "fludapk.studies.evaluate",

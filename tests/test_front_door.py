@@ -28,6 +28,7 @@ SCENARIO: Final = {
 }
 ANSWERS: Final = {
     "check": lambda: fludapk.check(GIRL, PLAN),
+    "compare": lambda: fludapk.compare(GIRL, ["tisa_cel_ball", "tisa_cel_ball auc 15"]),
     "find_dose": lambda: fludapk.find_dose(GIRL, PLAN, auc=15),
     "update": lambda: fludapk.update(GIRL, PLAN, LEVELS, target="scordo2023"),
     "design": lambda: fludapk.design(GIRL, PLAN, most=1, patients=100),

@@ -270,4 +270,4 @@ def _urgency(shown: Shown) -> tuple[float, ...]:
     """Stopped rows first, then by the chance of missing the target, then by a low AUC."""
     p_miss = shown.headline.p_miss
     stopped = bool(shown.headline.stops)
-    return float(stopped), -1.0 if p_miss is None else p_miss, -(shown.headline.auc_0_inf or 0.0)
+    return float(stopped), -1.0 if p_miss is None else p_miss, -shown.headline.auc_0_inf

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.goal import Misses
-from fludapk.answers.headline import Headline
+from fludapk.answers.headline import AnswerHeadline
 from fludapk.answers.prediction import PROBABILITY_SE
 from fludapk.answers.record import DISCLAIMER, Record, Remark, Row, scalars
 
@@ -65,7 +65,7 @@ class DoseResult(Record):
     """Result of `fludapk.answers.dose.find_dose`."""
 
     schema: Literal["fludapk.dose/2"] = "fludapk.dose/2"
-    headline: Headline
+    headline: AnswerHeadline
     """At the dose of the answer; under STOP without chance and number."""
     remarks: list[Remark]
     goal: str

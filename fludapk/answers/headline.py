@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from fludapk.answers.record import Remark
@@ -50,8 +50,8 @@ class Chances(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Headline:
-    """What stands first in an answer.
+class AnswerHeadline:
+    """First lines of an answer, which may be that no dose is proposed.
 
     Parameters
     ----------
@@ -111,6 +111,14 @@ class Headline:
         if self.p_within is None:
             return None
         return 1.0 - self.p_within
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline(AnswerHeadline):
+    """First lines of the answer for a course: there is an AUC with its interval."""
+
+    auc_0_inf: float
+    interval: tuple[float, float]
 
 
 class Simulated(NamedTuple):
@@ -173,11 +181,16 @@ def headline_of(
     )
 
 
-def nothing_proposed(headline: Headline) -> Headline:
+def nothing_proposed(headline: Headline) -> AnswerHeadline:
     """Return the headline of an answer that proposes nothing, because of the same stops."""
-    return replace(
-        headline,
+    return AnswerHeadline(
+        stops=headline.stops,
         sentence=NOTHING_PROPOSED,
+        target=headline.target,
+        model=headline.model,
+        low=headline.low,
+        high=headline.high,
+        optimum=headline.optimum,
         p_below=None,
         p_within=None,
         p_above=None,

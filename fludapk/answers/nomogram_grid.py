@@ -68,6 +68,13 @@ class People:
     """eGFR or CrCl."""
     sex: Literal["female", "male"] | None
     median_growth: bool
+    parts: tuple[int, int] = (1, 1)
+    """Steps of each axis between two values that were asked for."""
+
+    @property
+    def coarse(self) -> tuple[slice, slice]:
+        """Cells that were asked for, without the points between."""
+        return slice(None, None, self.parts[0]), slice(None, None, self.parts[1])
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -135,70 +142,118 @@ class People:
         return f"{size}, {self.name} {self.renal[j]:g} {self.unit}"
 
 
-def people_of(
-    model: Model,
-    weights_kg: Sequence[float] | None,
-    renal: Sequence[float] | None,
-    age_years: float | None,
-    height_cm: float | None,
-    sex: str | None,
-    target_auc: float | None,
-    *,
-    fine: bool,
-) -> People:
-    """The axes, or every fault of what was asked."""
-    faults: list[Fault] = []
-    name = model.renal_covariate or ""
-    if not name:
-        found = f"{model.id} has no renal covariate: a map over renal function would say nothing"
-        faults.append(Fault("model", found, do="choose another model", whole=True))
-    if sex is not None and sex not in SEXES:
-        faults.append(Fault("sex", f"= {sex!r}", do="write female or male"))
-    chosen_sex = SEXES.get(sex or "")
-    for key, value in (("age_years", age_years), ("height_cm", height_cm)):
-        low, high = LIMITS[FIELDS[key].dimension or ""]
-        if value is not None and not low <= value <= high:
-            faults.append(Fault(key, f"= {value:g} is outside {low:g} to {high:g}"))
-    if (age_years is None) != (height_cm is None):
-        do = "give both, or neither for children of median growth"
-        faults.append(Fault("age_years", "go together", do=do, also=("height_cm",)))
-    if target_auc is not None and not (math.isfinite(target_auc) and target_auc > 0):
-        found = f"= {target_auc} must be a finite number above zero, mg·h/L"
-        faults.append(Fault("target_auc", found))
+@dataclass(frozen=True, kw_only=True)
+class GridAsked:
+    """What was asked of a grid.
 
-    growth = age_years is None
-    lightest, heaviest = _medians("weight", chosen_sex)[[0, -1], 1]
-    if weights_kg is None and not growth:
-        weights_kg = ADULT_WEIGHTS_KG
-        if age_years is not None and age_years < 18:
-            found = "a fixed age below 18 y needs its own {weights_kg}: give them"
-            faults.append(Fault("weights_kg", found, whole=True))
-    elif weights_kg is None:
-        weights_kg = [kg for kg in CHILD_WEIGHTS_KG if kg <= heaviest]
-    weights = _axis("weights_kg", "kg", LIMITS["weight"], weights_kg, faults)
-    beyond = weights[(weights <= lightest) | (weights > heaviest)]
-    if growth and beyond.size:
-        found = (
-            f"= {listed(beyond)} kg is not a median weight between birth and 20 y "
-            f"({lightest:.2f} to {heaviest:.2f} kg)"
-        )
-        do = "leave it out, or give {age_years} and {height_cm}"
-        faults.append(Fault("weights_kg", found, do=do))
-    covariate = model.file.covariates.get(name)
-    if renal is None:
-        low, high = (covariate.limits if covariate else None) or (0.0, math.inf)
-        renal = [value for value in RENAL if low <= value <= high]
+    Parameters
+    ----------
+    weights_kg, renal : sequence of float, optional
+        Ascending; see `fludapk.answers.nomogram.nomogram`.
+    age_years, height_cm : float, optional
+        Both, or neither for children of median growth.
+    sex : str, optional
+    target_auc : float, optional
+        mg·h/L.
+    fine : bool
+        Whether points between are asked for, too.
+    """
+
+    weights_kg: Sequence[float] | None = None
+    renal: Sequence[float] | None = None
+    age_years: float | None = None
+    height_cm: float | None = None
+    sex: str | None = None
+    target_auc: float | None = None
+    fine: bool = False
+
+
+def people_of(model: Model, asked: GridAsked) -> People:
+    """Make the axes, and the patients on them.
+
+    Raises
+    ------
+    InputError
+        Listing every fault of what was asked.
+    """
+    faults = _faults_of_patients(model, asked)
+    sex, is_growth = SEXES.get(asked.sex or ""), asked.age_years is None
+    weights = _axis("weights_kg", "kg", LIMITS["weight"], _weights(asked, sex, faults), faults)
+    if is_growth:
+        faults += _beyond_growth(weights, sex)
+    name = model.renal_covariate or ""
     limits = LIMITS.get(name, (0.0, math.inf))
-    renal_axis = _axis("renal", PATIENT_COVARIATES.get(name, ""), limits, renal, faults)
+    unit = PATIENT_COVARIATES.get(name, "")
+    renal = _axis("renal", unit, limits, _renal(model, asked), faults)
     if faults:
         raise InputError(*faults)
-    if fine:
-        weights, renal_axis = _finer(weights), _finer(renal_axis)
-    if age_years is None or height_cm is None:
-        ages, heights = _median_growth(chosen_sex, weights)
+    parts = (_parts(weights), _parts(renal)) if asked.fine else (1, 1)
+    weights, renal = _finer(weights, parts[0]), _finer(renal, parts[1])
+    if asked.age_years is None or asked.height_cm is None:
+        ages, heights = _median_growth(sex, weights)
     else:
-        ages, heights = np.full(weights.size, age_years), np.full(weights.size, height_cm)
-    return People(weights, ages, heights, renal_axis, name, chosen_sex, growth)
+        ages = np.full(weights.size, asked.age_years)
+        heights = np.full(weights.size, asked.height_cm)
+    return People(weights, ages, heights, renal, name, sex, is_growth, parts)
+
+
+def _faults_of_patients(model: Model, asked: GridAsked) -> list[Fault]:
+    """Name what is wrong with everything but the axes."""
+    faults: list[Fault] = []
+    if not model.renal_covariate:
+        found = f"{model.id} has no renal covariate: a map over renal function would say nothing"
+        faults.append(Fault("model", found, do="choose another model", whole=True))
+    if asked.sex is not None and asked.sex not in SEXES:
+        faults.append(Fault("sex", f"= {asked.sex!r}", do="write female or male"))
+    for key in ("age_years", "height_cm"):
+        low, high = LIMITS[FIELDS[key].dimension or ""]
+        value = getattr(asked, key)
+        if value is not None and not low <= value <= high:
+            faults.append(Fault(key, f"= {value:g} is outside {low:g} to {high:g}"))
+    if (asked.age_years is None) != (asked.height_cm is None):
+        do = "give both, or neither for children of median growth"
+        faults.append(Fault("age_years", "go together", do=do, also=("height_cm",)))
+    auc = asked.target_auc
+    if auc is not None and not (math.isfinite(auc) and auc > 0):
+        found = f"= {auc} must be a finite number above zero, mg·h/L"
+        faults.append(Fault("target_auc", found))
+    return faults
+
+
+def _weights(asked: GridAsked, sex: str | None, faults: list[Fault]) -> Sequence[float]:
+    """Weights as asked, or those of adults or children."""
+    if asked.weights_kg is not None:
+        return asked.weights_kg
+    if asked.age_years is None:
+        heaviest = _medians("weight", sex)[-1, 1]
+        return [kg for kg in CHILD_WEIGHTS_KG if kg <= heaviest]
+    if asked.age_years < 18:
+        found = "a fixed age below 18 y needs its own {weights_kg}: give them"
+        faults.append(Fault("weights_kg", found, whole=True))
+    return ADULT_WEIGHTS_KG
+
+
+def _beyond_growth(weights: F8, sex: str | None) -> list[Fault]:
+    """Name weights that are no median weight of a child."""
+    lightest, heaviest = _medians("weight", sex)[[0, -1], 1]
+    beyond = weights[(weights <= lightest) | (weights > heaviest)]
+    if not beyond.size:
+        return []
+    found = (
+        f"= {listed(beyond)} kg is not a median weight between birth and 20 y "
+        f"({lightest:.2f} to {heaviest:.2f} kg)"
+    )
+    do = "leave it out, or give {age_years} and {height_cm}"
+    return [Fault("weights_kg", found, do=do)]
+
+
+def _renal(model: Model, asked: GridAsked) -> Sequence[float]:
+    """Renal functions as asked, or those inside the limits of the model."""
+    if asked.renal is not None:
+        return asked.renal
+    covariate = model.file.covariates.get(model.renal_covariate or "")
+    low, high = (covariate.limits if covariate else None) or (0.0, math.inf)
+    return [value for value in RENAL if low <= value <= high]
 
 
 def _axis(
@@ -218,11 +273,15 @@ def _axis(
     return values
 
 
-def _finer(axis: F8) -> F8:
-    """The axis with points between, the same number in every step."""
-    if axis.size < 2:
+def _parts(axis: F8) -> int:
+    """Parts into which a fine map divides every step of an axis."""
+    return 1 if axis.size < 2 else max(1, min(5, (MAX_STEPS - 1) // (axis.size - 1)))
+
+
+def _finer(axis: F8, parts: int) -> F8:
+    """Divide every step of an axis into so many parts."""
+    if parts == 1:
         return axis
-    parts = max(1, min(5, (MAX_STEPS - 1) // (axis.size - 1)))
     whole = np.arange(axis.size)
     return np.interp(np.arange(parts * (axis.size - 1) + 1) / parts, whole, axis)
 

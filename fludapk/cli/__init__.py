@@ -28,6 +28,7 @@ def main() -> None:
 for _command in (
     one_patient.check,
     one_patient.dose,
+    one_patient.compare,
     one_patient.update,
     batch.batch,
     evaluate.evaluate,

@@ -20,6 +20,7 @@ from fludapk.cli.common import (
     strict_option,
 )
 from fludapk.errors import ExitStatus, Fault, InputError, gathered
+from fludapk.patients.fields import COMMON
 
 if TYPE_CHECKING:
     from fludapk.patients.clock import Clock
@@ -133,6 +134,54 @@ def dose(
         planned=planned,
         model=model,
         round_to_mg=step or 1.0,
+        strict=strict,
+        folders=folders,
+    )
+    show(result, as_json=as_json, report=report, is_brief=is_brief)
+
+
+@click.command()
+@patient_options
+@options_of("plans", *COMMON)
+@model_option
+@options_of("round_to_mg")
+@strict_option
+@report_option
+@brief_option
+@models_dir_option
+@json_option
+def compare(
+    plans: tuple[str, ...],
+    strict: bool,
+    report: str | None,
+    is_brief: bool,
+    models_dir: str | None,
+    as_json: bool,
+    **typed: Any,
+) -> None:
+    """Compare two to four plans for one patient, side by side.
+
+    A plan is a course, and perhaps an aim its dose is found for. Dose, mL, vials, AUC, chances
+    against the target that fits, and AUC by every model that applies, on the same simulated
+    patients; interval, infusion time, cells and cap hold for every plan.
+    """
+    from fludapk.answers.compare import compare as run
+    from fludapk.answers.compare_plans import read_plans
+    from fludapk.patients.request import read_patient, read_step_mg
+    from fludapk.published.models import DEFAULT_MODEL, model_folders
+
+    folders = model_folders(models_dir)
+    patient, read, step = gathered(
+        lambda: read_patient(typed),
+        lambda: read_plans(plans, typed),
+        lambda: read_step_mg(typed),
+    )
+    say_first_compilation()
+    result = run(
+        patient,
+        read,
+        model=typed["model"] or DEFAULT_MODEL,
+        round_to_mg=step,
         strict=strict,
         folders=folders,
     )

@@ -46,6 +46,7 @@ from fludapk.patients.fields import FIELDS
     help=FIELDS["renal"].help,
 )
 @click.option("--target-auc", type=float, metavar="AUC", help=FIELDS["target_auc"].help)
+@click.option("-o", "--output", metavar="FILE", help="Write every cell as CSV.")
 @click.option("--figure", metavar="FILE", help="Draw it: a file that ends in .svg or .png.")
 @click.option("--report", metavar="FILE", help="Write figure and table as HTML, for the wall.")
 @model_option
@@ -55,6 +56,7 @@ def nomogram(
     weights: tuple[float, float, float] | None,
     renal: tuple[float, float, float] | None,
     target_auc: float | None,
+    output: str | None,
     figure: str | None,
     report: str | None,
     model: str,
@@ -64,8 +66,8 @@ def nomogram(
 ) -> None:
     """Tabulate the typical AUC of a course over weight and kidney function.
 
-    With --target-auc the dose instead. The table is CSV; --figure draws contours at 13.8, 14, 18
-    and 20 mg·h/L.
+    Or the dose for a target AUC; with the chance of missing the target that fits such patients. A
+    table on a terminal, CSV in a pipe or with -o; contours with --figure.
     """
     from fludapk.answers.nomogram import nomogram as run
     from fludapk.answers.nomogram_grid import steps
@@ -98,6 +100,10 @@ def nomogram(
     )
     say_first_compilation()
     chart = draw()
+    if output is not None:
+        from fludapk.atomic import write_whole
+
+        write_whole(output, chart.to_csv())
     if figure is not None:
         from fludapk.atomic import write_whole
         from fludapk.pages.nomogram_figure import nomogram_png, nomogram_svg
@@ -110,7 +116,15 @@ def nomogram(
         from fludapk.pages.nomogram_figure import nomogram_svg
 
         write_whole(report, nomogram_html(chart, nomogram_svg(draw(fine=True))))
-    click.echo(chart.to_json() if as_json else chart.to_csv(), nl=as_json)
+    if as_json or (output is None and is_terminal()):
+        show(chart, as_json=as_json)
+    elif output is None:
+        click.echo(chart.to_csv(), nl=False)
+
+
+def is_terminal() -> bool:
+    """Tell whether a person reads what is printed."""
+    return sys.stdout.isatty()
 
 
 @click.group()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.headline import Headline
+from fludapk.answers.headline import AnswerHeadline
 from fludapk.pages.check_rows import (
     label_rows,
     labels_of_others,
@@ -68,7 +68,7 @@ def brief_page(result: CheckResult, width: int, strong: Strong = str) -> str:
     return "\n".join(lines)
 
 
-def headline_block(headline: Headline, width: int, strong: Strong = str) -> str:
+def headline_block(headline: AnswerHeadline, width: int, strong: Strong = str) -> str:
     """Draw stop, chance and its bar."""
     lines = [*stop_lines(headline), headline.sentence]
     bar = chance_bar(headline)

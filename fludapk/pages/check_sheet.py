@@ -7,7 +7,7 @@ from typing import Any
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.curve import curve_of
-from fludapk.answers.headline import Headline
+from fludapk.answers.headline import AnswerHeadline
 from fludapk.answers.record import Remark
 from fludapk.pages.check_drawing import bar, course_figure
 from fludapk.pages.check_rows import (
@@ -95,12 +95,12 @@ def page_head(result: CheckResult) -> dict[str, str]:
     }
 
 
-def answer_block(headline: Headline, by: str, lines: Sequence[str]) -> dict[str, Any]:
+def answer_block(headline: AnswerHeadline, by: str, lines: Sequence[str]) -> dict[str, Any]:
     """Prepare stop, chance with its bar, AUC, and lines below them.
 
     Parameters
     ----------
-    headline : Headline
+    headline : AnswerHeadline
     by : str
         The patient and the model that the AUC is of.
     lines : sequence of str

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fludapk.answers.nomogram import Nomogram
+from fludapk.answers.nomogram_records import Nomogram
 from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.pages.figure import Figures
 from fludapk.published.course_files import TargetEntry
-from fludapk.published.targets import LOW, MET, targets
+from fludapk.published.targets import HIGH, LOW, MET, OPTIMAL, targets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +32,8 @@ _AGES: Final = (*range(1, 21), 0.5, 0.25, 1.5, 0.1, 0.75)
 
 
 _HATCH: Final = "////"
+_STOPPED: Final = "xxxx"
+_HATCHES: Final = {"hatched": _HATCH, "stopped": _STOPPED, "blank": ""}
 _CAP: Final[Any] = {"linewidth": 1.0, "linestyle": (0, (6, 1.5, 1, 1.5, 1, 1.5))}
 _FOOTNOTE_CHARACTERS: Final = 168
 
@@ -55,14 +57,26 @@ _AUC: Final = "mg·h/L"
 _THRESHOLDS: Final = (
     _Line(LOW, (0, (5, 2)), 2.0, -1, 0.3, _AUC),
     _Line(MET, "-", 2.0, +1, 0.6, _AUC),
-    _Line(18.0, (0, (8, 2, 1.5, 2)), 2.0, -1, 0.5, _AUC),
-    _Line(20.0, (0, (1, 1.2)), 2.6, +1, 0.5, _AUC),
+    _Line(OPTIMAL, (0, (8, 2, 1.5, 2)), 2.0, -1, 0.5, _AUC),
+    _Line(HIGH, (0, (1, 1.2)), 2.6, +1, 0.5, _AUC),
 )
 _BETWEEN: Final = tuple(
     _Line(level, "-", 0.7, +1, 0.4, _AUC, bold=False)
     for level in (6.0, 8.0, 10.0, 12.0, 16.0, 25.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0)
 )
 """To read other values by."""
+_OF_OTHERS: Final = 0.5
+"""Width of a threshold that does not lead these patients, of one that does."""
+
+
+def _thresholds(nomogram: Nomogram) -> list[_Line]:
+    """Published thresholds: those of the target that leads in bold, the others thin."""
+    leading = [targets()[name] for name in nomogram.targets_of_weights if name is not None]
+    levels = {edge for t in leading for edge in (t.low, t.high, t.optimum) if edge is not None}
+    return [
+        line if line.level in levels else replace(line, width=_OF_OTHERS * line.width, bold=False)
+        for line in _THRESHOLDS
+    ]
 
 
 def nomogram_svg(nomogram: Nomogram) -> str:
@@ -114,6 +128,9 @@ def _draw(figure: Figure, nomogram: Nomogram) -> None:
     axes.contourf(weights, renal, values, edges, colors=_tones(len(edges) - 1))
     if outside.any():
         axes.contourf(weights, renal, outside, [1e-6, 2], colors="none", hatches=[_HATCH])
+    stopped = np.array(nomogram.stopped, dtype=float).T
+    if stopped.any():
+        axes.contourf(weights, renal, stopped, [0.5, 2], colors="none", hatches=[_STOPPED])
     if _capped(nomogram) and nomogram.renal_caps is not None:
         axes.plot(weights, nomogram.renal_caps, color="black", **_CAP)
     map_ = _Map(axes, weights, renal, plain)
@@ -135,10 +152,10 @@ def _draw(figure: Figure, nomogram: Nomogram) -> None:
 def _lines(nomogram: Nomogram) -> Sequence[_Line]:
     """The contours of a map: published thresholds, or round doses."""
     if nomogram.quantity == "auc_0_inf":
-        return _THRESHOLDS + _BETWEEN
-    known = [value for row in nomogram.values for value in row if value is not None]
-    step = _step(min(known), max(known))
-    numbers = range(math.floor(min(known) / step), math.ceil(max(known) / step) + 1)
+        return [*_thresholds(nomogram), *_BETWEEN]
+    values = [value for row in nomogram.values for value in row if value is not None]
+    step = _step(min(values), max(values))
+    numbers = range(math.floor(min(values) / step), math.ceil(max(values) / step) + 1)
     return [
         _Line(step * k, "-" if k % 2 == 0 else (0, (6, 2)), 1.8 - k % 2 * 0.6, 1, 0.5, "mg")
         for k in numbers
@@ -310,13 +327,15 @@ def _keys(nomogram: Nomogram) -> list[tuple[str, _Line | str]]:
     """What each line, tone and hatching means, and how it looks."""
     keys: list[tuple[str, _Line | str]] = []
     if nomogram.quantity == "auc_0_inf":
-        for line in _THRESHOLDS:
-            said = [
+        for line in _thresholds(nomogram):
+            cited = [
                 f"{_for_whom(t)}: {t.id}" + ("" if t.id in nomogram.applicable_targets else "*")
                 for t in targets().values()
                 if line.level in (t.low, t.high, t.optimum)
             ]
-            keys.append((f"{line.level:g} {line.unit}  {'; '.join(said)}", line))
+            keys.append((f"{line.level:g} {line.unit}  {'; '.join(cited)}", line))
+    if any(map(any, nomogram.stopped)):
+        keys.append(("STOP: a label says not to give it", "stopped"))
     if any(any(row) for row in nomogram.outside_studied):
         keys.append((f"outside the patients of {nomogram.model}", "hatched"))
     if _capped(nomogram):
@@ -336,9 +355,9 @@ def _key(figure: Figure, look: _Line | str, x: float, y: float) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
-    if look in ("hatched", "blank"):
+    if look in _HATCHES:
         box = Rectangle((x, y - 0.002), 0.055, 0.016, facecolor="white", edgecolor="0.4")
-        box.set_hatch(_HATCH if look == "hatched" else "")
+        box.set_hatch(_HATCHES[look])
         figure.add_artist(box)
         return
     how: Any = _CAP

@@ -13,9 +13,10 @@ from fludapk.answers.renderer import Renderer, register
 if TYPE_CHECKING:
     from fludapk.answers.catalogue import Catalogue
     from fludapk.answers.check_records import CheckResult
+    from fludapk.answers.compare_records import CompareResult
     from fludapk.answers.design import Design
     from fludapk.answers.dose_records import DoseResult
-    from fludapk.answers.nomogram import Nomogram
+    from fludapk.answers.nomogram_records import Nomogram
     from fludapk.answers.record import Record
     from fludapk.answers.update_records import UpdateResult
     from fludapk.answers.verify import Verification
@@ -31,6 +32,7 @@ Sheet: TypeAlias = Callable[[Any, bool], str]
 def register_all() -> None:
     """Register what draws every kind of record."""
     register("CheckResult", Renderer(_check_text, _sheet(_check_sheet), _check_brief))
+    register("CompareResult", Renderer(_compare_text, _sheet(_compare_sheet), _compare_brief))
     register("DoseResult", Renderer(_dose_text, _sheet(_dose_sheet), _dose_brief))
     register("UpdateResult", Renderer(_update_text, _sheet(_update_sheet), _update_brief))
     register("Design", Renderer(_design_text, _preformatted(_design_text)))
@@ -83,6 +85,26 @@ def _check_sheet(result: CheckResult, whole: bool) -> str:
     return check_html(result, whole=whole)
 
 
+def _compare_text(result: CompareResult, strong: Strong) -> str:
+    from fludapk.pages.compare import compare_page
+    from fludapk.pages.layout import width
+
+    return compare_page(result, width(), strong)
+
+
+def _compare_brief(result: CompareResult, strong: Strong) -> str:
+    from fludapk.pages.compare import brief_page
+    from fludapk.pages.layout import width
+
+    return brief_page(result, width(), strong)
+
+
+def _compare_sheet(result: CompareResult, whole: bool) -> str:
+    from fludapk.pages.compare_sheet import compare_html
+
+    return compare_html(result, whole=whole)
+
+
 def _dose_text(result: DoseResult, strong: Strong) -> str:
     from fludapk.pages.dose import dose_page
     from fludapk.pages.layout import width
@@ -131,7 +153,10 @@ def _design_text(design: Design, _: Strong) -> str:
 
 
 def _nomogram_text(nomogram: Nomogram, _: Strong) -> str:
-    return nomogram.to_csv()
+    from fludapk.pages.layout import width
+    from fludapk.pages.nomogram import nomogram_page
+
+    return nomogram_page(nomogram, width())
 
 
 def _nomogram_sheet(nomogram: Nomogram, whole: bool) -> str:

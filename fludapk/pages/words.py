@@ -16,7 +16,7 @@ from fludapk.units import CREATININE_UMOL_L_PER_MG_DL, MG_PER_ML, VIAL_MG
 if TYPE_CHECKING:
     from fludapk.answers.batch import Shown
     from fludapk.answers.check_records import CheckResult, TargetRecord
-    from fludapk.answers.headline import Headline
+    from fludapk.answers.headline import AnswerHeadline
     from fludapk.answers.record import Remark
 
 MAX_NOTES: Final = 5
@@ -77,17 +77,17 @@ _SQUARE_METRE: Final = re.compile(r"(?<!\w)m2\b")
 # ------------------------------------------------------------------ the answer
 
 
-def stop_lines(headline: Headline) -> list[str]:
+def stop_lines(headline: AnswerHeadline) -> list[str]:
     """Word the reasons why no dose is proposed."""
     return [f"STOP: {reason}" for reason in headline.stops]
 
 
-def chance_bar(headline: Headline, size: int = _BAR) -> str:
+def chance_bar(headline: AnswerHeadline, size: int = _BAR) -> str:
     """Draw the chances below, within and above as a bar of three signs; empty without a target.
 
     Parameters
     ----------
-    headline : Headline
+    headline : AnswerHeadline
     size : int
         Characters of the bar.
 
@@ -122,7 +122,7 @@ class ChancePart(NamedTuple):
     label: str
 
 
-def chance_parts(headline: Headline) -> list[ChancePart]:
+def chance_parts(headline: AnswerHeadline) -> list[ChancePart]:
     """Divide the bar of chances into parts that are not empty; none without a target."""
     if headline.p_below is None or headline.p_above is None:
         return []
@@ -140,19 +140,19 @@ def chance_parts(headline: Headline) -> list[ChancePart]:
     ]
 
 
-def side(headline: Headline) -> str:
+def side(headline: AnswerHeadline) -> str:
     """Name the side of the leading target on which the AUC is; empty without a target."""
     if headline.target is None or headline.auc_0_inf is None:
         return ""
     return verdict(headline.auc_0_inf, targets()[headline.target])
 
 
-def auc_line(headline: Headline, by: str) -> str:
+def auc_line(headline: AnswerHeadline, by: str) -> str:
     """Word the AUC with its side of the leading target, and its interval.
 
     Parameters
     ----------
-    headline : Headline
+    headline : AnswerHeadline
     by : str
         The patient and the model it is of, ``"typical patient by langenhorst2019"``.
     """
@@ -160,17 +160,17 @@ def auc_line(headline: Headline, by: str) -> str:
     return f"AUC0-inf {auc_of(headline)} mg·h/L{where}, {interval_text(headline)}, {by}"
 
 
-def interval_text(headline: Headline) -> str:
+def interval_text(headline: AnswerHeadline) -> str:
     """Word the 90 % interval."""
     return f"90 % interval {interval_of(headline)}" if headline.interval else ""
 
 
-def auc_of(headline: Headline) -> str:
+def auc_of(headline: AnswerHeadline) -> str:
     """Write the AUC of a headline; empty if nothing is proposed."""
     return "" if headline.auc_0_inf is None else auc_text(headline.auc_0_inf)
 
 
-def interval_of(headline: Headline) -> str:
+def interval_of(headline: AnswerHeadline) -> str:
     """Write the interval of a headline; empty if nothing is proposed."""
     return "{:.1f}-{:.1f}".format(*headline.interval) if headline.interval else ""
 

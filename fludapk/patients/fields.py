@@ -162,6 +162,10 @@ _LEVELS: Final = (
           help='Limit of quantification where the file has none: "10 ng/mL".'),
 )  # fmt: skip
 _OTHERS: Final = (
+    Field(key="plans", name="plans", label="plan", flag="--plan", metavar="PLAN", several=True,
+          help='A plan, two to four of them: "axi_cel", "axi_cel 24 mg/m2", "30 mg/m2 x 3", '
+               '"axi_cel auc 19", "axi_cel window 18 20", "axi_cel target scordo2023", '
+               '"axi_cel chance 0.8", "axi_cel rule us_iv".'),
     Field(key="round_to_mg", name="round_to", label="rounding", metavar="MG", dimension="mass",
           unit="mg", help="Round each dose to a multiple of this many mg."),
     Field(key="model", name="model", label="model",
@@ -190,6 +194,8 @@ FIELDS: Final[Mapping[str, Field]] = {
 
 PATIENT: Final = tuple(entry.key for entry in _PATIENT)
 COURSE: Final = tuple(entry.key for entry in _COURSE)
+COMMON: Final = tuple(key for key in COURSE if key not in ("regimen", "dose", "days"))
+"""What holds for every plan of a comparison: interval, infusion time, cells, cap."""
 GOAL: Final = tuple(entry.key for entry in _GOAL)
 RENAL: Final = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
 """Renal functions, of which a patient has at most one."""

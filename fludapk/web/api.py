@@ -12,9 +12,10 @@ from starlette.exceptions import HTTPException
 
 from fludapk._version import __version__
 from fludapk.answers.check_records import CheckResult
+from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.design import Design
 from fludapk.answers.dose_records import DoseResult
-from fludapk.answers.nomogram import Nomogram
+from fludapk.answers.nomogram_records import Nomogram
 from fludapk.answers.record import Record
 from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import verify
@@ -28,6 +29,7 @@ from fludapk.published.targets import targets
 from fludapk.web import cds
 from fludapk.web.asked import (
     CheckAsked,
+    CompareAsked,
     DesignAsked,
     DoseAsked,
     Folders,
@@ -70,11 +72,18 @@ MAN: Final = {
     "product": "axi_cel",
     "diagnosis": "lbcl",
 }
+PATIENT_OF_MAN: Final = {name: value for name, value in MAN.items() if name not in ("dose", "days")}
 EXAMPLES: Final[dict[str, list[dict[str, Any]]]] = {
     "CheckAsked": [GIRL, MAN],
     "DoseAsked": [
         {**GIRL, "target": "fabrizio2022", "probability": 0.8},
         {**MAN, "window": [18, 20]},
+    ],
+    "CompareAsked": [
+        {
+            **PATIENT_OF_MAN,
+            "plans": ["axi_cel", "axi_cel 24 mg/m2", "axi_cel auc 19", "axi_cel rule us_iv"],
+        },
     ],
     "UpdateAsked": [
         {**GIRL, "levels": ["1h 1.0mg/L", "2h 0.6mg/L", "7h 0.2mg/L"], "target": "scordo2023"},
@@ -171,6 +180,11 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
     @routes.post(f"{PREFIX}/dose", response_model=DoseResult, tags=["one patient"])
     def dose(asked: DoseAsked) -> Response:
         """Find the daily dose for a target exposure: `fludapk dose --json`."""
+        return _json(asked.answer(folders))
+
+    @routes.post(f"{PREFIX}/compare", response_model=CompareResult, tags=["one patient"])
+    def compare(asked: CompareAsked) -> Response:
+        """Compare two to four plans for one patient: `fludapk compare --json`."""
         return _json(asked.answer(folders))
 
     @routes.post(f"{PREFIX}/update", response_model=UpdateResult, tags=["one patient"])

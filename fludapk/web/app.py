@@ -17,10 +17,11 @@ from fastapi import FastAPI
 from fludapk._version import __version__
 from fludapk.errors import InputError
 from fludapk.pages.check_sheet import check_html
+from fludapk.pages.compare_sheet import compare_html
 from fludapk.pages.dose import dose_html
 from fludapk.pages.update_sheet import update_html
 from fludapk.web import api
-from fludapk.web.asked import CheckAsked, DoseAsked, Folders, UpdateAsked
+from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, Folders, UpdateAsked
 from fludapk.web.guard import Guard, Limits
 from fludapk.web.pages import DOWNLOAD, TABS, Pages
 
@@ -130,6 +131,8 @@ def warm(folders: Folders = None) -> None:
         check_html(CheckAsked.model_validate(example).answer(folders))
     for example in api.EXAMPLES["DoseAsked"]:
         dose_html(DoseAsked.model_validate(example).answer(folders))
+    for example in api.EXAMPLES["CompareAsked"]:
+        compare_html(CompareAsked.model_validate(example).answer(folders))
     for example in api.EXAMPLES["UpdateAsked"]:
         update_html(UpdateAsked.model_validate(example).answer(folders))
 

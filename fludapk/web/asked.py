@@ -15,19 +15,23 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_mod
 
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
+from fludapk.answers.compare import compare
+from fludapk.answers.compare_plans import read_plans
+from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.design import Design, design
 from fludapk.answers.dose import find_dose
 from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.fit import fit
 from fludapk.answers.goal import Goal
-from fludapk.answers.nomogram import Nomogram, nomogram
+from fludapk.answers.nomogram import nomogram
 from fludapk.answers.nomogram_grid import steps
+from fludapk.answers.nomogram_records import Nomogram
 from fludapk.answers.update import result_of
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.clock import Clock, by_clock, read_clock
 from fludapk.patients.course import given_of
-from fludapk.patients.fields import COURSE, FIELDS, PATIENT
+from fludapk.patients.fields import COMMON, COURSE, FIELDS, PATIENT
 from fludapk.patients.level import CONFIRMS_TIMES, Level
 from fludapk.patients.patient import parse_sex
 from fludapk.patients.request import (
@@ -189,6 +193,42 @@ class DoseAsked(PatientAndGoal):
             planned=is_planned,
             model=self.model,
             round_to_mg=step or 1.0,
+            strict=self.strict,
+            folders=folders,
+        )
+
+
+@with_fields(*PATIENT, *COMMON)
+class PatientOnly(Asked):
+    """A patient, and what holds for every course of the patient."""
+
+
+class CompareAsked(PatientOnly):
+    """Request of `fludapk compare`: two to four plans."""
+
+    plans: Several = Field([], description=described("plans"))
+    model: Text = Field(DEFAULT_MODEL, description=described("model"))
+    round_to: Typed | None = Field(None, description=described("round_to_mg"))
+    strict: bool = Field(False, description="Refuse a patient outside the studied range.")
+
+    def answer(self, folders: Folders = None) -> CompareResult:
+        """Compare the plans.
+
+        Raises
+        ------
+        FludapkError
+            As `fludapk.answers.compare.compare`.
+        """
+        patient, plans, step = gathered(
+            lambda: read_patient(self.typed),
+            lambda: read_plans(self.plans, self.typed),
+            lambda: read_step_mg(self.typed),
+        )
+        return compare(
+            patient,
+            plans,
+            model=self.model,
+            round_to_mg=step,
             strict=self.strict,
             folders=folders,
         )

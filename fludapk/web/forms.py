@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from fludapk.answers.compare_plans import MOST
 from fludapk.errors import Fault, InputError
 from fludapk.patients.clock import is_clock
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT, QUANTITIES, RENAL, request_name
 from fludapk.patients.level import CONFIRMS_TIMES
 from fludapk.units import UNITS, parse_number
-from fludapk.web.asked import CheckAsked, DoseAsked, UpdateAsked
+from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, UpdateAsked
 
 # ------------------------------------------------------------------ what a form holds
 
@@ -37,6 +38,7 @@ CHOICES: Final = {
 LEVEL_ROWS: Final = 8
 MOST_CHARACTERS: Final = 1000
 """Characters of a field that are read."""
+PLAN_ROWS: Final = MOST
 
 _TYPED: Final = [FIELDS[key] for key in (*PATIENT, *COURSE, "model", "round_to_mg")]
 _WITH_UNIT: Final = [field.name for field in _TYPED if f"{field.name}_unit" in CHOICES]
@@ -150,6 +152,31 @@ def dose_asked(form: Mapping[str, str]) -> DoseAsked:
     return asked
 
 
+def plans_of(form: Mapping[str, str]) -> dict[int, str]:
+    """Plans of a form by their rows; empty rows are none.
+
+    Examples
+    --------
+    >>> plans_of({"plan_1": "axi_cel", "plan_2": " ", "plan_3": "axi_cel auc 19"})
+    {1: 'axi_cel', 3: 'axi_cel auc 19'}
+    """
+    rows = {k: form.get(f"plan_{k}", "").strip() for k in range(1, PLAN_ROWS + 1)}
+    return {k: text for k, text in rows.items() if text}
+
+
+def compare_asked(form: Mapping[str, str]) -> CompareAsked:
+    """The comparison a form asks for."""
+    fields = {name: value for name, value in typed(form).items() if name not in _OF_A_COURSE}
+    asked: CompareAsked = CompareAsked.model_validate(
+        {**fields, "plans": list(plans_of(form).values())}
+    )
+    return asked
+
+
+_OF_A_COURSE: Final = ("regimen", "dose", "days")
+"""What a form of one course holds, and a plan says in its text."""
+
+
 def levels_of(form: Mapping[str, str]) -> dict[int, dict[str, Any]]:
     """The levels of a form by their rows; empty rows are none.
 
@@ -191,12 +218,14 @@ _OF_FORM: Final = {
     "window": "window_low",
     "levels": "conc_1",
     "exclude_level": "exclude_1",
+    "plans": "plan_1",
 }
 """Keyword -> field of a form, where they differ from the name of a request."""
 CALLED: Final = {
     "renal": "kidney function",
     "window_low": "window",
     "conc_unit": "unit of the levels",
+    **{f"plan_{k}": f"row {k} of the plans" for k in range(1, PLAN_ROWS + 1)},
     **{
         f"{part}_{k}": f"{word} of level {k}"
         for part, word in (("time", "time"), ("conc", "concentration"))
@@ -209,6 +238,8 @@ def fields_of_form(fault: Fault, form: Mapping[str, str]) -> list[str]:
     """Fields of a form that a fault is about; of a level, in its own row."""
     if fault.inside is not None and fault.inside[0] == "levels":
         return _fields_of_level(fault, form, fault.inside[1])
+    if fault.inside is not None and fault.inside[0] == "plans":
+        return [f"plan_{list(plans_of(form))[fault.inside[1] - 1]}"]
     keys = [key for key in fault.fields if key in FIELDS]
     return list(dict.fromkeys(_OF_FORM.get(key, request_name(key)) for key in keys))
 

@@ -23,12 +23,14 @@ from starlette.datastructures import FormData, UploadFile
 from fludapk._version import __version__
 from fludapk.answers.batch import Done
 from fludapk.answers.check_records import CheckResult
+from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.record import DISCLAIMER
 from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import Verification, Verified, verify
 from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.check_sheet import check_html
+from fludapk.pages.compare_sheet import compare_html
 from fludapk.pages.dose import dose_html, goal_line
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES, calculated_at, environment
@@ -49,9 +51,11 @@ from fludapk.web.forms import (
     CHOICES,
     LEVEL_ROWS,
     MOST_CHARACTERS,
+    PLAN_ROWS,
     as_typed,
     box_name,
     check_asked,
+    compare_asked,
     confirmed_in,
     dose_asked,
     fields_of_form,
@@ -77,6 +81,7 @@ class Tab:
 TABS: Final = (
     Tab("Check", "/"),
     Tab("Dose", "/dose"),
+    Tab("Compare", "/compare"),
     Tab("Levels", "/levels"),
     Tab("List", "/list"),
     Tab("Models", "/models"),
@@ -134,6 +139,10 @@ def _said_of_dose(r: DoseResult) -> str:
     return f"{'. '.join([*chance, *dose])}."
 
 
+def _said_of_comparison(r: CompareResult) -> str:
+    return f"{'. '.join([*(f'STOP: {stop}' for stop in r.headline.stops), r.headline.sentence])}."
+
+
 def _said_of_update(r: UpdateResult) -> str:
     """Answer in a sentence: stop, chance, AUC, the dose that is left."""
     lines = [*stop_lines(r.headline), r.headline.sentence, *answer_lines(r)[:2]]
@@ -148,6 +157,11 @@ def _checked(form: Mapping[str, str], folders: Folders) -> Answer:
 def _dosed(form: Mapping[str, str], folders: Folders) -> Answer:
     result = dose_asked(form).answer(folders)
     return Answer(dose_html(result, whole=False), _said_of_dose(result))
+
+
+def _compared(form: Mapping[str, str], folders: Folders) -> Answer:
+    result = compare_asked(form).answer(folders)
+    return Answer(compare_html(result, whole=False), _said_of_comparison(result))
 
 
 def _updated(form: Mapping[str, str], folders: Folders) -> Answer:
@@ -198,6 +212,13 @@ def _render(template: str, **context: Any) -> str:
     return environment(HERE / "templates").get_template(template).render(**context)
 
 
+def plan_suggestions() -> list[str]:
+    """Plans that a field offers: the published courses, and one of each aim."""
+    courses = list(regimens())
+    aims = ["auc 19", "window 18 20", "target scordo2023", "chance 0.8", "rule us_iv"]
+    return [*courses, "30 mg/m2 x 3", *(f"axi_cel {aim}" for aim in aims)]
+
+
 @lru_cache(maxsize=1)
 def _options() -> dict[str, Any]:
     """What the selectors offer."""
@@ -206,6 +227,8 @@ def _options() -> dict[str, Any]:
     return {
         "units": CHOICES,
         "level_rows": LEVEL_ROWS,
+        "plan_rows": PLAN_ROWS,
+        "plans": plan_suggestions(),
         "renal": [
             ("Creatinine", list(UNITS["creatinine"])),
             ("eGFR", list(UNITS["eGFR"])),
@@ -310,6 +333,7 @@ class Pages:
         get, post = routes.get, routes.post
         get("/")(lambda: self.page("check.form.html", "/"))
         get("/dose")(lambda: self.page("dose.form.html", "/dose"))
+        get("/compare")(lambda: self.page("compare.form.html", "/compare"))
         get("/levels")(lambda: self.page("levels.form.html", "/levels"))
         get("/list")(lambda: self.page("list.form.html", "/list"))
         get("/models")(self.models)
@@ -317,6 +341,7 @@ class Pages:
         get("/static/{name}")(static)
         post("/")(self.check)
         post("/dose")(self.dose)
+        post("/compare")(self.compare)
         post("/levels")(self.levels)
         post("/list")(self.list)
         post(DOWNLOAD)(self.download)
@@ -355,6 +380,10 @@ class Pages:
     async def dose(self, request: Request) -> Response:
         """Answer the form of a dose."""
         return await self._answered(request, "dose.form.html", "/dose", _dosed)
+
+    async def compare(self, request: Request) -> Response:
+        """Answer the form of a comparison."""
+        return await self._answered(request, "compare.form.html", "/compare", _compared)
 
     async def levels(self, request: Request) -> Response:
         """Answer the form of an update."""

@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from fludapk._version import __version__
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.nomogram import Nomogram, nomogram
+from fludapk.answers.nomogram import nomogram
 from fludapk.answers.nomogram_grid import ADULT_WEIGHTS_KG, CHILD_WEIGHTS_KG, RENAL
+from fludapk.answers.nomogram_records import Nomogram
 from fludapk.errors import InputError
+from fludapk.pages.nomogram import cell, nomogram_page
 from fludapk.pages.nomogram_figure import nomogram_png, nomogram_svg
 from fludapk.patients.patient import SEXES, Patient
 from fludapk.patients.regimen import Regimen
@@ -158,14 +160,125 @@ def test_the_other_models_are_compared_wherever_they_apply() -> None:
     chart = nomogram(TISA, sex="female", weights_kg=[12.0], renal=[130.0])
     aucs = {row.model: row.auc_0_inf for row in check(patient(chart, 0, 0), TISA).sensitivity}
     ratio = (aucs["langenhorst2019_indexed"] or 0.0) / (aucs["langenhorst2019"] or 1.0)
-    said = "langenhorst2019_indexed (another reading of langenhorst2019) gives"
-    assert any(note.startswith(f"{said} {100 * (ratio - 1):+.0f} % of") for note in chart.notes)
-    assert any("default because" in note for note in chart.notes)
+    said = "langenhorst2019_indexed (another reading of langenhorst2019) is"
+    assert any(note.startswith(f"{said} {100 * (ratio - 1):.0f} % above") for note in chart.notes)
+    assert any(note.startswith("The default is the reading") for note in chart.notes)
     assert not any("varela2025" in note for note in chart.notes)
     dose = nomogram(TISA, sex="female", weights_kg=[12.0], renal=[130.0], target_auc=15)
-    less = f"{said} −{100 * (1 - 1 / ratio):.0f} % of"
+    less = f"{said} {100 * (1 - 1 / ratio):.0f} % below"
     assert any(note.startswith(less) for note in dose.notes)
     assert any(note.startswith("varela2025") for note in drawn_up("adult").notes)
+
+
+# --- The target of the patients -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["girls", "adult", "adult man, CrCl", "dose", "dose, adult", "mg"])
+def test_a_cell_has_the_chances_and_the_stop_of_the_check_of_that_patient(name: str) -> None:
+    chart = drawn_up(name)
+    assert chart.p_miss is not None
+    assert chart.p_below is not None
+    assert chart.p_above is not None
+    seen = 0
+    for i, j in corners_and_middle(chart):
+        value = chart.values[i][j]
+        if value is None:
+            assert chart.p_miss[i][j] is chart.p_below[i][j] is None
+            continue
+        seen += 1
+        head = checked(name, i, j, value if chart.quantity == "dose_mg" else None).headline
+        assert chart.targets_of_weights[i] == head.target
+        assert chart.p_miss[i][j] == head.p_miss
+        assert (chart.p_below[i][j], chart.p_above[i][j]) == (head.p_below, head.p_above)
+        assert chart.stopped[i][j] == bool(head.stops)
+    assert seen >= 3
+
+
+def test_adults_are_judged_by_their_own_target_and_not_by_that_of_children() -> None:
+    adults, children = drawn_up("adult"), drawn_up("girls")
+    assert adults.target == "scordo2023"
+    assert set(adults.targets_of_weights) == {"scordo2023"}
+    assert set(children.targets_of_weights) == {"fabrizio2022"}
+    marks = {
+        cell(adults, i, j).marks
+        for i in range(len(adults.weights_kg))
+        for j, auc in enumerate(adults.values[i])
+        if auc is not None and 14 < auc < 18 and not adults.outside_studied[i][j]
+    }
+    assert marks == {"b"}
+
+
+def test_where_no_target_fits_it_is_said_and_no_mark_is_made() -> None:
+    chart = nomogram(Regimen.named("tisa_cel_lbcl"), weights_kg=[70, 90], renal=[60, 90], **ADULT)
+    assert (chart.target, set(chart.targets_of_weights)) == (None, {None})
+    assert {cell(chart, i, j).marks for i in (0, 1) for j in (0, 1)} == {""}
+    assert {cell(chart, i, j).chance for i in (0, 1) for j in (0, 1)} == {""}
+    assert "No published target fits this patient" in str(chart)
+
+
+def test_a_target_of_adults_leads_from_their_age_on() -> None:
+    chart = nomogram(AXI, sex="male", weights_kg=[60.0, 69.0], renal=[90.0, 120.0])
+    young, adult = chart.ages_years
+    assert young < 18 < adult
+    assert chart.targets_of_weights == (None, "scordo2023")
+    assert "at some weights, none at others" in " ".join(str(chart).split())
+
+
+def test_no_dose_is_on_the_map_where_a_label_says_not_to_give_it() -> None:
+    doses, areas = drawn_up("dose, adult"), drawn_up("adult")
+    assert any(map(any, doses.stopped))
+    for chart in (doses, areas):
+        for i, row in enumerate(chart.stopped):
+            for j, is_stopped in enumerate(row):
+                if is_stopped:
+                    assert (chart.values[i][j] is None) == (chart is doses)
+                    assert "STOP" in " ".join(cell(chart, i, j))
+    girls = drawn_up("girls")
+    for age, row in zip(girls.ages_years, girls.stopped, strict=True):
+        assert any(row) == (age >= 18)
+    assert any("US label: do not give" in note for note in doses.notes)
+
+
+def test_doses_that_a_label_forbids_everywhere_are_refused() -> None:
+    with pytest.raises(InputError, match="no dose: labels say not to give it"):
+        nomogram(AXI, target_auc=19.0, renal=[15.0, 18.0], weights_kg=[60.0], **ADULT)
+
+
+def test_a_fine_or_a_large_map_has_no_chances_but_its_stops() -> None:
+    fine = nomogram(AXI, weights_kg=[60.0, 80.0], renal=[20.0, 60.0], fine=True, **ADULT)
+    assert (fine.p_miss, fine.p_below, fine.p_above) == (None, None, None)
+    assert any(map(any, fine.stopped))
+    weights = [40.0 + 0.5 * k for k in range(101)]
+    large = nomogram(AXI, weights_kg=weights, **ADULT)
+    assert large.p_miss is None
+    assert "no chances: the map has more than 1000 cells" in large.notes
+
+
+def test_a_fine_map_compares_models_where_the_coarse_one_does() -> None:
+    fine = nomogram(TISA, fine=True)
+    said = [note for note in fine.notes if note.startswith("langenhorst2019_indexed")]
+    assert said == [n for n in drawn_up("girls and boys").notes if n.startswith(said[0][:23])]
+
+
+@pytest.mark.parametrize("name", ["girls", "adult", "dose, adult", "adult man, CrCl"])
+def test_the_page_of_a_terminal_fits_and_holds_every_weight(name: str) -> None:
+    chart = drawn_up(name)
+    for width in (80, 100):
+        lines = nomogram_page(chart, width).splitlines()
+        assert max(map(len, lines)) <= width
+        assert len(lines) < 70
+        heads = [line.split()[0] for line in lines if re.match(r" +[\d.]+  ", line)]
+        assert heads == [f"{weight:g}" for weight in chart.weights_kg]
+
+
+def test_a_number_is_never_printed_on_the_other_side_of_its_target() -> None:
+    chart = drawn_up("adult")
+    for i in range(len(chart.weights_kg)):
+        for j, auc in enumerate(chart.values[i]):
+            shown = float(cell(chart, i, j).value)
+            assert auc is not None
+            assert (shown < 18) == (auc < 18)
+            assert (shown > 20) == (auc > 20)
 
 
 # --- Who is on the map ----------------------------------------------------------------------------
@@ -392,6 +505,7 @@ def test_csv_holds_the_map(name: str) -> None:
     assert list(rows[0]) == [
         *("weight_kg", "age_years", "height_cm", renal),
         *("bsa_m2", "dose_mg", "auc_0_inf", "outside_studied_range"),
+        *("stop", "target", "p_below", "p_above", "p_miss"),
     ]
     n, m = len(chart.weights_kg), len(chart.renal)
     assert len(rows) == n * m
@@ -456,6 +570,19 @@ def test_the_figure_says_what_it_is_and_is_not() -> None:
     ):
         assert part in page
     assert "fabrizio2022*" not in page
+
+
+def test_the_contours_of_the_target_that_leads_are_the_heavy_ones() -> None:
+    def heavy(name: str) -> set[str]:
+        drawn = ElementTree.fromstring(svg(name)).iter()
+        bold = [node for node in drawn if "font-weight: 700" in node.get("style", "")]
+        said = {"".join(node.itertext()).strip() for node in bold}
+        return {text for text in said if re.fullmatch(r"[\d.]+ mg·h/L", text)}
+
+    assert heavy("girls and boys") == {"13.8 mg·h/L"}
+    assert heavy("adult") == {"18 mg·h/L", "20 mg·h/L"}
+    assert "STOP: a label says not to give it" in texts("adult")
+    assert "STOP: a label says not to give it" not in texts("girls and boys")
 
 
 def test_the_figure_of_doses_has_round_doses() -> None:

@@ -755,6 +755,10 @@ CALLS: Final[Mapping[tuple[str, ...], list[str]]] = {
     ("check",): arguments(GIRL)[1:],
     ("dose",): [*arguments(GIRL)[1:], "--auc", "15"],
     ("update",): [*arguments(GIRL)[1:], "--level", "2h 0.6mg/L", "--auc", "15"],
+    ("compare",): [
+        *arguments({name: GIRL[name] for name in GIRL if name != "regimen"})[1:],
+        *("--plan", "tisa_cel_ball", "--plan", "tisa_cel_ball auc 15"),
+    ],
     ("nomogram",): ["--regimen", "axi_cel", "--age", "60", "--height", "175"],
     ("models", "list"): [],
     ("models", "show"): ["mohanan2017"],
@@ -784,7 +788,8 @@ def test_every_command_prints_a_page(path: tuple[str, ...]) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert len(lines) > 3
-    assert max(map(len, lines)) <= 100
+    if path != ("nomogram",):  # CSV in a pipe: `test_a_nomogram_is_a_table_on_a_terminal`
+        assert max(map(len, lines)) <= 100
     assert [line for line in lines if line != line.rstrip()] == []
 
 
@@ -1014,3 +1019,20 @@ def test_a_design_for_a_population_goes_without_a_patient() -> None:
         refused = run("update", *wrong, *plan)
         assert refused.exit_code == 3
         assert "--population goes with --design, and without a patient" in refused.stderr
+
+
+def test_a_nomogram_is_a_table_on_a_terminal_and_csv_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("nomogram", "--regimen", "tisa_cel_ball", "--weights", "10", "30", "10")
+    piped = run(*asked).stdout
+    assert piped.startswith("weight_kg,age_years,")
+    file = tmp_path / "cells.csv"
+    written = run(*asked, "-o", str(file))
+    assert written.stdout == ""
+    assert file.read_text("utf-8") == piped
+    monkeypatch.setattr("fludapk.cli.sources.is_terminal", lambda: True)
+    table = run(*asked).stdout
+    assert table.startswith("AUC0-inf of F-ara-A, mg·h/L: typical patients")
+    assert "Target of these patients: Fabrizio 2022, ≥ 13.8 mg·h/L." in table
+    assert max(map(len, table.splitlines())) <= 100

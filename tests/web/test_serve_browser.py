@@ -26,7 +26,7 @@ pytestmark = pytest.mark.browser
 __all__ = ["browser"]  # fixture
 
 GIRL: Final = {"#age": "5", "#weight": "18.2", "#height": "110", "#renal": "0.3"}
-PATHS: Final = ("/", "/dose", "/levels", "/list", "/models", "/docs")
+PATHS: Final = ("/", "/dose", "/compare", "/levels", "/list", "/models", "/docs")
 LEVELS: Final = {"#time_1": "1", "#conc_1": "1000", "#time_2": "2", "#conc_2": "600"}
 WORDS: Final = (
     "--age=5", "--sex=female", "--weight=18.2", "--height=110", "--scr=0.3 mg/dL",

@@ -371,7 +371,7 @@ ANYTHING: Final = st.recursive(
 
 
 @given(
-    path=st.sampled_from(["check", "dose", "update", "nomogram"]),
+    path=st.sampled_from(["check", "dose", "compare", "update", "nomogram"]),
     changes=st.dictionaries(
         st.sampled_from([field.name for field in FIELDS.values()]), ANYTHING, max_size=3
     ),
@@ -388,6 +388,7 @@ def test_whatever_is_asked_is_answered_or_refused(path: str, changes: dict[str, 
     known = {
         "check": GIRL,
         "dose": {**GIRL, "auc": 15},
+        "compare": EXAMPLES["CompareAsked"][0],
         "update": {**ONE, "auc": 15},
         "nomogram": EXAMPLES["NomogramAsked"][0],
     }[path]
@@ -411,7 +412,7 @@ def test_whatever_is_asked_is_answered_or_refused(path: str, changes: dict[str, 
 )
 @settings(max_examples=40, deadline=None)
 def test_whatever_a_form_holds_is_answered(fields: dict[str, str]) -> None:
-    for path in ("/", "/dose", "/levels", "/list"):
+    for path in ("/", "/dose", "/compare", "/levels", "/list"):
         data = {k: v.encode("utf-8", "replace").decode() for k, v in fields.items()}
         response = ask("POST", path, data={**LEVELS, **data}, headers={"x-part": "answer"})
         assert response.status_code == 200, response.text
@@ -440,7 +441,7 @@ def test_a_page_needs_nothing_but_us_and_holds_no_script(path: str) -> None:
     assert here["href"] == path
 
 
-@pytest.mark.parametrize("path", ["/", "/dose", "/levels", "/list"])
+@pytest.mark.parametrize("path", ["/", "/dose", "/compare", "/levels", "/list"])
 def test_every_field_has_a_label(path: str) -> None:
     page = Page(ask("GET", path).text)
     labelled = {a.get("for") for a in page.of("label")}
@@ -711,7 +712,7 @@ def test_who_comes_from_afar_needs_the_token() -> None:
 def test_a_page_asks_for_the_token_and_keeps_it_nowhere_else() -> None:
     page = ask("GET", "/", WITH_TOKEN)
     assert any(a.get("type") == "password" for a in Page(page.text).of("input"))
-    for path in ("/", "/dose", "/levels"):
+    for path in ("/", "/dose", "/compare", "/levels"):
         refused = ask("POST", path, WITH_TOKEN, data={**LEVELS, "auc": "15"}).text
         assert "token is wrong or missing" in refused
     wrong = ask("POST", "/", WITH_TOKEN, data={**FORM, "token": "guess"}).text
@@ -913,6 +914,7 @@ def test_the_document_describes_what_is_there() -> None:
         "dose",
         "update",
         "design",
+        "compare",
         "nomogram",
         "batch",
         "models",

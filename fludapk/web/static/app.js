@@ -16,6 +16,8 @@ function isComplete() {
   for (const field of form.querySelectorAll("[data-needed]")) {
     if (!field.value.trim()) return false;
   }
+  const plans = [...form.querySelectorAll("[data-plan]")];
+  if (plans.length) return plans.filter((field) => field.value.trim()).length > 1;
   const planned = value("regimen") || (value("dose") && value("days"));
   if (Boolean(value("window_low")) !== Boolean(value("window_high"))) return false;
   const levels = [...form.querySelectorAll("[data-level]")].map(

@@ -1,0 +1,165 @@
+"""The headline of a comparison: what is stopped, then the highest chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from fludapk.answers.compare_records import PlanRecord, TableHeadline
+from fludapk.answers.goal import BEYOND
+from fludapk.answers.headline import NO_TARGET, percent
+from fludapk.answers.prediction import PROBABILITY_SE
+from fludapk.published.course_files import TargetEntry
+from fludapk.published.targets import bounds, targets
+
+TIED: Final = BEYOND * math.sqrt(2.0) * PROBABILITY_SE
+"""Chances that differ by less cannot be told apart.
+
+As if they came from independent draws; plans share theirs, so the true error is smaller.
+"""
+NO_UPPER_BOUND: Final = (
+    "This target has no upper bound: the higher dose has the higher chance, whatever its harm"
+)
+
+
+def table_headline(plans: Sequence[PlanRecord]) -> TableHeadline:
+    """Put the headline of a comparison together.
+
+    Parameters
+    ----------
+    plans : sequence of PlanRecord
+    """
+    open_plans = [plan for plan in plans if not plan.stops and plan.headline is not None]
+    named = {plan.headline.target for plan in open_plans if plan.headline is not None}
+    target = targets()[only] if len(named) == 1 and (only := next(iter(named))) else None
+    best = best_plans(open_plans) if target is not None else []
+    notes = list(
+        dict.fromkeys(text for plan in open_plans if plan.headline for text in plan.headline.notes)
+    )
+    if best and target is not None and target.high is None and len(open_plans) > 1:
+        notes.insert(0, NO_UPPER_BOUND)
+    return TableHeadline(
+        stops=stops_of(plans),
+        sentence=_sentence(open_plans, named, target, best),
+        best=[plan.number for plan in best],
+        target=None if target is None else target.id,
+        notes=notes,
+    )
+
+
+def stops_of(plans: Sequence[PlanRecord]) -> list[str]:
+    """STOPs, each once, with the plans that it stops."""
+    stopped: dict[str, list[int]] = {}
+    for plan in plans:
+        for reason in plan.stops:
+            stopped.setdefault(reason, []).append(plan.number)
+    return [
+        f"{'every plan' if len(numbers) == len(plans) else _numbered(numbers)}: {reason}"
+        for reason, numbers in stopped.items()
+    ]
+
+
+def _numbered(numbers: Sequence[int]) -> str:
+    """Plans by their numbers.
+
+    Examples
+    --------
+    >>> _numbered([2]), _numbered([1, 2, 4])
+    ('plan 2', 'plans 1, 2 and 4')
+    """
+    *first, last = map(str, numbers)
+    return f"plans {', '.join(first)} and {last}" if first else f"plan {last}"
+
+
+def chance(plan: PlanRecord) -> float:
+    """Chance by which a plan is compared; NaN if it has none."""
+    return math.nan if plan.chance is None else plan.chance
+
+
+def _percent(plan: PlanRecord) -> str:
+    """Chance of a plan as its own headline says it."""
+    own = None if plan.headline is None else plan.headline.p_within
+    return percent(chance(plan) if own is None else own)
+
+
+def best_plans(plans: Sequence[PlanRecord]) -> list[PlanRecord]:
+    """Plans with the highest chance; several where the sampling error does not tell them apart."""
+    known = [plan for plan in plans if math.isfinite(chance(plan))]
+    if len(known) < len(plans) or not plans:
+        return []
+    highest = max(map(chance, known))
+    return [plan for plan in known if chance(plan) >= highest - TIED]
+
+
+def _sentence(
+    plans: Sequence[PlanRecord],
+    named: set[str | None],
+    target: TargetEntry | None,
+    best: Sequence[PlanRecord],
+) -> str:
+    if not plans:
+        return "No plan is left to compare"
+    if len(named) > 1:
+        each = "; ".join(f"plan {p.number} {_target_of(p)}" for p in plans)
+        return (
+            f"The plans are judged by different targets, so their chances are not compared: {each}"
+        )
+    if target is None:
+        return NO_TARGET
+    if not best:
+        sides = "; ".join(f"{p.name} {_sides(p)}" for p in plans)
+        return (
+            f"Chances against {target.name}, which has no published window, only an optimum of "
+            f"{target.optimum:g} mg·h/L: {sides}"
+        )
+    return _highest(plans, target, best)
+
+
+def _target_of(plan: PlanRecord) -> str:
+    target = None if plan.headline is None else plan.headline.target
+    return "none that fits" if target is None else targets()[target].name
+
+
+def _highest(plans: Sequence[PlanRecord], target: TargetEntry, best: Sequence[PlanRecord]) -> str:
+    """Name the plans with the highest chance, after the news that it is low."""
+    aim = _aim(target)
+    lead = ""
+    if chance(best[0]) < 0.5 and max(map(chance, best)) < 0.5:
+        lead = f"Every plan is likelier to miss {_window(target)} mg·h/L than to reach it. "
+    others = sorted((p for p in plans if p not in best), key=chance, reverse=True)
+    rest = "".join(f"; {p.name} {_percent(p)}" for p in others)
+    if len(best) == 1:
+        (plan,) = best
+        answer = f"{plan.name}, {_percent(plan)} ({_sides(plan)})"
+    else:
+        listed = ", ".join(f"{p.name} {_percent(p)}" for p in best)
+        answer = f"{listed}: the sampling error does not tell them apart"
+    return f"{lead}Highest chance of {aim} ({target.name}): {answer}{rest}"
+
+
+def _aim(target: TargetEntry) -> str:
+    if target.high is None:
+        return f"reaching {_window(target)} mg·h/L"
+    verb = "staying" if target.low is None else "being"
+    return f"{verb} within {_window(target)} mg·h/L"
+
+
+def _window(target: TargetEntry) -> str:
+    low, high = bounds(target)
+    if target.high is None:
+        return f"{low:g}"
+    return f"{high:g}" if target.low is None else f"{low:g}-{high:g}"
+
+
+def _sides(plan: PlanRecord) -> str:
+    """Chances of the sides on which a plan may miss."""
+    head = plan.headline
+    if head is None or head.p_below is None or head.p_above is None:
+        return ""
+    below, above = f"{percent(head.p_below)} below", f"{percent(head.p_above)} above"
+    if head.optimum is not None:
+        return f"{below}, {above} {head.optimum:g}"
+    if head.high is None:
+        return f"{percent(head.p_below)} of falling short"
+    return above if head.low is None else f"{below}, {above}"

@@ -1,0 +1,56 @@
+"""The sheet of a comparison, to print on one page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fludapk.answers.compare_records import CompareResult
+from fludapk.pages.compare_drawing import plans_picture
+from fludapk.pages.compare_rows import (
+    heads,
+    kidney_line,
+    patient_line,
+    patient_trail,
+    plan_trails,
+    remark_rows,
+    table_lines,
+    would_give_lines,
+)
+from fludapk.pages.templates import sheet
+from fludapk.pages.words import typeset
+
+
+def compare_html(result: CompareResult, *, whole: bool = True) -> str:
+    """Draw plans side by side on one sheet; see `fludapk.pages.templates.sheet`."""
+    p, head = result.patient, result.headline
+    about = {"diagnosis": p.diagnosis, "genotype": p.genotype, "product": p.product}
+    return sheet(
+        "compare.html",
+        whole=whole,
+        r=result,
+        who=patient_line(result),
+        kidney=kidney_line(result),
+        about="; ".join(f"{name} {value}" for name, value in about.items() if value),
+        stops=[typeset(reason) for reason in head.stops],
+        sentence=typeset(head.sentence),
+        notes=[typeset(text) for text in head.notes],
+        reading_note=result.reading_note or "",
+        heads=heads(result),
+        lines=table_lines(result),
+        picture=plans_picture(result),
+        remarks=remark_rows(result),
+        would_give=would_give_lines(result),
+        patient_trail=patient_trail(result),
+        plan_trails=plan_trails(result),
+        made=_made(result),
+    )
+
+
+def _made(r: CompareResult) -> dict[str, Any]:
+    """Where the numbers come from."""
+    made = r.provenance
+    return {
+        "version": f"fludapk {made.version}",
+        "hashes": [(f"model {r.model}", made.model_sha256), ("input", made.input_sha256)],
+        "draws": f"{made.points} simulated courses, the same for every plan, seed {made.seed}",
+    }
