@@ -276,7 +276,7 @@ def test_a_found_dose_does_not_need_a_planned_one_that_may_be_given() -> None:
 
 def test_rounding_that_is_refused_is_a_stop_of_that_plan() -> None:
     table = compare(GIRL, ["tisa_cel_ball", "25 mg x 4"], round_to_mg=25)
-    assert "above 10% is refused" in only(table, 1).stops[0]
+    assert "above 10 % is refused" in only(table, 1).stops[0]
     assert only(table, 2).regimen is not None
     assert only(table, 2).total_change is None
 
