@@ -143,9 +143,12 @@ def level_confirmed(facts: UpdateFacts) -> Remark | None:
     confirmed = facts.fit.measured.confirmed
     if not confirmed:
         return None
-    listed = ", ".join(called(facts.fit, place) for place in confirmed)
-    message = f"{listed}: before the first dose or long after the last, confirmed as meant"
-    return caution("level_confirmed", message)
+    sides = {True: "long after the last", False: "before the first"}
+    listed = "; ".join(
+        f"{called(facts.fit, place)} is {sides[facts.fit.measured.at(place).time_h > 0]} dose"
+        for place in confirmed
+    )
+    return caution("level_confirmed", f"{listed}: confirmed as meant")
 
 
 def no_dose_left(facts: UpdateFacts) -> Remark | None:

@@ -174,6 +174,7 @@ class GivenDose(NamedTuple):
         Parameters
         ----------
         text : str
+            ``"24.5h 22mg"``, ``"24.5h 22mg 45min"``.
         infusion_h : float
             Planned length.
         clock : Clock

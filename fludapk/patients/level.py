@@ -76,6 +76,7 @@ class Level:
         Parameters
         ----------
         text : str
+            ``"2.0h 0.62mg/L"``.
         clock : Clock
             For a time as the clock showed it.
 
@@ -132,6 +133,7 @@ class Level:
         conc : str or float
             With `below`, or after ``<``, the limit of quantification.
         below : bool
+            The level was below the limit of quantification.
         typed : str
             As it was written.
         clock : Clock
@@ -293,24 +295,24 @@ def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8, places: I8 | None = None
     Examples
     --------
     >>> import numpy as np
-    >>> found = slips(np.array([2.0]), np.array([600.0]), np.array([0.5]))
-    >>> print(found[0].found)
+    >>> (fault,) = slips(np.array([2.0]), np.array([600.0]), np.array([0.5]))
+    >>> print(fault.found)
     level at 2 h: 600 mg/L is 1.2e+03 times the 0.5 mg/L expected
     """
     faults = []
-    levels = zip(times_h, conc_mg_l, typical_mg_l, strict=True)
-    for k, (time, conc, expected) in enumerate(levels):
+    rows = zip(times_h, conc_mg_l, typical_mg_l, strict=True)
+    for k, (time, conc, expected) in enumerate(rows):
         inside = None if places is None else ("levels", int(places[k]))
         at = f"level at {time:g} h: "
         if time <= 0:
-            found = f"{at}time counts from the start of the first infusion, and there is no drug "
-            faults.append(Fault("levels", f"{found}before it", inside=inside, whole=True))
+            early = f"{at}time counts from the start of the first infusion, and there is no drug "
+            faults.append(Fault("levels", f"{early}before it", inside=inside, whole=True))
             continue
         ratio = conc / expected if expected > TRACE_MG_L else math.nan
         far = FAR if expected > LITTLE_MG_L else FAR_OF_LITTLE
         if ratio > far or ratio < 1 / far:
             unit = "ng/mL" if ratio > 1 else "mg/L"
-            found = f"{at}{conc:g} mg/L is {ratio:.3g} times the {expected:.3g} mg/L expected"
+            far_off = f"{at}{conc:g} mg/L is {ratio:.3g} times the {expected:.3g} mg/L expected"
             do = f"check the unit, is it {unit}? And the time"
-            faults.append(Fault("levels", found, do=do, inside=inside, whole=True))
+            faults.append(Fault("levels", far_off, do=do, inside=inside, whole=True))
     return faults

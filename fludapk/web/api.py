@@ -189,7 +189,10 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
 
     @routes.post(f"{PREFIX}/update", response_model=UpdateResult, tags=["one patient"])
     def update(asked: UpdateAsked) -> Response:
-        """Put measured levels of one patient to use: `fludapk update --json`."""
+        """Put measured levels of one patient to use: `fludapk update --json`.
+
+        Levels that do not fit together are answered, with a stop and without a dose.
+        """
         return _json(asked.answer(folders))
 
     @routes.post(f"{PREFIX}/design", response_model=Design, tags=["one patient"])

@@ -59,7 +59,7 @@ CASES: Final = (
          ("0.25h 0.7mg/L", *DAY_ONE)),
     Case("level_twice", "more than one level at 2 h: all are used", (*DAY_ONE, "2h 0.55mg/L")),
     Case("level_order", "were not in order of time", tuple(reversed(DAY_ONE))),
-    Case("level_confirmed", "level 4 (480 h, < 0.01 mg/L): before the first dose or long after",
+    Case("level_confirmed", "level 4 (480 h, < 0.01 mg/L) is long after the last dose: confirmed",
          (*DAY_ONE, "480h <0.01mg/L"), options={"confirm": "level"}),
     Case("no_dose_left", "nothing is left to adjust", ("80h 0.15mg/L",),
          Goal.chosen(auc=15.0), tuple(
