@@ -212,11 +212,12 @@ def assert_card(case: Case) -> None:
         assert found == []
         return
     (card,) = found
-    assert (card["indicator"], card["summary"][: len(case.lead)]) == (case.indicator, case.lead)
+    assert card["indicator"] == case.indicator, told(card)
+    assert card["summary"].startswith(case.lead), told(card)
     for text in case.says:
-        assert text in told(card)
+        assert text in told(card), told(card)
     for text in case.lacks:
-        assert text not in told(card)
+        assert text not in told(card), told(card)
     assert len(card["summary"]) <= 140
 
 

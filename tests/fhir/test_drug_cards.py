@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from ordering import (
+    ATC,
     AUC,
     CYCLOPHOSPHAMIDE,
     FLUDARABINE,
@@ -166,9 +167,29 @@ CASES: Final[dict[str, Case]] = {
         NOT + "the drug of MedicationRequest/flu-1 cannot be read: is it fludarabine?",
     ),
     "the drug is no concept": Case(
-        request(order(drug="fludarabine")),
+        request({**order(), "medicationCodeableConcept": "fludarabine"}),
         "warning",
-        NOT + "order: ",  # type: ignore[arg-type]
+        NOT + "order: medicationCodeableConcept cannot be read",
+    ),
+    "a name against its code": Case(
+        request(order(drug=coded(ATC, "L01BB04", text="Fludarabine"))),
+        "warning",
+        NOT + "order: fludarabine by its name, ATC L01BB04 by its code: which is it?",
+    ),
+    "a code under another name": Case(
+        request(order(drug=coded(ATC, "L01BB05", text="FLU bag"))),
+        "warning",
+        AUC,
+        ("order: fludarabine by its code, by its text 'FLU bag'",),
+    ),
+    "an order that was only reported": Case(
+        request(order(reportedBoolean=True)), "warning", NOT + "order: it is reported"
+    ),
+    "a remark of a person": Case(
+        request(order(note=[{"text": "reduce if CrCl falls"}])),
+        "info",
+        AUC,
+        ("Text of the order: reduce if CrCl falls",),
     ),
     "an address is selected": Case(
         request(

@@ -32,7 +32,7 @@ from ordering import (
 
 MONTH_AGO: Final = "2026-01-27T08:00:00+01:00"
 CELLS: Final = order("cells", drug={"text": "Kymriah (tisagenlecleucel)"}, dosageInstruction=[])
-FABRIZIO: Final = "46 % chance of reaching 13.8 mg·h/L (Fabrizio 2022), 54 % of falling short"
+FABRIZIO: Final = "48 % chance of reaching 13.8 mg·h/L (Fabrizio 2022), 52 % of falling short"
 MANS: Final = dosed(timing=daily(3))
 
 
@@ -314,7 +314,7 @@ CASES: Final[dict[str, Case]] = {
     "of unknown sex, where it is needed": Case(
         request(MANS, man(patient=person(gender="other", birthDate="1966-03-02"))),
         "warning",
-        NOT + "sex",
+        NOT + "langenhorst2019 needs sex",
     ),
     "deceased": Case(
         born("2021-03-02", deceasedBoolean=True), "warning", NOT + "patient: deceased"
@@ -380,7 +380,7 @@ CASES: Final[dict[str, Case]] = {
             man(),
         ),
         "warning",
-        "17 % chance of being within 18-20 mg·h/L (Scordo 2023): 48 % below, 35 % above",
+        "16 % chance of being within 18-20 mg·h/L (Scordo 2023): 47 % below, 37 % above",
     ),
 }
 

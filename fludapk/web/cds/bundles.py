@@ -116,6 +116,18 @@ def objects(value: object) -> list[Raw]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def text_of(resource: Raw, key: str) -> str:
+    """Text of an element; empty if it is none.
+
+    Examples
+    --------
+    >>> text_of({"status": "draft"}, "status"), text_of({"status": ["draft"]}, "status")
+    ('draft', '')
+    """
+    value = resource.get(key)
+    return value if isinstance(value, str) else ""
+
+
 def tail(reference: str) -> str:
     """Type and id of a reference, without server and version.
 

@@ -33,38 +33,34 @@ class _Stays(HTTPRedirectHandler):
 
 
 def missing_fetched(
-    prefetch: dict[str, Any],
-    templates: dict[str, str],
+    queries: dict[str, str],
     settings: Settings,
     *,
     patient_id: str,
     server: str,
     token: str,
 ) -> Fetched:
-    """Fetch what is not in the prefetch.
+    """Fetch what did not come.
 
     Parameters
     ----------
-    prefetch : dict
-        As it came.
-    templates : mapping of str to str
-        Key of the prefetch -> its query.
+    queries : mapping of str to str
+        Key of the prefetch that is missing -> its query.
     settings : Settings
     patient_id, server, token : str
         Of the request; a server that is not allowed is never asked.
     """
-    absent = [key for key in templates if not _has_answer(prefetch.get(key))]
-    if not absent or not server:
+    if not queries or not server:
         return Fetched({})
-    address = server.rstrip("/")
+    address, absent = server.rstrip("/"), ", ".join(queries)
     if address not in settings.fhir_servers:
-        return Fetched({}, (f"{', '.join(absent)}: not fetched, the server is not allowed",))
+        return Fetched({}, (f"{absent}: not fetched, this server is not allowed to be asked",))
     if not _ID.fullmatch(patient_id):
-        return Fetched({}, (f"{', '.join(absent)}: not fetched, context.patientId is no id",))
+        return Fetched({}, (f"{absent}: not fetched, context.patientId is no id",))
     opener = build_opener(_Stays)
     came, failed = {}, []
-    for key in absent:
-        query = templates[key].replace(_TEMPLATE, quote(patient_id, safe=""))
+    for key, template in queries.items():
+        query = template.replace(_TEMPLATE, quote(patient_id, safe=""))
         query = quote(query, safe="/?&=:,-_.%")
         try:
             came[key] = _asked(opener, f"{address}/{query}", token)
@@ -73,11 +69,6 @@ def missing_fetched(
             if isinstance(error, TimeoutError):
                 break
     return Fetched(came, tuple(failed))
-
-
-def _has_answer(value: Any) -> bool:
-    """Tell if a key of the prefetch was answered, with an empty bundle perhaps."""
-    return isinstance(value, dict) and value.get("resourceType") not in (None, "OperationOutcome")
 
 
 def _asked(opener: OpenerDirector, address: str, token: str) -> Any:

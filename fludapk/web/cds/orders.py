@@ -11,7 +11,7 @@ from typing import Any, Final
 from fludapk.answers.record import Remark, caution, note
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.course import ROUNDING_CAUTION, ROUNDING_REFUSED
-from fludapk.web.cds.bundles import Entry, Library, tail
+from fludapk.web.cds.bundles import Entry, Library, tail, text_of
 from fludapk.web.cds.codes import (
     INFUSED_NAME,
     INTRATHECAL_NAME,
@@ -31,14 +31,15 @@ _ORDERED: Final = frozenset({"draft", "active"})
 _INTENTS: Final = frozenset({"", "proposal", "plan", "order", "original-order"})
 _HARMLESS: Final = frozenset({
     "meta", "language", "text", "contained", "identifier", "statusReason", "category", "priority",
-    "reportedBoolean", "reportedReference", "encounter", "supportingInformation", "requester", "performer", "performerType", "recorder",
-    "groupIdentifier", "courseOfTherapyType", "insurance", "note", "dispenseRequest",
-    "substitution", "detectedIssue", "eventHistory",
+    "encounter", "supportingInformation", "requester", "performer", "performerType", "recorder",
+    "groupIdentifier", "courseOfTherapyType", "insurance", "dispenseRequest", "substitution",
+    "detectedIssue", "eventHistory",
 })  # fmt: skip
 """Elements of an order that do not change how much is given when."""
 _HARMLESS_OF_DOSAGE: Final = frozenset({"site", "method"})
 _DOSE_IN_TEXT: Final = re.compile(
-    r"(?<![\d.,])(\d{1,4}(?:[.,]\d{1,3})?)\s{0,3}mg\s{0,2}(?:/\s{0,2}(m2|m²|m\^2|kg)(?!\w)|(?!\s{0,2}/))",
+    r"(?<![\d.,])(\d{1,4}(?:[.,]\d{1,3})?)\s{0,3}mg\s{0,2}"
+    r"(?:/\s{0,2}(m2|m²|m\^2|kg)(?!\w)|(?!\s{0,2}/))",
     re.IGNORECASE,
 )
 
@@ -159,7 +160,7 @@ def _is_in(entry: Entry, chosen: set[str] | None) -> bool:
 
 def _no_order(entry: Entry) -> str:
     """Why an order is none any more; empty if it is one."""
-    status = entry.resource.get("status")
+    status = text_of(entry.resource, "status")
     if status in NO_ORDER:
         return f"its status is {status}"
     return "it says not to give it" if entry.resource.get("doNotPerform") is True else ""
@@ -202,9 +203,9 @@ def read_order(entry: Entry, library: Library, zone: dt.tzinfo | None) -> Ordere
             f"order: {len(parts)} dosage instructions without the days of each: which is when?"
         )
     texts = [d.text or d.patient_instruction for d in order.dosage_instruction]
-    texts += [
-        t for d in order.dosage_instruction for c in d.additional_instruction for t in c.words
-    ]
+    texts += [annotation.text for annotation in order.note]
+    for dosage in order.dosage_instruction:
+        texts += [text for concept in dosage.additional_instruction for text in concept.words]
     return Ordered(
         entry=entry,
         order=order,
@@ -224,6 +225,8 @@ def _check_order(order: Order, drug: Drug, library: Library, remarks: list[Remar
             if order.status
             else "order: no status"
         )
+    if order.reported_boolean:
+        faults.append("order: it is reported by somebody, not ordered here")
     if order.intent not in _INTENTS:
         faults.append(f"order: intent {order.intent[:30]!r} is not understood")
     subject = order.subject.reference

@@ -10,7 +10,7 @@ from fludapk.answers.record import Remark, caution, note
 from fludapk.errors import InputError
 from fludapk.patients.age import age_years
 from fludapk.published.regimens import regimens
-from fludapk.web.cds.bundles import Library
+from fludapk.web.cds.bundles import Library, text_of
 from fludapk.web.cds.codes import diagnoses_in, products_in
 from fludapk.web.cds.instants import is_partial, read_when
 from fludapk.web.cds.orders import NO_ORDER, Ordered
@@ -126,7 +126,7 @@ def purpose_of(orders: Sequence[Ordered], library: Library) -> Purpose:
     both = (("product", product), ("diagnosis", diagnosis))
     told = [f"{name} {value}" for name, value in both if value]
     if told:
-        remarks.append(note("purpose", f"Read from the request: {', '.join(told)}"))
+        remarks.append(note("purpose", f"read from the request: {', '.join(told)}"))
     return Purpose(product, diagnosis, tuple(remarks))
 
 
@@ -210,7 +210,10 @@ def _other_orders(library: Library) -> tuple[list[str], list[Coding]]:
     texts: list[str] = []
     codings: list[Coding] = []
     for entry in library.drafts:
-        if entry.resource.get("status") in NO_ORDER or entry.resource.get("doNotPerform") is True:
+        if (
+            text_of(entry.resource, "status") in NO_ORDER
+            or entry.resource.get("doNotPerform") is True
+        ):
             continue
         for key in ("medicationCodeableConcept", "code"):
             try:

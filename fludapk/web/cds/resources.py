@@ -134,6 +134,12 @@ class Dosage(Part):
     dose_and_rate: tuple[DoseAndRate, ...] = Field((), strict=False)
 
 
+class Annotation(Part):
+    """A remark of a person."""
+
+    text: str = ""
+
+
 class Order(Part):
     """A MedicationRequest."""
 
@@ -152,6 +158,8 @@ class Order(Part):
     instantiates_uri: tuple[str, ...] = Field((), strict=False)
     based_on: tuple[Reference, ...] = Field((), strict=False)
     prior_prescription: Reference | None = None
+    reported_boolean: bool = False
+    note: tuple[Annotation, ...] = Field((), strict=False)
 
 
 class Patient(Part):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fludapk.answers.check import checks
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.record import Remark, caution, note
+from fludapk.answers.record import Remark, note
 from fludapk.errors import Fault, FludapkError, InputError, gathered
 from fludapk.patients.fields import label
 from fludapk.patients.request import Request, read_patient
@@ -32,7 +32,7 @@ from fludapk.web.cds.orders import (
 from fludapk.web.cds.patient import Person, Purpose, person_of, purpose_of
 from fludapk.web.cds.settings import Settings
 from fludapk.web.cds.suggest import suggestions_of
-from fludapk.web.cds.values import Value, age_remarks, field_name, value_of
+from fludapk.web.cds.values import Value, age_remarks, field_name, has_value, value_of
 
 Hook = Literal["order-select", "order-sign"]
 IDS: Final[dict[Hook, str]] = {
@@ -206,8 +206,7 @@ def _completed(
     """The library with what could be fetched, and what could not."""
     token = asked.fhirAuthorization.access_token if asked.fhirAuthorization else ""
     came = missing_fetched(
-        prefetch,
-        PREFETCH,
+        {key: PREFETCH[key] for key in _missing(library)},
         settings,
         patient_id=library.patient_id,
         server=library.server,
@@ -224,6 +223,15 @@ def _completed(
         fetched=(*library.fetched, *more),
     )
     return completed, (*failed, *came.failed)
+
+
+def _missing(library: Library) -> list[str]:
+    """Keys of the prefetch of which nothing came."""
+    kinds = {entry.kind for entry in library.fetched}
+    own = f"Patient/{library.patient_id}"
+    missing = [] if any(entry.relative == own for entry in library.fetched) else ["patient"]
+    missing += [what for what in VALUES if not has_value(what, library)]
+    return missing if "Condition" in kinds else [*missing, "conditions"]
 
 
 # ------------------------------------------------------------------ one course, one card
@@ -243,7 +251,7 @@ def _card(case: _Case) -> Card:
     """Card of all orders of fludarabine together."""
     understood = _read(case)
     remarks = [note("left_out", text) for text in case.sorted.left_out]
-    remarks += [caution("not_answered", text) for text in case.failed]
+    remarks += [note("not_answered", text) for text in case.failed]
     form = _form(understood)
     doubts = [remark for value in understood.values.values() for remark in value.remarks]
     lines = [*_used(understood), *(remark.message for remark in (*doubts, *remarks))]

@@ -16,8 +16,8 @@ from fludapk.web.cds.card import Action, Suggestion, identifier
 from fludapk.web.cds.orders import Ordered
 from fludapk.web.cds.resources import Raw
 
-ALIKE: Final = 0.02
-"""A dose that differs by less from the one ordered is not suggested."""
+GAIN: Final = 0.05
+"""A dose that makes the target likelier by less than this is not suggested."""
 
 
 def suggestions_of(
@@ -29,8 +29,8 @@ def suggestions_of(
 ) -> list[Suggestion]:
     """Suggest the dose for the target that fits the patient.
 
-    None under a STOP, without such a target, if the target is not reached by a dose that may be
-    given, if the order is that dose, or if an order is no draft any more.
+    None under a STOP, without such a target, if no dose that may be given reaches it or makes it
+    noticeably likelier, or if an order is no draft any more.
 
     Parameters
     ----------
@@ -52,16 +52,16 @@ def suggestions_of(
         found = DoseAsked.model_validate({**typed, "target": target}).answer(folders)
     except FludapkError:
         return []
-    dose_mg = _dose_mg(found)
-    planned = checked.regimen.doses_mg[0]
-    if dose_mg is None or abs(dose_mg / planned - 1.0) < ALIKE:
+    planned, before = checked.regimen.doses_mg[0], checked.headline.p_within or 0.0
+    dose_mg = _dose_mg(found, before + GAIN)
+    if dose_mg is None:
         return []
     change = dose_mg / planned - 1.0
     amount = f"{mg(dose_mg)} mg fludarabine phosphate per dose"
     aim = targets()[target].name
     actions = [
         Action(
-            description=f"{amount} instead of {mg(planned)} mg, for {found.goal} ({aim})",
+            description=f"{amount} instead of {mg(planned)} mg, for {found.goal}",
             resource=with_dose(order.entry.resource, dose_mg),
         )
         for order in orders
@@ -70,12 +70,12 @@ def suggestions_of(
     return [Suggestion(label=label, uuid=identifier(seed, label), actions=actions)]
 
 
-def _dose_mg(found: DoseResult) -> float | None:
-    """Dose of the chosen model, if it reaches the goal and nothing speaks for a STOP."""
+def _dose_mg(found: DoseResult, least: float) -> float | None:
+    """Dose of the chosen model, if it reaches the goal, is likely enough, and nothing stops it."""
     if found.proposed.headline.stops or any(r.severity == "stop" for r in found.remarks):
         return None
     main = found.proposals[0]
-    return main.dose_mg if main.reached else None
+    return main.dose_mg if main.reached and main.p_within >= least else None
 
 
 def with_dose(order: Raw, dose_mg: float) -> Raw:

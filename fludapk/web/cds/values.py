@@ -11,7 +11,7 @@ from fludapk.answers.record import Remark, caution
 from fludapk.errors import InputError
 from fludapk.patients.fields import FIELDS
 from fludapk.units import UNITS
-from fludapk.web.cds.bundles import Library, objects
+from fludapk.web.cds.bundles import Library, objects, text_of
 from fludapk.web.cds.codes import LOINC, VALUES
 from fludapk.web.cds.instants import When, read_when
 from fludapk.web.cds.quantities import Typed, typed
@@ -106,6 +106,17 @@ def value_of(what: str, library: Library, zone: dt.tzinfo | None) -> Value:
     )
 
 
+def has_value(what: str, library: Library) -> bool:
+    """Tell if an observation of this kind came that says it is of the patient."""
+    return any(
+        entry.kind == "Observation"
+        and _names(entry.resource, VALUES[what])
+        and isinstance(subject := entry.resource.get("subject"), dict)
+        and library.is_of_patient(str(subject.get("reference", "")))
+        for entry in library.fetched
+    )
+
+
 def _is_later(a: _Measured, b: _Measured) -> bool:
     """Tell if an observation is surely newer; one with a date is newer than one without."""
     if a.when is None or b.when is None:
@@ -126,7 +137,7 @@ def _of_patient(
         reference = subject.get("reference") if isinstance(subject, dict) else None
         if isinstance(reference, str) and reference and not library.is_of_patient(reference):
             continue
-        if raw.get("status") in NO_VALUE:
+        if text_of(raw, "status") in NO_VALUE:
             continue
         if not isinstance(reference, str) or not reference:
             message = f"{what}: an observation that does not say of whom it is was left out"
