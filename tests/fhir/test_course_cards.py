@@ -214,6 +214,21 @@ CASES: Final[dict[str, Case]] = {
         "info",
         AUC,
     ),
+    "once a day by code, twice by its repetition": Case(
+        request(dosed(timing={**daily(frequency=2), "code": {"text": "QD"}})),
+        "warning",
+        NOT + "order: only infusions once a day",
+    ),
+    "once a day by code, every other day by its repetition": Case(
+        request(dosed(timing={**daily(period=2), "code": {"text": "once daily"}})),
+        "warning",
+        NOT + "order: timing.code says once a day, timing.repeat does not",
+    ),
+    "a text with another number of days": Case(
+        request(order(dosageInstruction=[dosage(text="30 mg/m2 daily x 3 days")])),
+        "warning",
+        NOT + "order: its text says 3 days, its timing 4 infusions",
+    ),
     "twice a day": Case(
         request(repeated(frequency=2)), "warning", NOT + "order: only infusions once a day"
     ),

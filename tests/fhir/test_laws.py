@@ -264,6 +264,13 @@ def test_a_birthday_makes_a_year(born: str, on: str, years: int) -> None:
     assert int(float(age[1])) == years
 
 
+def test_on_the_14th_birthday_the_formula_of_14_years_counts() -> None:
+    values = [measured("weight", 50, "kg"), measured("height", 160, "cm")]
+    values.append(measured("creatinine", 0.6, "mg/dL"))
+    (card,) = cards(request(None, [person(gender="male", birthDate="2012-03-02"), *values]))
+    assert "AUC0-inf 16.11 mg·h/L" in told(card)
+
+
 def test_on_the_18th_birthday_the_labels_of_adults_count() -> None:
     failing = {
         "patient": person(gender="male", birthDate="2008-03-02"),

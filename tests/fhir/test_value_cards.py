@@ -161,6 +161,12 @@ CASES: Final[dict[str, Case]] = {
     "a value of an unknown day": Case(
         weights(weight(18.2, None)), "warning", AUC, ("; weight undated", "of an unknown day")
     ),
+    "another value of an unknown day": Case(
+        weights(weight(), weight(40, "2026-03")),
+        "warning",
+        AUC,
+        ("weight: an observation of an unknown day was left out; it could be newer",),
+    ),
     "three doubtful values": Case(
         request(
             None,
@@ -327,6 +333,9 @@ CASES: Final[dict[str, Case]] = {
     # --- product and diagnosis ---
     "a reason by ICD-10": Case(because(ALL), "info", FABRIZIO),
     "a reason by SNOMED CT": Case(because(coded(SNOMED, "277571004")), "info", FABRIZIO),
+    "a reason by ICD-10-CM without its point": Case(
+        because(coded("http://hl7.org/fhir/sid/icd-10-cm", "C9102")), "info", FABRIZIO
+    ),
     "a reason by its words": Case(because({"text": "Relapsed B-ALL"}), "info", FABRIZIO),
     "a reason of T cells": Case(
         because(coded(ICD10, "C91.0", "T-ALL")), "info", "No target without the diagnosis"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, NoReturn
@@ -29,7 +30,9 @@ def parsed(body: bytes) -> Any:
     ValueError: the key 'dose' is there twice
     """
     try:
-        value = json.loads(body, object_pairs_hook=_once, parse_constant=_no_number)
+        value = json.loads(
+            body, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
+        )
     except RecursionError:
         raise ValueError(f"nested deeper than {MOST_LEVELS} levels") from None
     except json.JSONDecodeError as error:
@@ -51,6 +54,13 @@ def _once(pairs: list[tuple[str, Any]]) -> Raw:
 
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is larger than a number can be")
+    return number
 
 
 def _check_text(value: Any) -> None:

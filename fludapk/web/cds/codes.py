@@ -147,7 +147,7 @@ _PRODUCT_NAMES: Final = {
 _DIAGNOSIS_NAMES: Final = {
     name: re.compile(words, re.IGNORECASE) for name, (words, _, _) in DIAGNOSES.items()
 }
-_ICD10: Final = re.compile(r"icd-?10|2\.16\.840\.1\.113883\.6\.(?:3|90)$", re.IGNORECASE)
+_ICD10: Final = re.compile(r"icd-?10|cim-?10|2\.16\.840\.1\.113883\.6\.(?:3|90)$", re.IGNORECASE)
 
 
 def products_in(texts: Iterable[str], codings: Iterable[Coding] = ()) -> set[str]:
@@ -165,6 +165,12 @@ def products_in(texts: Iterable[str], codings: Iterable[Coding] = ()) -> set[str
     return products
 
 
+def _begins(code: str, beginnings: Iterable[str]) -> bool:
+    """Tell if a code of ICD-10 is one of some or below it, with or without its point."""
+    plain = code.upper().replace(".", "")
+    return any(plain.startswith(text.replace(".", "")) for text in beginnings)
+
+
 def diagnoses_in(concept: Concept) -> set[str]:
     """Diagnoses that a concept is, by its codes, else by its words.
 
@@ -179,7 +185,7 @@ def diagnoses_in(concept: Concept) -> set[str]:
         name
         for coding in concept.coding
         for name, (_, icd, sct) in DIAGNOSES.items()
-        if (_ICD10.search(coding.system) and coding.code.upper().startswith(icd))
+        if (_ICD10.search(coding.system) and _begins(coding.code, icd))
         or (coding.system in SNOMED and coding.code in sct)
     }
     if by_code:

@@ -150,6 +150,8 @@ def _protocol_texts(order: Ordered, library: Library) -> list[str]:
     read_order = order.order
     texts: list[object] = [*read_order.instantiates_canonical, *read_order.instantiates_uri]
     texts += [reference.display for reference in read_order.based_on]
+    group = order.entry.resource.get("groupIdentifier")
+    texts.append(text_of(group, "value") if isinstance(group, dict) else "")
     plans = [
         library.resolved(reference.reference, order.entry.resource)
         for reference in read_order.based_on

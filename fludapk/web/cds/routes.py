@@ -46,8 +46,6 @@ def router(folders: Folders, settings: Settings) -> APIRouter:
                 asked = await _read(Asked, request)
             except _BodyError as error:
                 return _refused(400, str(error))
-            if asked.hook != hook:
-                return _refused(422, f"hook: this service answers {hook}")
             home = f"{request.base_url}"
             made = await run_in_threadpool(answer, asked, home, folders, settings)
             return Response(made.model_dump_json(exclude_none=True), media_type=_JSON)

@@ -16,8 +16,17 @@ from fludapk.web.cds.quantities import typed
 from fludapk.web.cds.resources import Concept, Dosage, Period, Quantity, Repeat, Timing, unread
 
 DAY_H: Final = 24.0
-ONCE_A_DAY: Final = frozenset({"QD", "Q24H", "1X/DAY", "DAILY"})
-"""Codes of a Timing that mean once a day."""
+ONCE_A_DAY: Final = frozenset({
+    "QD", "Q24H", "1X/DAY", "DAILY", "ONCE DAILY", "ONCE A DAY", "EVERY DAY", "EVERY 24 HOURS",
+    "1X TÄGLICH", "EINMAL TÄGLICH", "1 FOIS PAR JOUR", "UNE FOIS PAR JOUR", "1日1回",
+})  # fmt: skip
+"""Codes and texts of a Timing that mean once a day."""
+_FOR_DAYS: Final = re.compile(
+    r"(?:\bx|×|\bfor|\bpendant|\bdurante|\bper|\bfür|\büber|\ban)\s{0,3}(\d{1,2})\s{0,3}"
+    r"(?:days?|d|doses?|tagen?|jours?|j|giorni|días)\b",
+    re.IGNORECASE,
+)
+"""Number of days in a text: "daily x 4 days"."""
 _DAYS: Final = re.compile(
     r"\b(?:days?|d|tage?|jours?|j|giorni?|día?s?)\s{0,3}[-−–]\s?(\d{1,2})\b"
     r"((?:\s{0,3}(?:,|/|and|et|und|y|to|through|until|bis|à|a|\.\.\.?|…|[-−–]{1,2}>?)\s{0,3}"
@@ -83,7 +92,7 @@ def slots(dosage: Dosage, zone: dt.tzinfo | None) -> list[Slot]:
     if days and counts is None and start is None:
         _check_frequency(repeat, needed=False)
         return [Slot(None, DAY_H * day, day) for day in days]
-    interval = DAY_H if once_a_day else _interval(repeat, counts)
+    interval = _interval(repeat, counts, once_a_day)
     if counts is None:
         raise InputError("order: the number of infusions is not said (timing.repeat.count)")
     if days and len(days) != counts:
@@ -91,6 +100,9 @@ def slots(dosage: Dosage, zone: dt.tzinfo | None) -> list[Slot]:
             f"order: its text names {len(days)} days before the cells, its timing {counts} "
             "infusions"
         )
+    in_text = {int(number) for number in _FOR_DAYS.findall(dosage.text)}
+    if in_text and counts > 1 and interval == DAY_H and counts not in in_text:
+        raise InputError(f"order: its text says {min(in_text)} days, its timing {counts} infusions")
     if not 1 <= counts <= MAX_DOSES:
         raise InputError(f"order: {counts} infusions: from 1 to {MAX_DOSES}")
     if start is not None and times:
@@ -268,6 +280,9 @@ def _check_frequency(repeat: Repeat, *, needed: bool) -> None:
         )  # fmt: skip
 
 
-def _interval(repeat: Repeat, counts: int | None) -> float:
-    _check_frequency(repeat, needed=counts != 1)
-    return _interval_h(repeat) or DAY_H
+def _interval(repeat: Repeat, counts: int | None, once_a_day: bool) -> float:
+    _check_frequency(repeat, needed=counts != 1 and not once_a_day)
+    interval = _interval_h(repeat) or DAY_H
+    if once_a_day and interval != DAY_H:
+        raise InputError("order: timing.code says once a day, timing.repeat does not")
+    return interval

@@ -97,6 +97,7 @@ def value_of(what: str, library: Library, zone: dt.tzinfo | None) -> Value:
         shown = ", ".join(sorted(str(value.typed) for value in values))
         when = next((str(v.when) for v in values if v.when is not None), "an unknown day")
         raise InputError(f"{what}: {len(values)} values of {when} differ: {shown}: which is it?")
+    remarks += _undated(what, measured, newest, numbers)
     chosen = min(values, key=lambda value: (len(value.remarks), str(value.typed), str(value.when)))
     return Value(
         what=what,
@@ -104,6 +105,22 @@ def value_of(what: str, library: Library, zone: dt.tzinfo | None) -> Value:
         when=chosen.when,
         remarks=tuple(dict.fromkeys((*chosen.remarks, *remarks))),
     )
+
+
+def _undated(
+    what: str, measured: Sequence[_Measured], newest: Sequence[_Measured], numbers: set[str]
+) -> list[Remark]:
+    """Tell that a value of an unknown day, which could be newer, was left out."""
+    others = [one for one in measured if one.when is None and one not in newest]
+    for one in others:
+        try:
+            differs = f"{_value(what, one).internal:.9g}" not in numbers
+        except InputError:
+            differs = True
+        if differs:
+            message = f"{what}: an observation of an unknown day was left out; it could be newer"
+            return [caution("undated_left_out", message)]
+    return []
 
 
 def has_value(what: str, library: Library) -> bool:
