@@ -123,7 +123,7 @@ def create_app(
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine can reach an address.
+    """Tell if only this machine can reach an address.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Who may ask, how much and for how long; and what no answer goes without.
+"""Limits on who may ask, how much and for how long; and headers that no answer goes without.
 
 An answer is for this origin only: a foreign Host (DNS rebinding) or Origin (another site's form or
 script) is turned away, a body is read up to a limit, a request ends in time, and an error says
@@ -43,7 +43,7 @@ _SAFE: Final = ("GET", "HEAD")
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a request may take."""
+    """Sizes and times that a request may take."""
 
     body_bytes: int = 64 * KIB
     list_bytes: int = 10 * KIB * KIB
@@ -206,7 +206,7 @@ class Guard:
         )
 
     def admits(self, token: str) -> bool:
-        """Whether this is the token, if one is asked."""
+        """Tell if this is the token, or none is asked."""
         return self.token is None or hmac.compare_digest(token.encode(), self.token.encode())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlencode
 from uuid import NAMESPACE_URL, uuid5
 
@@ -51,7 +51,7 @@ class Source(BaseModel):
 
 
 class Link(BaseModel):
-    """Where to look further."""
+    """A page to look further."""
 
     label: str
     url: str
@@ -107,17 +107,27 @@ class Card(BaseModel):
 # ------------------------------------------------------------------ an answer
 
 
+class Told(NamedTuple):
+    """Content of a request, for the card of its answer."""
+
+    course: str
+    """The infusions."""
+    text: str
+    """The order as it was written."""
+    used: str
+    """The values with their days."""
+    lacks: str
+    """Names of what a target needs and the request does not tell."""
+    remarks: Sequence[Remark]
+    """On the request, beside those of the check."""
+
+
 def answer_card(
     r: CheckResult,
+    told: Told,
     *,
     seed: str,
-    home: str,
-    form: Mapping[str, str],
-    lacks: str,
-    course: str,
-    used: str,
-    order_text: str,
-    remarks: Sequence[Remark],
+    address: str,
     suggestions: Sequence[Suggestion] = (),
 ) -> Card:
     """Card of a check.
@@ -125,39 +135,19 @@ def answer_card(
     Parameters
     ----------
     r : CheckResult
+    told : Told
     seed : str
-        What the card is about, for its identifier.
-    home : str
-        Address of the page.
-    form : mapping of str to str
-        Fields of the page, to open it with this patient.
-    lacks : str
-        What a target needs and the request does not tell.
-    course, used, order_text : str
-        The infusions, the values with their days, and the order as written.
-    remarks : sequence of Remark
-        Of the request, beside those of the check.
+        Name of the request, for the identifier of the card.
+    address : str
+        Address of the page with this patient.
     suggestions : sequence of Suggestion
     """
-    every = worst_first([*r.remarks, *remarks])
-    told = [x for x in every if x.severity != "stop" and not (lacks and x.code == "no_target")]
-    lines = [
-        who(r),
-        f"Ordered: {typeset(course)}",
-        f"Text of the order: {order_text}" if order_text else "",
-        used,
-        *stop_lines(r.headline),
-        _chance(r, lacks),
-        auc_line(r.headline, f"typical patient by {r.model}"),
-        _doses(r),
-        *r.headline.notes,
-        *(f"{SEVERITY_WORDS[x.severity]} {x.message}" for x in told),
-        r.disclaimer,
-    ]
-    summary = with_values(_lead(r, lacks), remarks)
-    detail = as_markdown(lines)
-    open_page = f"{home}/{fragment(form)}"
-    label = f"Add the {lacks} to see the chance against a target" if lacks else "Open this patient"
+    every = worst_first([*r.remarks, *told.remarks])
+    summary = with_values(_lead(r, told.lacks), told.remarks)
+    detail = as_markdown(_lines(r, told, every))
+    label = "Open this patient"
+    if told.lacks:
+        label = f"Add the {told.lacks} to see the chance against a target"
     return Card(
         uuid=identifier(seed, summary, detail),
         summary=summary,
@@ -167,11 +157,33 @@ def answer_card(
             label=f"fludapk {r.provenance.version}, {r.model_citation}",
             url=f"https://doi.org/{r.model_citation.rpartition('doi ')[2]}",
         ),
-        links=[Link(label=label, url=open_page)],
+        links=[Link(label=label, url=address)],
         suggestions=list(suggestions) or None,
         selectionBehavior="at-most-one" if suggestions else None,
         overrideReasons=list(REASONS),
     )
+
+
+def _lines(r: CheckResult, told: Told, remarks: Sequence[Remark]) -> list[str]:
+    """Paragraphs behind a summary; a stop stands there once."""
+    shown = [
+        remark
+        for remark in remarks
+        if remark.severity != "stop" and not (told.lacks and remark.code == "no_target")
+    ]
+    return [
+        who(r),
+        f"Ordered: {typeset(told.course)}",
+        f"Text of the order: {told.text}" if told.text else "",
+        told.used,
+        *stop_lines(r.headline),
+        _chance(r, told.lacks),
+        auc_line(r.headline, f"typical patient by {r.model}"),
+        _doses(r),
+        *r.headline.notes,
+        *(f"{SEVERITY_WORDS[remark.severity]} {remark.message}" for remark in shown),
+        r.disclaimer,
+    ]
 
 
 def _lead(r: CheckResult, lacks: str) -> str:

@@ -78,7 +78,7 @@ class Planned:
         )
 
     def regimen(self, factors: Mapping[str, float]) -> Regimen:
-        """What stands for the course where a regimen is asked for."""
+        """The regimen that stands for the course where one is asked for."""
         gaps = [b - a for a, b in pairwise(self.times_h)]
         return Regimen(
             dose=self.doses_mg(factors)[0],

@@ -1,4 +1,4 @@
-"""What did not come with the request, fetched from the record system if that is allowed."""
+"""Resources that did not come with a request, fetched from the record system if it is allowed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEMPLATE: Final = "{{context.patientId}}"
 
 
 class Fetched(NamedTuple):
-    """What came, and why the rest did not."""
+    """Resources that came, and the reasons why others did not."""
 
     prefetch: dict[str, Any]
     failed: tuple[str, ...] = ()

@@ -159,7 +159,7 @@ def _is_in(entry: Entry, chosen: set[str] | None) -> bool:
 
 
 def _no_order(entry: Entry) -> str:
-    """Why an order is none any more; empty if it is one."""
+    """Reason why an order is none any more; empty if it is one."""
     status = text_of(entry.resource, "status")
     if status in NO_ORDER:
         return f"its status is {status}"

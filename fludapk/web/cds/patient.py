@@ -82,7 +82,7 @@ def person_of(library: Library, on: dt.date) -> Person:
 
 
 class Purpose(NamedTuple):
-    """What the fludarabine is for, as far as the request tells it."""
+    """Product and diagnosis, as far as the request tells them."""
 
     product: str | None
     diagnosis: str | None
@@ -90,7 +90,7 @@ class Purpose(NamedTuple):
 
     @property
     def lacks(self) -> str:
-        """What a target needs and is not told."""
+        """Names of what a target needs and is not told."""
         parts = [("product", self.product), ("diagnosis", self.diagnosis)]
         return " and ".join(name for name, value in parts if value is None)
 

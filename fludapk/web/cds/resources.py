@@ -86,7 +86,7 @@ class Ratio(Part):
 
 
 class Repeat(Part):
-    """When something is repeated."""
+    """Repetition of an event."""
 
     bounds_duration: Quantity | None = None
     bounds_period: Period | None = None
@@ -104,7 +104,7 @@ class Repeat(Part):
 
 
 class Timing(Part):
-    """When something happens."""
+    """Times of an event."""
 
     event: tuple[str, ...] = Field((), strict=False)
     repeat: Repeat | None = None
@@ -112,7 +112,7 @@ class Timing(Part):
 
 
 class DoseAndRate(Part):
-    """How much, and how fast."""
+    """Dose and rate."""
 
     type: Concept | None = None
     dose_quantity: Quantity | None = None
@@ -121,7 +121,7 @@ class DoseAndRate(Part):
 
 
 class Dosage(Part):
-    """How a drug is given."""
+    """Instruction to give a drug."""
 
     sequence: Many | None = None
     text: str = ""

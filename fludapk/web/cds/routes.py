@@ -12,7 +12,8 @@ from starlette.concurrency import run_in_threadpool
 
 from fludapk.web.asked import Folders
 from fludapk.web.cds.bundles import parsed
-from fludapk.web.cds.service import IDS, SERVICES, Answer, Asked, Feedback, Hook, Services, answer
+from fludapk.web.cds.hooks import IDS, SERVICES, Answer, Asked, Feedback, Hook, Services
+from fludapk.web.cds.service import answer
 from fludapk.web.cds.settings import PATH, Settings
 from fludapk.web.problems import MEDIA_TYPE, ShownFault, problem
 

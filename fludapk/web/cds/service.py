@@ -1,13 +1,13 @@
-"""The services that a record system finds and asks."""
+"""The answer to a request: all orders of fludarabine together, one course, one card."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from fludapk.answers.check import checks
 from fludapk.answers.check_records import CheckResult
@@ -17,10 +17,19 @@ from fludapk.patients.fields import label
 from fludapk.patients.request import Request, read_patient
 from fludapk.web.asked import CheckAsked, Folders
 from fludapk.web.cds.bundles import Library, entries
-from fludapk.web.cds.card import Card, answer_card, form_of, question_card, stop_card
+from fludapk.web.cds.card import (
+    Card,
+    Told,
+    answer_card,
+    form_of,
+    fragment,
+    question_card,
+    stop_card,
+)
 from fludapk.web.cds.codes import VALUES
 from fludapk.web.cds.course import Planned, ceiling_faults, check_apart, joined, mg_factors
 from fludapk.web.cds.fetch import missing_fetched, unanswered
+from fludapk.web.cds.hooks import PREFETCH, Answer, Asked
 from fludapk.web.cds.instants import When, read_when
 from fludapk.web.cds.orders import (
     Ordered,
@@ -33,107 +42,6 @@ from fludapk.web.cds.patient import Person, Purpose, person_of, purpose_of
 from fludapk.web.cds.settings import Settings
 from fludapk.web.cds.suggest import suggestions_of
 from fludapk.web.cds.values import Value, age_remarks, field_name, has_value, value_of
-
-Hook = Literal["order-select", "order-sign"]
-IDS: Final[dict[Hook, str]] = {
-    "order-select": "fludapk-order-select",
-    "order-sign": "fludapk-order-sign",
-}
-
-
-class Authorization(BaseModel):
-    """A token for the record system."""
-
-    model_config = ConfigDict(extra="allow")
-
-    access_token: str = Field("", max_length=20_000)
-
-
-class Asked(BaseModel):
-    """What a CDS client sends (CDS Hooks 2.0)."""
-
-    model_config = ConfigDict(extra="allow")
-
-    hook: Hook
-    hookInstance: str = Field(max_length=200)  # noqa: N815
-    fhirServer: str | None = Field(None, max_length=2000)  # noqa: N815
-    fhirAuthorization: Authorization | None = None  # noqa: N815
-    context: dict[str, Any] = Field(description="userId, patientId, selections, draftOrders.")
-    prefetch: dict[str, Any] | None = Field(
-        None, description="patient, weight, height, creatinine, conditions."
-    )
-
-
-class Outcome(BaseModel):
-    """What became of a card."""
-
-    model_config = ConfigDict(extra="allow")
-
-    card: str = Field(max_length=200)
-    outcome: str = Field(max_length=200)
-
-
-class Feedback(BaseModel):
-    """What became of cards; it is read, and not kept."""
-
-    model_config = ConfigDict(extra="allow")
-
-    feedback: list[Outcome] = Field(max_length=1000)
-
-
-class Answer(BaseModel):
-    """The cards for a request."""
-
-    cards: list[Card]
-
-
-class Service(BaseModel):
-    """A service as CDS Hooks discovers it."""
-
-    hook: Hook
-    id: str
-    title: str
-    description: str
-    prefetch: dict[str, str]
-    usageRequirements: str  # noqa: N815
-
-
-class Services(BaseModel):
-    """All services."""
-
-    services: list[Service]
-
-
-def _latest(codes: Sequence[str]) -> str:
-    wanted = ",".join(f"http://loinc.org|{code}" for code in codes)
-    return f"Observation?patient={{{{context.patientId}}}}&code={wanted}&_sort=-date&_count=10"
-
-
-PREFETCH: Final = {
-    "patient": "Patient/{{context.patientId}}",
-    **{what: _latest(codes) for what, codes in VALUES.items()},
-    "conditions": "Condition?patient={{context.patientId}}&clinical-status=active&_count=50",
-}
-_USAGE: Final = (
-    "FHIR R4. Needs the drafted orders of fludarabine, and of the patient date of birth, sex, "
-    "weight, height and serum creatinine, with UCUM units, by the prefetch. Conditions, the "
-    "reason of the order or its protocol tell product and diagnosis, without which there is no "
-    "target. Research and second check only, not a medical device."
-)
-SERVICES: Final = Services(
-    services=[
-        Service(
-            hook=hook,
-            id=name,
-            title="Fludarabine exposure before CAR T cells",
-            description="Cumulative AUC of F-ara-A that the orders of fludarabine are likely to "
-            "give, against published thresholds. Research and second check, not a medical device.",
-            prefetch=PREFETCH,
-            usageRequirements=_USAGE,
-        )
-        for hook, name in IDS.items()
-    ]
-)
 
 
 class _Case(NamedTuple):
@@ -238,7 +146,7 @@ def _missing(library: Library) -> list[str]:
 
 
 class _Read(NamedTuple):
-    """What was understood, and the faults of the rest."""
+    """Everything that was understood, and the faults of the rest."""
 
     orders: list[Ordered]
     planned: Planned | None
@@ -442,16 +350,18 @@ def _answered(case: _Case, understood: _Read, purpose: Purpose, remarks: list[Re
     if planned.is_regular:
         suggestions = suggestions_of(checked, typed, understood.orders, case.seed, case.folders)
     (used,) = _used(understood)
+    told = Told(
+        course=planned.described(),
+        text="; ".join(dict.fromkeys(o.text for o in understood.orders if o.text)),
+        used=used,
+        lacks=purpose.lacks,
+        remarks=remarks,
+    )
     return answer_card(
         checked,
+        told,
         seed=case.seed,
-        home=case.home,
-        form=_form(understood, purpose),
-        lacks=purpose.lacks,
-        course=planned.described(),
-        used=used,
-        order_text="; ".join(dict.fromkeys(o.text for o in understood.orders if o.text)),
-        remarks=remarks,
+        address=f"{case.home}/{fragment(_form(understood, purpose))}",
         suggestions=suggestions,
     )
 

@@ -80,34 +80,38 @@ def slots(dosage: Dosage, zone: dt.tzinfo | None) -> list[Slot]:
     ]
     faults += _maxima(repeat)
     once_a_day = _once_a_day(timing.code, faults)
-    days = protocol_days(f"{dosage.text} {_text(timing.code)}")
     start, most = _bounds(repeat.bounds_period, zone, faults)
     events = _events(timing.event, zone, faults)
-    times = _times_of_day(repeat.time_of_day, faults)
+    clock = _time_of_day(repeat.time_of_day, faults)
     if faults:
         raise InputError(*faults)
     if events:
         return _on_days(events, repeat, most)
-    counts = _counts(repeat, most)
-    if days and counts is None and start is None:
+    if start is not None and clock:
+        start = read_when(f"{start.day.isoformat()}T{clock}", zone) or start
+    days = protocol_days(f"{dosage.text} {_text(timing.code)}")
+    count = _count(repeat, most)
+    if days and count is None and start is None:
         _check_frequency(repeat, needed=False)
         return [Slot(None, DAY_H * day, day) for day in days]
-    interval = _interval(repeat, counts, once_a_day)
-    if counts is None:
+    interval = _interval(repeat, count, once_a_day)
+    if count is None:
         raise InputError("order: the number of infusions is not said (timing.repeat.count)")
-    if days and len(days) != counts:
+    _check_count(count, interval, days, dosage.text)
+    return [Slot(start, interval * k, days[k] if days else None) for k in range(count)]
+
+
+def _check_count(count: int, interval_h: float, days: list[int], text: str) -> None:
+    """Refuse a number of infusions that is not possible, or that the text contradicts."""
+    if days and len(days) != count:
         raise InputError(
-            f"order: its text names {len(days)} days before the cells, its timing {counts} "
-            "infusions"
+            f"order: its text names {len(days)} days before the cells, its timing {count} infusions"
         )
-    in_text = {int(number) for number in _FOR_DAYS.findall(dosage.text)}
-    if in_text and counts > 1 and interval == DAY_H and counts not in in_text:
-        raise InputError(f"order: its text says {min(in_text)} days, its timing {counts} infusions")
-    if not 1 <= counts <= MAX_DOSES:
-        raise InputError(f"order: {counts} infusions: from 1 to {MAX_DOSES}")
-    if start is not None and times:
-        start = read_when(f"{start.day.isoformat()}T{times}", zone) or start
-    return [Slot(start, interval * k, days[k] if days else None) for k in range(counts)]
+    in_text = {int(number) for number in _FOR_DAYS.findall(text)}
+    if in_text and count > 1 and interval_h == DAY_H and count not in in_text:
+        raise InputError(f"order: its text says {min(in_text)} days, its timing {count} infusions")
+    if not 1 <= count <= MAX_DOSES:
+        raise InputError(f"order: {count} infusions: from 1 to {MAX_DOSES}")
 
 
 def protocol_days(text: str) -> list[int]:
@@ -202,7 +206,7 @@ def _events(texts: tuple[str, ...], zone: dt.tzinfo | None, faults: list[str]) -
     return [event for event in events if event is not None]
 
 
-def _times_of_day(times: tuple[str, ...], faults: list[str]) -> str:
+def _time_of_day(times: tuple[str, ...], faults: list[str]) -> str:
     """The one time of day; several are several infusions a day."""
     if len(times) > 1:
         faults.append(f"order: {len(times)} times of day: only infusions once a day are understood")
@@ -215,10 +219,10 @@ def _times_of_day(times: tuple[str, ...], faults: list[str]) -> str:
 
 def _on_days(events: list[When], repeat: Repeat, most: tuple[int, ...]) -> list[Slot]:
     """Infusions on named days; a repetition beside them must say the same."""
-    counts = _counts(repeat, most)
-    if counts is not None and counts != len(events):
+    count = _count(repeat, most)
+    if count is not None and count != len(events):
         raise InputError(
-            f"order: timing.event has {len(events)} days and timing.repeat {counts} infusions"
+            f"order: timing.event has {len(events)} days and timing.repeat {count} infusions"
         )
     _check_frequency(repeat, needed=False)
     if len(events) > MAX_DOSES:
@@ -226,7 +230,7 @@ def _on_days(events: list[When], repeat: Repeat, most: tuple[int, ...]) -> list[
     return [Slot(event, 0.0) for event in events]
 
 
-def _counts(repeat: Repeat, most: tuple[int, ...]) -> int | None:
+def _count(repeat: Repeat, most: tuple[int, ...]) -> int | None:
     """Number of infusions by count, period and duration, which must agree; None if none says."""
     interval = _interval_h(repeat) or DAY_H
     step = max(1, round(interval / DAY_H))
@@ -280,8 +284,8 @@ def _check_frequency(repeat: Repeat, *, needed: bool) -> None:
         )  # fmt: skip
 
 
-def _interval(repeat: Repeat, counts: int | None, once_a_day: bool) -> float:
-    _check_frequency(repeat, needed=counts != 1 and not once_a_day)
+def _interval(repeat: Repeat, count: int | None, once_a_day: bool) -> float:
+    _check_frequency(repeat, needed=count != 1 and not once_a_day)
     interval = _interval_h(repeat) or DAY_H
     if once_a_day and interval != DAY_H:
         raise InputError("order: timing.code says once a day, timing.repeat does not")
