@@ -35,6 +35,11 @@ def medication(**more: Any) -> Raw:
     return {"resourceType": "Medication", "id": "m1", **more}
 
 
+def with_drafts(drafts: Raw) -> Raw:
+    """A request with these as its orders."""
+    return {**request(), "context": {"patientId": "p1", "draftOrders": drafts}}
+
+
 CASES: Final[dict[str, Case]] = {
     # --- is it an order? ---
     **{
@@ -204,6 +209,29 @@ CASES: Final[dict[str, Case]] = {
     ),
     "nothing that was sent is selected": Case(
         request(order(), selections=["MedicationRequest/gone"]), "info", AUC
+    ),
+    "an order of another type": Case(
+        request({**order(), "resourceType": "MedicationDispense"}),
+        "warning",
+        NOT + "order: a MedicationDispense, not a MedicationRequest",
+    ),
+    "a bundle of another type": Case(
+        with_drafts({**request()["context"]["draftOrders"], "resourceType": "List"}), "info", AUC
+    ),
+    "an entry without a resource": Case(
+        with_drafts({"resourceType": "Bundle", "entry": [{"resource": "fludarabine"}]}),
+        "warning",
+        NOT + "the request has no orders that can be read",
+    ),
+    "an entry of nobody knows what beside another": Case(
+        with_drafts(
+            {
+                "resourceType": "Bundle",
+                "entry": [{"resource": order(drug=CYCLOPHOSPHAMIDE)}, {"resource": []}],
+            }
+        ),
+        "info",
+        NOT + "draftOrders: 1 of its entries cannot be read",
     ),
     "no orders at all": Case(
         {**request(), "context": {"patientId": "p1"}}, "warning", NOT + "the request has no orders"

@@ -108,7 +108,7 @@ def entries(value: object) -> Iterator[Entry]:
     """
     if not isinstance(value, dict):
         return
-    if value.get("resourceType") != "Bundle":
+    if value.get("resourceType") != "Bundle" and "entry" not in value:
         if value:
             yield Entry("", value)
         return
@@ -119,6 +119,29 @@ def entries(value: object) -> Iterator[Entry]:
         elif isinstance(resource, dict):
             url = entry.get("fullUrl")
             yield Entry(url if isinstance(url, str) else "", resource)
+
+
+def unreadable(value: object) -> int:
+    """Count the entries of a bundle that hold no resource; a value that is no bundle is one.
+
+    Examples
+    --------
+    >>> unreadable({"resourceType": "Bundle", "entry": [{"resource": "x"}]}), unreadable(None)
+    (1, 1)
+    """
+    if not isinstance(value, dict):
+        return 1
+    is_alone = "entry" not in value and value.get("resourceType") != "Bundle"
+    listed = [{"resource": value}] if is_alone else value.get("entry", [])
+    if not isinstance(listed, list):
+        return 1
+    has_kind = (
+        isinstance(entry, dict)
+        and isinstance(resource := entry.get("resource"), dict)
+        and bool(text_of(resource, "resourceType"))
+        for entry in listed
+    )
+    return sum(not kind for kind in has_kind)
 
 
 def objects(value: object) -> list[Raw]:

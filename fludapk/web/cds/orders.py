@@ -102,7 +102,7 @@ def sort_orders(library: Library, selections: Any) -> Sorted:
     orders = [
         entry
         for entry in library.drafts
-        if entry.kind == ORDER or (not entry.kind and any("edication" in k for k in entry.resource))
+        if entry.kind == ORDER or any(key.startswith("medication") for key in entry.resource)
     ]
     chosen, strays = _chosen(library.drafts, selections)
     kinds = {entry: drug_of(entry.resource, library).kind for entry in map(_Key, orders)}
@@ -186,6 +186,8 @@ def read_order(entry: Entry, library: Library, zone: dt.tzinfo | None) -> Ordere
         Naming everything that is not understood.
     """
     drug = drug_of(entry.resource, library)
+    if entry.kind != ORDER:
+        raise InputError(f"order: a {entry.kind[:40] or 'resource without a type'}, not a {ORDER}")
     order = read(Order, entry.resource, "order")
     if len(order.dosage_instruction) == 0:
         raise InputError("order: no dosage instruction")

@@ -16,7 +16,7 @@ from fludapk.errors import Fault, FludapkError, InputError, gathered
 from fludapk.patients.fields import label
 from fludapk.patients.request import Request, read_patient
 from fludapk.web.asked import CheckAsked, Folders
-from fludapk.web.cds.bundles import Library, entries
+from fludapk.web.cds.bundles import Library, entries, unreadable
 from fludapk.web.cds.card import (
     Card,
     Told,
@@ -86,7 +86,8 @@ def answer(
     if not drafts:
         why = "the request has no orders that can be read (context.draftOrders)"
         return Answer(cards=[question_card([why], seed=seed, home=home, form={}, lines=[])])
-    cards = _unknown_cards(by_kind, seed, home)
+    lost = unreadable(asked.context.get("draftOrders"))
+    cards = _unknown_cards(by_kind, lost, seed, home)
     if not by_kind.fludarabine or not by_kind.is_asked:
         return Answer(cards=cards)
     library, failed = _completed(asked, library, prefetch, settings)
@@ -99,13 +100,17 @@ def _patient_id(context: dict[str, Any]) -> str:
     return told.removeprefix("Patient/") if isinstance(told, str) else ""
 
 
-def _unknown_cards(by_kind: Sorted, seed: str, home: str) -> list[Card]:
-    """A card for orders of which nothing tells the drug: it could be fludarabine."""
-    if not by_kind.unknown:
+def _unknown_cards(by_kind: Sorted, lost: int, seed: str, home: str) -> list[Card]:
+    """A card for what could be fludarabine, and nothing tells."""
+    sentences = []
+    if by_kind.unknown:
+        which = ", ".join(sorted(entry.relative[:80] for entry in by_kind.unknown)[:10])
+        sentences.append(f"the drug of {which} cannot be read: is it fludarabine?")
+    if lost:
+        sentences.append(f"draftOrders: {lost} of its entries cannot be read")
+    if not sentences:
         return []
-    which = ", ".join(sorted(entry.relative[:80] for entry in by_kind.unknown)[:10])
-    sentence = f"the drug of {which} cannot be read: is it fludarabine?"
-    return [question_card([sentence], seed=seed, home=home, form={}, lines=[], severity="note")]
+    return [question_card(sentences, seed=seed, home=home, form={}, lines=[], severity="note")]
 
 
 def _completed(
