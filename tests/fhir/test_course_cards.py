@@ -122,6 +122,21 @@ CASES: Final[dict[str, Case]] = {
         "No target without",
         ("22.37 + 22.37 + 20 mg fludarabine phosphate",),
     ),
+    "two courses in one request": Case(
+        request([event(*DAYS), {**event("2026-04-02", "2026-04-03"), "id": "second"}]),
+        "warning",
+        NOT + "order: infusions are 28 days apart: are they one course?",
+    ),
+    "four orders with a period of a day each": Case(
+        request(
+            [
+                {**repeated(count=None, boundsPeriod={"start": day, "end": day}), "id": day}
+                for day in DAYS
+            ]
+        ),
+        "info",
+        AUC,
+    ),
     "a day left free": Case(
         request([one_day(1), one_day(2), one_day(4)]),
         "info",

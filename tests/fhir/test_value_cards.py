@@ -90,6 +90,15 @@ CASES: Final[dict[str, Case]] = {
         "info",
         AUC,
     ),
+    "by a urn of the bundle": Case(
+        request(
+            order(subject={"reference": "urn:uuid:9c"}),
+            girl(weight=weight(subject={"reference": "urn:uuid:9c"})),
+            urls={"p1": "urn:uuid:9c"},
+        ),
+        "info",
+        AUC,
+    ),
     "another patient only": Case(
         request(None, girl(patient=person(id="p2"))),
         "warning",

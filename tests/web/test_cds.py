@@ -170,7 +170,7 @@ def test_a_slip_is_asked_about_and_confirmed_on_the_page() -> None:
     assert "AUC0-inf" in told(cards(body)[0])  # real, though rare
     slip = request(None, girl(creatinine=measured("creatinine", 22, "mg/dL")))
     (card,) = cards(slip)
-    assert "confirm scr" in card["links"][0]["label"]
+    assert "confirm creatinine" in card["links"][0]["label"]
     assert "renal=22&renal_unit=mg%2FdL" in card["links"][0]["url"]
     assert "AUC" not in told(card)
     assert "suggestions" not in card

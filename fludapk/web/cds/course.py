@@ -18,6 +18,8 @@ from fludapk.web.cds.orders import Infusion, Ordered
 from fludapk.web.cds.quantities import Typed
 from fludapk.web.cds.timing import DAY_H
 
+LONGEST_GAP_H: Final = 7 * DAY_H
+"""Infusions farther apart are asked about: no published course has a gap."""
 INFUSION_H: Final = 0.5
 """Length of an infusion that the order does not say, as everywhere in fludapk."""
 
@@ -231,7 +233,7 @@ def ceiling_faults(
 
 
 def check_apart(planned: Planned) -> None:
-    """Refuse infusions that are ordered for the same time.
+    """Refuse infusions that are ordered for the same time, or too far apart for one course.
 
     Raises
     ------
@@ -239,6 +241,9 @@ def check_apart(planned: Planned) -> None:
         Naming the day.
     """
     for k, (a, b) in enumerate(pairwise(planned.times_h)):
+        if b - a > LONGEST_GAP_H:
+            days = (b - a) / DAY_H
+            raise InputError(f"order: infusions are {days:.3g} days apart: are they one course?")
         if b - a < planned.lengths_h[k] - 1e-9:
             start = planned.infusions[k].slot.start
             when = f" on {start}" if start is not None else ""

@@ -13,7 +13,7 @@ from fludapk.answers.check import checks
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.record import Remark, note
 from fludapk.errors import Fault, FludapkError, InputError, gathered
-from fludapk.patients.fields import label
+from fludapk.patients.fields import keyword, label
 from fludapk.patients.request import Request, read_patient
 from fludapk.web.asked import CheckAsked, Folders
 from fludapk.web.cds.bundles import Library, entries, unreadable
@@ -188,7 +188,8 @@ def _card(case: _Case) -> Card:
             form = _form(understood, purpose)
         except ValidationError:
             faults.append(Fault("", "the values cannot be read"))
-    confirm = " and ".join(dict.fromkeys(fault.confirm for fault in faults if fault.confirm))
+    names = dict.fromkeys(fault.confirm for fault in faults if fault.confirm)
+    confirm = " and ".join(label(keyword(name)) for name in names)
     sentences = [_worded(fault) for fault in faults]
     return question_card(
         sentences,
