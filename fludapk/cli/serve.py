@@ -15,20 +15,64 @@ from fludapk.errors import InputError
               help="Address to listen on. Any but this computer's own needs --token.")  # fmt: skip
 @click.option("--token", metavar="TEXT", envvar="FLUDAPK_TOKEN", show_envvar=True,
               help="Secret that every request must carry to be answered.")  # fmt: skip
+@click.option(
+    "--public-url",
+    default="",
+    metavar="URL",
+    help="Address of the page as its users see it, behind a proxy; for links of cards.",
+)
+@click.option(
+    "--cors-origin",
+    "cors_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Let pages of this origin ask for cards: https://sandbox.cds-hooks.org.",
+)
+@click.option(
+    "--fhir-server",
+    "fhir_servers",
+    multiple=True,
+    metavar="URL",
+    help="Fetch what a request for a card lacks from this record system, if it is the one "
+    "that asks.",
+)
+@click.option(
+    "--body-mib",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="MIB",
+    help="Largest request for a card, MiB.",
+)
+@click.option("--time-zone", default="", metavar="ZONE",
+              help="Of the hospital, \"Europe/Berlin\", for the days of orders; else of this "
+                   "computer.")  # fmt: skip
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @models_dir_option
 def serve(
-    port: int, host: str, token: str | None, no_browser: bool, models_dir: str | None
+    port: int,
+    host: str,
+    token: str | None,
+    public_url: str,
+    cors_origins: tuple[str, ...],
+    fhir_servers: tuple[str, ...],
+    body_mib: float,
+    time_zone: str,
+    no_browser: bool,
+    models_dir: str | None,
 ) -> None:
     """Serve pages and an API to a browser on this computer.
 
     A page with the same answers, and an API with the same JSON. Nothing leaves this computer and
     nothing that is typed is kept or logged. Stop it with Ctrl-C.
+
+    Record systems find services of CDS Hooks at /cds-services: docs/record-systems.md.
     """
     from fludapk.published.models import model_folders
 
     try:
         from fludapk.web.app import serve as run
+        from fludapk.web.cds.settings import Settings
     except ModuleNotFoundError as error:
         raise InputError(
             f"the browser needs the extra `web` ({error.name} is missing): "
@@ -42,5 +86,19 @@ def serve(
 
             webbrowser.open(address)
 
+    settings = Settings.typed(
+        cors_origins=cors_origins,
+        fhir_servers=fhir_servers,
+        body_mib=body_mib,
+        public_url=public_url,
+        time_zone=time_zone,
+    )
     say_first_compilation()
-    run(host=host, port=port, token=token, folders=model_folders(models_dir), listening=listening)
+    run(
+        host=host,
+        port=port,
+        token=token,
+        folders=model_folders(models_dir),
+        settings=settings,
+        listening=listening,
+    )

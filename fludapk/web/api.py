@@ -26,7 +26,6 @@ from fludapk.published.model_files import ModelFile
 from fludapk.published.models import Model, load_model, load_models
 from fludapk.published.regimens import label_rules, regimens
 from fludapk.published.targets import targets
-from fludapk.web import cds
 from fludapk.web.asked import (
     CheckAsked,
     CompareAsked,
@@ -261,16 +260,6 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
     def list_targets() -> list[TargetEntry]:
         """Published exposure thresholds: `fludapk targets list --json`."""
         return list(targets().values())
-
-    @routes.get("/cds-services", tags=["orders"])
-    def discover() -> cds.Services:
-        """CDS Hooks: which services there are."""
-        return cds.SERVICES
-
-    @routes.post(f"/cds-services/{cds.ID}", response_model_exclude_none=True, tags=["orders"])
-    def order_select(asked: cds.Hook, request: Request) -> cds.Answer:
-        """CDS Hooks `order-select`: the exposure a selected order of fludarabine gives."""
-        return cds.answer(asked, f"{request.base_url}", folders)
 
     @routes.get("/healthz", tags=["server"])
     def healthz() -> Health:

@@ -22,7 +22,10 @@ from fludapk.pages.dose import dose_html
 from fludapk.pages.update_sheet import update_html
 from fludapk.web import api
 from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, Folders, UpdateAsked
-from fludapk.web.guard import Guard, Limits
+from fludapk.web.cds import routes as orders
+from fludapk.web.cds.settings import PATH as ORDERS
+from fludapk.web.cds.settings import Settings
+from fludapk.web.guard import Guard, Limits, Shared
 from fludapk.web.pages import DOWNLOAD, TABS, Pages
 
 PORT: Final = 8765
@@ -30,7 +33,7 @@ _SWITCH_S: Final = 0.02
 """Threads that compute take turns so often: changing costs more than waiting a moment."""
 _OPEN: Final = frozenset(
     {tab.path for tab in TABS}
-    | {DOWNLOAD, "/static/", "/healthz", "/version", "/openapi.json", "/cds-services"}
+    | {DOWNLOAD, "/static/", "/healthz", "/version", "/openapi.json", ORDERS}
 )
 """Without a token: pages without an answer, and pages that ask for it in their form."""
 _LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD})
@@ -47,6 +50,7 @@ def create_app(
     token: str | None = None,
     folders: Folders = None,
     limits: Limits | None = None,
+    settings: Settings | None = None,
 ) -> Guard:
     """The pages and the API, guarded.
 
@@ -59,12 +63,15 @@ def create_app(
     folders : sequence of Path, optional
         See `fludapk.published.models.model_folders`.
     limits : Limits, optional
+    settings : Settings, optional
+        For orders of a record system.
 
     Raises
     ------
     InputError
         If others could ask without a token.
     """
+    settings = settings or Settings()
     local = is_local(host)
     if not local and not token:
         raise InputError(
@@ -89,7 +96,9 @@ def create_app(
     app.openapi = lambda: api.document(app)  # type: ignore[method-assign]
     api.handle_errors(app)
     app.include_router(api.router(folders, limits.list_rows))
+    app.include_router(orders.router(folders, settings))
     hosts = {"localhost"} if local else {"localhost", host.lower(), socket.gethostname().lower()}
+    hosts |= {settings.public_host} - {""}
     guard = Guard(
         app=app,
         hosts=frozenset(hosts),
@@ -98,6 +107,9 @@ def create_app(
         open_paths=_OPEN,
         lists=_LISTS,
         limits=limits,
+        shared=Shared(
+            path=ORDERS, origins=frozenset(settings.origins), body_bytes=settings.body_bytes
+        ),
     )
     app.include_router(
         Pages(
@@ -112,7 +124,7 @@ def create_app(
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine can reach an address.
+    """Tell if only this machine can reach an address.
 
     Examples
     --------
@@ -173,13 +185,14 @@ def serve(
     port: int = PORT,
     token: str | None = None,
     folders: Folders = None,
+    settings: Settings | None = None,
     listening: Callable[[str], None],
 ) -> None:
     """Serve until told to stop; running requests are finished.
 
     Parameters
     ----------
-    host, port, token, folders
+    host, port, token, folders, settings
         As `create_app`; port 0 is a free one.
     listening : callable
         Called with the address of the page when it can be opened.
@@ -189,7 +202,7 @@ def serve(
     InputError
         If the address cannot be used, or others could ask without a token.
     """
-    app = create_app(host=host, token=token, folders=folders)
+    app = create_app(host=host, token=token, folders=folders, settings=settings)
     with _listener(host, port) as listener:
         warm(folders)
         sys.setswitchinterval(_SWITCH_S)

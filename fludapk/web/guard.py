@@ -1,4 +1,4 @@
-"""Who may ask, how much and for how long; and what no answer goes without.
+"""Limits on who may ask, how much and for how long; and headers that no answer goes without.
 
 An answer is for this origin only: a foreign Host (DNS rebinding) or Origin (another site's form or
 script) is turned away, a body is read up to a limit, a request ends in time, and an error says
@@ -43,13 +43,48 @@ _SAFE: Final = ("GET", "HEAD")
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a request may take."""
+    """Sizes and times that a request may take."""
 
     body_bytes: int = 64 * KIB
     list_bytes: int = 10 * KIB * KIB
     list_rows: int = 10_000
     seconds: float = 30.0
     list_seconds: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What pages of other origins may ask, and no more than that (CORS).
+
+    Parameters
+    ----------
+    path : str
+        Beginning of the paths.
+    origins : set of str
+        Scheme and host of the pages; nobody else if empty.
+    body_bytes : int
+        Largest request to these paths, from wherever it comes.
+    """
+
+    path: str = ""
+    origins: frozenset[str] = frozenset()
+    body_bytes: int = 64 * KIB
+
+    def covers(self, path: str) -> bool:
+        """Tell if a path is one of them."""
+        return bool(self.path) and (path == self.path or path.startswith(f"{self.path}/"))
+
+    def headers(self, origin: str) -> list[tuple[bytes, bytes]]:
+        """Headers that let a page of an origin read the answer."""
+        return [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (b"access-control-allow-headers", b"Authorization, Content-Type"),
+            (b"access-control-allow-private-network", b"true"),
+            (b"access-control-expose-headers", b"Location"),
+            (b"access-control-max-age", b"600"),
+            (b"vary", b"Origin"),
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +105,8 @@ class Guard:
         that ask for the token themselves.
     lists : set of str
         Paths that take lists.
+    shared : Shared
+        What pages of other origins may ask.
     """
 
     app: App
@@ -79,19 +116,26 @@ class Guard:
     open_paths: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
+    shared: Shared = field(default_factory=Shared)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or turn it away."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = _Answer(send)
+        foreign = self._foreign(scope)
+        answer = _Answer(send, self.shared.headers(foreign) if foreign else [])
+        if foreign and scope["method"] == "OPTIONS":
+            await answer.preflight()
+            return
         refusal = self._refusal(scope)
         if refusal is not None:
             await answer.refuse(*refusal)
             return
         is_list = scope["path"] in self.lists
         most = self.limits.list_bytes if is_list else self.limits.body_bytes
+        if self.shared.covers(scope["path"]):
+            most = self.shared.body_bytes
         seconds = self.limits.list_seconds if is_list else self.limits.seconds
         try:
             body = await asyncio.wait_for(_body(scope, receive, most), seconds)
@@ -120,13 +164,11 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and reason, if a request is not answered at all."""
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers = _headers(scope)
         host = headers.get("host", "")
         if not self._is_ours(host):
             return 421, "this server does not answer to the name in the Host header"
-        if scope["method"] not in _SAFE:
+        if scope["method"] not in _SAFE and not self._foreign(scope):
             origin, site = headers.get("origin"), headers.get("sec-fetch-site")
             if site not in (None, "same-origin", "none"):
                 return 403, "posts from other sites are not answered"
@@ -140,6 +182,13 @@ class Guard:
             if kind.lower() != "bearer" or not self.admits(given.strip()):
                 return 401, "give the token of this server: Authorization: Bearer ..."
         return None
+
+    def _foreign(self, scope: Scope) -> str:
+        """Origin of an allowed page that asks for what it may; empty for everybody else."""
+        headers = _headers(scope)
+        origin = headers.get("origin", "")
+        may = self.shared.covers(scope["path"]) and origin in self.shared.origins
+        return origin if may and self._is_ours(headers.get("host", "")) else ""
 
     def _is_ours(self, host: str) -> bool:
         name = _without_port(host).lower().rstrip(".")
@@ -157,8 +206,12 @@ class Guard:
         )
 
     def admits(self, token: str) -> bool:
-        """Whether this is the token, if one is asked."""
+        """Tell if this is the token, or none is asked."""
         return self.token is None or hmac.compare_digest(token.encode(), self.token.encode())
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _without_port(host: str) -> str:
@@ -206,8 +259,9 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 class _Answer:
     """Sends an answer with our headers, and nothing after it was ended."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self._send = send
+        self._more = list(more)
         self._started = self._ended = False
 
     async def __call__(self, message: Message) -> None:
@@ -215,9 +269,20 @@ class _Answer:
             return
         if message["type"] == "http.response.start":
             self._started = True
-            ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-            message = {**message, "headers": [*message.get("headers", []), *ours]}
+            ours = [
+                (name.encode(), value.encode())
+                for name, value in HEADERS.items()
+                if not self._more or name != "cross-origin-resource-policy"
+            ]
+            message = {**message, "headers": [*message.get("headers", []), *ours, *self._more]}
         await self._send(message)
+
+    async def preflight(self) -> None:
+        """Tell a browser that the page may ask."""
+        headers = [(b"content-length", b"0")]
+        await self({"type": "http.response.start", "status": 204, "headers": headers})
+        await self({"type": "http.response.body", "body": b""})
+        self._ended = True
 
     async def refuse(
         self, status: int, why: str, *, exit_status: ExitStatus = ExitStatus.USAGE

@@ -23,14 +23,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fludapk._version import __version__
-from fludapk.answers.check import check
 from fludapk.answers.goal import Goal
 from fludapk.answers.update import update
 from fludapk.cli import main
 from fludapk.errors import Fault, InputError
 from fludapk.patients.fields import FIELDS
 from fludapk.patients.level import Level
-from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import read_patient
 from fludapk.published.regimens import regimens
@@ -41,9 +39,7 @@ from fludapk.web.guard import HEADERS, Limits
 from fludapk.web.pages import DOWNLOAD, STATIC, TABS
 from fludapk.web.problems import shown
 
-FHIR: Final = Path(__file__).parent / "fhir"
 WITH_TOKEN: Final = create_app(host="0.0.0.0", token="open sesame")
-CDS: Final = "/cds-services/fludapk-order-select"
 FORM: Final = {
     "age": "5",
     "age_unit": "years",
@@ -773,134 +769,6 @@ def test_an_error_of_ours_says_nothing_of_the_patient(
     said = capfd.readouterr().err
     assert "fludapk: ValueError at" in said
     assert "18.2" not in f"{said}{found}"
-
-
-# --- Orders in FHIR ---------------------------------------------------------------------------
-
-
-def hook(name: str) -> Any:
-    return json.loads((FHIR / f"{name}.json").read_text("utf-8"))
-
-
-def cards(body: Any) -> list[Any]:
-    response = ask("POST", CDS, json=body)
-    assert response.status_code == 200, response.text
-    found: list[Any] = response.json()["cards"]
-    return found
-
-
-def test_the_service_can_be_discovered() -> None:
-    (service,) = ask("GET", "/cds-services").json()["services"]
-    assert (service["hook"], service["id"]) == ("order-select", "fludapk-order-select")
-    assert set(service["prefetch"]) == {"patient", "weight", "height", "creatinine"}
-    assert "http://loinc.org|29463-7" in service["prefetch"]["weight"]
-
-
-def test_an_order_for_a_girl_is_answered_with_her_exposure() -> None:
-    (card,) = cards(hook("girl_mg_m2"))
-    girl = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
-    auc = check(girl, Regimen(dose=30, unit="mg/m2", days=4)).exposure.auc_0_inf
-    assert f"AUC0-inf {auc:.2f} mg·h/L" in card["summary"]
-    assert "BELOW 13.8" in card["summary"]
-    assert "models disagree" in card["summary"]
-    assert len(card["summary"]) <= 140
-    assert card["indicator"] == "warning"
-    assert "weight of 2026-02-27" in card["detail"]
-    assert "30 mg/m2 × 4" in card["detail"]
-    assert card["source"]["url"] == "https://doi.org/10.1007/s40262-018-0715-9"
-    assert card["links"] == [{"label": "Open fludapk", "url": f"{HOME}/", "type": "absolute"}]
-
-
-def test_units_of_an_order_are_read_by_their_codes() -> None:
-    (card,) = cards(hook("man_mg_pounds_inches"))
-    man = Patient(
-        age_years=60, sex="male", weight_kg=176.4 * 0.45359237, height_cm=177.8, scr_mg_dl=1.0
-    )
-    auc = check(man, Regimen(dose=60, unit="mg", days=3)).exposure.auc_0_inf
-    assert f"AUC0-inf {auc:.2f} mg·h/L" in card["summary"]
-
-
-def test_unknown_units_are_refused_in_a_card() -> None:
-    (card,) = cards(hook("unknown_units"))
-    assert card["indicator"] == "info"
-    assert "AUC" not in card["summary"]
-    said = card["detail"].replace("\\", "")
-    assert "creatinine: unit 'mmol/L'" in said
-    assert "weight: unit 'None'" in said
-    assert "allowed UCUM codes: kg, g, [lb_av]" in said
-
-
-def test_other_orders_get_no_card() -> None:
-    assert cards(hook("no_fludarabine")) == []
-    body = hook("girl_mg_m2")
-    body["context"]["selections"] = ["MedicationRequest/cyclo-1"]
-    assert cards(body) == []
-
-
-@pytest.mark.parametrize(
-    ("repeat", "said"),
-    [
-        ({"frequency": 2, "period": 1, "periodUnit": "d", "count": 4}, "only infusions once a day"),
-        ({"frequency": 1, "period": 1, "periodUnit": "d"}, "number of infusions is not said"),
-        ({"frequency": 1, "period": 1, "periodUnit": "d", "count": 40}, "from 1 to 14"),
-        (
-            {
-                "frequency": 1,
-                "period": 1,
-                "periodUnit": "d",
-                "count": 4,
-                "duration": 1,
-                "durationUnit": "wk",
-            },
-            "duration: unit 'wk'",
-        ),
-    ],
-)
-def test_an_order_that_is_not_understood_is_said(repeat: dict[str, Any], said: str) -> None:
-    body = hook("girl_mg_m2")
-    order = body["context"]["draftOrders"]["entry"][1]["resource"]
-    order["dosageInstruction"][0]["timing"]["repeat"] = repeat
-    (card,) = cards(body)
-    assert said in card["detail"].replace("\\", "")
-
-
-def test_what_lacks_in_the_prefetch_is_said() -> None:
-    body = hook("girl_mg_m2")
-    del body["prefetch"]["height"], body["prefetch"]["patient"]
-    (card,) = cards(body)
-    assert "height: no observation with LOINC 8302-2" in card["detail"]
-    assert "0 patients" in card["detail"]
-
-
-PATHS: Final = [
-    ("context", "draftOrders"),
-    ("context", "draftOrders", "entry", 1, "resource", "dosageInstruction"),
-    ("context", "draftOrders", "entry", 1, "resource", "dosageInstruction", 0, "timing"),
-    ("context", "draftOrders", "entry", 1, "resource", "medicationCodeableConcept"),
-    ("context", "selections"),
-    ("prefetch",),
-    ("prefetch", "patient"),
-    ("prefetch", "weight", "entry", 0, "resource", "valueQuantity"),
-    ("prefetch", "weight", "entry", 0, "resource", "effectiveDateTime"),
-    ("prefetch", "creatinine", "entry"),
-]
-
-
-@given(path=st.sampled_from(PATHS), value=ANYTHING)
-@settings(max_examples=60, deadline=None)
-def test_whatever_a_bundle_holds_is_answered(path: tuple[Any, ...], value: Any) -> None:
-    body = hook("girl_mg_m2")
-    place = body
-    for name in path[:-1]:
-        place = place[name]
-    place[path[-1]] = value
-    response = ask(
-        "POST",
-        CDS,
-        content=json.dumps(body).encode("utf-8", "surrogatepass"),
-        headers={"content-type": "application/json"},
-    )
-    assert response.status_code in (200, 400, 422), response.text
 
 
 # --- OpenAPI ----------------------------------------------------------------------------------
