@@ -201,7 +201,7 @@ def test_a_suggestion_is_the_draft_with_the_dose_of_the_target() -> None:
             *("--target", "fabrizio2022", "--json"),
         ],
     )
-    dose_mg = json.loads(result.stdout)["proposals"][0]["dose_mg"]
+    dose_mg = json.loads(result.stdout)["answer"]["dose_mg"]
     changed = action["resource"]
     expected = FOR_ALL["context"]["draftOrders"]["entry"][0]["resource"]
     assert action["type"] == "update"
