@@ -150,6 +150,41 @@ class Layout:
             recorded=recorded,
         )
 
+    @classmethod
+    def of_levels(cls, header: Sequence[str], *, decimal_comma: bool = False) -> Layout:
+        """Understand the header of a file of levels of one patient.
+
+        Parameters
+        ----------
+        header : sequence of str
+        decimal_comma : bool
+
+        Raises
+        ------
+        InputError
+            If two columns are the same thing.
+
+        Examples
+        --------
+        >>> layout = Layout.of_levels(["time_h", "conc_ng_ml", "ward"])
+        >>> layout.recorded, layout.unused
+        ({0: ('time', 'h'), 1: ('dv', 'ng/mL')}, ['ward'])
+        """
+        recorded = {k: what for k, name in enumerate(header) if (what := record_column(name))}
+        meaning = {
+            k: ("id", "") for k, name in enumerate(header) if known_column(name) == ("id", "")
+        }
+        faults = [*_twice(header, recorded), *_twice(header, meaning)]
+        if faults:
+            raise InputError(*faults)
+        return cls(
+            header=tuple(header),
+            meaning=meaning,
+            decimal_comma=decimal_comma,
+            is_events=True,
+            recorded=recorded,
+        )
+
     def name(self, key: str) -> str:
         """Name of a field in faults: its column in this list, or else the one it would have."""
         field = FIELDS.get(key)

@@ -83,7 +83,7 @@ def _several(records: Records, rows: Sequence[Row], kind: str, name: str, use: s
     """Fault of one column that tells the rows apart, or names something else."""
     values = list(dict.fromkeys(_plain(records.text(cells, name)) for cells in rows))
     column = records.called(name)
-    keep = f"{_NEEDS[kind]}; then, if they are, leave it out by {{names}} {column}=-"
+    keep = f"{_NEEDS[kind]}; if they are, {records.left_out(name)}"
     if len(values) > 1:
         shown = few([value or "(empty)" for value in values], most=4)
         return Fault(column, f"({kind}) tells {use} apart: {shown}", do=keep)
@@ -174,7 +174,7 @@ def _occasion_faults(records: Records, rows: Sequence[Row]) -> list[Fault]:
     fault = Fault(
         column,
         f"tells {len(every)} occasions apart, but not dose by dose",
-        do=f"here each dose begins an occasion; leave it out by {{names}} {column}=-",
+        do=f"here each dose begins an occasion; {records.left_out('occ')}",
     )
     if len(set(names)) != len(names):
         return [fault]

@@ -44,11 +44,14 @@ class Assay:
         Unit of levels and limits whose columns do not say theirs.
     lloq_mg_l : float, optional
         Limit of levels marked as below one that have none of their own, mg/L.
+    can_give_lloq : bool
+        Whether that limit can be typed where the file is read.
     """
 
     records: Records
     unit: str | None = None
     lloq_mg_l: float | None = None
+    can_give_lloq: bool = True
 
     @classmethod
     def of(cls, records: Records, *, unit: str | None = None, lloq: str | None = None) -> Self:
@@ -122,7 +125,7 @@ class Assay:
         unit = canonical_unit(text, "concentration")
         name = self.records.called("dv_unit")
         if unit is None:
-            do = f"write mg/L, ng/mL, ug/L or umol/L, or leave it out by {{names}} {name}=-"
+            do = f"write mg/L, ng/mL, ug/L or umol/L, or {self.records.left_out('dv_unit')}"
             raise InputError(Fault(name, f"= {text!r} is not a unit of levels", do=do))
         if self.unit is not None and unit != canonical_unit(self.unit, "concentration"):
             found = f"= {text!r}, but {self.records.called('dv')} is in {self.unit}"
@@ -188,7 +191,8 @@ class Assay:
             return self.lloq_mg_l
         if conc is not None and conc > 0 and self.records.has("cens"):
             return conc  # with CENS the level holds the limit, by convention
-        message = "below which limit? Add a column LLOQ, or give {lloq_mg_l}"
+        message = "below which limit? Add a column LLOQ"
+        message += ", or give {lloq_mg_l}" if self.can_give_lloq else ""
         raise InputError(Fault("lloq_mg_l", message, whole=True))
 
     def _within(self, cells: Sequence[str], conc: float, limit: float, unit: str | None) -> None:

@@ -38,6 +38,8 @@ class Records:
     ----------
     layout : Layout
         Columns of the file.
+    can_map : bool
+        Whether a column can be left out where the file is read, besides taking it out of the file.
 
     Examples
     --------
@@ -47,6 +49,7 @@ class Records:
     """
 
     layout: Layout
+    can_map: bool = True
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -66,6 +69,12 @@ class Records:
         """Unit in the name of a column; empty without one."""
         place = self.places.get(what)
         return "" if place is None else self.layout.recorded[place][1]
+
+    def left_out(self, what: str) -> str:
+        """Say how to leave a column out."""
+        if self.can_map:
+            return f"leave it out by {{names}} {self.called(what)}=-"
+        return f"take the column {self.called(what)} out of the file"
 
     def text(self, cells: Sequence[str], what: str) -> str:
         """Read a cell; empty if it or its column is missing."""
@@ -169,11 +178,9 @@ class Records:
             return f"{time} {self.unit('time')}".strip() if _is_bare(time) else time
         date = _iso(self.text(cells, dates[0]), dates[0])
         if time and not is_clock(time):
-            do = (
-                f'write "10:30" for half past ten; for hours from the first dose leave '
-                f"{self.called(dates[0])} out by {{names}} {self.called(dates[0])}=-"
-            )
-            found = f"= {time!r} beside a date: hours since when?"
+            found = f"= {time!r} beside {self.called(dates[0])} {date!r}: hours since when?"
+            do = 'write "10:30" for half past ten; if these are hours from the first dose, '
+            do += self.left_out(dates[0]).replace(" it ", f" {self.called(dates[0])} ")
             raise InputError(Fault(name, found, do=do))
         if is_clock(time) and not re.match(r"\d{1,2}:\d{2}", time):
             if not time.startswith(date):
