@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
@@ -171,10 +171,12 @@ class Layout:
         ({0: ('time', 'h'), 1: ('dv', 'ng/mL')}, ['ward'])
         """
         recorded = {k: what for k, name in enumerate(header) if (what := record_column(name))}
-        meaning = {
-            k: ("id", "") for k, name in enumerate(header) if known_column(name) == ("id", "")
-        }
-        faults = [*_twice(header, recorded), *_twice(header, meaning)]
+        ids = [place for place, name in enumerate(header) if known_column(name) == ("id", "")]
+        meaning = dict.fromkeys(ids, ("id", ""))
+        faults = [
+            replace(fault, do="leave one out of the file")
+            for fault in (*_twice(header, recorded), *_twice(header, meaning))
+        ]
         if faults:
             raise InputError(*faults)
         return cls(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -69,32 +70,31 @@ def read_level_file(path: str | Path, clock: Clock = NO_CLOCK) -> LevelFile:
         for number, cells in enumerate(source.rows(), start=2)
         if not records.is_comment(cells)
     ]
+    assay = Assay(records, records.unit("dv") or None, can_give_lloq=False)
     try:
-        levels, n_aside = _levels(
-            Assay(records, records.unit("dv") or None, can_give_lloq=False), rows, clock
-        )
+        levels, n_aside = _levels(assay, rows, clock, str(path))
     except InputError as error:
-        raise error.at(where=str(path)) from None
+        raise InputError(*map(_by_column, error.faults)) from None
     return LevelFile(levels, layout.unused, n_aside)
 
 
-def _levels(assay: Assay, rows: Sequence[Row], clock: Clock) -> tuple[list[Level], int]:
+def _levels(assay: Assay, rows: Sequence[Row], clock: Clock, path: str) -> tuple[list[Level], int]:
     """Levels of the rows that are used, and how many rows are not."""
-    faults = list(_file_faults(assay.records, rows))
+    faults = [replace(fault, where=path) for fault in _file_faults(assay.records, rows)]
     levels: list[Level] = []
     n_aside = 0
     for number, cells in rows:
         try:
             level = _level(assay, cells, clock)
         except InputError as error:
-            faults += error.at(where=f"row {number}").faults
+            faults += error.at(where=f"{path} row {number}").faults
             continue
         if level is None:
             n_aside += 1
         else:
             levels.append(level)
     if not faults and not levels:
-        faults.append(Fault("", "no level below the header"))
+        faults.append(Fault("", "no level below the header", where=path))
     if faults:
         raise InputError(*faults)
     return levels, n_aside

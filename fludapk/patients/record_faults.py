@@ -7,7 +7,7 @@ from typing import Final
 
 from fludapk.errors import Fault, InputError
 from fludapk.patients.columns import few
-from fludapk.patients.record_names import NEUTRAL, OF_COURSE, SELECTORS, UNREADABLE
+from fludapk.patients.record_names import LOGARITHMS, NEUTRAL, OF_COURSE, SELECTORS, UNREADABLE
 from fludapk.patients.records import NO, Records
 from fludapk.units import parse_number
 
@@ -150,12 +150,11 @@ def _not_neutral(
         except InputError:
             pass
         column = records.called(name)
-        do = _DO.get(name, f"bring the data to what is read, then leave it out by {{names}} "
-                     f"{column}=-")  # fmt: skip
-        if name.lower().startswith(("ln", "log", "ldv", "lconc", "dvln", "dvlog")):
-            do = "write the levels themselves, not their logarithms"
-            if records.has("dv"):
+        do = _DO.get(name, f"if it changes nothing, {records.left_out(name)}")
+        if name in LOGARITHMS:
+            if records.has("dv"):  # beside the levels themselves
                 continue
+            do = "write the levels themselves, not their logarithms"
         return [Fault(column, f"= {text} is not used here", do=do)]
     return []
 

@@ -141,7 +141,9 @@ class Assay:
             return False, None, None
         if word in _UNCLEAR:
             do = "BLQ 1 marks a level below the limit, MDV 1 a record without level"
-            raise InputError(Fault(name, f"= {text!r}: not measured, or below the limit?", do=do))
+            raise InputError(
+                Fault(name, f"= {text!r} is either not measured or below the limit", do=do)
+            )
         if word[0] in ">≥" or word in _ABOVE:
             raise InputError(_above(name, text))
         rest = text.lstrip().lstrip("<≤").strip()

@@ -79,9 +79,12 @@ NEUTRAL: Final[Mapping[str, tuple[float, ...]]] = {
 }  # fmt: skip
 """Columns that are not used and would change a dose or a level -> their values that do not."""
 
-UNREADABLE: Final = (
+LOGARITHMS: Final = (
     "lndv", "ldv", "logdv", "log_dv", "ln_dv", "dvln", "dvlog", "lconc", "logconc", "log_conc",
-    "lnconc", "ln_conc", "lod", "amtu", "amt_unit", "dose_unit", "doseu", "timeu", "time_unit",
+    "lnconc", "ln_conc",
+)  # fmt: skip
+UNREADABLE: Final = (
+    *LOGARITHMS, "lod", "amtu", "amt_unit", "dose_unit", "doseu", "timeu", "time_unit",
 )  # fmt: skip
 """Columns that are not used: logarithms, limits of detection, units of their own."""
 

@@ -178,7 +178,7 @@ class Records:
             return f"{time} {self.unit('time')}".strip() if _is_bare(time) else time
         date = _iso(self.text(cells, dates[0]), dates[0])
         if time and not is_clock(time):
-            found = f"= {time!r} beside {self.called(dates[0])} {date!r}: hours since when?"
+            found = f"= {time!r} beside {self.called(dates[0])} {date!r} is no clock time"
             do = 'write "10:30" for half past ten; if these are hours from the first dose, '
             do += self.left_out(dates[0]).replace(" it ", f" {self.called(dates[0])} ")
             raise InputError(Fault(name, found, do=do))
