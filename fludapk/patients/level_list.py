@@ -78,6 +78,13 @@ def read_level_file(path: str | Path, clock: Clock = NO_CLOCK) -> LevelFile:
     return LevelFile(levels, layout.unused, n_aside)
 
 
+def _by_column(fault: Fault) -> Fault:
+    """Name the column itself, where a fault is of no input that can be typed."""
+    if fault.whole or not fault.field or fault.field in FIELDS:
+        return fault
+    return replace(fault, field="", found=f"{fault.field} {fault.found}")
+
+
 def _levels(assay: Assay, rows: Sequence[Row], clock: Clock, path: str) -> tuple[list[Level], int]:
     """Levels of the rows that are used, and how many rows are not."""
     faults = [replace(fault, where=path) for fault in _file_faults(assay.records, rows)]
