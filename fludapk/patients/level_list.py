@@ -11,6 +11,7 @@ from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.clock import NO_CLOCK, Clock, ClockTime, is_clock, read_hours
 from fludapk.patients.columns import Layout, few, is_column, wrong_length
 from fludapk.patients.csv_list import open_list
+from fludapk.patients.fields import FIELDS
 from fludapk.patients.level import Level
 from fludapk.patients.record_faults import course_faults, list_faults
 from fludapk.patients.record_levels import Assay, Sample
