@@ -14,7 +14,7 @@ from fludapk.patients.csv_list import open_list
 from fludapk.patients.fields import FIELDS
 from fludapk.patients.level import Level
 from fludapk.patients.record_faults import course_faults, list_faults
-from fludapk.patients.record_levels import Assay, Sample
+from fludapk.patients.record_levels import Assay, Sample, only_logarithms
 from fludapk.patients.records import Records, is_midnight, midnight
 from fludapk.units import CONC_COLUMNS
 
@@ -65,6 +65,7 @@ def read_level_file(path: str | Path, clock: Clock = NO_CLOCK) -> LevelFile:
         raise InputError(
             f"{path}: needs the columns time_h (or time, with date and time) and one of "
             f"{', '.join(CONC_COLUMNS)}; it has {few(layout.header)}"
+            f"{only_logarithms(records)}"
         )
     rows = [
         (number, cells)

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Self
 
 from fludapk.errors import Fault, InputError
 from fludapk.patients.columns import few
+from fludapk.patients.record_names import LOGARITHMS
 from fludapk.patients.records import Records
 from fludapk.units import CONC_COLUMNS, canonical_unit, parse_number, parse_quantity
 
@@ -73,7 +74,7 @@ class Assay:
         if not records.has("dv"):
             raise InputError(
                 f"levels are in one column, DV or one of {', '.join(CONC_COLUMNS)}; there are "
-                f"{few(records.layout.header)}"
+                f"{few(records.layout.header)}{only_logarithms(records)}"
             )
         name, own = records.called("dv"), records.unit("dv")
         if own and unit is not None:
@@ -206,6 +207,14 @@ class Assay:
         upper = self._limit(cells, "uloq", unit)
         if conc >= upper:
             raise InputError(_above(self.records.called("dv"), f"{conc:g} mg/L"))
+
+
+def only_logarithms(records: Records) -> str:
+    """Say that a file has the logarithms of levels; empty if it has none."""
+    columns = [records.called(what) for what in LOGARITHMS if records.has(what)]
+    if not columns:
+        return ""
+    return f". {columns[0]} holds logarithms: write the levels themselves"
 
 
 def _above(name: str, text: str) -> Fault:

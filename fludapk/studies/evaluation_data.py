@@ -83,6 +83,8 @@ class Data:
     refused: list[Refused]
     sha256: str
     """Hash of the file."""
+    comments: int = 0
+    """Number of rows that begin like a comment; they are not used."""
 
 
 def read_subjects(
@@ -137,6 +139,8 @@ def read_subjects(
         )
     records = Records(layout)
     assay = Assay.of(records, unit=unit, lloq=lloq)
+    rows = list(rows)
+    comments = sum(records.is_comment(cells) and any(cells) for cells in rows)
     courses = list(by_course(layout, rows))
     if not courses:
         raise InputError("the file has no records below its header")
@@ -154,7 +158,7 @@ def read_subjects(
             subjects.append(_subject(row, name, recorded(layout, together, amount), assay))
         except InputError as error:
             refused.append(Refused(id=name, row=row, error="; ".join(error.sentences(layout.name))))
-    return Data(subjects, refused, sha256)
+    return Data(subjects, refused, sha256, comments)
 
 
 def _subject(row: int, name: str, course: Recorded, assay: Assay) -> Subject:

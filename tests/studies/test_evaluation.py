@@ -28,8 +28,9 @@ from fludapk.pk.estimates import Levels, map_estimate
 from fludapk.pk.exposure import course_concentrations, with_residual_error
 from fludapk.pk.posterior import sample_posterior
 from fludapk.published.models import load_model
-from fludapk.studies.evaluation import Evaluation, Scores, evaluation_of
+from fludapk.studies.evaluation import Evaluation, evaluation_of
 from fludapk.studies.evaluation_data import Data, Subject, read_subjects
+from fludapk.studies.evaluation_fits import Scores
 from fludapk.studies.evaluation_tables import error_rows, level_rows, patient_rows
 from fludapk.studies.metrics import _bins, npde, prediction_corrected, prediction_errors
 
