@@ -79,6 +79,11 @@ class Evaluation:
         return np.concatenate([subject.conc_mg_l for subject in self.subjects])
 
     @cached_property
+    def lloq_mg_l(self) -> F8:
+        """(levels,) Limits of quantification, mg/L; NaN where unknown."""
+        return np.concatenate([np.asarray(s.levels.lloq_mg_l)[0] for s in self.subjects])
+
+    @cached_property
     def after_dose_h(self) -> F8:
         """(levels,) Time since the start of the last dose, h."""
         return np.concatenate([subject.after_dose_h for subject in self.subjects])
