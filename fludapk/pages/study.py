@@ -89,6 +89,7 @@ def _study_notes(row: StratumSummary) -> list[str]:
         "held at a ceiling": row.held_at_ceiling,
         "given no dose": row.not_given,
         "outside the studied range of the truth": row.outside_studied_range,
+        "with a creatinine drawn again to be inside its limits": row.redrawn_scr,
     }
     return [f"{patients} of {row.n} {words}" for words, patients in notes.items() if patients]
 
