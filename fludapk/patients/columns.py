@@ -226,7 +226,10 @@ class Layout:
         text = cells[place].strip() if place < len(cells) else ""
         if text.lower() in _MISSING:
             return ""
-        return _point(text, self.header[place]) if self.decimal_comma else text
+        if not self.decimal_comma:
+            return text
+        number = text.lstrip("<>≤≥ ")  # a limit, "<0,01"
+        return text.removesuffix(number) + _point(number, self.header[place])
 
     def texts(self, cells: Sequence[str]) -> dict[str, str]:
         """What a row says of each field, with the unit of its column.

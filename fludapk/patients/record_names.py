@@ -127,7 +127,9 @@ def record_column(name: str) -> Meaning | None:
     return _TABLE.get(key_of(name))
 
 
-_TELLING: Final = frozenset({"time", "amt", "rate", "evid", "mdv", "dv", "blq", "cens", "lloq"})
+_TELLING: Final = frozenset({
+    "time", "amt", "dose_mg", "rate", "dur", "evid", "mdv", "dv", "blq", "cens", "lloq", "uloq",
+})  # fmt: skip
 
 
 def is_telling(name: str) -> bool:
