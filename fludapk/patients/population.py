@@ -126,11 +126,11 @@ class Drawn(NamedTuple):
 
 
 def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, F8]:
-    """Draw patients; the columns of `drawn`."""
-    return drawn(entry, rng, n).columns
+    """Draw patients; the columns of `draw_patients`."""
+    return draw_patients(entry, rng, n).columns
 
 
-def drawn(entry: PopulationEntry, rng: np.random.Generator, n: int) -> Drawn:
+def draw_patients(entry: PopulationEntry, rng: np.random.Generator, n: int) -> Drawn:
     """Draw patients.
 
     In this order: age, sex, weight given both, height given all three, creatinine, categories. A

@@ -127,6 +127,10 @@ _DO: Final = {
     "ss": "write each dose of the course as a record of its own, from the first",
     "limit": "a level between two limits is not read: take the record out",
     "lod": "what is below the limit of quantification has that limit in LLOQ",
+    **dict.fromkeys(("amtu", "amt_unit", "dose_unit", "doseu"), "write amounts in mg"),
+    **dict.fromkeys(
+        ("timeu", "time_unit"), "write times in h, or the unit into the name: TIME_MIN, TIME_DAYS"
+    ),
 }
 _READS: Final = {
     **dict.fromkeys(("amtu", "amt_unit", "dose_unit", "doseu"), ("mg",)),

@@ -115,13 +115,15 @@ def npde(measured: F8, simulated: F8, lloq: F8, rng: np.random.Generator) -> F8:
         simulated[below, t] = rng.permutation(simulated[below, t])
         if np.isnan(levels[t]):
             levels[t] = simulated[rng.choice(below), t] if below.size else lloq[t]
-    mean, spread = simulated.mean(axis=0), simulated.std(axis=0)
-    if not (spread > 0.0).all():
-        raise np.linalg.LinAlgError("a level is the same in all simulations")
-    centred = (simulated - mean) / spread  # a late level may be 1e-200 of an early one
-    root = np.linalg.cholesky(np.atleast_2d(np.cov(centred, rowvar=False)))
-    decorrelated = np.linalg.solve(root, centred.T)
-    position = np.linalg.solve(root, (levels - mean) / spread)
+    largest = np.abs(simulated).max(axis=0)  # a late level may be 1e-200 of an early one
+    if not (largest > 0.0).all():
+        raise np.linalg.LinAlgError("a level is zero in all simulations")
+    simulated, levels = simulated / largest, levels / largest
+    mean = simulated.mean(axis=0)
+    covariance = np.atleast_2d(np.cov(simulated, rowvar=False))
+    root = np.linalg.cholesky(covariance)
+    decorrelated = np.linalg.solve(root, (simulated - mean).T)
+    position = np.linalg.solve(root, levels - mean)
     share = np.mean(decorrelated < position[:, np.newaxis], axis=1) + 0.5 / n
     edge = 0.5 / n
     return normal_scores(np.clip(share, edge, 1.0 - edge))

@@ -24,7 +24,7 @@ import numpy as np
 from fludapk._version import __version__
 from fludapk.arrays import F8, Bools
 from fludapk.errors import FileError, FludapkError, InputError, nearest
-from fludapk.patients.population import REDRAWN, Drawn, Patients, drawn, populations
+from fludapk.patients.population import REDRAWN, Drawn, Patients, draw_patients, populations
 from fludapk.pk.effects import RandomEffects, scrambled_normals
 from fludapk.pk.exposure import course_exposure
 from fludapk.pk.program import Program
@@ -243,7 +243,7 @@ class Study:
                     f"{nearest(population.use, list(ready_made))}"
                 )
             entry = ready_made[population.use]
-        return self._with_constants(entry, drawn(entry, rng, n), n)
+        return self._with_constants(entry, draw_patients(entry, rng, n), n)
 
     def _with_constants(self, entry: PopulationEntry, people: Drawn, n: int) -> Patients:
         columns = people.columns
