@@ -115,9 +115,9 @@ def npde(measured: F8, simulated: F8, lloq: F8, rng: np.random.Generator) -> F8:
         simulated[below, t] = rng.permutation(simulated[below, t])
         if np.isnan(levels[t]):
             levels[t] = simulated[rng.choice(below), t] if below.size else lloq[t]
+    if not simulated.all():
+        raise np.linalg.LinAlgError("a simulated level is zero, so late is it")
     largest = np.abs(simulated).max(axis=0)  # a late level may be 1e-200 of an early one
-    if not (largest > 0.0).all():
-        raise np.linalg.LinAlgError("a level is zero in all simulations")
     simulated, levels = simulated / largest, levels / largest
     mean = simulated.mean(axis=0)
     covariance = np.atleast_2d(np.cov(simulated, rowvar=False))
