@@ -91,7 +91,10 @@ class Fits:
                 messages = ["no most likely patient was found: check times, units and doses"]
             drawn, scores = _simulated(subject, prediction, simulations)
             if scores is None and not messages:
-                messages = ["simulations do not tell its levels apart: check their times"]
+                messages = [
+                    f"{simulations} simulations do not tell its {drawn.shape[1]} levels apart: "
+                    "check their times, or give {simulations} more"
+                ]
             faults.append("; ".join(messages) or None)
             simulated.append(drawn)
             errors.append(np.full(drawn.shape[1], np.nan) if scores is None else scores)

@@ -115,8 +115,8 @@ def npde(measured: F8, simulated: F8, lloq: F8, rng: np.random.Generator) -> F8:
         simulated[below, t] = rng.permutation(simulated[below, t])
         if np.isnan(levels[t]):
             levels[t] = simulated[rng.choice(below), t] if below.size else lloq[t]
-    if not simulated.all():
-        raise np.linalg.LinAlgError("a simulated level is zero, so late is it")
+    if n <= len(levels) or not simulated.all():
+        raise np.linalg.LinAlgError("more levels than simulations, or so late that they are zero")
     largest = np.abs(simulated).max(axis=0)  # a late level may be 1e-200 of an early one
     simulated, levels = simulated / largest, levels / largest
     mean = simulated.mean(axis=0)

@@ -37,6 +37,12 @@ def changed(row: list[str], **cells: str) -> list[str]:
     return [cells.get(name, cell) for name, cell in zip(HEAD, row, strict=True)]
 
 
+def level(patient: int, **cells: str) -> list[str]:
+    """A record of a level of a patient."""
+    row = changed(PATIENTS[patient][-1], AMT="0", RATE="0", EVID="0", MDV="0", BLQ="0")
+    return changed(row, **cells)
+
+
 def read(text: str) -> Data:
     source, layout = opened(text.encode(), [], {})
     return read_subjects(layout, source.rows(), unit="mg/L", amount="phosphate")
@@ -68,7 +74,7 @@ def test_levels_that_are_all_below_the_limit_are_drawn(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("time", ["5000", "1e6"])
 def test_a_level_at_an_absurd_time_refuses_that_patient_alone(tmp_path: Path, time: str) -> None:
-    late = changed(PATIENTS[2][-1], TIME=time, DV=".", BLQ="1")
+    late = level(2, TIME=time, DV=".", BLQ="1")
     path = tmp_path / "late.csv"
     path.write_text(text_of([*PATIENTS[:2], [*PATIENTS[2], late], *PATIENTS[3:]]))
     done = run(path, "--json")
@@ -80,16 +86,26 @@ def test_a_level_at_an_absurd_time_refuses_that_patient_alone(tmp_path: Path, ti
     assert "where no assay sees the drug" in refused["error"]
 
 
-def test_levels_that_no_simulation_tells_apart_refuse_that_patient_alone() -> None:
-    """A time so late that exp underflows; the reader of files would have refused it before."""
+def test_levels_that_simulations_do_not_tell_apart_refuse_that_patient_alone() -> None:
+    """More levels than simulations: their covariance cannot be inverted."""
+    last = float(PATIENTS[1][-1][1])
+    many = [level(1, TIME=f"{last + 8 + k / 100:.2f}", DV="0.02") for k in range(120)]
+    record = judged(text_of([PATIENTS[0], [*PATIENTS[1], *many], *PATIENTS[2:]]))
+    assert record["patients"] == len(PATIENTS) - 1
+    (refused,) = record["refused"]
+    assert refused["id"] == PATIENTS[1][0][0]
+    assert "100 simulations do not tell its 12" in refused["error"]
+
+
+def test_a_level_that_has_nothing_to_say_changes_nothing_but_itself() -> None:
+    """Below the limit weeks after the last dose: any patient would be."""
     data = read(text_of(PATIENTS))
-    absurd = data.subjects[1]
-    absurd.levels.times_h[0, -1] = 1e6
-    absurd.levels.conc_mg_l[0, -1] = np.nan
-    record = evaluation_of(data, models=["langenhorst2019"], simulations=100).record
-    assert record.patients == len(PATIENTS) - 1
-    assert [course.id for course in record.refused] == [absurd.id]
-    assert "simulations do not tell its levels apart" in record.refused[0].error
+    before = evaluation_of(data, models=["langenhorst2019"], simulations=100)
+    late = level(1, TIME="330", DV=".", BLQ="1")
+    patients = [PATIENTS[0], [*PATIENTS[1], late], *PATIENTS[2:]]
+    after = evaluation_of(read(text_of(patients)), models=["langenhorst2019"], simulations=100)
+    np.testing.assert_allclose(after.scores[0].auc_levels, before.scores[0].auc_levels, rtol=1e-6)
+    assert np.isfinite(after.scores[0].npde).all()
 
 
 def test_npde_do_not_depend_on_the_unit_of_a_level() -> None:
@@ -118,7 +134,7 @@ def digest(record: dict[str, Any]) -> str:
 
 
 def test_what_is_not_used_is_counted_on_the_page_and_in_the_record(tmp_path: Path) -> None:
-    unread = changed(PATIENTS[0][-1], MDV="1")
+    unread = level(0, MDV="1")
     path = tmp_path / "counted.csv"
     path.write_text(text_of([[*PATIENTS[0], unread], *PATIENTS[1:]]) + "# the end\n")
     done = run(path, "--json")
