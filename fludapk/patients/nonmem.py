@@ -53,7 +53,7 @@ def by_course(layout: Layout, rows: Iterable[Row]) -> Iterator[tuple[int, str, l
 
 
 def survey(layout: Layout, rows: Iterable[Row]) -> tuple[int, frozenset[str]]:
-    """How many results a list will have, and which IDs of records come again after another.
+    """Number of results of a list, and IDs of records that come again after another.
 
     Raises
     ------
@@ -68,6 +68,19 @@ def survey(layout: Layout, rows: Iterable[Row]) -> tuple[int, frozenset[str]]:
         raise InputError(*faults)
     times = Counter(name for name, _ in courses)
     return times.total(), frozenset(name for name, n in times.items() if n > 1)
+
+
+def not_used(layout: Layout, rows: Iterable[Row]) -> int:
+    """Number of rows of records that are comments, or marked as not to be used."""
+    records = Records(layout)
+    return sum(_is_marked(records, cells) for cells in rows if any(cells))
+
+
+def _is_marked(records: Records, cells: Row) -> bool:
+    try:
+        return records.is_comment(cells) or records.is_set_aside(cells)
+    except InputError:  # refused with its course
+        return False
 
 
 def comes_again(name: str) -> InputError:
@@ -143,18 +156,18 @@ def recorded(
             raise InputError(fault)
     records = Records(layout)
     kept, n_aside = _kept(records, rows)
-    said = [layout.texts(cells) for cells in kept]
+    texts = [layout.texts(cells) for cells in kept]
     faults = [
         Fault("", f"{name} changes within the course: one course has one set of covariates")
-        for name in dict.fromkeys(name for row in said for name in row)
-        if len({row[name] for row in said if name in row}) > 1
+        for name in dict.fromkeys(name for row in texts for name in row)
+        if len({row[name] for row in texts if name in row}) > 1
     ]
     faults += course_faults(records, kept)
     substance = _substance(records, amount)
     doses = _doses(records, kept, faults)
     if faults:
         raise InputError(*dict.fromkeys(faults))
-    first = {name: text for row in reversed(said) for name, text in row.items()}
+    first = {name: text for row in reversed(texts) for name, text in row.items()}
     times, first_dose = records.times_h(kept, doses[0].row, first.get("time_zone"))
     model = first.get("model", DEFAULT_MODEL)
     factor = load_model(model, folders).file.dose.factor if substance == "f_ara_a" else 1.0
@@ -342,19 +355,19 @@ _MINUTES: Final = (
 
 
 def _clocked(first: Mapping[str, str], first_dose: str | None) -> dict[str, str]:
-    """What the records say, with the first dose by their clock."""
-    said = dict(first)
-    typed = said.get("first_dose")
+    """Texts of the records, with the first dose by their clock."""
+    texts = dict(first)
+    typed = texts.get("first_dose")
     if first_dose is None:
-        return said
+        return texts
     if typed and typed.replace("T", " ")[:16] != first_dose.replace("T", " ")[:16]:
         found = f"= {typed!r}, but the first dose was recorded at {first_dose}"
         raise InputError(Fault("first_dose", found, do="leave it out"))
-    return said | {"first_dose": first_dose}
+    return texts | {"first_dose": first_dose}
 
 
 def _recorded(
-    said: Mapping[str, str], doses: Sequence[tuple[float, float, float]], model: str
+    texts: Mapping[str, str], doses: Sequence[tuple[float, float, float]], model: str
 ) -> Request:
     """A course as recorded: starts (h), lengths (h) and mg of fludarabine phosphate."""
     starts, lengths, mg = zip(*doses, strict=True)
@@ -364,10 +377,10 @@ def _recorded(
         doses_mg=mg,
         day_h=GIVEN_DAY_H,
     )
-    of_all = Regimen.named(said["regimen"]) if "regimen" in said else None
+    published = Regimen.named(texts["regimen"]) if "regimen" in texts else None
     patient, (cells_at_h, cells_clock) = gathered(
-        lambda: read_patient(typed_of(said)),
-        lambda: read_cells(said.get("cells_at"), said.get("first_dose"), said.get("time_zone")),
+        lambda: read_patient(typed_of(texts)),
+        lambda: read_cells(texts.get("cells_at"), texts.get("first_dose"), texts.get("time_zone")),
     )
     gaps = [b - a for a, b in itertools.pairwise(starts)]
     regimen = Regimen(
@@ -380,7 +393,7 @@ def _recorded(
         cells_clock=cells_clock,
         id="records",
         title="course as recorded",
-        product=of_all.product if of_all else None,
-        disease=of_all.disease if of_all else None,
+        product=published.product if published else None,
+        disease=published.disease if published else None,
     )
     return Request(patient=patient, regimen=regimen, model=model, course=course)

@@ -50,25 +50,31 @@ class Patients:
 
     @property
     def n(self) -> int:
-        """How many."""
+        """Number of patients."""
         return len(self.columns["WT"])
 
     def of(self, model: Model) -> dict[str, F8]:
-        """The columns with the category numbers of a model; NaN where it has no such category."""
-        known = dict(self.columns)
+        """Columns with the category numbers of a model; NaN where it has no such category."""
+        columns = dict(self.columns)
         for name in CATEGORICAL:
             numbers = {x: float(i) for i, x in enumerate(model.categories(name))}
             table = np.array([*(numbers.get(x, np.nan) for x in self.categories[name]), np.nan])
-            own = known[name]
-            known[name] = table[np.where(np.isnan(own), len(table) - 1, own).astype(np.int64)]
-        return known
+            own = columns[name]
+            columns[name] = table[np.where(np.isnan(own), len(table) - 1, own).astype(np.int64)]
+        return columns
 
     def rows_of(self, model: Model) -> tuple[F8, Bools]:
         """Covariate rows, and who is outside the studied range of a model."""
         return studied_rows(model, self.of(model))
 
     def rows(self, which: npt.NDArray[np.int64]) -> Patients:
-        """Some of them, in this order."""
+        """Select patients, in this order.
+
+        Parameters
+        ----------
+        which : (k,) array of int
+            Places of the patients.
+        """
         return Patients(
             {name: column[which] for name, column in self.columns.items()},
             self.categories,
@@ -307,7 +313,7 @@ def _log_normal(median: float | F8, sd: float, n: int) -> F8:
 
 
 def _sd(given: LogNormal) -> float:
-    """Of the logarithm."""
+    """Standard deviation of the logarithm."""
     if given.q25 is not None and given.q75 is not None:
         return float(np.log(given.q75 / given.q25)) / (2 * _Z_OF_QUARTILE)
     assert given.cv is not None  # one of the two is there: checked when it was read

@@ -86,10 +86,11 @@ def _several(records: Records, rows: Sequence[Row], kind: str, name: str, use: s
     keep = f"{_NEEDS[kind]}; if they are, {records.left_out(name)}"
     if len(values) > 1:
         shown = few([value or "(empty)" for value in values], most=4)
-        return Fault(column, f"({kind}) tells {use} apart: {shown}", do=keep)
+        return Fault("", f"{column} ({kind}) tells {use} apart: {shown}", do=keep)
     ours = _OURS.get(kind)
     if ours and values and values[0] and not _is_code(values[0]) and values[0] not in ours:
-        return Fault(column, f"= {values[0]!r} ({kind} of all {use}) is not one we know", do=keep)
+        found = f"{column} = {values[0]!r} ({kind} of all {use}) is not one we know"
+        return Fault("", found, do=keep)
     return None
 
 
