@@ -110,15 +110,15 @@ def _is_code(text: str) -> bool:
 def course_faults(records: Records, rows: Sequence[Row]) -> list[Fault]:
     """Find columns that would change the doses or levels of one course, or tell courses apart."""
     faults = []
-    for name in OF_COURSE:
+    for name in filter(records.has, OF_COURSE):
         values = {_plain(text) for cells in rows if (text := records.text(cells, name))}
         if len(values) > 1:
             do = "give each course an ID of its own, its TIME from its own first dose"
             found = f"tells {len(values)} courses of one ID apart"
             faults.append(Fault(records.called(name), found, do=do))
-    for name, harmless in NEUTRAL.items():
-        faults += _not_neutral(records, rows, name, harmless)
-    for name in UNREADABLE:
+    for name in filter(records.has, NEUTRAL):
+        faults += _not_neutral(records, rows, name, NEUTRAL[name])
+    for name in filter(records.has, UNREADABLE):
         faults += _not_neutral(records, rows, name, ())
     faults += _occasion_faults(records, rows)
     return faults

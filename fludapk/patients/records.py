@@ -23,11 +23,13 @@ NO: Final = frozenset({
 COMMENTS: Final = ("#", "@", ";", "!")
 """Begin a row that is not data."""
 
+_DIGITS: Final = re.compile(r"-?\d{1,15}(?:\.\d{0,15})?")
 _MIDNIGHT: Final = re.compile(r"[T ]0{1,2}:00(:00(\.0+)?)?$")
 _DAY: Final = re.compile(r"(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})")
 _ORDERS: Final = {"dat1": "dmy", "dat2": "ymd", "dat3": "ydm"}
 """Order of day, month and year in the columns of NONMEM; DATE is month, day, year there, and
 elsewhere day, month, year."""
+_DATES: Final = ("date", *_ORDERS)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Records:
 
     def has(self, *whats: str) -> bool:
         """Tell whether there is a column of one of these meanings."""
-        return any(what in self.places for what in whats)
+        return not self.places.keys().isdisjoint(whats)
 
     def called(self, what: str) -> str:
         """Name of a column in the file, or the one it would have."""
@@ -89,11 +91,14 @@ class Records:
         InputError
             If it is no number, or is missing and `absent` is None.
         """
-        text, name = self.text(cells, what), self.called(what)
+        text = self.text(cells, what)
         if not text:
             if absent is None:
-                raise InputError(Fault(name, "is missing"))
+                raise InputError(Fault(self.called(what), "is missing"))
             return absent
+        if _DIGITS.fullmatch(text):
+            return float(text)
+        name = self.called(what)
         value, rest = parse_number(text, name)
         if rest:
             raise InputError(Fault(name, f"= {text!r} is not a number"))
@@ -131,7 +136,7 @@ class Records:
         InputError
             If the mark cannot be read.
         """
-        return bool(self.flag(cells, "excluded"))
+        return self.has("excluded") and bool(self.flag(cells, "excluded"))
 
     def is_dose(self, cells: Sequence[str]) -> bool:
         """Tell a dose from other records; without EVID, by its amount.
@@ -170,17 +175,18 @@ class Records:
             If hours stand beside a date.
         """
         time, name = self.text(cells, "time"), self.called("time")
-        dates = [what for what in ("date", *_ORDERS) if self.text(cells, what)]
+        dates = [what for what in _DATES if self.text(cells, what)] if self.has(*_DATES) else []
         if len(dates) > 1:
             names = " and ".join(map(self.called, dates))
             raise InputError(Fault(names, "are both dates", do="leave one out"))
         if not dates:
-            return f"{time} {self.unit('time')}".strip() if _is_bare(time) else time
+            unit = self.unit("time")
+            return f"{time} {unit}" if unit and _is_bare(time) else time
         date = _iso(self.text(cells, dates[0]), dates[0])
         if time and not is_clock(time):
             found = f"= {time!r} beside {self.called(dates[0])} {date!r} is no clock time"
             do = 'write "10:30" for half past ten; if these are hours from the first dose, '
-            do += self.left_out(dates[0]).replace(" it ", f" {self.called(dates[0])} ")
+            do += f"{self.called(dates[0])} has no place: {self.left_out(dates[0])}"
             raise InputError(Fault(name, found, do=do))
         if is_clock(time) and not re.match(r"\d{1,2}:\d{2}", time):
             if not time.startswith(date):
