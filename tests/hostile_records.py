@@ -232,6 +232,11 @@ DOSES: Final = (
         records("TIME,AMT,RATE,EVID", "0,20,-2,1"),
         "a model would estimate it",
     ),
+    Hostile(
+        "micrograms",
+        records("TIME,AMT,RATE,EVID", "0,20000,40000,1"),
+        "is this µg? Write mg",
+    ),
     Hostile("a bolus", records("TIME,AMT,EVID", "0,20,1"), "fludarabine is infused"),
     Hostile(
         "steady state", records("TIME,AMT,RATE,EVID,SS,II", "0,20,40,1,1,24"), "SS = 1 is not used"

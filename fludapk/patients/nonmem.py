@@ -24,6 +24,8 @@ FAR_APART_H: Final = 336.0
 are not."""
 LONG_INFUSION_H: Final = 24.0
 """An infusion that takes longer was written in minutes, unless its column says hours."""
+MOST_RECORDED_MG: Final = 500.0
+"""Twice the 96 mg/m2 that were given with severe toxicity, for a body surface area of 2.6 m2."""
 _SAME: Final = 0.03
 """Relative difference of two amounts that is rounding; F-ara-A and phosphate differ by 0.22."""
 _MOST_ADDED: Final = 30
@@ -252,6 +254,10 @@ def _dose(records: Records, cells: Row, row: int, place: int) -> list[Dose]:
     what = what if records.has(what) else "dose_mg"
     if least <= 0:
         raise InputError(f"{records.called(what)} = {least:g}: a dose in mg above zero")
+    if mg > MOST_RECORDED_MG:
+        name = records.called("dose_mg" if records.has("dose_mg") else "amt")
+        found = f"= {mg:g}: no infusion of fludarabine is above {MOST_RECORDED_MG:g} mg"
+        raise InputError(Fault(name, found, do="is this µg? Write mg"))
     if all(abs(size / mg / ratio - 1) > _SAME for ratio in (1.0, MASS_RATIO)):
         names = records.called("amt"), records.called("dose_mg")
         raise InputError(

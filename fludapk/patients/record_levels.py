@@ -110,7 +110,12 @@ class Assay:
                 raise InputError(Fault(name, found, do="leave the wrong one out"))
             limit = typed_limit
         if below or marked:
-            return Sample(math.nan, self._limit_of_below(cells, limit, conc))
+            limit = self._limit_of_below(cells, limit, conc)
+            if conc is not None and conc > limit * (1 + _SAME):
+                do = "clear the mark, or write the limit"
+                found = f"= {text!r} is above its limit {limit:g} mg/L, but marked as below"
+                raise InputError(Fault(name, found, do=do))
+            return Sample(math.nan, limit)
         if conc is None:
             return None
         self._within(cells, conc, limit, unit)

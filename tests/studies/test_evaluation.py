@@ -505,7 +505,7 @@ def test_a_file_without_levels_is_refused() -> None:
 def test_a_level_below_the_limit_keeps_its_limit(
     flags: tuple[str, ...], cells: tuple[str, ...], lloq: str | None, limit: float
 ) -> None:
-    (subject,) = read(DOSE, record("12", "0.5", *cells), extra=flags, lloq=lloq).subjects
+    (subject,) = read(DOSE, record("12", f"{limit}", *cells), extra=flags, lloq=lloq).subjects
     assert np.isnan(subject.conc_mg_l[0])
     assert np.asarray(subject.levels.lloq_mg_l)[0, 0] == pytest.approx(limit)
 
@@ -534,6 +534,7 @@ def test_mdv_marks_a_record_without_level() -> None:
         (record("9", "0.4"), (), r"TIME goes backwards within an ID"),
         (record("12", ".", "1"), ("BLQ",), r"below which limit\? Add a column LLOQ, or give lloq"),
         (record("12", ".", "2"), ("BLQ",), r"BLQ or CENS is 1"),
+        (record("12", "0.5", "1", "0.02"), ("BLQ", "LLOQ"), r"but marked as below"),
         (record("12", "high"), (), r"DV = 'high'"),
         (record("12", "0.01", "0", "0.02"), ("BLQ", "LLOQ"), r"0.01 mg/L is below its limit"),
         (record("12", ".", mdv="1"), (), r"no level after the first dose"),
