@@ -333,6 +333,7 @@ def summary_of_counts(patients: dict[str, F8]) -> tuple[dict[str, Any], dict[str
                 outside=np.zeros(n, np.bool_),
                 groups=[np.zeros(n, np.int64)],
                 along={name: part[name] for name in PROFILES},
+                redrawn=[np.zeros(n, np.bool_)] * 2,
             ),
             (13.8, 20.0),
         )

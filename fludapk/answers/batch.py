@@ -24,9 +24,9 @@ from fludapk.answers.prediction import LOG2_POINTS
 from fludapk.answers.processes import in_processes
 from fludapk.answers.record import Row
 from fludapk.errors import FludapkError, InputError
-from fludapk.patients.columns import RECORDED, Layout, request_of
+from fludapk.patients.columns import Layout, request_of
 from fludapk.patients.csv_list import line
-from fludapk.patients.nonmem import by_course, request_of_records
+from fludapk.patients.nonmem import by_course, comes_again, request_of_records
 from fludapk.patients.request import Request
 from fludapk.published.models import load_models
 
@@ -98,9 +98,7 @@ class Plan:
         """Columns of the list that are kept, by place."""
         layout = self.layout
         return {
-            place: name
-            for place, name in enumerate(layout.header)
-            if not (layout.is_events and name.strip().upper() in RECORDED)
+            place: name for place, name in enumerate(layout.header) if place not in layout.recorded
         }
 
     @cached_property
@@ -160,10 +158,7 @@ def answered(
             if not layout.is_events:
                 requests.append(request_of(layout, rows[0]))
             elif layout.id_of(rows[0]) in again:
-                raise InputError(
-                    f"ID {layout.id_of(rows[0])!r} comes again after another ID: put the records "
-                    "of a course together, and give each course an ID of its own"
-                )
+                raise comes_again(layout.id_of(rows[0]))
             else:
                 requests.append(request_of_records(layout, rows, amount, folders))
         except InputError as error:
@@ -205,10 +200,9 @@ def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | Flu
 def chunks(layout: Layout, rows: Iterable[Sequence[str]], size: int = 250) -> Iterator[Chunk]:
     """Courses of a list, some at a time."""
     if layout.is_events:
-        row, chunk = 2, []
-        for _, together in by_course(layout, rows):
+        chunk: Chunk = []
+        for row, _, together in by_course(layout, rows):
             chunk.append((row, together))
-            row += len(together)
             if len(chunk) == size:
                 yield chunk
                 chunk = []

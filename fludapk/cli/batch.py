@@ -68,11 +68,11 @@ def batch(
     Columns: age_years (or age_months), weight_kg, height_cm, sex, scr_mg_dl or scr_umol_l (or egfr,
     crcl), regimen or dose, days; AGE, WT, HT, SEXF, EGFR, CRCL of common exports are known. Every
     column is kept, results are appended. A row that cannot be computed says why in `error`; then
-    the exit code is 3. NONMEM-style records (ID TIME AMT RATE EVID MDV) give one row per ID.
+    the exit code is 3. NONMEM-style records (ID TIME AMT RATE or DUR, EVID) give one row per ID.
     """
     from fludapk.answers.batch import SMALL, Plan, Tally, chunks, log2_points_of, run
     from fludapk.patients.columns import opened
-    from fludapk.patients.nonmem import survey
+    from fludapk.patients.nonmem import not_used, survey
     from fludapk.published.models import model_folders
 
     given = {name: None if value is None else str(value) for name, value in options.items()}
@@ -105,6 +105,8 @@ def batch(
             file.write(one.text.encode("utf-8", "surrogateescape"))
             tally.add(one)
     click.echo(_summary(list_file, layout, tally, plan.log2_points), err=True)
+    if layout.is_events and (n := not_used(layout, source.rows())):
+        click.echo(f"  records marked in the file as not to be used: {n}", err=True)
     if report is not None:
         from fludapk.atomic import write_whole
         from fludapk.pages.batch import batch_html

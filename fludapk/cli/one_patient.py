@@ -12,6 +12,7 @@ from fludapk.cli.common import (
     json_option,
     model_option,
     models_dir_option,
+    one_line,
     options_of,
     patient_options,
     regimen_options,
@@ -303,11 +304,20 @@ def update(
 
 
 def _levels(texts: tuple[str, ...], file: str | None, clock: Clock) -> list[Level]:
-    """Levels of options and of a file."""
+    """Levels of options and of a file; what of the file is not used is said."""
+    from fludapk.patients.columns import few
     from fludapk.patients.level import levels_of
-    from fludapk.patients.level_list import read_levels
+    from fludapk.patients.level_list import read_level_file
 
-    return levels_of(texts, clock) + ([] if file is None else read_levels(file, clock))
+    typed = levels_of(texts, clock)
+    if file is None:
+        return typed
+    read = read_level_file(file, clock)
+    if read.unused:
+        click.echo(f"fludapk: columns not read: {one_line(few(read.unused))}", err=True)
+    if read.set_aside:
+        click.echo(f"fludapk: rows marked as not to be used: {read.set_aside}", err=True)
+    return typed + read.levels
 
 
 def _design(

@@ -33,10 +33,7 @@ def evaluation_page(r: EvaluationRecord, name: str, width: int = 100) -> str:
     notes += [f"row {one.row} (ID {one.id}) REFUSED: {one.error}" for one in r.refused[:_REFUSED]]
     if len(r.refused) > _REFUSED:
         notes.append(f"... and {len(r.refused) - _REFUSED} more refused: see patients.csv (-o DIR)")
-    if r.records_before_first_dose:
-        notes.append(
-            f"{r.records_before_first_dose} records below the limit before the first dose: not used"
-        )
+    notes += evaluation_counts(r)
     notes.append(EVALUATION_NOTE)
     lines += ["", *(part for note in notes for part in wrap(note, width))]
     lines += ["", *wrap(r.disclaimer, width)]
@@ -60,6 +57,16 @@ EVALUATION_NOTE: Final = (
     "by levels. NPDE are standard normal if the model is right. What fits these patients best need "
     "not be right for others."
 )
+
+
+def evaluation_counts(r: EvaluationRecord) -> list[str]:
+    """Records that were not used, by reason."""
+    counts = {
+        "below the limit before the first dose": r.records_before_first_dose,
+        "without level (MDV 1)": r.records_without_level,
+        "marked in the file as not to be used": r.records_set_aside,
+    }
+    return [f"{n} records {why}: not used" for why, n in counts.items() if n]
 
 
 def evaluation_answer(r: EvaluationRecord) -> list[str]:
@@ -176,7 +183,7 @@ def evaluation_html(
         answer=evaluation_answer(result),
         errors=evaluation_error_rows(result),
         models=evaluation_model_rows(result),
-        note=EVALUATION_NOTE,
+        note=" ".join([*(f"{text}." for text in evaluation_counts(result)), EVALUATION_NOTE]),
         figures={name: svg[svg.index("<svg") :] for name, svg in figures.items()},
         disclaimer=result.disclaimer,
         made={

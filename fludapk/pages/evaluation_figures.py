@@ -47,7 +47,7 @@ def _vpc(figure: Figure, result: Evaluation) -> None:
     panels = figure.subplots(len(result.scores), 1, squeeze=False, sharex=True)[:, 0]
     for axes, score in zip(panels, result.scores, strict=True):
         at = np.array([one.middle_h for one in score.vpc])
-        floor = 0.7 * np.nanmin(score.corrected)
+        floor = 0.7 * _some(score.corrected, result).min()
         for k, (shade, style) in enumerate((("0.88", "--"), ("0.74", "-"), ("0.88", "--"))):
             low, high = (_along(score.vpc, side, k) for side in ("low", "high"))
             low = np.where(np.isnan(low), floor, low)
@@ -69,6 +69,12 @@ def _vpc(figure: Figure, result: Evaluation) -> None:
     )
 
 
+def _some(levels: F8, result: Evaluation) -> F8:
+    """Levels that were measured; their limits if all are below them, so that axes have ends."""
+    measured = levels[np.isfinite(levels)]
+    return measured if measured.size else result.lloq_mg_l
+
+
 def _along(bins: Sequence[BinRecord], what: str, k: int) -> F8:
     values = [getattr(one, what)[k] for one in bins]
     return np.array([np.nan if value is None else value for value in values])
@@ -80,7 +86,8 @@ def _predicted(figure: Figure, result: Evaluation) -> None:
         len(result.scores), len(_SHOWN), squeeze=False, sharex=True, sharey=True
     )
     measured = result.measured_mg_l
-    ends = np.array([0.7 * np.nanmin(measured), 1.4 * np.nanmax(measured)])
+    shown = _some(measured, result)
+    ends = np.array([0.7 * shown.min(), 1.4 * shown.max()])
     for score, row in zip(result.scores, panels, strict=True):
         for axes, (basis, words) in zip(row, _SHOWN.items(), strict=True):
             for factor, style in ((1.0, "-"), (1 - WITHIN, ":"), (1 + WITHIN, ":")):

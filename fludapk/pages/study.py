@@ -89,6 +89,7 @@ def _study_notes(row: StratumSummary) -> list[str]:
         "given a dose held at a ceiling": row.held_at_ceiling,
         "given no dose": row.not_given,
         "outside the range that the model was built from": row.outside_studied_range,
+        "with a creatinine drawn again to be inside its limits": row.redrawn_scr,
     }
     return [
         f"{patients} of {row.n} patients {words}" for words, patients in notes.items() if patients

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from fludapk.errors import FludapkError, InputError
 from fludapk.patients.columns import Layout, is_column, request_of
-from fludapk.patients.csv_list import open_list
-from fludapk.patients.patient import columns_of
+from fludapk.patients.csv_list import CsvList, open_list
+from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.population import Patients
+from fludapk.patients.record_names import is_records
 from fludapk.published.tables import CATEGORICAL
 
 
@@ -21,15 +22,35 @@ def read_cohort(path: Path) -> tuple[Patients, str]:
 
     Every other column is kept for strata: as numbers if all its cells are.
 
+    Parameters
+    ----------
+    path : Path
+
     Raises
     ------
     InputError
-        If a row cannot be read: all such rows are listed.
+        If a row cannot be read: all such rows are listed. If the rows are records, or two other
+        columns have one name.
     """
     source = open_list(path, is_column)
+    if is_records(source.header):
+        raise InputError(f"{path}: has records of doses or levels; a cohort has a row per patient")
     layout = Layout.read(
         source.header, defaults={"dose": "1 mg", "days": "1"}, decimal_comma=source.decimal_comma
     )
+    patients, rows = _patients(source, layout)
+    columns = columns_of(patients)
+    categories: dict[str, list[str]] = {}
+    for name in CATEGORICAL:
+        stated = [getattr(patient, name) for patient in patients]
+        categories[name] = sorted({value for value in stated if value})
+        numbers = {value: float(i) for i, value in enumerate(categories[name])}
+        columns[name] = np.array([numbers.get(value, np.nan) for value in stated])
+    return Patients(columns, categories, _others(layout, rows)), source.sha256()
+
+
+def _patients(source: CsvList, layout: Layout) -> tuple[list[Patient], list[list[str]]]:
+    """Patients of every row, and the rows."""
     patients, faults, rows = [], [], []
     for row, cells in enumerate(source.rows(), start=2):
         try:
@@ -40,20 +61,21 @@ def read_cohort(path: Path) -> tuple[Patients, str]:
     if faults:
         raise InputError(*faults[:20], *([f"and {len(faults) - 20} more"] if faults[20:] else []))
     if not patients:
-        raise InputError(f"{path}: no patients")
-    columns = columns_of(patients)
-    categories: dict[str, list[str]] = {}
-    for name in CATEGORICAL:
-        stated = [getattr(patient, name) for patient in patients]
-        categories[name] = sorted({value for value in stated if value})
-        numbers = {value: float(i) for i, value in enumerate(categories[name])}
-        columns[name] = np.array([numbers.get(value, np.nan) for value in stated])
-    extra: dict[str, Any] = {}
+        raise InputError(f"{source.source.name}: no patients")
+    return patients, rows
+
+
+def _others(layout: Layout, rows: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Columns that are kept for strata, by name."""
+    others: dict[str, Any] = {}
     for place, name in enumerate(layout.header):
-        if place not in layout.meaning:
-            cells = [row[place] for row in rows]
-            try:
-                extra[name] = np.array([float(cell) for cell in cells])
-            except ValueError:
-                extra[name] = np.array(cells, dtype=object)
-    return Patients(columns, categories, extra), hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        if place in layout.meaning:
+            continue
+        if name in others:
+            raise InputError(f"two columns are called {name!r}: give each a name of its own")
+        cells = [layout.cell(row, place) for row in rows]
+        try:
+            others[name] = np.array([float(cell) for cell in cells])
+        except ValueError:
+            others[name] = np.array([row[place] for row in rows], dtype=object)
+    return others

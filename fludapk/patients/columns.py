@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
@@ -13,8 +13,8 @@ from fludapk.errors import Fault, InputError, nearest
 from fludapk.patients.clock import is_clock
 from fludapk.patients.csv_list import CsvList, open_list
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, REQUIRED, keyword
+from fludapk.patients.record_names import is_records, is_telling, record_column
 from fludapk.patients.request import Request, read_request
-from fludapk.units import CONC_COLUMNS, parse_number
 
 _LISTED: Final = (*PATIENT, *COURSE, "round_to_mg", "model")
 """Fields that have columns in lists."""
@@ -43,14 +43,11 @@ ALIASES: Final = {
 }
 """Other names of columns, as exports have them; AGE is in years, SCR needs a unit in each cell."""
 
-EVENTS: Final = {"TIME", "AMT", "RATE", "EVID", "MDV"}
-"""Columns of NONMEM-style records."""
-RECORDED: Final = EVENTS | {
-    "CMT", "DV", "BSA", "ADDL", "II", "SS", "DOSE_MG", "OCC", "EGFR_MODEL", "CRCL_MODEL",
-    "BLQ", "CENS", "LLOQ", *map(str.upper, CONC_COLUMNS),
-}  # fmt: skip
 IGNORED: Final = "-"
 """`--map COLUMN=-`: the column is kept but not read."""
+
+_MISSING: Final = frozenset({"", ".", "na", "n/a", "#n/a", "nan", "null", "none"})
+"""Cells of records that say nothing."""
 
 _RENAL: Final = tuple(FIELDS[key].name for key in RENAL)
 _DOSING: Final = ("regimen", "dose", "days", "interval")
@@ -77,6 +74,8 @@ class Layout:
     decimal_comma : bool
     is_events : bool
         Whether the rows are NONMEM-style records, several to a course.
+    recorded : mapping of int to (what, unit)
+        Columns of records by their place, see `fludapk.patients.record_names`.
     """
 
     header: tuple[str, ...]
@@ -84,6 +83,7 @@ class Layout:
     defaults: Mapping[str, str] = field(default_factory=dict)
     decimal_comma: bool = False
     is_events: bool = False
+    recorded: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -117,26 +117,28 @@ class Layout:
         (('weight', 'kg'), ['ward'])
         """
         chosen, constants = dict(names or {}), dict(defaults or {})
-        is_events = {"TIME", "AMT", "EVID"} <= {name.strip().upper() for name in header}
-        meaning = {}
-        for place, column in enumerate(header):
-            name = chosen.get(column, column)
+        called = [chosen.get(column, column) for column in header]
+        is_events = is_records(name for name in called if name != IGNORED)
+        meaning, recorded = {}, {}
+        for place, name in enumerate(called):
             known = None if name == IGNORED else known_column(name)
-            is_of_records = is_events and (
-                column.strip().upper() in RECORDED or (known and known[0] in _OWN_OF_RECORDS)
-            )
-            if known is not None and not is_of_records:
+            own = None if name == IGNORED or not is_events else record_column(name)
+            if own is not None:
+                recorded[place] = own
+            elif known is not None and not (is_events and known[0] in _OWN_OF_RECORDS):
                 meaning[place] = known
+        there = {what for what, _ in (*meaning.values(), *recorded.values())} | set(constants)
         faults = [
             *_map_faults(header, chosen),
             *_twice(header, meaning),
-            *_lacking(header, {what for what, _ in meaning.values()} | set(constants), is_events),
+            *_twice(header, recorded),
+            *_lacking(header, there, is_events),
         ]
-        own = [FIELDS[keyword(what)].key for what in _OWN_OF_RECORDS if what in constants]
-        if is_events and own:
-            options = " and ".join(f"{{{key}}}" for key in own)
+        twice = [FIELDS[keyword(what)].key for what in _OWN_OF_RECORDS if what in constants]
+        if is_events and twice:
+            options = " and ".join(f"{{{key}}}" for key in twice)
             found = f"leave out {options}: records say what was given"
-            faults.append(Fault(own[0], found, also=tuple(own[1:]), whole=True))
+            faults.append(Fault(twice[0], found, also=tuple(twice[1:]), whole=True))
         if faults:
             raise InputError(*faults)
         return cls(
@@ -145,6 +147,44 @@ class Layout:
             defaults=constants,
             decimal_comma=decimal_comma,
             is_events=is_events,
+            recorded=recorded,
+        )
+
+    @classmethod
+    def of_levels(cls, header: Sequence[str], *, decimal_comma: bool = False) -> Layout:
+        """Understand the header of a file of levels of one patient.
+
+        Parameters
+        ----------
+        header : sequence of str
+        decimal_comma : bool
+
+        Raises
+        ------
+        InputError
+            If two columns are the same thing.
+
+        Examples
+        --------
+        >>> layout = Layout.of_levels(["time_h", "conc_ng_ml", "ward"])
+        >>> layout.recorded, layout.unused
+        ({0: ('time', 'h'), 1: ('dv', 'ng/mL')}, ['ward'])
+        """
+        recorded = {k: what for k, name in enumerate(header) if (what := record_column(name))}
+        ids = [place for place, name in enumerate(header) if known_column(name) == ("id", "")]
+        meaning = dict.fromkeys(ids, ("id", ""))
+        faults = [
+            replace(fault, do="leave one out of the file")
+            for fault in (*_twice(header, recorded), *_twice(header, meaning))
+        ]
+        if faults:
+            raise InputError(*faults)
+        return cls(
+            header=tuple(header),
+            meaning=meaning,
+            decimal_comma=decimal_comma,
+            is_events=True,
+            recorded=recorded,
         )
 
     def name(self, key: str) -> str:
@@ -163,8 +203,7 @@ class Layout:
         return [
             column
             for place, column in enumerate(self.header)
-            if place not in self.meaning
-            and not (self.is_events and column.strip().upper() in RECORDED)
+            if place not in self.meaning and place not in self.recorded
         ]
 
     def id_of(self, cells: Sequence[str]) -> str:
@@ -176,29 +215,21 @@ class Layout:
     def _id_place(self) -> int | None:
         return next((place for place, (what, _) in self.meaning.items() if what == "id"), None)
 
-    @cached_property
-    def places(self) -> dict[str, int]:
-        """Where the column of each name, in capitals, is."""
-        return {name.strip().upper(): place for place, name in enumerate(self.header)}
-
-    def number(self, cells: Sequence[str], column: str, absent: float | None = 0.0) -> float:
-        """A number of a record; `absent` where there is none.
+    def cell(self, cells: Sequence[str], place: int) -> str:
+        """A cell of a record, empty if it is missing, with a decimal point.
 
         Raises
         ------
         InputError
-            If it is no number, or is missing and `absent` is None.
+            If a point in it may separate thousands.
         """
-        place = self.places.get(column)
-        cell = "" if place is None else cells[place].strip()
-        if cell in ("", "."):
-            if absent is None:
-                raise InputError(Fault(column, "is missing"))
-            return absent
-        value, rest = parse_number(_point(cell, column) if self.decimal_comma else cell, column)
-        if rest:
-            raise InputError(Fault(column, f"= {cell!r} is not a number"))
-        return value
+        text = cells[place].strip() if place < len(cells) else ""
+        if text.lower() in _MISSING:
+            return ""
+        if not self.decimal_comma:
+            return text
+        number = text.lstrip("<>≤≥ ")  # a limit, "<0,01"
+        return text.removesuffix(number) + _point(number, self.header[place])
 
     def texts(self, cells: Sequence[str]) -> dict[str, str]:
         """What a row says of each field, with the unit of its column.
@@ -234,7 +265,7 @@ def _map_faults(header: Sequence[str], chosen: Mapping[str, str]) -> Iterator[Fa
         pair = f"{column}={name}"
         if column not in header:
             yield Fault("names", f"{pair}: no such column; there are {few(header)}")
-        if name != IGNORED and known_column(name) is None:
+        if name != IGNORED and known_column(name) is None and record_column(name) is None:
             yield Fault("names", f"{pair}: {nearest(name, list(COLUMNS))}")
 
 
@@ -256,14 +287,22 @@ def _lacking(header: Sequence[str], there: Set[str], is_events: bool) -> Iterato
     lacking = [FIELDS[key].name for key in REQUIRED if FIELDS[key].name not in there]
     if not there & set(_RENAL):
         lacking.append("a renal function (scr_mg_dl, scr_umol_l, egfr or crcl)")
-    if is_events and "id" not in there:
-        lacking.append("ID: records are of one course per ID")
+    if is_events:
+        lacking += [text for whats, text in _OF_RECORDS.items() if not there & set(whats)]
     if not is_events and not there & {"regimen", "dose"}:
         lacking.append("a course (regimen, or dose and days; or {regimen} for all rows)")
     if lacking:
         do = "Rename a column, or say what it is by {names} COLUMN=NAME"
         found = f"no column for {', '.join(lacking)}; there are {few(header)}. {do}"
         yield Fault("names", found, whole=True)
+
+
+_OF_RECORDS: Final = {
+    ("id",): "ID: records are of one course per ID",
+    ("time", "date"): "TIME (h)",
+    ("amt", "dose_mg"): "AMT or DOSE_MG (mg)",
+}
+"""What records need."""
 
 
 def opened(
@@ -318,7 +357,7 @@ def is_column(name: str) -> bool:
     >>> is_column("WT"), is_column("ward")
     (True, False)
     """
-    return known_column(name) is not None or name.strip().upper() in EVENTS
+    return known_column(name) is not None or is_telling(name)
 
 
 def known_column(name: str) -> tuple[str, str] | None:

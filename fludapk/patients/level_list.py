@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final, NamedTuple
 
-from fludapk.errors import Fault, InputError
-from fludapk.patients.clock import NO_CLOCK, Clock, is_clock
+from fludapk.errors import Fault, InputError, gathered
+from fludapk.patients.clock import NO_CLOCK, Clock, ClockTime, is_clock, read_hours
+from fludapk.patients.columns import Layout, few, is_column, wrong_length
+from fludapk.patients.csv_list import open_list
+from fludapk.patients.fields import FIELDS
 from fludapk.patients.level import Level
-from fludapk.units import CONC_COLUMNS, parse_number, parse_quantity
+from fludapk.patients.record_faults import course_faults, list_faults
+from fludapk.patients.record_levels import Assay, Sample, only_logarithms
+from fludapk.patients.records import Records, is_midnight, midnight
+from fludapk.units import CONC_COLUMNS
+
+_DOSING: Final = ("amt", "dose_mg", "rate", "dur", "addl")
+
+Row = tuple[int, list[str]]
+"""Row as a spreadsheet counts, and its cells."""
+
+
+class LevelFile(NamedTuple):
+    """Levels of a file, and what of it was not used."""
+
+    levels: list[Level]
+    unused: list[str]
+    """Columns that are not used and do not matter to the levels."""
+    set_aside: int
+    """Number of rows that the file marks as not to be used, or as without level (MDV 1)."""
 
 
 def read_levels(path: str | Path, clock: Clock = NO_CLOCK) -> list[Level]:
-    """Levels of a CSV file.
+    """Levels of a file; see `read_level_file`."""
+    return read_level_file(path, clock).levels
 
-    Columns: time_h, or time with date and time of day (or a column date beside it); conc_mg_l (or
-    _ng_ml, _ug_ml, _ug_l, _umol_l); blq (1 where it was below the limit) and lloq, in the unit of
-    the concentration.
+
+def read_level_file(path: str | Path, clock: Clock = NO_CLOCK) -> LevelFile:
+    """Read the levels of one patient from a CSV file.
+
+    The columns are those of records (`fludapk.patients.record_names`): time_h, or time with date
+    and time of day (or a column date beside it); conc_mg_l (or _ng_ml, _ug_ml, _ug_l, _umol_l);
+    blq or cens, and lloq, in the unit of the concentration.
 
     Parameters
     ----------
@@ -27,52 +55,114 @@ def read_levels(path: str | Path, clock: Clock = NO_CLOCK) -> list[Level]:
     Raises
     ------
     InputError
-        Naming every row that cannot be read.
+        Naming every row that cannot be read, and columns by which the levels could mean something
+        else: several patients or analytes, doses, a date beside hours.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    rows = list(csv.DictReader(text.splitlines()))
-    names = {name.strip().lower(): name for name in (rows[0] if rows else {}) if name}
-    conc = [name for name in CONC_COLUMNS if name in names]
-    if len(conc) != 1 or not {"time_h", "time"} & set(names):
+    source = open_list(path, is_column)
+    layout = Layout.of_levels(source.header, decimal_comma=source.decimal_comma)
+    records = Records(layout, can_map=False)
+    if not records.has("dv") or not records.has("time", "date"):
         raise InputError(
             f"{path}: needs the columns time_h (or time, with date and time) and one of "
-            f"{', '.join(CONC_COLUMNS)}; it has {', '.join(names) or 'none'}"
+            f"{', '.join(CONC_COLUMNS)}; it has {few(layout.header)}"
+            f"{only_logarithms(records)}"
         )
-    unit, suffix = CONC_COLUMNS[conc[0]], conc[0].removeprefix("conc")
+    rows = [
+        (number, cells)
+        for number, cells in enumerate(source.rows(), start=2)
+        if not records.is_comment(cells)
+    ]
+    assay = Assay(records, records.unit("dv") or None, can_give_lloq=False)
+    try:
+        levels, n_aside = _levels(assay, rows, clock, str(path))
+    except InputError as error:
+        raise InputError(*map(_by_column, error.faults)) from None
+    return LevelFile(levels, layout.unused, n_aside)
+
+
+def _by_column(fault: Fault) -> Fault:
+    """Name the column itself, where a fault is of no input that can be typed."""
+    if fault.whole or not fault.field or fault.field in FIELDS:
+        return fault
+    return replace(fault, field="", found=f"{fault.field} {fault.found}")
+
+
+def _levels(assay: Assay, rows: Sequence[Row], clock: Clock, path: str) -> tuple[list[Level], int]:
+    """Levels of the rows that are used, and how many rows are not."""
+    faults = [replace(fault, where=path) for fault in _file_faults(assay.records, rows)]
     levels: list[Level] = []
-    faults: list[Fault] = []
-    for number, row in enumerate(rows, start=2):
-        known = {k: (row[v] or "").strip() for k, v in names.items()}
+    n_aside = 0
+    for number, cells in rows:
         try:
-            time = _time(known)
-            lloq = known.get(f"lloq{suffix}", known.get("lloq", ""))
-            is_below = known.get("blq", "").lower() in ("1", "true", "yes", "y")
-            value = lloq if is_below else known[conc[0]]
-            if not value:
-                raise InputError("no concentration" + (" limit (lloq)" if is_below else ""))
-            conc_and_unit = f"{value} {unit}"
-            levels.append(Level.from_fields(time, conc_and_unit, below=is_below, clock=clock))
+            level = _level(assay, cells, clock)
         except InputError as error:
             faults += error.at(where=f"{path} row {number}").faults
+            continue
+        if level is None:
+            n_aside += 1
+        else:
+            levels.append(level)
+    if not faults and not levels:
+        faults.append(Fault("", "no level below the header", where=path))
     if faults:
         raise InputError(*faults)
-    return levels
+    return levels, n_aside
 
 
-def _time(known: dict[str, str]) -> str | float:
-    """Hours, or a clock time as it is written."""
-    if known.get("time_h"):
-        value, rest = parse_number(known["time_h"], "time_h")
-        if rest:
-            raise InputError(f"time_h = {known['time_h']!r} is not a number of hours")
-        return value
-    at = f"{known.get('date', '')} {known.get('time', '')}".strip()
-    if is_clock(at):
-        return at
-    if not at:
+def _file_faults(records: Records, rows: Sequence[Row]) -> Iterator[Fault]:
+    """Faults of the file as a whole."""
+    layout = records.layout
+    cells = [cells for _, cells in rows if len(cells) == len(layout.header)]
+    ids = list(dict.fromkeys(name for row in cells if (name := layout.id_of(row))))
+    if len(ids) > 1:
+        found = f"the levels are of {len(ids)} patients: {few(ids, most=4)}"
+        yield Fault("", found, do="keep the rows of one patient")
+    yield from list_faults(records, cells, with_levels=True)
+    yield from course_faults(records, cells)
+    times = [records.text(row, "time") or records.text(row, "date") for row in cells]
+    if times and all(is_clock(time) and is_midnight(f" {time}") for time in times):
+        yield midnight(records.called("time"), times[0])
+
+
+def _level(assay: Assay, cells: Sequence[str], clock: Clock) -> Level | None:
+    """Read a row; None if the file says that it is not to be used or has no level."""
+    records = assay.records
+    if len(cells) != len(records.layout.header):
+        raise InputError(wrong_length(cells, len(records.layout.header)))
+    if records.is_set_aside(cells):
+        return None
+    for what in _DOSING:
+        size = records.number(cells, what)
+        if size != 0:
+            found = f"= {size:g}: this is a dose, and the file is of levels"
+            do = "take it out; doses as given are typed by {given}"
+            raise InputError(Fault(records.called(what), found, do=do))
+    if records.has("evid") and not records.is_level(cells):
+        raise InputError(Fault(records.called("evid"), "is not 0: this is no level"))
+    if records.flag(cells, "mdv"):
+        return None
+    (hours, at), sample = gathered(
+        lambda: _time(records, cells, clock), lambda: _sample(assay, cells)
+    )
+    below = sample.is_below
+    return Level(
+        time_h=hours,
+        conc_mg_l=None if below else sample.conc_mg_l,
+        lloq_mg_l=sample.lloq_mg_l if below else None,
+        clock=at,
+    )
+
+
+def _time(records: Records, cells: Sequence[str], clock: Clock) -> tuple[float, ClockTime | None]:
+    text = records.time(cells)
+    if not text:
         do = 'write date and time as "2026-01-14 08:30", or hours in a column time_h'
         raise InputError(Fault("time_h", "is missing", do=do))
-    return parse_quantity(at, dimension="time", field="time_h", unit=None).value
+    return read_hours(text, clock, key="time_h", unit=None)
+
+
+def _sample(assay: Assay, cells: Sequence[str]) -> Sample:
+    sample = assay.sample(cells)
+    if sample is None:
+        raise InputError(Fault(assay.records.called("dv"), "is empty: no concentration"))
+    return sample

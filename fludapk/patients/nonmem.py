@@ -4,114 +4,379 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.columns import Layout, typed_of, wrong_length
 from fludapk.patients.course import GIVEN_DAY_H, Course
+from fludapk.patients.record_faults import course_faults, list_faults
+from fludapk.patients.records import Records
 from fludapk.patients.regimen import Regimen, read_cells
 from fludapk.patients.request import Request, read_patient
 from fludapk.published.models import DEFAULT_MODEL, load_model
+from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE, parse_quantity
 
-# ------------------------------------------------------------------ NONMEM-style records
+MASS_RATIO: Final = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
+FAR_APART_H: Final = 336.0
+"""Two weeks: doses of one course, or a level and the dose before it, are nearer; 24 h in minutes
+are not."""
+LONG_INFUSION_H: Final = 24.0
+"""An infusion that takes longer was written in minutes, unless its column says hours."""
+MOST_RECORDED_MG: Final = 500.0
+"""Twice the 96 mg/m2 that were given with severe toxicity, for a body surface area of 2.6 m2."""
+_SAME: Final = 0.03
+"""Relative difference of two amounts that is rounding; F-ara-A and phosphate differ by 0.22."""
+_MOST_ADDED: Final = 30
+
+Row = Sequence[str]
 
 
-def by_course(
-    layout: Layout, rows: Iterable[Sequence[str]]
-) -> Iterator[tuple[str, list[Sequence[str]]]]:
-    """Records of one course together: neighbours with the same ID."""
-    for name, together in itertools.groupby(rows, layout.id_of):
-        yield name, list(together)
+# ------------------------------------------------------------------ records of one course together
 
 
-def survey(layout: Layout, rows: Iterable[Sequence[str]]) -> tuple[int, frozenset[str]]:
-    """How many results a list will have, and which IDs of records come again after another."""
+def by_course(layout: Layout, rows: Iterable[Row]) -> Iterator[tuple[int, str, list[Row]]]:
+    """Records of one course together: neighbours with the same ID.
+
+    Yields
+    ------
+    row : int
+        Row of the first record in a spreadsheet: the header is row 1.
+    id : str
+    records : list of rows
+        Without blank rows and comments.
+    """
+    records = Records(layout)
+    data = ((k, cells) for k, cells in enumerate(rows, start=2) if not records.is_comment(cells))
+    for name, together in itertools.groupby(data, lambda numbered: layout.id_of(numbered[1])):
+        numbered = list(together)
+        yield numbered[0][0], name, [cells for _, cells in numbered]
+
+
+def survey(layout: Layout, rows: Iterable[Row]) -> tuple[int, frozenset[str]]:
+    """Number of results of a list, and IDs of records that come again after another.
+
+    Raises
+    ------
+    InputError
+        If the doses of records are of several substances, routes or compartments.
+    """
     if not layout.is_events:
         return sum(1 for _ in rows), frozenset()
-    times = Counter(name for name, _ in itertools.groupby(rows, layout.id_of))
+    courses = [(name, together) for _, name, together in by_course(layout, rows)]
+    faults = list_faults(Records(layout), itertools.chain.from_iterable(t for _, t in courses))
+    if faults:
+        raise InputError(*faults)
+    times = Counter(name for name, _ in courses)
     return times.total(), frozenset(name for name, n in times.items() if n > 1)
+
+
+def not_used(layout: Layout, rows: Iterable[Row]) -> int:
+    """Number of rows of records that are comments, or marked as not to be used."""
+    records = Records(layout)
+    return sum(_is_marked(records, cells) for cells in rows if any(cells))
+
+
+def _is_marked(records: Records, cells: Row) -> bool:
+    try:
+        return records.is_comment(cells) or records.is_set_aside(cells)
+    except InputError:  # refused with its course
+        return False
+
+
+def comes_again(name: str) -> InputError:
+    """The error of an ID whose records do not stand together."""
+    return InputError(
+        f"ID {name!r} comes again after another ID: put the records of a course together, and give "
+        "each course an ID of its own"
+    )
+
+
+# ------------------------------------------------------------------ one course
+
+
+class Dose(NamedTuple):
+    """A dose as recorded."""
+
+    row: int
+    """Place among the records of the course."""
+    after_h: float
+    """From its record: further doses of ADDL start II later each."""
+    infusion_h: float
+    mg: float
+    """Of what AMT is mg of, or of fludarabine phosphate if there is a column DOSE_MG."""
+
+
+class Recorded(NamedTuple):
+    """A course with its records."""
+
+    request: Request
+    rows: list[Row]
+    """Records that are not set aside."""
+    times_h: list[float]
+    """Time of each of those records from the first dose, h."""
+    set_aside: int
+    """Number of records that the file marks as not to be used."""
 
 
 def request_of_records(
     layout: Layout,
-    records: Sequence[Sequence[str]],
+    rows: Sequence[Row],
     amount: str | None,
     folders: Sequence[Path] | None = None,
 ) -> Request:
-    """Read the records of one course.
+    """Read the records of one course; see `recorded`."""
+    return recorded(layout, rows, amount, folders).request
+
+
+def recorded(
+    layout: Layout,
+    rows: Sequence[Row],
+    amount: str | None,
+    folders: Sequence[Path] | None = None,
+) -> Recorded:
+    """Read the records of one course, and what they say of its times.
 
     Parameters
     ----------
     layout : Layout
-    records : sequence of rows
+    rows : sequence of rows
     amount : {'phosphate', 'f_ara_a'}, optional
         What AMT is mg of; needed unless there is a column DOSE_MG (fludarabine phosphate).
+    folders : sequence of Path, optional
+        Folders of model files.
 
     Raises
     ------
     InputError
         Listing every fault.
     """
-    for k, cells in enumerate(records):
+    for k, cells in enumerate(rows):
         if len(cells) != len(layout.header):
             fault = Fault("", wrong_length(cells, len(layout.header)), where=f"record {k + 1}")
             raise InputError(fault)
-    said = [layout.texts(cells) for cells in records]
+    records = Records(layout)
+    kept, n_aside = _kept(records, rows)
+    texts = [layout.texts(cells) for cells in kept]
     faults = [
-        f"{name} changes within the course: one course has one set of covariates"
-        for name in dict.fromkeys(name for row in said for name in row)
-        if len({row[name] for row in said if name in row}) > 1
+        Fault("", f"{name} changes within the course: one course has one set of covariates")
+        for name in dict.fromkeys(name for row in texts for name in row)
+        if len({row[name] for row in texts if name in row}) > 1
     ]
-
-    number = layout.number
-    doses: list[tuple[float, float, float]] = []
-    substance = "phosphate" if "DOSE_MG" in layout.places else amount
-    if substance is None:
-        found = (
-            "is AMT mg of fludarabine phosphate or of F-ara-A (0.781 of that)? Say {amount} "
-            "phosphate or {amount} f_ara_a"
-        )
-        raise InputError(Fault("amount", found, whole=True))
-    for cells in records:
-        event, size = number(cells, "EVID", absent=None), number(cells, "AMT")
-        if event == 0 or event == 2:
-            if size != 0:
-                faults.append(f"EVID = {event:g} with AMT = {size:g}: a dose has EVID 1")
-            continue
-        faults += [
-            f"{column} = {number(cells, column):g}: write each dose as a record of its own"
-            for column in ("ADDL", "SS")
-            if number(cells, column) != 0
-        ]
-        if event != 1:
-            faults.append(f"EVID = {event:g}: only 0, 1 and 2 are read")
-        rate, start = number(cells, "RATE"), number(cells, "TIME", absent=None)
-        mg = number(cells, "DOSE_MG") if "DOSE_MG" in layout.places else size
-        column, least = ("AMT", size) if size <= mg else ("DOSE_MG", mg)
-        if least <= 0:
-            faults.append(f"{column} = {least:g}: a dose in mg above zero")
-        elif rate > 0:
-            doses.append((start, size / rate, mg))
-        else:
-            faults.append(f"RATE = {rate:g}: fludarabine is infused, give mg/h above zero")
-    if not doses and not faults:
-        faults.append("no record with EVID 1: a course needs a dose")
+    faults += course_faults(records, kept)
+    substance = _substance(records, amount)
+    doses = _doses(records, kept, faults)
     if faults:
         raise InputError(*dict.fromkeys(faults))
-    first = {name: text for row in reversed(said) for name, text in row.items()}
+    first = {name: text for row in reversed(texts) for name, text in row.items()}
+    times, first_dose = records.times_h(kept, doses[0].row, first.get("time_zone"))
     model = first.get("model", DEFAULT_MODEL)
     factor = load_model(model, folders).file.dose.factor if substance == "f_ara_a" else 1.0
-    return _recorded(first, [(t, length, size / factor) for t, length, size in doses], model)
+    given = [(times[d.row] + d.after_h, d.infusion_h, d.mg / factor) for d in doses]
+    faults = _order_faults(records, times, [start for start, *_ in given])
+    if faults:
+        raise InputError(*faults)
+    request = _recorded(_clocked(first, first_dose), given, model)
+    return Recorded(request, kept, times, n_aside)
+
+
+def _kept(records: Records, rows: Sequence[Row]) -> tuple[list[Row], int]:
+    """Records that are used, and how many are marked as not to be used."""
+    kept = []
+    for cells in rows:
+        if not records.is_set_aside(cells):
+            kept.append(cells)
+        elif records.is_dose(cells):
+            mark = records.called("excluded")
+            found = f"= {records.text(cells, 'excluded')!r} on a dose: was it given?"
+            do = "clear the mark, or take the record out"
+            raise InputError(Fault(mark, found, do=do))
+    if not kept:
+        raise InputError("all its records are marked as not to be used")
+    return kept, len(rows) - len(kept)
+
+
+def _substance(records: Records, amount: str | None) -> str:
+    substance = "phosphate" if records.has("dose_mg") else amount
+    if substance is None:
+        found = (
+            f"is {records.called('amt')} mg of fludarabine phosphate or of F-ara-A (0.781 of "
+            "that)? Say {amount} phosphate or {amount} f_ara_a"
+        )
+        raise InputError(Fault("amount", found, whole=True))
+    return substance
+
+
+# ------------------------------------------------------------------ doses
+
+
+def _doses(records: Records, rows: Sequence[Row], faults: list[Fault]) -> list[Dose]:
+    """Read the doses; faults are added to the list."""
+    doses: list[Dose] = []
+    is_any = False
+    for k, cells in enumerate(rows):
+        try:
+            if records.is_dose(cells):
+                is_any = True
+                doses += _dose(records, cells, k, len(doses) + 1)
+            else:
+                _no_dose(records, cells)
+        except InputError as error:
+            faults += error.faults
+    if not is_any and not faults:
+        how = "EVID 1" if records.has("evid") else f"{records.called('amt')} above zero"
+        faults.append(Fault("", f"no record with {how}: a course needs a dose"))
+    return doses
+
+
+def _no_dose(records: Records, cells: Row) -> None:
+    for what in ("amt", "addl"):
+        size = records.number(cells, what)
+        if size != 0:
+            event, name = records.number(cells, "evid"), records.called(what)
+            raise InputError(f"EVID = {event:g} with {name} = {size:g}: a dose has EVID 1")
+
+
+def _dose(records: Records, cells: Row, row: int, place: int) -> list[Dose]:
+    """Read a record of a dose, and those that ADDL adds."""
+    size, mg, further, length = gathered(
+        lambda: records.number(cells, "amt"),
+        lambda: records.number(cells, "dose_mg"),
+        lambda: _further(records, cells),
+        lambda: _length_h(records, cells, place),
+    )
+    if not records.has("amt"):
+        size = mg
+    elif not records.has("dose_mg"):
+        mg = size
+    what, least = ("amt", size) if size <= mg else ("dose_mg", mg)
+    what = what if records.has(what) else "dose_mg"
+    if least <= 0:
+        raise InputError(f"{records.called(what)} = {least:g}: a dose in mg above zero")
+    if mg > MOST_RECORDED_MG:
+        name = records.called("dose_mg" if records.has("dose_mg") else "amt")
+        found = f"= {mg:g}: no infusion of fludarabine is above {MOST_RECORDED_MG:g} mg"
+        raise InputError(Fault(name, found, do="is this µg? Write mg"))
+    if all(abs(size / mg / ratio - 1) > _SAME for ratio in (1.0, MASS_RATIO)):
+        names = records.called("amt"), records.called("dose_mg")
+        raise InputError(
+            f"{names[0]} = {size:g} with {names[1]} = {mg:g}: {names[1]} is mg of fludarabine "
+            f"phosphate, and {names[0]} the same or 0.781 of it as F-ara-A; leave the wrong one "
+            "out"
+        )
+    return [Dose(row, after, length(size), mg) for after in further]
+
+
+def _further(records: Records, cells: Row) -> list[float]:
+    """Starts of a dose and of those that ADDL adds, h after the record."""
+    more, name = records.number(cells, "addl"), records.called("addl")
+    if more == 0:
+        return [0.0]
+    if more != int(more) or not 0 < more <= _MOST_ADDED:
+        do = "write each dose as a record of its own"
+        raise InputError(Fault(name, f"= {more:g}", allowed=f"0 to {_MOST_ADDED}", do=do))
+    text = records.text(cells, "ii")
+    every = _quantity(records, text, "ii") if text else 0.0
+    if every <= 0:
+        do = "add their interval in h as II, or write each dose as a record of its own"
+        raise InputError(Fault(name, f"= {more:g} without II", do=do))
+    return [k * every for k in range(int(more) + 1)]
+
+
+def _quantity(records: Records, text: str, what: str) -> float:
+    """Hours of a cell; its own unit goes before that of its column."""
+    unit = records.unit(what)
+    return parse_quantity(text, dimension="time", field=records.called(what), unit=unit).value
+
+
+def _length_h(records: Records, cells: Row, place: int) -> Callable[[float], float]:
+    """Length of an infusion as a function of its amount, from RATE or its duration."""
+    rate, name = records.number(cells, "rate"), records.called("rate")
+    text = records.text(cells, "dur")
+    if rate in (-1, -2):
+        do = "give the length of each infusion in h as DUR, or RATE in mg/h"
+        raise InputError(Fault(name, f"= {rate:g}: a model would estimate it", do=do))
+    if rate < 0 or (rate == 0 and not text):
+        raise InputError(
+            f"{name} = {rate:g}: fludarabine is infused, give mg/h above zero, or the length of "
+            "the infusion in h as DUR"
+        )
+    length = _quantity(records, text, "dur") if text else None
+    per_h = rate * (60.0 if records.unit("rate") == "mg/min" else 1.0)
+
+    def length_of(size: float) -> float:
+        by_rate = size / per_h if per_h else None
+        hours = length if length is not None else by_rate
+        assert hours is not None  # one of the two is there
+        if length is not None and by_rate is not None and abs(by_rate / hours - 1) > _SAME:
+            found = f"= {text}, but {name} = {rate:g} makes {by_rate:.3g} h of the dose"
+            raise InputError(Fault(records.called("dur"), found, do="leave the wrong one out"))
+        what = "dur" if length is not None else "rate"
+        if hours > LONG_INFUSION_H and not _says_hours(records, what):
+            hint = {"dur": "DUR_MIN, or DUR_H if hours are meant",
+                    "rate": "RATE_MG_MIN, or RATE_MG_H if mg/h are meant"}[what]  # fmt: skip
+            found = f"infusion {place} takes {hours:g} h by {records.called(what)}"
+            do = f"are these minutes? Call the column {hint}"
+            raise InputError(Fault(records.called(what), found, do=do, whole=True))
+        return hours
+
+    return length_of
+
+
+def _says_hours(records: Records, what: str) -> bool:
+    """Tell a column whose name has the unit."""
+    ends = records.called(what).strip().lower().rstrip(")")
+    return ends.endswith(("_h", "/h", "(h", " h", "_mg_h", "hours"))
+
+
+def _order_faults(records: Records, times: Sequence[float], starts: Sequence[float]) -> list[Fault]:
+    """Faults of times that go backwards, or that are too far apart or too near for hours."""
+    name = records.called("time")
+    if any(later <= earlier for earlier, later in itertools.pairwise(starts)):
+        return [Fault("", f"{name} of the doses must ascend, each later than the one before")]
+    do = "sort the records of an ID by time, and give each course an ID of its own"
+    for earlier, later in itertools.pairwise(times):
+        if later < earlier:
+            found = f"goes backwards within an ID, from {earlier:g} to {later:g} h after its first"
+            return [Fault(name, f"{found} dose", do=do)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    if gaps and max(gaps) > FAR_APART_H:
+        found = f"puts {max(gaps):g} h between two doses of a course"
+        return [Fault(name, found, do=_MINUTES)]
+    is_bare = not records.unit("time") and not records.has("date")
+    if is_bare and len(gaps) > 1 and all(0.9 <= gap <= 1.1 for gap in gaps):
+        found = "puts 1 h between all doses of a course"
+        do = "are these days? Call the column TIME_DAYS, or TIME_H if hours are meant"
+        return [Fault(name, found, do=do)]
+    return []
+
+
+_MINUTES: Final = (
+    "are these minutes? Call the column TIME_MIN. Doses of another course have an ID of their own"
+)
+
+
+# ------------------------------------------------------------------ the course as a request
+
+
+def _clocked(first: Mapping[str, str], first_dose: str | None) -> dict[str, str]:
+    """Texts of the records, with the first dose by their clock."""
+    texts = dict(first)
+    typed = texts.get("first_dose")
+    if first_dose is None:
+        return texts
+    if typed and typed.replace("T", " ")[:16] != first_dose.replace("T", " ")[:16]:
+        found = f"= {typed!r}, but the first dose was recorded at {first_dose}"
+        raise InputError(Fault("first_dose", found, do="leave it out"))
+    return texts | {"first_dose": first_dose}
 
 
 def _recorded(
-    said: Mapping[str, str], doses: Sequence[tuple[float, float, float]], model: str
+    texts: Mapping[str, str], doses: Sequence[tuple[float, float, float]], model: str
 ) -> Request:
     """A course as recorded: starts (h), lengths (h) and mg of fludarabine phosphate."""
     starts, lengths, mg = zip(*doses, strict=True)
-    if any(later <= earlier for earlier, later in itertools.pairwise(starts)):
-        raise InputError("TIME of the doses must ascend")
     course = Course(
         times_h=tuple(t - starts[0] for t in starts),
         infusion_h=lengths,
@@ -119,10 +384,10 @@ def _recorded(
         day_h=GIVEN_DAY_H,
         given=len(mg),
     )
-    of_all = Regimen.named(said["regimen"]) if "regimen" in said else None
+    published = Regimen.named(texts["regimen"]) if "regimen" in texts else None
     patient, (cells_at_h, cells_clock) = gathered(
-        lambda: read_patient(typed_of(said)),
-        lambda: read_cells(said.get("cells_at"), said.get("first_dose"), said.get("time_zone")),
+        lambda: read_patient(typed_of(texts)),
+        lambda: read_cells(texts.get("cells_at"), texts.get("first_dose"), texts.get("time_zone")),
     )
     gaps = [b - a for a, b in itertools.pairwise(starts)]
     regimen = Regimen(
@@ -135,7 +400,7 @@ def _recorded(
         cells_clock=cells_clock,
         id="records",
         title="course as recorded",
-        product=of_all.product if of_all else None,
-        disease=of_all.disease if of_all else None,
+        product=published.product if published else None,
+        disease=published.disease if published else None,
     )
     return Request(patient=patient, regimen=regimen, model=model, course=course)

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,8 @@ from fludapk.published.tables import CATEGORICAL, DATA, read_toml
 
 _Z_OF_QUARTILE = 0.6744897501960817
 
+REDRAWN: Final = ("size", "scr")
+"""Weight or height, and creatinine."""
 _ROUNDS: Final = 2000
 _MANY: Final = 4000
 """Redrawn so often, or so many at once, one patient in a hundred would have been inside."""
@@ -43,32 +45,41 @@ class Patients:
     categories: dict[str, list[str]]
     extra: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     """Other columns of a cohort file, for strata."""
+    redrawn: dict[str, Bools] = field(default_factory=dict)
+    """(n,) Patients with a value that was drawn again to be inside its limits, by `REDRAWN`."""
 
     @property
     def n(self) -> int:
-        """How many."""
+        """Number of patients."""
         return len(self.columns["WT"])
 
     def of(self, model: Model) -> dict[str, F8]:
-        """The columns with the category numbers of a model; NaN where it has no such category."""
-        known = dict(self.columns)
+        """Columns with the category numbers of a model; NaN where it has no such category."""
+        columns = dict(self.columns)
         for name in CATEGORICAL:
             numbers = {x: float(i) for i, x in enumerate(model.categories(name))}
             table = np.array([*(numbers.get(x, np.nan) for x in self.categories[name]), np.nan])
-            own = known[name]
-            known[name] = table[np.where(np.isnan(own), len(table) - 1, own).astype(np.int64)]
-        return known
+            own = columns[name]
+            columns[name] = table[np.where(np.isnan(own), len(table) - 1, own).astype(np.int64)]
+        return columns
 
     def rows_of(self, model: Model) -> tuple[F8, Bools]:
         """Covariate rows, and who is outside the studied range of a model."""
         return studied_rows(model, self.of(model))
 
     def rows(self, which: npt.NDArray[np.int64]) -> Patients:
-        """Some of them, in this order."""
+        """Select patients, in this order.
+
+        Parameters
+        ----------
+        which : (k,) array of int
+            Places of the patients.
+        """
         return Patients(
             {name: column[which] for name, column in self.columns.items()},
             self.categories,
             {name: column[which] for name, column in self.extra.items()},
+            {name: column[which] for name, column in self.redrawn.items()},
         )
 
 
@@ -112,7 +123,20 @@ def virtual_patients(name: str, *, n: int, seed: int, model: Model | None = None
     return category_numbers(entry, draw(entry, np.random.default_rng(seed), n), model)
 
 
+class Drawn(NamedTuple):
+    """Patients of a population, and who had a value drawn again."""
+
+    columns: dict[str, F8]
+    redrawn: dict[str, Bools]
+    """See `Patients.redrawn`."""
+
+
 def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, F8]:
+    """Draw patients; the columns of `draw_patients`."""
+    return draw_patients(entry, rng, n).columns
+
+
+def draw_patients(entry: PopulationEntry, rng: np.random.Generator, n: int) -> Drawn:
     """Draw patients.
 
     In this order: age, sex, weight given both, height given all three, creatinine, categories. A
@@ -128,10 +152,11 @@ def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, 
 
     Returns
     -------
-    dict of str to (n,) arrays
+    columns : dict of str to (n,) arrays
         AGE (years), SEX (1 female), WT (kg), HT (cm), BSA (m2, Mosteller), SCR (mg/dL); eGFR and
         CrCl are NaN, so that models compute them; product, diagnosis and genotype are numbers of
         `entry.categories`, NaN where there are none: see `category_numbers`.
+    redrawn : dict of str to (n,) arrays of bool
 
     Raises
     ------
@@ -159,9 +184,9 @@ def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, 
         lms = _lms(entry, "weight", age, female)
     else:
         lms = _log_normal(entry.weight_kg.median, _sd(entry.weight_kg), n)
-    z_weight, weight = _inside(entry, "weight_range_kg", rng, age, lms)
+    z_weight, weight, again_weight = _inside(entry, "weight_range_kg", rng, age, lms)
     r = entry.weight_height_correlation
-    _, height = _inside(
+    _, height, again_height = _inside(
         entry,
         "height_range_cm",
         rng,
@@ -172,9 +197,9 @@ def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, 
     )
     typical = entry.creatinine.ratio * fas_q(age_years=np.maximum(age, 1.0), female=female)
     scatter = _log_normal(typical, _sd_of_cv(entry.creatinine.cv), n)
-    _, scr = _inside(entry, "scr_range_mg_dl", rng, age, scatter)
+    _, scr, again_scr = _inside(entry, "scr_range_mg_dl", rng, age, scatter)
     unknown = np.full(n, np.nan)
-    return {
+    columns = {
         "AGE": age,
         "SEX": female.astype(np.float64),
         "WT": weight,
@@ -185,6 +210,7 @@ def draw(entry: PopulationEntry, rng: np.random.Generator, n: int) -> dict[str, 
         "CrCl": unknown,
         **{name: _categories(getattr(entry, name), rng, n) for name in CATEGORICAL},
     }
+    return Drawn(columns, {"size": again_weight | again_height, "scr": again_scr})
 
 
 def category_numbers(
@@ -255,12 +281,12 @@ def _inside(
     lms: F8,
     centre: F8 | None = None,
     spread: float = 1.0,
-) -> tuple[F8, F8]:
-    """Normal scores and their values, redrawn until inside the limits of this name."""
+) -> tuple[F8, F8, Bools]:
+    """Normal scores, their values, redrawn until inside the limits of this name, and for whom."""
     low, high = getattr(entry, limits) or (0.0, np.inf)
     n = age.size
     score, value = np.empty(n), np.full(n, np.nan)
-    todo = np.arange(n)
+    todo, again = np.arange(n), np.zeros(n, dtype=np.bool_)
     for _ in range(_ROUNDS):
         z = spread * rng.standard_normal(todo.size)
         score[todo] = z if centre is None else centre[todo] + z
@@ -268,8 +294,9 @@ def _inside(
         value[todo] = lms_value(z=score[todo], L=L, M=M, S=S)
         tried = todo.size
         todo = todo[~((value[todo] >= low) & (value[todo] <= high))]  # NaN is redrawn too
+        again[todo] = True
         if not todo.size:
-            return score, value
+            return score, value, again
         if tried >= _MANY and todo.size > 0.99 * tried:
             break
     raise InputError(
@@ -286,7 +313,7 @@ def _log_normal(median: float | F8, sd: float, n: int) -> F8:
 
 
 def _sd(given: LogNormal) -> float:
-    """Of the logarithm."""
+    """Standard deviation of the logarithm."""
     if given.q25 is not None and given.q75 is not None:
         return float(np.log(given.q75 / given.q25)) / (2 * _Z_OF_QUARTILE)
     assert given.cv is not None  # one of the two is there: checked when it was read

@@ -23,10 +23,10 @@ FIXED_POINT: Final = 2.0**32
 """Scale at which logarithms are rounded to integers, so that sums do not depend on order."""
 
 COUNTED: Final = (
-    "n", "given", "held_at_ceiling", "outside_studied_range",
+    "n", "given", "held_at_ceiling", "outside_studied_range", "redrawn_size", "redrawn_scr",
     "below_13_8", "below_14", "in_window", "above_20",
 )  # fmt: skip
-OUTCOMES: Final = COUNTED[4:]
+OUTCOMES: Final = COUNTED[6:]
 """Outcomes of patients who were given a dose; their fractions are probabilities."""
 HISTOGRAMS: Final = ("auc", "dose_mg", "total_mg_m2")
 
@@ -146,7 +146,7 @@ class Counts:
             whole = np.rint(logs * FIXED_POINT).astype(np.int64)
             squares = np.rint(logs * logs * FIXED_POINT).astype(np.int64)
             facts = np.column_stack(
-                [np.ones_like(given), given, block.held, block.outside, outcome]
+                [np.ones_like(given), given, block.held, block.outside, *block.redrawn, outcome]
             ).astype(np.int64)
             binned = [cells(auc), cells(block.dose_mg), cells(block.total_mg_m2)]
             for members in block.groups:
@@ -246,6 +246,8 @@ class SimulatedBlock:
     """(n,) Stratum of each patient in each grouping, -1 for none."""
     along: dict[str, F8]
     """(n,) Each covariate of `PROFILES`."""
+    redrawn: list[Bools]
+    """(n,) True where a value was drawn again, see `fludapk.patients.population.REDRAWN`."""
 
 
 def _outcomes(auc: F8, window: tuple[float, float]) -> Bools:

@@ -26,22 +26,17 @@ import numpy.typing as npt
 
 from fludapk._version import __version__
 from fludapk.answers.prediction import Prediction, predictions
-from fludapk.arrays import F8, Bools
+from fludapk.arrays import F8, I8
 from fludapk.errors import Fault, InputError
-from fludapk.patients.level import slips
-from fludapk.pk.effects import RandomEffects
-from fludapk.pk.estimates import Levels, MapEstimate, map_estimates
-from fludapk.pk.exposure import with_residual_error
-from fludapk.pk.kernels.arithmetic import OK
 from fludapk.pk.posterior import model_weights
 from fludapk.published.models import Model, load_model, load_models
 from fludapk.published.targets import LOW
 from fludapk.studies.evaluation_data import Data, Refused, Subject
+from fludapk.studies.evaluation_fits import Fits, Scores, scores_of
 from fludapk.studies.evaluation_records import (
     BASES,
     SEED,
     Basis,
-    BinRecord,
     ErrorRecord,
     EvaluationProvenance,
     EvaluationRecord,
@@ -50,9 +45,7 @@ from fludapk.studies.evaluation_records import (
 )
 from fludapk.studies.metrics import (
     RESAMPLES,
-    npde,
     npde_record,
-    prediction_corrected,
     prediction_errors,
 )
 
@@ -60,31 +53,6 @@ SIMULATIONS: Final = 1000
 """Simulated sets of each patient's levels, for NPDE and the visual predictive check."""
 MOVED_MG_H_L: Final = 4.0
 """Difference between AUC by levels and by covariates that counts as moved (dekker2022)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """Scores of one model for every level and patient, in the order of `Evaluation.subjects`."""
-
-    model: Model
-    predicted: dict[Basis, F8]
-    """(levels,) mg/L; NaN where a basis does not apply."""
-    log_likelihoods: F8
-    """(patients,) Marginal log-likelihood of all levels of a patient, by Laplace."""
-    earlier_log_likelihoods: F8
-    """(levels,) Log-likelihood of the levels that each forecast is made from; 0 without any."""
-    auc_covariates: F8
-    """(patients,) AUC0-inf of the course by covariates alone, mg h/L."""
-    auc_levels: F8
-    """(patients,) AUC0-inf of the course by all levels of the patient, mg h/L."""
-    eta: F8
-    """(patients, n_eta) Most likely random effects."""
-    npde: F8
-    """(levels,) Normalised prediction distribution errors."""
-    vpc: list[BinRecord]
-    """Bins of the visual predictive check."""
-    corrected: F8
-    """(levels,) Prediction-corrected levels, mg/L; NaN below the limit of quantification."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +77,11 @@ class Evaluation:
     def measured_mg_l(self) -> F8:
         """(levels,) mg/L; NaN below the limit of quantification."""
         return np.concatenate([subject.conc_mg_l for subject in self.subjects])
+
+    @cached_property
+    def lloq_mg_l(self) -> F8:
+        """(levels,) Limits of quantification, mg/L; NaN where unknown."""
+        return np.concatenate([np.asarray(s.levels.lloq_mg_l)[0] for s in self.subjects])
 
     @cached_property
     def after_dose_h(self) -> F8:
@@ -162,7 +135,7 @@ def evaluation_of(
     subjects, by_model, left_out, refused = _usable(data, chosen, folders)
     fits = []
     for model_predictions in by_model:
-        fitted = _Fits.estimated(subjects, model_predictions)
+        fitted = Fits.estimated(subjects, model_predictions, simulations)
         refused += [
             Refused(id=subject.id, row=subject.row, error=f"{fitted.model.id}: {fault}")
             for subject, fault in zip(subjects, fitted.faults, strict=True)
@@ -174,7 +147,7 @@ def evaluation_of(
     if not kept:
         raise _nobody_left(_merged(refused), left_out)
     subjects = [subjects[i] for i in kept]
-    scores = [_scores(fitted.only(kept), simulations) for fitted in fits]
+    scores = [scores_of(fitted.only(kept)) for fitted in fits]
     return _result(data, subjects, scores, left_out, refused, simulations)
 
 
@@ -245,185 +218,6 @@ def _nobody_left(refused: Sequence[Refused], left_out: Sequence[LeftOut]) -> Inp
     return InputError(*faults, "no patient and model are left to compare")
 
 
-@dataclass(frozen=True, eq=False)
-class _Fits:
-    """Estimates of every patient by one model."""
-
-    model: Model
-    subjects: list[Subject]
-    predictions: list[Prediction]
-    estimate: MapEstimate
-    rows: npt.NDArray[np.int64]
-    """(patients,) Row of each patient in the estimate."""
-    faults: list[str | None]
-    """Fault of each patient that cannot be used; None for the others."""
-
-    @classmethod
-    def estimated(cls, subjects: list[Subject], predicted: list[Prediction]) -> _Fits:
-        model = predicted[0].model
-        estimate = _estimates(model, predicted, [subject.levels for subject in subjects])
-        faults: list[str | None] = []
-        for i, (subject, prediction) in enumerate(zip(subjects, predicted, strict=True)):
-            typical = prediction.typical_mg_l(subject.times_h)
-            messages = [str(fault) for fault in slips(subject.times_h, subject.conc_mg_l, typical)]
-            if estimate.status[i] != OK and not messages:
-                messages = ["no most likely patient was found: check times, units and doses"]
-            faults.append("; ".join(messages) or None)
-        return cls(model, subjects, predicted, estimate, np.arange(len(subjects)), faults)
-
-    def only(self, kept: Sequence[int]) -> _Fits:
-        return _Fits(
-            self.model,
-            [self.subjects[i] for i in kept],
-            [self.predictions[i] for i in kept],
-            self.estimate,
-            self.rows[list(kept)],
-            [],
-        )
-
-    def effects(self, i: int) -> RandomEffects:
-        """Return the most likely effects of a patient."""
-        return _effects(self.estimate, int(self.rows[i]), self.predictions[i])
-
-
-def _effects(estimate: MapEstimate, row: int, prediction: Prediction) -> RandomEffects:
-    """Return the most likely effects in a row of an estimate, without filled-up doses."""
-    doses = len(prediction.case.course.doses_mg)
-    return RandomEffects(
-        np.ascontiguousarray(estimate.effects.eta[row : row + 1]),
-        np.ascontiguousarray(estimate.effects.kappa[row : row + 1, :doses]),
-    )
-
-
-def _estimates(
-    model: Model, predicted: Sequence[Prediction], measured: Sequence[Levels]
-) -> MapEstimate:
-    """Estimate all patients at once; rows with fewer doses or levels are filled up."""
-    courses = [prediction.case.course for prediction in predicted]
-    doses = max(len(course.doses_mg) for course in courses)
-    n_samples = max(levels.times_h.shape[1] for levels in measured)
-    late = 1.0 + max(
-        max(course.times_h[-1] for course in courses),
-        max(np.max(levels.times_h) for levels in measured),
-    )
-
-    def filled(values: F8, length: int, start: float = math.nan, step: float = 0.0) -> F8:
-        return np.append(values, start + step * np.arange(length - len(values)))
-
-    arrays = [prediction.arrays for prediction in predicted]
-    return map_estimates(
-        model.program,
-        np.vstack([prediction.tv for prediction in predicted]),
-        np.array([filled(times, doses, late, 24.0) for times, _, _ in arrays]),
-        np.array([filled(lengths, doses, 1.0) for _, lengths, _ in arrays]),
-        np.array([filled(amounts[0], doses, 0.0) for *_, amounts in arrays]),
-        Levels(
-            times_h=np.array([filled(levels.times_h[0], n_samples) for levels in measured]),
-            conc_mg_l=np.array([filled(levels.conc_mg_l[0], n_samples) for levels in measured]),
-            lloq_mg_l=np.array(
-                [filled(np.asarray(levels.lloq_mg_l)[0], n_samples) for levels in measured]
-            ),
-        ),
-    )
-
-
-def _scores(fits: _Fits, simulations: int) -> Scores:
-    """Score one model on every level and patient."""
-    pairs = list(zip(fits.predictions, fits.subjects, strict=True))
-    typical = [prediction.typical_mg_l(subject.times_h) for prediction, subject in pairs]
-    own = [
-        prediction.concentrations(fits.effects(i), subject.times_h)[0][0]
-        for i, (prediction, subject) in enumerate(pairs)
-    ]
-    forecast, earlier = _forecasts(fits)
-    auc_levels = [
-        prediction.exposure(fits.effects(i)).auc_0_inf[0]
-        for i, prediction in enumerate(fits.predictions)
-    ]
-    errors, bins, corrected = _simulated(fits, typical, simulations)
-    flat = np.concatenate
-    return Scores(
-        model=fits.model,
-        predicted={
-            "covariates": flat(typical),
-            "own_levels": flat(own),
-            "later_from_covariates": np.where(np.isnan(forecast), np.nan, flat(typical)),
-            "later_from_earlier": forecast,
-        },
-        log_likelihoods=fits.estimate.log_marginal_likelihood[fits.rows],
-        earlier_log_likelihoods=earlier,
-        auc_covariates=np.array([prediction.auc_0_inf for prediction in fits.predictions]),
-        auc_levels=np.array(auc_levels),
-        eta=fits.estimate.effects.eta[fits.rows],
-        npde=errors,
-        vpc=bins,
-        corrected=corrected,
-    )
-
-
-def _forecasts(fits: _Fits) -> tuple[F8, F8]:
-    """Predict levels from those before the last dose; return the likelihood of the latter too."""
-    cuts: list[tuple[int, int]] = []
-    earlier: list[Levels] = []
-    for i, subject in enumerate(fits.subjects):
-        for occasion in np.unique(subject.occasions)[1:]:
-            is_earlier = subject.occasions < occasion
-            cuts.append((i, int(occasion)))
-            earlier.append(_selected(subject.levels, is_earlier))
-    ends = np.cumsum([len(subject.times_h) for subject in fits.subjects])
-    forecast, likelihood = np.full(ends[-1], np.nan), np.zeros(ends[-1])
-    if not cuts:
-        return forecast, likelihood
-    predicted = [fits.predictions[i] for i, _ in cuts]
-    estimate = _estimates(fits.model, predicted, earlier)
-    for row, (i, occasion) in enumerate(cuts):
-        if estimate.status[row] != OK:
-            continue
-        subject = fits.subjects[i]
-        effects = _effects(estimate, row, predicted[row])
-        here = np.flatnonzero(subject.occasions == occasion)
-        places = ends[i] - len(subject.times_h) + here
-        forecast[places] = predicted[row].concentrations(effects, subject.times_h[here])[0][0]
-        likelihood[places] = estimate.log_marginal_likelihood[row]
-    return forecast, likelihood
-
-
-def _selected(levels: Levels, is_kept: Bools) -> Levels:
-    return Levels(
-        times_h=levels.times_h[0, is_kept],
-        conc_mg_l=levels.conc_mg_l[0, is_kept],
-        lloq_mg_l=np.asarray(levels.lloq_mg_l)[0, is_kept],
-    )
-
-
-# ------------------------------------------------------------------ NPDE and VPC
-
-
-def _simulated(fits: _Fits, typical: Sequence[F8], n: int) -> tuple[F8, list[BinRecord], F8]:
-    """Compute NPDE, bins of the visual predictive check and prediction-corrected levels."""
-    program = fits.model.program
-    scores, drawn = [], []
-    for i, (subject, prediction) in enumerate(zip(fits.subjects, fits.predictions, strict=True)):
-        rng = np.random.default_rng(np.random.SeedSequence([SEED, i]))
-        doses = len(prediction.case.course.doses_mg)
-        normals = rng.standard_normal((n, program.n_eta + doses * program.n_kappa))
-        effects = RandomEffects.from_normals(program, normals, doses)
-        conc, _ = prediction.concentrations(effects, subject.times_h)
-        simulated = with_residual_error(program, conc, rng.standard_normal(conc.shape))
-        lloq = np.asarray(subject.levels.lloq_mg_l)[0]
-        scores.append(npde(subject.conc_mg_l, simulated, lloq, rng))
-        drawn.append(simulated)
-    subjects = fits.subjects
-    bins, corrected = prediction_corrected(
-        after_h=np.concatenate([subject.after_dose_h for subject in subjects]),
-        measured=np.concatenate([subject.conc_mg_l for subject in subjects]),
-        lloq=np.concatenate([np.asarray(subject.levels.lloq_mg_l)[0] for subject in subjects]),
-        typical=np.concatenate(typical),
-        simulated=np.hstack(drawn),
-    )
-    return np.concatenate(scores), bins, corrected
-
-
 # ------------------------------------------------------------------ comparison
 
 
@@ -435,12 +229,16 @@ def _result(
     refused: list[Refused],
     simulations: int,
 ) -> Evaluation:
-    scores = sorted(scores, key=lambda score: -score.log_likelihoods.sum())
+    order, rank = _by_id(subjects)
+    by_patient = np.column_stack([score.log_likelihoods for score in scores])[order]
+    totals = by_patient.sum(axis=0)
+    best_first = np.argsort(-totals, kind="stable")
+    scores, by_patient = [scores[k] for k in best_first], by_patient[:, best_first]
+    totals = totals[best_first]
     measured = np.concatenate([subject.conc_mg_l for subject in subjects])
-    patient = np.repeat(np.arange(len(subjects)), [len(subject.times_h) for subject in subjects])
-    by_patient = np.column_stack([score.log_likelihoods for score in scores])
+    patient = np.repeat(rank, [len(subject.times_h) for subject in subjects])
     weights = np.array([model_weights(row) for row in by_patient])
-    weights_all = model_weights(by_patient.sum(axis=0).tolist())
+    weights_all = model_weights(totals.tolist())
     averaged = _averaged(scores, weights[patient])
 
     def errors(predicted: Mapping[Basis, F8]) -> list[ErrorRecord]:
@@ -456,7 +254,7 @@ def _result(
             ModelRecord(
                 model=score.model.id,
                 errors=errors(score.predicted),
-                log_likelihood=float(score.log_likelihoods.sum()),
+                log_likelihood=float(totals[k]),
                 behind=float(behind.sum()),
                 behind_se=math.sqrt(len(subjects)) * spread,
                 weight_all=float(weights_all[k]),
@@ -474,6 +272,8 @@ def _result(
         levels=len(measured),
         levels_below_limit=int(np.isnan(measured).sum()),
         records_before_first_dose=sum(subject.before_first_dose for subject in subjects),
+        records_without_level=sum(subject.without_level for subject in subjects),
+        records_set_aside=data.comments + sum(subject.set_aside for subject in subjects),
         models=models,
         averaged=errors(averaged) if len(scores) > 1 else [],
         left_out=left_out,
@@ -487,7 +287,15 @@ def _result(
             resamples=RESAMPLES,
         ),
     )
-    return Evaluation(record, subjects, scores, weights, averaged)
+    return Evaluation(record, subjects, scores, weights[rank], averaged)
+
+
+def _by_id(subjects: Sequence[Subject]) -> tuple[I8, I8]:
+    """Places of the patients sorted by ID, and the rank of each: sums do not follow the file."""
+    order = np.array(sorted(range(len(subjects)), key=lambda i: subjects[i].id), dtype=np.int64)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return order, rank
 
 
 def _merged(refused: Iterable[Refused]) -> list[Refused]:

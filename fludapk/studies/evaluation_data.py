@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +13,12 @@ import numpy.typing as npt
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError
 from fludapk.patients.columns import Layout, few
-from fludapk.patients.nonmem import by_course, request_of_records
+from fludapk.patients.nonmem import FAR_APART_H, Recorded, by_course, comes_again, recorded
+from fludapk.patients.record_faults import list_faults
+from fludapk.patients.record_levels import Assay, Sample
+from fludapk.patients.records import Records
 from fludapk.patients.request import Request
 from fludapk.pk.estimates import Levels
-from fludapk.units import CONC_COLUMNS, parse_quantity
 
 # ------------------------------------------------------------------ the data
 
@@ -33,6 +35,10 @@ class Subject:
     """Levels after the first dose, in one row."""
     before_first_dose: int
     """Number of records at or before the first dose, without measurable drug; they are not used."""
+    without_level: int = 0
+    """Number of records without level (MDV 1)."""
+    set_aside: int = 0
+    """Number of records that the file marks as not to be used."""
 
     @property
     def times_h(self) -> F8:
@@ -77,6 +83,8 @@ class Data:
     refused: list[Refused]
     sha256: str
     """Hash of the file."""
+    comments: int = 0
+    """Number of rows that begin like a comment; they are not used."""
 
 
 def read_subjects(
@@ -124,115 +132,91 @@ def read_subjects(
     >>> data.subjects[0].conc_mg_l
     array([0.6])
     """
-    column, factor = _levels_column(layout, unit)
-    limit = None
-    if lloq is not None:
-        limit = parse_quantity(lloq, dimension="concentration", field="lloq_mg_l", unit=None).value
-    subjects: list[Subject] = []
-    refused: list[Refused] = []
-    earlier_ids: set[str] = set()
-    row = 2
-    for name, records in by_course(layout, rows):
-        try:
-            if name in earlier_ids:
-                raise InputError(
-                    f"ID {name!r} comes again after another ID: put its records together, and give "
-                    "each course an ID of its own"
-                )
-            request = request_of_records(layout, records, amount)
-            request.case()
-            levels, before = _levels(layout, records, column, factor, limit)
-            subjects.append(Subject(name, row, request, levels, before))
-        except InputError as error:
-            refused.append(Refused(id=name, row=row, error="; ".join(error.sentences(layout.name))))
-        earlier_ids.add(name)
-        row += len(records)
-    if not subjects and not refused:
-        raise InputError("the file has no records below its header")
-    return Data(subjects, refused, sha256)
-
-
-def _levels_column(layout: Layout, unit: str | None) -> tuple[str, float]:
-    """Return the name of the column of levels and the factor that converts them to mg/L."""
     if not layout.is_events:
         raise InputError(
             "needs NONMEM-style records: ID, TIME, AMT, RATE, EVID, MDV, DV and covariates; there "
             f"are {few(layout.header)}"
         )
-    named = [name for name in CONC_COLUMNS if name.upper() in layout.places]
-    if "DV" in layout.places:
-        named.append("DV")
-    if len(named) != 1:
-        raise InputError(
-            f"levels are in one column, DV or one of {', '.join(CONC_COLUMNS)}; there are "
-            f"{few(named) if named else few(layout.header)}"
-        )
-    (name,) = named
-    if name == "DV":
-        if unit is None:
-            message = "DV has no unit: say {dv_unit} mg/L, ng/mL, ug/L or umol/L"
-            raise InputError(Fault("dv_unit", message, whole=True))
-    elif unit is None:
-        unit = CONC_COLUMNS[name]
-    else:
-        message = f"{name} says its unit: leave out {{dv_unit}} {unit}"
-        raise InputError(Fault("dv_unit", message, whole=True))
-    unit_mg_l = parse_quantity(f"1 {unit}", dimension="concentration", field="dv_unit", unit=None)
-    return name.upper(), unit_mg_l.value
+    records = Records(layout)
+    assay = Assay.of(records, unit=unit, lloq=lloq)
+    rows = list(rows)
+    comments = sum(records.is_comment(cells) and any(cells) for cells in rows)
+    courses = list(by_course(layout, rows))
+    if not courses:
+        raise InputError("the file has no records below its header")
+    every = (cells for _, _, together in courses for cells in together)
+    faults = list_faults(records, every, with_levels=True)
+    if faults:
+        raise InputError(*faults)
+    times = Counter(name for _, name, _ in courses)
+    subjects: list[Subject] = []
+    refused: list[Refused] = []
+    for row, name, together in courses:
+        try:
+            if times[name] > 1:
+                raise comes_again(name)
+            subjects.append(_subject(row, name, recorded(layout, together, amount), assay))
+        except InputError as error:
+            refused.append(Refused(id=name, row=row, error="; ".join(error.sentences(layout.name))))
+    return Data(subjects, refused, sha256, comments)
 
 
-def _levels(
-    layout: Layout,
-    records: Sequence[Sequence[str]],
-    column: str,
-    factor: float,
-    limit: float | None,
-) -> tuple[Levels, int]:
-    """Read the levels of one course, and count the unused records before it."""
-    number = layout.number
-    start = min(number(cells, "TIME") for cells in records if number(cells, "EVID") == 1)
+def _subject(row: int, name: str, course: Recorded, assay: Assay) -> Subject:
+    """Read the levels of one course."""
+    course.request.case()
+    starts = course.request.course.times_h if course.request.course else ()
     samples: list[tuple[float, float, float]] = []
     faults: list[Fault] = []
-    n_before = 0
-    for cells in records:
-        if number(cells, "EVID") != 0 or number(cells, "MDV") != 0:
-            continue
+    before, without = 0, 0
+    for cells, time in zip(course.rows, course.times_h, strict=True):
         try:
-            time = number(cells, "TIME", absent=None) - start
-            flags = [number(cells, flag) for flag in ("BLQ", "CENS")]
-            if set(flags) - {0.0, 1.0}:
-                raise InputError("BLQ or CENS is 1 below the limit of quantification, 0 above")
-            conc = number(cells, column, absent=math.nan) * factor
-            lloq = number(cells, "LLOQ", absent=math.nan) * factor
-            if math.isnan(lloq) and limit is not None:
-                lloq = limit
-            below = any(flags)
-            if below:
-                if math.isnan(lloq) and flags[1]:  # with CENS, DV holds the limit by convention
-                    lloq = conc
-                if math.isnan(lloq):
-                    message = "below which limit? Add a column LLOQ, or give {lloq_mg_l}"
-                    raise InputError(Fault("lloq_mg_l", message, whole=True))
-                conc = math.nan
-            elif math.isnan(conc):
-                raise InputError(f"{column} is missing: MDV 1 marks a record without level")
-            elif time > 0 and conc <= 0:
-                raise InputError(
-                    f"{column} = {conc / factor:g}: BLQ 1 marks a level below the limit of "
-                    "quantification, MDV 1 a record without level"
-                )
-            if time > 0:
-                samples.append((time, conc, lloq))
-            elif below or conc == 0:
-                n_before += 1
-            else:
-                raise InputError(f"{conc / factor:g} before any drug was given")
+            sample = _sample(assay, cells, time, starts)
         except InputError as error:
-            time = number(cells, "TIME", absent=math.nan)
-            faults += error.at(where=f"level at TIME {time:g}").faults
+            at = assay.records.text(cells, "time") or assay.records.time(cells)
+            faults += error.at(where=f"level at TIME {at}").faults
+            continue
+        if sample is None:
+            without += assay.records.is_level(cells)
+        elif time > 0:
+            samples.append((time, *sample))
+        else:
+            before += 1
     if not samples and not faults:
         faults.append(Fault("", "no level after the first dose (EVID 0, MDV 0)"))
     if faults:
         raise InputError(*faults)
     times, measured, limits = np.array(samples).T
-    return Levels(times_h=times, conc_mg_l=measured, lloq_mg_l=limits), n_before
+    levels = Levels(times_h=times, conc_mg_l=measured, lloq_mg_l=limits)
+    return Subject(name, row, course.request, levels, before, without, course.set_aside)
+
+
+def _sample(
+    assay: Assay, cells: Sequence[str], time: float, starts: Sequence[float]
+) -> Sample | None:
+    """Read the level of a record; None of doses, other events and records marked by MDV."""
+    records, name = assay.records, assay.records.called("dv")
+    if not records.is_level(cells):
+        if records.is_dose(cells) and not records.flag(cells, "mdv"):
+            sample = assay.sample(cells)
+            if sample is not None and sample.conc_mg_l != 0:
+                do = "give the level a record of its own, before the dose if it was drawn then"
+                raise InputError(Fault(name, f"= {records.text(cells, 'dv')} on a dose", do=do))
+        return None
+    if records.flag(cells, "mdv"):
+        return None
+    sample = assay.sample(cells)
+    if sample is None:
+        raise InputError(Fault(name, "is missing: MDV 1 marks a record without level"))
+    text = records.text(cells, "dv")
+    if time > 0 and sample.conc_mg_l <= 0:
+        do = "BLQ 1 marks a level below the limit of quantification, MDV 1 a record without level"
+        do += "; are the levels logarithms?" if sample.conc_mg_l < 0 else ""
+        raise InputError(Fault(name, f"= {text}", do=do))
+    if time <= 0 and not (sample.is_below or sample.conc_mg_l == 0):
+        raise InputError(f"{text} before any drug was given")
+    after = time - max((start for start in starts if start < time), default=time)
+    if after > FAR_APART_H:
+        found = f"{after:g} h after the dose before it, where no assay sees the drug"
+        do = "is TIME in minutes? Call the column TIME_MIN; or take the record out"
+        raise InputError(Fault("", found, do=do))
+    return sample

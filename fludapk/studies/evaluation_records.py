@@ -139,6 +139,11 @@ class EvaluationRecord(Record):
     levels: int
     levels_below_limit: int
     records_before_first_dose: int
+    """Number of records at or before the first dose, without measurable drug; not used."""
+    records_without_level: int
+    """Number of records without level (MDV 1)."""
+    records_set_aside: int
+    """Number of rows that the file marks as not to be used: comments, and a column such as C."""
     models: list[ModelRecord]
     """Models, the best first."""
     averaged: list[ErrorRecord]

@@ -96,6 +96,11 @@ def npde(measured: F8, simulated: F8, lloq: F8, rng: np.random.Generator) -> F8:
     (m,)
         Standard normal if the model is true.
 
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the simulations do not tell the levels apart.
+
     Examples
     --------
     >>> rng = np.random.default_rng(1)
@@ -110,6 +115,10 @@ def npde(measured: F8, simulated: F8, lloq: F8, rng: np.random.Generator) -> F8:
         simulated[below, t] = rng.permutation(simulated[below, t])
         if np.isnan(levels[t]):
             levels[t] = simulated[rng.choice(below), t] if below.size else lloq[t]
+    if n <= len(levels) or not simulated.all():
+        raise np.linalg.LinAlgError("more levels than simulations, or so late that they are zero")
+    largest = np.abs(simulated).max(axis=0)  # a late level may be 1e-200 of an early one
+    simulated, levels = simulated / largest, levels / largest
     mean = simulated.mean(axis=0)
     covariance = np.atleast_2d(np.cov(simulated, rowvar=False))
     root = np.linalg.cholesky(covariance)
@@ -132,11 +141,12 @@ def npde_record(values: F8) -> NpdeRecord | None:
         return None
     from scipy import stats
 
+    values = np.sort(values)  # sums do not depend on the order of patients
     n, variance = len(values), float(np.var(values, ddof=1))
     tail = float(stats.chi2.cdf((n - 1) * variance, n - 1))
     p_mean = float(stats.ttest_1samp(values, 0.0).pvalue)
     p_variance = min(1.0, 2.0 * min(tail, 1.0 - tail))
-    p_normal = float(stats.shapiro(values[:5000]).pvalue)
+    p_normal = float(stats.shapiro(_at_most(values, 5000)).pvalue)
     return NpdeRecord(
         n=n,
         mean=float(values.mean()),
@@ -146,6 +156,13 @@ def npde_record(values: F8) -> NpdeRecord | None:
         p_normal=p_normal,
         p_global=min(1.0, 3.0 * min(p_mean, p_variance, p_normal)),
     )
+
+
+def _at_most(values: F8, n: int) -> F8:
+    """Return n of many values, drawn without looking; all if there are no more."""
+    if len(values) <= n:
+        return values
+    return np.random.default_rng(SEED).permutation(values)[:n]
 
 
 def prediction_corrected(

@@ -148,6 +148,9 @@ class StratumSummary:
     not_given, held_at_ceiling, outside_studied_range : int
         Number of patients without a dose, with a dose lowered to a ceiling, and outside the
         studied range of the model.
+    redrawn_size, redrawn_scr : int
+        Number of virtual patients whose weight or height, or creatinine (true or as observed), was
+        drawn again to be inside the limits of the population.
     """
 
     model: str
@@ -167,6 +170,8 @@ class StratumSummary:
     not_given: int
     held_at_ceiling: int
     outside_studied_range: int
+    redrawn_size: int
+    redrawn_scr: int
 
     def row(self) -> Row:
         """Return the summary as a row of a table."""

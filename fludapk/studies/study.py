@@ -22,9 +22,9 @@ from typing import Final
 import numpy as np
 
 from fludapk._version import __version__
-from fludapk.arrays import F8
+from fludapk.arrays import F8, Bools
 from fludapk.errors import FileError, FludapkError, InputError, nearest
-from fludapk.patients.population import Patients, draw, populations
+from fludapk.patients.population import REDRAWN, Drawn, Patients, draw_patients, populations
 from fludapk.pk.effects import RandomEffects, scrambled_normals
 from fludapk.pk.exposure import course_exposure
 from fludapk.pk.program import Program
@@ -243,15 +243,16 @@ class Study:
                     f"{nearest(population.use, list(ready_made))}"
                 )
             entry = ready_made[population.use]
-        return self._with_constants(entry, draw(entry, rng, n), n)
+        return self._with_constants(entry, draw_patients(entry, rng, n), n)
 
-    def _with_constants(self, entry: PopulationEntry, columns: dict[str, F8], n: int) -> Patients:
+    def _with_constants(self, entry: PopulationEntry, people: Drawn, n: int) -> Patients:
+        columns = people.columns
         categories = {name: list(entry.categories(name)) for name in CATEGORICAL}
         for name in CATEGORICAL:
             constant = getattr(self.scenario, name)
             if constant is not None:
                 categories[name], columns[name] = [constant], np.zeros(n)
-        return Patients(columns, categories)
+        return Patients(columns, categories, redrawn=people.redrawn)
 
     def block(self, truth: Model, strategy: DosingStrategy, b: int) -> Block:
         """Draw the patients of a block, their random effects and residual errors.
@@ -284,12 +285,31 @@ class Study:
         cv = self.scenario.variability.gfr_error_cv
         if cv == 0.0:
             return patients
-        z = self._rng(_GFR, b).standard_normal(patients.n)
-        factor = np.exp(math.sqrt(math.log1p(cv**2)) * z)
+        sd, rng = math.sqrt(math.log1p(cv**2)), self._rng(_GFR, b)
+        factor = np.exp(sd * rng.standard_normal(patients.n))
         columns = dict(patients.columns)
+        low, high = self._scr_range_mg_dl
+        again = np.zeros(patients.n, dtype=np.bool_)
+        while (beyond := ~_between(columns["SCR"] / factor, low, high)).any():
+            again |= beyond  # what is observed is possible, too
+            factor[beyond] = np.exp(sd * rng.standard_normal(int(beyond.sum())))
         columns["SCR"] = columns["SCR"] / factor
         columns["eGFR"], columns["CrCl"] = columns["eGFR"] * factor, columns["CrCl"] * factor
-        return Patients(columns, patients.categories, patients.extra)
+        redrawn = patients.redrawn | {"scr": patients.redrawn.get("scr", False) | again}
+        return Patients(columns, patients.categories, patients.extra, redrawn)
+
+    @property
+    def _scr_range_mg_dl(self) -> tuple[float, float]:
+        """Limits of creatinine of a virtual population."""
+        population = self.scenario.population
+        if isinstance(population, CohortFile):
+            return 0.0, math.inf
+        if isinstance(population, Custom):
+            entry = population.custom
+        else:
+            entry = populations()[population.use]
+        low, high = entry.scr_range_mg_dl or (0.0, math.inf)
+        return low, high
 
     def _normals(self, truth: Model, strategy: DosingStrategy, b: int, n: int) -> F8:
         """Draw standard normals: etas, then kappas dose by dose; a longer course adds columns."""
@@ -318,6 +338,7 @@ class Study:
         """Simulate doses and exposure of a block."""
         block = self.block(truth, strategy, b)
         patients = block.patients
+        nobody = np.zeros(patients.n, dtype=np.bool_)
         doses = strategy.doses(block)
         times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
         amounts = doses.mg * truth.file.dose.factor
@@ -345,6 +366,7 @@ class Study:
                 *(grouping.members(patients) for grouping in self.groupings),
             ],
             along={name: column(name, patients) for name in PROFILES},
+            redrawn=[block.observed.redrawn.get(name, nobody) for name in REDRAWN],
         )
 
     # -------------------------------------------------------------- running
@@ -419,6 +441,11 @@ class Study:
             if progress is not None:
                 progress(done, total)
         return counts
+
+
+def _between(values: F8, low: float, high: float) -> Bools:
+    """Tell values inside limits; one that is unknown is not outside."""
+    return np.asarray(~((values < low) | (values > high)))
 
 
 def _in_order(

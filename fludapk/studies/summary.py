@@ -73,6 +73,8 @@ def _stratum(counts: Counts, s: int) -> StratumSummary:
         not_given=n - given // draws,
         held_at_ceiling=number["held_at_ceiling"] // draws,
         outside_studied_range=number["outside_studied_range"] // draws,
+        redrawn_size=number["redrawn_size"] // draws,
+        redrawn_scr=number["redrawn_scr"] // draws,
         auc=auc,
         dose_mg=dose_mg,
         total_mg_m2=total_mg_m2,

@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fludapk.errors import FileError, InputError
-from fludapk.patients.population import category_numbers, draw, populations, virtual_patients
-from fludapk.published.covariates import covariate_columns
+from fludapk.patients.population import (
+    category_numbers,
+    draw,
+    draw_patients,
+    populations,
+    virtual_patients,
+)
+from fludapk.published.covariates import covariate_columns, studied_rows
+from fludapk.published.formulas import cockcroft_gault
 from fludapk.published.models import load_model
 from fludapk.published.population_files import PopulationEntry, PopulationFile
 from fludapk.published.tables import DATA, Table, check_table
@@ -576,3 +583,47 @@ def test_quantiles_in_order_are_drawn_between_their_ends_and_others_refused(
         assert 0.05 <= np.min(age) <= np.max(age) <= 100
     else:
         assert any("must rise" in fault for fault in faults_of(age=rows))
+
+
+OWN_MODELS: Mapping[str, str] = {
+    "langenhorst2019_children": "langenhorst2019",
+    "langenhorst2019_adults": "langenhorst2019",
+    "prwcc_ball": "langenhorst2019",
+    "infants_ball": "langenhorst2019",
+    "lbcl_adults": "varela2025",
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_a_ready_made_population_is_possible_for_its_own_model(name: str) -> None:
+    model = load_model(OWN_MODELS[name])
+    patients = virtual_patients(name, n=400_000, seed=2, model=model)
+    rows, _ = studied_rows(model, patients)
+    assert len(rows) == 400_000
+
+
+def test_the_clearance_of_the_lymphoma_population_cannot_pass_the_limit_of_its_model() -> None:
+    entry = populations()["lbcl_adults"]
+    assert entry.scr_range_mg_dl is not None
+    lowest, heaviest = entry.scr_range_mg_dl[0], entry.weight_range_kg[1]
+    youngest = {"age_years": 23.0, "weight_kg": heaviest, "scr_mg_dl": lowest}
+    highest = float(cockcroft_gault(**youngest, female=False))
+    limits = load_model("varela2025").file.covariates["CrCl"].limits
+    assert limits is not None
+    assert 0.95 * limits[1] < highest < limits[1]
+
+
+def test_limits_of_creatinine_change_those_alone_who_are_beyond_them() -> None:
+    entry = populations()["lbcl_adults"]
+    free = entry.model_copy(update={"scr_range_mg_dl": None})
+    inside = draw_patients(entry, np.random.default_rng(5), N)
+    before = draw_patients(free, np.random.default_rng(5), N)
+    again = inside.redrawn["scr"]
+    low, high = entry.scr_range_mg_dl or (0.0, math.inf)
+    beyond = (before.columns["SCR"] < low) | (before.columns["SCR"] > high)
+    np.testing.assert_array_equal(again, beyond)
+    assert 0 < again.sum() < 0.01 * N
+    assert not before.redrawn["scr"].any()
+    for column in ("AGE", "SEX", "WT", "HT"):
+        np.testing.assert_array_equal(inside.columns[column], before.columns[column])
+    np.testing.assert_array_equal(inside.columns["SCR"][~again], before.columns["SCR"][~again])

@@ -28,8 +28,9 @@ from fludapk.pk.estimates import Levels, map_estimate
 from fludapk.pk.exposure import course_concentrations, with_residual_error
 from fludapk.pk.posterior import sample_posterior
 from fludapk.published.models import load_model
-from fludapk.studies.evaluation import Evaluation, Scores, evaluation_of
+from fludapk.studies.evaluation import Evaluation, evaluation_of
 from fludapk.studies.evaluation_data import Data, Subject, read_subjects
+from fludapk.studies.evaluation_fits import Scores
 from fludapk.studies.evaluation_tables import error_rows, level_rows, patient_rows
 from fludapk.studies.metrics import _bins, npde, prediction_corrected, prediction_errors
 
@@ -57,6 +58,7 @@ def subject_of(
         weight_kg=float(np.exp(rng.normal(np.log(25.0), 0.4))),
         height_cm=125,
         egfr_ml_min_1_73m2=float(rng.uniform(70.0, 130.0)),
+        confirm=["weight"],
     )
     course = regimen.course(patient)
     prediction = predict(chosen, patient, regimen, course)
@@ -503,14 +505,16 @@ def test_a_file_without_levels_is_refused() -> None:
 def test_a_level_below_the_limit_keeps_its_limit(
     flags: tuple[str, ...], cells: tuple[str, ...], lloq: str | None, limit: float
 ) -> None:
-    (subject,) = read(DOSE, record("12", "0.5", *cells), extra=flags, lloq=lloq).subjects
+    (subject,) = read(DOSE, record("12", f"{limit}", *cells), extra=flags, lloq=lloq).subjects
     assert np.isnan(subject.conc_mg_l[0])
     assert np.asarray(subject.levels.lloq_mg_l)[0, 0] == pytest.approx(limit)
 
 
 def test_records_below_the_limit_before_the_first_dose_are_counted() -> None:
     before = record("9", "0"), record("10", ".", "1", "0.02")
-    (subject,) = read(DOSE, *before, record("12", "0.5"), extra=("BLQ", "LLOQ")).subjects
+    (subject,) = read(
+        before[0], DOSE, before[1], record("12", "0.5"), extra=("BLQ", "LLOQ")
+    ).subjects
     assert subject.before_first_dose == 2
     assert len(subject.times_h) == 1
 
@@ -526,9 +530,11 @@ def test_mdv_marks_a_record_without_level() -> None:
         (record("12", "0"), (), r"level at TIME 12: DV = 0: BLQ 1 marks a level below the limit"),
         (record("12", "-0.1"), (), r"DV = -0.1"),
         (record("12", "."), (), r"DV is missing: MDV 1 marks a record without level"),
-        (record("9", "0.4"), (), r"level at TIME 9: 0.4 before any drug was given"),
+        (record("10", "0.4"), (), r"level at TIME 10: 0.4 before any drug was given"),
+        (record("9", "0.4"), (), r"TIME goes backwards within an ID"),
         (record("12", ".", "1"), ("BLQ",), r"below which limit\? Add a column LLOQ, or give lloq"),
         (record("12", ".", "2"), ("BLQ",), r"BLQ or CENS is 1"),
+        (record("12", "0.5", "1", "0.02"), ("BLQ", "LLOQ"), r"but marked as below"),
         (record("12", "high"), (), r"DV = 'high'"),
         (record("12", "0.01", "0", "0.02"), ("BLQ", "LLOQ"), r"0.01 mg/L is below its limit"),
         (record("12", ".", mdv="1"), (), r"no level after the first dose"),
@@ -550,9 +556,10 @@ def test_ids_that_come_again_and_courses_without_doses_keep_their_place() -> Non
     data = read(
         *other("a", DOSE, level), *other("b", level), *other("c", DOSE, level), *other("a", DOSE)
     )
-    assert [subject.id for subject in data.subjects] == ["a", "c"]
-    assert [(course.id, course.row) for course in data.refused] == [("b", 4), ("a", 7)]
-    assert "comes again" in data.refused[1].error
+    assert [subject.id for subject in data.subjects] == ["c"]
+    assert [(course.id, course.row) for course in data.refused] == [("a", 2), ("b", 4), ("a", 7)]
+    assert "comes again" in data.refused[0].error
+    assert "comes again" in data.refused[2].error
 
 
 def test_doses_as_given_may_be_less_than_a_day_apart() -> None:

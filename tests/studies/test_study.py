@@ -678,3 +678,28 @@ def test_a_block_leaves_no_patients_behind() -> None:
 def test_a_scenario_is_a_table_of_the_schema() -> None:
     table = check_table(CHILDREN, Scenario, "here")
     assert table.window.low == 13.8
+
+
+# --- patients drawn again -------------------------------------------------------------------------
+
+
+def test_patients_drawn_again_are_counted_in_the_summary() -> None:
+    study = studied(ADULTS, patients=9000)
+    (counted,) = [row for row in summary(first(study)) if row.stratum == "all"]
+    people = [study.patients(b) for b in range(study.blocks)]
+    for name, n in (("size", counted.redrawn_size), ("scr", counted.redrawn_scr)):
+        assert n == sum(int(block.redrawn[name].sum()) for block in people) > 0
+
+
+def test_an_observed_creatinine_is_possible_for_the_model_that_doses() -> None:
+    """An error of 60 % would put the clearance of some above what varela2025 takes for possible."""
+    strategy = {"id": "aim", "kind": "target", "auc": 18.0, "regimen": "axi_cel"}
+    study = studied(ADULTS, patients=9000, variability={"gfr_error_cv": 0.6}, strategies=[strategy])
+    truth, dosing = study.truths[0], study.dosing[study.truths[0].id, "aim"]
+    low, high = 0.42, 10.0
+    for b in range(study.blocks):
+        block = study.block(truth, dosing, b)
+        observed = block.observed.columns["SCR"]
+        assert ((observed >= low) & (observed <= high)).all()
+        assert (block.observed.redrawn["scr"] & ~block.patients.redrawn["scr"]).sum() > 50
+    assert first(study).counts[0][0] == 9000

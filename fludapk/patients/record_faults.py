@@ -1,0 +1,204 @@
+"""Columns of records that could change the meaning of another: harmless, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from fludapk.errors import Fault, InputError
+from fludapk.patients.columns import few
+from fludapk.patients.record_names import LOGARITHMS, NEUTRAL, OF_COURSE, SELECTORS, UNREADABLE
+from fludapk.patients.records import NO, Records
+from fludapk.units import parse_number
+
+Row = Sequence[str]
+
+_OURS: Final = {
+    "analyte": (
+        "f-ara-a", "fara-a", "faraa", "2f-ara-a", "2-fluoro-ara-a", "2-f-ara-a", "fludarabine",
+        "flu", "fludara", "fludarabine phosphate", "fludarabine_phosphate", "plasma f-ara-a",
+        "f-ara-amp", "conc", "concentration", "pk",
+    ),
+    "specimen": ("plasma", "serum", "edta plasma"),
+    "route": (
+        "iv", "i.v.", "intravenous", "infusion", "iv infusion", "intravenous infusion",
+        "fludarabine", "fludarabine phosphate", "fludara", "flu",
+    ),
+}  # fmt: skip
+"""Texts that say by themselves that a row is about F-ara-A, in plasma, infused."""
+
+_NEEDS: Final = {
+    "compartment": "keep the rows of the central compartment alone",
+    "analyte": "keep the rows of F-ara-A (levels) and fludarabine (doses) alone",
+    "specimen": "keep the rows of plasma alone",
+    "kind of row": "keep the rows that are meant alone",
+    "route": "keep the infusions of fludarabine alone",
+    "choice of rows": "keep the rows that are meant alone",
+}
+
+
+def list_faults(records: Records, rows: Iterable[Row], *, with_levels: bool = False) -> list[Fault]:
+    """Find columns by which the rows of a file are of several substances, routes or kinds.
+
+    Parameters
+    ----------
+    records : Records
+    rows : iterable of rows
+    with_levels : bool
+        Whether the levels are used as well as the doses.
+    """
+    columns = [
+        (kind, name) for kind, names in SELECTORS.items() for name in names if records.has(name)
+    ]
+    if not columns:
+        return []
+    doses, levels = _by_use(records, rows)
+    groups = [("doses", doses), *([("levels", levels)] if with_levels else [])]
+    return [
+        fault
+        for kind, name in columns
+        for use, used in groups
+        if (fault := _several(records, used, kind, name, use)) is not None
+    ]
+
+
+def _by_use(records: Records, rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+    """Doses, and levels; rows that cannot be read are refused later, with their course."""
+    doses: list[Row] = []
+    levels: list[Row] = []
+    for cells in rows:
+        try:
+            if records.is_set_aside(cells):
+                continue
+            if records.is_dose(cells):
+                doses.append(cells)
+            elif records.is_level(cells) and not records.flag(cells, "mdv"):
+                levels.append(cells)
+        except InputError:
+            continue
+    return doses, levels
+
+
+def _several(records: Records, rows: Sequence[Row], kind: str, name: str, use: str) -> Fault | None:
+    """Fault of one column that tells the rows apart, or names something else."""
+    values = list(dict.fromkeys(_plain(records.text(cells, name)) for cells in rows))
+    column = records.called(name)
+    keep = f"{_NEEDS[kind]}; if they are, {records.left_out(name)}"
+    if len(values) > 1:
+        shown = few([value or "(empty)" for value in values], most=4)
+        return Fault("", f"{column} ({kind}) tells {use} apart: {shown}", do=keep)
+    ours = _OURS.get(kind)
+    if ours and values and values[0] and not _is_code(values[0]) and values[0] not in ours:
+        found = f"{column} = {values[0]!r} ({kind} of all {use}) is not one we know"
+        return Fault("", found, do=keep)
+    return None
+
+
+def _plain(text: str) -> str:
+    """A value as it is compared: 1.0 is 1."""
+    try:
+        number, rest = parse_number(text, "")
+    except InputError:
+        return text.strip().lower()
+    return text.strip().lower() if rest else f"{number:g}"
+
+
+def _is_code(text: str) -> bool:
+    return text.replace(".", "").replace("-", "").isdigit()
+
+
+def course_faults(records: Records, rows: Sequence[Row]) -> list[Fault]:
+    """Find columns that would change the doses or levels of one course, or tell courses apart."""
+    faults = []
+    for name in filter(records.has, OF_COURSE):
+        values = {_plain(text) for cells in rows if (text := records.text(cells, name))}
+        if len(values) > 1:
+            do = "give each course an ID of its own, its TIME from its own first dose"
+            found = f"tells {len(values)} courses of one ID apart"
+            faults.append(Fault(records.called(name), found, do=do))
+    for name in filter(records.has, NEUTRAL):
+        faults += _not_neutral(records, rows, name, NEUTRAL[name])
+    for name in filter(records.has, UNREADABLE):
+        faults += _not_neutral(records, rows, name, ())
+    faults += _occasion_faults(records, rows)
+    return faults
+
+
+_DO: Final = {
+    "ss": "write each dose of the course as a record of its own, from the first",
+    "limit": "a level between two limits is not read: take the record out",
+    "lod": "what is below the limit of quantification has that limit in LLOQ",
+    **dict.fromkeys(("amtu", "amt_unit", "dose_unit", "doseu"), "write amounts in mg"),
+    **dict.fromkeys(
+        ("timeu", "time_unit"), "write times in h, or the unit into the name: TIME_MIN, TIME_DAYS"
+    ),
+}
+_READS: Final = {
+    **dict.fromkeys(("amtu", "amt_unit", "dose_unit", "doseu"), ("mg",)),
+    **dict.fromkeys(("timeu", "time_unit"), ("h", "hr", "hrs", "hour", "hours")),
+}
+"""Units that a column of units may say."""
+
+
+def _not_neutral(
+    records: Records, rows: Sequence[Row], name: str, harmless: Sequence[float]
+) -> list[Fault]:
+    """Fault of the first value of a column that is not used and would change a result."""
+    for cells in rows:
+        text = records.text(cells, name)
+        if text.lower() in NO or text.lower() in _READS.get(name, ()):
+            continue
+        try:
+            number, rest = parse_number(text, name)
+            if not rest and number in harmless:
+                continue
+        except InputError:
+            pass
+        column = records.called(name)
+        do = _DO.get(name, f"if it changes nothing, {records.left_out(name)}")
+        if name in LOGARITHMS:
+            if records.has("dv"):  # beside the levels themselves
+                continue
+            do = "write the levels themselves, not their logarithms"
+        return [Fault(column, f"= {text} is not used here", do=do)]
+    return []
+
+
+def _occasion_faults(records: Records, rows: Sequence[Row]) -> list[Fault]:
+    """Fault of occasions that are not those of the doses; here each dose begins an occasion."""
+    if not records.has("occ"):
+        return []
+    doses = [(k, _plain(records.text(cells, "occ"))) for k, cells in enumerate(rows)
+             if _is_dose(records, cells)]  # fmt: skip
+    names = [name for _, name in doses]
+    every = {_plain(records.text(cells, "occ")) for cells in rows} - {""}
+    if len(every) <= 1 or not doses:
+        return []
+    column = records.called("occ")
+    fault = Fault(
+        column,
+        f"tells {len(every)} occasions apart, but not dose by dose",
+        do=f"here each dose begins an occasion; {records.left_out('occ')}",
+    )
+    if len(set(names)) != len(names):
+        return [fault]
+    for k, cells in enumerate(rows):
+        name = _plain(records.text(cells, "occ"))
+        before = [occasion for place, occasion in doses if place <= k]
+        after = [occasion for place, occasion in doses if place > k]
+        near = {"", *before[-1:], *(after[:1] if _at_a_dose(records, rows, k) else [])}
+        if before and name not in near:
+            return [fault]
+    return []
+
+
+def _is_dose(records: Records, cells: Row) -> bool:
+    try:
+        return records.is_dose(cells)
+    except InputError:
+        return False
+
+
+def _at_a_dose(records: Records, rows: Sequence[Row], k: int) -> bool:
+    """Tell a record just before the next dose, which may count to either occasion."""
+    return k + 1 < len(rows) and _is_dose(records, rows[k + 1])

@@ -1,0 +1,162 @@
+"""Names of the columns of records and of files of levels: one vocabulary for both.
+
+A column is used, or it is judged because it could change the meaning of another (`SELECTORS`,
+`OF_COURSE`, `NEUTRAL`, `UNREADABLE`): it may stay as long as it says nothing. All other columns are
+only kept, and named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from fludapk.units import CONC_COLUMNS
+
+Meaning = tuple[str, str]
+"""Meaning of a column, and the unit of its numbers: ``("time", "min")``."""
+
+_TIME_UNITS: Final = {
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), "min"),
+    **dict.fromkeys(("d", "day", "days"), "days"),
+}
+_CONC_UNITS: Final = {
+    **{column.removeprefix("conc_"): unit for column, unit in CONC_COLUMNS.items()},
+    "mcg_ml": "ug/mL", "mcg_l": "ug/L", "um": "umol/L",
+}  # fmt: skip
+_OF_TIME: Final = {
+    "time": ("time",),
+    "dur": ("dur", "duration", "tinf", "infusion_time", "infusion_duration", "infusion"),
+    "ii": ("ii",),
+}
+_OF_CONC: Final = {
+    "dv": ("dv", "conc", "concentration", "lidv", "level", "f_ara_a"),
+    "lloq": ("lloq", "loq"),
+    "uloq": ("uloq",),
+}
+
+_PLAIN: Final = {
+    "y": "dv",
+    "date": "date", "dat1": "dat1", "dat2": "dat2", "dat3": "dat3",
+    "evid": "evid", "mdv": "mdv",
+    "amt": "amt", "amount": "amt", "amt_mg": "amt", "amount_mg": "amt",
+    "dose_mg": "dose_mg",
+    "rate": "rate", "rate_mg_h": "rate", "rate_mg_min": "rate",
+    "addl": "addl",
+    "blq": "blq", "bql": "blq", "bloq": "blq", "blloq": "blq", "is_blq": "blq",
+    "below_lloq": "blq", "blqfl": "blq", "blqflag": "blq", "blq_flag": "blq",
+    "cens": "cens", "censored": "cens",
+    "unit": "dv_unit", "units": "dv_unit", "dvu": "dv_unit", "dv_unit": "dv_unit",
+    "conc_unit": "dv_unit", "concu": "dv_unit",
+    "c": "excluded", "ignore": "excluded", "excl": "excluded", "exclude": "excluded",
+    "excluded": "excluded", "exclusion": "excluded", "omit": "excluded", "drop": "excluded",
+    "occ": "occ", "occasion": "occ", "iov": "occ",
+    "bsa": "bsa", "egfr_model": "egfr_model", "crcl_model": "crcl_model",
+}  # fmt: skip
+_UNITS_OF_PLAIN: Final = {"rate_mg_min": "mg/min", "rate_mg_h": "mg/h"}
+
+SELECTORS: Final[Mapping[str, tuple[str, ...]]] = {
+    "compartment": ("cmt", "compartment"),
+    "analyte": (
+        "dvid", "dvname", "dvtype", "ytype", "yname", "analyte", "compound", "substance", "moiety",
+        "species", "drug", "param", "paramcd", "parameter", "test", "testcd", "pctest", "pctestcd",
+    ),
+    "specimen": ("matrix", "specimen", "spec", "pcspec", "sampletype", "sample_type"),
+    "kind of row": ("flag", "type", "rectype", "status", "qc"),
+    "route": ("route", "adm", "admid", "dosid", "medication", "agent", "extrt"),
+    "choice of rows": ("include", "included", "keep", "use", "anlfl"),
+}  # fmt: skip
+"""Columns that say which substance, compartment or choice a row belongs to, by kind: one value in
+the whole file is harmless."""
+
+OF_COURSE: Final = ("period", "cycle", "course", "crs")
+"""Columns that tell courses of a patient apart: one value per ID is harmless."""
+
+NEUTRAL: Final[Mapping[str, tuple[float, ...]]] = {
+    "ss": (0.0,), "limit": (0.0,), "lag": (0.0,), "alag": (0.0,), "alag1": (0.0,), "tlag": (0.0,),
+    "f1": (1.0,), "bio": (1.0,), "aloq": (0.0,), "alq": (0.0,), "above_uloq": (0.0,),
+}  # fmt: skip
+"""Columns that are not used and would change a dose or a level -> their values that do not."""
+
+LOGARITHMS: Final = (
+    "lndv", "ldv", "logdv", "log_dv", "ln_dv", "dvln", "dvlog", "lconc", "logconc", "log_conc",
+    "lnconc", "ln_conc",
+)  # fmt: skip
+UNREADABLE: Final = (
+    *LOGARITHMS, "lod", "amtu", "amt_unit", "dose_unit", "doseu", "timeu", "time_unit",
+)  # fmt: skip
+"""Columns that are not used: logarithms, limits of detection, units of their own."""
+
+
+def key_of(name: str) -> str:
+    """Name of a column without capitals, signs and blanks.
+
+    Examples
+    --------
+    >>> key_of(" Conc (µg/L)"), key_of("#ID")
+    ('conc_ug_l', 'id')
+    """
+    plain = name.strip().lower().replace("µ", "u").replace("μ", "u")
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+
+
+def _table() -> dict[str, Meaning]:
+    table = {name: (what, _UNITS_OF_PLAIN.get(name, "")) for name, what in _PLAIN.items()}
+    for names, units, default in ((_OF_TIME, _TIME_UNITS, "h"), (_OF_CONC, _CONC_UNITS, "")):
+        for what, bases in names.items():
+            for base in bases:
+                table[base] = (what, "" if what == "time" else default)
+                table |= {f"{base}_{end}": (what, unit) for end, unit in units.items()}
+    judged = (*OF_COURSE, *NEUTRAL, *UNREADABLE, *(n for ns in SELECTORS.values() for n in ns))
+    return {**table, **{name: (name, "") for name in judged}}
+
+
+_TABLE: Final = _table()
+
+
+def record_column(name: str) -> Meaning | None:
+    """Meaning and unit of a column of records of this name, or None.
+
+    Examples
+    --------
+    >>> record_column("TIME"), record_column("Time (min)"), record_column("DVID")
+    (('time', ''), ('time', 'min'), ('dvid', ''))
+    >>> record_column("ward")
+    """
+    return _TABLE.get(key_of(name))
+
+
+_TELLING: Final = frozenset({
+    "time", "amt", "dose_mg", "rate", "dur", "evid", "mdv", "dv", "blq", "cens", "lloq", "uloq",
+})  # fmt: skip
+
+
+def is_telling(name: str) -> bool:
+    """Tell whether a column of this name shows how a file is written.
+
+    Examples
+    --------
+    >>> is_telling("conc_mg_l"), is_telling("flag")
+    (True, False)
+    """
+    meaning = record_column(name)
+    return meaning is not None and meaning[0] in _TELLING
+
+
+def is_records(names: Iterable[str]) -> bool:
+    """Tell NONMEM-style records, several to a course, from a list with a row per patient.
+
+    Examples
+    --------
+    >>> is_records(["ID", "TIME", "AMT", "DV"]), is_records(["subject", "time", "conc"])
+    (True, True)
+    >>> is_records(["ID", "AGE", "time", "regimen"])
+    False
+    """
+    whats = {meaning[0] for name in names if (meaning := record_column(name))}
+    return bool(
+        whats & {"evid", "mdv"}
+        or ("amt" in whats and whats & {"time", "date", "rate", "dur", "addl", "dv"})
+        or ("time" in whats and whats & {"rate", "dv", "dose_mg", "cens", "blq"})
+    )
