@@ -119,6 +119,12 @@ def known_column(name: str) -> tuple[str, str] | None:
     return COLUMNS.get(ALIASES.get(key, key)) or meaning_of(name)
 
 
+def is_own_name(name: str) -> bool:
+    """Tell a name of `COLUMNS` or `ALIASES`, which needs no translation."""
+    key = plain(name)
+    return key in COLUMNS or key in ALIASES
+
+
 def few(names: Sequence[str], most: int = 12) -> str:
     """Some names, and how many more there are.
 

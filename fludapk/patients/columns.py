@@ -23,6 +23,7 @@ from fludapk.patients.column_names import (
     few,
     is_column,
     is_missing,
+    is_own_name,
     known_column,
     names_of,
     values_of,
@@ -318,6 +319,12 @@ class Layout:
             return []
         found = f"= {texts['age']!r} contradicts the date of birth, by which it is {years:.3g} y"
         return [Fault("age_years", found, do="check both, or leave one column unread")]
+
+    @property
+    def is_translated(self) -> bool:
+        """True if a header or a code is not one of our own names."""
+        is_coded = bool(self.values) or (self.sexes is not None and self.sexes.is_coded)
+        return is_coded or any(not is_own_name(self.header[place]) for place in self.meaning)
 
     @cached_property
     def read_as(self) -> dict[str, str]:

@@ -74,6 +74,11 @@ class SexCodes:
             return Fault("sex", f"= {cell!r} is a code we do not know", do=do)
         return Fault("sex", f"= {cell!r}", do=f"write female or male, or {do}")
 
+    @property
+    def is_coded(self) -> bool:
+        """True if the cells are not the words female and male themselves."""
+        return self.kind == "sex" and any(code != sex for code, sex in self.sexes.items())
+
     def words(self) -> str:
         """Codes and what they mean."""
         return ", ".join(f"{code} = {sex}" for code, sex in self.sexes.items())
