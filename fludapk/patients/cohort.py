@@ -29,9 +29,9 @@ def read_cohort(path: Path) -> tuple[Patients, str]:
     source = open_list(path, is_column)
     layout = Layout.read(
         source.header, defaults={"dose": "1 mg", "days": "1"}, decimal_comma=source.decimal_comma
-    )
+    ).surveyed(source.rows())
     patients, faults, rows = [], [], []
-    for row, cells in enumerate(source.rows(), start=2):
+    for row, cells in enumerate(source.rows(), start=source.first_row):
         try:
             patients.append(request_of(layout, cells).patient)
             rows.append(cells)

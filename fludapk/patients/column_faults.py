@@ -136,4 +136,4 @@ def _units_not_read(header: Sequence[str], there: Set[str]) -> Iterator[str]:
             hint = "; is it per 1.73 m2 (map it to egfr) or not (map it to crcl)?"
         elif what == "crcl" and "1 73" in rest:
             hint = "; per 1.73 m2 it is an eGFR: map it to egfr if it is meant so"
-        yield f"{column!r} is not read because of {rest!r}{hint or units}. "
+        yield f"{column!r} is not read because of {rest!r}{hint or f'{units}.'} "

@@ -192,6 +192,7 @@ class Layout:
             column
             for place, column in enumerate(self.header)
             if place not in self.meaning
+            and column.strip()
             and not (self.is_events and column.strip().upper() in RECORDED)
         ]
 

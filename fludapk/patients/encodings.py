@@ -173,4 +173,5 @@ def _decodes(sample: bytes, encoding: str) -> bool:
 
 def _unlike_utf_8(encoding: str) -> Fault:
     do = f"say so by {{encoding}} {encoding} if it is, or save it as CSV UTF-8"
-    return Fault("", f"is not UTF-8; it looks like {ENCODINGS[encoding]}", do=do)
+    found = f"is not UTF-8; it looks like {ENCODINGS[encoding]}"
+    return Fault("encoding", found, do=do, whole=True)

@@ -107,7 +107,8 @@ def _chosen(book: Workbook, sheet: str | None) -> str:
     filled = [page.title for page in book.worksheets if not _is_blank(page)]
     if len(filled) > 1:
         listed = ", ".join(repr(name) for name in filled)
-        raise InputError(Fault("", f"has several sheets: {listed}", do="name one by {sheet}"))
+        found = f"has several sheets: {listed}"
+        raise InputError(Fault("sheet", found, do="name one by {sheet}", whole=True))
     if not filled:
         raise InputError("holds no sheet with anything on it")
     return filled[0]

@@ -91,7 +91,11 @@ class Workbook:
         """A cell; text stays text, whatever it begins with."""
         from openpyxl.cell import WriteOnlyCell
 
-        if not isinstance(value, str) and not is_bold:
+        if isinstance(value, float):
+            cell = WriteOnlyCell(self._sheet, repr(value))  # as a number it would lose digits
+            cell.data_type = "n"
+            return cell
+        if not isinstance(value, str):
             return value
         text = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", safe(str(value)))[:_MOST_LETTERS]
         cell = WriteOnlyCell(self._sheet, text)
