@@ -54,10 +54,7 @@ HEADERS: Final[dict[str, tuple[str, ...]]] = {
         "date of birth", "dob", "birth date", "birthdate", "Geburtsdatum", "date de naissance",
         "fecha de nacimiento", "data di nascita", "geboortedatum",
     ),
-    "course_date": (
-        "course date", "date of first dose", "lymphodepletion date", "Therapiebeginn",
-        "date de début", "fecha de inicio", "data di inizio", "startdatum",
-    ),
+    "course_date": ("course date", "date of first dose", "lymphodepletion date"),
     "dose": ("dose", "fludarabine dose"),
     "days": ("days", "number of infusions", "number of doses"),
 }  # fmt: skip
