@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -48,6 +49,7 @@ ALIASES: Final = {
 Names in other languages and headers with units are in `fludapk.patients.header_words`."""
 MISSING: Final = frozenset({"", ".", "na", "n/a", "nan", "null", "none", "#n/a", "<na>"})
 """Cells without a value, in small letters: of NONMEM, R, pandas, SQL and spreadsheets."""
+_LONGEST_MISSING: Final = max(map(len, MISSING))
 
 EVENTS: Final = {"TIME", "AMT", "RATE", "EVID", "MDV"}
 """Columns of NONMEM-style records."""
@@ -145,4 +147,25 @@ def is_missing(cell: str) -> bool:
     >>> is_missing(" "), is_missing("NA"), is_missing("0")
     (True, True, False)
     """
-    return cell.strip().lower() in MISSING
+    text = cell.strip()
+    return len(text) <= _LONGEST_MISSING and text.lower() in MISSING
+
+
+def with_point(cell: str, name: str) -> str:
+    """Write a number with a point instead of its decimal comma.
+
+    Raises
+    ------
+    InputError
+        If a point in it may separate thousands.
+
+    Examples
+    --------
+    >>> with_point("18,2", "weight_kg"), with_point("0,3 mg/dL", "scr")
+    ('18.2', '0.3 mg/dL')
+    """
+    if re.match(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(?!\d)", cell):
+        do = "write the number without separator of thousands"
+        found = f"= {cell!r}: thousands or decimals? Other cells have decimal commas"
+        raise InputError(Fault(name, found, do=do))
+    return re.sub(r"^([+-]?\d*),(\d+)(?=$|\s|[a-zA-Zµμ])", r"\1.\2", cell)

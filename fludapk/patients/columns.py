@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -27,6 +26,7 @@ from fludapk.patients.column_names import (
     known_column,
     names_of,
     values_of,
+    with_point,
 )
 from fludapk.patients.csv_list import CsvList, open_list
 from fludapk.patients.fields import FIELDS, RENAL, keyword
@@ -132,6 +132,8 @@ class Layout:
             if understood is not None and not is_of_records:
                 meaning[place] = understood
         meaning = with_one_id(header, meaning)
+        if "date_of_birth" not in {what for what, _ in meaning.values()}:  # no use for its day
+            meaning = {k: read for k, read in meaning.items() if read[0] != "course_date"}
         faults = header_faults(
             header,
             meaning,
@@ -192,7 +194,6 @@ class Layout:
             column
             for place, column in enumerate(self.header)
             if place not in self.meaning
-            and column.strip()
             and not (self.is_events and column.strip().upper() in RECORDED)
         ]
 
@@ -224,7 +225,7 @@ class Layout:
             if absent is None:
                 raise InputError(Fault(column, "is missing"))
             return absent
-        value, rest = parse_number(_point(cell, column) if self.decimal_comma else cell, column)
+        value, rest = parse_number(with_point(cell, column) if self.decimal_comma else cell, column)
         if rest:
             raise InputError(Fault(column, f"= {cell!r} is not a number"))
         return value
@@ -249,9 +250,12 @@ class Layout:
         """Return what a row says of each field, and what in it cannot be read."""
         own: dict[str, str] = {}
         faults: list[Fault] = []
-        for place, (what, unit) in self.meaning.items():
+        for place, what, unit, is_plain in self._readings:
             cell = cells[place].strip()
             if is_missing(cell):
+                continue
+            if is_plain:
+                own[what] = cell
                 continue
             try:
                 field, text = self._read_cell(place, what, unit, cell)
@@ -263,9 +267,26 @@ class Layout:
         if "regimen" in own or "dose" in own:  # a course of the row, whole
             texts = {name: text for name, text in texts.items() if name not in _DOSING}
         texts |= own
-        if not set(DATES).isdisjoint(texts):
+        if "date_of_birth" in texts or "course_date" in texts:
             faults += self._set_age(texts)
         return texts, faults
+
+    @cached_property
+    def _readings(self) -> tuple[tuple[int, str, str, bool], ...]:
+        """Place, field and unit of each column; True if its cells go as they stand."""
+        special = (*NO_FIELDS, *SEX_COLUMNS, _BY_CLOCK)
+        return tuple(
+            (
+                place,
+                what,
+                unit,
+                not self.decimal_comma
+                and place not in self.values
+                and what not in special
+                and unit in ("", _usual_unit(what)),
+            )
+            for place, (what, unit) in self.meaning.items()
+        )
 
     def _read_cell(self, place: int, what: str, unit: str, cell: str) -> tuple[str, str]:
         """Field and text of a cell."""
@@ -281,7 +302,7 @@ class Layout:
         if what in NO_FIELDS:
             return what, cell
         if self.decimal_comma:
-            cell = _point(cell, self.header[place])
+            cell = with_point(cell, self.header[place])
         is_bare = cell.endswith(unit) or unit == _usual_unit(what)
         is_bare = is_bare or (what == _BY_CLOCK and is_clock(cell))
         return what, cell if is_bare else f"{cell} {unit}"
@@ -396,26 +417,6 @@ def opened(
         values=values,
     )
     return opened_list, layout.surveyed(opened_list.rows())
-
-
-def _point(cell: str, name: str) -> str:
-    """A number with a decimal comma, written with a point.
-
-    Raises
-    ------
-    InputError
-        If a point in it may separate thousands.
-
-    Examples
-    --------
-    >>> _point("18,2", "weight_kg"), _point("0,3 mg/dL", "scr")
-    ('18.2', '0.3 mg/dL')
-    """
-    if re.match(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(?!\d)", cell):
-        do = "write the number without separator of thousands"
-        found = f"= {cell!r}: thousands or decimals? Other cells have decimal commas"
-        raise InputError(Fault(name, found, do=do))
-    return re.sub(r"^([+-]?\d*),(\d+)(?=$|\s|[a-zA-Zµμ])", r"\1.\2", cell)
 
 
 # ------------------------------------------------------------------ rows to requests

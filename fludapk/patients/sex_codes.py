@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from fludapk.errors import Fault
@@ -84,6 +85,7 @@ class SexCodes:
         return ", ".join(f"{code} = {sex}" for code, sex in self.sexes.items())
 
 
+@lru_cache(maxsize=1024)
 def code_of(cell: str) -> str:
     """Return a code without capitals, and a number as a whole one.
 

@@ -80,7 +80,7 @@ def _read(
         rows, sha256 = source.rows(), source.sha256()
     else:
         header, cells = cells_of(levels)
-        layout, rows = Layout.read(header, names=names), iter(cells)
+        layout, rows = Layout.read(header, names=names).surveyed(cells), iter(cells)
         text = document([dict(zip(header, row, strict=True)) for row in cells])
         sha256 = hashlib.sha256(text.encode()).hexdigest()
     return read_subjects(layout, rows, unit=dv_unit, lloq=lloq, amount=amount, sha256=sha256)

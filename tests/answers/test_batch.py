@@ -238,6 +238,10 @@ def test_a_row_is_what_check_says_of_the_patient(people: list[dict[str, str]]) -
             sentences = sentences.replace("--confirm", 'write in a column "confirm":')
             assert nameless(sentences.replace("-formula", "_formula")) == nameless(found["error"])
             continue
+        read_as = found.pop("columns_read")
+        assert {name: text.split(":")[0] for name, text in read_as.items()} == {
+            name: name for name in header
+        }
         expected = flat(json.loads(alone.out))
         for name in ("doses_mg", "times_h"):
             assert [float(word) for word in found.pop(name).split()] == expected.pop(name)
