@@ -27,6 +27,7 @@ HOMES: Final = {
     "rich": ("fludapk.cli",),
     "matplotlib": ("fludapk.pages",),
     "jinja2": ("fludapk.pages",),
+    "openpyxl": ("fludapk.patients.xlsx_list", "fludapk.patients.xlsx_results"),
     "pyarrow": ("fludapk.studies",),
     "distributed": ("fludapk.studies.shards",),
     "fastapi": ("fludapk.web",),

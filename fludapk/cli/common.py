@@ -34,10 +34,31 @@ class Group(click.Group):
                 stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            others = self._commands_with(error.option_name)
+            if not others:
+                raise
+            message = f"{error.message} {others}"
+            raise click.NoSuchOption(error.option_name, message, ctx=error.ctx) from None
         except FludapkError as error:
             for sentence in error.sentences(option_of):
                 click.echo(f"fludapk: {sentence}", err=True)
             ctx.exit(int(error.exit_status))
+
+    def _commands_with(self, option: str) -> str:
+        """Sentence about the commands that have an option which another lacks."""
+        names = [name for name, command in self.commands.items() if _has(command, option)]
+        listed = ", ".join(f"`fludapk {name}`" for name in sorted(names))
+        if not names:
+            return ""
+        return f"{listed} has it." if len(names) == 1 else f"These have it: {listed}."
+
+
+def _has(command: click.Command, option: str) -> bool:
+    """Tell if a command, or one below it, has an option."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    own = any(option in (*part.opts, *part.secondary_opts) for part in command.params)
+    return own or any(_has(part, option) for part in below)
 
 
 def say_first_compilation() -> None:
@@ -134,6 +155,7 @@ map_option = click.option(
     metavar=FIELDS["names"].metavar,
     help=FIELDS["names"].help,
 )
+list_options = options_of("values", "encoding", "sheet")
 amount_option = click.option(
     FIELDS["amount"].option,
     "amt",

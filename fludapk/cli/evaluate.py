@@ -10,6 +10,7 @@ import click
 from fludapk.cli.common import (
     amount_option,
     json_option,
+    list_options,
     map_option,
     models_dir_option,
     one_line,
@@ -38,6 +39,7 @@ CATEGORIES: Final = ("product", "diagnosis", "genotype")
 @click.option("--lloq", metavar="CONC", help='Where the file has no LLOQ: "10 ng/mL".')
 @amount_option
 @map_option
+@list_options
 @options_of(*CATEGORIES, **dict.fromkeys(CATEGORIES, "For patients without one."))
 @click.option(
     "--simulations",
@@ -57,6 +59,9 @@ def evaluate(
     lloq: str | None,
     amt: str | None,
     names: tuple[str, ...],
+    values: tuple[str, ...],
+    encoding: str | None,
+    sheet: str | None,
     simulations: int,
     models_dir: str | None,
     as_json: bool,
@@ -74,7 +79,9 @@ def evaluate(
     from fludapk.studies.evaluation import evaluation_of
     from fludapk.studies.evaluation_data import read_subjects
 
-    source, layout = opened(data_file, names, defaults)
+    source, layout = opened(
+        data_file, names, defaults, codes=values, encoding=encoding, sheet=sheet
+    )
     data = read_subjects(
         layout,
         source.rows(),
@@ -82,6 +89,7 @@ def evaluate(
         lloq=lloq,
         amount=amt,
         sha256=source.sha256(),
+        first_row=source.first_row,
     )
     say_first_compilation()
     result = evaluation_of(

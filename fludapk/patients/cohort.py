@@ -37,7 +37,7 @@ def read_cohort(path: Path) -> tuple[Patients, str]:
         raise InputError(f"{path}: has records of doses or levels; a cohort has a row per patient")
     layout = Layout.read(
         source.header, defaults={"dose": "1 mg", "days": "1"}, decimal_comma=source.decimal_comma
-    )
+    ).surveyed(source.rows())
     patients, rows = _patients(source, layout)
     columns = columns_of(patients)
     categories: dict[str, list[str]] = {}
@@ -52,7 +52,7 @@ def read_cohort(path: Path) -> tuple[Patients, str]:
 def _patients(source: CsvList, layout: Layout) -> tuple[list[Patient], list[list[str]]]:
     """Patients of every row, and the rows."""
     patients, faults, rows = [], [], []
-    for row, cells in enumerate(source.rows(), start=2):
+    for row, cells in enumerate(source.rows(), start=source.first_row):
         try:
             patients.append(request_of(layout, cells).patient)
             rows.append(cells)

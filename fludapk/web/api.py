@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from fludapk._version import __version__
@@ -20,6 +21,7 @@ from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import verify
 from fludapk.errors import ExitStatus, FludapkError
 from fludapk.patients.regimen import Regimen
+from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
 from fludapk.published.course_files import LabelRule, RegimenEntry, TargetEntry
 from fludapk.published.model_files import ModelFile
 from fludapk.published.models import Model, load_model, load_models
@@ -197,6 +199,7 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
                 "content": {
                     _LINES: {"schema": {"type": "string"}},
                     "text/csv": {"schema": {"type": "string"}},
+                    XLSX: {"schema": {"type": "string", "format": "binary"}},
                 },
             }
         },
@@ -205,9 +208,11 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
     async def batch(
         asked: Annotated[BatchAsked, Form(media_type="multipart/form-data")],
     ) -> Response:
-        """Check a list of patients: `fludapk batch`, as JSON lines or CSV."""
+        """Check a list of patients: `fludapk batch`, as JSON lines, CSV or a workbook."""
         done = await asked.answer(folders, most_rows)
-        return Response(done.content(), media_type=_LINES if done.plan.as_json else _CSV)
+        content = await run_in_threadpool(done.content)
+        media_type = {"json": _LINES, "csv": _CSV, "xlsx": XLSX}[asked.format]
+        return Response(content, media_type=media_type)
 
     @routes.get(f"{PREFIX}/models", tags=["sources"])
     def list_models() -> list[ModelSummary]:

@@ -7,12 +7,13 @@ its answer comes back, and that was all.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -33,8 +34,18 @@ from fludapk.pages.dose import NO_ANSWER, dose_html
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES, environment
 from fludapk.pages.update import remaining_lines, update_html
-from fludapk.pages.words import FLAG_WORDS, auc_line, counts_line, row_cells, stop_lines, window
+from fludapk.pages.words import (
+    FLAG_WORDS,
+    age_text,
+    auc_line,
+    counts_line,
+    row_cells,
+    stop_lines,
+    window,
+)
+from fludapk.patients.encodings import ENCODINGS
 from fludapk.patients.fields import label
+from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model, load_models
@@ -42,7 +53,7 @@ from fludapk.published.regimens import regimens
 from fludapk.published.targets import targets
 from fludapk.units import UNITS
 from fludapk.web.asked import Folders
-from fludapk.web.batch import BatchAsked, Computed
+from fludapk.web.batch import BatchAsked, Computed, pairs_of
 from fludapk.web.forms import (
     CALLED,
     CHOICES,
@@ -197,6 +208,7 @@ def _options() -> dict[str, Any]:
     courses = list(regimens().values())
     return {
         "units": CHOICES,
+        "encodings": [(name, words) for name, words in ENCODINGS.items() if name != "utf-8"],
         "level_rows": LEVEL_ROWS,
         "renal": [
             ("Creatinine", list(UNITS["creatinine"])),
@@ -250,24 +262,37 @@ def _verified(folders: tuple[Path, ...], _hashes: tuple[str, ...]) -> Verificati
 
 def list_shown(done: Computed) -> str:
     """A computed list as a part of the page; refused rows stand in their place."""
-    rows = [one for k, one in enumerate(done.done) if k < SHOWN_ROWS or one.error is not None]
+    rows = [row for k, row in enumerate(done.done) if k < SHOWN_ROWS or row.error is not None]
     tally = done.tally()
     return _render(
         "listed.html",
         tally=tally,
         counts=counts_line(tally.counts),
-        rows=[_of_row(one) for one in rows[: 2 * SHOWN_ROWS]],
+        rows=[_of_row(row, done.form_of(row.row)) for row in rows[: 2 * SHOWN_ROWS]],
         hidden=len(done.done) - len(rows[: 2 * SHOWN_ROWS]),
         unused=done.plan.layout.unused,
+        read_as=done.plan.layout.read_as,
         points=2**done.plan.log2_points,
         disclaimer=DISCLAIMER,
     )
 
 
-def _of_row(one: Done) -> tuple[Done, str, tuple[str, ...]]:
-    if one.shown is None:
-        return one, "bad", ()
-    return one, one.shown.headline.standing, row_cells(one.shown)
+class ListRow(NamedTuple):
+    """A row of a list on the page."""
+
+    done: Done
+    standing: str
+    age: str
+    cells: tuple[str, ...]
+    form: str
+    """Form of its check, as in a link."""
+
+
+def _of_row(done: Done, form: str) -> ListRow:
+    if done.shown is None:
+        return ListRow(done, "bad", "", (), form)
+    age = age_text(done.shown.age_years)
+    return ListRow(done, done.shown.headline.standing, age, row_cells(done.shown), form)
 
 
 # ------------------------------------------------------------------ routes
@@ -389,10 +414,13 @@ class Pages:
             answer, done = await self._computed(form)
             if done is None:
                 return self.page("list.form.html", "/list", _texts(form), answer)
+        content = await run_in_threadpool(done.content)
+        media_type, end = ("text/csv; charset=utf-8", "csv")
+        if done.plan.as_values:
+            media_type, end = (XLSX, "xlsx")
+        disposition = f'attachment; filename="fludapk-results.{end}"'
         return Response(
-            done.content(),
-            media_type="text/csv; charset=utf-8",
-            headers={"content-disposition": 'attachment; filename="fludapk-results.csv"'},
+            content, media_type=media_type, headers={"content-disposition": disposition}
         )
 
     async def _computed(self, form: FormData) -> tuple[Answer, Computed | None]:
@@ -402,23 +430,26 @@ class Pages:
                 raise InputError("token is wrong or missing")
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
-                raise InputError(Fault("file", "is missing", do="choose a CSV file"))
-            pairs = [pair for pair in texts.get("map", "").split() if pair]
+                do = "choose a CSV file or a workbook"
+                raise InputError(Fault("file", "is missing", do=do))
             asked = BatchAsked.model_validate(
                 {
                     **typed(texts),
                     "file": file,
-                    "map": pairs,
+                    "map": pairs_of(texts.get("map", "")),
+                    "values": re.split(r"\s*;\s*", texts.get("values", "").strip()),
+                    "encoding": texts.get("encoding"),
+                    "sheet": texts.get("sheet"),
                     "amt": texts.get("amt", ""),
-                    "format": "csv",
+                    "format": "xlsx" if texts.get("format") == "xlsx" else "csv",
                 }
             )
             done = await asked.answer(self.folders, self.most_rows)
         except FludapkError as error:
             return _refusal(error, texts), None
         except ValidationError as error:
-            said = "; ".join(str(fault["msg"]) for fault in error.errors())
-            return _refusal(InputError(said), texts), None
+            messages = "; ".join(str(fault["msg"]) for fault in error.errors())
+            return _refusal(InputError(messages), texts), None
         said = counts_line(done.tally().counts)
         return Answer(await run_in_threadpool(list_shown, done), f"{said}."), done
 
