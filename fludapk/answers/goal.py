@@ -238,11 +238,23 @@ def choose(goal: Goal, doses: F8, auc: AucByDose, step_mg: float, *, spread: str
     >>> choose(Goal.chosen(auc=15), np.arange(1.0, 25.0), line, 1.0, spread="chance").misses
     'low'
     """
+    _must_rise(auc)
     if goal.kind == "auc":
         return _nearest(goal, doses, auc, step_mg)
     if goal.probability is None:
         return _likeliest(goal, doses, auc, step_mg, spread)
     return _likely_enough(goal, doses, auc, spread)
+
+
+def _must_rise(auc: AucByDose) -> None:
+    """Refuse an AUC that is no finite number or does not rise with the dose: no dose follows."""
+    rises = (auc.per_mg > 0.0) & np.isfinite(auc.per_mg) & np.isfinite(auc.fixed)
+    likely = 0.0 < auc.likely_per_mg < math.inf and math.isfinite(auc.likely_fixed)
+    if not (likely and rises.all() and len(rises)):
+        raise InputError(
+            "no dose can be found: the AUC per milligram is no finite number above zero; check "
+            "size, kidney function and levels"
+        )
 
 
 def _nearest(goal: Goal, doses: F8, auc: AucByDose, step_mg: float) -> Choice:
