@@ -43,7 +43,8 @@ class Record:
 
     def __post_init__(self, source: Any) -> None:
         object.__setattr__(self, "source", source)
-        for name in _names(type(self)):
+        kind: Any = type(self)
+        for name in _names(kind):
             value = getattr(self, name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise InputError(f"{name} came out as {value}: {_NOT_FINITE}")

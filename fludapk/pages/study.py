@@ -88,6 +88,7 @@ def _study_notes(row: StratumSummary) -> list[str]:
     notes = {
         "held at a ceiling": row.held_at_ceiling,
         "given no dose": row.not_given,
+        "of these without what the strategy doses by": row.undecided,
         "outside the studied range of the truth": row.outside_studied_range,
     }
     return [f"{patients} of {row.n} {words}" for words, patients in notes.items() if patients]

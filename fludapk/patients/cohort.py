@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from fludapk.errors import FludapkError, InputError
 from fludapk.patients.columns import Layout, is_column, request_of
@@ -51,9 +54,23 @@ def read_cohort(path: Path) -> tuple[Patients, str]:
     extra: dict[str, Any] = {}
     for place, name in enumerate(layout.header):
         if place not in layout.meaning:
-            cells = [row[place] for row in rows]
-            try:
-                extra[name] = np.array([float(cell) for cell in cells])
-            except ValueError:
-                extra[name] = np.array(cells, dtype=object)
-    return Patients(columns, categories, extra), hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            if name in extra:
+                raise InputError(f"{path}: the column {name!r} is there twice: rename one of them")
+            extra[name] = _numbers_or_texts([row[place] for row in rows])
+    formulas = np.array([patient.egfr_formula for patient in patients], dtype=object)
+    sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return Patients(columns, categories, extra, formulas if formulas.any() else None), sha256
+
+
+def _numbers_or_texts(cells: Sequence[str]) -> npt.NDArray[Any]:
+    """Cells as numbers if all of them are plain finite ones, else as they are."""
+    if all(_NUMBER.fullmatch(cell.strip()) for cell in cells):
+        numbers = np.array([float(cell) for cell in cells])
+        if np.isfinite(numbers).all():
+            return numbers
+    return np.array(cells, dtype=object)
+
+
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:[0-9]{1,99}+(?:\.[0-9]{0,99}+)?|\.[0-9]{1,99}+)(?:[eE][+-]?[0-9]{1,4})?"
+)

@@ -96,7 +96,7 @@ def _patient_columns(
     block: SimulatedBlock, model: str, strategy: str, first: int
 ) -> dict[str, Sequence[Any] | np.ndarray]:
     """Return the columns of a block, with its patients numbered from `first`."""
-    covariates, n = block.patients.columns, block.patients.n
+    covariates, n, draw = block.patients.columns, block.patients.n, block.draws[0]
     return {
         "model": [model] * n,
         "strategy": [strategy] * n,
@@ -108,12 +108,12 @@ def _patient_columns(
         "bsa_m2": covariates["BSA"],
         "scr_mg_dl": covariates["SCR"],
         "egfr_ml_min_1_73m2": block.along["egfr_ml_min_1_73m2"],
-        "dose_mg": block.dose_mg,
-        "total_mg_m2": block.total_mg_m2,
-        "given": block.given,
-        "held_at_ceiling": block.held,
+        "dose_mg": draw.dose_mg,
+        "total_mg_m2": draw.total_mg_m2,
+        "given": draw.given,
+        "held_at_ceiling": draw.held,
         "outside_studied_range": block.outside,
-        "auc_0_inf": block.auc[0],
+        "auc_0_inf": draw.auc,
     }
 
 

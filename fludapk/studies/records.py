@@ -145,9 +145,10 @@ class StratumSummary:
         Method of the 95 % intervals.
     dose_mg, total_mg_m2 : Quantiles
         mg of fludarabine phosphate per infusion; mg/m2 in the course.
-    not_given, held_at_ceiling, outside_studied_range : int
+    not_given, held_at_ceiling, outside_studied_range, undecided : int
         Number of patients without a dose, with a dose lowered to a ceiling, and outside the
-        studied range of the model.
+        studied range of the model; `undecided` are those without a dose because the strategy did
+        not know what it doses by. With outer draws: the mean over them.
     """
 
     model: str
@@ -167,6 +168,7 @@ class StratumSummary:
     not_given: int
     held_at_ceiling: int
     outside_studied_range: int
+    undecided: int
 
     def row(self) -> Row:
         """Return the summary as a row of a table."""

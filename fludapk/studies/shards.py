@@ -16,7 +16,7 @@ from fludapk.studies.scenario import Scenario
 from fludapk.studies.simulate import StudyResult
 from fludapk.studies.study import Study
 
-SCHEMA: Final = "fludapk.study.shard/1"
+SCHEMA: Final = "fludapk.study.shard/2"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -33,11 +33,11 @@ from fludapk.published.models import Model, load_model
 from fludapk.published.population_files import PopulationEntry
 from fludapk.published.tables import CATEGORICAL
 from fludapk.published.uncertainty import certain_numbers, uncertain
-from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock
+from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock, SimulatedDraw
 from fludapk.studies.records import StudyProvenance
 from fludapk.studies.scenario import CohortFile, Custom, Scenario
 from fludapk.studies.strata import Grouping, column, grouping_of
-from fludapk.studies.strategies import Block, DosingStrategy, build
+from fludapk.studies.strategies import Block, Doses, DosingStrategy, build
 
 BLOCK: Final = 4096
 """Number of patients in a block, which has random streams of its own."""
@@ -129,7 +129,7 @@ class Study:
             faults += [
                 f"strata[{i}]: nobody in {label} among the first {drawn} patients"
                 for label, n in zip(grouping.labels, counts, strict=True)
-                if n == 0
+                if n == 0 and label != grouping.unknown
             ]
             offset += len(grouping.labels)
             self.groupings.append(grouping)
@@ -271,6 +271,7 @@ class Study:
             patients=patients,
             observed=self._observed(patients, b),
             truth=truth,
+            program=truth.program,
             rows=rows,
             outside=outside,
             tv=truth.program.typical_values(rows)[0],
@@ -289,7 +290,7 @@ class Study:
         columns = dict(patients.columns)
         columns["SCR"] = columns["SCR"] / factor
         columns["eGFR"], columns["CrCl"] = columns["eGFR"] * factor, columns["CrCl"] * factor
-        return Patients(columns, patients.categories, patients.extra)
+        return replace(patients, columns=columns)
 
     def _normals(self, truth: Model, strategy: DosingStrategy, b: int, n: int) -> F8:
         """Draw standard normals: etas, then kappas dose by dose; a longer course adds columns."""
@@ -318,33 +319,33 @@ class Study:
         """Simulate doses and exposure of a block."""
         block = self.block(truth, strategy, b)
         patients = block.patients
-        doses = strategy.doses(block)
-        times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
-        amounts = doses.mg * truth.file.dose.factor
         outer = self.scenario.variability.parameter_uncertainty
-        areas = []
+        doses, draws = None, []
         for r in range(max(outer, 1)):
-            program, tv, effects = truth.program, block.tv, block.effects
-            if outer:
-                rng = self._rng(_UNCERTAINTY, r)
-                program = compile_program(uncertain(truth.file, rng))
-                tv = program.typical_values(block.rows)[0]
-                effects = self._effects(program, block.normals, strategy.schedule.days)
-            exposure = course_exposure(program, tv, effects, times, lengths, amounts)
-            areas.append(exposure.auc_0_inf)
+            drawn = self._uncertain(block, strategy, r) if outer else block
+            # Levels come from the patient who is simulated: by the numbers of this draw.
+            if doses is None or strategy.n_samples:
+                doses = strategy.doses(drawn)
+            draws.append(_simulated(drawn, strategy, doses))
         return SimulatedBlock(
             patients=patients,
-            auc=areas,
-            dose_mg=doses.mg.mean(axis=1),
-            total_mg_m2=doses.mg.sum(axis=1) / patients.columns["BSA"],
-            given=doses.given,
-            held=doses.held,
+            draws=draws,
             outside=block.outside,
             groups=[
                 np.zeros(patients.n, np.int64),
                 *(grouping.members(patients) for grouping in self.groupings),
             ],
             along={name: column(name, patients) for name in PROFILES},
+        )
+
+    def _uncertain(self, block: Block, strategy: DosingStrategy, r: int) -> Block:
+        """Return a block whose true numbers are those of an outer draw, from 0."""
+        program = compile_program(uncertain(block.truth.file, self._rng(_UNCERTAINTY, r)))
+        return replace(
+            block,
+            program=program,
+            tv=program.typical_values(block.rows)[0],
+            effects=self._effects(program, block.normals, strategy.schedule.days),
         )
 
     # -------------------------------------------------------------- running
@@ -419,6 +420,21 @@ class Study:
             if progress is not None:
                 progress(done, total)
         return counts
+
+
+def _simulated(block: Block, strategy: DosingStrategy, doses: Doses) -> SimulatedDraw:
+    """Return doses and exposure of a block."""
+    times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
+    amounts = doses.mg * block.truth.file.dose.factor
+    exposure = course_exposure(block.program, block.tv, block.effects, times, lengths, amounts)
+    return SimulatedDraw(
+        auc=exposure.auc_0_inf,
+        dose_mg=doses.mg.mean(axis=1),
+        total_mg_m2=doses.mg.sum(axis=1) / block.patients.columns["BSA"],
+        given=doses.given,
+        held=doses.held,
+        undecided=doses.undecided,
+    )
 
 
 def _in_order(
