@@ -132,7 +132,7 @@ def dose(
         goal,
         planned=planned,
         model=model,
-        round_to_mg=step or 1.0,
+        round_to_mg=1.0 if step is None else step,
         strict=strict,
         folders=folders,
     )

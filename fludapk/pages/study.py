@@ -47,11 +47,28 @@ def study_page(result: StudyResult, width: int = 100) -> str:
             if row.stratum == "all" and (said := _study_notes(row))
         ),
     ]
+    notes += _in_no_band(result)
     lines += ["", *(part for note in notes for part in wrap(note, width))]
     lines += ["", *wrap(DISCLAIMER, width)]
     hashes = ", ".join(f"{name} {sha[:12]}" for name, sha in run.model_sha256.items())
     lines += wrap(f"fludapk {run.version} | scenario {run.scenario_sha256[:12]} | {hashes}", width)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _in_no_band(result: StudyResult) -> list[str]:
+    """Say for which strata some patients are in none of the bands."""
+    counts = result.counts[0]
+    n = dict(
+        zip(counts.strata, (counts.counts[:, 0] // max(len(counts.outer), 1)).tolist(), strict=True)
+    )
+    said = []
+    for stratum in result.run.scenario.strata:
+        inside = sum(k for name, k in n.items() if name.startswith(f"{stratum.by} "))
+        if inside < n["all"]:
+            said.append(
+                f"{stratum.by}: {n['all'] - inside} of {n['all']} patients are in none of its bands."
+            )
+    return said
 
 
 def _name(row: StratumSummary, result: StudyResult) -> str:
@@ -123,6 +140,7 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
         interval=rows[0].interval,
         figures={name: svg[svg.index("<svg") :] for name, svg in figures.items()},
         certain=run.certain,
+        notes=_in_no_band(result),
         disclaimer=DISCLAIMER,
         made={
             "version": f"fludapk {run.version}",

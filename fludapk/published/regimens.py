@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -44,6 +45,6 @@ def label_step(rule: LabelRule, renal_function: float) -> LabelStep:
     >>> label_step(label_rules()[0], 62.0).advice
     '20 % less (20 mg/m2 in CLL)'
     """
-    if not renal_function >= 0.0:
+    if not 0.0 <= renal_function < math.inf:
         raise InputError(f"{rule.title}: {rule.measure} is no number: {renal_function}")
     return next(step for step in rule.steps if renal_function >= step.at_least)
