@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from fludapk.answers.record import Remark
@@ -100,6 +100,10 @@ class Headline:
         for number in numbers:
             if number is not None:
                 finite_auc(number)
+
+    def preceded_by(self, warnings: Iterable[str]) -> Headline:
+        """Return the headline with warnings before everything else that it says."""
+        return replace(self, sentence=": ".join([*warnings, self.sentence]))
 
     @property
     def standing(self) -> Standing:

@@ -14,6 +14,7 @@ import click
 
 from fludapk.cli.common import (
     amount_option,
+    folders_of,
     map_option,
     model_option,
     models_dir_option,
@@ -73,7 +74,6 @@ def batch(
     from fludapk.answers.batch import SMALL, Plan, Tally, chunks, log2_points_of, run
     from fludapk.patients.columns import opened
     from fludapk.patients.nonmem import survey
-    from fludapk.published.models import model_folders
 
     given = {name: None if value is None else str(value) for name, value in options.items()}
     source, layout = opened(list_file, names, given)
@@ -86,7 +86,7 @@ def batch(
         log2_points=log2_points,
         amount=amt,
         again=again,
-        folders=model_folders(models_dir),
+        folders=folders_of(models_dir),
         as_json=as_json,
     )
     say_first_compilation()

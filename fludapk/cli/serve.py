@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fludapk.cli.common import models_dir_option, say_first_compilation
+from fludapk.cli.common import folders_of, models_dir_option, say_first_compilation
 from fludapk.errors import InputError
 
 
@@ -25,8 +25,6 @@ def serve(
     A page with the same answers, and an API with the same JSON. Nothing leaves this computer and
     nothing that is typed is kept or logged. Stop it with Ctrl-C.
     """
-    from fludapk.published.models import model_folders
-
     try:
         from fludapk.web.app import serve as run
     except ModuleNotFoundError as error:
@@ -43,4 +41,4 @@ def serve(
             webbrowser.open(address)
 
     say_first_compilation()
-    run(host=host, port=port, token=token, folders=model_folders(models_dir), listening=listening)
+    run(host=host, port=port, token=token, folders=folders_of(models_dir), listening=listening)

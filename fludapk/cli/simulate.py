@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fludapk.cli.common import json_option, models_dir_option, say_first_compilation, show
+from fludapk.cli.common import (
+    folders_of,
+    json_option,
+    models_dir_option,
+    say_first_compilation,
+    show,
+)
 from fludapk.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,11 +86,10 @@ def run(
     The same seed gives the same bytes, however many threads, shards or machines. With -o: a table
     (CSV, JSON), figures, report.html and run.json, which --replay repeats.
     """
-    from fludapk.published.models import model_folders
     from fludapk.studies.outputs import patients_writer
     from fludapk.studies.simulate import StudyResult
 
-    study = _study(scenario, replay, parameter_uncertainty, model_folders(models_dir))
+    study = _study(scenario, replay, parameter_uncertainty, folders_of(models_dir))
     if shard is not None and (patients_file or dask):
         raise InputError("--shard goes without --patients and --dask")
     if keep_on and (output is None or patients_file):

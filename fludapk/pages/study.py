@@ -9,6 +9,7 @@ from textwrap import wrap
 from fludapk.answers.record import DISCLAIMER
 from fludapk.atomic import write_folder
 from fludapk.pages.templates import sheet
+from fludapk.published.models import replacement_warning
 from fludapk.studies.records import Quantiles, Share, StratumSummary
 from fludapk.studies.simulate import StudyResult
 from fludapk.studies.study import Study
@@ -20,6 +21,7 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     scenario = run.scenario
     window = f"{scenario.window.low:g}-{scenario.window.high:g}"
     lines = [
+        *_replaced(result),
         scenario.title,
         f"{run.patients} simulated patients; truth: {', '.join(scenario.models)}; seed {run.seed}",
     ]
@@ -55,6 +57,12 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _replaced(result: StudyResult) -> list[str]:
+    """Warn of models under the name of a shipped one."""
+    hashes = result.run.model_sha256
+    return [w for name, sha in hashes.items() if (w := replacement_warning(name, sha))]
+
+
 def _in_no_band(result: StudyResult) -> list[str]:
     """Say for which strata some patients are in none of the bands."""
     counts = result.counts[0]
@@ -65,9 +73,8 @@ def _in_no_band(result: StudyResult) -> list[str]:
     for stratum in result.run.scenario.strata:
         inside = sum(k for name, k in n.items() if name.startswith(f"{stratum.by} "))
         if inside < n["all"]:
-            said.append(
-                f"{stratum.by}: {n['all'] - inside} of {n['all']} patients are in none of its bands."
-            )
+            outside = f"{n['all'] - inside} of {n['all']} patients"
+            said.append(f"{stratum.by}: {outside} are in none of its bands.")
     return said
 
 

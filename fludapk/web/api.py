@@ -271,7 +271,7 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
 def _summary(model: Model) -> ModelSummary:
     return ModelSummary(
         id=model.id,
-        title=model.file.title,
+        title=": ".join(filter(None, [model.not_shipped, model.file.title])),
         who=model.file.population.who,
         compartments=model.file.compartments,
         doi=model.file.citation.doi,

@@ -37,7 +37,7 @@ from fludapk.pages.words import FLAG_WORDS, auc_line, counts_line, row_cells, st
 from fludapk.patients.fields import label
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
-from fludapk.published.models import Model, load_models
+from fludapk.published.models import Model, ModelFolders, load_models
 from fludapk.published.regimens import regimens
 from fludapk.published.targets import targets
 from fludapk.units import UNITS
@@ -236,13 +236,14 @@ def _model_shown(model: Model, rows: Sequence[Verified]) -> dict[str, Any]:
 def models_shown(folders: Folders) -> list[dict[str, Any]]:
     """Every model for its page, its published numbers re-computed."""
     models = load_models(folders)
-    rows = _verified(tuple(folders or ()), tuple(model.sha256 for model in models))
+    allow = getattr(folders, "allow_override", False)
+    rows = _verified(tuple(folders or ()), allow, tuple(model.sha256 for model in models))
     return [_model_shown(model, rows) for model in models]
 
 
 @lru_cache(maxsize=1)
-def _verified(folders: tuple[Path, ...], _hashes: tuple[str, ...]) -> Verification:
-    return verify((), folders or None)
+def _verified(folders: tuple[Path, ...], allow: bool, _hashes: tuple[str, ...]) -> Verification:
+    return verify((), ModelFolders(folders, allow_override=allow) if folders else None)
 
 
 # ------------------------------------------------------------------ lists
@@ -324,15 +325,17 @@ class Pages:
         **context: Any,
     ) -> Response:
         """A whole page."""
+        models = load_models(self.folders)
         html = _render(
             template,
+            replaced=[model.not_shipped for model in models if model.not_shipped],
             tabs=TABS,
             here=path,
             form=defaultdict(str, form or {}),
             answer=answer,
             boxes=confirmed_boxes(form or {}),
             options=_options(),
-            models=[model.id for model in load_models(self.folders)],
+            models=[model.id for model in models],
             asks_token=self.asks_token,
             version=__version__,
             disclaimer=DISCLAIMER,
