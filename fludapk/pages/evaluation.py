@@ -20,8 +20,8 @@ def evaluation_page(r: EvaluationRecord, name: str, width: int = 100) -> str:
     """Which model predicts the levels best, and how well."""
     several = len(r.models) > 1
     below = f" ({r.levels_below_limit} below the limit)" if r.levels_below_limit else ""
-    hashes = r.provenance.model_sha256
-    lines = [w for model, sha in hashes.items() if (w := replacement_warning(model, sha))]
+    of_models = r.provenance.model_sha256
+    lines = [w for model, sha in of_models.items() if (w := replacement_warning(model, sha))]
     lines += wrap(
         f"{name}: {r.patients} patients, {r.levels} levels of F-ara-A{below}; "
         f"{len(r.models)} model{'s' if several else ''}",

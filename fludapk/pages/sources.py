@@ -26,12 +26,9 @@ def models_page(models: Sequence[Model], width: int) -> str:
         file = model.file
         name = f"{model.id} (default)" if model.id == DEFAULT_MODEL else model.id
         what = f"{file.title}; {file.compartments} compartments"
-        lines = (
-            *([model.not_shipped] if model.not_shipped else []),
-            what,
-            f"From {file.population.n} {file.population.who}",
-            file.citation.short,
-        )
+        lines = [what, f"From {file.population.n} {file.population.who}", file.citation.short]
+        if model.not_shipped:
+            lines = [model.not_shipped, *lines]
         blocks.append("\n".join([name, *(paragraph(line, width, 2) for line in lines)]))
     return "\n\n".join(blocks)
 
