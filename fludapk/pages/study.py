@@ -185,12 +185,13 @@ def write_results(result: StudyResult, folder: Path, study: Study | None = None)
     from fludapk.pages.study_figures import pictures
     from fludapk.studies.bands import bands
 
-    files: dict[str, str | bytes] = {
+    tables: dict[str, str | bytes] = {
         "summary.csv": result.summary_csv(),
         "summary.json": result.summary_json(),
         "run.json": result.run_json(),
     }
+    written = write_folder(folder, tables)  # first: drawing may fail, or the disk fill
     if can_draw():
         figures = pictures(result.counts, bands(study) if study is not None else ())
-        files.update(drawn(figures, lambda svg: study_html(result, svg)))
-    return write_folder(folder, files)
+        written += write_folder(folder, drawn(figures, lambda svg: study_html(result, svg)))
+    return written

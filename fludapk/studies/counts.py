@@ -222,17 +222,62 @@ class Counts:
     def from_dict(cls, raw: Mapping[str, Any]) -> Counts:
         """Read counts written by `to_dict`."""
         counts = cls.nothing(raw["truth"], raw["strategy"], raw["strata"], len(raw["outer"]))
-        counts.counts[:] = raw["counts"]
+        _fill(counts.counts, raw["counts"])
+        if len(raw["outer"]):
+            _fill(counts.outer, raw["outer"])
         for part, rows in zip(counts.histograms, raw["histograms"], strict=True):
             for row, pairs in zip(part, rows, strict=True):
                 for cell, n in pairs:
-                    row[cell] = n
-        counts.moments = [list(pair) for pair in raw["moments"]]
-        if len(raw["outer"]):
-            counts.outer[:] = raw["outer"]
-        for name, table in raw["profiles"].items():
-            counts.profiles[name][:] = table
+                    row[range(len(row))[cell]] = n
+        counts.moments = [[int(a), int(b)] for a, b in raw["moments"]]
+        for name, table in counts.profiles.items():
+            _fill(table, raw["profiles"][name])
         return counts
+
+    def faults(self, patients: int) -> list[str]:
+        """Return what cannot be true of the counts of a number of patients.
+
+        Parameters
+        ----------
+        patients : int
+            Patients that were simulated, once for each outer draw.
+        """
+        number = dict(zip(COUNTED, self.counts.T, strict=True))
+        draws = max(len(self.outer), 1)
+        given = number["given"]
+        checks = {
+            f"{int(number['n'][0])} patients for {patients * draws}": number["n"][0]
+            == patients * draws,
+            "a number below zero": min(
+                int(part.min(initial=0))
+                for part in (self.counts, self.histograms, self.outer, *self.profiles.values())
+            )
+            >= 0,
+            "a stratum with more patients than there are": (number["n"] <= number["n"][0]).all(),
+            "more given a dose than patients": (given + number["undecided"] <= number["n"]).all(),
+            "more outcomes than given a dose": all((number[x] <= given).all() for x in OUTCOMES),
+            "fewer below 14 than below 13.8": (number["below_13_8"] <= number["below_14"]).all(),
+            "histograms of others than were given a dose": (
+                self.histograms.sum(axis=2) == given
+            ).all(),
+            "draws that do not add up": not len(self.outer)
+            or (
+                self.outer.sum(axis=0) == np.column_stack([given, *(number[x] for x in OUTCOMES)])
+            ).all(),
+            "moments of others than were given a dose": len(self.moments) == len(self.strata),
+            "profiles of more than were given a dose": all(
+                table[:, 0].sum() <= given[0] for table in self.profiles.values()
+            ),
+        }
+        return [fault for fault, is_fine in checks.items() if not is_fine]
+
+
+def _fill(array: I8, rows: Sequence[Any]) -> None:
+    """Copy whole numbers of exactly the shape of an array."""
+    values = np.array(rows)
+    if values.shape != array.shape or not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(f"not whole numbers of the shape {array.shape}")
+    array[:] = values
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, Self
@@ -11,6 +13,38 @@ from fludapk.errors import InputError
 from fludapk.studies.scenario import Scenario
 
 # ------------------------------------------------------------------ provenance
+
+
+def hash_of(table: object) -> str:
+    """Return the hash of a table that can be written as JSON, whatever the order of its keys.
+
+    Examples
+    --------
+    >>> hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+def check_scenario_hash(record: Mapping[str, Any], where: str) -> None:
+    """Refuse the record of a run whose scenario was changed after the run.
+
+    Parameters
+    ----------
+    record : mapping
+        With ``scenario`` and ``scenario_sha256``.
+    where : str
+        Name of its file, for errors.
+
+    Raises
+    ------
+    InputError
+    """
+    if hash_of(record.get("scenario")) != record.get("scenario_sha256"):
+        raise InputError(
+            f"{where}: its scenario is not the one that was run: the hash recorded with it is "
+            "another; run the scenario itself, from its own file"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -79,6 +113,7 @@ class StudyProvenance(Record):
         names = {part.name for part in fields(cls)}
         if not isinstance(raw, dict) or set(raw) != names:
             raise InputError(f"{where}: is not the record of a run")
+        check_scenario_hash(raw, where)
         try:
             scenario = Scenario.model_validate(raw["scenario"])
         except ValueError as error:

@@ -336,9 +336,11 @@ class Adaptive:
         program, factor = self.model.program, self.model.file.dose.factor
         days = self.schedule.days
         times, lengths, _ = self.schedule.course_of(1.0).arrays(1.0)
+        conc = self._measured(block, first_mg, times[:1], lengths[:1])
+        is_seen = (conc > 0.0) & np.isfinite(conc)  # an assay has no level of nothing
         levels = Levels(
-            times_h=np.broadcast_to(self.at_h, block.residual.shape),
-            conc_mg_l=self._measured(block, first_mg, times[:1], lengths[:1]),
+            times_h=np.where(is_seen, self.at_h, np.nan),
+            conc_mg_l=np.where(is_seen, conc, np.nan),
         )
         tv, is_known = typical_parameters(self.model, block.observed)
         estimate = map_estimates(program, tv, times[:1], lengths[:1], first_mg * factor, levels)

@@ -7,8 +7,6 @@ shards merge to the same bits. Quantiles are read from a fine fixed grid.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 from collections import deque
@@ -34,7 +32,7 @@ from fludapk.published.population_files import PopulationEntry
 from fludapk.published.tables import CATEGORICAL
 from fludapk.published.uncertainty import certain_numbers, uncertain
 from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock, SimulatedDraw
-from fludapk.studies.records import StudyProvenance
+from fludapk.studies.records import StudyProvenance, hash_of
 from fludapk.studies.scenario import CohortFile, Custom, Scenario
 from fludapk.studies.strata import Grouping, column, grouping_of
 from fludapk.studies.strategies import Block, Doses, DosingStrategy, build
@@ -186,11 +184,10 @@ class Study:
     @cached_property
     def provenance(self) -> StudyProvenance:
         """Provenance of the results."""
-        text = json.dumps(self.scenario.model_dump(mode="json"), sort_keys=True)
         return StudyProvenance(
             version=__version__,
             scenario=self.scenario,
-            scenario_sha256=hashlib.sha256(text.encode()).hexdigest(),
+            scenario_sha256=hash_of(self.scenario.model_dump(mode="json")),
             model_sha256={truth.id: truth.sha256 for truth in self._models()},
             cohort_sha256=self.cohort_sha256,
             seed=self.scenario.seed,
@@ -375,7 +372,7 @@ class Study:
         number, total = shard
         if not 1 <= number <= total:
             raise InputError(f"shard {number}/{total}: from 1/{total} to {total}/{total}")
-        return range((number - 1) * self.blocks // total, number * self.blocks // total)
+        return shard_range(shard, self.blocks)
 
     def run(
         self,
@@ -420,6 +417,18 @@ class Study:
             if progress is not None:
                 progress(done, total)
         return counts
+
+
+def shard_range(shard: tuple[int, int], blocks: int) -> range:
+    """Return the numbers of the blocks of a shard: number of the shard, from 1, and of all.
+
+    Examples
+    --------
+    >>> shard_range((2, 2), 3)
+    range(1, 3)
+    """
+    number, total = shard
+    return range((number - 1) * blocks // total, number * blocks // total)
 
 
 def _simulated(block: Block, strategy: DosingStrategy, doses: Doses) -> SimulatedDraw:
