@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +56,7 @@ from fludapk.web.forms import (
     typed,
     update_asked,
 )
+from fludapk.web.guard import address_of
 from fludapk.web.problems import TITLES, slug, validation_faults
 
 HERE: Final = Path(__file__).parent
@@ -285,7 +286,7 @@ class Pages:
     most_rows : int
         Of a list.
     admits : callable
-        Whether a text is the token of this server.
+        From a text and the address it came from: is it the token of this server?
     asks_token : bool
     document : callable
         The OpenAPI document.
@@ -293,7 +294,7 @@ class Pages:
 
     folders: Folders
     most_rows: int
-    admits: Callable[[str], bool]
+    admits: Callable[[str, str], Awaitable[bool]]
     asks_token: bool
     document: Callable[[], dict[str, Any]]
 
@@ -363,7 +364,7 @@ class Pages:
         make: Callable[[Mapping[str, str], Folders], Answer],
     ) -> Response:
         form = _texts(await request.form(max_files=0, max_fields=100))
-        if not self.admits(form.get("token", "")):
+        if not await self.admits(form.get("token", ""), address_of(request.scope)):
             answer = _refusal(InputError("token is wrong or missing"), form)
             form.pop("token", None)
         elif form.get("carry"):
@@ -383,13 +384,13 @@ class Pages:
     async def list(self, request: Request) -> Response:
         """Show the results of a list."""
         async with request.form(max_files=1, max_fields=100) as form:
-            answer, _ = await self._computed(form)
+            answer, _ = await self._computed(form, address_of(request.scope))
             return self._shown(request, "list.form.html", "/list", _texts(form), answer)
 
     async def download(self, request: Request) -> Response:
         """Results of a list as a file."""
         async with request.form(max_files=1, max_fields=100) as form:
-            answer, done = await self._computed(form)
+            answer, done = await self._computed(form, address_of(request.scope))
             if done is None:
                 return self.page("list.form.html", "/list", _texts(form), answer)
         return Response(
@@ -398,10 +399,10 @@ class Pages:
             headers={"content-disposition": 'attachment; filename="fludapk-results.csv"'},
         )
 
-    async def _computed(self, form: FormData) -> tuple[Answer, Computed | None]:
+    async def _computed(self, form: FormData, address: str) -> tuple[Answer, Computed | None]:
         texts = _texts(form)
         try:
-            if not self.admits(texts.get("token", "")):
+            if not await self.admits(texts.get("token", ""), address):
                 raise InputError("token is wrong or missing")
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
@@ -433,7 +434,7 @@ class Pages:
     async def models_with_token(self, request: Request) -> Response:
         """Every model, for who has the token."""
         form = _texts(await request.form(max_files=0, max_fields=10))
-        allowed = self.admits(form.get("token", ""))
+        allowed = await self.admits(form.get("token", ""), address_of(request.scope))
         shown = await run_in_threadpool(models_shown, self.folders) if allowed else None
         return self.page("models.html", "/models", form if allowed else {}, shown=shown)
 
