@@ -15,7 +15,7 @@ PACKAGE: Final = ROOT / "fludapk"
 ROOMS: Final = ("pk", "published", "patients", "answers", "studies", "pages", "web", "cli")
 """From the ground up: a file imports from rooms to its left, and inside its own no circle."""
 
-GROUND: Final = ("_version", "arrays", "atomic", "errors", "units")
+GROUND: Final = ("_version", "arrays", "atomic", "errors", "patience", "units")
 """Files below all rooms."""
 
 HOMES: Final = {

@@ -121,9 +121,7 @@ class Plan:
         """Columns of the list that are kept, by place."""
         layout = self.layout
         return {
-            place: name
-            for place, name in enumerate(layout.header)
-            if place not in layout.recorded
+            place: name for place, name in enumerate(layout.header) if place not in layout.recorded
         }
 
     @cached_property

@@ -20,6 +20,7 @@ from fludapk.answers.prediction import predict
 from fludapk.answers.record import DISCLAIMER, Record, Row, scalars
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.patience import go_on
 from fludapk.patients.patient import Patient
 from fludapk.patients.population import virtual_patients
 from fludapk.patients.regimen import Regimen
@@ -148,6 +149,7 @@ def design(
     )
 
     def judged(chosen_times: Sequence[float], published: bool = False) -> Schedule:
+        go_on()
         taken = tuple(sorted(chosen_times))
         levels = Levels(
             times_h=np.broadcast_to(np.array(taken), (patients, len(taken))),

@@ -227,7 +227,8 @@ def nomogram(
     middle = check(people.patient(i, j, asked), one_mg, model=model, folders=folders)
     typical, (low, high) = middle.exposure.auc_0_inf, middle.exposure.auc_0_inf_pi90
     caps = _caps(chosen, people)
-    notes = [*_notes_on_patients(chosen, people, caps)]
+    notes = [warning] if (warning := chosen.not_shipped) else []
+    notes += [*_notes_on_patients(chosen, people, caps)]
     notes += [middle.reading_note] if middle.reading_note else []
     for row in middle.sensitivity:
         if row.applies and row.model != chosen.id:

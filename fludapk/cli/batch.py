@@ -14,6 +14,7 @@ import click
 
 from fludapk.cli.common import (
     amount_option,
+    folders_of,
     list_options,
     map_option,
     model_option,
@@ -82,7 +83,6 @@ def batch(
     from fludapk.answers.batch import SMALL, Plan, Tally, chunks, log2_points_of, run
     from fludapk.patients.columns import opened
     from fludapk.patients.nonmem import not_used, survey
-    from fludapk.published.models import model_folders
 
     as_sheet = output is not None and output.lower().endswith(".xlsx")
     if as_sheet and as_json:
@@ -98,7 +98,7 @@ def batch(
         log2_points=log2_points,
         amount=amt,
         again=again,
-        folders=model_folders(models_dir),
+        folders=folders_of(models_dir),
         as_json=as_json,
         as_values=as_sheet,
     )

@@ -9,6 +9,7 @@ import click
 
 from fludapk.cli.common import (
     amount_option,
+    folders_of,
     json_option,
     list_options,
     map_option,
@@ -75,7 +76,6 @@ def evaluate(
     patients support. A course that cannot be used is named; then the exit code is 3.
     """
     from fludapk.patients.columns import few, opened
-    from fludapk.published.models import model_folders
     from fludapk.studies.evaluation import evaluation_of
     from fludapk.studies.evaluation_data import read_subjects
 
@@ -93,7 +93,7 @@ def evaluate(
     )
     say_first_compilation()
     result = evaluation_of(
-        data, models=models, simulations=simulations, folders=model_folders(models_dir)
+        data, models=models, simulations=simulations, folders=folders_of(models_dir)
     )
     if layout.unused:
         click.echo(f"fludapk: columns not read: {one_line(few(layout.unused))}", err=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import click
 
-from fludapk.cli.common import models_dir_option, say_first_compilation
+from fludapk.cli.common import folders_of, models_dir_option, say_first_compilation
 from fludapk.errors import InputError
 
 
@@ -12,21 +15,20 @@ from fludapk.errors import InputError
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True,
               help="Port to listen on; 0 takes a free one.")  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
-              help="Address to listen on. Any but this computer's own needs --token.")  # fmt: skip
-@click.option("--token", metavar="TEXT", envvar="FLUDAPK_TOKEN", show_envvar=True,
-              help="What others must know to get an answer.")  # fmt: skip
+              help="Address to listen on. Any but this computer's own needs a token.")  # fmt: skip
+@click.option("--token-file", metavar="FILE",
+              help="File with the token that others must know to get an answer, at least 16 "
+              "characters; or FLUDAPK_TOKEN in the environment.")  # fmt: skip
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @models_dir_option
 def serve(
-    port: int, host: str, token: str | None, no_browser: bool, models_dir: str | None
+    port: int, host: str, token_file: str | None, no_browser: bool, models_dir: str | None
 ) -> None:
     """Answer in a browser on this computer.
 
     A page with the same answers, and an API with the same JSON. Nothing leaves this computer and
     nothing that is typed is kept or logged. Stop it with Ctrl-C.
     """
-    from fludapk.published.models import model_folders
-
     try:
         from fludapk.web.app import serve as run
     except ModuleNotFoundError as error:
@@ -43,4 +45,20 @@ def serve(
             webbrowser.open(address)
 
     say_first_compilation()
-    run(host=host, port=port, token=token, folders=model_folders(models_dir), listening=listening)
+    run(
+        host=host,
+        port=port,
+        token=_token(token_file),
+        folders=folders_of(models_dir),
+        listening=listening,
+    )
+
+
+def _token(file: str | None) -> str | None:
+    """Token in a file, or in the environment; never on the command line, where others see it."""
+    if file is None:
+        return os.environ.get("FLUDAPK_TOKEN") or None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from error

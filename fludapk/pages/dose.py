@@ -9,6 +9,7 @@ from fludapk.pages.check_sheet import blocks_of
 from fludapk.pages.layout import Strong, paragraph, table
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import DRUG, FLAG_WORDS, percent, remark_table, who
+from fludapk.published.models import replacement_warning
 from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ NO_ANSWER: Final = "the models disagree. Each model's dose is below."
 def dose_page(r: DoseResult, width: int, strong: Strong = str) -> str:
     """The dose for a target on one page."""
     n, planned = r.proposals[0].doses, planned_rows(r)
-    head = [paragraph(f"{who(r.proposed)} | {n} infusions | goal: {r.goal}", width)]
+    warning = replacement_warning(r.proposed.model, r.proposed.provenance.model_sha256)
+    head = [warning] if warning else []
+    head += [paragraph(f"{who(r.proposed)} | {n} infusions | goal: {r.goal}", width)]
     if r.answer is None:
         head.append(paragraph(f"NO SINGLE ANSWER: {NO_ANSWER}", width))
     else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fludapk.errors import InputError
+from fludapk.published.models import replacement_warning
 
 if TYPE_CHECKING:
     import jinja2
@@ -31,7 +33,14 @@ def sheet(template: str, *, whole: bool = True, **context: Any) -> str:
     InputError
         If jinja2, the extra ``report``, is not installed.
     """
+    context["replaced"] = _replaced(context.get("made", {}).get("hashes", ()))
     return environment().get_template(template).render(whole=whole, **context)
+
+
+def _replaced(hashes: Iterable[tuple[str, str]]) -> list[str]:
+    """Warn of models under the name of a shipped one, by their hashes at the foot of a sheet."""
+    of_models = [(n.removeprefix("model "), sha) for n, sha in hashes if n.startswith("model ")]
+    return [warning for name, sha in of_models if (warning := replacement_warning(name, sha))]
 
 
 def embedded(part: str) -> str:

@@ -14,6 +14,7 @@ from fludapk.pages.drawing import LogScale, Scale, decades, points, round_steps,
 from fludapk.pages.layout import Strong
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import FLAG_WORDS, percent, plan, target_chances, who, window
+from fludapk.published.models import replacement_warning
 
 if TYPE_CHECKING:
     from fludapk.answers.design import Design, Schedule
@@ -25,7 +26,9 @@ def update_page(r: UpdateResult, width: int = 100, strong: Strong = str) -> str:
     e, p = r.prior.exposure, r.posterior
     low, high = p.auc_0_inf_pi90
     by = {row.id: row for row in r.targets}
+    warning = replacement_warning(r.model, r.provenance.model_sha256)
     lines = [
+        *([warning] if warning else []),
         *wrap(f"{who(r.prior)} | {plan(r.prior)}", width),
         "",
         f"AUC0-inf {p.auc_0_inf:.2f} mg·h/L   90 % interval {low:.1f}-{high:.1f}   "
@@ -145,7 +148,9 @@ def design_page(d: Design, width: int = 100) -> str:
             f"mg·h/L, {100 * schedule.reduction:.0f} % less"
         )
 
+    warning = replacement_warning(d.model, d.model_sha256)
     lines = [
+        *([warning] if warning else []),
         "Levels after the first dose, h from the start of its infusion, and what they leave",
         "unknown of the AUC0-inf of the course",
         "",

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from io import BufferedReader, BytesIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -366,7 +366,6 @@ def cell(value: Value, *, decimal_comma: bool = False) -> str:
     return _writers(decimal_comma)[type(value)](value)
 
 
-@lru_cache(maxsize=1024)
 def _text_cell(text: str) -> str:
     text = safe(text)
     return '"' + text.replace('"', '""') + '"' if _SPLITS.search(text) else text

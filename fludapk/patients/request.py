@@ -17,6 +17,7 @@ from fludapk.patients.fields import COURSE, FIELDS, PATIENT
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.published.models import DEFAULT_MODEL
+from fludapk.published.regimens import regimens
 from fludapk.units import parse_quantity
 
 Typed: TypeAlias = Mapping[str, Any]
@@ -99,13 +100,16 @@ def read_patient(typed: Typed) -> Patient:
 
 def read_regimen(typed: Typed) -> Regimen:
     """Read a planned course; raises `InputError` listing every fault."""
-    return _regimen(*_some(typed, COURSE_NAMES).items())
+    given = _some(typed, COURSE_NAMES)
+    if given.keys() == {"regimen"} and given["regimen"] in regimens():
+        return _published(given["regimen"])
+    return Regimen.from_text(**given)
 
 
 @lru_cache(maxsize=64)
-def _regimen(*typed: tuple[str, Any]) -> Regimen:
-    """Many rows of a list have the same course."""
-    return Regimen.from_text(**dict(typed))
+def _published(name: str) -> Regimen:
+    """Make a published course once for many rows; nothing else that is typed is kept."""
+    return Regimen.from_text(regimen=name)
 
 
 def read_schedule(typed: Typed) -> tuple[Regimen, bool]:

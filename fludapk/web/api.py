@@ -261,8 +261,8 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
         return cds.answer(asked, f"{request.base_url}", folders)
 
     @routes.get("/healthz", tags=["server"])
-    def healthz() -> Health:
-        """Whether the server answers."""
+    async def healthz() -> Health:  # beside the threads that compute
+        """That the server answers."""
         return Health()
 
     @routes.get("/version", tags=["server"])
@@ -276,7 +276,7 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
 def _summary(model: Model) -> ModelSummary:
     return ModelSummary(
         id=model.id,
-        title=model.file.title,
+        title=": ".join(filter(None, [model.not_shipped, model.file.title])),
         who=model.file.population.who,
         compartments=model.file.compartments,
         doi=model.file.citation.doi,
@@ -328,6 +328,7 @@ _PROBLEMS: Final = {
     "404": "Nothing here.",
     "413": "Too large.",
     "421": "A name in the Host header that is not ours.",
+    "429": "Too much at once: come again after Retry-After seconds.",
     "422": "Refused: each fault names its fields.",
     "500": "A model file is bad, or our own fault.",
     "503": "Too slow.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -48,7 +48,7 @@ from fludapk.patients.fields import label
 from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
-from fludapk.published.models import Model, load_models
+from fludapk.published.models import Model, ModelFolders, load_models
 from fludapk.published.regimens import regimens
 from fludapk.published.targets import targets
 from fludapk.units import UNITS
@@ -67,6 +67,7 @@ from fludapk.web.forms import (
     typed,
     update_asked,
 )
+from fludapk.web.guard import address_of
 from fludapk.web.problems import TITLES, slug, validation_faults
 
 HERE: Final = Path(__file__).parent
@@ -248,13 +249,14 @@ def _model_shown(model: Model, rows: Sequence[Verified]) -> dict[str, Any]:
 def models_shown(folders: Folders) -> list[dict[str, Any]]:
     """Every model for its page, its published numbers re-computed."""
     models = load_models(folders)
-    rows = _verified(tuple(folders or ()), tuple(model.sha256 for model in models))
+    allow = getattr(folders, "allow_override", False)
+    rows = _verified(tuple(folders or ()), allow, tuple(model.sha256 for model in models))
     return [_model_shown(model, rows) for model in models]
 
 
 @lru_cache(maxsize=1)
-def _verified(folders: tuple[Path, ...], _hashes: tuple[str, ...]) -> Verification:
-    return verify((), folders or None)
+def _verified(folders: tuple[Path, ...], allow: bool, _hashes: tuple[str, ...]) -> Verification:
+    return verify((), ModelFolders(folders, allow_override=allow) if folders else None)
 
 
 # ------------------------------------------------------------------ lists
@@ -309,7 +311,7 @@ class Pages:
     most_rows : int
         Of a list.
     admits : callable
-        Whether a text is the token of this server.
+        From a text and the address it came from: is it the token of this server?
     asks_token : bool
     document : callable
         The OpenAPI document.
@@ -317,7 +319,7 @@ class Pages:
 
     folders: Folders
     most_rows: int
-    admits: Callable[[str], bool]
+    admits: Callable[[str, str], Awaitable[bool]]
     asks_token: bool
     document: Callable[[], dict[str, Any]]
 
@@ -349,15 +351,17 @@ class Pages:
         **context: Any,
     ) -> Response:
         """A whole page."""
+        models = load_models(self.folders)
         html = _render(
             template,
+            replaced=[model.not_shipped for model in models if model.not_shipped],
             tabs=TABS,
             here=path,
             form=defaultdict(str, form or {}),
             answer=answer,
             boxes=confirmed_boxes(form or {}),
             options=_options(),
-            models=[model.id for model in load_models(self.folders)],
+            models=[model.id for model in models],
             asks_token=self.asks_token,
             version=__version__,
             disclaimer=DISCLAIMER,
@@ -385,7 +389,7 @@ class Pages:
         make: Callable[[Mapping[str, str], Folders], Answer],
     ) -> Response:
         form = _texts(await request.form(max_files=0, max_fields=100))
-        if not self.admits(form.get("token", "")):
+        if not await self.admits(form.get("token", ""), address_of(request.scope)):
             answer = _refusal(InputError("token is wrong or missing"), form)
             form.pop("token", None)
         elif form.get("carry"):
@@ -405,13 +409,13 @@ class Pages:
     async def list(self, request: Request) -> Response:
         """Show the results of a list."""
         async with request.form(max_files=1, max_fields=100) as form:
-            answer, _ = await self._computed(form)
+            answer, _ = await self._computed(form, address_of(request.scope))
             return self._shown(request, "list.form.html", "/list", _texts(form), answer)
 
     async def download(self, request: Request) -> Response:
         """Results of a list as a file."""
         async with request.form(max_files=1, max_fields=100) as form:
-            answer, done = await self._computed(form)
+            answer, done = await self._computed(form, address_of(request.scope))
             if done is None:
                 return self.page("list.form.html", "/list", _texts(form), answer)
         content = await run_in_threadpool(done.content)
@@ -423,10 +427,10 @@ class Pages:
             content, media_type=media_type, headers={"content-disposition": disposition}
         )
 
-    async def _computed(self, form: FormData) -> tuple[Answer, Computed | None]:
+    async def _computed(self, form: FormData, address: str) -> tuple[Answer, Computed | None]:
         texts = _texts(form)
         try:
-            if not self.admits(texts.get("token", "")):
+            if not await self.admits(texts.get("token", ""), address):
                 raise InputError("token is wrong or missing")
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
@@ -461,7 +465,7 @@ class Pages:
     async def models_with_token(self, request: Request) -> Response:
         """Every model, for who has the token."""
         form = _texts(await request.form(max_files=0, max_fields=10))
-        allowed = self.admits(form.get("token", ""))
+        allowed = await self.admits(form.get("token", ""), address_of(request.scope))
         shown = await run_in_threadpool(models_shown, self.folders) if allowed else None
         return self.page("models.html", "/models", form if allowed else {}, shown=shown)
 
