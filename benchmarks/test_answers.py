@@ -30,7 +30,7 @@ from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, MapEstimate, map_estimates
 from fludapk.pk.exposure import course_concentrations
 from fludapk.published.models import load_model
-from fludapk.studies.counts import PROFILES, Counts, SimulatedBlock, cells, quantile
+from fludapk.studies.counts import PROFILES, Counts, SimulatedBlock, SimulatedDraw, cells, quantile
 from fludapk.studies.study import BLOCK
 from fludapk.studies.summary import summary
 
@@ -325,11 +325,16 @@ def summary_of_counts(patients: dict[str, F8]) -> tuple[dict[str, Any], dict[str
         counts.add(
             SimulatedBlock(
                 patients=no_patients,
-                auc=[part["auc"]],
-                dose_mg=part["dose_mg"],
-                total_mg_m2=part["total_mg_m2"],
-                given=np.ones(n, np.bool_),
-                held=np.zeros(n, np.bool_),
+                draws=[
+                    SimulatedDraw(
+                        auc=part["auc"],
+                        dose_mg=part["dose_mg"],
+                        total_mg_m2=part["total_mg_m2"],
+                        given=np.ones(n, np.bool_),
+                        held=np.zeros(n, np.bool_),
+                        undecided=np.zeros(n, np.bool_),
+                    )
+                ],
                 outside=np.zeros(n, np.bool_),
                 groups=[np.zeros(n, np.int64)],
                 along={name: part[name] for name in PROFILES},

@@ -67,6 +67,28 @@ def write_folder(folder: str | Path, files: Mapping[str, str | bytes]) -> list[P
     return [Path(folder) / name for name in files]
 
 
+def check_folder(folder: str | Path) -> None:
+    """Make a folder if it is absent, and prove that files can be written into it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made or written; the message says why.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     check_folder(Path(parent) / "results")
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     """Open a file that appears under its name when closed, or not at all.

@@ -207,6 +207,7 @@ def nearest(word: str, choices: Sequence[str]) -> str:
     """
     from difflib import get_close_matches
 
+    word = word[:100]  # looking for likeness takes long in a long word
     lowered = {name.lower(): name for name in choices}
     close = [lowered[c] for c in get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)]
     names = ", ".join(sorted(choices))

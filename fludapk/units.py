@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from fludapk.errors import Fault, InputError
@@ -70,7 +69,16 @@ _SPELLINGS = {
     "mcg/ml": "ug/ml", "mcg/l": "ug/l",
 }  # fmt: skip
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?=$|[^\d.,])")
+LONGEST: Final = 100
+"""Characters of a typed quantity: nobody writes more, and no pattern runs on more."""
+
+# Possessive: what was matched is not given back, so that no text takes quadratic time.
+_NUMBER = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?(?=$|[^\d.,])")
+
+
+_BY_LOWER_CASE: Final = {
+    dimension: {unit.lower(): unit for unit in units} for dimension, units in UNITS.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,6 @@ class Quantity:
     """True if no unit was typed and the default was taken."""
 
 
-@lru_cache(maxsize=1024)
 def canonical_unit(text: str, dimension: str) -> str | None:
     """Return a unit in the spelling of `UNITS`, or None if the dimension does not have it.
 
@@ -103,12 +110,35 @@ def canonical_unit(text: str, dimension: str) -> str | None:
     >>> canonical_unit("µmol/l", "creatinine"), canonical_unit("mo", "age")
     ('umol/L', 'months')
     """
+    if len(text) > LONGEST:
+        return None
     word = text.strip().lower().replace("µ", "u").replace("μ", "u")
     word = word.replace("²", "2").replace("^", "").replace("1.73m2", "1.73 m2").replace("per", "/")
-    word = re.sub(r"\s*/\s*", "/", word)
-    word = re.sub(r"\s+", " ", word)
+    word = " ".join("/".join(part.strip() for part in word.split("/")).split())
     word = _SPELLINGS.get(word, word)
-    return next((unit for unit in UNITS[dimension] if unit.lower() == word.lower()), None)
+    return _BY_LOWER_CASE[dimension].get(word.lower())
+
+
+def check_length(text: str, field: str) -> None:
+    """Refuse a typed text that is longer than any quantity, before a pattern runs on it.
+
+    Parameters
+    ----------
+    text : str
+    field : str
+        Name of the input in Python, for faults.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> check_length("0.3 mg/dL", "scr_mg_dl")
+    """
+    if len(text) > LONGEST:
+        found = f"= {text[:20]!r}... has {len(text)} characters"
+        raise InputError(Fault(field, found, allowed=f"at most {LONGEST}"))
 
 
 def parse_number(text: str, field: str) -> tuple[float, str]:
@@ -132,12 +162,13 @@ def parse_number(text: str, field: str) -> tuple[float, str]:
     >>> parse_number("0.3 mg/dL", "scr_mg_dl")
     (0.3, 'mg/dL')
     """
+    check_length(text, field)
     stripped = text.strip().replace("\N{MINUS SIGN}", "-")
 
     def refused(why: str, do: str = "") -> InputError:
         return InputError(Fault(field, f"= {text!r} {why}", do=do))
 
-    grouped = re.match(r"[+-]?\d{1,3}(?:[ '_\u00a0\u202f]\d{3})+(?!\d)", stripped)
+    grouped = re.match(r"[+-]?\d{1,3}(?:[ '_\u00a0\u202f]\d{3})++(?!\d)", stripped)
     if grouped:
         digits = re.sub(r"[^\d+-]", "", grouped.group())
         raise refused("has a thousands separator", f"write {digits}")

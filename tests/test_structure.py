@@ -15,7 +15,7 @@ PACKAGE: Final = ROOT / "fludapk"
 ROOMS: Final = ("pk", "published", "patients", "answers", "studies", "pages", "web", "cli")
 """From the ground up: a file imports from rooms to its left, and inside its own no circle."""
 
-GROUND: Final = ("_version", "arrays", "atomic", "errors", "units")
+GROUND: Final = ("_version", "arrays", "atomic", "errors", "patience", "units")
 """Files below all rooms."""
 
 HOMES: Final = {
@@ -27,6 +27,7 @@ HOMES: Final = {
     "rich": ("fludapk.cli",),
     "matplotlib": ("fludapk.pages",),
     "jinja2": ("fludapk.pages",),
+    "openpyxl": ("fludapk.patients.xlsx_list", "fludapk.patients.xlsx_results"),
     "pyarrow": ("fludapk.studies",),
     "distributed": ("fludapk.studies.shards",),
     "fastapi": ("fludapk.web",),

@@ -25,11 +25,13 @@ from fludapk.answers.processes import in_processes
 from fludapk.answers.record import Row
 from fludapk.errors import FludapkError, InputError
 from fludapk.patients.columns import Layout, request_of
-from fludapk.patients.csv_list import line
+from fludapk.patients.csv_list import Value, line
 from fludapk.patients.nonmem import by_course, comes_again, request_of_records
 from fludapk.patients.request import Request
 from fludapk.published.models import load_models
 
+COLUMNS_READ: Final = "columns_read"
+"""Result that tells from which column, and in which unit, each field was read."""
 SMALL: Final = 1000
 """Up to so many rows each has as many points as a check, and one process does."""
 _FEW_LOG2_POINTS: Final = 9
@@ -78,20 +80,41 @@ class Plan:
     """IDs of records that come again after another ID."""
     folders: Sequence[Path] | None = None
     as_json: bool = False
+    as_values: bool = False
+    """True if rows are wanted as values, for a workbook, and not as text."""
 
     def header(self) -> str:
         """First line of the results."""
-        return line([*self._kept.values(), *self._results.values()], self.delimiter)
+        return line(self.names(), self.delimiter)
+
+    def names(self) -> list[str]:
+        """Names of the columns of the results; those of the list first."""
+        return [*self._kept.values(), *self._results.values()]
+
+    @property
+    def kept(self) -> int:
+        """Number of columns that come from the list."""
+        return len(self._kept)
+
+    def values(self, cells: Sequence[str], record: Row) -> list[Value]:
+        """A row of the results."""
+        kept = (cells[place] if place < len(cells) else "" for place in self._kept)
+        return [*kept, *map({**record, COLUMNS_READ: self._read_as}.get, self._results)]
 
     def text(self, row: int, cells: Sequence[str], record: Row) -> str:
         """A line of the results."""
-        kept = [cells[place] if place < len(cells) else "" for place in self._kept]
+        values = self.values(cells, record)
         if not self.as_json:
-            values = [*kept, *map(record.get, self._results)]
             return line(values, self.delimiter, decimal_comma=self.layout.decimal_comma)
-        as_read = dict(zip(self._kept_names, kept, strict=True))
-        known = {clear: record.get(name) for name, clear in self._results.items()}
-        return json.dumps({"row": row, "input": as_read, **known}, allow_nan=False) + "\n"
+        as_read = dict(zip(self._kept_names, values, strict=False))
+        answers = {clear: record.get(name) for name, clear in self._results.items()}
+        answers[self._results[COLUMNS_READ]] = self.layout.read_as
+        return json.dumps({"row": row, "input": as_read, **answers}, allow_nan=False) + "\n"
+
+    @cached_property
+    def _read_as(self) -> str:
+        """Column and unit of each field, in one cell."""
+        return "; ".join(f"{what} = {column}" for what, column in self.layout.read_as.items())
 
     @cached_property
     def _kept(self) -> dict[int, str]:
@@ -108,7 +131,7 @@ class Plan:
     @cached_property
     def _results(self) -> dict[str, str]:
         """Names of the results, and what their columns are called beside those of the list."""
-        names = result_columns([model.id for model in load_models(self.folders)])
+        names = [*result_columns([model.id for model in load_models(self.folders)]), COLUMNS_READ]
         taken = ["row", "input"] if self.as_json else list(self._kept.values())
         return dict(zip(names, clear_names(names, taken), strict=True))
 
@@ -122,6 +145,7 @@ class Shown:
     dose_mg: float
     model: str
     model_sha256: str
+    age_years: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +160,8 @@ class Done:
     """Why it was refused."""
     shown: Shown | None
     """None if it was refused."""
+    values: list[Value] | None = None
+    """The row as values, if the plan wants those instead of text."""
 
 
 Chunk: TypeAlias = list[tuple[int, list[Sequence[str]]]]
@@ -183,25 +209,32 @@ def compute(plan: Plan, chunk: Chunk) -> list[Done]:
 
 
 def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | FludapkError) -> Done:
-    name = plan.layout.id_of(cells)
     if isinstance(outcome, FludapkError):
-        error = "; ".join(outcome.sentences(plan.layout.name))
-        return Done(row, plan.text(row, cells, {"error": error}), name, error, None)
-    shown = Shown(
-        headline=outcome.headline,
-        doses=len(outcome.regimen.doses_mg),
-        dose_mg=outcome.regimen.doses_mg[0],
-        model=outcome.model,
-        model_sha256=outcome.provenance.model_sha256,
-    )
-    return Done(row, plan.text(row, cells, outcome.rows()[0]), name, None, shown)
+        error: str | None = "; ".join(outcome.sentences(plan.layout.name))
+        record, shown = Row({"error": error}), None
+    else:
+        error, record = None, outcome.rows()[0]
+        shown = Shown(
+            headline=outcome.headline,
+            doses=len(outcome.regimen.doses_mg),
+            dose_mg=outcome.regimen.doses_mg[0],
+            model=outcome.model,
+            model_sha256=outcome.provenance.model_sha256,
+            age_years=outcome.patient.age_years,
+        )
+    name = plan.layout.id_of(cells)
+    if plan.as_values:
+        return Done(row, "", name, error, shown, plan.values(cells, record))
+    return Done(row, plan.text(row, cells, record), name, error, shown)
 
 
-def chunks(layout: Layout, rows: Iterable[Sequence[str]], size: int = 250) -> Iterator[Chunk]:
-    """Courses of a list, some at a time."""
+def chunks(
+    layout: Layout, rows: Iterable[Sequence[str]], size: int = 250, first_row: int = 2
+) -> Iterator[Chunk]:
+    """Courses of a list, some at a time; rows are numbered from the first below the header."""
     if layout.is_events:
         chunk: Chunk = []
-        for row, _, together in by_course(layout, rows):
+        for row, _, together in by_course(layout, rows, first_row):
             chunk.append((row, together))
             if len(chunk) == size:
                 yield chunk
@@ -209,7 +242,7 @@ def chunks(layout: Layout, rows: Iterable[Sequence[str]], size: int = 250) -> It
         if chunk:
             yield chunk
         return
-    numbered = ((row, [cells]) for row, cells in enumerate(rows, start=2))
+    numbered = ((row, [cells]) for row, cells in enumerate(rows, start=first_row))
     while chunk := list(itertools.islice(numbered, size)):
         yield chunk
 

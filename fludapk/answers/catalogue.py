@@ -83,7 +83,7 @@ def targets() -> Catalogue[TargetEntry]:
 def _model_row(model: Model) -> Row:
     return {
         "id": model.id,
-        "title": model.file.title,
+        "title": ": ".join(filter(None, [model.not_shipped, model.file.title])),
         "who": model.file.population.who,
         "compartments": model.file.compartments,
         "doi": model.file.citation.doi,

@@ -302,7 +302,11 @@ def _headline(
                 f"{target.name} was found with {target.derived_with}, which cannot be used for "
                 "this patient"
             )
-    return headline_of(remarks, target, shown, judged, notes)
+    headline = headline_of(remarks, target, shown, judged, notes)
+    warnings = [facts.model.not_shipped]
+    if judged is not None:
+        warnings.append(own.model.not_shipped if isinstance(own, Prediction) else "")
+    return headline.preceded_by(dict.fromkeys(filter(None, warnings)))
 
 
 _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")

@@ -110,6 +110,14 @@ def given_above_ceiling(facts: CheckFacts) -> Remark | None:
 # ------------------------------------------------------------------ cautions
 
 
+def replaced_model(facts: CheckFacts) -> Remark | None:
+    """Warn of a model file that has the name of a shipped model and is another."""
+    warning = facts.model.not_shipped
+    if not warning:
+        return None
+    return caution("not_the_shipped_model", f"{warning}: numbers are those of a file of the user")
+
+
 def models_disagree(facts: CheckFacts) -> Remark | None:
     """Warn if another model puts the AUC on the other side of a limit of the leading target.
 
@@ -423,6 +431,7 @@ def cells_by_clock(facts: CheckFacts) -> Remark | None:
 RULES: Final[tuple[Rule, ...]] = (
     label_contraindicated,
     given_above_ceiling,
+    replaced_model,
     models_disagree,
     outside_studied_range,
     disease_of_others,

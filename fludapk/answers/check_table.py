@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fludapk.answers.batch import answered, chunks, log2_points_of
+from fludapk.answers.batch import COLUMNS_READ, answered, chunks, log2_points_of
 from fludapk.answers.batch_rows import clear_names
 from fludapk.answers.check_records import CheckResult, result_columns
 from fludapk.answers.record import Frame, Row, frame_of
@@ -27,6 +27,7 @@ def check_table(
     table: Frame,
     *,
     names: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
     amount: str | None = None,
     log2_points: int | None = None,
     folders: Sequence[Path] | None = None,
@@ -41,6 +42,8 @@ def check_table(
         ``age_years``, ``weight_kg``, ``height_cm``, ``scr_mg_dl``, ``regimen`` and so on.
     names : mapping of str to str, optional
         Column -> what it is; "-" for a column that is not to be read.
+    values : mapping of str to (mapping of str to str), optional
+        Column -> code in it -> what that means: ``{"SEX": {"1": "male", "2": "female"}}``.
     amount : {'phosphate', 'f_ara_a'}, optional
         What AMT of records is mg of.
     log2_points : int, optional
@@ -55,7 +58,8 @@ def check_table(
     DataFrame
         Every row of `table` in its place (of records, the first of each course), its columns and
         those of the results. A row that is refused says why in ``error``; its results are empty.
-        Units of the results are in ``attrs["units"]``.
+        Units of the results are in ``attrs["units"]``; ``attrs["columns_read"]`` has the column of
+        each field and the unit in which it was read.
 
     Raises
     ------
@@ -80,7 +84,11 @@ def check_table(
         header,
         names=names,
         defaults={name: as_typed(x) for name, x in of_all_rows.items() if x is not None},
-    )
+        values={
+            column: {as_typed(code): meaning for code, meaning in codes.items()}
+            for column, codes in (values or {}).items()
+        },
+    ).surveyed(rows)
     number, again = survey(layout, rows)
     points = log2_points or log2_points_of(number)
     results: list[Row] = []
@@ -92,7 +100,9 @@ def check_table(
         for (row, _), outcome in zip(chunk, outcomes, strict=True):
             kept.append(row - 2)
             results.append(_row(layout, outcome))
-    return _beside(table.iloc[kept], results, [model.id for model in load_models(folders)])
+    answer = _beside(table.iloc[kept], results, [model.id for model in load_models(folders)])
+    answer.attrs[COLUMNS_READ] = layout.read_as
+    return answer
 
 
 def cells_of(table: Frame) -> tuple[list[str], list[list[str]]]:

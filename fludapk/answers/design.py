@@ -21,6 +21,7 @@ from fludapk.answers.prediction import predict
 from fludapk.answers.record import DISCLAIMER, Record, Row, scalars
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.patience import go_on
 from fludapk.patients.patient import Patient
 from fludapk.patients.population import virtual_patients
 from fludapk.patients.regimen import Regimen
@@ -185,6 +186,7 @@ class _Simulation:
             times_h=np.broadcast_to(np.array(times_h), (len(self.auc), len(times_h))),
             conc_mg_l=np.column_stack([self.levels[t] for t in times_h]),
         )
+        go_on()
         first = self.times_h[:1], self.infusion_h[:1], self.amounts[:, :1]
         estimate = map_estimates(self.program, self.tv, *first, levels)
         error, width = _spread(self._auc(estimate.over_course(len(self.times_h))) - self.auc)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
-from fludapk.patients.course import largest_steps
+from fludapk.patients.course import check_step, largest_steps
 from fludapk.pk.auc_by_dose import AucByDose
 from fludapk.published.targets import bounds, side_of, targets
 
@@ -178,16 +178,14 @@ def candidate_doses(most: float, round_to_mg: float, *, or_none: bool = False) -
     Raises
     ------
     InputError
-        If there is no such dose, or there are too many.
+        If there is no such dose, or the step is none.
 
     Examples
     --------
     >>> candidate_doses(37.3, 1.0)[[0, -1]]
     array([ 1., 37.])
     """
-    if not (math.isfinite(round_to_mg) and round_to_mg > 0):
-        found = f"= {round_to_mg} must be a finite number of mg above zero"
-        raise InputError(Fault("round_to_mg", found))
+    check_step(round_to_mg)
     steps = int(largest_steps(np.array(most), round_to_mg))
     if steps < 1 and not or_none:
         found = (
@@ -195,9 +193,6 @@ def candidate_doses(most: float, round_to_mg: float, *, or_none: bool = False) -
             f"{most:.1f} mg per dose; round more finely"
         )
         raise InputError(Fault("round_to_mg", found, whole=True))
-    if steps > 1_000_000:
-        found = f"= {round_to_mg:g} mg is finer than anything can be drawn up"
-        raise InputError(Fault("round_to_mg", found))
     return np.arange(0.0 if or_none else 1.0, steps + 1.0) * round_to_mg
 
 
@@ -248,11 +243,23 @@ def choose(goal: Goal, doses: F8, auc: AucByDose, step_mg: float, *, spread: str
     >>> choose(Goal.chosen(auc=15), np.arange(1.0, 25.0), line, 1.0, spread="chance").misses
     'low'
     """
+    _must_rise(auc)
     if goal.kind == "auc":
         return _nearest(goal, doses, auc, step_mg)
     if goal.probability is None:
         return _likeliest(goal, doses, auc, step_mg, spread)
     return _likely_enough(goal, doses, auc, spread)
+
+
+def _must_rise(auc: AucByDose) -> None:
+    """Refuse an AUC that is no finite number or does not rise with the dose: no dose follows."""
+    rises = (auc.per_mg > 0.0) & np.isfinite(auc.per_mg) & np.isfinite(auc.fixed)
+    likely = 0.0 < auc.likely_per_mg < math.inf and math.isfinite(auc.likely_fixed)
+    if not (likely and rises.all() and len(rises)):
+        raise InputError(
+            "no dose can be found: the AUC per milligram is no finite number above zero; check "
+            "size, kidney function and levels"
+        )
 
 
 def _nearest(goal: Goal, doses: F8, auc: AucByDose, step_mg: float) -> Choice:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from fludapk.answers.record import Remark
 from fludapk.arrays import F8
+from fludapk.errors import InputError
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.targets import (
     HIGH,
@@ -16,6 +17,7 @@ from fludapk.published.targets import (
     MET,
     OPTIMAL,
     bounds,
+    finite_auc,
     prediction_interval,
     window_probabilities,
 )
@@ -36,6 +38,8 @@ NOTEWORTHY: Final = 0.01
 """A chance that moves by more than this is said with the uncertainty of the model's numbers."""
 _THRESHOLDS: Final = (LOW, MET, OPTIMAL, HIGH)
 _MOST_DECIMALS: Final = 15
+_SLACK: Final = 1e-9
+"""Excess of a probability over 1 that is rounding of floating-point numbers."""
 
 
 Standing: TypeAlias = Literal["stop", "below", "above", "within", "no_target"]
@@ -92,6 +96,18 @@ class AnswerHeadline:
     with_uncertainty: bool
     notes: list[str]
 
+    def __post_init__(self) -> None:
+        numbers = (
+            self.p_below,
+            self.p_within,
+            self.p_above,
+            self.auc_0_inf,
+            *(self.interval or ()),
+        )
+        for number in numbers:
+            if number is not None:
+                finite_auc(number)
+
     @property
     def standing(self) -> Standing:
         """Where a patient stands in a list: stopped, or the likeliest side of the target."""
@@ -119,6 +135,10 @@ class Headline(AnswerHeadline):
 
     auc_0_inf: float
     interval: tuple[float, float]
+
+    def preceded_by(self, warnings: Iterable[str]) -> Headline:
+        """Return the headline with warnings before everything else that it says."""
+        return replace(self, sentence=": ".join([*warnings, self.sentence]))
 
 
 class Simulated(NamedTuple):
@@ -250,6 +270,8 @@ def percent(p: float) -> str:
     >>> percent(0.517), percent(0.0), percent(0.9996)
     ('52 %', '< 1 %', '> 99 %')
     """
+    if not 0.0 <= p <= 1.0 + _SLACK:
+        raise InputError(f"a probability came out as {p}: check dose, size and kidney function")
     return "< 1 %" if p < 0.01 else "> 99 %" if p > 0.99 else f"{100 * p:.0f} %"
 
 
@@ -268,7 +290,7 @@ def auc_text(auc: float, *others: float) -> str:
     >>> auc_text(13.58), auc_text(13.7996), auc_text(20.0004)
     ('13.58', '13.7996', '20.0004')
     """
-    text = f"{auc:.2f}"
+    text = f"{finite_auc(auc):.2f}"
     for decimals in range(2, _MOST_DECIMALS + 1):
         text = f"{auc:.{decimals}f}"
         if all(_side(auc, x) == _side(float(text), x) for x in (*_THRESHOLDS, *others)):

@@ -7,12 +7,14 @@ one; they register here what draws a record as text and as HTML.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import InitVar, dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from fludapk.answers.renderer import RENDERERS
+from fludapk.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,11 @@ class Record:
 
     def __post_init__(self, source: Any) -> None:
         object.__setattr__(self, "source", source)
+        kind: Any = type(self)
+        for name in _names(kind):
+            value = getattr(self, name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"{name} came out as {value}: {_NOT_FINITE}")
 
     @property
     def made_from(self) -> Any:
@@ -62,8 +69,8 @@ class Record:
 
         Raises
         ------
-        ValueError
-            If a number is not finite.
+        InputError
+            If a number is not finite; the message says which.
         """
         return document(self.to_dict(), indent=indent)
 
@@ -117,7 +124,7 @@ class Record:
 
 
 def document(value: Any, *, indent: int | None = 2) -> str:
-    """Return one JSON document; a number that is not finite is an error.
+    """Return one JSON document; a number that is not finite is a fault that names its place.
 
     Parameters
     ----------
@@ -125,11 +132,37 @@ def document(value: Any, *, indent: int | None = 2) -> str:
         Dictionaries, lists and scalars.
     indent : int, optional
         None: without blanks and line ends.
+
+    Raises
+    ------
+    InputError
+        If a number is not finite.
     """
     separators = (",", ":") if indent is None else None
-    return json.dumps(
-        value, indent=indent, separators=separators, ensure_ascii=False, allow_nan=False
-    )
+    try:
+        return json.dumps(
+            value, indent=indent, separators=separators, ensure_ascii=False, allow_nan=False
+        )
+    except ValueError as error:
+        places = list(_not_finite(value, ""))
+        if not places:
+            raise
+        raise InputError(*(f"{place}: {_NOT_FINITE}" for place in places[:20])) from error
+
+
+def _not_finite(value: Any, place: str) -> Iterator[str]:
+    """Yield the place of each number that is not finite."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _not_finite(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _not_finite(item, f"{place}[{i}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{place or 'the number'} came out as {value}"
+
+
+_NOT_FINITE: Final = "no finite number; check dose, size and kidney function"
 
 
 def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:

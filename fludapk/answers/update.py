@@ -227,7 +227,8 @@ def _headline(fitted: Fit, remarks: Sequence[Remark], drawn: Simulated) -> Headl
     if not fitted.fits:
         short = misfit_in_short(fitted)
         no_chance = f"{short[0].upper()}{short[1:]}: no chance is given"
-    return headline_of(remarks, target, drawn, notes=notes, no_chance=no_chance)
+    headline = headline_of(remarks, target, drawn, notes=notes, no_chance=no_chance)
+    return headline.preceded_by(filter(None, [fitted.prediction.model.not_shipped]))
 
 
 _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease", "level_excluded")

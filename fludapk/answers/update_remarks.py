@@ -83,7 +83,13 @@ def remarks_of_update(facts: UpdateFacts) -> list[Remark]:
 
 
 _STILL_TRUE: Final = (
-    *("outside_studied_range", "other_disease", "dose_basis", "unusual_for_age"),
+    *(
+        "not_the_shipped_model",
+        "outside_studied_range",
+        "other_disease",
+        "dose_basis",
+        "unusual_for_age",
+    ),
     *("confirmed", "cells_before_last_dose", "bsa_cap"),
 )
 """Cautions and notes of the check that levels do not settle."""

@@ -8,12 +8,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import click
 
 from fludapk.cli.common import (
     amount_option,
+    folders_of,
+    list_options,
     map_option,
     model_option,
     models_dir_option,
@@ -25,8 +27,9 @@ from fludapk.cli.common import (
 from fludapk.errors import ExitStatus, InputError
 
 if TYPE_CHECKING:
-    from fludapk.answers.batch import Done, Tally
+    from fludapk.answers.batch import Done, Plan, Tally
     from fludapk.patients.columns import Layout
+    from fludapk.patients.csv_list import CsvList
 
 _SHOWN: Final = 10
 _DEFAULTS_OF_ROWS: Final = (
@@ -35,9 +38,12 @@ _DEFAULTS_OF_ROWS: Final = (
 
 
 @click.command()
-@click.argument("list_file", metavar="LIST.csv")
-@click.option("-o", "--output", metavar="FILE", help="Results; standard output if absent.")
+@click.argument("list_file", metavar="LIST")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Results, .csv or .xlsx; standard output if absent."
+)
 @map_option
+@list_options
 @regimen_options
 @model_option
 @options_of(*_DEFAULTS_OF_ROWS, **dict.fromkeys(_DEFAULTS_OF_ROWS[:-1], "For rows without one."))
@@ -56,6 +62,9 @@ def batch(
     list_file: str,
     output: str | None,
     names: tuple[str, ...],
+    values: tuple[str, ...],
+    encoding: str | None,
+    sheet: str | None,
     amt: str | None,
     log2_points: int | None,
     report: str | None,
@@ -63,20 +72,23 @@ def batch(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Check a list of patients: one row in, one row out, in order.
+    """Check a list of patients, CSV or .xlsx: one row in, one row out, in order.
 
     Columns: age_years (or age_months), weight_kg, height_cm, sex, scr_mg_dl or scr_umol_l (or egfr,
-    crcl), regimen or dose, days; AGE, WT, HT, SEXF, EGFR, CRCL of common exports are known. Every
-    column is kept, results are appended. A row that cannot be computed says why in `error`; then
-    the exit code is 3. NONMEM-style records (ID TIME AMT RATE or DUR, EVID) give one row per ID.
+    crcl), regimen or dose, days; AGE, WT, HT, SEXF, EGFR, CRCL of common exports, and headers such
+    as "Creatinine (µmol/L)", Gewicht, poids or peso. Every column is kept, results are appended. A
+    row that cannot be computed says why in `error`; then the exit code is 3. NONMEM-style records
+    (ID TIME AMT RATE or DUR, EVID) give one row per ID. A terminal without -o shows a table.
     """
     from fludapk.answers.batch import SMALL, Plan, Tally, chunks, log2_points_of, run
     from fludapk.patients.columns import opened
     from fludapk.patients.nonmem import not_used, survey
-    from fludapk.published.models import model_folders
 
+    as_sheet = output is not None and output.lower().endswith(".xlsx")
+    if as_sheet and as_json:
+        raise InputError("a workbook holds no JSON: leave out --json, or write to another file")
     given = {name: None if value is None else str(value) for name, value in options.items()}
-    source, layout = opened(list_file, names, given)
+    source, layout = opened(list_file, names, given, codes=values, encoding=encoding, sheet=sheet)
     rows, again = survey(layout, source.rows())
     if log2_points is None:
         log2_points = log2_points_of(rows)
@@ -86,25 +98,28 @@ def batch(
         log2_points=log2_points,
         amount=amt,
         again=again,
-        folders=model_folders(models_dir),
+        folders=folders_of(models_dir),
         as_json=as_json,
+        as_values=as_sheet,
     )
     say_first_compilation()
     tally = Tally()
     processes = 1 if rows <= SMALL else _cores()
+    as_table = output is None and not as_json and sys.stdout.isatty()
+    writing = _table() if as_table else _written(output, plan, source.written_encoding)
+    parts = chunks(layout, source.rows(), first_row=source.first_row)
     with (
         _stopped_by_signals() as told_to_stop,
-        _destination(output) as file,
-        closing(run(plan, chunks(layout, source.rows()), processes)) as done,
+        writing as write,
+        closing(run(plan, parts, processes)) as done,
     ):
-        if not as_json:
-            file.write(plan.header().encode(source.encoding, "surrogateescape"))
-        for one in _with_progress(done, rows):
+        for answer in _with_progress(done, rows):
             if told_to_stop():
                 raise KeyboardInterrupt
-            file.write(one.text.encode("utf-8", "surrogateescape"))
-            tally.add(one)
-    click.echo(_summary(list_file, layout, tally, plan.log2_points), err=True)
+            write(answer)
+            tally.add(answer)
+    summary = _summary(list_file, source, layout, tally, plan.log2_points, is_short=as_table)
+    click.echo(summary, err=True)
     if layout.is_events and (n := not_used(layout, source.rows())):
         click.echo(f"  records marked in the file as not to be used: {n}", err=True)
     if report is not None:
@@ -117,6 +132,74 @@ def batch(
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
 
 
+_Write: TypeAlias = "Callable[[Done], None]"
+"""Takes the next row of the results."""
+
+
+@contextmanager
+def _written(output: str | None, plan: Plan, encoding: str) -> Iterator[_Write]:
+    """Write rows as text, or into a workbook."""
+    with _destination(output) as file:
+        if not plan.as_values:
+            if not plan.as_json:
+                file.write(plan.header().encode(encoding, "surrogateescape"))
+            yield lambda done: _write_text(file, done.text)
+            return
+        from fludapk.patients.xlsx_results import Workbook
+
+        book = Workbook(plan.names(), kept=plan.kept, columns_read=plan.layout.read_as)
+        yield lambda done: book.add(done.values or [])
+        file.write(book.content())
+
+
+def _write_text(file: BinaryIO, text: str) -> None:
+    file.write(text.encode("utf-8", "surrogateescape"))
+
+
+@contextmanager
+def _table() -> Iterator[_Write]:
+    """Show rows as a table for people, once all are there."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from fludapk.pages.words import age_text, row_cells
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, side in (("row", "right"), ("ID", "left"), ("age", "right"), ("dose", "right"),
+                       ("AUC (90 %)", "left"), ("answer", "left")):  # fmt: skip
+        table.add_column(name, justify=side, overflow="fold", no_wrap=name in _WHOLE)  # type: ignore[arg-type]
+    hidden = 0
+
+    def add(done: Done) -> None:
+        nonlocal hidden
+        if table.row_count >= _MOST_SHOWN:
+            hidden += 1
+            return
+        name = one_line(done.id)
+        if done.shown is None:
+            answer = Text(one_line(f"refused: {done.error}"), "red")
+            table.add_row(f"{done.row}", Text(name), "", "", "", answer)
+            return
+        chance, auc, interval, doses = row_cells(done.shown)
+        style = "bold red" if done.shown.headline.standing == "stop" else ""
+        table.add_row(
+            f"{done.row}", Text(name), age_text(done.shown.age_years), doses,
+            f"{auc} ({interval})", Text(chance, style),
+        )  # fmt: skip
+
+    yield add
+    width = min(Console().width, _WIDEST)
+    Console(width=width, highlight=False).print(table)
+    if hidden:
+        click.echo(f"... and {hidden} more rows: -o FILE writes all")
+
+
+_WHOLE: Final = ("row", "age", "dose", "AUC (90 %)")
+_WIDEST: Final = 100
+_MOST_SHOWN: Final = 1000
+
+
 def _cores() -> int:
     """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -126,7 +209,7 @@ def _cores() -> int:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
-    """Being told to stop leaves no file behind; yields whether that has happened.
+    """Being told to stop leaves no file behind; yields a test for it.
 
     Python loses an exception that is raised while it collects garbage, so raising is not enough.
     """
@@ -137,14 +220,14 @@ def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
         raise KeyboardInterrupt
 
     before: dict[signal.Signals, Any] = {}
-    for one in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(one) is not signal.SIG_IGN:
-            before[one] = signal.signal(one, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, stop)
     try:
         yield lambda: bool(told)
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -179,41 +262,59 @@ def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
                    console=Console(stderr=True), transient=True)  # fmt: skip
     with bar:
         task = bar.add_task("", total=rows)
-        for one in done:
+        for row in done:
             bar.advance(task)
-            yield one
+            yield row
 
 
-def _summary(name: str, layout: Layout, tally: Tally, log2_points: int) -> str:
-    """Counts, then the rows to look at first."""
-    from fludapk.pages.words import counts_line, row_line
+def _summary(
+    name: str,
+    source: CsvList,
+    layout: Layout,
+    tally: Tally,
+    log2_points: int,
+    *,
+    is_short: bool,
+) -> str:
+    """Counts and columns, then the rows to look at first unless they are on the screen."""
+    from fludapk.pages.words import counts_line
     from fludapk.patients.columns import few
 
-    urgent = [one for one in tally.worst if one.shown and one.shown.headline.standing in _URGENT]
     lines = [
         f"{name}: {tally.rows} rows: {counts_line(tally.counts)}; AUC0-inf in mg·h/L, "
         f"{2**log2_points} simulated courses per patient"
     ]
+    if source.titles:
+        lines.append(f"  lines above the header, left out: {few(source.titles)}")
+    if layout.is_translated:
+        read_as = (f"{what} = {column}" for what, column in layout.read_as.items())
+        lines.append(f"  columns read: {'; '.join(read_as)}")
     if layout.unused:
         lines.append(f"  columns kept but not read: {few(layout.unused)}")
-    lines += [
-        f"  row {one.row}{_called(one)}: {row_line(one.shown)}"
-        for one in urgent[:_SHOWN]
-        if one.shown
-    ]
+    if not is_short:
+        lines += _urgent_lines(tally)
+    return "\n".join(map(one_line, lines))
+
+
+def _urgent_lines(tally: Tally) -> Iterator[str]:
+    """Rows to look at first, and some of those that were refused."""
+    from fludapk.pages.words import row_line
+
+    urgent = [row for row in tally.worst if row.shown and row.shown.headline.standing in _URGENT]
+    for row in urgent[:_SHOWN]:
+        if row.shown:
+            yield f"  row {row.row}{_called(row)}: {row_line(row.shown)}"
     more = sum(tally.counts[standing] for standing in _URGENT) - _SHOWN
     if more > 0:
-        lines.append(f"  ... and {more} more: see stop and headline")
-    lines += [
-        f"  row {one.row}{_called(one)}: REFUSED: {one.error}" for one in tally.refused[:_SHOWN]
-    ]
+        yield f"  ... and {more} more: see stop and headline"
+    for row in tally.refused[:_SHOWN]:
+        yield f"  row {row.row}{_called(row)}: REFUSED: {row.error}"
     if tally.counts["refused"] > _SHOWN:
-        lines.append(f"  ... and {tally.counts['refused'] - _SHOWN} more refused: see error")
-    return "\n".join(map(one_line, lines))
+        yield f"  ... and {tally.counts['refused'] - _SHOWN} more refused: see error"
 
 
 _URGENT: Final = ("stop", "below", "above")
 
 
-def _called(one: Done) -> str:
-    return f" ({one.id})" if one.id else ""
+def _called(row: Done) -> str:
+    return f" ({row.id})" if row.id else ""

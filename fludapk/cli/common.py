@@ -19,6 +19,7 @@ from fludapk.patients.fields import option as option_of
 
 if TYPE_CHECKING:
     from fludapk.answers.record import Record
+    from fludapk.published.models import ModelFolders
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _LONGEST_LINE: Final = 300
@@ -34,10 +35,31 @@ class Group(click.Group):
                 stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            others = self._commands_with(error.option_name)
+            if not others:
+                raise
+            message = f"{error.message} {others}"
+            raise click.NoSuchOption(error.option_name, message, ctx=error.ctx) from None
         except FludapkError as error:
             for sentence in error.sentences(option_of):
                 click.echo(f"fludapk: {sentence}", err=True)
             ctx.exit(int(error.exit_status))
+
+    def _commands_with(self, option: str) -> str:
+        """Sentence about the commands that have an option which another lacks."""
+        names = [name for name, command in self.commands.items() if _has(command, option)]
+        listed = ", ".join(f"`fludapk {name}`" for name in sorted(names))
+        if not names:
+            return ""
+        return f"{listed} has it." if len(names) == 1 else f"These have it: {listed}."
+
+
+def _has(command: click.Command, option: str) -> bool:
+    """Tell if a command, or one below it, has an option."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    own = any(option in (*part.opts, *part.secondary_opts) for part in command.params)
+    return own or any(_has(part, option) for part in below)
 
 
 def say_first_compilation() -> None:
@@ -135,11 +157,39 @@ patient_options = options_of(*PATIENT)
 regimen_options = options_of(*COURSE)
 model_option = options_of("model")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a page.")
-models_dir_option = click.option(
+_MODELS_DIR: Final = click.option(
     "--models-dir",
     metavar="DIR",
     help="A folder of model files, searched before FLUDAPK_MODELS and the shipped models.",
 )
+_ALLOW_OVERRIDE: Final = click.option(
+    "--allow-override",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda ctx, _, value: ctx.meta.update({_OVERRIDE: value}),
+    help="Let a model file have the name of a shipped model, and replace it.",
+)
+_OVERRIDE: Final = "fludapk.allow_override"
+
+
+def models_dir_option(command: _Command) -> _Command:
+    """Give a command the options of folders of models; see `folders_of`."""
+    return _MODELS_DIR(_ALLOW_OVERRIDE(command))
+
+
+def folders_of(models_dir: str | None) -> ModelFolders:
+    """Folders of models of a command; models that replace a shipped one are named on stderr."""
+    from fludapk.published.models import load_model, model_folders, model_paths
+
+    allow = bool(click.get_current_context().meta.get(_OVERRIDE))
+    folders = model_folders(models_dir, allow_override=allow)
+    if allow:
+        for name, path in model_paths(folders).items():
+            if path.parent != folders[-1] and (warning := load_model(name, folders).not_shipped):
+                click.echo(f"fludapk: {warning}: {path}", err=True)
+    return folders
+
+
 map_option = click.option(
     FIELDS["names"].option,
     "names",
@@ -147,6 +197,7 @@ map_option = click.option(
     metavar=FIELDS["names"].metavar,
     help=FIELDS["names"].help,
 )
+list_options = options_of("values", "encoding", "sheet")
 amount_option = click.option(
     FIELDS["amount"].option,
     "amt",

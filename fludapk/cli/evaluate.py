@@ -9,7 +9,9 @@ import click
 
 from fludapk.cli.common import (
     amount_option,
+    folders_of,
     json_option,
+    list_options,
     map_option,
     models_dir_option,
     one_line,
@@ -38,6 +40,7 @@ CATEGORIES: Final = ("product", "diagnosis", "genotype")
 @click.option("--lloq", metavar="CONC", help='Where the file has no LLOQ: "10 ng/mL".')
 @amount_option
 @map_option
+@list_options
 @options_of(*CATEGORIES, **dict.fromkeys(CATEGORIES, "For patients without one."))
 @click.option(
     "--simulations",
@@ -57,6 +60,9 @@ def evaluate(
     lloq: str | None,
     amt: str | None,
     names: tuple[str, ...],
+    values: tuple[str, ...],
+    encoding: str | None,
+    sheet: str | None,
     simulations: int,
     models_dir: str | None,
     as_json: bool,
@@ -70,11 +76,12 @@ def evaluate(
     patients support. A course that cannot be used is named; then the exit code is 3.
     """
     from fludapk.patients.columns import few, opened
-    from fludapk.published.models import model_folders
     from fludapk.studies.evaluation import evaluation_of
     from fludapk.studies.evaluation_data import read_subjects
 
-    source, layout = opened(data_file, names, defaults)
+    source, layout = opened(
+        data_file, names, defaults, codes=values, encoding=encoding, sheet=sheet
+    )
     data = read_subjects(
         layout,
         source.rows(),
@@ -82,10 +89,11 @@ def evaluate(
         lloq=lloq,
         amount=amt,
         sha256=source.sha256(),
+        first_row=source.first_row,
     )
     say_first_compilation()
     result = evaluation_of(
-        data, models=models, simulations=simulations, folders=model_folders(models_dir)
+        data, models=models, simulations=simulations, folders=folders_of(models_dir)
     )
     if layout.unused:
         click.echo(f"fludapk: columns not read: {one_line(few(layout.unused))}", err=True)

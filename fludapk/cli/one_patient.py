@@ -8,6 +8,7 @@ import click
 
 from fludapk.cli.common import (
     brief_option,
+    folders_of,
     goal_options,
     json_option,
     model_option,
@@ -59,9 +60,8 @@ def check(
     """
     from fludapk.answers.check import check as run
     from fludapk.patients.request import read_request
-    from fludapk.published.models import model_folders
 
-    folders = model_folders(models_dir)
+    folders = folders_of(models_dir)
     request = read_request(typed)
     say_first_compilation()
     result = run(
@@ -118,9 +118,8 @@ def dose(
     from fludapk.answers.dose import find_dose
     from fludapk.answers.goal import Goal
     from fludapk.patients.request import read_patient, read_schedule, read_step_mg
-    from fludapk.published.models import model_folders
 
-    folders = model_folders(models_dir)
+    folders = folders_of(models_dir)
     goal, patient, (schedule, planned), step = gathered(
         lambda: Goal.chosen(auc=auc, window=window, target=target, probability=probability),
         lambda: read_patient(typed),
@@ -134,7 +133,7 @@ def dose(
         goal,
         planned=planned,
         model=model,
-        round_to_mg=step or 1.0,
+        round_to_mg=1.0 if step is None else step,
         strict=strict,
         folders=folders,
     )
@@ -264,7 +263,6 @@ def update(
         read_step_mg,
         times_confirmed,
     )
-    from fludapk.published.models import model_folders
 
     if population is not None and (not design or typed["weight"] is not None):
         raise InputError("--population goes with --design, and without a patient")
@@ -294,7 +292,7 @@ def update(
         model=model,
         round_to_mg=step,
         strict=strict,
-        folders=model_folders(models_dir),
+        folders=folders_of(models_dir),
     )
     result = result_of(fitted, aim)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
@@ -331,7 +329,6 @@ def _design(
     """Find the levels to draw."""
     from fludapk.answers.design import design as run
     from fludapk.patients.request import read_patient, read_regimen
-    from fludapk.published.models import model_folders
 
     if has_levels:
         found = "--design is for before levels are drawn: leave the levels out"
@@ -340,5 +337,5 @@ def _design(
         lambda: population or read_patient(typed), lambda: read_regimen(typed)
     )
     say_first_compilation()
-    result = run(whose, regimen, model=model, folders=model_folders(models_dir))
+    result = run(whose, regimen, model=model, folders=folders_of(models_dir))
     show(result, as_json=as_json)

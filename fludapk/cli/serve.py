@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import click
 
-from fludapk.cli.common import models_dir_option, say_first_compilation
+from fludapk.cli.common import folders_of, models_dir_option, say_first_compilation
 from fludapk.errors import InputError
 
 
@@ -12,9 +15,10 @@ from fludapk.errors import InputError
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True,
               help="Port to listen on; 0 takes a free one.")  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
-              help="Address to listen on. Any but this computer's own needs --token.")  # fmt: skip
-@click.option("--token", metavar="TEXT", envvar="FLUDAPK_TOKEN", show_envvar=True,
-              help="Secret that every request must carry to be answered.")  # fmt: skip
+              help="Address to listen on. Any but this computer's own needs a token.")  # fmt: skip
+@click.option("--token-file", metavar="FILE",
+              help="File with the token that others must know to get an answer, at least 16 "
+              "characters; or FLUDAPK_TOKEN in the environment.")  # fmt: skip
 @click.option(
     "--public-url",
     default="",
@@ -52,7 +56,7 @@ from fludapk.errors import InputError
 def serve(
     port: int,
     host: str,
-    token: str | None,
+    token_file: str | None,
     public_url: str,
     cors_origins: tuple[str, ...],
     fhir_servers: tuple[str, ...],
@@ -68,8 +72,6 @@ def serve(
 
     Record systems find services of CDS Hooks at /cds-services: docs/record-systems.md.
     """
-    from fludapk.published.models import model_folders
-
     try:
         from fludapk.web.app import serve as run
         from fludapk.web.cds.settings import Settings
@@ -97,8 +99,18 @@ def serve(
     run(
         host=host,
         port=port,
-        token=token,
-        folders=model_folders(models_dir),
+        token=_token(token_file),
+        folders=folders_of(models_dir),
         settings=settings,
         listening=listening,
     )
+
+
+def _token(file: str | None) -> str | None:
+    """Token in a file, or in the environment; never on the command line, where others see it."""
+    if file is None:
+        return os.environ.get("FLUDAPK_TOKEN") or None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from error

@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fludapk.cli.common import json_option, models_dir_option, say_first_compilation, show
+from fludapk.cli.common import (
+    folders_of,
+    json_option,
+    models_dir_option,
+    say_first_compilation,
+    show,
+)
 from fludapk.errors import InputError
 
 if TYPE_CHECKING:
     from fludapk.studies.counts import Counts
-    from fludapk.studies.outputs import PatientsWriter
+    from fludapk.studies.outputs import Parts, PatientsWriter
     from fludapk.studies.simulate import StudyResult
     from fludapk.studies.study import Progress, Study
 
@@ -87,35 +93,41 @@ def run(
     The same seed gives the same bytes, however many threads, shards or machines. With -o: a table
     (CSV, JSON), figures, report.html and run.json, which --replay repeats.
     """
-    from fludapk.published.models import model_folders
-    from fludapk.studies.outputs import patients_writer
+    from fludapk.studies.outputs import Parts, patients_writer
     from fludapk.studies.simulate import StudyResult
 
-    study = _study(scenario, replay, parameter_uncertainty, model_folders(models_dir))
+    study = _study(scenario, replay, parameter_uncertainty, folders_of(models_dir))
     if shard is not None and (patients_file or dask):
         raise InputError("--shard cannot be combined with --patients or --dask")
     if keep_on and (output is None or patients_file):
         raise InputError("--continue needs -o DIR, and cannot be combined with --patients")
+    _check_folder(output)
     say_first_compilation()
     if shard is not None:
         _write_shard(study, shard, output, threads)
         return
+    parts = None if output is None or dask is not None else Parts(Path(output), study)
     with patients_writer(patients_file, study) as writer:
         if dask is not None:
             from fludapk.studies.shards import on_cluster
 
             result = on_cluster(study, dask)
         else:
-            counts = _counts(study, threads, output, keep_on, writer)
+            counts = _counts(study, threads, parts, keep_on, writer)
             result = StudyResult(run=study.provenance, counts=counts)
     _leave(result, output, as_json, study)
+    if parts is not None:
+        parts.clear()  # only now: what was computed outlives a disk that fills at the last figure
 
 
 @simulate.command()
 @click.argument("shards", nargs=-1, required=True, metavar="SHARD.json...")
 @click.option("-o", "--output", metavar="DIR", help="Folder of results; without it only a table.")
+@models_dir_option
 @json_option
-def merge(shards: tuple[str, ...], output: str | None, as_json: bool) -> None:
+def merge(
+    shards: tuple[str, ...], output: str | None, models_dir: str | None, as_json: bool
+) -> None:
     """Merge the shards of a run.
 
     The result is byte-identical to that of a run without shards.
@@ -125,10 +137,12 @@ def merge(shards: tuple[str, ...], output: str | None, as_json: bool) -> None:
     from fludapk.studies.shards import merge as put_together
     from fludapk.studies.simulate import read_scenario
 
-    result = put_together([Shard.read(path) for path in shards])
+    folders = folders_of(models_dir)
+    _check_folder(output)
+    result = put_together([Shard.read(path) for path in shards], folders)
     scenario = result.run.scenario
     has_file = isinstance(scenario.population, CohortFile)
-    _leave(result, output, as_json, None if has_file else read_scenario(scenario))
+    _leave(result, output, as_json, None if has_file else read_scenario(scenario, folders))
 
 
 def _study(
@@ -137,6 +151,7 @@ def _study(
     """Read the study, from its scenario or from the record of a run."""
     import json
 
+    from fludapk.studies.records import check_scenario_hash
     from fludapk.studies.simulate import read_scenario
 
     if (scenario is None) == (replay is None):
@@ -145,8 +160,9 @@ def _study(
         try:
             record = json.loads(Path(replay).read_text(encoding="utf-8"))
             asked = record["scenario"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{replay}: is not the record of a run: {error}") from error
+        check_scenario_hash(record, replay)
         study = read_scenario(asked, folders, beside=Path(replay).parent)
         for what in ("version", "model_sha256", "cohort_sha256", "numpy"):
             now = getattr(study.provenance, what)
@@ -168,14 +184,11 @@ def _study(
 def _counts(
     study: Study,
     threads: int | None,
-    output: str | None,
+    parts: Parts | None,
     keep_on: bool,
     writer: PatientsWriter | None,
 ) -> list[Counts]:
     """Run every strategy; finished ones stay in the folder until all are."""
-    from fludapk.studies.outputs import Parts
-
-    parts = None if output is None else Parts(Path(output), study)
     finished: list[Counts] = []
     try:
         for truth in study.truths:
@@ -191,24 +204,31 @@ def _counts(
                 finished.append(done)
     except KeyboardInterrupt:
         names = ", ".join(f"{counts.strategy} ({counts.truth})" for counts in finished) or "none"
-        hint = f"; go on with --continue -o {output}" if parts and finished else ""
+        hint = f"; go on with --continue -o {parts.folder}" if parts and finished else ""
         click.echo(f"\nfludapk: interrupted; finished: {names}{hint}", err=True)
         raise click.exceptions.Exit(130) from None
-    if parts:
-        parts.clear()
     return finished
+
+
+def _check_folder(output: str | None) -> None:
+    """Refuse a folder that cannot be written before anything is computed."""
+    if output is not None:
+        from fludapk.atomic import check_folder
+
+        check_folder(output)
 
 
 def _write_shard(study: Study, shard: str, output: str | None, threads: int | None) -> None:
     from fludapk.atomic import write_whole
     from fludapk.studies.shards import Shard
 
-    place = re.fullmatch(r"(\d+)/(\d+)", shard)
+    place = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
     if place is None:
         raise InputError(f"--shard {shard}: write for example 3/16")
     part = int(place[1]), int(place[2])
     folder = Path(output or ".")
-    folder.mkdir(parents=True, exist_ok=True)
+    _check_folder(str(folder))
+    study.shard_blocks(part)  # refuses a number that is none
     counts = []
     for truth in study.truths:
         for strategy in study.scenario.strategies:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from fludapk.cli.common import (
+    folders_of,
     json_option,
     model_option,
     models_dir_option,
@@ -73,7 +74,6 @@ def nomogram(
     from fludapk.answers.nomogram_grid import steps
     from fludapk.patients.patient import parse_sex
     from fludapk.patients.request import read_quantity, read_regimen, read_schedule
-    from fludapk.published.models import model_folders
 
     if figure is not None and not figure.endswith((".svg", ".png")):
         raise InputError(Fault("figure", f"= {figure!r}", do="a file that ends in .svg or .png"))
@@ -96,7 +96,7 @@ def nomogram(
         sex=sex,
         target_auc=target_auc,
         product=typed["product"],
-        folders=model_folders(models_dir),
+        folders=folders_of(models_dir),
     )
     say_first_compilation()
     chart = draw()
@@ -138,9 +138,8 @@ def models() -> None:
 def models_list(models_dir: str | None, as_json: bool) -> None:
     """List the models."""
     from fludapk.answers.catalogue import models as published
-    from fludapk.published.models import model_folders
 
-    show(published(model_folders(models_dir)), as_json=as_json)
+    show(published(folders_of(models_dir)), as_json=as_json)
 
 
 @models.command("show")
@@ -149,9 +148,9 @@ def models_list(models_dir: str | None, as_json: bool) -> None:
 @json_option
 def models_show(name: str, models_dir: str | None, as_json: bool) -> None:
     """Show every number of a model with its source."""
-    from fludapk.published.models import load_model, model_folders
+    from fludapk.published.models import load_model
 
-    model = load_model(name, model_folders(models_dir))
+    model = load_model(name, folders_of(models_dir))
     if as_json:
         from fludapk.answers.record import document
 
@@ -264,9 +263,9 @@ def verify(models_dir: str | None, as_json: bool) -> None:
 
 def _verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> None:
     from fludapk.answers.verify import verify as run
-    from fludapk.published.models import load_model, model_folders
+    from fludapk.published.models import load_model
 
-    folders = model_folders(models_dir)
+    folders = folders_of(models_dir)
     for name in names:
         load_model(name, folders)
     say_first_compilation()

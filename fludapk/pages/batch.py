@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fludapk._version import __version__
 from fludapk.answers.record import DISCLAIMER
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import counts_line, row_cells
+from fludapk.pages.words import age_text, counts_line, row_cells
 from fludapk.pk.effects import POINT_SET_SEED
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
         Of the bytes of the list.
     log2_points : int
     """
-    rows = [(f"{one.row}", one.id, *row_cells(one.shown)) for one in tally.worst if one.shown]
+    rows = [
+        (f"{row.row}", row.id, age_text(row.shown.age_years), *row_cells(row.shown))
+        for row in tally.worst
+        if row.shown
+    ]
     return sheet(
         "batch.html",
         tally=tally,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from fludapk.pages.layout import table
 from fludapk.pages.templates import sheet
+from fludapk.published.models import replacement_warning
 
 if TYPE_CHECKING:
     from fludapk.studies.evaluation_records import ErrorRecord, EvaluationRecord
@@ -19,7 +20,9 @@ def evaluation_page(r: EvaluationRecord, name: str, width: int = 100) -> str:
     """Which model predicts the levels best, and how well."""
     several = len(r.models) > 1
     below = f" ({r.levels_below_limit} below the limit)" if r.levels_below_limit else ""
-    lines = wrap(
+    of_models = r.provenance.model_sha256
+    lines = [w for model, sha in of_models.items() if (w := replacement_warning(model, sha))]
+    lines += wrap(
         f"{name}: {r.patients} patients, {r.levels} levels of F-ara-A{below}; "
         f"{len(r.models)} model{'s' if several else ''}",
         width,

@@ -33,7 +33,9 @@ def models_page(models: Sequence[Model], width: int) -> str:
         file = model.file
         name = f"{model.id} (default)" if model.id == DEFAULT_MODEL else model.id
         about = f"{file.title}; {file.compartments} compartments"
-        lines = (about, f"From {file.population.n} {file.population.who}", file.citation.short)
+        lines = [about, f"From {file.population.n} {file.population.who}", file.citation.short]
+        if model.not_shipped:
+            lines = [model.not_shipped, *lines]
         blocks.append("\n".join([name, *(paragraph(line, width, 2) for line in lines)]))
     return typeset("\n\n".join(blocks))
 
@@ -45,6 +47,7 @@ def model_page(model: Model, width: int) -> str:
     """
     file = model.file
     head = [
+        *([model.not_shipped] if model.not_shipped else []),
         f"{model.id}: {file.title}",
         file.citation.short,
         f"{file.population.description} {file.population.regimen}. ({file.population.source})",

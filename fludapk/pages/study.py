@@ -9,6 +9,7 @@ from textwrap import wrap
 from fludapk.answers.record import DISCLAIMER
 from fludapk.atomic import write_folder
 from fludapk.pages.templates import sheet
+from fludapk.published.models import replacement_warning
 from fludapk.studies.records import Quantiles, Share, StratumSummary
 from fludapk.studies.simulate import StudyResult
 from fludapk.studies.study import Study
@@ -20,6 +21,7 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     scenario = run.scenario
     window = f"{scenario.window.low:g}-{scenario.window.high:g}"
     lines = [
+        *_replaced(result),
         scenario.title,
         f"{run.patients} simulated patients; model: {', '.join(scenario.models)}; seed {run.seed}",
     ]
@@ -47,11 +49,33 @@ def study_page(result: StudyResult, width: int = 100) -> str:
             if row.stratum == "all" and (counted := _study_notes(row))
         ),
     ]
+    notes += _in_no_band(result)
     lines += ["", *(part for note in notes for part in wrap(note, width))]
     lines += ["", *wrap(DISCLAIMER, width)]
     hashes = ", ".join(f"{name} {sha[:12]}" for name, sha in run.model_sha256.items())
     lines += wrap(f"fludapk {run.version} | scenario {run.scenario_sha256[:12]} | {hashes}", width)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _replaced(result: StudyResult) -> list[str]:
+    """Warn of models under the name of a shipped one."""
+    hashes = result.run.model_sha256
+    return [w for name, sha in hashes.items() if (w := replacement_warning(name, sha))]
+
+
+def _in_no_band(result: StudyResult) -> list[str]:
+    """Say for which strata some patients are in none of the bands."""
+    counts = result.counts[0]
+    n = dict(
+        zip(counts.strata, (counts.counts[:, 0] // max(len(counts.outer), 1)).tolist(), strict=True)
+    )
+    said = []
+    for stratum in result.run.scenario.strata:
+        inside = sum(k for name, k in n.items() if name.startswith(f"{stratum.by} "))
+        if inside < n["all"]:
+            outside = f"{n['all'] - inside} of {n['all']} patients"
+            said.append(f"{stratum.by}: {outside} are in none of its bands.")
+    return said
 
 
 def _name(row: StratumSummary, result: StudyResult) -> str:
@@ -88,6 +112,7 @@ def _study_notes(row: StratumSummary) -> list[str]:
     notes = {
         "given a dose held at a ceiling": row.held_at_ceiling,
         "given no dose": row.not_given,
+        "of these without what the strategy doses by": row.undecided,
         "outside the range that the model was built from": row.outside_studied_range,
         "with a creatinine drawn again to be inside its limits": row.redrawn_scr,
     }
@@ -127,6 +152,7 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
         interval=rows[0].interval,
         figures={name: svg[svg.index("<svg") :] for name, svg in figures.items()},
         certain=run.certain,
+        notes=_in_no_band(result),
         disclaimer=DISCLAIMER,
         made={
             "version": f"fludapk {run.version}",
@@ -164,12 +190,13 @@ def write_results(result: StudyResult, folder: Path, study: Study | None = None)
     from fludapk.pages.study_figures import pictures
     from fludapk.studies.bands import bands
 
-    files: dict[str, str | bytes] = {
+    tables: dict[str, str | bytes] = {
         "summary.csv": result.summary_csv(),
         "summary.json": result.summary_json(),
         "run.json": result.run_json(),
     }
+    written = write_folder(folder, tables)  # first: drawing may fail, or the disk fill
     if can_draw():
         figures = pictures(result.counts, bands(study) if study is not None else ())
-        files.update(drawn(figures, lambda svg: study_html(result, svg)))
-    return write_folder(folder, files)
+        written += write_folder(folder, drawn(figures, lambda svg: study_html(result, svg)))
+    return written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fludapk.errors import InputError
+from fludapk.published.models import replacement_warning
 
 if TYPE_CHECKING:
     import jinja2
@@ -38,6 +39,7 @@ def sheet(template: str, *, whole: bool = True, **context: Any) -> str:
     InputError
         If jinja2, the extra ``report``, is not installed.
     """
+    context["replaced"] = _replaced(context.get("made", {}).get("hashes", ()))
     when = _CALCULATED.get()
     text = "" if when is None else when.isoformat(" ", "minutes")
     return environment().get_template(template).render(whole=whole, calculated=text, **context)
@@ -75,6 +77,12 @@ def _now() -> datetime:
     if epoch.isdecimal():
         return datetime.fromtimestamp(int(epoch), tz=UTC)
     return datetime.now().astimezone()
+
+
+def _replaced(hashes: Iterable[tuple[str, str]]) -> list[str]:
+    """Warn of models under the name of a shipped one, by their hashes at the foot of a sheet."""
+    of_models = [(n.removeprefix("model "), sha) for n, sha in hashes if n.startswith("model ")]
+    return [warning for name, sha in of_models if (warning := replacement_warning(name, sha))]
 
 
 def embedded(part: str) -> str:

@@ -21,6 +21,7 @@ from fludapk.pages.words import (
     typeset,
     who,
 )
+from fludapk.published.models import replacement_warning
 
 if TYPE_CHECKING:
     from fludapk.answers.design import Design, Schedule
@@ -245,7 +246,9 @@ def design_page(d: Design, width: int = 100) -> str:
             f"mg·h/L, {100 * schedule.reduction:.0f} % less"
         )
 
+    warning = replacement_warning(d.model, d.model_sha256)
     lines = [
+        *([warning] if warning else []),
         "Levels after the first dose, h from the start of its infusion, and what they leave",
         "unknown of the AUC0-inf of the course",
         "",

@@ -269,6 +269,19 @@ def counts_line(counts: Mapping[str, int]) -> str:
     )
 
 
+def age_text(years: float | None) -> str:
+    """An age as people say it.
+
+    Examples
+    --------
+    >>> age_text(5.0), age_text(0.667), age_text(None)
+    ('5 y', '8 mo', '')
+    """
+    if years is None:
+        return ""
+    return f"{years:.3g} y" if years >= 2 else f"{12 * years:.2g} mo"
+
+
 def row_cells(shown: Shown) -> tuple[str, str, str, str]:
     """Word the cells of a row of a list: stop and chance, AUC, interval, doses."""
     return (

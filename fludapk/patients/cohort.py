@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from fludapk.arrays import F8
 from fludapk.errors import FludapkError, InputError
 from fludapk.patients.columns import Layout, is_column, request_of
 from fludapk.patients.csv_list import CsvList, open_list
@@ -37,7 +39,7 @@ def read_cohort(path: Path) -> tuple[Patients, str]:
         raise InputError(f"{path}: has records of doses or levels; a cohort has a row per patient")
     layout = Layout.read(
         source.header, defaults={"dose": "1 mg", "days": "1"}, decimal_comma=source.decimal_comma
-    )
+    ).surveyed(source.rows())
     patients, rows = _patients(source, layout)
     columns = columns_of(patients)
     categories: dict[str, list[str]] = {}
@@ -46,13 +48,20 @@ def read_cohort(path: Path) -> tuple[Patients, str]:
         categories[name] = sorted({value for value in stated if value})
         numbers = {value: float(i) for i, value in enumerate(categories[name])}
         columns[name] = np.array([numbers.get(value, np.nan) for value in stated])
-    return Patients(columns, categories, _others(layout, rows)), source.sha256()
+    formulas = np.array([patient.egfr_formula for patient in patients], dtype=object)
+    cohort = Patients(
+        columns,
+        categories,
+        _others(layout, rows),
+        egfr_formulas=formulas if formulas.any() else None,
+    )
+    return cohort, source.sha256()
 
 
 def _patients(source: CsvList, layout: Layout) -> tuple[list[Patient], list[list[str]]]:
     """Patients of every row, and the rows."""
     patients, faults, rows = [], [], []
-    for row, cells in enumerate(source.rows(), start=2):
+    for row, cells in enumerate(source.rows(), start=source.first_row):
         try:
             patients.append(request_of(layout, cells).patient)
             rows.append(cells)
@@ -72,10 +81,22 @@ def _others(layout: Layout, rows: Sequence[Sequence[str]]) -> dict[str, Any]:
         if place in layout.meaning:
             continue
         if name in others:
-            raise InputError(f"two columns are called {name!r}: give each a name of its own")
-        cells = [layout.cell(row, place) for row in rows]
-        try:
-            others[name] = np.array([float(cell) for cell in cells])
-        except ValueError:
+            raise InputError(f"the column {name!r} is there twice: rename one of them")
+        texts = [layout.cell(row, place) for row in rows]
+        others[name] = _numbers(texts)
+        if others[name] is None:
             others[name] = np.array([row[place] for row in rows], dtype=object)
     return others
+
+
+def _numbers(cells: Sequence[str]) -> F8 | None:
+    """Cells as numbers if all of them are plain finite ones."""
+    if not all(_NUMBER.fullmatch(cell) for cell in cells):
+        return None
+    numbers = np.array([float(cell) for cell in cells])
+    return numbers if np.isfinite(numbers).all() else None
+
+
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:[0-9]{1,99}+(?:\.[0-9]{0,99}+)?|\.[0-9]{1,99}+)(?:[eE][+-]?[0-9]{1,4})?"
+)

@@ -2,54 +2,50 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
-from fludapk.errors import Fault, InputError, nearest
+from fludapk.errors import Fault, InputError, gathered
+from fludapk.patients.age import age_years, read_day
 from fludapk.patients.clock import is_clock
+from fludapk.patients.column_faults import header_faults, twice, with_one_id
+from fludapk.patients.column_names import (
+    ALIASES,
+    COLUMNS,
+    DATES,
+    IGNORED,
+    NO_FIELDS,
+    few,
+    is_column,
+    is_missing,
+    is_own_name,
+    known_column,
+    names_of,
+    values_of,
+    with_point,
+)
 from fludapk.patients.csv_list import CsvList, open_list
-from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, REQUIRED, keyword
-from fludapk.patients.record_names import is_records, is_telling, record_column
+from fludapk.patients.fields import FIELDS, RENAL, keyword
+from fludapk.patients.record_names import is_records, record_column
 from fludapk.patients.request import Request, read_request
+from fludapk.patients.sex_codes import SEX_COLUMNS, SexCodes, code_of, sex_codes
+from fludapk.units import as_typed, parse_quantity
 
-_LISTED: Final = (*PATIENT, *COURSE, "round_to_mg", "model")
-"""Fields that have columns in lists."""
+__all__ = [
+    "ALIASES",
+    "COLUMNS",
+    "Layout",
+    "few",
+    "is_column",
+    "opened",
+    "request_of",
+    "typed_of",
+    "wrong_length",
+]
 
-COLUMNS: Final[dict[str, tuple[str, str]]] = {
-    "id": ("id", ""),
-    "sexf": ("sexf", ""),
-    **{
-        column: (FIELDS[key].name, unit)
-        for key in _LISTED
-        for column, unit in FIELDS[key].list_columns.items()
-        if column != "dose_mg"  # of records: the dose of each of them
-    },
-}
-"""Name of a column -> name of its field, and the unit of its numbers. Without a unit here each cell
-has its own, or the default of the field; creatinine has no default."""
-
-ALIASES: Final = {
-    "wt": "weight_kg",
-    "ht": "height_cm",
-    "bw": "weight_kg",
-    "creatinine_mg_dl": "scr_mg_dl",
-    "creatinine_umol_l": "scr_umol_l",
-    "gfr": "egfr",
-    "infusion_h": "infusion_time_h",
-}
-"""Other names of columns, as exports have them; AGE is in years, SCR needs a unit in each cell."""
-
-IGNORED: Final = "-"
-"""`--map COLUMN=-`: the column is kept but not read."""
-
-_MISSING: Final = frozenset({"", ".", "na", "n/a", "#n/a", "nan", "null", "none"})
-"""Cells of records that say nothing."""
-
-_RENAL: Final = tuple(FIELDS[key].name for key in RENAL)
 _DOSING: Final = ("regimen", "dose", "days", "interval")
 _BY_CLOCK: Final = FIELDS["cells_at_h"].name
 """May be a clock time, which has no unit."""
@@ -73,7 +69,11 @@ class Layout:
         For cells that are empty or columns that are not there.
     decimal_comma : bool
     is_events : bool
-        Whether the rows are NONMEM-style records, several to a course.
+        True if the rows are NONMEM-style records, several to a course.
+    values : mapping of int to (mapping of str to str)
+        Meaning of codes by the place of their column, as somebody has said it.
+    sexes : SexCodes, optional
+        Codes of sex in this list, see `surveyed`.
     recorded : mapping of int to (what, unit)
         Columns of records by their place, see `fludapk.patients.record_names`.
     """
@@ -83,6 +83,8 @@ class Layout:
     defaults: Mapping[str, str] = field(default_factory=dict)
     decimal_comma: bool = False
     is_events: bool = False
+    values: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    sexes: SexCodes | None = None
     recorded: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
@@ -93,6 +95,7 @@ class Layout:
         names: Mapping[str, str] | None = None,
         defaults: Mapping[str, str] | None = None,
         decimal_comma: bool = False,
+        values: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Layout:
         """Understand a header.
 
@@ -104,6 +107,8 @@ class Layout:
         defaults : mapping of str to str, optional
             Fields of all rows.
         decimal_comma : bool
+        values : mapping of str to (mapping of str to str), optional
+            Column -> code in it -> what that means.
 
         Raises
         ------
@@ -121,24 +126,29 @@ class Layout:
         is_events = is_records(name for name in called if name != IGNORED)
         meaning, recorded = {}, {}
         for place, name in enumerate(called):
-            known = None if name == IGNORED else known_column(name)
-            own = None if name == IGNORED or not is_events else record_column(name)
-            if own is not None:
-                recorded[place] = own
-            elif known is not None and not (is_events and known[0] in _OWN_OF_RECORDS):
-                meaning[place] = known
-        there = {what for what, _ in (*meaning.values(), *recorded.values())} | set(constants)
-        faults = [
-            *_map_faults(header, chosen),
-            *_twice(header, meaning),
-            *_twice(header, recorded),
-            *_lacking(header, there, is_events),
-        ]
-        twice = [FIELDS[keyword(what)].key for what in _OWN_OF_RECORDS if what in constants]
-        if is_events and twice:
-            options = " and ".join(f"{{{key}}}" for key in twice)
+            understood = None if name == IGNORED else known_column(name)
+            of_records = None if name == IGNORED or not is_events else record_column(name)
+            if of_records is not None:
+                recorded[place] = of_records
+            elif understood is not None and not (is_events and understood[0] in _OWN_OF_RECORDS):
+                meaning[place] = understood
+        meaning = with_one_id(header, meaning)
+        if "date_of_birth" not in {what for what, _ in meaning.values()}:  # no use for its day
+            meaning = {k: read for k, read in meaning.items() if read[0] != "course_date"}
+        faults = header_faults(
+            header,
+            meaning,
+            recorded,
+            names=chosen,
+            values=values or {},
+            constants=set(constants),
+            is_events=is_events,
+        )
+        own = [FIELDS[keyword(what)].key for what in _OWN_OF_RECORDS if what in constants]
+        if is_events and own:
+            options = " and ".join(f"{{{key}}}" for key in own)
             found = f"leave out {options}: records say what was given"
-            faults.append(Fault(twice[0], found, also=tuple(twice[1:]), whole=True))
+            faults.append(Fault(own[0], found, also=tuple(own[1:]), whole=True))
         if faults:
             raise InputError(*faults)
         return cls(
@@ -148,6 +158,11 @@ class Layout:
             decimal_comma=decimal_comma,
             is_events=is_events,
             recorded=recorded,
+            values={
+                place: {code_of(code): text for code, text in values[column].items()}
+                for place, column in enumerate(header)
+                if values and column in values
+            },
         )
 
     @classmethod
@@ -172,20 +187,30 @@ class Layout:
         """
         recorded = {k: what for k, name in enumerate(header) if (what := record_column(name))}
         ids = [place for place, name in enumerate(header) if known_column(name) == ("id", "")]
-        meaning = dict.fromkeys(ids, ("id", ""))
-        faults = [
-            replace(fault, do="leave one out of the file")
-            for fault in (*_twice(header, recorded), *_twice(header, meaning))
-        ]
+        faults = [replace(fault, do="leave one out of the file")
+                  for fault in twice(header, recorded)]  # fmt: skip
         if faults:
             raise InputError(*faults)
         return cls(
             header=tuple(header),
-            meaning=meaning,
+            meaning=with_one_id(header, dict.fromkeys(ids, ("id", ""))),
             decimal_comma=decimal_comma,
             is_events=True,
             recorded=recorded,
         )
+
+    def surveyed(self, rows: Iterable[Sequence[str]]) -> Layout:
+        """Return the layout that knows the codes of sex in all rows of the list."""
+        place = self._sex_place
+        if place is None or place in self.values:
+            return self
+        cells = dict.fromkeys(cells[place] for cells in rows if place < len(cells))
+        filled = [cell for cell in cells if not is_missing(cell)]
+        return replace(self, sexes=sex_codes(self.header[place], self.meaning[place][0], filled))
+
+    @cached_property
+    def _sex_place(self) -> int | None:
+        return next((k for k, (what, _) in self.meaning.items() if what in SEX_COLUMNS), None)
 
     def name(self, key: str) -> str:
         """Name of a field in faults: its column in this list, or else the one it would have."""
@@ -193,6 +218,8 @@ class Layout:
         if field is None:
             return key
         own = [self.header[k] for k, (what, _) in self.meaning.items() if what == field.name]
+        if not own and key == "age_years":
+            own = [self.header[k] for k, (what, _) in self.meaning.items() if what == DATES[0]]
         if not own and key == "confirm":
             return 'write in a column "confirm":'
         return own[0] if own else field.name
@@ -224,89 +251,164 @@ class Layout:
             If a point in it may separate thousands.
         """
         text = cells[place].strip() if place < len(cells) else ""
-        if text.lower() in _MISSING:
+        if is_missing(text):
             return ""
         if not self.decimal_comma:
             return text
         number = text.lstrip("<>≤≥ ")  # a limit, "<0,01"
-        return text.removesuffix(number) + _point(number, self.header[place])
+        return text.removesuffix(number) + with_point(number, self.header[place])
 
     def texts(self, cells: Sequence[str]) -> dict[str, str]:
         """What a row says of each field, with the unit of its column.
 
         A header with the unit that a number has anyway does not make a cell surer than a number
         typed without a unit, so the cell stays without one and is judged like that.
+
+        Raises
+        ------
+        InputError
+            If a code is not understood, or a date or a number with thousands.
         """
+        texts, faults = self.read_cells(cells)
+        if faults:
+            raise InputError(*faults)
+        return texts
+
+    def read_cells(self, cells: Sequence[str]) -> tuple[dict[str, str], list[Fault]]:
+        """Return what a row says of each field, and what in it cannot be read."""
         own: dict[str, str] = {}
-        for place, (what, unit) in self.meaning.items():
+        faults: list[Fault] = []
+        for place, what, unit, is_plain in self._readings:
             cell = cells[place].strip()
-            if cell in ("", "."):
+            if is_missing(cell):
                 continue
-            if self.decimal_comma:
-                cell = _point(cell, self.header[place])
-            is_bare = cell.endswith(unit) or unit == _usual_unit(what)
-            is_bare = is_bare or (what == _BY_CLOCK and is_clock(cell))
-            own[what] = cell if is_bare else f"{cell} {unit}"
+            if is_plain:
+                own[what] = cell
+                continue
+            try:
+                field, text = self._read_cell(place, what, unit, cell)
+            except InputError as error:
+                faults += error.faults
+            else:
+                own[field] = text
         texts = dict(self.defaults)
         if "regimen" in own or "dose" in own:  # a course of the row, whole
             texts = {name: text for name, text in texts.items() if name not in _DOSING}
-        return {**texts, **own}
+        texts |= own
+        if "date_of_birth" in texts or "course_date" in texts:
+            faults += self._set_age(texts)
+        return texts, faults
+
+    @cached_property
+    def _readings(self) -> tuple[tuple[int, str, str, bool], ...]:
+        """Place, field and unit of each column; True if its cells go as they stand."""
+        special = (*NO_FIELDS, *SEX_COLUMNS, _BY_CLOCK)
+        return tuple(
+            (
+                place,
+                what,
+                unit,
+                not self.decimal_comma
+                and place not in self.values
+                and what not in special
+                and unit in ("", _usual_unit(what)),
+            )
+            for place, (what, unit) in self.meaning.items()
+        )
+
+    def _read_cell(self, place: int, what: str, unit: str, cell: str) -> tuple[str, str]:
+        """Field and text of a cell."""
+        if place in self.values:
+            field = "sex" if what in SEX_COLUMNS else what
+            return field, self._coded(place, cell, field)
+        if what in SEX_COLUMNS:
+            codes = self.sexes or sex_codes(self.header[place], what, [cell])
+            sex = codes.sex_of(cell)
+            if isinstance(sex, Fault):
+                raise InputError(sex)
+            return "sex", sex
+        if what in NO_FIELDS:
+            return what, cell
+        if self.decimal_comma:
+            cell = with_point(cell, self.header[place])
+        is_bare = cell.endswith(unit) or unit == _usual_unit(what)
+        is_bare = is_bare or (what == _BY_CLOCK and is_clock(cell))
+        return what, cell if is_bare else f"{cell} {unit}"
+
+    def _coded(self, place: int, cell: str, what: str) -> str:
+        """Meaning of a code, as somebody has said it."""
+        meanings = self.values[place]
+        text = meanings.get(code_of(cell))
+        if text is None:
+            key = FIELDS[keyword(what)].key
+            raise InputError(Fault(key, f"= {cell!r} is none of the codes {', '.join(meanings)}"))
+        return text
+
+    def _set_age(self, texts: dict[str, str]) -> list[Fault]:
+        """Set the age by the calendar, of a date of birth and the day of the course."""
+        orders = {what: unit for what, unit in self.meaning.values() if what in DATES}
+        born, day = (texts.pop(what, "") for what in DATES)
+        day = day or texts.get("first_dose", "")
+        if not born:
+            return []
+        if not day:
+            do = "give it in a column course_date or first_dose, or the age"
+            return [Fault("age_years", "needs the day of the course as well", do=do)]
+        try:
+            birth = read_day(born, key="age_years", order=orders["date_of_birth"])
+            years = age_years(
+                birth, read_day(day, key="course_date", order=orders.get("course_date", ""))
+            )
+            if "age" not in texts:
+                texts["age"] = f"{as_typed(years)} years"
+                return []
+            stated = parse_quantity(texts["age"], dimension="age", field="age_years", unit="years")
+        except InputError as error:
+            return list(error.faults)
+        if abs(stated.value - years) < 1.0:
+            return []
+        found = f"= {texts['age']!r} contradicts the date of birth, by which it is {years:.3g} y"
+        return [Fault("age_years", found, do="check both, or leave one column unread")]
+
+    @property
+    def is_translated(self) -> bool:
+        """True if a header or a code is not one of our own names."""
+        is_coded = bool(self.values) or (self.sexes is not None and self.sexes.is_coded)
+        return is_coded or any(not is_own_name(self.header[place]) for place in self.meaning)
+
+    @cached_property
+    def read_as(self) -> dict[str, str]:
+        """Column, unit and meaning of the codes of each field that is read from the list."""
+        shown: dict[str, str] = {}
+        for place, (what, unit) in self.meaning.items():
+            parts = [self.header[place]]
+            if place in self.values:
+                codes = self.values[place].items()
+                parts.append(", ".join(f"{code} = {text}" for code, text in codes))
+            elif what in SEX_COLUMNS:
+                parts.append(self.sexes.words() if self.sexes else "")
+            elif what not in NO_FIELDS and FIELDS[keyword(what)].dimension:
+                parts.append(unit or _usual_unit(what) or "unit in each cell")
+            else:
+                parts.append(unit)
+            shown["sex" if what in SEX_COLUMNS else what] = ": ".join(filter(None, parts))
+        return shown
 
 
 @cache
 def _usual_unit(what: str) -> str | None:
     """Unit of a number without one; None where there is none."""
-    return None if what in ("id", "sexf") else FIELDS[keyword(what)].unit
-
-
-def _map_faults(header: Sequence[str], chosen: Mapping[str, str]) -> Iterator[Fault]:
-    """Faults of names that were given to columns."""
-    for column, name in chosen.items():
-        pair = f"{column}={name}"
-        if column not in header:
-            yield Fault("names", f"{pair}: no such column; there are {few(header)}")
-        if name != IGNORED and known_column(name) is None and record_column(name) is None:
-            yield Fault("names", f"{pair}: {nearest(name, list(COLUMNS))}")
-
-
-def _twice(header: Sequence[str], meaning: Mapping[int, tuple[str, str]]) -> Iterator[Fault]:
-    """Faults of several columns that are the same field."""
-    by_field: dict[str, list[str]] = {}
-    for place, (what, _) in meaning.items():
-        by_field.setdefault("sex" if what == "sexf" else what, []).append(header[place])
-    for what, columns in by_field.items():
-        if len(columns) > 1:
-            do = "give each a name of its own"
-            if len(set(columns)) == len(columns):
-                do = f"leave one out by {{names}} {columns[-1]}={IGNORED}"
-            yield Fault("names", f"columns {few(columns)} are all {what}", do=do, whole=True)
-
-
-def _lacking(header: Sequence[str], there: Set[str], is_events: bool) -> Iterator[Fault]:
-    """Fault of columns that are needed and not there."""
-    lacking = [FIELDS[key].name for key in REQUIRED if FIELDS[key].name not in there]
-    if not there & set(_RENAL):
-        lacking.append("a renal function (scr_mg_dl, scr_umol_l, egfr or crcl)")
-    if is_events:
-        lacking += [text for whats, text in _OF_RECORDS.items() if not there & set(whats)]
-    if not is_events and not there & {"regimen", "dose"}:
-        lacking.append("a course (regimen, or dose and days; or {regimen} for all rows)")
-    if lacking:
-        do = "Rename a column, or say what it is by {names} COLUMN=NAME"
-        found = f"no column for {', '.join(lacking)}; there are {few(header)}. {do}"
-        yield Fault("names", found, whole=True)
-
-
-_OF_RECORDS: Final = {
-    ("id",): "ID: records are of one course per ID",
-    ("time", "date"): "TIME (h)",
-    ("amt", "dose_mg"): "AMT or DOSE_MG (mg)",
-}
-"""What records need."""
+    return None if what in NO_FIELDS else FIELDS[keyword(what)].unit
 
 
 def opened(
-    source: str | Path | bytes, pairs: Sequence[str], defaults: Mapping[str, str | None]
+    source: str | Path | bytes,
+    pairs: Sequence[str],
+    defaults: Mapping[str, str | None],
+    *,
+    codes: Sequence[str] = (),
+    encoding: str | None = None,
+    sheet: str | None = None,
 ) -> tuple[CsvList, Layout]:
     """Open a list and understand its header.
 
@@ -318,84 +420,31 @@ def opened(
         What columns are, see `names_of`.
     defaults : mapping of str to str
         Fields for rows that do not say; None for those nobody gave.
+    codes : sequence of str
+        What codes in columns mean, see `values_of`.
+    encoding, sheet : str, optional
+        See `fludapk.patients.csv_list.open_list`.
 
     Raises
     ------
     InputError
         If the file cannot be read, or its columns not be understood.
     """
-    names = names_of(pairs)
-    opened_list = open_list(source, lambda column: is_column(names.get(column, column)))
+    names, values = gathered(lambda: names_of(pairs), lambda: values_of(codes))
+    opened_list = open_list(
+        source,
+        lambda column: is_column(names.get(column, column)),
+        encoding=encoding,
+        sheet=sheet,
+    )
     layout = Layout.read(
         opened_list.header,
         names=names,
         defaults={name: text for name, text in defaults.items() if text is not None},
         decimal_comma=opened_list.decimal_comma,
+        values=values,
     )
-    return opened_list, layout
-
-
-def names_of(pairs: Sequence[str]) -> dict[str, str]:
-    """Column -> name, of pairs as typed.
-
-    Examples
-    --------
-    >>> names_of(["KREA=scr_umol_l", "a=b=-"])
-    {'KREA': 'scr_umol_l', 'a=b': '-'}
-    """
-    wrong = [Fault("names", f"{pair}", do="write COLUMN=NAME") for pair in pairs if "=" not in pair]
-    if wrong:
-        raise InputError(*wrong)
-    return {column: name for column, _, name in (pair.rpartition("=") for pair in pairs)}
-
-
-def is_column(name: str) -> bool:
-    """Whether a column of this name is understood.
-
-    Examples
-    --------
-    >>> is_column("WT"), is_column("ward")
-    (True, False)
-    """
-    return known_column(name) is not None or is_telling(name)
-
-
-def known_column(name: str) -> tuple[str, str] | None:
-    """Field and unit of a column of this name, or None."""
-    key = re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
-    return COLUMNS.get(ALIASES.get(key, key))
-
-
-def few(names: Sequence[str], most: int = 12) -> str:
-    """Some names, and how many more there are.
-
-    Examples
-    --------
-    >>> few(["ward", "bed", "note"], most=2)
-    "'ward', 'bed' and 1 more"
-    """
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _point(cell: str, name: str) -> str:
-    """A number with a decimal comma, written with a point.
-
-    Raises
-    ------
-    InputError
-        If a point in it may separate thousands.
-
-    Examples
-    --------
-    >>> _point("18,2", "weight_kg"), _point("0,3 mg/dL", "scr")
-    ('18.2', '0.3 mg/dL')
-    """
-    if re.match(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(?!\d)", cell):
-        do = "write the number without separator of thousands"
-        found = f"= {cell!r}: thousands or decimals? Other cells have decimal commas"
-        raise InputError(Fault(name, found, do=do))
-    return re.sub(r"^([+-]?\d*),(\d+)(?=$|\s|[a-zA-Zµμ])", r"\1.\2", cell)
+    return opened_list, layout.surveyed(opened_list.rows())
 
 
 # ------------------------------------------------------------------ rows to requests
@@ -419,7 +468,32 @@ def request_of(layout: Layout, cells: Sequence[str]) -> Request:
         raise InputError("the row is empty")
     if len(cells) != len(layout.header):
         raise InputError(wrong_length(cells, len(layout.header)))
-    return read_request(typed_of(layout.texts(cells)))
+    texts, faults = layout.read_cells(cells)
+    try:
+        request = read_request(texts)
+    except InputError as error:
+        told = {fault.field for fault in faults}
+        faults += [
+            _in_a_list(layout, fault)
+            for fault in error.faults
+            if fault.field not in told or not told
+        ]
+    if faults:
+        raise InputError(*faults)
+    return request
+
+
+def _in_a_list(layout: Layout, fault: Fault) -> Fault:
+    """A fault of a typed value, with what may be done about it in a list."""
+    if fault.field in RENAL and set(fault.also) & set(RENAL):
+        columns = [layout.name(key) for key in fault.fields]
+        do = f"leave one unread: {{names}} {columns[-1]}={IGNORED}"
+        return replace(fault, do=do)
+    if fault.field == "scr_mg_dl" and "has no unit" in fault.found:
+        column = layout.name("scr_mg_dl")
+        do = f"{fault.do}, or for all rows {{names}} {column}=scr_mg_dl or {column}=scr_umol_l"
+        return replace(fault, do=do)
+    return fault
 
 
 def wrong_length(cells: Sequence[str], expected: int) -> str:
@@ -431,20 +505,5 @@ def wrong_length(cells: Sequence[str], expected: int) -> str:
 
 
 def typed_of(texts: Mapping[str, str]) -> dict[str, str]:
-    """Inputs of a row by the names of requests: a coded sex is named.
-
-    Raises
-    ------
-    InputError
-        If the code is not known.
-    """
-    typed = dict(texts)
-    code = typed.pop("sexf", None)
-    if code is not None:
-        typed["sex"] = {"1": "female", "0": "male"}.get(code, "")
-        if not typed["sex"]:
-            raise InputError(f"SEXF = {code!r}: 1 is female, 0 is male")
-    if typed.get("sex") in ("0", "1", "2"):
-        do = "write female or male, or call the column SEXF if 1 is female and 0 is male"
-        raise InputError(Fault("sex", f"= {typed['sex']!r} is a code we do not know", do=do))
-    return typed
+    """Inputs of a row by the names of requests."""
+    return {name: text for name, text in texts.items() if name != "id"}

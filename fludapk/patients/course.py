@@ -346,8 +346,18 @@ def rounded_mg(dose_mg: float, step_mg: float) -> float:
     InputError
         If the step is not from 0.01 to 1000 mg.
     """
+    check_step(step_mg)
+    steps = math.floor(dose_mg / step_mg + 0.5)
+    return float(f"{steps * step_mg:.12g}")
+
+
+def check_step(step_mg: float) -> None:
+    """Refuse a rounding step that is not from 0.01 to 1000 mg; the same at every door.
+
+    Raises
+    ------
+    InputError
+    """
     if not 0.01 <= step_mg <= 1000:
         found = f"= {step_mg:g} must be a number of mg from 0.01 to 1000"
         raise InputError(Fault("round_to_mg", found))
-    steps = math.floor(dose_mg / step_mg + 0.5)
-    return float(f"{steps * step_mg:.12g}")

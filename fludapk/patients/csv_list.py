@@ -1,4 +1,4 @@
-"""Lists as CSV files: separators and decimal commas as they come, cells safe for spreadsheets."""
+"""Lists as files: separators, encodings and decimal commas as they come, cells safe to open."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import hashlib
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
 from io import BufferedReader, BytesIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from fludapk.errors import Fault, InputError
+from fludapk.patients.encodings import encoding_of
+from fludapk.patients.xlsx_list import is_workbook, read_sheet
 
 Value: TypeAlias = str | float | int | bool | None
 
@@ -35,24 +37,55 @@ _TENTHS: Final = re.compile(r"[+-]?(?:0?([.,])\d+|\d+([.,])(?:\d\d?|\d{4,}))(?!\
 
 @dataclass(frozen=True, kw_only=True)
 class CsvList:
-    """A list in a CSV file, or in bytes that hold one."""
+    """A list in a CSV file or a workbook, or in bytes that hold one."""
 
     source: Source
     encoding: str
+    """Codec of the file; that of the results is `written_encoding`."""
     delimiter: str
     decimal_comma: bool
     header: tuple[str, ...]
+    above: int = 0
+    """Lines above the header that are left out."""
+    first_row: int = 2
+    """Number of the first row below the header, as a spreadsheet counts."""
+    titles: tuple[str, ...] = ()
+    """Text of the lines above the header."""
+    sheet: tuple[list[str], ...] | None = field(default=None, repr=False)
+    """Rows of a workbook."""
 
     def rows(self) -> Iterator[list[str]]:
-        """Every row below the header as it stands; blank lines at the end are not rows."""
-        blank = 0
-        for cells in islice(_rows(self.source, self.encoding, self.delimiter), 1, None):
-            if not cells:
-                blank += 1
+        """Every row below the header as it stands; blank rows at the end are not rows.
+
+        Blank cells beyond the header, of separators at the end of a line, are left out.
+        """
+        blank: list[list[str]] = []
+        for cells in islice(self._every_row(), self.above + 1, None):
+            if not any(map(str.strip, cells)):
+                blank.append([""] * len(self.header))
                 continue
-            yield from ([""] * len(self.header) for _ in range(blank))
-            blank = 0
-            yield cells
+            yield from blank
+            blank = []
+            yield self._fitted(cells)
+
+    def _every_row(self) -> Iterator[list[str]]:
+        if self.sheet is not None:
+            return iter(self.sheet)
+        return _rows(self.source, self.encoding, self.delimiter)
+
+    def _fitted(self, cells: list[str]) -> list[str]:
+        """A row without what separators at the end of a line add, or with what they lack."""
+        n = len(self.header)
+        if len(cells) > n and not any(map(str.strip, cells[n:])):
+            return cells[:n]
+        if len(cells) < n and not any(map(str.strip, self.header[len(cells) :])):
+            return [*cells, *([""] * (n - len(cells)))]
+        return cells
+
+    @property
+    def written_encoding(self) -> str:
+        """Encoding of the results: UTF-8, with a mark for spreadsheets unless the list had none."""
+        return "utf-8" if self.encoding == "utf-8" else "utf-8-sig"
 
     def sha256(self) -> str:
         """Hash of the bytes of the list."""
@@ -82,21 +115,37 @@ class Source:
             fault = Fault("", f"cannot be read: {error.strerror}", where=self.name)
             raise InputError(fault) from error
 
+    def parts(self) -> Iterator[bytes]:
+        """The bytes in pieces."""
+        with self.opened() as file:
+            while part := file.read(1 << 20):
+                yield part
+
 
 def open_list(
-    source: str | Path | bytes, understood: Callable[[str], bool], *, name: str = "the list"
+    source: str | Path | bytes,
+    understood: Callable[[str], bool],
+    *,
+    name: str = "the list",
+    encoding: str | None = None,
+    sheet: str | None = None,
 ) -> CsvList:
-    r"""Find out how a list is written, from its header and its first rows.
+    r"""Find out how a list is written, from its header and its rows.
 
     Parameters
     ----------
     source : str, Path or bytes
-        Comma, semicolon or tab separated; UTF-8 with or without byte-order mark. Bytes that are
-        not UTF-8 are carried through.
+        Comma, semicolon or tab separated text, or a workbook (.xlsx).
     understood : callable
-        Whether a column name is known: the separator is the one that gives most of those.
+        Tells whether a column name is understood: separator and header are those that give most of
+        these.
     name : str
         Name of a list of bytes in faults.
+    encoding : str, optional
+        Of a text that neither is UTF-8 nor has a byte-order mark; see
+        `fludapk.patients.encodings`.
+    sheet : str, optional
+        Sheet of a workbook that has several.
 
     Raises
     ------
@@ -105,64 +154,168 @@ def open_list(
 
     Examples
     --------
-    >>> found = open_list(b"id;wt\n1;18,2\n", {"id", "wt"}.__contains__)
-    >>> found.delimiter, found.decimal_comma, found.header
+    >>> ages = open_list(b"id;wt\n1;18,2\n", {"id", "wt"}.__contains__)
+    >>> ages.delimiter, ages.decimal_comma, ages.header
     (';', True, ('id', 'wt'))
     """
     path = Source(name, source) if isinstance(source, bytes) else Source(str(source))
-
-    def refused(why: str) -> InputError:
-        return InputError(Fault("", why, where=path.name))
-
-    csv.field_size_limit(2**31 - 1)
     with path.opened() as file:
         if path.content is None and not stat.S_ISREG(Path(path.name).stat().st_mode):
-            raise refused("is not a file on disk: a list is read more than once")
-        start = file.read(4)
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise refused("is UTF-16: save it as CSV UTF-8")
-    if start.startswith(b"PK\x03\x04") or start.startswith(b"\xd0\xcf\x11\xe0"):
-        raise refused("is a workbook: save the sheet as CSV UTF-8")
-    encoding = "utf-8-sig" if start.startswith(b"\xef\xbb\xbf") else "utf-8"
+            raise _refused(path, "is not a file on disk: a list is read more than once")
+        start = file.read(8)
+    try:
+        if is_workbook(start):
+            if encoding:
+                raise InputError(Fault("encoding", "is for text files; this is a workbook"))
+            return _of_rows(path, tuple(read_sheet(path.parts(), sheet)), understood)
+        if sheet:
+            raise InputError(Fault("sheet", "is for workbooks (.xlsx); this is a text file"))
+        return _of_text(path, encoding_of(path.parts(), encoding or None), understood)
+    except InputError as error:
+        if any(fault.where for fault in error.faults):
+            raise
+        raise error.at(where=path.name) from None
 
-    def known(delimiter: str) -> tuple[int, int]:
-        try:
-            header = next(_rows(path, encoding, delimiter), [])
-        except InputError:
-            return 0, 0
+
+def _refused(source: Source, why: str, do: str = "") -> InputError:
+    return InputError(Fault("", why, do=do, where=source.name))
+
+
+def _of_rows(
+    source: Source, rows: tuple[list[str], ...], understood: Callable[[str], bool]
+) -> CsvList:
+    """A list that stands in a sheet."""
+    above = _place_of_header(rows[:_TOP], understood)
+    header = tuple(rows[above]) if rows else ()
+    if not any(name.strip() for name in header):
+        raise _refused(source, "the first line must name the columns")
+    return CsvList(
+        source=source,
+        encoding="utf-8-sig",
+        delimiter=",",
+        decimal_comma=_has_decimal_commas(rows[above + 1 :], header, understood),
+        header=header,
+        above=above,
+        first_row=above + 2,
+        titles=_titles(rows[:above]),
+        sheet=rows,
+    )
+
+
+def _of_text(source: Source, encoding: str, understood: Callable[[str], bool]) -> CsvList:
+    """A list that stands in a text file."""
+    csv.field_size_limit(2**31 - 1)
+    stated = _stated_delimiter(source, encoding)
+    tops = {
+        delimiter: _top(source, encoding, delimiter)
+        for delimiter in ([stated] if stated else DELIMITERS)
+    }
+    skipped = 1 if stated else 0  # the line that states the separator
+    places = {
+        delimiter: skipped + _place_of_header(top[skipped:], understood)
+        for delimiter, top in tops.items()
+    }
+
+    def merit(delimiter: str) -> tuple[int, int]:
+        header = tops[delimiter][places[delimiter]] if tops[delimiter][skipped:] else []
         return sum(map(understood, header)), len(header)
 
-    delimiter = max(DELIMITERS, key=known)
-    rows = _rows(path, encoding, delimiter)
-    header = tuple(next(rows, ()))
+    delimiter = max(tops, key=merit)
+    above = places[delimiter]
+    rows = _rows(source, encoding, delimiter)
+    header = tuple(next(islice(rows, above, None), ()))
     if not any(name.strip() for name in header):
-        raise refused("the first line must name the columns")
-    places = [place for place, name in enumerate(header) if understood(name)]
-    separators = set() if delimiter == "," else _decimal_separators(rows, places)
+        raise _refused(source, "the first line must name the columns")
+    _refuse_other_separators(source, tops[delimiter][skipped:], understood)
     return CsvList(
-        source=path,
+        source=source,
         encoding=encoding,
         delimiter=delimiter,
-        decimal_comma=separators == {","},
+        decimal_comma=delimiter != "," and _has_decimal_commas(rows, header, understood),
         header=header,
+        above=above,
+        first_row=above + 2 - skipped,
+        titles=_titles(tops[delimiter][skipped:above]),
     )
+
+
+_TOP: Final = 20
+"""Rows among which the header is looked for."""
+_STATED: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_OTHER_SEPARATORS: Final = {r"\s+": "blanks", r"\|": "upright strokes (|)"}
+
+
+def _stated_delimiter(source: Source, encoding: str) -> str | None:
+    """Separator that the first line states, as spreadsheets write it: ``sep=;``."""
+    with (
+        source.opened() as file,
+        TextIOWrapper(file, encoding=encoding, newline=None) as text,
+    ):
+        first = text.readline(20)
+    match = _STATED.fullmatch(first)
+    if match is None:
+        return None
+    if match[1] not in DELIMITERS:
+        raise _refused(source, f"has {match[1]!r} for a separator", "use comma, semicolon or tab")
+    return match[1]
+
+
+def _top(source: Source, encoding: str, delimiter: str) -> list[list[str]]:
+    """The first rows, as far as they can be read."""
+    rows: list[list[str]] = []
+    with suppress(InputError):
+        rows.extend(islice(_rows(source, encoding, delimiter), _TOP))
+    return rows
+
+
+def _place_of_header(rows: Sequence[list[str]], understood: Callable[[str], bool]) -> int:
+    """Place of the header: the first row, unless titles stand above one that is understood."""
+    counts = [sum(map(understood, cells)) for cells in rows]
+    best = max(counts, default=0)
+    return counts.index(best) if best >= len(("age", "weight", "height")) else 0
+
+
+def _titles(rows: Iterable[list[str]]) -> tuple[str, ...]:
+    texts = (" ".join(cell.strip() for cell in cells if cell.strip()) for cells in rows)
+    return tuple(text for text in texts if text)
+
+
+def _refuse_other_separators(
+    source: Source, rows: Sequence[list[str]], understood: Callable[[str], bool]
+) -> None:
+    """Refuse a list whose header is understood only with a separator that we do not read."""
+    if any(sum(map(understood, cells)) > 1 for cells in rows):
+        return
+    for pattern, words in _OTHER_SEPARATORS.items():
+        for cells in rows:
+            names = re.split(pattern, " ".join(cells).strip())
+            if sum(map(understood, names)) >= 3:
+                do = "separate them by commas, semicolons or tabs"
+                raise _refused(source, f"has columns that are separated by {words}", do)
+
+
+def _has_decimal_commas(
+    rows: Iterable[list[str]], header: Sequence[str], understood: Callable[[str], bool]
+) -> bool:
+    places = [place for place, name in enumerate(header) if understood(name)]
+    return _decimal_separators(rows, places) == {","}
 
 
 def _decimal_separators(rows: Iterable[list[str]], places: Sequence[int]) -> set[str]:
     """What separates decimals in some columns, where it cannot be thousands."""
-    found = (
+    numbers = (
         _TENTHS.match(cells[place].strip())
         for cells in rows
         for place in places
         if place < len(cells)
     )
-    return {match[1] or match[2] for match in found if match}
+    return {match[1] or match[2] for match in numbers if match}
 
 
 def _rows(source: Source, encoding: str, delimiter: str) -> Iterator[list[str]]:
     with (
         source.opened() as file,
-        TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="") as text,
+        TextIOWrapper(file, encoding=encoding, newline="") as text,
     ):
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         while True:
@@ -174,6 +327,8 @@ def _rows(source: Source, encoding: str, delimiter: str) -> Iterator[list[str]]:
                 where = f"{source.name} line {reader.line_num}"
                 fault = Fault("", f"quotation marks do not match ({error})", where=where)
                 raise InputError(fault) from error
+            except UnicodeError as error:
+                raise _refused(source, "changed while it was read") from error
             yield cells
 
 
@@ -211,7 +366,6 @@ def cell(value: Value, *, decimal_comma: bool = False) -> str:
     return _writers(decimal_comma)[type(value)](value)
 
 
-@lru_cache(maxsize=1024)
 def _text_cell(text: str) -> str:
     text = safe(text)
     return '"' + text.replace('"', '""') + '"' if _SPLITS.search(text) else text

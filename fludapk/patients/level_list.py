@@ -69,7 +69,7 @@ def read_level_file(path: str | Path, clock: Clock = NO_CLOCK) -> LevelFile:
         )
     rows = [
         (number, cells)
-        for number, cells in enumerate(source.rows(), start=2)
+        for number, cells in enumerate(source.rows(), start=source.first_row)
         if not records.is_comment(cells)
     ]
     assay = Assay(records, records.unit("dv") or None, can_give_lloq=False)

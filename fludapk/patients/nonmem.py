@@ -36,19 +36,29 @@ Row = Sequence[str]
 # ------------------------------------------------------------------ records of one course together
 
 
-def by_course(layout: Layout, rows: Iterable[Row]) -> Iterator[tuple[int, str, list[Row]]]:
+def by_course(
+    layout: Layout, rows: Iterable[Row], first_row: int = 2
+) -> Iterator[tuple[int, str, list[Row]]]:
     """Records of one course together: neighbours with the same ID.
+
+    Parameters
+    ----------
+    layout : Layout
+    rows : iterable of rows
+    first_row : int
+        Row of the first of them in a spreadsheet.
 
     Yields
     ------
     row : int
-        Row of the first record in a spreadsheet: the header is row 1.
+        Row of the first record in a spreadsheet.
     id : str
     records : list of rows
         Without blank rows and comments.
     """
     records = Records(layout)
-    data = ((k, cells) for k, cells in enumerate(rows, start=2) if not records.is_comment(cells))
+    numbered_rows = enumerate(rows, start=first_row)
+    data = ((k, cells) for k, cells in numbered_rows if not records.is_comment(cells))
     for name, together in itertools.groupby(data, lambda numbered: layout.id_of(numbered[1])):
         numbered = list(together)
         yield numbered[0][0], name, [cells for _, cells in numbered]

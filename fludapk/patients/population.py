@@ -13,7 +13,11 @@ import numpy.typing as npt
 
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError, nearest
-from fludapk.published.covariates import studied_rows
+from fludapk.published.covariates import (
+    covariate_columns,
+    covariate_rows,
+    studied_rows,
+)
 from fludapk.published.formulas import fas_q, lms_value, mosteller
 from fludapk.published.growth import growth_reference
 from fludapk.published.models import Model
@@ -47,6 +51,8 @@ class Patients:
     """Other columns of a cohort file, for strata."""
     redrawn: dict[str, Bools] = field(default_factory=dict)
     """(n,) Patients with a value that was drawn again to be inside its limits, by `REDRAWN`."""
+    egfr_formulas: npt.NDArray[np.object_] | None = None
+    """(n,) Formula of renal function of each patient, None for that of the model."""
 
     @property
     def n(self) -> int:
@@ -65,7 +71,23 @@ class Patients:
 
     def rows_of(self, model: Model) -> tuple[F8, Bools]:
         """Covariate rows, and who is outside the studied range of a model."""
-        return studied_rows(model, self.of(model))
+        columns = self.of(model)
+        return studied_rows(model, columns, self._values(model, columns))
+
+    def covariates(self, model: Model) -> F8:
+        """Covariate rows of a model, NaN where one is not known."""
+        return covariate_rows(model, self._values(model, self.of(model)), self.n)
+
+    def _values(self, model: Model, columns: Mapping[str, F8]) -> dict[str, F8]:
+        """Covariates of a model, each patient's renal function by the formula of the patient."""
+        if self.egfr_formulas is None:
+            return covariate_columns(model, columns).values
+        values: dict[str, F8] = {}
+        for formula in dict.fromkeys(self.egfr_formulas.tolist()):
+            those = np.equal(self.egfr_formulas, formula).astype(np.bool_)
+            for name, value in covariate_columns(model, columns, formula).values.items():
+                values[name] = np.where(those, value, values.get(name, np.nan))
+        return values
 
     def rows(self, which: npt.NDArray[np.int64]) -> Patients:
         """Select patients, in this order.
@@ -80,6 +102,7 @@ class Patients:
             self.categories,
             {name: column[which] for name, column in self.extra.items()},
             {name: column[which] for name, column in self.redrawn.items()},
+            None if self.egfr_formulas is None else self.egfr_formulas[which],
         )
 
 

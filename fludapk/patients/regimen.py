@@ -88,7 +88,9 @@ class Regimen:
             "infusion_h": (self.infusion_h, *HOURS),
         }
         faults = [
-            Fault(key, f"= {value:g} must be a number from {low:g} to {high:g}")
+            Fault(
+                key, f"= {value:g} must be a number from {low:g} to {high:g}{_likely(key, value)}"
+            )
             for key, (value, low, high) in possible.items()
             if not low <= value <= high
         ]
@@ -100,7 +102,7 @@ class Regimen:
         if not faults and self.days > 1 and self.interval_h < self.infusion_h:
             found = (
                 f"infusions overlap: {{interval_h}} {self.interval_h:g} h is shorter than "
-                f"{{infusion_h}} {self.infusion_h:g} h"
+                f"{{infusion_h}} {self.infusion_h:g} h{_likely('infusion_h', self.infusion_h)}"
             )
             faults.append(Fault("interval_h", found, also=("infusion_h",), whole=True))
         if self.cells_at_h is not None and not (
@@ -371,6 +373,16 @@ def read_cells(
     return hours, at
 
 
+def _likely(key: str, value: float) -> str:
+    """Say what a number would be in minutes or micrograms, where that is usual."""
+    smaller, unit, scale, (low, high) = (
+        ("ug", "mg", 1000.0, (1.0, 200.0)) if key == "dose" else ("min", "h", 60.0, (0.25, 72.0))
+    )
+    if not low <= value / scale <= high:
+        return ""
+    return f"; {value:g} {smaller} would be {value / scale:.4g} {unit}"
+
+
 def _count(days: str | float) -> int:
     number, rest = parse_number(as_typed(days), "days")
     if rest or number != int(number):
@@ -396,6 +408,7 @@ def parse_dose(typed: str | float) -> tuple[float, DoseUnit]:
     unit = canonical_unit(rest, "dose")
     if unit is None:
         found = f"has an unknown unit {rest!r}" if rest else "needs a unit"
+        found += "" if rest else _likely("dose", number)
         do = (
             'write for example "30 mg/m2", "1 mg/kg" or "45 mg" (of fludarabine phosphate, per '
             "infusion)"

@@ -19,6 +19,7 @@ from fludapk.patients.level import CONFIRMS_TIMES
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.published.models import DEFAULT_MODEL
+from fludapk.published.regimens import regimens
 from fludapk.units import parse_quantity
 
 Typed: TypeAlias = Mapping[str, Any]
@@ -117,13 +118,16 @@ def times_confirmed(typed: Typed) -> tuple[Typed, bool]:
 
 def read_regimen(typed: Typed) -> Regimen:
     """Read a planned course; raises `InputError` listing every fault."""
-    return _regimen(*_some(typed, COURSE_NAMES).items())
+    given = _some(typed, COURSE_NAMES)
+    if given.keys() == {"regimen"} and given["regimen"] in regimens():
+        return _published(given["regimen"])
+    return Regimen.from_text(**given)
 
 
 @lru_cache(maxsize=64)
-def _regimen(*typed: tuple[str, Any]) -> Regimen:
-    """Read a planned course once for the many rows of a list that have the same."""
-    return Regimen.from_text(**dict(typed))
+def _published(name: str) -> Regimen:
+    """Make a published course once for many rows; nothing else that is typed is kept."""
+    return Regimen.from_text(regimen=name)
 
 
 def read_schedule(typed: Typed) -> tuple[Regimen, bool]:

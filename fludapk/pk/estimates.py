@@ -24,6 +24,7 @@ from fludapk.pk.effects import RandomEffects, standard_normal_points
 from fludapk.pk.kernels import estimates as kernels
 from fludapk.pk.kernels.arithmetic import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGED, OK
 from fludapk.pk.program import Program
+from fludapk.pk.shapes import ShapeError, check_infusions, check_shapes
 
 STARTS: Final = 5
 """Binary logarithm of the number of starting points of a search, besides zero."""
@@ -146,12 +147,22 @@ class Problem:
             program.load_eta @ program.root_omega,
             program.load_kappa @ program.root_omega_iov,
         )
-        doses = _stacked(self.times_h, self.infusion_h, self.amounts_mg)
+        times, lengths, amounts = (
+            np.array(part, dtype=np.float64, ndmin=2)
+            for part in (self.times_h, self.infusion_h, self.amounts_mg)
+        )
+        check_infusions(times, lengths, amounts)
+        doses = _stacked(times, lengths, amounts)
         measured = _stacked(levels.times_h, levels.conc_mg_l, levels.lloq_mg_l)
         tv = np.array(self.tv, dtype=np.float64, order="C", ndmin=2)
+        check_shapes(
+            {
+                "tv": (tv.shape, (6,)),
+                "doses": (doses.shape, doses.shape[1:]),
+                "levels": (measured.shape, measured.shape[1:]),
+            }
+        )
         rows = {len(a) for a in (tv, doses, measured)} - {1}
-        if len(rows) > 1:
-            raise ValueError(f"rows of patients, doses and levels do not match: {sorted(rows)}")
         if rows and len(measured) == 1:
             measured = np.repeat(measured, rows.pop(), axis=0)
         return tv, np.hstack(loads).copy(), program.n_eta, doses, measured, program.error
@@ -176,7 +187,13 @@ class Problem:
 
 
 def _stacked(*parts: F8 | float) -> F8:
-    rows = np.broadcast_arrays(*(np.array(part, dtype=np.float64, ndmin=2) for part in parts))
+    arrays = [np.array(part, dtype=np.float64, ndmin=2) for part in parts]
+    try:
+        rows = np.broadcast_arrays(*arrays)
+    except ValueError:
+        raise ShapeError(
+            f"rows do not match: {', '.join(str(array.shape) for array in arrays)}"
+        ) from None
     return np.ascontiguousarray(np.stack(rows, axis=1))
 
 

@@ -12,6 +12,7 @@ from fludapk.errors import InputError
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.kernels import courses as kernels
 from fludapk.pk.program import Program
+from fludapk.pk.shapes import ShapeError, check_infusions, check_shapes
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,9 @@ def course_exposure(
     Raises
     ------
     InputError
-        If parameters are not finite and positive; the first such row is named.
+        If parameters are not finite and positive, or an exposure is not finite; the first such row
+        is named. If shapes do not match, or infusions are impossible; see
+        `fludapk.pk.shapes.check_infusions`.
 
     Examples
     --------
@@ -69,6 +72,7 @@ def course_exposure(
         *_arguments(program, tv, effects, times_h, infusion_h, amounts_mg)
     )
     _raise_for(status)
+    _raise_unless_finite(areas[0], areas[2])
     return Exposure(*areas)
 
 
@@ -103,12 +107,16 @@ def course_concentrations(
         If times are not finite and ascending, or parameters not finite and positive.
     """
     at = np.ascontiguousarray(at_h, dtype=np.float64)
+    if at.ndim != 1:
+        raise ShapeError(f"times must be in one row, not of the shape {at.shape}")
     if np.any(np.diff(at) < 0) or not np.all(np.isfinite(at)):
         raise InputError("times must be finite and ascending")
     arguments = _arguments(program, tv, effects, times_h, infusion_h, amounts_mg)
     n = max(len(arguments[i]) for i in (0, 2, 4, 7))
     conc, auc = np.empty((n, at.size)), np.empty((n, at.size))
     _raise_for(kernels.course(*arguments, at, conc, auc))
+    if at.size:
+        _raise_unless_finite(conc.max(axis=1), auc.max(axis=1))
     return conc, auc
 
 
@@ -150,7 +158,19 @@ def individual_parameters(program: Program, tv: F8, effects: RandomEffects) -> F
     -------
     (n, occasions, 6) array
         L/h and L.
+
+    Raises
+    ------
+    InputError
+        If shapes do not match.
     """
+    check_shapes(
+        {
+            "tv": (np.shape(tv), (6,)),
+            "eta": (effects.eta.shape, (program.n_eta,)),
+            "kappa": (effects.kappa.shape, (effects.kappa.shape[1], program.n_kappa)),
+        }
+    )
     shift = effects.eta @ program.load_eta.T
     shift_on = effects.kappa @ program.load_kappa.T
     return np.asarray(tv[:, None] * np.exp(shift[:, None] + shift_on))
@@ -160,24 +180,29 @@ def _arguments(
     program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
 ) -> tuple[F8, F8, F8, F8, F8, F8, F8, F8]:
     """Return kernel arguments as float64, C order, writable, so that a kernel is compiled once."""
+    times, lengths, amounts = _array(times_h, 1), _array(infusion_h, 1), _array(amounts_mg, 2)
+    check_infusions(times, lengths, amounts)
+    typical, eta, kappa = _array(tv, 2), _array(effects.eta, 2), _array(effects.kappa, 3)
+    check_shapes(
+        {
+            "tv": (typical.shape, (6,)),
+            "eta": (eta.shape, (program.n_eta,)),
+            "kappa": (kappa.shape, (len(times), program.n_kappa)),
+            "amounts": (amounts.shape, (len(times),)),
+        }
+    )
     return (
-        _array(tv, 2),
-        _array(program.load_eta, 2),
-        _array(effects.eta, 2),
-        _array(program.load_kappa, 2),
-        _array(effects.kappa, 3),
-        _array(times_h, 1),
-        _array(infusion_h, 1),
-        _array(amounts_mg, 2),
+        *(typical, _array(program.load_eta, 2), eta, _array(program.load_kappa, 2), kappa),
+        *(times, lengths, amounts),
     )
 
 
 def _array(values: F8, ndim: int) -> F8:
-    array = values
+    array = np.asarray(values)
     if not (array.dtype == np.float64 and array.flags.carray):
         array = np.require(values, np.float64, ["C", "W", "A"])
     if array.ndim != ndim:
-        raise ValueError(f"expected {ndim} dimensions, not shape {array.shape}")
+        raise ShapeError(f"expected {ndim} dimensions, not the shape {array.shape}")
     return array
 
 
@@ -185,6 +210,16 @@ def _raise_for(status: npt.NDArray[np.int8]) -> None:
     bad = np.flatnonzero(status)
     if bad.size:
         raise InputError(f"row {bad[0] + 1}: clearances and volumes must be finite and above zero")
+
+
+def _raise_unless_finite(*values: F8) -> None:
+    """Refuse rows of which a number came out as NaN or infinite."""
+    bad = np.flatnonzero(~np.logical_and.reduce([np.isfinite(value) for value in values]))
+    if bad.size:
+        raise InputError(
+            f"row {bad[0] + 1}: the exposure is no finite number: dose and parameters are beyond "
+            "what can be computed"
+        )
 
 
 def rates(parameters: F8) -> F8:

@@ -9,6 +9,9 @@ of the user (``NUMBA_CACHE_DIR`` takes precedence over both). This file adds:
 * a cache entry is valid for the contents of all files in the folder of kernels, because a kernel
   may call functions in other files;
 * without a writable folder kernels are compiled at each start, where numba fails on import;
+* every file of the cache ends with a checksum of its name and contents, verified before anything of
+  it runs: one bit that flips on a disk gives wrong numbers with exit code 0. A bad file costs a
+  compilation;
 * a full disk or a truncated file costs a compilation, where numba ends the program;
 * a cache entry has a unique name and is complete before the index refers to it. numba writes the
   index first, with a number that an earlier source or another kind of processor may have used: a
@@ -19,6 +22,7 @@ of the user (``NUMBA_CACHE_DIR`` takes precedence over both). This file adds:
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,7 +30,7 @@ from functools import lru_cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba
 
@@ -57,6 +61,38 @@ else:
             self._save_data(name, data)
             self._save_index({**self._load_index(), key: name})
 
+        def _load_index(self) -> dict[Any, str]:
+            try:
+                version, stamp, overloads = pickle.loads(self._verified(self._index_path))
+            except FileNotFoundError:
+                return {}
+            if (version, stamp) != (self._version, self._source_stamp):
+                return {}
+            return dict(overloads)
+
+        def _save_index(self, overloads: dict[Any, str]) -> None:
+            self._write(self._index_path, (self._version, self._source_stamp, overloads))
+
+        def _load_data(self, name: str) -> Any:
+            return pickle.loads(self._verified(self._data_path(name)))
+
+        def _save_data(self, name: str, data: object) -> None:
+            self._write(self._data_path(name), data)
+
+        def _write(self, path: str, content: object) -> None:
+            payload = self._dump(content)
+            with self._open_for_write(path) as file:
+                file.write(payload)
+                file.write(_checksum(path, payload))
+
+        def _verified(self, path: str) -> memoryview:
+            """Return the contents of a file, without the checksum at its end."""
+            whole = memoryview(Path(path).read_bytes())
+            payload, checksum = whole[:-_CHECKSUM_BYTES], whole[-_CHECKSUM_BYTES:]
+            if checksum != _checksum(path, payload):
+                raise ValueError(f"{path}: is not as it was written")
+            return payload
+
     class _Cache(FunctionCache):
         """Cache entries of one kernel; one that cannot be read or written counts as absent."""
 
@@ -78,6 +114,16 @@ else:
             """Save an entry, unless the disk refuses it."""
             with suppress(OSError):
                 super().save_overload(sig, data)
+
+
+_CHECKSUM_BYTES: Final = 32
+
+
+def _checksum(path: str, payload: bytes | memoryview) -> bytes:
+    """Return the checksum of a file of the cache; another file in its place has another."""
+    digest = sha256(Path(path).name.encode())
+    digest.update(payload)
+    return digest.digest()
 
 
 @lru_cache(maxsize=4)

@@ -87,20 +87,20 @@ class Surprise:
         ):
             value = "below the limit" if np.isnan(conc) else f"{conc:.3g} mg/L"
             level = f"level {t + 1} ({time:g} h, {value})"
-            if abs(self.fitted[t]) > SURPRISING:
+            if not abs(self.fitted[t]) <= SURPRISING:  # NaN is no fit either
                 messages.append(
                     f"{level} does not fit the other levels and the model: {self.fitted[t]:+.1f} "
                     "residual SD; check time, dose, unit and sampling site"
                 )
-            elif abs(self.expected[t]) > SURPRISING:
+            elif not abs(self.expected[t]) <= SURPRISING:
                 messages.append(
                     f"{level} is unusual for such a patient: normal score {self.expected[t]:+.1f}"
                 )
         for j, value in enumerate(self.eta):
-            if abs(value) > SURPRISING:
+            if not abs(value) <= SURPRISING:
                 name = names[j] if len(names) else f"eta {j + 1}"
                 messages.append(f"{name} is {value:+.1f} SD from the typical patient")
-        for k, j in np.argwhere(np.abs(self.kappa) > SURPRISING):
+        for k, j in np.argwhere(~(np.abs(self.kappa) <= SURPRISING)):
             sd = f"{self.kappa[k, j]:+.1f} SD"
             messages.append(f"kappa {j + 1} of dose {k + 1} is {sd} from usual")
         return messages

@@ -364,7 +364,9 @@ _A_RENAL_FUNCTION: Final = (
 )
 
 
-def studied_rows(model: Model, columns: Columns) -> tuple[F8, Bools]:
+def studied_rows(
+    model: Model, columns: Columns, values: Mapping[str, F8] | None = None
+) -> tuple[F8, Bools]:
     """Compute the covariate rows of many patients, and check the studied range.
 
     Parameters
@@ -372,6 +374,8 @@ def studied_rows(model: Model, columns: Columns) -> tuple[F8, Bools]:
     model : Model
     columns : mapping of str to (n,) arrays
         See `Columns`; categories by the numbers of the model.
+    values : mapping of str to (n,) arrays, optional
+        Covariates of the model; by its own rules if absent.
 
     Returns
     -------
@@ -385,7 +389,7 @@ def studied_rows(model: Model, columns: Columns) -> tuple[F8, Bools]:
     InputError
         If the data of a patient do not suffice, or a value is outside the possible limits.
     """
-    values = covariate_columns(model, columns).values
+    values = covariate_columns(model, columns).values if values is None else values
     for name, value in values.items():
         unknown = np.flatnonzero(np.isnan(value))
         if unknown.size:

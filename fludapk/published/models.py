@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -36,6 +36,11 @@ class Model:
         """Name of the model."""
         return self.file.id
 
+    @property
+    def not_shipped(self) -> str:
+        """Warning that this is another model under the name of a shipped one; else empty."""
+        return replacement_warning(self.id, self.sha256)
+
     @cached_property
     def program(self) -> Program:
         """Compiled form of the model."""
@@ -57,16 +62,37 @@ class Model:
         return [] if described is None else described.levels
 
 
-def model_folders(extra: str | Path | None = None) -> list[Path]:
+class ModelFolders(list[Path]):
+    """Folders of models, and whether a file in them may take the name of a shipped model.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+    allow_override : bool
+    """
+
+    def __init__(self, folders: Iterable[Path] = (), *, allow_override: bool = False) -> None:
+        super().__init__(folders)
+        self.allow_override = allow_override
+
+
+def model_folders(extra: str | Path | None = None, *, allow_override: bool = False) -> ModelFolders:
     """Return the folders searched for models: `extra`, FLUDAPK_MODELS, the shipped one.
 
     A model in an earlier folder hides one of the same name in a later folder.
+
+    Parameters
+    ----------
+    extra : str or Path, optional
+    allow_override : bool
+        True: a file may have the name of a shipped model and replace it; every answer then says so
+        first. Else such a file is a fault.
     """
     folders = [Path(folder) for folder in (extra, os.environ.get("FLUDAPK_MODELS")) if folder]
     for folder in folders:
         if not folder.is_dir():
             raise FileError(f"{folder}: no such folder of models")
-    return [*folders, _shipped()]
+    return ModelFolders([*folders, _shipped()], allow_override=allow_override)
 
 
 @lru_cache(maxsize=1)
@@ -77,6 +103,35 @@ def _shipped() -> Path:
     return installed if installed.is_dir() else here.parent / "models"
 
 
+def replacement_warning(name: str, sha256: str) -> str:
+    """Return the warning that a model has the name of a shipped one and other contents, or "".
+
+    Parameters
+    ----------
+    name : str
+    sha256 : str
+        Hash of its file.
+
+    Examples
+    --------
+    >>> replacement_warning("langenhorst2019", "0" * 64)
+    'NOT the shipped langenhorst2019 (sha 000000000000)'
+    >>> replacement_warning("own2026", "0" * 64)
+    ''
+    """
+    shipped = _shipped_hashes().get(name, sha256)
+    return "" if shipped == sha256 else f"NOT the shipped {name} (sha {sha256[:12]})"
+
+
+@lru_cache(maxsize=1)
+def _shipped_hashes() -> Mapping[str, str]:
+    """Return the hash of each shipped file by the name of its model."""
+    return {
+        path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in _shipped().glob("*.toml")
+    }
+
+
 def model_paths(folders: Sequence[Path] | None = None) -> dict[str, Path]:
     """Return model name -> file, the default model first, then in alphabetical order.
 
@@ -84,12 +139,38 @@ def model_paths(folders: Sequence[Path] | None = None) -> dict[str, Path]:
     ----------
     folders : sequence of Path, optional
         See `model_folders`.
+
+    Raises
+    ------
+    FileError
+        If a file has the name of a shipped model and nobody allowed that.
     """
+    searched = folders or model_folders()
     paths: dict[str, Path] = {}
-    for folder in folders or model_folders():
-        for path in sorted(folder.glob("*.toml")):
+    for folder in searched:
+        for path in sorted(Path(folder).glob("*.toml")):
             paths.setdefault(path.stem, path)
+    if not getattr(searched, "allow_override", False):
+        _refuse_replacements(paths)
     return dict(sorted(paths.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
+
+
+def _refuse_replacements(paths: Mapping[str, Path]) -> None:
+    """Refuse files that have the name of a shipped model, with other contents."""
+    faults = []
+    for name, path in paths.items():
+        if path.parent == _shipped() or name not in _shipped_hashes():
+            continue
+        try:
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read: {error.strerror}") from error
+        if replacement_warning(name, sha256):
+            found = f"{path}: has the name of the shipped model {name}, but is not that model"
+            do = "rename the file and its id, or allow it with {allow_override}"
+            faults.append(Fault("", found, do=do, whole=True))
+    if faults:
+        raise FileError(*faults)
 
 
 def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None) -> Model:

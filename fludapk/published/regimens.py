@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 
+from fludapk.errors import InputError
 from fludapk.published.course_files import LabelRule, LabelStep, RegimenEntry, RegimenFile
 from fludapk.published.tables import DATA, read_toml
 
@@ -33,9 +35,16 @@ def label_step(rule: LabelRule, renal_function: float) -> LabelStep:
     renal_function : float
         The `measure` of the rule: CrCl, mL/min, or eGFR, mL/min/1.73 m2.
 
+    Raises
+    ------
+    InputError
+        If it is not a number above or at zero: no row applies.
+
     Examples
     --------
     >>> label_step(label_rules()[0], 62.0).advice
     '20 % less (20 mg/m2 in CLL)'
     """
+    if not 0.0 <= renal_function < math.inf:
+        raise InputError(f"{rule.title}: {rule.measure} is no number: {renal_function}")
     return next(step for step in rule.steps if renal_function >= step.at_least)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal
@@ -9,6 +10,7 @@ from typing import Final, Literal
 import numpy as np
 
 from fludapk.arrays import F8
+from fludapk.errors import Fault, InputError
 from fludapk.pk.auc_by_dose import weighted_quantiles
 from fludapk.published.course_files import TargetEntry, TargetFile
 from fludapk.published.tables import DATA, read_toml
@@ -26,6 +28,36 @@ HIGH: Final = 20.0
 """Threshold of scordo2023 and langenhorst2019b, mg h/L, above which harm was found."""
 
 
+def finite_auc(auc_0_inf: float) -> float:
+    """Return an AUC that can be judged.
+
+    Raises
+    ------
+    InputError
+        If it is no finite number: no verdict may come out of a failed calculation.
+
+    Examples
+    --------
+    >>> finite_auc(13.58)
+    13.58
+    """
+    if not math.isfinite(auc_0_inf):
+        raise InputError(Fault("", f"{_FAILED}: {auc_0_inf} mg·h/L", do=_DO, whole=True))
+    return auc_0_inf
+
+
+def _finite_aucs(values: F8, weights: F8 | None = None) -> None:
+    """Refuse simulated values of which any is no finite number, or has no weight."""
+    bad = ~np.isfinite(values) if weights is None else ~(np.isfinite(values) & (weights >= 0.0))
+    if not len(values) or bad.any():
+        found = f"{_FAILED} for {int(np.count_nonzero(bad))} of {len(values)} simulated courses"
+        raise InputError(Fault("", found, do=_DO, whole=True))
+
+
+_FAILED: Final = "the AUC cannot be judged: it is no finite number"
+_DO: Final = "check dose, size and kidney function, and the numbers of the model"
+
+
 def flag(auc_0_inf: float) -> Flag:
     """Classify a cumulative AUC by 13.8 and 14 mg h/L.
 
@@ -39,6 +71,11 @@ def flag(auc_0_inf: float) -> Flag:
     str
         "below" < 13.8 <= "borderline" < 14.0 <= "met".
 
+    Raises
+    ------
+    InputError
+        If the AUC is no finite number.
+
     References
     ----------
     Fabrizio 2022, doi 10.1182/bloodadvances.2021006418; Dekker 2022, Blood Adv 6:1969.
@@ -48,7 +85,8 @@ def flag(auc_0_inf: float) -> Flag:
     >>> flag(13.58), flag(13.8), flag(14.0)
     ('below', 'borderline', 'met')
     """
-    return "below" if auc_0_inf < LOW else "borderline" if auc_0_inf < MET else "met"
+    auc = finite_auc(auc_0_inf)
+    return "met" if auc >= MET else "borderline" if auc >= LOW else "below"
 
 
 @lru_cache(maxsize=1)
@@ -73,9 +111,10 @@ def bounds(target: TargetEntry) -> tuple[float, float]:
 
 
 def status(target: TargetEntry, auc_0_inf: float) -> TargetStatus:
-    """Tell if an AUC (mg h/L) is below, within or above a target."""
+    """Tell if an AUC (mg h/L) is below, within or above a target; it must be finite."""
     low, high = bounds(target)
-    return "below" if auc_0_inf < low else "above" if auc_0_inf > high else "within"
+    auc = finite_auc(auc_0_inf)
+    return "within" if low <= auc <= high else "above" if auc > high else "below"
 
 
 def applies(
@@ -93,6 +132,7 @@ def applies(
     low, high = target.ages or (0.0, np.inf)
     return (
         low <= age_years <= high
+        and age_years < np.inf
         and target.disease in (None, disease)
         and target.product in (None, product)
     )
@@ -111,23 +151,27 @@ def verdict(auc_0_inf: float, target: TargetEntry | None) -> str:
         return words.get(flag(auc_0_inf), f"{MET:g} or more")
     low, high = bounds(target)
     if target.optimum is not None:
-        return f"below {low:g}" if auc_0_inf < low else f"{low:g} or more"
+        return f"below {low:g}" if status(target, auc_0_inf) == "below" else f"{low:g} or more"
     return side_of(auc_0_inf, low, high)
 
 
 def side_of(auc_0_inf: float, low: float, high: float) -> str:
     """Name the side of a window on which an AUC is; the window may have no upper bound.
 
+    Raises
+    ------
+    InputError
+        If the AUC is no finite number.
+
     Examples
     --------
     >>> side_of(13.5, 13.8, np.inf), side_of(18.5, 18.0, 20.0)
     ('below 13.8', 'within 18-20')
     """
-    if auc_0_inf < low:
-        return f"below {low:g}"
-    if auc_0_inf > high:
-        return f"above {high:g}"
-    return f"within {low:g}-{high:g}" if np.isfinite(high) else f"{low:g} or more"
+    auc = finite_auc(auc_0_inf)
+    if low <= auc <= high:
+        return f"within {low:g}-{high:g}" if np.isfinite(high) else f"{low:g} or more"
+    return f"above {high:g}" if auc > high else f"below {low:g}"
 
 
 def leading_target(
@@ -166,11 +210,17 @@ def window_probabilities(
     weights : (n,) array, optional
         With a sum of 1; equal if absent.
 
+    Raises
+    ------
+    InputError
+        If an AUC is no finite number.
+
     Examples
     --------
     >>> window_probabilities(np.array([10.0, 15.0, 16.0, 25.0]), 13.8, 20.0)
     (0.25, 0.5, 0.25)
     """
+    _finite_aucs(auc_0_inf, weights)
     is_below, is_above = auc_0_inf < low, auc_0_inf > high
     if weights is None:
         n = len(auc_0_inf)
@@ -198,6 +248,7 @@ def prediction_interval(
     >>> prediction_interval(np.arange(101.0), coverage=0.5)
     (25.0, 75.0)
     """
+    _finite_aucs(values, weights)
     if weights is not None:
         ends = weighted_quantiles(
             values, weights, np.array([(1 - coverage) / 2, (1 + coverage) / 2])

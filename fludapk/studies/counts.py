@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from fludapk.arrays import F8, I8, Bools
+from fludapk.errors import InputError
 from fludapk.patients.population import Patients
 from fludapk.published.targets import HIGH, LOW, MET
 
@@ -23,10 +24,10 @@ FIXED_POINT: Final = 2.0**32
 """Scale at which logarithms are rounded to integers, so that sums do not depend on order."""
 
 COUNTED: Final = (
-    "n", "given", "held_at_ceiling", "outside_studied_range", "redrawn_size", "redrawn_scr",
-    "below_13_8", "below_14", "in_window", "above_20",
+    "n", "given", "held_at_ceiling", "outside_studied_range", "undecided", "redrawn_size",
+    "redrawn_scr", "below_13_8", "below_14", "in_window", "above_20",
 )  # fmt: skip
-OUTCOMES: Final = COUNTED[6:]
+OUTCOMES: Final = COUNTED[7:]
 """Outcomes of patients who were given a dose; their fractions are probabilities."""
 HISTOGRAMS: Final = ("auc", "dose_mg", "total_mg_m2")
 
@@ -101,7 +102,7 @@ class Counts:
     moments: list[list[int]]
     """Sum and sum of squares of log AUC in each stratum, times 2^32."""
     outer: I8
-    """(outer draws, strata, OUTCOMES) patients."""
+    """(outer draws, strata, 1 + OUTCOMES) patients: given a dose, then outcomes."""
     profiles: dict[str, I8]
     """(bands, 1 + OUTCOMES) patients along each of `PROFILES`: given a dose, then outcomes."""
 
@@ -126,7 +127,7 @@ class Counts:
             np.zeros((n, len(COUNTED)), np.int64),
             np.zeros((len(HISTOGRAMS), n, CELLS + 2), np.int64),
             [[0, 0] for _ in range(n)],
-            np.zeros((outer, n, len(OUTCOMES)), np.int64),
+            np.zeros((outer, n, 1 + len(OUTCOMES)), np.int64),
             {k: np.zeros((len(v) - 1, 1 + len(OUTCOMES)), np.int64) for k, v in PROFILES.items()},
         )
 
@@ -139,41 +140,51 @@ class Counts:
         window : (float, float)
             Lower and upper end of the window on the cumulative AUC, mg h/L.
         """
-        given = block.given
-        for draw_number, auc in enumerate(block.auc):
-            outcome = _outcomes(auc, window) & given[:, None]
-            logs = np.log(np.where(given, auc, 1.0))
-            whole = np.rint(logs * FIXED_POINT).astype(np.int64)
-            squares = np.rint(logs * logs * FIXED_POINT).astype(np.int64)
+        for number, draw in enumerate(block.draws):
+            given = draw.given
+            if not (np.isfinite(draw.auc) & (draw.auc > 0.0))[given].all():
+                raise InputError(f"{self.strategy}, {self.truth}: an AUC came out as no number")
+            outcome = np.column_stack([given, _outcomes(draw.auc, window) & given[:, None]])
             facts = np.column_stack(
-                [np.ones_like(given), given, block.held, block.outside, *block.redrawn, outcome]
+                [
+                    np.ones_like(given),
+                    given,
+                    draw.held,
+                    block.outside,
+                    draw.undecided,
+                    *block.redrawn,
+                    outcome[:, 1:],
+                ]
             ).astype(np.int64)
-            binned = [cells(auc), cells(block.dose_mg), cells(block.total_mg_m2)]
+            logs = np.log(np.where(given, draw.auc, 1.0))
+            binned = [cells(values) for values in (draw.auc, draw.dose_mg, draw.total_mg_m2)]
             for members in block.groups:
                 inside = members >= 0
                 np.add.at(self.counts, members[inside], facts[inside])
-                dosed = inside & given
-                for histogram, places in zip(self.histograms, binned, strict=True):
-                    np.add.at(histogram, (members[dosed], places[dosed]), 1)
-                for stratum in np.unique(members[dosed]):
-                    is_member = dosed & (members == stratum)
-                    self.moments[stratum][0] += int(whole[is_member].sum())
-                    self.moments[stratum][1] += int(squares[is_member].sum())
                 if len(self.outer):
-                    np.add.at(
-                        self.outer[draw_number],
-                        members[inside],
-                        outcome[inside].astype(np.int64),
-                    )
-            for name, values in block.along.items():
-                band = np.digitize(values, PROFILES[name]) - 1
-                table = self.profiles[name]
-                dosed = given & (band >= 0) & (band < len(table))
-                np.add.at(
-                    table,
-                    band[dosed],
-                    np.column_stack([np.ones_like(given), outcome])[dosed].astype(np.int64),
-                )
+                    part = self.outer[number]
+                    np.add.at(part, members[inside], outcome[inside].astype(np.int64))
+                self._add_given(members, inside & given, binned, logs)
+            self._add_profiles(block.along, given, outcome)
+
+    def _add_given(self, members: I8, dosed: Bools, binned: Sequence[I8], logs: F8) -> None:
+        """Count those given a dose in the strata of one grouping."""
+        for histogram, places in zip(self.histograms, binned, strict=True):
+            np.add.at(histogram, (members[dosed], places[dosed]), 1)
+        whole = np.rint(logs * FIXED_POINT).astype(np.int64)
+        squares = np.rint(logs * logs * FIXED_POINT).astype(np.int64)
+        for stratum in np.unique(members[dosed]):
+            is_member = dosed & (members == stratum)
+            self.moments[stratum][0] += int(whole[is_member].sum())
+            self.moments[stratum][1] += int(squares[is_member].sum())
+
+    def _add_profiles(self, along: Mapping[str, F8], given: Bools, outcome: Bools) -> None:
+        """Count those given a dose, and their outcomes, along each of `PROFILES`."""
+        for name, values in along.items():
+            band = np.digitize(values, PROFILES[name]) - 1
+            table = self.profiles[name]
+            dosed = given & (band >= 0) & (band < len(table))
+            np.add.at(table, band[dosed], outcome[dosed].astype(np.int64))
 
     def plus(self, other: Counts) -> Counts:
         """Return the sum of two counts of the same truth, strategy and strata."""
@@ -212,26 +223,70 @@ class Counts:
     def from_dict(cls, raw: Mapping[str, Any]) -> Counts:
         """Read counts written by `to_dict`."""
         counts = cls.nothing(raw["truth"], raw["strategy"], raw["strata"], len(raw["outer"]))
-        counts.counts[:] = raw["counts"]
+        _fill(counts.counts, raw["counts"])
+        if len(raw["outer"]):
+            _fill(counts.outer, raw["outer"])
         for part, rows in zip(counts.histograms, raw["histograms"], strict=True):
             for row, pairs in zip(part, rows, strict=True):
                 for cell, n in pairs:
-                    row[cell] = n
-        counts.moments = [list(pair) for pair in raw["moments"]]
-        if len(raw["outer"]):
-            counts.outer[:] = raw["outer"]
-        for name, table in raw["profiles"].items():
-            counts.profiles[name][:] = table
+                    row[range(len(row))[cell]] = n
+        counts.moments = [[int(a), int(b)] for a, b in raw["moments"]]
+        for name, table in counts.profiles.items():
+            _fill(table, raw["profiles"][name])
         return counts
+
+    def faults(self, patients: int) -> list[str]:
+        """Return what cannot be true of the counts of a number of patients.
+
+        Parameters
+        ----------
+        patients : int
+            Patients that were simulated, once for each outer draw.
+        """
+        number = dict(zip(COUNTED, self.counts.T, strict=True))
+        draws = max(len(self.outer), 1)
+        given = number["given"]
+        checks = {
+            f"{int(number['n'][0])} patients for {patients * draws}": number["n"][0]
+            == patients * draws,
+            "a number below zero": min(
+                int(part.min(initial=0))
+                for part in (self.counts, self.histograms, self.outer, *self.profiles.values())
+            )
+            >= 0,
+            "a stratum with more patients than there are": (number["n"] <= number["n"][0]).all(),
+            "more given a dose than patients": (given + number["undecided"] <= number["n"]).all(),
+            "more outcomes than given a dose": all((number[x] <= given).all() for x in OUTCOMES),
+            "fewer below 14 than below 13.8": (number["below_13_8"] <= number["below_14"]).all(),
+            "histograms of others than were given a dose": (
+                self.histograms.sum(axis=2) == given
+            ).all(),
+            "draws that do not add up": not len(self.outer)
+            or (
+                self.outer.sum(axis=0) == np.column_stack([given, *(number[x] for x in OUTCOMES)])
+            ).all(),
+            "moments of others than were given a dose": len(self.moments) == len(self.strata),
+            "profiles of more than were given a dose": all(
+                table[:, 0].sum() <= given[0] for table in self.profiles.values()
+            ),
+        }
+        return [fault for fault, is_fine in checks.items() if not is_fine]
+
+
+def _fill(array: I8, rows: Sequence[Any]) -> None:
+    """Copy whole numbers of exactly the shape of an array."""
+    values = np.array(rows)
+    if values.shape != array.shape or not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(f"not whole numbers of the shape {array.shape}")
+    array[:] = values
 
 
 @dataclass(frozen=True, eq=False)
-class SimulatedBlock:
-    """Simulated doses and exposure of a block of n patients."""
+class SimulatedDraw:
+    """Doses and exposure of a block of n patients, by one draw of the true numbers of the model."""
 
-    patients: Patients
-    auc: list[F8]
-    """(n,) AUC0-inf of the course, mg h/L; one array per outer draw."""
+    auc: F8
+    """(n,) AUC0-inf of the course, mg h/L."""
     dose_mg: F8
     """(n,) Mean of the doses of a patient, mg of fludarabine phosphate."""
     total_mg_m2: F8
@@ -240,6 +295,17 @@ class SimulatedBlock:
     """(n,) False where no dose was given."""
     held: Bools
     """(n,) True where a ceiling lowered a dose."""
+    undecided: Bools
+    """(n,) True where no dose was given because the strategy did not know what it doses by."""
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedBlock:
+    """Simulated doses and exposure of a block of n patients."""
+
+    patients: Patients
+    draws: list[SimulatedDraw]
+    """One per outer draw; one if there are none."""
     outside: Bools
     """(n,) True outside the studied range of the true model."""
     groups: list[I8]

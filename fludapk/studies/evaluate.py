@@ -77,10 +77,12 @@ def _read(
     if isinstance(levels, str | Path):
         pairs = [f"{column}={name}" for column, name in names.items()]
         source, layout = opened(levels, pairs, {})
-        rows, sha256 = source.rows(), source.sha256()
+        rows, sha256, first_row = source.rows(), source.sha256(), source.first_row
     else:
         header, cells = cells_of(levels)
-        layout, rows = Layout.read(header, names=names), iter(cells)
+        layout, rows = Layout.read(header, names=names).surveyed(cells), iter(cells)
         text = document([dict(zip(header, row, strict=True)) for row in cells])
-        sha256 = hashlib.sha256(text.encode()).hexdigest()
-    return read_subjects(layout, rows, unit=dv_unit, lloq=lloq, amount=amount, sha256=sha256)
+        sha256, first_row = hashlib.sha256(text.encode()).hexdigest(), 2
+    return read_subjects(
+        layout, rows, unit=dv_unit, lloq=lloq, amount=amount, sha256=sha256, first_row=first_row
+    )

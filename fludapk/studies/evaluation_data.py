@@ -95,6 +95,7 @@ def read_subjects(
     lloq: str | None = None,
     amount: str | None = None,
     sha256: str = "",
+    first_row: int = 2,
 ) -> Data:
     """Read courses with levels from NONMEM-style records.
 
@@ -112,6 +113,8 @@ def read_subjects(
         Substance that AMT is mg of.
     sha256 : str
         Hash of the file.
+    first_row : int
+        Row of the first record in a spreadsheet.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def read_subjects(
     assay = Assay.of(records, unit=unit, lloq=lloq)
     rows = list(rows)
     comments = sum(records.is_comment(cells) and any(cells) for cells in rows)
-    courses = list(by_course(layout, rows))
+    courses = list(by_course(layout, rows, first_row))
     if not courses:
         raise InputError("the file has no records below its header")
     every = (cells for _, _, together in courses for cells in together)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -15,6 +15,7 @@ from fludapk.atomic import whole_file, write_whole
 from fludapk.errors import InputError
 from fludapk.patients.csv_list import line
 from fludapk.studies.counts import Counts, SimulatedBlock
+from fludapk.studies.records import hash_of
 from fludapk.studies.study import Study
 
 PARTS: Final = ".parts"
@@ -96,7 +97,7 @@ def _patient_columns(
     block: SimulatedBlock, model: str, strategy: str, first: int
 ) -> dict[str, Sequence[Any] | np.ndarray]:
     """Return the columns of a block, with its patients numbered from `first`."""
-    covariates, n = block.patients.columns, block.patients.n
+    covariates, n, draw = block.patients.columns, block.patients.n, block.draws[0]
     return {
         "model": [model] * n,
         "strategy": [strategy] * n,
@@ -108,12 +109,12 @@ def _patient_columns(
         "bsa_m2": covariates["BSA"],
         "scr_mg_dl": covariates["SCR"],
         "egfr_ml_min_1_73m2": block.along["egfr_ml_min_1_73m2"],
-        "dose_mg": block.dose_mg,
-        "total_mg_m2": block.total_mg_m2,
-        "given": block.given,
-        "held_at_ceiling": block.held,
+        "dose_mg": draw.dose_mg,
+        "total_mg_m2": draw.total_mg_m2,
+        "given": draw.given,
+        "held_at_ceiling": draw.held,
         "outside_studied_range": block.outside,
-        "auc_0_inf": block.auc[0],
+        "auc_0_inf": draw.auc,
     }
 
 
@@ -153,6 +154,25 @@ def patients_writer(path: str | Path | None, study: Study) -> Iterator[PatientsW
 
 
 # ------------------------------------------------------------------ a run that can be continued
+
+
+def checked_document(path: str | Path) -> dict[str, Any]:
+    """Read a JSON document that ends with a checksum of itself.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not as it was written.
+    """
+    try:
+        raw = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: is not a part of a study")
+    if raw.get("sha256") != hash_of({k: v for k, v in raw.items() if k != "sha256"}):
+        raise InputError(f"{path}: is not as it was written: its checksum is another; run it again")
+    return raw
 
 
 @dataclass(frozen=True)
@@ -195,24 +215,37 @@ class Parts:
         path = self.path(truth, strategy)
         if not path.is_file():
             return None
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        if saved["run"] != json.loads(self.study.provenance.to_json()):
+        saved = checked_document(path)
+        if saved.get("run") != json.loads(self.study.provenance.to_json()):
             raise InputError(
                 f"{path}: is of another scenario or version: use another folder, or do not continue"
             )
-        return Counts.from_dict(saved["counts"])
+        try:
+            counts = Counts.from_dict(saved["counts"])
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+            raise InputError(f"{path}: is not a part of a run: {error}") from error
+        faults = counts.faults(self.study.n)
+        if (counts.truth, counts.strategy) != (truth, strategy):
+            faults.append(f"it is of {counts.strategy} ({counts.truth})")
+        if counts.strata != self.study.strata:
+            faults.append("it has other strata")
+        if faults:
+            raise InputError(*(f"{path}: cannot be true: {fault}" for fault in faults))
+        return counts
 
     def save(self, counts: Counts) -> None:
         """Write the counts of a finished strategy."""
         path = self.path(counts.truth, counts.strategy)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(
-            path, json.dumps({"run": self.study.provenance.to_dict(), "counts": counts.to_dict()})
-        )
+        table = {"run": self.study.provenance.to_dict(), "counts": counts.to_dict()}
+        write_whole(path, json.dumps(table | {"sha256": hash_of(table)}))
 
     def clear(self) -> None:
-        """Delete the files of all finished strategies."""
-        for path in (self.folder / PARTS).glob("*.json"):
-            path.unlink()
-        if (self.folder / PARTS).is_dir():
-            (self.folder / PARTS).rmdir()
+        """Delete the files of all finished strategies; what else lies in their folder stays."""
+        folder = self.folder / PARTS
+        for truth in self.study.truths:
+            for strategy in self.study.scenario.strategies:
+                with suppress(OSError):
+                    self.path(truth.id, strategy.id).unlink()
+        with suppress(OSError):
+            folder.rmdir()

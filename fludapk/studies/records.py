@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, Self
@@ -11,6 +13,38 @@ from fludapk.errors import InputError
 from fludapk.studies.scenario import Scenario
 
 # ------------------------------------------------------------------ provenance
+
+
+def hash_of(table: object) -> str:
+    """Return the hash of a table that can be written as JSON, whatever the order of its keys.
+
+    Examples
+    --------
+    >>> hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+def check_scenario_hash(record: Mapping[str, Any], where: str) -> None:
+    """Refuse the record of a run whose scenario was changed after the run.
+
+    Parameters
+    ----------
+    record : mapping
+        With ``scenario`` and ``scenario_sha256``.
+    where : str
+        Name of its file, for errors.
+
+    Raises
+    ------
+    InputError
+    """
+    if hash_of(record.get("scenario")) != record.get("scenario_sha256"):
+        raise InputError(
+            f"{where}: its scenario is not the one that was run: the hash recorded with it is "
+            "another; run the scenario itself, from its own file"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -79,6 +113,7 @@ class StudyProvenance(Record):
         names = {part.name for part in fields(cls)}
         if not isinstance(raw, dict) or set(raw) != names:
             raise InputError(f"{where}: is not the record of a run")
+        check_scenario_hash(raw, where)
         try:
             scenario = Scenario.model_validate(raw["scenario"])
         except ValueError as error:
@@ -145,9 +180,10 @@ class StratumSummary:
         Method of the 95 % intervals.
     dose_mg, total_mg_m2 : Quantiles
         mg of fludarabine phosphate per infusion; mg/m2 in the course.
-    not_given, held_at_ceiling, outside_studied_range : int
+    not_given, held_at_ceiling, outside_studied_range, undecided : int
         Number of patients without a dose, with a dose lowered to a ceiling, and outside the
-        studied range of the model.
+        studied range of the model; `undecided` are those without a dose because the strategy did
+        not know what it doses by. With outer draws: the mean over them.
     redrawn_size, redrawn_scr : int
         Number of virtual patients whose weight or height, or creatinine (true or as observed), was
         drawn again to be inside the limits of the population.
@@ -170,6 +206,7 @@ class StratumSummary:
     not_given: int
     held_at_ceiling: int
     outside_studied_range: int
+    undecided: int
     redrawn_size: int
     redrawn_scr: int
 

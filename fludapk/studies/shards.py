@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from fludapk._version import __version__
 from fludapk.errors import InputError
 from fludapk.patients.population import Patients
+from fludapk.published.models import load_model, model_paths
 from fludapk.studies.counts import Counts
-from fludapk.studies.records import StudyProvenance
+from fludapk.studies.outputs import checked_document
+from fludapk.studies.records import StudyProvenance, hash_of
 from fludapk.studies.scenario import Scenario
 from fludapk.studies.simulate import StudyResult
-from fludapk.studies.study import Study
+from fludapk.studies.study import BLOCK, Study, shard_range
 
-SCHEMA: Final = "fludapk.study.shard/1"
+SCHEMA: Final = "fludapk.study.shard/2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +42,13 @@ class Shard:
 
     def to_json(self) -> str:
         """Return the shard as a JSON document."""
-        return json.dumps(
-            {
-                "schema": SCHEMA,
-                "run": self.provenance.to_dict(),
-                "shard": list(self.part),
-                "counts": [counts.to_dict() for counts in self.counts],
-            }
-        )
+        table = {
+            "schema": SCHEMA,
+            "run": self.provenance.to_dict(),
+            "shard": list(self.part),
+            "counts": [counts.to_dict() for counts in self.counts],
+        }
+        return json.dumps(table | {"sha256": hash_of(table)})
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -62,31 +64,66 @@ class Shard:
         InputError
             If it cannot be read, or is no shard.
         """
+        raw = checked_document(path)
+        if raw.get("schema") != SCHEMA:
+            raise InputError(f"{path}: is not a shard of a study by this version of fludapk")
         try:
-            raw = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read: {error}") from error
-        if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-            raise InputError(f"{path}: is not a shard of a study")
-        provenance = StudyProvenance.from_dict(raw["run"], str(path))
-        number, parts = raw["shard"]
-        return cls(
-            provenance, (number, parts), [Counts.from_dict(table) for table in raw["counts"]]
-        )
+            number, parts = (int(k) for k in raw["shard"])
+            counts = [Counts.from_dict(table) for table in raw["counts"]]
+            provenance = StudyProvenance.from_dict(raw["run"], str(path))
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+            raise InputError(f"{path}: is not a shard of a study: {error}") from error
+        shard = cls(provenance, (number, parts), counts)
+        faults = shard.faults()
+        if faults:
+            raise InputError(*(f"{path}: {fault}" for fault in faults))
+        return shard
+
+    def faults(self) -> list[str]:
+        """Return what cannot be true of the shard: counts, blocks, version."""
+        run = self.provenance
+        scenario = run.scenario
+        expected = [(m, s.id) for m in scenario.models for s in scenario.strategies]
+        faults = []
+        if [(counts.truth, counts.strategy) for counts in self.counts] != expected:
+            faults.append("holds other models or strategies than its scenario")
+        if (run.version, run.block) != (__version__, BLOCK):
+            faults.append(
+                f"was made by fludapk {run.version} in blocks of {run.block}; this is "
+                f"{__version__} with blocks of {BLOCK}: merge with the version that made it"
+            )
+        if scenario.patients not in (None, run.patients) or run.seed != scenario.seed:
+            faults.append("has another seed or number of patients than its scenario")
+        number, parts = self.part
+        if not 1 <= number <= parts:
+            return [*faults, f"shard {number}/{parts}: from 1/{parts} to {parts}/{parts}"]
+        blocks = -(-run.patients // BLOCK)
+        todo = shard_range(self.part, blocks)
+        patients = min(run.patients, todo.stop * BLOCK) - todo.start * BLOCK
+        outer = scenario.variability.parameter_uncertainty
+        for counts in self.counts:
+            about = f"{counts.strategy} ({counts.truth}): cannot be true"
+            faults += [f"{about}: {fault}" for fault in counts.faults(max(patients, 0))]
+            if len(counts.outer) != outer:
+                faults.append(f"{about}: {len(counts.outer)} draws of parameters, not {outer}")
+        return faults
 
 
-def merge(shards: Sequence[Shard]) -> StudyResult:
+def merge(shards: Sequence[Shard], folders: Sequence[Path] | None = None) -> StudyResult:
     """Merge all shards of a study, as if it had been run at once.
 
     Parameters
     ----------
     shards : sequence of Shard
         All parts of one study, in any order.
+    folders : sequence of Path, optional
+        Folders of model files; see `fludapk.published.models.model_folders`.
 
     Raises
     ------
     InputError
-        If shards are missing, twice there, or of different studies.
+        If shards are missing, twice there, of different studies, or cannot be true; if a model is
+        not the one that they were made with.
     """
     if not shards:
         raise InputError("no shards to merge")
@@ -103,12 +140,26 @@ def merge(shards: Sequence[Shard]) -> StudyResult:
         twice = sorted({n for n in numbers if numbers.count(n) > 1})
         faults += [f"missing shards: {', '.join(map(str, missing))}"] if missing else []
         faults += [f"shards twice: {', '.join(map(str, twice))}"] if twice else []
+    faults += [fault for shard in shards for fault in shard.faults()]
+    faults += _other_models(first.provenance, folders)
     if faults:
-        raise InputError(*faults)
+        raise InputError(*dict.fromkeys(faults))
     merged = list(first.counts)
     for shard in shards[1:]:
         merged = [total.plus(part) for total, part in zip(merged, shard.counts, strict=True)]
     return StudyResult(run=first.provenance, counts=merged)
+
+
+def _other_models(run: StudyProvenance, folders: Sequence[Path] | None) -> list[str]:
+    """Name the models that are not here as they were when the shards were made."""
+    paths = model_paths(folders)
+    faults = []
+    for name, sha256 in run.model_sha256.items():
+        if name not in paths:
+            faults.append(f"model {name} of the shards is not here: give {{models_dir}}")
+        elif load_model(name, folders).sha256 != sha256:
+            faults.append(f"model {name} of the shards has another hash than the one here")
+    return faults
 
 
 def run_shard(
@@ -171,4 +222,4 @@ def on_cluster(study: Study, address: str) -> StudyResult:
             for k in range(parts)
         ]  # fmt: skip
         shards = client.gather(futures)
-    return merge(shards)
+    return merge(shards, study.folders)

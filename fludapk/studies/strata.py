@@ -29,16 +29,24 @@ class Grouping:
     """Values of a text column, one stratum each."""
     offset: int
     """Number of the first stratum of this grouping."""
+    has_unknown: bool = False
+    """True if some patients lack the number: they are a stratum of their own, the last."""
+
+    @property
+    def unknown(self) -> str:
+        """Name of the stratum of patients who lack the number."""
+        return f"{self.by} unknown"
 
     @property
     def labels(self) -> list[str]:
         """Names of the strata."""
         if self.edges is None:
             return [f"{self.by} = {category}" for category in self.categories]
-        return [
+        bands = [
             f"{self.by} {low:g}-<{high:g}"
             for low, high in zip(self.edges[:-1], self.edges[1:], strict=True)
         ]
+        return [*bands, self.unknown] if self.has_unknown else bands
 
     def members(self, patients: Patients) -> I8:
         """Return the number of the stratum of each patient, (n,); -1 outside every band."""
@@ -46,8 +54,12 @@ class Grouping:
         if self.edges is None:
             numbers = {category: i + self.offset for i, category in enumerate(self.categories)}
             return np.array([numbers.get(str(value), -1) for value in values], dtype=np.int64)
-        band = np.digitize(values.astype(np.float64), self.edges) - 1
-        return np.where((band >= 0) & (band < len(self.edges) - 1), band + self.offset, -1)
+        measured = values.astype(np.float64)
+        bands = len(self.edges) - 1
+        band = np.digitize(measured, self.edges) - 1
+        inside = np.where((band >= 0) & (band < bands), band + self.offset, -1)
+        last = bands + self.offset if self.has_unknown else -1
+        return np.where(np.isnan(measured), last, inside)
 
 
 _COLUMNS: Final = {
@@ -123,7 +135,8 @@ def grouping_of(stratum: Stratum, patients: Patients, offset: int) -> Grouping:
     if stratum.edges is not None:
         if not is_number:
             raise InputError(f"{stratum.by} is text: leave edges out")
-        return Grouping(stratum.by, np.array(stratum.edges), (), offset)
+        lacks = bool(np.isnan(values.astype(np.float64)).any())
+        return Grouping(stratum.by, np.array(stratum.edges), (), offset, lacks)
     if is_number:
         raise InputError(f"{stratum.by} is a number: give edges")
     return Grouping(stratum.by, None, tuple(sorted(set(map(str, values)))), offset)

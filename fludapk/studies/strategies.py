@@ -17,7 +17,8 @@ from fludapk.patients.regimen import Regimen, parse_dose
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, map_estimates
 from fludapk.pk.exposure import course_concentrations, course_exposure, with_residual_error
-from fludapk.published.covariates import Columns, covariate_columns, covariate_rows, renal_function
+from fludapk.pk.program import Program
+from fludapk.published.covariates import Columns, renal_function
 from fludapk.published.models import Model, load_model
 from fludapk.published.regimens import label_rules
 from fludapk.studies.scenario import (
@@ -40,6 +41,8 @@ class Doses:
     """(n,) True where a ceiling lowered the dose."""
     given: Bools
     """(n,) False where a rule says so, or no amount that can be drawn up is below the ceilings."""
+    undecided: Bools
+    """(n,) True where none is given because the strategy does not know what it doses by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,8 @@ class Block:
     observed: Patients
     """Patients as dosing observes them: renal function with its error."""
     truth: Model
+    program: Program
+    """Program of the true model, with the numbers of a draw where they are uncertain."""
     rows: F8
     """(n, covariates) True covariates, in the units and order of the true model."""
     outside: Bools
@@ -73,7 +78,7 @@ class DosingStrategy(Protocol):
 
     @property
     def n_samples(self) -> int:
-        """Number of levels measured in each patient."""
+        """Number of levels measured in each patient; without any, doses do not depend on truth."""
 
     def doses(self, block: Block) -> Doses:
         """Return the doses of every patient."""
@@ -173,7 +178,8 @@ class Drawing:
         Parameters
         ----------
         mg : (n,)
-            Dose of each infusion before rounding and ceilings, mg.
+            Dose of each infusion before rounding and ceilings, mg; not finite where it cannot be
+            decided, and then none is given.
         columns : mapping of str to (n,) arrays
             Covariates; BSA in m2 sets the ceilings.
         schedule : Regimen
@@ -188,6 +194,8 @@ class Drawing:
         """
         before = np.empty((len(mg), 0)) if before is None else before
         ceiling = most_mg(columns["BSA"], schedule.times_h, before)
+        undecided = ~np.isfinite(mg)
+        mg = np.where(undecided, 0.0, mg)
         held = is_above(mg, ceiling)
         given = mg > 0
         dose = np.minimum(mg, ceiling)
@@ -200,7 +208,7 @@ class Drawing:
             dose, held = steps * self.step_mg, held | over
         given &= dose > 0  # a whole vial may be above the ceiling of a small child
         left = schedule.days - before.shape[1]
-        return Doses(np.repeat(dose[:, None], left, axis=1), held & given, given)
+        return Doses(np.repeat(dose[:, None], left, axis=1), held & given, given, undecided)
 
 
 @dataclass(frozen=True)
@@ -221,7 +229,8 @@ class Fixed:
 class Renal:
     """Dose times a factor by renal function; the full dose where the rule has no factor.
 
-    Label rules are written for adults: children get the full dose.
+    Label rules are written for adults: children get the full dose. A patient whose renal function
+    is not known gets none where the rule needs it.
     """
 
     schedule: Regimen
@@ -234,17 +243,16 @@ class Renal:
 
     def doses(self, block: Block) -> Doses:
         """Return the doses of every patient."""
-        function = renal_function(self.measure, block.observed.columns)
-        row = (function[:, None] < self.at_least).sum(axis=1)  # rows are from high to low
+        columns = block.observed.columns
+        function = renal_function(self.measure, columns)
+        row = (~(function[:, None] >= self.at_least)).sum(axis=1)  # rows are from high to low
         factor = self.factor[np.minimum(row, len(self.factor) - 1)]
+        factor = np.where(np.isnan(factor), 1.0, factor)
+        factor = np.where(np.isfinite(function), factor, np.nan)
         if self.adults_only:
-            factor = np.where(block.observed.columns["AGE"] < 18, 1.0, factor)
-        full = self.schedule.dose_mg(block.observed.columns["BSA"], block.observed.columns["WT"])
-        return self.drawn(
-            np.asarray(full) * np.where(np.isnan(factor), 1.0, factor),
-            block.observed.columns,
-            self.schedule,
-        )
+            factor = np.where(columns["AGE"] < 18, 1.0, factor)
+        full = self.schedule.dose_mg(columns["BSA"], columns["WT"])
+        return self.drawn(np.asarray(full) * factor, columns, self.schedule)
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,11 +269,13 @@ class Banded:
     def doses(self, block: Block) -> Doses:
         """Return the doses of every patient."""
         columns = block.observed.columns
-        row = np.searchsorted(self.below, columns[self.by], side="right")
+        value = columns[self.by]
+        row = np.searchsorted(self.below, value, side="right").clip(max=len(self.bands) - 1)
         by_band = np.array(
             [np.asarray(band.dose_mg(columns["BSA"], columns["WT"])) for band in self.bands]
         )
-        return self.drawn(by_band[row, np.arange(len(row))], columns, self.schedule)
+        mg = np.where(np.isfinite(value), by_band[row, np.arange(len(row))], np.nan)
+        return self.drawn(mg, columns, self.schedule)
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,22 +319,32 @@ class Adaptive:
         planned = self.first.doses(block)
         # A patient without a first dose has no levels and gets no later dose: a vial stands in.
         first_mg = np.where(planned.given[:, None], planned.mg[:, :1], VIAL_MG)
-        program = self.model.program
-        factor = self.model.file.dose.factor
-        times, lengths, _ = self.schedule.course_of(1.0).arrays(1.0)
-        levels = Levels(
-            times_h=np.broadcast_to(self.at_h, block.residual.shape),
-            conc_mg_l=self._measured(block, first_mg, times[:1], lengths[:1]),
+        later_mg, undecided = self._later(block, first_mg)
+        later_mg = np.where(planned.given, later_mg, 0.0)
+        before = np.where(planned.given[:, None], first_mg, 0.0)
+        later = self.drawn(later_mg, block.observed.columns, self.schedule, before)
+        given = planned.given & ~undecided
+        return Doses(
+            np.where(given[:, None], np.hstack([planned.mg[:, :1], later.mg]), 0.0),
+            (planned.held | later.held) & given,
+            given,
+            planned.undecided | undecided,
         )
-        rows = covariate_rows(
-            self.model,
-            covariate_columns(self.model, block.observed.of(self.model)).values,
-            block.observed.n,
-        )
-        tv = program.typical_values(rows)[0]
-        estimate = map_estimates(program, tv, times[:1], lengths[:1], first_mg * factor, levels)
-        effects = estimate.over_course(self.schedule.days)
+
+    def _later(self, block: Block, first_mg: F8) -> tuple[F8, Bools]:
+        """Return later doses (n,) by the estimate, mg, and who cannot be estimated at all."""
+        program, factor = self.model.program, self.model.file.dose.factor
         days = self.schedule.days
+        times, lengths, _ = self.schedule.course_of(1.0).arrays(1.0)
+        conc = self._measured(block, first_mg, times[:1], lengths[:1])
+        is_seen = (conc > 0.0) & np.isfinite(conc)  # an assay has no level of nothing
+        levels = Levels(
+            times_h=np.where(is_seen, self.at_h, np.nan),
+            conc_mg_l=np.where(is_seen, conc, np.nan),
+        )
+        tv, is_known = typical_parameters(self.model, block.observed)
+        estimate = map_estimates(program, tv, times[:1], lengths[:1], first_mg * factor, levels)
+        effects = estimate.over_course(days)
         so_far, later = np.zeros((len(first_mg), days)), np.zeros((1, days))
         so_far[:, :1], later[:, 1:] = first_mg * factor, factor
         auc_so_far, auc_per_mg = (
@@ -336,20 +356,16 @@ class Adaptive:
             np.maximum(self.auc - auc_so_far, 0.0) / auc_per_mg,
             first_mg[:, 0],
         )
-        later_doses = self.drawn(later_mg, block.observed.columns, self.schedule, first_mg)
-        mg = np.where(planned.given[:, None], later_doses.mg, 0.0)
-        return Doses(
-            np.hstack([planned.mg[:, :1], mg]), planned.held | later_doses.held, planned.given
-        )
+        return later_mg, ~is_known
 
     def _measured(self, block: Block, first_mg: F8, times: F8, lengths: F8) -> F8:
         """Simulate levels of the true patients with residual error, above zero, mg/L."""
         effects = RandomEffects(block.effects.eta, np.ascontiguousarray(block.effects.kappa[:, :1]))
         amounts = first_mg * block.truth.file.dose.factor
         conc, _ = course_concentrations(
-            block.truth.program, block.tv, effects, times, lengths, amounts, self.at_h
+            block.program, block.tv, effects, times, lengths, amounts, self.at_h
         )
-        return with_residual_error(block.truth.program, conc, block.residual)
+        return with_residual_error(block.program, conc, block.residual)
 
 
 def typical_auc_per_mg(model: Model, patients: Patients, schedule: Regimen) -> F8:
@@ -365,10 +381,39 @@ def typical_auc_per_mg(model: Model, patients: Patients, schedule: Regimen) -> F
     Returns
     -------
     (n,)
-        mg h/L per mg.
+        mg h/L per mg; NaN where the model needs something that is not known.
     """
-    values = covariate_columns(model, patients.of(model)).values
-    tv, _ = model.program.typical_values(covariate_rows(model, values, patients.n))
+    tv, is_known = typical_parameters(model, patients)
     times, lengths, amounts = schedule.course_of(1.0).arrays(model.file.dose.factor)
     none = RandomEffects.none(model.program, schedule.days)
-    return course_exposure(model.program, tv, none, times, lengths, amounts).auc_0_inf
+    auc = course_exposure(model.program, tv, none, times, lengths, amounts).auc_0_inf
+    return np.where(is_known, auc, np.nan)
+
+
+def typical_parameters(model: Model, patients: Patients) -> tuple[F8, Bools]:
+    """Return typical parameters of patients, and of whom all that the model needs is known.
+
+    Parameters
+    ----------
+    model : Model
+    patients : Patients
+
+    Returns
+    -------
+    tv : (n, 6)
+        L/h and L; those of another patient stand in where something is not known.
+    is_known : (n,)
+
+    Raises
+    ------
+    InputError
+        If nobody has all that the model needs.
+    """
+    rows = patients.covariates(model)
+    is_known = np.asarray(~np.isnan(rows).any(axis=1))
+    if not is_known.any():
+        needs = ", ".join(model.program.covariates)
+        raise InputError(f"{model.id} can dose nobody: no patient has all it needs ({needs})")
+    stand_in = rows[np.flatnonzero(is_known)[0]]
+    tv, _ = model.program.typical_values(np.where(is_known[:, None], rows, stand_in))
+    return tv, is_known

@@ -7,14 +7,12 @@ shards merge to the same bits. Quantiles are read from a fine fixed grid.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -33,11 +31,11 @@ from fludapk.published.models import Model, load_model
 from fludapk.published.population_files import PopulationEntry
 from fludapk.published.tables import CATEGORICAL
 from fludapk.published.uncertainty import certain_numbers, uncertain
-from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock
-from fludapk.studies.records import StudyProvenance
+from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock, SimulatedDraw
+from fludapk.studies.records import StudyProvenance, hash_of
 from fludapk.studies.scenario import CohortFile, Custom, Scenario
 from fludapk.studies.strata import Grouping, column, grouping_of
-from fludapk.studies.strategies import Block, DosingStrategy, build
+from fludapk.studies.strategies import Block, Doses, DosingStrategy, build
 
 BLOCK: Final = 4096
 """Number of patients in a block, which has random streams of its own."""
@@ -129,7 +127,7 @@ class Study:
             faults += [
                 f"strata[{i}]: nobody in {label} among the first {drawn} patients"
                 for label, n in zip(grouping.labels, counts, strict=True)
-                if n == 0
+                if n == 0 and label != grouping.unknown
             ]
             offset += len(grouping.labels)
             self.groupings.append(grouping)
@@ -186,11 +184,10 @@ class Study:
     @cached_property
     def provenance(self) -> StudyProvenance:
         """Provenance of the results."""
-        text = json.dumps(self.scenario.model_dump(mode="json"), sort_keys=True)
         return StudyProvenance(
             version=__version__,
             scenario=self.scenario,
-            scenario_sha256=hashlib.sha256(text.encode()).hexdigest(),
+            scenario_sha256=hash_of(self.scenario.model_dump(mode="json")),
             model_sha256={truth.id: truth.sha256 for truth in self._models()},
             cohort_sha256=self.cohort_sha256,
             seed=self.scenario.seed,
@@ -272,6 +269,7 @@ class Study:
             patients=patients,
             observed=self._observed(patients, b),
             truth=truth,
+            program=truth.program,
             rows=rows,
             outside=outside,
             tv=truth.program.typical_values(rows)[0],
@@ -296,7 +294,7 @@ class Study:
         columns["SCR"] = columns["SCR"] / factor
         columns["eGFR"], columns["CrCl"] = columns["eGFR"] * factor, columns["CrCl"] * factor
         redrawn = patients.redrawn | {"scr": patients.redrawn.get("scr", False) | again}
-        return Patients(columns, patients.categories, patients.extra, redrawn)
+        return replace(patients, columns=columns, redrawn=redrawn)
 
     @property
     def _scr_range_mg_dl(self) -> tuple[float, float]:
@@ -339,27 +337,17 @@ class Study:
         block = self.block(truth, strategy, b)
         patients = block.patients
         nobody = np.zeros(patients.n, dtype=np.bool_)
-        doses = strategy.doses(block)
-        times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
-        amounts = doses.mg * truth.file.dose.factor
         outer = self.scenario.variability.parameter_uncertainty
-        areas = []
+        doses, draws = None, []
         for r in range(max(outer, 1)):
-            program, tv, effects = truth.program, block.tv, block.effects
-            if outer:
-                rng = self._rng(_UNCERTAINTY, r)
-                program = compile_program(uncertain(truth.file, rng))
-                tv = program.typical_values(block.rows)[0]
-                effects = self._effects(program, block.normals, strategy.schedule.days)
-            exposure = course_exposure(program, tv, effects, times, lengths, amounts)
-            areas.append(exposure.auc_0_inf)
+            drawn = self._uncertain(block, strategy, r) if outer else block
+            # Levels come from the patient who is simulated: by the numbers of this draw.
+            if doses is None or strategy.n_samples:
+                doses = strategy.doses(drawn)
+            draws.append(_simulated(drawn, strategy, doses))
         return SimulatedBlock(
             patients=patients,
-            auc=areas,
-            dose_mg=doses.mg.mean(axis=1),
-            total_mg_m2=doses.mg.sum(axis=1) / patients.columns["BSA"],
-            given=doses.given,
-            held=doses.held,
+            draws=draws,
             outside=block.outside,
             groups=[
                 np.zeros(patients.n, np.int64),
@@ -367,6 +355,16 @@ class Study:
             ],
             along={name: column(name, patients) for name in PROFILES},
             redrawn=[block.observed.redrawn.get(name, nobody) for name in REDRAWN],
+        )
+
+    def _uncertain(self, block: Block, strategy: DosingStrategy, r: int) -> Block:
+        """Return a block whose true numbers are those of an outer draw, from 0."""
+        program = compile_program(uncertain(block.truth.file, self._rng(_UNCERTAINTY, r)))
+        return replace(
+            block,
+            program=program,
+            tv=program.typical_values(block.rows)[0],
+            effects=self._effects(program, block.normals, strategy.schedule.days),
         )
 
     # -------------------------------------------------------------- running
@@ -396,7 +394,7 @@ class Study:
         number, total = shard
         if not 1 <= number <= total:
             raise InputError(f"shard {number}/{total}: from 1/{total} to {total}/{total}")
-        return range((number - 1) * self.blocks // total, number * self.blocks // total)
+        return shard_range(shard, self.blocks)
 
     def run(
         self,
@@ -446,6 +444,33 @@ class Study:
 def _between(values: F8, low: float, high: float) -> Bools:
     """Tell values inside limits; one that is unknown is not outside."""
     return np.asarray(~((values < low) | (values > high)))
+
+
+def shard_range(shard: tuple[int, int], blocks: int) -> range:
+    """Return the numbers of the blocks of a shard: number of the shard, from 1, and of all.
+
+    Examples
+    --------
+    >>> shard_range((2, 2), 3)
+    range(1, 3)
+    """
+    number, total = shard
+    return range((number - 1) * blocks // total, number * blocks // total)
+
+
+def _simulated(block: Block, strategy: DosingStrategy, doses: Doses) -> SimulatedDraw:
+    """Return doses and exposure of a block."""
+    times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
+    amounts = doses.mg * block.truth.file.dose.factor
+    exposure = course_exposure(block.program, block.tv, block.effects, times, lengths, amounts)
+    return SimulatedDraw(
+        auc=exposure.auc_0_inf,
+        dose_mg=doses.mg.mean(axis=1),
+        total_mg_m2=doses.mg.sum(axis=1) / block.patients.columns["BSA"],
+        given=doses.given,
+        held=doses.held,
+        undecided=doses.undecided,
+    )
 
 
 def _in_order(

@@ -70,9 +70,10 @@ def _stratum(counts: Counts, s: int) -> StratumSummary:
         auc_geometric_mean=mean,
         auc_cv_percent=cv_percent,
         interval="outer draws" if len(counts.outer) else "wilson",
-        not_given=n - given // draws,
-        held_at_ceiling=number["held_at_ceiling"] // draws,
+        not_given=n - round(given / draws),
+        held_at_ceiling=round(number["held_at_ceiling"] / draws),
         outside_studied_range=number["outside_studied_range"] // draws,
+        undecided=round(number["undecided"] / draws),
         redrawn_size=number["redrawn_size"] // draws,
         redrawn_scr=number["redrawn_scr"] // draws,
         auc=auc,
@@ -93,9 +94,9 @@ def _share(counts: Counts, s: int, outcome: str, given: int) -> Share:
     """Return the fraction with an outcome; its interval is over outer draws, if there are any."""
     hits = int(counts.counts[s][COUNTED.index(outcome)])
     low, high = wilson(hits, given)
-    outer = len(counts.outer)
-    if outer and given:
-        shares = counts.outer[:, s, OUTCOMES.index(outcome)] / (given / outer)
+    if len(counts.outer) and given:
+        of_draw = counts.outer[counts.outer[:, s, 0] > 0, s]
+        shares = of_draw[:, 1 + OUTCOMES.index(outcome)] / of_draw[:, 0]
         low, high = (float(end) for end in np.quantile(shares, [0.025, 0.975]))
     return Share(value=hits / given if given else None, low=low, high=high)
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from fludapk._version import __version__
@@ -21,6 +22,7 @@ from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import verify
 from fludapk.errors import ExitStatus, FludapkError
 from fludapk.patients.regimen import Regimen
+from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
 from fludapk.published.course_files import LabelRule, RegimenEntry, TargetEntry
 from fludapk.published.model_files import ModelFile
 from fludapk.published.models import Model, load_model, load_models
@@ -213,6 +215,7 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
                 "content": {
                     _LINES: {"schema": {"type": "string"}},
                     "text/csv": {"schema": {"type": "string"}},
+                    XLSX: {"schema": {"type": "string", "format": "binary"}},
                 },
             }
         },
@@ -221,9 +224,11 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
     async def batch(
         asked: Annotated[BatchAsked, Form(media_type="multipart/form-data")],
     ) -> Response:
-        """Check a list of patients: `fludapk batch`, as JSON lines or CSV."""
+        """Check a list of patients: `fludapk batch`, as JSON lines, CSV or a workbook."""
         done = await asked.answer(folders, most_rows)
-        return Response(done.content(), media_type=_LINES if done.plan.as_json else _CSV)
+        content = await run_in_threadpool(done.content)
+        media_type = {"json": _LINES, "csv": _CSV, "xlsx": XLSX}[asked.format]
+        return Response(content, media_type=media_type)
 
     @routes.get(f"{PREFIX}/models", tags=["sources"])
     def list_models() -> list[ModelSummary]:
@@ -262,8 +267,8 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
         return list(targets().values())
 
     @routes.get("/healthz", tags=["server"])
-    def healthz() -> Health:
-        """Whether the server answers."""
+    async def healthz() -> Health:  # beside the threads that compute
+        """That the server answers."""
         return Health()
 
     @routes.get("/version", tags=["server"])
@@ -277,7 +282,7 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
 def _summary(model: Model) -> ModelSummary:
     return ModelSummary(
         id=model.id,
-        title=model.file.title,
+        title=": ".join(filter(None, [model.not_shipped, model.file.title])),
         who=model.file.population.who,
         compartments=model.file.compartments,
         doi=model.file.citation.doi,
@@ -329,6 +334,7 @@ _PROBLEMS: Final = {
     "404": "Nothing here.",
     "413": "Too large.",
     "421": "A name in the Host header that is not ours.",
+    "429": "Too much at once: come again after Retry-After seconds.",
     "422": "Refused: each fault names its fields.",
     "500": "A model file is bad, or our own fault.",
     "503": "Too slow.",

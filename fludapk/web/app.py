@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Final
 
@@ -25,10 +26,13 @@ from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, Folders, Upda
 from fludapk.web.cds import routes as orders
 from fludapk.web.cds.settings import PATH as ORDERS
 from fludapk.web.cds.settings import Settings
+from fludapk.web.connections import ConnectionLimits, Connections, limited
 from fludapk.web.guard import Guard, Limits, Shared
 from fludapk.web.pages import DOWNLOAD, TABS, Pages
 
 PORT: Final = 8765
+LEAST_TOKEN: Final = 16
+"""Characters of a token."""
 _SWITCH_S: Final = 0.02
 """Threads that compute take turns so often: changing costs more than waiting a moment."""
 _OPEN: Final = frozenset(
@@ -37,6 +41,9 @@ _OPEN: Final = frozenset(
 )
 """Without a token: pages without an answer, and pages that ask for it in their form."""
 _LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD})
+_LONG: Final = _LISTS | {f"{api.PREFIX}/design", f"{api.PREFIX}/nomogram", f"{api.PREFIX}/models/",
+                         "/models"}  # fmt: skip
+"""Answers that take seconds."""
 _ABOUT: Final = (
     "The JSON of the command line. Quantities are text with a unit, or numbers where the command "
     "line has a default unit; creatinine has none. Errors are problem details (RFC 9457) that "
@@ -75,7 +82,13 @@ def create_app(
     local = is_local(host)
     if not local and not token:
         raise InputError(
-            f"host = {host!r} can be reached by others: give --token, which they must know"
+            f"host = {host!r} can be reached by others: give --token-file, or FLUDAPK_TOKEN in the "
+            "environment, with a token that they must know"
+        )
+    if token is not None and len(token) < LEAST_TOKEN:
+        raise InputError(
+            f"the token has {len(token)} characters: at least {LEAST_TOKEN}, for example from "
+            "python -c 'import secrets; print(secrets.token_urlsafe())'"
         )
     limits = limits or Limits()
 
@@ -106,6 +119,7 @@ def create_app(
         token=token,
         open_paths=_OPEN,
         lists=_LISTS,
+        long=_LONG,
         limits=limits,
         shared=Shared(
             path=ORDERS, origins=frozenset(settings.origins), body_bytes=settings.body_bytes
@@ -166,6 +180,14 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _limits_of(host: str) -> ConnectionLimits:
+    """Limits of connections; on this machine one address is everybody."""
+    limits = ConnectionLimits()
+    if is_local(host):
+        return replace(limits, per_address=limits.connections, waiting_per_address=limits.waiting)
+    return limits
+
+
 class _Server(uvicorn.Server):
     """Says where it listens once it does."""
 
@@ -217,5 +239,7 @@ def serve(
             lifespan="on",
             timeout_graceful_shutdown=30,
             limit_concurrency=500,
+            h11_max_incomplete_event_size=16 * 1024,
+            http=limited(Connections(_limits_of(host))),
         )
         _Server(config, lambda: listening(address)).run(sockets=[listener])

@@ -192,7 +192,7 @@ class DoseAsked(PatientAndGoal):
             goal,
             planned=is_planned,
             model=self.model,
-            round_to_mg=step or 1.0,
+            round_to_mg=1.0 if step is None else step,
             strict=self.strict,
             folders=folders,
         )

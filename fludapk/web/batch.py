@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
 
 from fastapi import UploadFile
 from pydantic import Field
@@ -16,7 +18,7 @@ from fludapk.errors import InputError
 from fludapk.patients.columns import opened
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, REQUIRED
 from fludapk.patients.nonmem import survey
-from fludapk.units import as_typed
+from fludapk.units import as_typed, canonical_unit, parse_number
 from fludapk.web.asked import Asked, Folders, Text, described, with_fields
 
 _AT_ONCE: Final = 25
@@ -26,19 +28,32 @@ _OF_ALL_ROWS: Final = (
     "round_to_mg",
 )  # fmt: skip
 """Fields for rows that do not say."""
+_OF_FORM: Final = frozenset(
+    FIELDS[key].name
+    for key in (*PATIENT, *COURSE, "model", "round_to_mg")
+    if key not in (*RENAL, "confirm")
+)
+"""Fields of a row that the form of a check has under the same name."""
 
 
 @with_fields(*_OF_ALL_ROWS)
 class BatchAsked(Asked):
     """Request of `fludapk batch`; its fields are for rows that do not say."""
 
-    file: UploadFile = Field(description="A CSV file; see `fludapk batch --help` for its columns.")
+    file: UploadFile = Field(
+        description="A CSV file or a workbook (.xlsx); see `fludapk batch --help` for its columns."
+    )
     map: list[Text] = Field([], description=described("names"))
+    values: list[Text] = Field([], description=described("values"))
+    encoding: Text | None = Field(None, description=described("encoding"))
+    sheet: Text | None = Field(None, description=described("sheet"))
     amt: Literal["phosphate", "f_ara_a", ""] | None = Field(None, description=described("amount"))
     points: Annotated[int, Field(ge=4, le=13)] | None = Field(
         None, description="2 to this power simulated courses per row."
     )
-    format: Literal["json", "csv"] = Field("json", description="JSON lines, or CSV.")
+    format: Literal["json", "csv", "xlsx"] = Field(
+        "json", description="JSON lines, CSV, or a workbook."
+    )
 
     async def answer(self, folders: Folders, most_rows: int) -> Computed:
         """Every row computed, or refused with a reason.
@@ -49,21 +64,29 @@ class BatchAsked(Asked):
             If the list cannot be read, lacks a column, or is too long.
         """
         content = await self.file.read()
-        plan, parts = await run_in_threadpool(self._planned, content, folders, most_rows)
+        plan, parts, encoding = await run_in_threadpool(self._planned, content, folders, most_rows)
         done: list[Done] = []
         for part in parts:
             done += await run_in_threadpool(compute, plan, part)
-        return Computed(plan, done)
+        cells = {row: rows[0] for part in parts for row, rows in part}
+        return Computed(plan, done, cells, encoding)
 
     def _planned(
         self, content: bytes, folders: Folders, most_rows: int
-    ) -> tuple[Plan, list[Chunk]]:
+    ) -> tuple[Plan, list[Chunk], str]:
         pairs = [pair for pair in self.map if pair]
         texts = {
             name: None if value is None else as_typed(value) for name, value in self.typed.items()
         }
         names = [FIELDS[key].name for key in _OF_ALL_ROWS]
-        source, layout = opened(content, pairs, {name: texts[name] or None for name in names})
+        source, layout = opened(
+            content,
+            pairs,
+            {name: texts[name] or None for name in names},
+            codes=[text for text in self.values if text],
+            encoding=self.encoding or None,
+            sheet=self.sheet or None,
+        )
         rows = list(islice(source.rows(), most_rows + 1))
         if len(rows) > most_rows:
             raise InputError(
@@ -77,8 +100,10 @@ class BatchAsked(Asked):
             again=survey(layout, rows)[1],
             folders=folders,
             as_json=self.format == "json",
+            as_values=self.format == "xlsx",
         )
-        return plan, list(chunks(layout, rows, _AT_ONCE))
+        parts = list(chunks(layout, rows, _AT_ONCE, source.first_row))
+        return plan, parts, source.written_encoding
 
 
 @dataclass(frozen=True)
@@ -87,16 +112,67 @@ class Computed:
 
     plan: Plan
     done: Sequence[Done]
+    cells: Mapping[int, Sequence[str]]
+    """Rows of the list by their numbers; of records the first of each course."""
+    encoding: str = "utf-8"
 
     def content(self) -> bytes:
         """The results as the command line writes them."""
-        head = "" if self.plan.as_json else self.plan.header()
-        text = head + "".join(one.text for one in self.done)
-        return text.encode("utf-8", "surrogateescape")
+        if self.plan.as_values:
+            from fludapk.patients.xlsx_results import Workbook
+
+            plan = self.plan
+            book = Workbook(plan.names(), kept=plan.kept, columns_read=plan.layout.read_as)
+            for row in self.done:
+                book.add(row.values or [])
+            return book.content()
+        if self.plan.as_json:
+            return "".join(row.text for row in self.done).encode()
+        return (self.plan.header() + "".join(row.text for row in self.done)).encode(self.encoding)
 
     def tally(self) -> Tally:
         """Counts and the worst rows."""
         tally = Tally()
-        for one in self.done:
-            tally.add(one)
+        for row in self.done:
+            tally.add(row)
         return tally
+
+    def form_of(self, row: int) -> str:
+        """Fields of the form of a check filled with a row, as in a link; empty for records.
+
+        The fields stand after the # of an address, which a browser does not send.
+        """
+        layout, cells = self.plan.layout, self.cells[row]
+        if layout.is_events or len(cells) != len(layout.header):
+            return ""
+        texts, _ = layout.read_cells(cells)
+        fields = {name: text for name, text in texts.items() if name in _OF_FORM}
+        for key in RENAL:
+            if text := texts.get(FIELDS[key].name):
+                fields |= _renal_fields(key, text)
+        return urlencode(fields)
+
+
+def _renal_fields(key: str, text: str) -> dict[str, str]:
+    """Number and unit of a kidney function; the unit says which one it is."""
+    dimension = FIELDS[key].dimension or ""
+    try:
+        number, rest = parse_number(text, key)
+    except InputError:
+        return {"renal": text}
+    unit = canonical_unit(rest, dimension) if rest else FIELDS[key].unit
+    return {"renal": as_typed(number), "renal_unit": unit} if unit else {"renal": text}
+
+
+def pairs_of(text: str) -> list[str]:
+    """Columns and what they are, of one line: names of columns may hold blanks.
+
+    Examples
+    --------
+    >>> pairs_of("KREA heute=scr_umol_l WARD=-")
+    ['KREA heute=scr_umol_l', 'WARD=-']
+    """
+    pairs = re.findall(r"[^\s;,][^=]*=\s*[^\s;,]+", text)
+    return [re.sub(r"\s*=\s*", "=", pair) for pair in pairs] or [
+        word for word in [text.strip()] if word
+    ]

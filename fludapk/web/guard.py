@@ -12,12 +12,17 @@ import hmac
 import ipaddress
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, Final
 
 from fludapk.errors import ExitStatus
+from fludapk.patience import AbandonedError, abandon_when
 from fludapk.web.problems import MEDIA_TYPE, ShownFault, problem
+from fludapk.web.queues import FullError, Queue
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -50,6 +55,15 @@ class Limits:
     list_rows: int = 10_000
     seconds: float = 30.0
     list_seconds: float = 300.0
+    uploads_bytes: int = 64 * KIB * KIB
+    """Of all bodies that are held at the same time."""
+    quick_at_once: int = 64
+    """Requests for one patient that run or wait; more are told to come again."""
+    long_at_once: int = 1
+    long_waiting: int = 4
+    """Requests that compute for seconds have a queue of their own."""
+    token_seconds: float = 1.0
+    """How long the answer to a wrong token takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +121,8 @@ class Guard:
         Paths that take lists.
     shared : Shared
         What pages of other origins may ask.
+    long : set of str
+        Paths, or beginnings that end in ``/``, whose answers take seconds: lists, designs.
     """
 
     app: App
@@ -115,8 +131,13 @@ class Guard:
     token: str | None = None
     open_paths: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
+    long: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     shared: Shared = field(default_factory=Shared)
+    wrong_tokens: Counter[str] = field(default_factory=Counter)
+    """By address."""
+    _held: list[int] = field(default_factory=lambda: [0])
+    _queues: dict[str, Queue] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or turn it away."""
@@ -128,19 +149,19 @@ class Guard:
         if foreign and scope["method"] == "OPTIONS":
             await answer.preflight()
             return
-        refusal = self._refusal(scope)
+        refusal = await self._refusal(scope)
         if refusal is not None:
             await answer.refuse(*refusal)
             return
-        is_list = scope["path"] in self.lists
-        most = self.limits.list_bytes if is_list else self.limits.body_bytes
-        if self.shared.covers(scope["path"]):
-            most = self.shared.body_bytes
-        seconds = self.limits.list_seconds if is_list else self.limits.seconds
+        path = scope["path"]
+        most, seconds = self._most(path)
         try:
-            body = await asyncio.wait_for(_body(scope, receive, most), seconds)
+            body = await asyncio.wait_for(self._read(scope, receive, most), seconds)
         except TimeoutError:
             await answer.refuse(408, f"the request did not arrive within {seconds:g} s")
+            return
+        except FullError:
+            await answer.refuse(429, "too many uploads at once: send it again in a moment")
             return
         if body is None:
             await answer.refuse(
@@ -148,21 +169,100 @@ class Guard:
                 f"the request is larger than {most // KIB} KiB: send less, or use fludapk batch",
             )
             return
-        task = asyncio.ensure_future(self.app(scope, _replay(body, receive), answer))
         try:
-            await asyncio.wait({task}, timeout=seconds)
-            if not task.done():
+            queue = self._queue(scope)
+            if queue is None:
+                await self._answered(scope, _replay(body, receive), receive, answer, seconds)
+                return
+            try:
+                async with queue.place(seconds):
+                    await self._answered(scope, _replay(body, receive), receive, answer, seconds)
+            except FullError:
+                await answer.refuse(429, "too much to compute at once: ask again in a moment")
+        finally:
+            self._held[0] -= len(body)
+
+    def _most(self, path: str) -> tuple[int, float]:
+        """Bytes and seconds of a request."""
+        if path in self.lists:
+            return self.limits.list_bytes, self.limits.list_seconds
+        if self.shared.covers(path):
+            return self.shared.body_bytes, self.limits.seconds
+        return self.limits.body_bytes, self.limits.seconds
+
+    def _queue(self, scope: Scope) -> Queue | None:
+        """Queue of a request; None for what does not compute."""
+        path, limits = scope["path"], self.limits
+        if self._is_in(path, self.long) and (scope["method"] == "POST" or path not in self.lists):
+            return self._queues.setdefault("long", Queue(limits.long_at_once, limits.long_waiting))
+        if scope["method"] in _SAFE:
+            return None
+        return self._queues.setdefault("quick", Queue(limits.quick_at_once, 0))
+
+    async def _read(self, scope: Scope, receive: Receive, most: int) -> bytes | None:
+        """Read the body, which counts among all that are held; None if it is too large.
+
+        A little more is read, so that a browser can hear us.
+        """
+        parts, size, held = [], 0, 0
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return b""
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size <= most:
+                    parts.append(chunk)
+                    held += len(chunk)
+                    self._held[0] += len(chunk)
+                if self._held[0] > self.limits.uploads_bytes:
+                    raise FullError
+                if size > 4 * most:
+                    return None
+                if not message.get("more_body", False):
+                    if size > most:
+                        return None
+                    held = 0  # the caller lets go of it
+                    return b"".join(parts)
+        finally:
+            self._held[0] -= held
+
+    async def _answered(
+        self, scope: Scope, replayed: Receive, receive: Receive, answer: _Answer, seconds: float
+    ) -> None:
+        """Let the application answer, until the time is over or the client leaves."""
+        is_over = Event()
+        context = copy_context()
+        context.run(abandon_when, is_over.is_set)
+        task = asyncio.create_task(self._application(scope, replayed, answer), context=context)
+        gone = asyncio.create_task(_left(receive))
+        try:
+            await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done() and gone.done() and not gone.cancelled() and not gone.result():
+                await asyncio.wait({task}, timeout=seconds)  # nothing to be told of the client
+            if task.done():
+                error = task.exception()
+                if error is not None:
+                    _say(error)
+                    await answer.refuse(500, "this is our fault, not yours; the server has noted "
+                                        "where", exit_status=ExitStatus.INTERNAL)  # fmt: skip
+            elif not gone.done():
                 await answer.refuse(
                     503, f"no answer within {seconds:g} s: ask for less, or use the command line"
                 )
-            elif task.exception() is not None:
-                _say(task.exception())
-                await answer.refuse(500, "this is our fault, not yours; the server has noted where",
-                                    exit_status=ExitStatus.INTERNAL)  # fmt: skip
         finally:
+            is_over.set()
+            gone.cancel()
             task.cancel()
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+    async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except AbandonedError:
+            return
+
+    async def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and reason, if a request is not answered at all."""
         headers = _headers(scope)
         host = headers.get("host", "")
@@ -179,7 +279,8 @@ class Guard:
                 return 403, "posts from other sites are not answered"
         if self.token is not None and not self._is_open(scope["path"]):
             kind, _, given = headers.get("authorization", "").partition(" ")
-            if kind.lower() != "bearer" or not self.admits(given.strip()):
+            given = given.strip() if kind.lower() == "bearer" else ""
+            if not await self.admits(given, address_of(scope)):
                 return 401, "give the token of this server: Authorization: Bearer ..."
         return None
 
@@ -199,15 +300,49 @@ class Guard:
         return address.is_loopback if self.is_local else True
 
     def _is_open(self, path: str) -> bool:
-        return path in self.open_paths or any(
-            path.startswith(start)
-            for start in self.open_paths
-            if start.endswith("/") and start != "/"
+        return self._is_in(path, self.open_paths)
+
+    @staticmethod
+    def _is_in(path: str, paths: frozenset[str]) -> bool:
+        return path in paths or any(
+            path.startswith(start) for start in paths if start.endswith("/") and start != "/"
         )
 
-    def admits(self, token: str) -> bool:
-        """Tell if this is the token, or none is asked."""
-        return self.token is None or hmac.compare_digest(token.encode(), self.token.encode())
+    async def admits(self, token: str, address: str) -> bool:
+        """Tell if this is the token, if one is asked; a wrong one takes time and is counted.
+
+        Parameters
+        ----------
+        token : str
+        address : str
+            Of who gave it, for the log.
+        """
+        if self.token is None or hmac.compare_digest(token.encode(), self.token.encode()):
+            return True
+        if token:
+            if len(self.wrong_tokens) >= _MOST_ADDRESSES and address not in self.wrong_tokens:
+                address = "others"
+            self.wrong_tokens[address] += 1
+            n = self.wrong_tokens[address]
+            if n & (n - 1) == 0:  # 1, 2, 4, 8, ...: the log does not fill the disk
+                print(f"fludapk: wrong token from {address}, {n} so far", file=sys.stderr)
+            await asyncio.sleep(self.limits.token_seconds)
+        return False
+
+
+_MOST_ADDRESSES: Final = 1000
+"""Addresses whose wrong tokens are counted one by one."""
+
+
+def address_of(scope: Scope) -> str:
+    """Address of the client of a request; empty if unknown."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+async def _left(receive: Receive) -> bool:
+    """Wait for word of the client; False if it is not that it has left."""
+    return bool((await receive())["type"] == "http.disconnect")
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -225,23 +360,6 @@ def _without_port(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]
-
-
-async def _body(scope: Scope, receive: Receive, most: int) -> bytes | None:
-    """The body; None if it is too large. A little more is read, so that a browser can hear us."""
-    parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return b""
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size <= most:
-            parts.append(chunk)
-        if size > 4 * most:
-            return None
-        if not message.get("more_body", False):
-            return b"".join(parts) if size <= most else None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -298,6 +416,7 @@ class _Answer:
                 (b"content-type", MEDIA_TYPE.encode()),
                 (b"content-length", str(len(body)).encode()),
                 *([(b"www-authenticate", b"Bearer")] if status == 401 else []),
+                *([(b"retry-after", b"2")] if status == 429 else []),
                 *([(b"connection", b"close")] if status in (408, 413) else []),
             ]
             await self({"type": "http.response.start", "status": status, "headers": headers})

@@ -7,12 +7,13 @@ its answer comes back, and that was all.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -36,16 +37,25 @@ from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES, calculated_at, environment
 from fludapk.pages.update import answer_lines
 from fludapk.pages.update_sheet import update_html
-from fludapk.pages.words import auc_line, counts_line, row_cells, stop_lines, window
+from fludapk.pages.words import (
+    age_text,
+    auc_line,
+    counts_line,
+    row_cells,
+    stop_lines,
+    window,
+)
+from fludapk.patients.encodings import ENCODINGS
 from fludapk.patients.fields import label
+from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
-from fludapk.published.models import Model, load_models
+from fludapk.published.models import Model, ModelFolders, load_models
 from fludapk.published.regimens import regimens
 from fludapk.published.targets import targets
 from fludapk.units import UNITS
 from fludapk.web.asked import Folders
-from fludapk.web.batch import BatchAsked, Computed
+from fludapk.web.batch import BatchAsked, Computed, pairs_of
 from fludapk.web.forms import (
     CALLED,
     CHOICES,
@@ -62,6 +72,7 @@ from fludapk.web.forms import (
     typed,
     update_asked,
 )
+from fludapk.web.guard import address_of
 from fludapk.web.problems import TITLES, slug, validation_faults
 
 HERE: Final = Path(__file__).parent
@@ -226,6 +237,7 @@ def _options() -> dict[str, Any]:
     courses = list(regimens().values())
     return {
         "units": CHOICES,
+        "encodings": [(name, words) for name, words in ENCODINGS.items() if name != "utf-8"],
         "level_rows": LEVEL_ROWS,
         "plan_rows": PLAN_ROWS,
         "plans": plan_suggestions(),
@@ -267,13 +279,14 @@ def _model_shown(model: Model, rows: Sequence[Verified]) -> dict[str, Any]:
 def models_shown(folders: Folders) -> list[dict[str, Any]]:
     """Every model for its page, its published numbers re-computed."""
     models = load_models(folders)
-    rows = _verified(tuple(folders or ()), tuple(model.sha256 for model in models))
+    allow = getattr(folders, "allow_override", False)
+    rows = _verified(tuple(folders or ()), allow, tuple(model.sha256 for model in models))
     return [_model_shown(model, rows) for model in models]
 
 
 @lru_cache(maxsize=1)
-def _verified(folders: tuple[Path, ...], _hashes: tuple[str, ...]) -> Verification:
-    return verify((), folders or None)
+def _verified(folders: tuple[Path, ...], allow: bool, _hashes: tuple[str, ...]) -> Verification:
+    return verify((), ModelFolders(folders, allow_override=allow) if folders else None)
 
 
 # ------------------------------------------------------------------ lists
@@ -281,24 +294,37 @@ def _verified(folders: tuple[Path, ...], _hashes: tuple[str, ...]) -> Verificati
 
 def list_shown(done: Computed) -> str:
     """A computed list as a part of the page; refused rows stand in their place."""
-    rows = [one for k, one in enumerate(done.done) if k < SHOWN_ROWS or one.error is not None]
+    rows = [row for k, row in enumerate(done.done) if k < SHOWN_ROWS or row.error is not None]
     tally = done.tally()
     return _render(
         "listed.html",
         tally=tally,
         counts=counts_line(tally.counts),
-        rows=[_of_row(one) for one in rows[: 2 * SHOWN_ROWS]],
+        rows=[_of_row(row, done.form_of(row.row)) for row in rows[: 2 * SHOWN_ROWS]],
         hidden=len(done.done) - len(rows[: 2 * SHOWN_ROWS]),
         unused=done.plan.layout.unused,
+        read_as=done.plan.layout.read_as,
         points=2**done.plan.log2_points,
         disclaimer=DISCLAIMER,
     )
 
 
-def _of_row(one: Done) -> tuple[Done, str, tuple[str, ...]]:
-    if one.shown is None:
-        return one, "bad", ()
-    return one, one.shown.headline.standing, row_cells(one.shown)
+class ListRow(NamedTuple):
+    """A row of a list on the page."""
+
+    done: Done
+    standing: str
+    age: str
+    cells: tuple[str, ...]
+    form: str
+    """Form of its check, as in a link."""
+
+
+def _of_row(done: Done, form: str) -> ListRow:
+    if done.shown is None:
+        return ListRow(done, "bad", "", (), form)
+    age = age_text(done.shown.age_years)
+    return ListRow(done, done.shown.headline.standing, age, row_cells(done.shown), form)
 
 
 # ------------------------------------------------------------------ routes
@@ -315,7 +341,7 @@ class Pages:
     most_rows : int
         Of a list.
     admits : callable
-        Whether a text is the token of this server.
+        From a text and the address it came from: is it the token of this server?
     asks_token : bool
     document : callable
         The OpenAPI document.
@@ -323,7 +349,7 @@ class Pages:
 
     folders: Folders
     most_rows: int
-    admits: Callable[[str], bool]
+    admits: Callable[[str, str], Awaitable[bool]]
     asks_token: bool
     document: Callable[[], dict[str, Any]]
 
@@ -357,15 +383,17 @@ class Pages:
         **context: Any,
     ) -> Response:
         """A whole page."""
+        models = load_models(self.folders)
         html = _render(
             template,
+            replaced=[model.not_shipped for model in models if model.not_shipped],
             tabs=TABS,
             here=path,
             form=defaultdict(str, form or {}),
             answer=answer,
             boxes=confirmed_boxes(form or {}),
             options=_options(),
-            models=[model.id for model in load_models(self.folders)],
+            models=[model.id for model in models],
             asks_token=self.asks_token,
             version=__version__,
             disclaimer=DISCLAIMER,
@@ -397,7 +425,7 @@ class Pages:
         make: Callable[[Mapping[str, str], Folders], Answer],
     ) -> Response:
         form = _texts(await request.form(max_files=0, max_fields=100))
-        if not self.admits(form.get("token", "")):
+        if not await self.admits(form.get("token", ""), address_of(request.scope)):
             answer = _refusal(InputError("token is wrong or missing"), form)
             form.pop("token", None)
         elif form.get("carry"):
@@ -417,45 +445,51 @@ class Pages:
     async def list(self, request: Request) -> Response:
         """Show the results of a list."""
         async with request.form(max_files=1, max_fields=100) as form:
-            answer, _ = await self._computed(form)
+            answer, _ = await self._computed(form, address_of(request.scope))
             return self._shown(request, "list.form.html", "/list", _texts(form), answer)
 
     async def download(self, request: Request) -> Response:
         """Results of a list as a file."""
         async with request.form(max_files=1, max_fields=100) as form:
-            answer, done = await self._computed(form)
+            answer, done = await self._computed(form, address_of(request.scope))
             if done is None:
                 return self.page("list.form.html", "/list", _texts(form), answer)
+        content = await run_in_threadpool(done.content)
+        media_type, end = ("text/csv; charset=utf-8", "csv")
+        if done.plan.as_values:
+            media_type, end = (XLSX, "xlsx")
+        disposition = f'attachment; filename="fludapk-results.{end}"'
         return Response(
-            done.content(),
-            media_type="text/csv; charset=utf-8",
-            headers={"content-disposition": 'attachment; filename="fludapk-results.csv"'},
+            content, media_type=media_type, headers={"content-disposition": disposition}
         )
 
-    async def _computed(self, form: FormData) -> tuple[Answer, Computed | None]:
+    async def _computed(self, form: FormData, address: str) -> tuple[Answer, Computed | None]:
         texts = _texts(form)
         try:
-            if not self.admits(texts.get("token", "")):
+            if not await self.admits(texts.get("token", ""), address):
                 raise InputError("token is wrong or missing")
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
-                raise InputError(Fault("file", "is missing", do="choose a CSV file"))
-            pairs = [pair for pair in texts.get("map", "").split() if pair]
+                do = "choose a CSV file or a workbook"
+                raise InputError(Fault("file", "is missing", do=do))
             asked = BatchAsked.model_validate(
                 {
                     **typed(texts),
                     "file": file,
-                    "map": pairs,
+                    "map": pairs_of(texts.get("map", "")),
+                    "values": re.split(r"\s*;\s*", texts.get("values", "").strip()),
+                    "encoding": texts.get("encoding"),
+                    "sheet": texts.get("sheet"),
                     "amt": texts.get("amt", ""),
-                    "format": "csv",
+                    "format": "xlsx" if texts.get("format") == "xlsx" else "csv",
                 }
             )
             done = await asked.answer(self.folders, self.most_rows)
         except FludapkError as error:
             return _refusal(error, texts), None
         except ValidationError as error:
-            said = "; ".join(str(fault["msg"]) for fault in error.errors())
-            return _refusal(InputError(said), texts), None
+            messages = "; ".join(str(fault["msg"]) for fault in error.errors())
+            return _refusal(InputError(messages), texts), None
         said = counts_line(done.tally().counts)
         return Answer(await run_in_threadpool(list_shown, done), f"{said}."), done
 
@@ -467,7 +501,7 @@ class Pages:
     async def models_with_token(self, request: Request) -> Response:
         """Every model, for who has the token."""
         form = _texts(await request.form(max_files=0, max_fields=10))
-        allowed = self.admits(form.get("token", ""))
+        allowed = await self.admits(form.get("token", ""), address_of(request.scope))
         shown = await run_in_threadpool(models_shown, self.folders) if allowed else None
         return self.page("models.html", "/models", form if allowed else {}, shown=shown)
 

@@ -101,10 +101,32 @@ def test_blank_lines_are_rows_unless_they_end_the_file(tmp_path: Path) -> None:
     assert list(found.rows()) == [["", ""], ["1", "2"], ["", ""], ["", ""], ["3", "4"]]
 
 
-def test_bytes_that_are_not_utf_8_are_carried_through(tmp_path: Path) -> None:
-    found = opened(tmp_path, b"id,wt,note\n1,2,M\xfcnchen\x00\n")
-    (row,) = found.rows()
-    assert line(row, ",").encode("utf-8", "surrogateescape") == b"1,2,M\xfcnchen\x00\n"
+def test_a_list_that_is_not_utf_8_is_read_once_somebody_says_what_it_is(tmp_path: Path) -> None:
+    content = b"id,wt,note\n1,2,M\xfcnchen\x00\n"
+    with pytest.raises(InputError, match=r"list\.csv: is not UTF-8; it looks like"):
+        opened(tmp_path, content)
+    source = open_list(content, KNOWN.__contains__, encoding="cp1252")
+    assert list(source.rows()) == [["1", "2", "München\x00"]]
+    assert source.written_encoding == "utf-8-sig"
+
+
+def test_a_stated_separator_and_titles_stand_above_the_header() -> None:
+    text = "sep=;\nReport, of May\n\nid;wt;scr\n1;2;3\n;;\n4;5;6\n;;\n"
+    source = open_list(text.encode(), KNOWN.__contains__)
+    assert (source.delimiter, source.header) == (";", ("id", "wt", "scr"))
+    assert source.titles == ("Report, of May",)
+    assert list(source.rows()) == [["1", "2", "3"], ["", "", ""], ["4", "5", "6"]]
+    assert source.first_row == 4  # a spreadsheet does not show the line of the separator
+
+
+def test_one_name_that_is_understood_in_a_later_row_makes_no_header() -> None:
+    source = open_list(b"a,b,c\n1,2,wt\n", KNOWN.__contains__)
+    assert source.header == ("a", "b", "c")
+
+
+def test_blank_cells_beyond_the_header_are_not_there() -> None:
+    source = open_list(b"id,wt,\n1,2\n3,4,,,\n5,6,,7\n", KNOWN.__contains__)
+    assert list(source.rows()) == [["1", "2", ""], ["3", "4", ""], ["5", "6", "", "7"]]
 
 
 @pytest.mark.parametrize(
@@ -113,8 +135,10 @@ def test_bytes_that_are_not_utf_8_are_carried_through(tmp_path: Path) -> None:
         (b"", "the first line must name the columns"),
         (b"\n\n", "the first line must name the columns"),
         (b" , ,\n1,2,3\n", "the first line must name the columns"),
-        (b"\xff\xfei\x00d\x00", "UTF-16: save it as CSV UTF-8"),
-        (b"PK\x03\x04...", "a workbook: save the sheet as CSV UTF-8"),
+        (b"PK\x03\x04...", "no workbook that we can read .* save it as .xlsx, or as CSV UTF-8"),
+        (b"\xd0\xcf\x11\xe0...", "an old workbook .* save it as .xlsx without a password"),
+        (b"id wt scr\n1 2 3\n", "columns that are separated by blanks"),
+        (b"sep=#\nid#wt\n", "has '#' for a separator"),
         (b'id;wt\n1;"2\n3;4\n', "quotation marks do not match"),
         (b'id;wt\n1;"2"x\n3;4\n', "line 2: quotation marks do not match"),
     ],

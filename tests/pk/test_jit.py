@@ -168,6 +168,26 @@ def test_a_file_that_was_cut_off_is_made_anew(used: Path, suffix: str) -> None:
     assert run(used) == (ANSWER, "")
 
 
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.5, 0.7, 0.98, 1.0])
+def test_a_bit_that_flipped_on_the_disk_costs_a_compilation_and_no_number(
+    used: Path, suffix: str, place: float
+) -> None:
+    (file,) = used.rglob(f"*.{suffix}")
+    content = bytearray(file.read_bytes())
+    content[int(place * (len(content) - 1))] ^= 0b100
+    file.write_bytes(content)
+    assert run(used) == (ANSWER, MESSAGE)
+    assert run(used) == (ANSWER, "")
+
+
+def test_the_code_of_another_kernel_does_not_run_in_its_place(used: Path) -> None:
+    (code,) = used.rglob("*.nbc")
+    (index,) = used.rglob("*.nbi")
+    code.write_bytes(index.read_bytes())
+    assert run(used) == (ANSWER, MESSAGE)
+
+
 def test_a_kill_during_the_first_use_of_a_new_version_leaves_no_old_code(used: Path) -> None:
     make_four_times(used)
     killed = "import os; put = os.replace; os.replace = lambda *to: (put(*to), os._exit(9))"

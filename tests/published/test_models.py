@@ -26,6 +26,7 @@ from fludapk.published.equations import equation
 from fludapk.published.models import (
     DEFAULT_MODEL,
     Model,
+    ModelFolders,
     load_model,
     load_models,
     model_folders,
@@ -170,7 +171,7 @@ def test_the_order_of_the_covariates_in_a_file_means_nothing(
     derived, rest = text[start:end], text[:start] + text[end:]
     moved = rest.replace("[covariates.eGFR]", derived + "[covariates.eGFR]", 1)
     (tmp_path / f"{model.id}.toml").write_text(moved, encoding="utf-8")
-    other = load_model(model.id, [tmp_path])
+    other = load_model(model.id, ModelFolders([tmp_path], allow_override=True))
     assert list(other.file.covariates) != list(model.file.covariates)
     table = columns(model, [person(**data)])
     expected = covariate_columns(model, table).values
@@ -321,11 +322,13 @@ def test_a_folder_given_goes_before_the_environment_and_that_before_the_shipped(
     monkeypatch.setenv("FLUDAPK_MODELS", str(environment))
     assert model_folders(given) == [given, environment, shipped]
     assert model_folders() == [environment, shipped]
-    titles = {name: load_model(name, model_folders(given)).file.title for name in model_paths()}
+    folders = model_folders(given, allow_override=True)
+    titles = {name: load_model(name, folders).file.title for name in model_paths(folders)}
     assert titles["mohanan2017"].startswith("given")
     assert titles["varela2025"].startswith("environment")
     assert titles["langenhorst2019"].startswith("F-ara-A")
-    assert load_model("mohanan2017").file.title.startswith("environment")
+    from_environment = load_model("mohanan2017", model_folders(allow_override=True))
+    assert from_environment.file.title.startswith("environment")
 
 
 def test_the_default_model_comes_first_then_the_alphabet(folders: list[Path]) -> None:
@@ -359,10 +362,11 @@ def test_the_hash_of_a_model_is_that_of_its_bytes(model: Model) -> None:
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = paper_like("varela2025", tmp_path, "first")
-    before = load_model("varela2025", [tmp_path])
+    folders = ModelFolders([tmp_path], allow_override=True)
+    before = load_model("varela2025", folders)
     text = path.read_text(encoding="utf-8").replace("value = 41.2", "value = 41.25")
     path.write_text(text, encoding="utf-8")
-    after = load_model("varela2025", [tmp_path])
+    after = load_model("varela2025", folders)
     assert (before.file.theta["V1"].value, after.file.theta["V1"].value) == (41.2, 41.25)
     assert before.sha256 != after.sha256
 

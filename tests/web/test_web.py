@@ -39,7 +39,9 @@ from fludapk.web.guard import HEADERS, Limits
 from fludapk.web.pages import DOWNLOAD, STATIC, TABS
 from fludapk.web.problems import shown
 
-WITH_TOKEN: Final = create_app(host="0.0.0.0", token="open sesame")
+WITH_TOKEN: Final = create_app(
+    host="0.0.0.0", token="open sesame, please", limits=Limits(token_seconds=0.01)
+)
 FORM: Final = {
     "age": "5",
     "age_unit": "years",
@@ -691,7 +693,7 @@ def test_who_comes_from_afar_needs_the_token() -> None:
     with pytest.raises(InputError, match="give --token"):
         create_app(host="0.0.0.0")
     far = {"host": "192.168.0.7:8765"}
-    right = {**far, "authorization": "Bearer open sesame"}
+    right = {**far, "authorization": "Bearer open sesame, please"}
     found = ask("POST", f"{PREFIX}/check", WITH_TOKEN, json=GIRL, headers=far)
     problem(found, 401)
     assert found.headers["www-authenticate"] == "Bearer"
@@ -714,11 +716,11 @@ def test_a_page_asks_for_the_token_and_keeps_it_nowhere_else() -> None:
     wrong = ask("POST", "/", WITH_TOKEN, data={**FORM, "token": "guess"}).text
     assert "13.58" not in wrong
     assert "guess" not in wrong
-    right = ask("POST", "/", WITH_TOKEN, data={**FORM, "token": "open sesame"})
+    right = ask("POST", "/", WITH_TOKEN, data={**FORM, "token": "open sesame, please"})
     assert "13.58" in right.text
     assert "set-cookie" not in right.headers
     assert "varela2025" not in ask("GET", "/models", WITH_TOKEN).text
-    shown = ask("POST", "/models", WITH_TOKEN, data={"token": "open sesame"}).text
+    shown = ask("POST", "/models", WITH_TOKEN, data={"token": "open sesame, please"}).text
     assert "varela2025" in shown
     files = {"file": ("list.csv", LIST.encode())}
     assert "token is wrong" in ask("POST", "/list", WITH_TOKEN, files=files).text

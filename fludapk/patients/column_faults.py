@@ -1,0 +1,153 @@
+"""Faults of the header of a list: columns that are missing, double, or not what somebody says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Final
+
+from fludapk.errors import Fault, nearest
+from fludapk.patients.column_names import COLUMNS, DATES, IGNORED, NO_FIELDS, few, known_column
+from fludapk.patients.fields import FIELDS, RENAL, REQUIRED, keyword
+from fludapk.patients.header_words import plain, unread_because
+from fludapk.patients.record_names import record_column
+from fludapk.patients.sex_codes import SEX_COLUMNS
+from fludapk.units import UNITS
+
+Meaning = Mapping[int, tuple[str, str]]
+"""Place of a column -> its field and the unit of its numbers."""
+
+_RENAL: Final = tuple(FIELDS[key].name for key in RENAL)
+
+
+def header_faults(
+    header: Sequence[str],
+    meaning: Meaning,
+    recorded: Meaning,
+    *,
+    names: Mapping[str, str],
+    values: Mapping[str, Mapping[str, str]],
+    constants: Set[str],
+    is_events: bool,
+) -> list[Fault]:
+    """List everything that is wrong with a header.
+
+    Parameters
+    ----------
+    header : sequence of str
+    meaning : mapping of int to (field, unit)
+        As far as it is understood.
+    recorded : mapping of int to (what, unit)
+        Columns of records.
+    names : mapping of str to str
+        Column -> its name, as somebody has said it.
+    values : mapping of str to (mapping of str to str)
+        Column -> code -> meaning, as somebody has said it.
+    constants : set of str
+        Fields of all rows.
+    is_events : bool
+        True for NONMEM-style records.
+    """
+    there = {what for what, _ in (*meaning.values(), *recorded.values())}
+    return [
+        *_map_faults(header, names),
+        *_value_faults(header, meaning, values),
+        *twice(header, meaning),
+        *twice(header, recorded),
+        *_lacking(header, there | constants, is_events),
+    ]
+
+
+def with_one_id(header: Sequence[str], meaning: Meaning) -> dict[int, tuple[str, str]]:
+    """Of several columns that name the patient the one called ID, or else the first by name."""
+    places = [place for place, (what, _) in meaning.items() if what == "id"]
+    first = min(places, key=lambda k: (plain(header[k]) != "id", header[k]), default=None)
+    return {place: read for place, read in meaning.items() if read[0] != "id" or place == first}
+
+
+def _value_faults(
+    header: Sequence[str],
+    meaning: Meaning,
+    values: Mapping[str, Mapping[str, str]],
+) -> Iterator[Fault]:
+    """Faults of codes whose meaning somebody has said."""
+    for column, codes in values.items():
+        if column not in header:
+            yield Fault("values", f"{column}: no such column; there are {few(header)}")
+            continue
+        what, _ = meaning.get(header.index(column), ("", ""))
+        if not what or what in ("id", *DATES):
+            yield Fault("values", f"{column}: say first what the column is, by {{names}}")
+        elif what in SEX_COLUMNS:
+            wrong = sorted(set(codes.values()) - {"female", "male"})
+            if wrong:
+                yield Fault("values", f"{column}: {few(wrong)}: write female or male")
+
+
+def _map_faults(header: Sequence[str], chosen: Mapping[str, str]) -> Iterator[Fault]:
+    """Faults of names that were given to columns."""
+    for column, name in chosen.items():
+        pair = f"{column}={name}"
+        if column not in header:
+            yield Fault("names", f"{pair}: no such column; there are {few(header)}")
+        if name != IGNORED and known_column(name) is None and record_column(name) is None:
+            yield Fault("names", f"{pair}: {nearest(name, list(COLUMNS))}")
+
+
+def twice(header: Sequence[str], meaning: Meaning) -> Iterator[Fault]:
+    """Find several columns that are the same thing."""
+    by_field: dict[str, list[str]] = {}
+    for place, (what, _) in meaning.items():
+        by_field.setdefault("sex" if what in SEX_COLUMNS else what, []).append(header[place])
+    for what, columns in by_field.items():
+        if len(columns) > 1:
+            do = "give each a name of its own"
+            if len(set(columns)) == len(columns):
+                do = f"leave one out by {{names}} {columns[-1]}={IGNORED}"
+            yield Fault("names", f"columns {few(columns)} are all {what}", do=do, whole=True)
+
+
+_OF_RECORDS: Final = {
+    ("id",): "ID: records are of one course per ID",
+    ("time", "date"): "TIME (h)",
+    ("amt", "dose_mg"): "AMT or DOSE_MG (mg)",
+}
+"""Columns that records need."""
+
+
+def _lacking(header: Sequence[str], there: Set[str], is_events: bool) -> Iterator[Fault]:
+    """Fault of columns that are needed and not there."""
+    lacking = [FIELDS[key].name for key in REQUIRED if FIELDS[key].name not in there]
+    if "age" in lacking and "date_of_birth" in there:
+        if {"course_date", "first_dose"} & there:
+            lacking.remove("age")
+        else:
+            lacking[lacking.index("age")] = (
+                "the day of the course (course_date or first_dose), for the age"
+            )
+    if not there & set(_RENAL):
+        lacking.append("a renal function (scr_mg_dl, scr_umol_l, egfr or crcl)")
+    if is_events:
+        lacking += [text for whats, text in _OF_RECORDS.items() if not there & set(whats)]
+    if not is_events and not there & {"regimen", "dose"}:
+        lacking.append("a course (regimen, or dose and days; or {regimen} for all rows)")
+    if lacking:
+        do = "Rename a column, or say what it is by {names} COLUMN=NAME"
+        found = f"no column for {', '.join(lacking)}; there are {few(header)}. "
+        found += "".join(_units_not_read(header, there))
+        yield Fault("names", f"{found}{do}", whole=True)
+
+
+def _units_not_read(header: Sequence[str], there: Set[str]) -> Iterator[str]:
+    """Sentences about headers that name a field that is lacking, with something else."""
+    for column in header:
+        what, rest = unread_because(column) or ("", "")
+        if not what or what in there or what in NO_FIELDS:
+            continue
+        dimension = FIELDS[keyword(what)].dimension
+        units = f"; units of {what}: {', '.join(UNITS[dimension])}" if dimension else ""
+        hint = ""
+        if what == "egfr" and rest == "ml min":
+            hint = "; is it per 1.73 m2 (map it to egfr) or not (map it to crcl)?"
+        elif what == "crcl" and "1 73" in rest:
+            hint = "; per 1.73 m2 it is an eGFR: map it to egfr if it is meant so"
+        yield f"{column!r} is not read because of {rest!r}{hint or f'{units}.'} "

@@ -1,0 +1,131 @@
+"""Uncertain parameters in a study: levels are those of the patient who is simulated."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import reference
+import reference_map
+
+from fludapk.published.models import load_model
+from fludapk.published.uncertainty import uncertain
+from fludapk.studies.counts import SimulatedBlock
+from fludapk.studies.simulate import read_scenario, simulate
+
+AT_H = [1.0, 2.0, 7.0, 24.0]
+GOAL = 17.0
+STUDY: dict[str, Any] = {
+    "title": "adaptive",
+    "seed": 7,
+    "patients": 2,
+    "models": ["langenhorst2019"],
+    "population": {"use": "prwcc_ball"},
+    "variability": {"parameter_uncertainty": 2},
+    "strategies": [
+        {"id": "a", "kind": "adaptive", "auc": GOAL, "regimen": "tisa_cel_ball", "levels_h": AT_H}
+    ],
+}
+UNCERTAINTY = 4
+"""Key of the random stream that numbers of a model are drawn from."""
+
+
+def drawn_table(seed: int, draw: int) -> dict[str, Any]:
+    """The model file with the numbers of a draw."""
+    model = load_model()
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(UNCERTAINTY, draw)))
+    file = uncertain(model.file, rng)
+    table = reference.load(model.path)
+    for name, estimate in file.theta.items():
+        table["theta"][name]["value"] = estimate.value
+    for kind in ("iiv", "iov"):
+        for row, effect in zip(table[kind], getattr(file, kind), strict=True):
+            row["value"] = effect.value
+    return table
+
+
+def later_dose(
+    covariates: dict[str, Any], first: tuple[float, float, float], conc: list[float], days: int
+) -> float:
+    """Later dose, mg of phosphate, by the printed model and the most likely patient."""
+    printed = reference.load(load_model().path)
+    levels = [reference_map.Level(t, c) for t, c in zip(AT_H, conc, strict=True)]
+
+    def misfit(x: Any) -> float:
+        return reference_map.objective(printed, covariates, [first], levels, x[:2], [x[2:]])
+
+    best = reference_map.lowest(misfit, np.zeros(4))[1]
+    names = [reference.omega(printed, kind)[0] for kind in ("iiv", "iov")]
+    effects = [
+        dict(zip(n, x, strict=True)) for n, x in zip(names, (best[:2], best[2:]), strict=True)
+    ]
+    kappas = [effects[1], *({} for _ in range(days - 1))]
+    patient = reference.individual(printed, covariates, effects[0], kappas)
+    start = [24.0 * k for k in range(days)]
+    so_far = [(start[0], first[1], first[2]), *((t, first[1], 0.0) for t in start[1:])]
+    one_mg = [(start[0], first[1], 0.0), *((t, first[1], printed_factor()) for t in start[1:])]
+    left = GOAL - reference.auc_0_inf(patient, so_far)
+    return max(left, 0.0) / reference.auc_0_inf(patient, one_mg)
+
+
+def printed_factor() -> float:
+    return load_model().file.dose.factor
+
+
+def test_every_draw_of_the_numbers_has_levels_and_doses_of_its_own() -> None:
+    study = read_scenario(STUDY)
+    truth = study.truths[0]
+    blocks: list[SimulatedBlock] = []
+    study.run(truth, "a", threads=1, each=blocks.append)
+    block = study.block(truth, study.dosing[truth.id, "a"], 0)
+    columns, days = block.patients.columns, 4
+    for draw in range(2):
+        table = drawn_table(7, draw)
+        eta_names, omega = reference.omega(table, "iiv")
+        kappa_names, omega_iov = reference.omega(table, "iov")
+        for i in range(2):
+            covariates = {
+                name: float(value)
+                for name, value in zip(truth.program.covariates, block.rows[i], strict=True)
+            }
+            z, bsa = block.normals[i], float(columns["BSA"][i])
+            eta = {n: math.sqrt(omega[j][j]) * z[j] for j, n in enumerate(eta_names)}
+            kappas = [
+                {
+                    n: math.sqrt(omega_iov[j][j]) * z[2 + 2 * d + j]
+                    for j, n in enumerate(kappa_names)
+                }
+                for d in range(days)
+            ]
+            person = reference.individual(table, covariates, eta, kappas)
+            first_mg = 30.0 * bsa
+            first = (0.0, 0.5, first_mg * printed_factor())
+            true_conc, _ = reference.solve(person[:1], [first], AT_H)
+            noise = block.residual[i]
+            conc = [
+                max(c + reference.residual(table, c) * e, 1e-3 * c)
+                for c, e in zip(true_conc, noise, strict=True)
+            ]
+            later = later_dose(covariates, first, conc, days)
+            most = min(50.0, (250.0 - 30.0) / 3) * bsa
+            later = min(later, most)
+            ours = blocks[0].draws[draw]
+            assert ours.dose_mg[i] == pytest.approx((first_mg + 3 * later) / days, rel=1e-4)
+            doses = [first_mg, later, later, later]
+            given = [(24.0 * d, 0.5, mg * printed_factor()) for d, mg in enumerate(doses)]
+            assert ours.auc[i] == pytest.approx(reference.auc_0_inf(person, given), rel=1e-4)
+
+
+def test_levels_keep_most_patients_above_a_threshold_whatever_the_numbers_are() -> None:
+    table = {
+        **STUDY,
+        "patients": 1500,
+        "variability": {"parameter_uncertainty": 25},
+        "strategies": [
+            {"id": "covariates", "kind": "target", "auc": GOAL, "days": 4},
+            {**STUDY["strategies"][0], "id": "levels"},
+        ],
+    }
+    covariates, levels = simulate(table).rows()
+    assert levels["p_below_13_8"] < 0.06 < 0.12 < covariates["p_below_13_8"]
+    assert levels["p_below_13_8_high"] < 0.5 * covariates["p_below_13_8_high"]
