@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import socket
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -103,11 +106,15 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     try:
         if target.exists() and not target.is_file():
             raise InputError(f"{path}: cannot be written: it is not a file")
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".fludapk.")
-        temporary = Path(name)
+        if Path(path).is_symlink() and not target.exists():
+            raise InputError(f"{path}: cannot be written: it is a link to nothing")
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        _clean(target.parent)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f"{_ours()}{os.getpid()}.")
+        temporary = Path(name)  # only its owner can read it, even after a kill
         with os.fdopen(handle, "wb") as file:
             yield file
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(mode)
         temporary.replace(target)
         temporary = None
     except OSError as error:
@@ -115,6 +122,51 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def read_whole(path: str | Path) -> str:
+    """Read a text file, and nothing else: what waits for a writer would wait for ever.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is no file, or is not UTF-8; the message says why.
+    """
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise InputError(f"{path}: cannot be read: it is not a file")
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: cannot be read: it is not UTF-8") from error
+
+
+def _ours() -> str:
+    """Return the beginning of the names of unfinished files of this machine."""
+    return f".fludapk.{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]}."
+
+
+def _clean(folder: Path) -> None:
+    """Delete unfinished files of processes of this machine that were killed."""
+    for path in folder.glob(f"{_ours()}*"):
+        number = path.name.removeprefix(_ours()).partition(".")[0]
+        if number.isascii() and number.isdigit() and not _is_running(int(number)):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_running(process: int) -> bool:
+    """Tell if a process of this machine is there; True where that cannot be found out."""
+    if os.name != "posix":
+        return True  # a signal of 0 would end it
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _umask() -> int:

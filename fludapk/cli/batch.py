@@ -87,8 +87,10 @@ def batch(
     as_sheet = output is not None and output.lower().endswith(".xlsx")
     if as_sheet and as_json:
         raise InputError("a workbook holds no JSON: leave out --json, or write to another file")
+    _check_report(report, list_file, output)
     given = {name: None if value is None else str(value) for name, value in options.items()}
     source, layout = opened(list_file, names, given, codes=values, encoding=encoding, sheet=sheet)
+    sha256 = source.sha256()  # before anything is written: the list may be where results go
     rows, again = survey(layout, source.rows())
     if log2_points is None:
         log2_points = log2_points_of(rows)
@@ -126,10 +128,18 @@ def batch(
         from fludapk.atomic import write_whole
         from fludapk.pages.batch import batch_html
 
-        sha256 = source.sha256()
         write_whole(report, batch_html(tally, sha256, plan.log2_points))
     if tally.counts["refused"]:
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
+
+
+def _check_report(report: str | None, *others: str | None) -> None:
+    """Refuse a report in the place of the list or of its results."""
+    if report is None:
+        return
+    taken = {os.path.realpath(other) for other in others if other is not None}
+    if os.path.realpath(report) in taken:
+        raise InputError(f"--report {report}: is the list or its results: name another file")
 
 
 _Write: TypeAlias = "Callable[[Done], None]"
@@ -207,6 +217,11 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+_STOPPING: Final = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
 @contextmanager
 def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
     """Being told to stop leaves no file behind; yields a test for it.
@@ -220,7 +235,7 @@ def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
         raise KeyboardInterrupt
 
     before: dict[signal.Signals, Any] = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, stop)
     try:

@@ -5,15 +5,20 @@ Heavy imports happen inside functions, so that ``fludapk --help`` is quick.
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from fludapk.errors import FludapkError
+from fludapk.errors import ExitStatus, FludapkError, InputError
 from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT
 from fludapk.patients.fields import option as option_of
 
@@ -30,11 +35,17 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; on a deliberate error print its faults and exit with its code."""
-        for stream in (sys.stdout, sys.stderr):  # a pipe may lack ≥, × or √
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")
+        is_closed = sys.stdout is None
+        if is_closed:
+            sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+        _prepare_streams()
         try:
-            return super().invoke(ctx)
+            with stopped_by_signals():
+                result = super().invoke(ctx)
+                if is_closed:
+                    raise InputError("standard output is closed: nothing can be answered")
+                sys.stdout.flush()
+                return result
         except click.NoSuchOption as error:
             others = self._commands_with(error.option_name)
             if not others:
@@ -45,6 +56,63 @@ class Group(click.Group):
             for sentence in error.sentences(option_of):
                 click.echo(f"fludapk: {sentence}", err=True)
             ctx.exit(int(error.exit_status))
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader has seen enough
+                raise
+            sys.stdout = None  # or leaving would try again to write
+            why = error.strerror or type(error).__name__
+            click.echo(f"fludapk: standard output: cannot be written: {why}", err=True)
+            ctx.exit(int(ExitStatus.INPUT_REFUSED))
+
+
+def _prepare_streams() -> None:
+    """Let signs like ≥ and − reach every pipe, and messages fail in silence where they must."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+            try:
+                "≥−×√·".encode(stream.encoding)
+            except (LookupError, UnicodeEncodeError):
+                stream.reconfigure(encoding="utf-8")
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        encoding = sys.stderr.encoding
+        sys.stderr = _Messages(
+            sys.stderr.detach(), encoding=encoding, errors="replace", write_through=True
+        )
+
+
+class _Messages(io.TextIOWrapper):
+    """Standard error whose disk may be full: an answer is not lost for a message."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a command like Ctrl-C does: with its files cleaned up."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+    def stop(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in numbers:
+            if signal.getsignal(number) == signal.SIG_DFL:
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def _commands_with(self, option: str) -> str:
         """Sentence about the commands that have an option which another lacks."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
@@ -110,7 +109,6 @@ def _token(file: str | None) -> str | None:
     """Token in a file, or in the environment; never on the command line, where others see it."""
     if file is None:
         return os.environ.get("FLUDAPK_TOKEN") or None
-    try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read: {error}") from error
+    from fludapk.atomic import read_whole
+
+    return read_whole(file).strip()

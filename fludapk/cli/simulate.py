@@ -151,6 +151,7 @@ def _study(
     """Read the study, from its scenario or from the record of a run."""
     import json
 
+    from fludapk.atomic import read_whole
     from fludapk.studies.records import check_scenario_hash
     from fludapk.studies.simulate import read_scenario
 
@@ -158,9 +159,9 @@ def _study(
         raise InputError("give SCENARIO.toml, or --replay run.json")
     if replay is not None:
         try:
-            record = json.loads(Path(replay).read_text(encoding="utf-8"))
+            record = json.loads(read_whole(replay))
             asked = record["scenario"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{replay}: is not the record of a run: {error}") from error
         check_scenario_hash(record, replay)
         study = read_scenario(asked, folders, beside=Path(replay).parent)

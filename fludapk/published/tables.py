@@ -15,7 +15,8 @@ from pydantic import (
     ValidationError,
 )
 
-from fludapk.errors import FileError
+from fludapk.atomic import read_whole
+from fludapk.errors import FileError, InputError
 
 PATIENT_COVARIATES: Final = {
     "AGE": "years",
@@ -119,10 +120,12 @@ def read_toml(path: Path, kind: type[T]) -> T:
         If the file cannot be read or has faults; all are listed, each with its key path.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raw = tomllib.loads(read_whole(path))
+    except InputError as error:
+        raise FileError(*error.faults) from error
+    except RecursionError as error:
+        raise FileError(f"{path}: is not TOML that can be read: nested too deeply") from error
+    except ValueError as error:  # also an integer of too many digits
         raise FileError(f"{path}: is not TOML: {error}") from error
     return check_table(raw, kind, str(path))
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from fludapk.atomic import whole_file, write_whole
+from fludapk.atomic import read_whole, whole_file, write_whole
 from fludapk.errors import InputError
 from fludapk.patients.csv_list import line
 from fludapk.studies.counts import Counts, SimulatedBlock
@@ -165,8 +165,8 @@ def checked_document(path: str | Path) -> dict[str, Any]:
         If it cannot be read, or is not as it was written.
     """
     try:
-        raw = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        raw = json.loads(read_whole(path))
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(raw, dict):
         raise InputError(f"{path}: is not a part of a study")
