@@ -5,7 +5,7 @@ VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(shell $(PYTHON) -c "import
 BIN := $(VENV)/bin
 DEMO := check --age 5 --sex female --weight 18.2 --height 110 --scr "0.3 mg/dL" --regimen tisa_cel_ball
 
-.PHONY: demo test test-browser lint unit bench bench-quick bench-compare clean
+.PHONY: demo test test-browser test-lowest attack lint unit bench bench-quick bench-compare clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/fludapk $(DEMO)
@@ -26,6 +26,17 @@ unit: $(VENV)/.installed-test
 test-browser: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	$(BIN)/python -m pytest -q -m browser
+
+# The tests with every dependency at its lower bound, in an environment of its own.
+test-lowest: pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python tools/lowest.py > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-lowest/lowest.txt --editable ".[test]"
+	.venv-lowest/bin/python -m pytest -q -W default::DeprecationWarning
+
+# An hour: 20 000 changed requests for each door, and a hundred signals.
+attack: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/attack.py
 
 # Minutes: every way in full, the table, how long a person waits, and instructions.
 bench: $(VENV)/.installed-bench
@@ -61,5 +72,5 @@ $(VENV)/.installed-bench: pyproject.toml | $(VENV)/.installed-test
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-3.* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-3.* .venv-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -exec rm -rf {} +

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import signal
 import sys
 import threading
@@ -37,7 +36,7 @@ class Group(click.Group):
         """Run a command; on a deliberate error print its faults and exit with its code."""
         is_closed = sys.stdout is None
         if is_closed:
-            sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+            sys.stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
         _prepare_streams()
         try:
             with stopped_by_signals():

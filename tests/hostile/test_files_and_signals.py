@@ -22,7 +22,10 @@ ROOT: Final = Path(__file__).parents[2]
 GIRL: Final = ["--age", "5", "--sex", "female", "--weight", "18.2", "--height", "110", "--scr",
                "0.3 mg/dL", "--regimen", "tisa_cel_ball"]  # fmt: skip
 COMMAND: Final = [sys.executable, "-m", "fludapk"]
-LIST: Final = "id,age_years,sex,weight_kg,height_cm,scr_mg_dl,regimen\na,5,female,18.2,110,0.3,tisa_cel_ball\n"
+LIST: Final = (
+    "id,age_years,sex,weight_kg,height_cm,scr_mg_dl,regimen\n"
+    "a,5,female,18.2,110,0.3,tisa_cel_ball\n"
+)
 linux = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 
 
@@ -160,7 +163,7 @@ def test_a_full_standard_error_costs_no_answer_and_no_exit_code() -> None:
                 text=True,
                 cwd=ROOT,
                 check=False,
-            )  # fmt: skip
+            )
             for words in (GIRL, GIRL[2:])
         )
     assert (good.returncode, "13.58" in good.stdout) == (0, True)
