@@ -133,13 +133,25 @@ def read_whole(path: str | Path) -> str:
         If it cannot be read, is no file, or is not UTF-8; the message says why.
     """
     try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise InputError(f"{path}: cannot be read: it is not a file")
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot be read: it is not UTF-8") from error
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a file, and nothing else; see `read_whole`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is no file.
+    """
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise InputError(f"{path}: cannot be read: it is not a file")
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _ours() -> str:

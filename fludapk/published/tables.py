@@ -15,7 +15,7 @@ from pydantic import (
     ValidationError,
 )
 
-from fludapk.atomic import read_whole
+from fludapk.atomic import read_bytes
 from fludapk.errors import FileError, InputError
 
 PATIENT_COVARIATES: Final = {
@@ -120,7 +120,7 @@ def read_toml(path: Path, kind: type[T]) -> T:
         If the file cannot be read or has faults; all are listed, each with its key path.
     """
     try:
-        raw = tomllib.loads(read_whole(path))
+        raw = tomllib.loads(read_bytes(path).decode("utf-8").replace("\r\n", "\n"))
     except InputError as error:
         raise FileError(*error.faults) from error
     except RecursionError as error:
