@@ -46,7 +46,7 @@ def age_years(born: dt.date, on: dt.date, *, key: str = "age_years") -> float:
     """
     born, on = _day(born), _day(on)
     if on < born:
-        found = f"cannot be found: {on.isoformat()} is before the birth, {born.isoformat()}"
+        found = f"would be negative: {on.isoformat()} is before the birth, {born.isoformat()}"
         raise InputError(Fault(key, found, do="check both dates"))
     years = on.year - born.year - (_birthday(born, on.year) > on)
     last, following = (_birthday(born, born.year + n) for n in (years, years + 1))

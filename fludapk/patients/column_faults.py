@@ -96,7 +96,8 @@ def _twice(header: Sequence[str], meaning: Meaning) -> Iterator[Fault]:
         if len(columns) > 1:
             do = "give each a name of its own"
             if len(set(columns)) == len(columns):
-                do = f"leave one out by {{names}} {columns[-1]}={IGNORED}"
+                pair = f"{columns[-1]}={IGNORED}"
+                do = f"leave one out by {{names}} {repr(pair) if ' ' in pair else pair}"
             yield Fault("names", f"columns {few(columns)} are all {what}", do=do, whole=True)
 
 

@@ -28,7 +28,7 @@ from fludapk.patients.column_names import (
     values_of,
     with_point,
 )
-from fludapk.patients.csv_list import CsvList, open_list
+from fludapk.patients.csv_list import DELIMITERS, CsvList, open_list
 from fludapk.patients.fields import FIELDS, RENAL, keyword
 from fludapk.patients.request import Request, read_request
 from fludapk.patients.sex_codes import SEX_COLUMNS, SexCodes, code_of, sex_codes
@@ -471,6 +471,12 @@ def _in_a_list(layout: Layout, fault: Fault) -> Fault:
 def wrong_length(cells: Sequence[str], expected: int) -> str:
     """Fault of a row that has more or fewer cells than the header."""
     extra = ", ".join(repr(cell) for cell in cells[expected:])
+    for delimiter in DELIMITERS:
+        if sum(cell.count(delimiter) for cell in cells) == expected - 1:
+            return (
+                f"{len(cells)} cells, but the header has {expected}: is this row separated by "
+                f"{delimiter!r} and the header by another sign?"
+            )
     return f"{len(cells)} cells, but the header has {expected}" + (
         f"; beyond it: {extra}" if extra else ""
     )

@@ -99,6 +99,14 @@ HOSTILE: Final = (
            reads=GIRL | {"sex": None}),
     a_list("NA of R", f"{HEAD},sex,egfr\n{ROW},NA,NA\n", reads=GIRL | {"sex": None}),
     a_list("NA where a value is needed", f"{HEAD}\n1,NA,18.2,110,0.3\n", row="age is missing"),
+    a_list("UTF-8, said to be Windows-1252", GERMAN, "--encoding", "cp1252",
+           refused="--encoding = 'cp1252', but the file is UTF-8: leave it out"),
+    a_list("rows separated in another way", f"{HEAD}\n1;5;18,2;110;0,3\n",
+           row="is this row separated by ';' and the header by another sign?"),
+    a_list("HTML by the name of a sheet", "<html><table><tr><td>id</td></tr></table></html>",
+           refused="is HTML or XML, whatever its name says: save it as .xlsx or as CSV UTF-8"),
+    a_list("JSON", '[{"age": 5}]', refused="is JSON: save it as CSV UTF-8"),
+    a_list("gzip", b"\x1f\x8b\x08\x00", refused="is compressed (gzip): unpack it"),
     # headers
     a_list("English with units",
            "MRN,Gender,Age,Weight (Lbs),Height (Inches),Creatinine (µmol/L)\n"
@@ -243,6 +251,20 @@ def test_a_result_tells_the_column_the_unit_and_the_codes(tmp_path: Path) -> Non
         "id = Patientennummer; age = Alter: years; sex = Geschlecht: w = female, m = male; "
         "weight = Gewicht (kg): kg; height = Größe (cm): cm; scr = Kreatinin (µmol/L): umol/L"
     )
+
+
+def test_a_column_that_looks_like_another_unit_is_doubted_as_a_whole(tmp_path: Path) -> None:
+    path, report = tmp_path / "list.csv", tmp_path / "report.html"
+    rows = [f"{k},45,{pounds},175,0.9,male\n" for k, pounds in enumerate((132, 170, 190, 205))]
+    path.write_text(f"{HEAD},sex\n{''.join(rows)}", encoding="utf-8")
+    outcome = batch(path, "--regimen=axi_cel", "--report", str(report))
+    assert [bool(row["error"]) for row in outcome.rows] == [False, True, True, True]
+    sentence = "WT looks like a slip in 3 of 4 rows: if the column is in another unit, rows that"
+    assert sentence in outcome.stderr
+    assert sentence in report.read_text("utf-8")
+    page = asking.ask("POST", "/list", files={"file": path.read_bytes()},
+                      data={"regimen": "axi_cel"})  # fmt: skip
+    assert sentence in page.text
 
 
 def test_there_are_many_hostile_lists_of_every_verdict() -> None:
