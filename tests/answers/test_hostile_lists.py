@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import asking
 import openpyxl
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from fludapk.answers.check_table import check_table
 from fludapk.cli import main
 from fludapk.patients.request import read_request
 
@@ -272,3 +274,24 @@ def test_there_are_many_hostile_lists_of_every_verdict() -> None:
     assert len({case.name for case in HOSTILE}) == len(HOSTILE)
     for verdict in ("reads", "row", "refused"):
         assert sum(bool(getattr(case, verdict)) for case in HOSTILE) > 10
+
+
+def test_a_table_in_python_is_read_like_a_list() -> None:
+    table = pd.DataFrame(
+        {
+            "DOB": pd.to_datetime(["2021-01-14", "1966-02-01"]),
+            "course_date": pd.to_datetime(["2026-01-14"] * 2),
+            "Weight (lb)": [40.0, 176.0],
+            "Größe (cm)": [110, 175],
+            "Creatinine (µmol/L)": [26.52, 97.0],
+            "S": [2, 1],
+        }
+    )
+    said: dict[str, Any] = {"names": {"S": "sex"}, "values": {"S": {1: "male", 2: "female"}}}
+    answer = check_table(table, regimen="axi_cel", log2_points=4, **said)
+    assert answer["error"].isna().all()
+    assert answer["sex"].tolist() == ["female", "male"]
+    assert answer["age_years"].round(3).tolist() == [5.0, 59.951]
+    assert answer["weight_kg"].tolist() == pytest.approx([18.1436948, 79.83225712])
+    assert answer.attrs["columns_read"]["sex"] == "S: 1 = male, 2 = female"
+    assert answer.attrs["columns_read"]["weight"] == "Weight (lb): lb"
