@@ -38,7 +38,7 @@ _FEW_LOG2_POINTS: Final = 9
 
 
 def log2_points_of(rows: int) -> int:
-    """How many points a row of a list has, unless one says.
+    """Choose the number of points of a row, as a power of 2, where nobody says.
 
     Examples
     --------
@@ -69,13 +69,13 @@ def outcomes(
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How to compute and write a list."""
+    """Choices by which a list is computed and written."""
 
     layout: Layout
     delimiter: str = ","
     log2_points: int = LOG2_POINTS
     amount: str | None = None
-    """What AMT of records is mg of."""
+    """Substance that AMT of records is mg of."""
     again: frozenset[str] = frozenset()
     """IDs of records that come again after another ID."""
     folders: Sequence[Path] | None = None
@@ -159,7 +159,7 @@ class Done:
     text: str
     id: str
     error: str | None
-    """Why it was refused."""
+    """Reason of a refusal."""
     shown: Shown | None
     """None if it was refused."""
     values: list[Value] | None = None
@@ -271,7 +271,7 @@ def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Don
 
 
 class Tally:
-    """What came of a list: counts, and the rows to look at first."""
+    """Outcome of a list: counts, and the rows to look at first."""
 
     def __init__(self, keep: int = 500) -> None:
         self.rows = 0

@@ -199,7 +199,7 @@ _MOST_SHOWN: Final = 1000
 
 
 def _cores() -> int:
-    """How many processors this process may use."""
+    """Number of processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -51,7 +51,7 @@ _DOSING: Final = ("regimen", "dose", "days", "interval")
 _BY_CLOCK: Final = FIELDS["cells_at_h"].name
 """May be a clock time, which has no unit."""
 _OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "bsa_cap", "round_to")
-"""What records say themselves."""
+"""Inputs that records say themselves."""
 
 
 # ------------------------------------------------------------------ what the columns mean
@@ -59,7 +59,7 @@ _OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "bsa_cap"
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What the columns of a list are.
+    """Meaning of the columns of a list.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ class Layout:
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Where the column of each name, in capitals, is."""
+        """Place of the column of each name, in capitals."""
         return {name.strip().upper(): place for place, name in enumerate(self.header)}
 
     def number(self, cells: Sequence[str], column: str, absent: float | None = 0.0) -> float:
@@ -231,7 +231,7 @@ class Layout:
         return value
 
     def texts(self, cells: Sequence[str]) -> dict[str, str]:
-        """What a row says of each field, with the unit of its column.
+        """Return what a row says of each field, with the unit of its column.
 
         A header with the unit that a number has anyway does not make a cell surer than a number
         typed without a unit, so the cell stays without one and is judged like that.

@@ -38,7 +38,7 @@ _MARKS: Final = (
 )
 """Byte-order marks, the longer ones first."""
 _SINGLE_BYTES: Final = ("cp1252", "latin-1", "iso8859-15", "cp1250", "cp850", "mac-roman")
-"""In these any bytes are text, so that UTF-8 would be misread without a word."""
+"""Encodings in which any bytes are text, so that UTF-8 would be misread without a word."""
 _OTHER_KINDS: Final = (
     (b"\x1f\x8b", "is compressed (gzip)", "unpack it"),
     (b"%PDF", "is a PDF", "save the list as CSV UTF-8"),
@@ -190,7 +190,7 @@ def _likely(sample: bytes) -> str:
 
 
 def _decodes(sample: bytes, encoding: str) -> bool:
-    """Whether bytes are text in an encoding; the last character may be cut."""
+    """Tell bytes that are text in an encoding; the last character may be cut."""
     try:
         codecs.getincrementaldecoder(encoding)().decode(sample)
     except UnicodeDecodeError:
