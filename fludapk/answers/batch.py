@@ -38,7 +38,7 @@ _FEW_LOG2_POINTS: Final = 9
 
 
 def log2_points_of(rows: int) -> int:
-    """How many points a row of a list has, unless one says.
+    """Choose the number of points of a row, as a power of 2, where nobody says.
 
     Examples
     --------
@@ -69,13 +69,13 @@ def outcomes(
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How to compute and write a list."""
+    """Choices by which a list is computed and written."""
 
     layout: Layout
     delimiter: str = ","
     log2_points: int = LOG2_POINTS
     amount: str | None = None
-    """What AMT of records is mg of."""
+    """Substance that AMT of records is mg of."""
     again: frozenset[str] = frozenset()
     """IDs of records that come again after another ID."""
     folders: Sequence[Path] | None = None
@@ -157,11 +157,13 @@ class Done:
     text: str
     id: str
     error: str | None
-    """Why it was refused."""
+    """Reason of a refusal."""
     shown: Shown | None
     """None if it was refused."""
     values: list[Value] | None = None
     """The row as values, if the plan wants those instead of text."""
+    asked: tuple[str, ...] = ()
+    """Columns whose value looks like a slip that somebody may confirm."""
 
 
 Chunk: TypeAlias = list[tuple[int, list[Sequence[str]]]]
@@ -209,9 +211,11 @@ def compute(plan: Plan, chunk: Chunk) -> list[Done]:
 
 
 def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | FludapkError) -> Done:
+    asked: tuple[str, ...] = ()
     if isinstance(outcome, FludapkError):
         error: str | None = "; ".join(outcome.sentences(plan.layout.name))
         record, shown = Row({"error": error}), None
+        asked = tuple(plan.layout.name(x.field) for x in outcome.faults if x.confirm)
     else:
         error, record = None, outcome.rows()[0]
         shown = Shown(
@@ -224,8 +228,8 @@ def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | Flu
         )
     name = plan.layout.id_of(cells)
     if plan.as_values:
-        return Done(row, "", name, error, shown, plan.values(cells, record))
-    return Done(row, plan.text(row, cells, record), name, error, shown)
+        return Done(row, "", name, error, shown, plan.values(cells, record), asked)
+    return Done(row, plan.text(row, cells, record), name, error, shown, asked=asked)
 
 
 def chunks(
@@ -261,7 +265,7 @@ def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Don
 
 
 class Tally:
-    """What came of a list: counts, and the rows to look at first."""
+    """Outcome of a list: counts, and the rows to look at first."""
 
     def __init__(self, keep: int = 500) -> None:
         self.rows = 0
@@ -269,6 +273,8 @@ class Tally:
         """By standing, see `fludapk.answers.headline.Headline`, and of refused rows."""
         self.models: dict[str, str] = {}
         """Hashes of the models that were used."""
+        self.asked: Counter[str] = Counter()
+        """Rows in which a column looks like a slip, by its name."""
         self.refused: list[Done] = []
         self._keep = keep
         self._worst: list[tuple[tuple[float, ...], int, Done]] = []
@@ -278,6 +284,7 @@ class Tally:
         self.rows += 1
         if done.shown is None:
             self.counts["refused"] += 1
+            self.asked.update(done.asked)
             if len(self.refused) < self._keep:
                 self.refused.append(done)
             return
@@ -291,6 +298,31 @@ class Tally:
     def worst(self) -> list[Done]:
         """Rows to look at first: stopped ones, then those likeliest to miss their target."""
         return [done for *_, done in sorted(self._worst, key=lambda item: item[:2], reverse=True)]
+
+
+def doubts(tally: Tally) -> list[str]:
+    """Sentences about columns in which many values look like slips.
+
+    Examples
+    --------
+    >>> tally = Tally()
+    >>> tally.add(Done(2, "", "", "WT = 170 kg is unusual", None, asked=("WT",)))
+    >>> tally.add(Done(3, "", "", "WT = 190 kg is unusual", None, asked=("WT",)))
+    >>> print(*doubts(tally))
+    WT looks like a slip in 2 of 2 rows: if the column is in another unit, rows that were computed \
+are wrong as well
+    """
+    least = max(_FEWEST_DOUBTS, tally.rows / 10)
+    return [
+        f"{column} looks like a slip in {n} of {tally.rows} rows: if the column is in another "
+        "unit, rows that were computed are wrong as well"
+        for column, n in tally.asked.items()
+        if n >= least
+    ]
+
+
+_FEWEST_DOUBTS: Final = 2
+"""So many rows, and a tenth of a list, make one doubt its column."""
 
 
 def _urgency(shown: Shown) -> tuple[float, ...]:

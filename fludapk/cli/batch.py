@@ -211,7 +211,7 @@ _MOST_SHOWN: Final = 1000
 
 
 def _cores() -> int:
-    """How many processors this process may use."""
+    """Number of processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -292,6 +292,7 @@ def _summary(
     is_short: bool,
 ) -> str:
     """Counts and columns, then the rows to look at first unless they are on the screen."""
+    from fludapk.answers.batch import doubts
     from fludapk.pages.words import counts_line
     from fludapk.patients.columns import few
 
@@ -306,6 +307,7 @@ def _summary(
         lines.append(f"  columns read: {'; '.join(read_as)}")
     if layout.unused:
         lines.append(f"  columns kept but not read: {few(layout.unused)}")
+    lines += [f"  {sentence}" for sentence in doubts(tally)]
     if not is_short:
         lines += _urgent_lines(tally)
     return "\n".join(map(one_line, lines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fludapk._version import __version__
+from fludapk.answers.batch import doubts
 from fludapk.answers.record import DISCLAIMER
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import age_text, counts_line, row_cells
@@ -34,6 +35,7 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
         tally=tally,
         counts=counts_line(tally.counts),
         rows=rows,
+        doubts=doubts(tally),
         left_out=tally.rows - tally.counts["refused"] - len(rows),
         refused_left_out=tally.counts["refused"] - len(tally.refused),
         disclaimer=DISCLAIMER,

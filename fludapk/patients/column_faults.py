@@ -58,7 +58,7 @@ def header_faults(
 
 
 def with_one_id(header: Sequence[str], meaning: Meaning) -> dict[int, tuple[str, str]]:
-    """Of several columns that name the patient the one called ID, or else the first by name."""
+    """Keep one of several columns that name the patient: ID, or else the first by name."""
     places = [place for place, (what, _) in meaning.items() if what == "id"]
     first = min(places, key=lambda k: (plain(header[k]) != "id", header[k]), default=None)
     return {place: read for place, read in meaning.items() if read[0] != "id" or place == first}
@@ -102,7 +102,8 @@ def twice(header: Sequence[str], meaning: Meaning) -> Iterator[Fault]:
         if len(columns) > 1:
             do = "give each a name of its own"
             if len(set(columns)) == len(columns):
-                do = f"leave one out by {{names}} {columns[-1]}={IGNORED}"
+                pair = f"{columns[-1]}={IGNORED}"
+                do = f"leave one out by {{names}} {repr(pair) if ' ' in pair else pair}"
             yield Fault("names", f"columns {few(columns)} are all {what}", do=do, whole=True)
 
 

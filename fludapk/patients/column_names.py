@@ -56,7 +56,7 @@ IGNORED: Final = "-"
 
 DATES: Final = ("date_of_birth", "course_date")
 NO_FIELDS: Final = ("id", *SEX_COLUMNS, *DATES)
-"""What columns tell beside the typed fields."""
+"""Meanings of columns beside the typed fields."""
 
 
 def names_of(pairs: Sequence[str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from fludapk.patients.column_names import (
     values_of,
     with_point,
 )
-from fludapk.patients.csv_list import CsvList, open_list
+from fludapk.patients.csv_list import DELIMITERS, CsvList, open_list
 from fludapk.patients.fields import FIELDS, RENAL, keyword
 from fludapk.patients.record_names import is_records, record_column
 from fludapk.patients.request import Request, read_request
@@ -50,7 +50,7 @@ _DOSING: Final = ("regimen", "dose", "days", "interval")
 _BY_CLOCK: Final = FIELDS["cells_at_h"].name
 """May be a clock time, which has no unit."""
 _OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "bsa_cap", "round_to")
-"""What records say themselves."""
+"""Inputs that records say themselves."""
 
 
 # ------------------------------------------------------------------ what the columns mean
@@ -58,7 +58,7 @@ _OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "bsa_cap"
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What the columns of a list are.
+    """Meaning of the columns of a list.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ class Layout:
         return text.removesuffix(number) + with_point(number, self.header[place])
 
     def texts(self, cells: Sequence[str]) -> dict[str, str]:
-        """What a row says of each field, with the unit of its column.
+        """Return what a row says of each field, with the unit of its column.
 
         A header with the unit that a number has anyway does not make a cell surer than a number
         typed without a unit, so the cell stays without one and is judged like that.
@@ -499,6 +499,12 @@ def _in_a_list(layout: Layout, fault: Fault) -> Fault:
 def wrong_length(cells: Sequence[str], expected: int) -> str:
     """Fault of a row that has more or fewer cells than the header."""
     extra = ", ".join(repr(cell) for cell in cells[expected:])
+    for delimiter in DELIMITERS:
+        if sum(cell.count(delimiter) for cell in cells) == expected - 1:
+            return (
+                f"{len(cells)} cells, but the header has {expected}: is this row separated by "
+                f"{delimiter!r} and the header by another sign?"
+            )
     return f"{len(cells)} cells, but the header has {expected}" + (
         f"; beyond it: {extra}" if extra else ""
     )

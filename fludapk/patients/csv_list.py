@@ -29,8 +29,8 @@ _INSIDE: Final = re.compile(
     r'(?<=([,;\t"\r\n])) *(?=[=+\-@\uff1d\uff0b\uff0d\uff20])'
     r"(?![+-]\d+(?:\.\d+)? *(?:\1|\Z))"
 )
-"""Where a formula would begin if the spreadsheet split at another separator; not at -4 between two
-of the same."""
+"""Places where a formula would begin if the spreadsheet split at another separator; not at -4
+between two of the same."""
 _TENTHS: Final = re.compile(r"[+-]?(?:0?([.,])\d+|\d+([.,])(?:\d\d?|\d{4,}))(?!\d|[.,]\d)")
 """A number whose separator is a decimal one: 18,2 and 0,345, but not 1,234."""
 
@@ -302,7 +302,7 @@ def _has_decimal_commas(
 
 
 def _decimal_separators(rows: Iterable[list[str]], places: Sequence[int]) -> set[str]:
-    """What separates decimals in some columns, where it cannot be thousands."""
+    """Signs that separate decimals in some columns and cannot separate thousands."""
     numbers = (
         _TENTHS.match(cells[place].strip())
         for cells in rows
@@ -373,7 +373,7 @@ def _text_cell(text: str) -> str:
 
 @cache
 def _writers(decimal_comma: bool) -> Mapping[type, Callable[[Any], str]]:
-    """How a value of each type is written."""
+    """Writer of a value of each type."""
     return {
         type(None): lambda _: "",
         str: _text_cell,

@@ -37,6 +37,17 @@ _MARKS: Final = (
     (b"\xfe\xff", "utf-16"),
 )
 """Byte-order marks, the longer ones first."""
+_SINGLE_BYTES: Final = ("cp1252", "latin-1", "iso8859-15", "cp1250", "cp850", "mac-roman")
+"""Encodings in which any bytes are text, so that UTF-8 would be misread without a word."""
+_OTHER_KINDS: Final = (
+    (b"\x1f\x8b", "is compressed (gzip)", "unpack it"),
+    (b"%PDF", "is a PDF", "save the list as CSV UTF-8"),
+    (b"<", "is HTML or XML, whatever its name says", "save it as .xlsx or as CSV UTF-8"),
+    (b"{", "is JSON", "save it as CSV UTF-8"),
+    (b"[{", "is JSON", "save it as CSV UTF-8"),
+    (b"PAR1", "is Parquet", "save it as CSV UTF-8"),
+)
+"""Beginnings of files that hold no list as we read them."""
 _SAMPLE: Final = 4096
 """Bytes at the beginning in which zeros tell UTF-16."""
 
@@ -99,6 +110,9 @@ def encoding_of(parts: Iterable[bytes], chosen: str | None = None) -> str:
     """
     pieces = iter(parts)
     start = next(pieces, b"")
+    for beginning, found, do in _OTHER_KINDS:
+        if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(beginning):
+            raise InputError(Fault("", found, do=do))
     marked = next((codec for mark, codec in _MARKS if start.startswith(mark)), None)
     encoding = None if chosen is None else chosen_encoding(chosen)
     if marked is not None:
@@ -129,8 +143,12 @@ def encoding_of(parts: Iterable[bytes], chosen: str | None = None) -> str:
 def _checked(start: bytes, pieces: Iterable[bytes], encoding: str) -> str:
     """The encoding, after the whole file was found to be in it."""
     decoder = codecs.getincrementaldecoder(encoding)()
+    content = [start, *pieces]
+    if encoding in _SINGLE_BYTES and _is_more_than_ascii_in_utf_8(content):
+        found = f"= {encoding!r}, but the file is UTF-8"
+        raise InputError(Fault("encoding", found, do="leave it out"))
     try:
-        for piece in (start, *pieces):
+        for piece in content:
             decoder.decode(piece)
         decoder.decode(b"", final=True)
     except UnicodeError:
@@ -138,6 +156,15 @@ def _checked(start: bytes, pieces: Iterable[bytes], encoding: str) -> str:
         do = "check {encoding}, or save it as CSV UTF-8"
         raise InputError(Fault("", f"is not {name} throughout", do=do)) from None
     return encoding
+
+
+def _is_more_than_ascii_in_utf_8(content: Iterable[bytes]) -> bool:
+    """Tell UTF-8 by its sequences of bytes, which other text does not have throughout."""
+    whole = b"".join(content)
+    try:
+        return len(whole.decode("utf-8")) < len(whole)
+    except UnicodeDecodeError:
+        return False
 
 
 def _by_zeros(start: bytes) -> str | None:
@@ -163,7 +190,7 @@ def _likely(sample: bytes) -> str:
 
 
 def _decodes(sample: bytes, encoding: str) -> bool:
-    """Whether bytes are text in an encoding; the last character may be cut."""
+    """Tell bytes that are text in an encoding; the last character may be cut."""
     try:
         codecs.getincrementaldecoder(encoding)().decode(sample)
     except UnicodeDecodeError:

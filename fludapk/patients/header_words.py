@@ -93,7 +93,7 @@ DATE_ORDERS: Final = {
 _DATES: Final = ("date_of_birth", "course_date")
 _CONNECTORS: Final = ("in", "en", "em")
 _BOTH_SEXES: Final = ("mf", "fm", "mw", "mwd", "fh", "hf", "mv", "vm", "hm", "mh", "mfemale")
-"""What stands in brackets after a sex that only lists its codes."""
+"""Words in brackets after a sex that only list its codes."""
 
 
 def plain(text: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ZIP: Final = b"PK\x03\x04"
 _OLE: Final = b"\xd0\xcf\x11\xe0"
-_MOST_BYTES: Final = 400_000_000
+_MOST_BYTES: Final = 150_000_000
 """A workbook that unpacks to more is not read: a small file can hold gigabytes of blanks."""
 _SHOWN: Final = 5
 _UNIT_OF_FORMAT: Final = re.compile(r'"\s*([^"\d]+?)\s*"')
@@ -80,7 +80,7 @@ def _loaded(content: bytes) -> tuple[Workbook, Workbook]:
     try:
         with zipfile.ZipFile(BytesIO(content)) as packed:
             if sum(entry.file_size for entry in packed.infolist()) > _MOST_BYTES:
-                raise InputError("unpacks to more than 400 MB: save the sheet as CSV UTF-8")
+                raise InputError("unpacks to more than 150 MB: save the sheet as CSV UTF-8")
         values, formulas = (
             openpyxl.load_workbook(BytesIO(content), read_only=True, data_only=is_value)
             for is_value in (True, False)

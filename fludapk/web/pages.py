@@ -22,7 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from fludapk._version import __version__
-from fludapk.answers.batch import Done
+from fludapk.answers.batch import Done, doubts
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.dose_records import DoseResult
@@ -304,6 +304,7 @@ def list_shown(done: Computed) -> str:
         hidden=len(done.done) - len(rows[: 2 * SHOWN_ROWS]),
         unused=done.plan.layout.unused,
         read_as=done.plan.layout.read_as,
+        doubts=doubts(tally),
         points=2**done.plan.log2_points,
         disclaimer=DISCLAIMER,
     )

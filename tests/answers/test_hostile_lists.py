@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import asking
 import openpyxl
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from fludapk.answers.check_table import check_table
 from fludapk.cli import main
 from fludapk.patients.request import read_request
 
@@ -99,6 +101,14 @@ HOSTILE: Final = (
            reads=GIRL | {"sex": None}),
     a_list("NA of R", f"{HEAD},sex,egfr\n{ROW},NA,NA\n", reads=GIRL | {"sex": None}),
     a_list("NA where a value is needed", f"{HEAD}\n1,NA,18.2,110,0.3\n", row="age is missing"),
+    a_list("UTF-8, said to be Windows-1252", GERMAN, "--encoding", "cp1252",
+           refused="--encoding = 'cp1252', but the file is UTF-8: leave it out"),
+    a_list("rows separated in another way", f"{HEAD}\n1;5;18,2;110;0,3\n",
+           row="is this row separated by ';' and the header by another sign?"),
+    a_list("HTML by the name of a sheet", "<html><table><tr><td>id</td></tr></table></html>",
+           refused="is HTML or XML, whatever its name says: save it as .xlsx or as CSV UTF-8"),
+    a_list("JSON", '[{"age": 5}]', refused="is JSON: save it as CSV UTF-8"),
+    a_list("gzip", b"\x1f\x8b\x08\x00", refused="is compressed (gzip): unpack it"),
     # headers
     a_list("English with units",
            "MRN,Gender,Age,Weight (Lbs),Height (Inches),Creatinine (µmol/L)\n"
@@ -245,8 +255,43 @@ def test_a_result_tells_the_column_the_unit_and_the_codes(tmp_path: Path) -> Non
     )
 
 
+def test_a_column_that_looks_like_another_unit_is_doubted_as_a_whole(tmp_path: Path) -> None:
+    path, report = tmp_path / "list.csv", tmp_path / "report.html"
+    rows = [f"{k},45,{pounds},175,0.9,male\n" for k, pounds in enumerate((132, 170, 190, 205))]
+    path.write_text(f"{HEAD},sex\n{''.join(rows)}", encoding="utf-8")
+    outcome = batch(path, "--regimen=axi_cel", "--report", str(report))
+    assert [bool(row["error"]) for row in outcome.rows] == [False, True, True, True]
+    sentence = "WT looks like a slip in 3 of 4 rows: if the column is in another unit, rows that"
+    assert sentence in outcome.stderr
+    assert sentence in report.read_text("utf-8")
+    page = asking.ask("POST", "/list", files={"file": path.read_bytes()},
+                      data={"regimen": "axi_cel"})  # fmt: skip
+    assert sentence in page.text
+
+
 def test_there_are_many_hostile_lists_of_every_verdict() -> None:
     assert len(HOSTILE) > 45
     assert len({case.name for case in HOSTILE}) == len(HOSTILE)
     for verdict in ("reads", "row", "refused"):
         assert sum(bool(getattr(case, verdict)) for case in HOSTILE) > 10
+
+
+def test_a_table_in_python_is_read_like_a_list() -> None:
+    table = pd.DataFrame(
+        {
+            "DOB": pd.to_datetime(["2021-01-14", "1966-02-01"]),
+            "course_date": pd.to_datetime(["2026-01-14"] * 2),
+            "Weight (lb)": [40.0, 176.0],
+            "Größe (cm)": [110, 175],
+            "Creatinine (µmol/L)": [26.52, 97.0],
+            "S": [2, 1],
+        }
+    )
+    said: dict[str, Any] = {"names": {"S": "sex"}, "values": {"S": {1: "male", 2: "female"}}}
+    answer = check_table(table, regimen="axi_cel", log2_points=4, **said)
+    assert answer["error"].isna().all()
+    assert answer["sex"].tolist() == ["female", "male"]
+    assert answer["age_years"].round(3).tolist() == [5.0, 59.951]
+    assert answer["weight_kg"].tolist() == pytest.approx([18.1436948, 79.83225712])
+    assert answer.attrs["columns_read"]["sex"] == "S: 1 = male, 2 = female"
+    assert answer.attrs["columns_read"]["weight"] == "Weight (lb): lb"

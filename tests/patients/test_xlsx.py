@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 import io
 import zipfile
-from typing import Any
+from typing import Any, Final
 
 import openpyxl
 import pytest
@@ -119,15 +119,18 @@ def test_a_workbook_of_nothing_and_one_that_would_fill_the_memory() -> None:
         read_sheet([saved(openpyxl.Workbook())])
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
-        for k in range(5):
+        for k in range(2):
             packed.writestr(f"{k}", bytes(100_000_000))
-    with pytest.raises(InputError, match="unpacks to more than 400 MB"):
+    with pytest.raises(InputError, match="unpacks to more than 150 MB"):
         read_sheet([bomb.getvalue()])
+
+
+A_WORKBOOK: Final = written(["18.2", "=1"], kept=1)
 
 
 @given(st.data())
 def test_a_damaged_workbook_is_read_or_refused(data: st.DataObject) -> None:
-    content = bytearray(saved(a_book(["id", "wt"], [1, 18.2])))
+    content = bytearray(A_WORKBOOK)
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(4, len(content) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(InputError):
