@@ -63,6 +63,14 @@ class Group(click.Group):
             click.echo(f"fludapk: standard output: cannot be written: {why}", err=True)
             ctx.exit(int(ExitStatus.INPUT_REFUSED))
 
+    def _commands_with(self, option: str) -> str:
+        """Sentence about the commands that have an option which another lacks."""
+        names = [name for name, command in self.commands.items() if _has(command, option)]
+        listed = ", ".join(f"`fludapk {name}`" for name in sorted(names))
+        if not names:
+            return ""
+        return f"{listed} has it." if len(names) == 1 else f"These have it: {listed}."
+
 
 def _prepare_streams() -> None:
     """Let signs like ≥ and − reach every pipe, and messages fail in silence where they must."""
@@ -112,14 +120,6 @@ def stopped_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-    def _commands_with(self, option: str) -> str:
-        """Sentence about the commands that have an option which another lacks."""
-        names = [name for name, command in self.commands.items() if _has(command, option)]
-        listed = ", ".join(f"`fludapk {name}`" for name in sorted(names))
-        if not names:
-            return ""
-        return f"{listed} has it." if len(names) == 1 else f"These have it: {listed}."
 
 
 def _has(command: click.Command, option: str) -> bool:
