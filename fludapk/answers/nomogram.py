@@ -272,7 +272,8 @@ def _caps(model: Model, people: People) -> F8 | None:
 def _notes(chart: _Map, cells: _Cells, middle: CheckResult) -> list[str]:
     """Notes below the map, the most general first."""
     model, people = chart.model, chart.people
-    notes = note_on_stops(cells.stop_example, "mg·h/L" if chart.target_auc is None else "mg")
+    notes = [model.not_shipped] if model.not_shipped else []
+    notes += note_on_stops(cells.stop_example, "mg·h/L" if chart.target_auc is None else "mg")
     notes += notes_on_patients(model, people, _caps(model, people))
     notes += [middle.reading_note] if middle.reading_note else []
     coarse = people.coarse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import click
 
@@ -95,6 +96,7 @@ def serve(
         time_zone=time_zone,
     )
     say_first_compilation()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the server ends its requests, then itself
     run(
         host=host,
         port=port,

@@ -112,7 +112,7 @@ def _study_notes(row: StratumSummary) -> list[str]:
     notes = {
         "given a dose held at a ceiling": row.held_at_ceiling,
         "given no dose": row.not_given,
-        "of these without what the strategy doses by": row.undecided,
+        "without what the strategy doses by": row.undecided,
         "outside the range that the model was built from": row.outside_studied_range,
         "with a creatinine drawn again to be inside its limits": row.redrawn_scr,
     }

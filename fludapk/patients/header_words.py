@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 from typing import Final
 
 from fludapk.patients.fields import FIELDS, keyword
@@ -129,7 +128,6 @@ _UNITS: Final = {
 _ORDERS: Final = {_squeezed(word): order for word, order in DATE_ORDERS.items()}
 
 
-@lru_cache(maxsize=4096)
 def meaning_of(header: str) -> tuple[str, str] | None:
     """Return the field of a header, and the unit that stands in it; None if it is not understood.
 

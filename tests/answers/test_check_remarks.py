@@ -143,7 +143,8 @@ TRUE_OF_MOST: Final = {"comparison_reading", "target_model", "inferred_dose_basi
 
 
 def test_every_rule_has_a_case() -> None:
-    assert list(RULES) == [case.rule for case in CASES]
+    of_files = ["replaced_model"]  # see `test_replaced_models`
+    assert [name for name in RULES if name not in of_files] == [case.rule for case in CASES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)

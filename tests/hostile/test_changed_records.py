@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from fludapk.cli import main
 from fludapk.errors import InputError
+from fludapk.studies.counts import COUNTED
 from fludapk.studies.outputs import PARTS, Parts
 from fludapk.studies.records import hash_of
 from fludapk.studies.shards import Shard, merge, run_shard
@@ -51,7 +52,7 @@ def one_number(table: dict[str, Any]) -> None:
 
 
 def fewer_below_14(table: dict[str, Any]) -> None:
-    table["counts"][0]["counts"][0][6] = 0
+    table["counts"][0]["counts"][0][COUNTED.index("below_14")] = 0
 
 
 def negative(table: dict[str, Any]) -> None:

@@ -386,6 +386,7 @@ def slow_patients(study: Study, n: int) -> list[Patient]:
         Patient(
             age_years=columns["AGE"][i], sex="female" if columns["SEX"][i] else "male",
             weight_kg=columns["WT"][i], height_cm=columns["HT"][i], scr_mg_dl=columns["SCR"][i],
+            confirmed=("age", "weight", "height", "scr"),
         )
         for i in range(n)
     ]  # fmt: skip

@@ -300,12 +300,14 @@ def test_everything_else_stays_closed_to_it() -> None:
 
 
 def test_an_allowed_page_still_needs_the_token() -> None:
-    app = create_app(host="0.0.0.0", token="open sesame", settings=Settings(origins=(SANDBOX,)))
+    app = create_app(
+        host="0.0.0.0", token="open sesame, please", settings=Settings(origins=(SANDBOX,))
+    )
     assert from_page("OPTIONS", SELECT, app).status_code == 204
     refused = from_page("POST", SELECT, app, json=request())
     assert refused.status_code == 401
     assert refused.headers["access-control-allow-origin"] == SANDBOX
-    with_token = {"authorization": "Bearer open sesame"}
+    with_token = {"authorization": "Bearer open sesame, please"}
     assert from_page("POST", SELECT, app, json=request(), headers=with_token).status_code == 200
 
 

@@ -582,8 +582,9 @@ def test_refused_rows_stand_in_their_place() -> None:
     text = uploaded(LIST, "/list").text
     counts = "1 likelier below their target than not, 1 likeliest to reach it, 1 refused"
     assert counts in Page(text).text
-    assert text.index(">2</th>") < text.index(">3</th>") < text.index("<strong>Refused:</strong>")
-    assert text.index("<strong>Refused:</strong>") < text.index(">4</th>")
+    assert text.index(">2</a></th>") < text.index(">3</a></th>")
+    assert text.index(">3</a></th>") < text.index("<strong>Refused:</strong>")
+    assert text.index("<strong>Refused:</strong>") < text.index(">4</a></th>")
     assert "<b>b</b>" not in text
 
 
