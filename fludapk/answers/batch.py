@@ -24,8 +24,9 @@ from fludapk.answers.prediction import LOG2_POINTS
 from fludapk.answers.processes import in_processes
 from fludapk.answers.record import Row
 from fludapk.errors import FludapkError, InputError
-from fludapk.patients.columns import Layout, request_of
+from fludapk.patients.columns import Layout
 from fludapk.patients.csv_list import Value, line
+from fludapk.patients.list_rows import request_of
 from fludapk.patients.nonmem import by_course, comes_again, request_of_records
 from fludapk.patients.request import Request
 from fludapk.published.models import load_models

@@ -36,6 +36,7 @@ from fludapk.answers.headline import COVARIATES_ONLY, Headline, Simulated, headl
 from fludapk.answers.label_weights import Kidney, kidneys_by_weight, label_by_weight
 from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predictions
 from fludapk.answers.record import Provenance, Remark
+from fludapk.answers.trail import trail_of
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.patients.course import Course
 from fludapk.patients.fields import label
@@ -43,12 +44,10 @@ from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case, Request
 from fludapk.pk.effects import POINT_SET_SEED
-from fludapk.published.covariates import Step, evaluate, renal_function
-from fludapk.published.equations import equation
+from fludapk.published.covariates import Step, renal_function
 from fludapk.published.models import DEFAULT_MODEL, Model, load_model, load_models
 from fludapk.published.regimens import label_rules, label_step, regimens
 from fludapk.published.targets import flag, leading_target, targets
-from fludapk.units import as_typed
 
 
 def check(
@@ -162,7 +161,7 @@ def checks(
             rivals = {name: rows[i] for name, rows in by_model.items() if i in rows}
             try:
                 every = tuple(models.values())
-                trail = _trail(outcome) if trails else []
+                trail = trail_of(outcome) if trails else []
                 kidney = kidneys[i], weighed[i]
                 yield _result(outcome, request, rivals, every, *kidney, log2_points, trail)
             except InputError as error:  # more random effects than there are points for
@@ -422,59 +421,6 @@ def _labels(
             )
         )
     return rows
-
-
-def _trail(prediction: Prediction) -> list[Step]:
-    """List the calculation for a second person, in order."""
-    model, (patient, regimen, course) = prediction.model, prediction.case
-    auc = prediction.auc_0_inf
-    dose, n = course.doses_mg[0], len(course.doses_mg)
-    how_bsa = evaluate(patient.bsa_formula, patient.columns())[1]
-    bsa_of_dose = regimen.capped(patient.bsa_m2)
-    per = {
-        "mg/m2": f"{regimen.dose:g} mg/m2 × {bsa_of_dose:.4f} m2",
-        "mg/kg": f"{regimen.dose:g} mg/kg × {patient.weight_kg:g} kg",
-        "mg": "as prescribed",
-    }[regimen.unit]
-    if course.planned_mg is not None and course.planned_mg != dose:
-        per += f" = {_decimals(course.planned_mg)} mg, rounded"
-    factor = model.file.dose.factor
-    amount = course.total_mg * factor
-    clearance = float(prediction.tv[0, 0])
-    split = ""
-    if model.program.has_renal_term:
-        renal = clearance * prediction.renal_fraction
-        split = f" = non-renal {clearance - renal:.3f} + renal {renal:.3f}"
-    return [
-        Step("BSA", patient.bsa_m2, "m2", patient.bsa_formula, how_bsa),
-        *_capped(regimen, bsa_of_dose, patient.bsa_m2),
-        Step("dose", dose, "mg fludarabine phosphate", "", per),
-        Step(
-            "course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {_decimals(dose)} mg"
-        ),
-        Step("amount", amount, "mg F-ara-A", "", f"{_decimals(course.total_mg)} mg × {factor:g}"),
-        *prediction.steps,
-        Step("CL", clearance, "L/h", "", equation(model, "CL", prediction.values) + split),
-        Step(
-            "AUC0-inf",
-            auc,
-            "mg·h/L",
-            "",
-            f"amount / CL = {_decimals(amount)} mg / {clearance:.4g} L/h",
-        ),
-    ]
-
-
-def _decimals(mg: float) -> str:
-    """Write mg with up to two decimals: 60.00 has been read as 6000."""
-    return as_typed(round(mg, 2))
-
-
-def _capped(regimen: Regimen, bsa_of_dose: float, bsa_m2: float) -> list[Step]:
-    """Return the step that caps the body surface area, where the cap counts."""
-    if regimen.unit != "mg/m2" or bsa_of_dose >= bsa_m2:
-        return []
-    return [Step("BSA", bsa_of_dose, "m2", "cap", "as chosen, for the dose only")]
 
 
 def _input_hash(request: Request) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import FludapkError, InputError
-from fludapk.patients.columns import Layout, is_column, request_of
+from fludapk.patients.columns import Layout, is_column
 from fludapk.patients.csv_list import CsvList, open_list
+from fludapk.patients.list_rows import request_of
 from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.population import Patients
 from fludapk.patients.record_names import is_records

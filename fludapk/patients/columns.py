@@ -27,10 +27,9 @@ from fludapk.patients.column_names import (
     values_of,
     with_point,
 )
-from fludapk.patients.csv_list import DELIMITERS, CsvList, open_list
-from fludapk.patients.fields import FIELDS, RENAL, keyword
+from fludapk.patients.csv_list import CsvList, open_list
+from fludapk.patients.fields import FIELDS, keyword
 from fludapk.patients.record_names import is_records, record_column
-from fludapk.patients.request import Request, read_request
 from fludapk.patients.sex_codes import SEX_COLUMNS, SexCodes, code_of, sex_codes
 from fludapk.units import as_typed, parse_quantity
 
@@ -41,9 +40,6 @@ __all__ = [
     "few",
     "is_column",
     "opened",
-    "request_of",
-    "typed_of",
-    "wrong_length",
 ]
 
 _DOSING: Final = ("regimen", "dose", "days", "interval")
@@ -445,71 +441,3 @@ def opened(
         values=values,
     )
     return opened_list, layout.surveyed(opened_list.rows())
-
-
-# ------------------------------------------------------------------ rows to requests
-
-
-def request_of(layout: Layout, cells: Sequence[str]) -> Request:
-    """Read a row.
-
-    Raises
-    ------
-    InputError
-        Listing every fault.
-
-    Examples
-    --------
-    >>> layout = Layout.read(["age", "WT", "HT", "scr_mg_dl", "regimen"])
-    >>> request_of(layout, ["5", "18.2", "110", "0.3", "tisa_cel_ball"]).patient.weight_kg
-    18.2
-    """
-    if not any(cell.strip() for cell in cells):
-        raise InputError("the row is empty")
-    if len(cells) != len(layout.header):
-        raise InputError(wrong_length(cells, len(layout.header)))
-    texts, faults = layout.read_cells(cells)
-    try:
-        request = read_request(texts)
-    except InputError as error:
-        told = {fault.field for fault in faults}
-        faults += [
-            _in_a_list(layout, fault)
-            for fault in error.faults
-            if fault.field not in told or not told
-        ]
-    if faults:
-        raise InputError(*faults)
-    return request
-
-
-def _in_a_list(layout: Layout, fault: Fault) -> Fault:
-    """A fault of a typed value, with what may be done about it in a list."""
-    if fault.field in RENAL and set(fault.also) & set(RENAL):
-        columns = [layout.name(key) for key in fault.fields]
-        do = f"leave one unread: {{names}} {columns[-1]}={IGNORED}"
-        return replace(fault, do=do)
-    if fault.field == "scr_mg_dl" and "has no unit" in fault.found:
-        column = layout.name("scr_mg_dl")
-        do = f"{fault.do}, or for all rows {{names}} {column}=scr_mg_dl or {column}=scr_umol_l"
-        return replace(fault, do=do)
-    return fault
-
-
-def wrong_length(cells: Sequence[str], expected: int) -> str:
-    """Fault of a row that has more or fewer cells than the header."""
-    extra = ", ".join(repr(cell) for cell in cells[expected:])
-    for delimiter in DELIMITERS:
-        if sum(cell.count(delimiter) for cell in cells) == expected - 1:
-            return (
-                f"{len(cells)} cells, but the header has {expected}: is this row separated by "
-                f"{delimiter!r} and the header by another sign?"
-            )
-    return f"{len(cells)} cells, but the header has {expected}" + (
-        f"; beyond it: {extra}" if extra else ""
-    )
-
-
-def typed_of(texts: Mapping[str, str]) -> dict[str, str]:
-    """Inputs of a row by the names of requests."""
-    return {name: text for name, text in texts.items() if name != "id"}

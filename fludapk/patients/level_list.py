@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.clock import NO_CLOCK, Clock, ClockTime, is_clock, read_hours
-from fludapk.patients.columns import Layout, few, is_column, wrong_length
+from fludapk.patients.columns import Layout, few, is_column
 from fludapk.patients.csv_list import open_list
 from fludapk.patients.fields import FIELDS
 from fludapk.patients.level import Level
+from fludapk.patients.list_rows import wrong_length
 from fludapk.patients.record_faults import course_faults, list_faults
 from fludapk.patients.record_levels import Assay, Sample, only_logarithms
 from fludapk.patients.records import Records, is_midnight, midnight

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fludapk.errors import Fault, InputError, gathered
-from fludapk.patients.columns import Layout, typed_of, wrong_length
+from fludapk.patients.columns import Layout
 from fludapk.patients.course import GIVEN_DAY_H, Course
+from fludapk.patients.list_rows import typed_of, wrong_length
 from fludapk.patients.record_faults import course_faults, list_faults
 from fludapk.patients.records import Records
 from fludapk.patients.regimen import Regimen, read_cells

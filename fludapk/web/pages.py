@@ -10,7 +10,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,30 +23,18 @@ from starlette.datastructures import FormData, UploadFile
 
 from fludapk._version import __version__
 from fludapk.answers.batch import Done, doubts
-from fludapk.answers.check_records import CheckResult
-from fludapk.answers.compare_records import CompareResult
-from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.record import DISCLAIMER
-from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import Verification, Verified, verify
 from fludapk.errors import Fault, FludapkError, InputError
-from fludapk.pages.check_sheet import check_html
-from fludapk.pages.compare_sheet import compare_html
-from fludapk.pages.dose import dose_html, goal_line
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
-from fludapk.pages.templates import TEMPLATES, calculated_at, environment
-from fludapk.pages.update import answer_lines
-from fludapk.pages.update_sheet import update_html
+from fludapk.pages.templates import TEMPLATES
 from fludapk.pages.words import (
     age_text,
-    auc_line,
     counts_line,
     row_cells,
-    stop_lines,
     window,
 )
 from fludapk.patients.encodings import ENCODINGS
-from fludapk.patients.fields import label
 from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
@@ -56,24 +44,26 @@ from fludapk.published.targets import targets
 from fludapk.units import UNITS
 from fludapk.web.asked import Folders
 from fludapk.web.batch import BatchAsked, Computed, pairs_of
+from fludapk.web.beside_form import (
+    Answer,
+    answered,
+    checked,
+    compared,
+    confirmed_boxes,
+    dosed,
+    refusal,
+    rendered,
+    updated,
+)
 from fludapk.web.forms import (
-    CALLED,
     CHOICES,
     LEVEL_ROWS,
     MOST_CHARACTERS,
     PLAN_ROWS,
-    as_typed,
-    box_name,
-    check_asked,
-    compare_asked,
-    confirmed_in,
-    dose_asked,
-    fields_of_form,
     typed,
-    update_asked,
 )
 from fludapk.web.guard import address_of
-from fludapk.web.problems import TITLES, slug, validation_faults
+from fludapk.web.problems import TITLES, slug
 
 HERE: Final = Path(__file__).parent
 DOWNLOAD: Final = "/list/download"
@@ -107,120 +97,7 @@ STATIC: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Box:
-    """A box of the form that stands with the answer: a value that is meant though unusual."""
-
-    name: str
-    patient: str
-    """As typed: what the box is about."""
-    text: str
-
-
-def confirmed_boxes(form: Mapping[str, str]) -> list[Box]:
-    """Boxes that are ticked."""
-    return [
-        Box(box_name(name), as_typed(form, name), f"Confirmed: {name}")
-        for name in confirmed_in(form)
-    ]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What stands beside the form."""
-
-    html: str
-    said: str
-    """The same in a sentence, for a screen reader."""
-    invalid: Sequence[str] = field(default_factory=tuple)
-    """Fields of the form that were refused."""
-    boxes: Sequence[Box] = field(default_factory=tuple)
-    """What was confirmed, to stay so with the next question."""
-
-
-def _said(r: CheckResult) -> str:
-    """Answer in a sentence: stop, chance, AUC."""
-    line = auc_line(r.headline, f"typical patient by {r.model}")
-    return f"{'. '.join([*stop_lines(r.headline), r.headline.sentence, line])}."
-
-
-def _said_of_dose(r: DoseResult) -> str:
-    chance = [*stop_lines(r.headline), r.headline.sentence]
-    dose = [] if r.answer is None else [f"{r.answer.dose_mg:g} mg per dose", goal_line(r)]
-    return f"{'. '.join([*chance, *dose])}."
-
-
-def _said_of_comparison(r: CompareResult) -> str:
-    return f"{'. '.join([*(f'STOP: {stop}' for stop in r.headline.stops), r.headline.sentence])}."
-
-
-def _said_of_update(r: UpdateResult) -> str:
-    """Answer in a sentence: stop, chance, AUC, the dose that is left."""
-    lines = [*stop_lines(r.headline), r.headline.sentence, *answer_lines(r)[:2]]
-    return f"{'. '.join(line.rstrip('.') for line in lines)}."
-
-
-def _checked(form: Mapping[str, str], folders: Folders) -> Answer:
-    result = check_asked(form).answer(folders)
-    return Answer(check_html(result, whole=False), _said(result))
-
-
-def _dosed(form: Mapping[str, str], folders: Folders) -> Answer:
-    result = dose_asked(form).answer(folders)
-    return Answer(dose_html(result, whole=False), _said_of_dose(result))
-
-
-def _compared(form: Mapping[str, str], folders: Folders) -> Answer:
-    result = compare_asked(form).answer(folders)
-    return Answer(compare_html(result, whole=False), _said_of_comparison(result))
-
-
-def _updated(form: Mapping[str, str], folders: Folders) -> Answer:
-    result = update_asked(form).answer(folders)
-    return Answer(update_html(result, whole=False), _said_of_update(result))
-
-
-def answered(make: Callable[[], Answer], form: Mapping[str, str]) -> Answer:
-    """Return an answer, or why there is none."""
-    try:
-        with calculated_at():
-            answer = make()
-    except FludapkError as error:
-        answer = _refusal(error, form)
-    except ValidationError as error:
-        answer = _refusal(InputError(*validation_faults(map(dict, error.errors()))), form)
-    return replace(answer, boxes=confirmed_boxes(form))
-
-
-def _asking_box(name: str, faults: Sequence[Fault], form: Mapping[str, str]) -> Box:
-    """Box that confirms everything that is asked about by one name."""
-    meant = [fault.meant for fault in faults if fault.confirm == name]
-    verb = "is" if len(meant) == 1 else "are"
-    return Box(box_name(name), as_typed(form, name), f"Yes, {' and '.join(meant)} {verb} meant")
-
-
-def _refusal(error: FludapkError, form: Mapping[str, str]) -> Answer:
-    title = TITLES[error.exit_status]
-    last = {fault.confirm: fault for fault in error.faults if fault.confirm}
-    boxes = {name: _asking_box(name, error.faults, form) for name in last}
-    faults = [
-        (
-            replace(fault, confirm="").text(label),  # the box says it
-            fields_of_form(fault, form),
-            boxes.pop(fault.confirm, None) if fault is last.get(fault.confirm) else None,
-        )
-        for fault in error.faults
-    ]
-    html = _render("refused.html", title=title, faults=faults, called=CALLED)
-    said = f"{title}: {'; '.join(message for message, *_ in faults)}"
-    return Answer(html, said, tuple(name for _, names, _ in faults for name in names))
-
-
 # ------------------------------------------------------------------ templates
-
-
-def _render(template: str, **context: Any) -> str:
-    return environment(HERE / "templates").get_template(template).render(**context)
 
 
 def plan_suggestions() -> list[str]:
@@ -296,7 +173,7 @@ def list_shown(done: Computed) -> str:
     """A computed list as a part of the page; refused rows stand in their place."""
     rows = [row for k, row in enumerate(done.done) if k < SHOWN_ROWS or row.error is not None]
     tally = done.tally()
-    return _render(
+    return rendered(
         "listed.html",
         tally=tally,
         counts=counts_line(tally.counts),
@@ -385,7 +262,7 @@ class Pages:
     ) -> Response:
         """A whole page."""
         models = load_models(self.folders)
-        html = _render(
+        html = rendered(
             template,
             replaced=[model.not_shipped for model in models if model.not_shipped],
             tabs=TABS,
@@ -404,19 +281,19 @@ class Pages:
 
     async def check(self, request: Request) -> Response:
         """Answer the form of a check."""
-        return await self._answered(request, "check.form.html", "/", _checked)
+        return await self._answered(request, "check.form.html", "/", checked)
 
     async def dose(self, request: Request) -> Response:
         """Answer the form of a dose."""
-        return await self._answered(request, "dose.form.html", "/dose", _dosed)
+        return await self._answered(request, "dose.form.html", "/dose", dosed)
 
     async def compare(self, request: Request) -> Response:
         """Answer the form of a comparison."""
-        return await self._answered(request, "compare.form.html", "/compare", _compared)
+        return await self._answered(request, "compare.form.html", "/compare", compared)
 
     async def levels(self, request: Request) -> Response:
         """Answer the form of an update."""
-        return await self._answered(request, "levels.form.html", "/levels", _updated)
+        return await self._answered(request, "levels.form.html", "/levels", updated)
 
     async def _answered(
         self,
@@ -427,7 +304,7 @@ class Pages:
     ) -> Response:
         form = _texts(await request.form(max_files=0, max_fields=100))
         if not await self.admits(form.get("token", ""), address_of(request.scope)):
-            answer = _refusal(InputError("token is wrong or missing"), form)
+            answer = refusal(InputError("token is wrong or missing"), form)
             form.pop("token", None)
         elif form.get("carry"):
             return self.page(template, path, form)
@@ -440,7 +317,7 @@ class Pages:
     ) -> Response:
         """The answer alone for the script, or the page with it."""
         if request.headers.get("x-part") == "answer":
-            return HTMLResponse(_render("answer.html", answer=answer))
+            return HTMLResponse(rendered("answer.html", answer=answer))
         return self.page(template, path, form, answer)
 
     async def list(self, request: Request) -> Response:
@@ -487,10 +364,10 @@ class Pages:
             )
             done = await asked.answer(self.folders, self.most_rows)
         except FludapkError as error:
-            return _refusal(error, texts), None
+            return refusal(error, texts), None
         except ValidationError as error:
             messages = "; ".join(str(fault["msg"]) for fault in error.errors())
-            return _refusal(InputError(messages), texts), None
+            return refusal(InputError(messages), texts), None
         said = counts_line(done.tally().counts)
         return Answer(await run_in_threadpool(list_shown, done), f"{said}."), done
 

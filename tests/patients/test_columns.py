@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fludapk.errors import Fault, InputError
-from fludapk.patients.columns import COLUMNS, Layout, opened, request_of
+from fludapk.patients.columns import COLUMNS, Layout, opened
 from fludapk.patients.header_words import HEADERS, UNIT_WORDS, meaning_of
+from fludapk.patients.list_rows import request_of
 from fludapk.patients.sex_codes import WORDS, sex_codes
 from fludapk.published.regimens import regimens
 
