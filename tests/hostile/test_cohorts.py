@@ -143,7 +143,10 @@ def test_plain_numbers_make_a_column_a_number(tmp_path: Path) -> None:
 def test_an_exposure_that_is_none_is_never_counted() -> None:
     counts = Counts.nothing("langenhorst2019", "a", ["all"], 0)
     yes = np.ones(2, np.bool_)
-    draw = SimulatedDraw(np.array([15.0, np.nan]), np.ones(2), np.ones(2), yes, ~yes, ~yes)
+    draw = SimulatedDraw(
+        auc=np.array([15.0, np.nan]), predicted=np.ones(2), cl_l_h=np.ones(2),
+        doses_mg=np.ones((2, 1)), total_mg_m2=np.ones(2), given=yes, held=~yes, undecided=~yes,
+    )  # fmt: skip
     block = SimulatedBlock(Patients({}, {}), [draw], ~yes, [np.zeros(2, np.int64)], {}, [])
     with pytest.raises(InputError, match="came out as no number"):
         counts.add(block, (13.8, 20.0))
