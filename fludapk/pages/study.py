@@ -134,10 +134,10 @@ def _share(share: Share) -> str:
 
 
 def _study_notes(row: StratumSummary) -> list[str]:
+    lacking = f" ({row.undecided} lack what the strategy doses by)" if row.undecided else ""
     notes = {
         "given a dose held at a ceiling": row.held_at_ceiling,
-        "given no dose": row.not_given,
-        "without what the strategy doses by": row.undecided,
+        f"given no dose{lacking}": row.not_given,
         "outside the range that the model was built from": row.outside_studied_range,
         "with a creatinine drawn again to be inside its limits": row.redrawn_scr,
     }

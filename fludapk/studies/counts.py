@@ -383,6 +383,7 @@ class Counts:
                 table[:, 0].sum() <= given[0] for table in self.profiles.values()
             ),
             "limits that do not rise": self.edges == sorted(set(self.edges)),
+            "groups that differ from what is below 13.8 or 14": self._fit_thresholds(number),
             "groups of others than were given a dose": (
                 self.groups.sum(axis=(0, 2, 3)) == given
             ).all(),
@@ -394,6 +395,15 @@ class Counts:
             <= given[0],
         }
         return [fault for fault, is_fine in checks.items() if not is_fine]
+
+    def _fit_thresholds(self, number: Mapping[str, I8]) -> bool:
+        """Tell if as many are below the thresholds by their groups as by their outcomes."""
+        by_true_auc = self.groups.sum(axis=(0, 2))
+        return all(
+            (self.merged(by_true_auc, [limit])[:, 0] == number[outcome]).all()
+            for limit, outcome in ((LOW, "below_13_8"), (MET, "below_14"))
+            if limit in self.edges
+        )
 
 
 def _fill(array: I8, rows: Sequence[Any]) -> None:
