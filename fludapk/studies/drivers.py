@@ -20,7 +20,7 @@ from fludapk.patients.population import SCORES, Drawn, at_scores
 from fludapk.pk.exposure import course_exposure
 from fludapk.published.models import Model
 from fludapk.studies.counts import FIXED_POINT, Counts
-from fludapk.studies.described import described, with_constants
+from fludapk.studies.described import described, scr_range_mg_dl, with_constants
 from fludapk.studies.dosing import DosingStrategy
 from fludapk.studies.study import Study
 
@@ -260,6 +260,18 @@ def _causes(study: Study, truth: Model, strategy: DosingStrategy) -> _Causes:
     return _Causes(names, columns, groups, effects, residual, chances, gfr, place)
 
 
+def _gfr_factor(study: Study, scr_mg_dl: F8, u: F8) -> F8:
+    """Return factors on renal function that leave the creatinine observed inside its limits."""
+    from scipy.special import ndtr, ndtri
+
+    sd = math.sqrt(math.log1p(study.scenario.variability.gfr_error_cv**2))
+    least, most = scr_range_mg_dl(study.scenario)
+    with np.errstate(divide="ignore"):
+        low, high = (ndtr(np.log(scr_mg_dl / end) / sd) for end in (most, least))
+    low, high = np.where(np.isnan(low), 0.0, low), np.where(np.isnan(high), 1.0, high)
+    return np.asarray(np.exp(sd * ndtri(low + u * (high - low))))
+
+
 def _auc(study: Study, truth: Model, strategy: DosingStrategy, causes: _Causes, u: F8) -> F8:
     """Return the AUC of the patients at uniform numbers, mg h/L."""
     from scipy.special import ndtri
@@ -269,9 +281,8 @@ def _auc(study: Study, truth: Model, strategy: DosingStrategy, causes: _Causes, 
     patients = with_constants(study.scenario, entry, Drawn(columns, {}), n)
     observed = patients
     if causes.gfr:
-        cv = study.scenario.variability.gfr_error_cv
-        factor = np.exp(math.sqrt(math.log1p(cv**2)) * ndtri(u[:, causes.gfr[0]]))
         seen = dict(patients.columns)
+        factor = _gfr_factor(study, seen["SCR"], u[:, causes.gfr[0]])
         seen["SCR"] = seen["SCR"] / factor
         seen["eGFR"], seen["CrCl"] = seen["eGFR"] * factor, seen["CrCl"] * factor
         observed = replace(patients, columns=seen)

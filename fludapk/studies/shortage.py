@@ -29,7 +29,7 @@ class ShortageRow:
     ----------
     stratum : str
     n : int
-        Patients given a dose.
+        Patients given a dose; the mean over outer draws, if there are any.
     course_mg_m2 : float
         Lowest dose of the course by body surface area.
     dose_mg_m2 : float
@@ -176,7 +176,7 @@ def shortage_of(scenario: Scenario, counts: Counts) -> ShortageResult:
         rows.append(
             ShortageRow(
                 stratum=name,
-                n=int(auc.sum()),
+                n=round(int(auc.sum()) / max(len(counts.outer), 1)),
                 course_mg_m2=course,
                 dose_mg_m2=course / plan.days,
                 above_ceiling=course / plan.days > DAILY_CEILING_MG_M2

@@ -72,6 +72,16 @@ def test_a_stratum_is_for_those_of_whom_its_number_is_not_known(tmp_path: Path) 
     }  # fmt: skip
 
 
+def test_bands_that_overlap_have_one_stratum_for_those_not_known(tmp_path: Path) -> None:
+    bands = {"by": "crcl_ml_min", "bands": [[0.0, 50.0], [0.0, 200.0]]}
+    result = result_of(study_of(tmp_path, CHILDREN, strata=[bands]))
+    sizes = [(row["stratum"], row["n"]) for row in result.rows()]
+    assert sizes == [
+        ("all", 3), ("crcl_ml_min 0-<50", 1), ("crcl_ml_min unknown", 1), ("crcl_ml_min 0-<200", 2),
+    ]  # fmt: skip
+    assert "in none of its bands" not in study_page(result)
+
+
 def test_patients_outside_all_bands_are_said(tmp_path: Path) -> None:
     narrow = {"by": "crcl_ml_min", "edges": [0.0, 50.0]}
     page = study_page(result_of(study_of(tmp_path, CHILDREN[1:], strata=[narrow])))
