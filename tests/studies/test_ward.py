@@ -123,6 +123,21 @@ def test_clearance_between_patients_drives_the_auc(three: StudyResult) -> None:
     assert drivers.variances["adaptive_17"] == pytest.approx(0.0115, rel=0.1)
 
 
+def test_an_error_of_renal_function_drives_as_much_as_the_study_shows() -> None:
+    """An error of 60 % would put the creatinine of some outside what is possible."""
+    result = simulate({
+        "title": "adults", "seed": 3, "patients": 12_000, "models": ["varela2025"],
+        "population": {"use": "lbcl_adults"}, "variability": {"gfr_error_cv": 0.6},
+        "strategies": [{"id": "aim", "kind": "target", "auc": 18.0, "regimen": "axi_cel"}],
+        "drivers": {"strategy": "aim", "log2_points": 12},
+    })  # fmt: skip
+    (drivers,) = result.drivers
+    assert drivers.variance == pytest.approx(drivers.variances["aim"], rel=0.04)
+    assert drivers.below == pytest.approx(result.rows()[0]["p_below_13_8"], abs=0.012)
+    (error,) = [d for d in drivers.drivers if d.name == "error of renal function"]
+    assert error.first_log_auc == pytest.approx(0.155, abs=0.03)
+
+
 def test_scores_give_the_population_that_is_drawn() -> None:
     from scipy.stats import qmc
 
