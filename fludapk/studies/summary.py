@@ -98,6 +98,8 @@ def _stratum(counts: Counts, s: int, limits: Sequence[float]) -> StratumSummary:
 
 def _limits(counts: Counts, s: int, limits: Sequence[float]) -> dict[str, Share]:
     """Return the fractions below, between and above limits, by the names of their columns."""
+    if not limits:
+        return {}
     names = [f"p_below_{_plain(limits[0])}"]
     names += [f"p_{_plain(a)}_to_{_plain(b)}" for a, b in pairwise(limits)]
     names += [f"p_from_{_plain(limits[-1])}"]
