@@ -328,7 +328,9 @@ def summary_of_counts(patients: dict[str, F8]) -> tuple[dict[str, Any], dict[str
                 draws=[
                     SimulatedDraw(
                         auc=part["auc"],
-                        dose_mg=part["dose_mg"],
+                        predicted=part["auc"],
+                        cl_l_h=part["auc"],
+                        doses_mg=part["dose_mg"][:, None],
                         total_mg_m2=part["total_mg_m2"],
                         given=np.ones(n, np.bool_),
                         held=np.zeros(n, np.bool_),

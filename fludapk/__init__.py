@@ -19,7 +19,7 @@ from fludapk._version import __version__ as __version__
 from fludapk.pages.renderers import register_all
 
 if TYPE_CHECKING:
-    from fludapk.answers.catalogue import models, regimens, targets
+    from fludapk.answers.catalogue import models, outcomes, regimens, targets
     from fludapk.answers.check import check
     from fludapk.answers.check_table import check_table
     from fludapk.answers.compare import compare
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fludapk.answers.verify import verify
     from fludapk.patients.patient import Patient
     from fludapk.patients.regimen import Regimen
+    from fludapk.patients.vials import share_vials
     from fludapk.studies.evaluate import evaluate
     from fludapk.studies.simulate import simulate
 
@@ -46,7 +47,9 @@ __all__ = [
     "find_dose",
     "models",
     "nomogram",
+    "outcomes",
     "regimens",
+    "share_vials",
     "simulate",
     "targets",
     "update",
@@ -65,7 +68,9 @@ _HOMES: Final = {
     "find_dose": "fludapk.answers.dose",
     "models": "fludapk.answers.catalogue",
     "nomogram": "fludapk.answers.nomogram",
+    "outcomes": "fludapk.answers.catalogue",
     "regimens": "fludapk.answers.catalogue",
+    "share_vials": "fludapk.patients.vials",
     "simulate": "fludapk.studies.simulate",
     "targets": "fludapk.answers.catalogue",
     "update": "fludapk.answers.update",

@@ -40,6 +40,7 @@ ANSWERS: Final = {
     ),
     "verify": lambda: fludapk.verify(["varela2025"]),
     "models": fludapk.models,
+    "outcomes": fludapk.outcomes,
     "regimens": fludapk.regimens,
     "targets": fludapk.targets,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Catalogues of published models, regimens and targets: mappings that are also tables."""
+"""Catalogues of published models, regimens, targets and outcomes: mappings that are also tables."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from fludapk.answers.record import Record, Row, document
+from fludapk.published import outcomes as outcome_file
 from fludapk.published import regimens as regimen_file
 from fludapk.published import targets as target_file
 from fludapk.published.course_files import RegimenEntry, TargetEntry
 from fludapk.published.models import Model, load_models
+from fludapk.published.outcome_files import OutcomeEntry
 
 _Entry = TypeVar("_Entry")
 
@@ -22,7 +24,7 @@ class Catalogue(Record, Mapping[str, _Entry], Generic[_Entry]):
 
     Parameters
     ----------
-    kind : {'models', 'regimens', 'targets'}
+    kind : {'models', 'outcomes', 'regimens', 'targets'}
     entries : mapping of str to entry
     describe : callable
         From an entry to its row.
@@ -80,6 +82,11 @@ def targets() -> Catalogue[TargetEntry]:
     return Catalogue(kind="targets", entries=target_file.targets(), describe=_dumped)
 
 
+def outcomes() -> Catalogue[OutcomeEntry]:
+    """List the published associations of exposure with an outcome."""
+    return Catalogue(kind="outcomes", entries=outcome_file.outcomes(), describe=_dumped)
+
+
 def _model_row(model: Model) -> Row:
     return {
         "id": model.id,
@@ -91,5 +98,5 @@ def _model_row(model: Model) -> Row:
     }
 
 
-def _dumped(entry: RegimenEntry | TargetEntry) -> Row:
+def _dumped(entry: RegimenEntry | TargetEntry | OutcomeEntry) -> Row:
     return entry.model_dump()

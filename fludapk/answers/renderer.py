@@ -15,6 +15,8 @@ class Renderer(NamedTuple):
     """Sheet: of its own if True, otherwise to stand in a notebook."""
     brief: Callable[[Any, Callable[[str], str]], str] | None = None
     """Page of a terminal in short; the whole page if absent."""
+    figure: Callable[[Any, str], Any] | None = None
+    """Figure of a name, drawn; None if the record has no figures."""
 
 
 RENDERERS: Final[dict[str, Renderer]] = {}

@@ -37,6 +37,7 @@ for _command in (
     sources.models,
     sources.regimens,
     sources.targets,
+    sources.outcomes,
     sources.verify,
     serve.serve,
 ):

@@ -56,6 +56,11 @@ _DEFAULTS_OF_ROWS: Final = (
     help="2 to this power simulated courses per row: 13 (as check) up to 1000 rows, 9 above.",
 )
 @click.option("--report", metavar="FILE", help="Write the list as HTML, the lowest AUC first.")
+@click.option(
+    "--share-vials",
+    is_flag=True,
+    help="Also tell how the patients of the list share vials on one day.",
+)
 @models_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON line per row instead of CSV.")
 def batch(
@@ -68,6 +73,7 @@ def batch(
     amt: str | None,
     log2_points: int | None,
     report: str | None,
+    share_vials: bool,
     models_dir: str | None,
     as_json: bool,
     **options: Any,
@@ -106,6 +112,7 @@ def batch(
     )
     say_first_compilation()
     tally = Tally()
+    doses_of_the_day: list[tuple[str, float]] = []
     processes = 1 if rows <= SMALL else _cores()
     as_table = output is None and not as_json and sys.stdout.isatty()
     writing = _table() if as_table else _written(output, plan, source.written_encoding)
@@ -120,10 +127,17 @@ def batch(
                 raise KeyboardInterrupt
             write(answer)
             tally.add(answer)
+            if share_vials and answer.shown and not answer.shown.headline.stops:
+                doses_of_the_day.append((answer.id or f"row {answer.row}", answer.shown.dose_mg))
     summary = _summary(list_file, source, layout, tally, plan.log2_points, is_short=as_table)
     click.echo(summary, err=True)
     if layout.is_events and (n := not_used(layout, source.rows())):
         click.echo(f"  records marked in the file as not to be used: {n}", err=True)
+    if share_vials:
+        from fludapk.pages.batch import vials_lines
+
+        lines = vials_lines(doses_of_the_day, tally.rows - len(doses_of_the_day))
+        click.echo("\n".join(lines), err=True)
     if report is not None:
         from fludapk.atomic import write_whole
         from fludapk.pages.batch import batch_html

@@ -193,9 +193,10 @@ def _counts(
     finished: list[Counts] = []
     try:
         for truth in study.truths:
-            for strategy in study.scenario.strategies:
+            for strategy in study.strategies:
                 kept = parts.load(truth.id, strategy.id) if parts and keep_on else None
-                each = None if writer is None else writer.writer(truth.id, strategy.id)
+                is_own = strategy in study.scenario.strategies
+                each = writer.writer(truth.id, strategy.id) if writer and is_own else None
                 with _progress(f"{strategy.id}, {truth.id}") as progress:
                     done = kept or study.run(
                         truth, strategy.id, threads=threads, each=each, progress=progress
@@ -232,7 +233,7 @@ def _write_shard(study: Study, shard: str, output: str | None, threads: int | No
     study.shard_blocks(part)  # refuses a number that is none
     counts = []
     for truth in study.truths:
-        for strategy in study.scenario.strategies:
+        for strategy in study.strategies:
             with _progress(f"{strategy.id}, {truth.id}") as progress:
                 counts.append(
                     study.run(truth, strategy.id, threads=threads, shard=part, progress=progress)

@@ -322,3 +322,17 @@ def targets_list(as_json: bool) -> None:
     from fludapk.answers.catalogue import targets as published
 
     show(published(), as_json=as_json)
+
+
+@click.group()
+def outcomes() -> None:
+    """Published associations of exposure with an outcome."""
+
+
+@outcomes.command("list")
+@json_option
+def outcomes_list(as_json: bool) -> None:
+    """List the associations with every number and its place."""
+    from fludapk.answers.catalogue import outcomes as published
+
+    show(published(), as_json=as_json)

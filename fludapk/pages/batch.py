@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fludapk._version import __version__
 from fludapk.answers.batch import doubts
 from fludapk.answers.record import DISCLAIMER
+from fludapk.pages.layout import table
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import age_text, counts_line, row_cells
+from fludapk.pages.words import age_text, counts_line, mg, row_cells
+from fludapk.patients.vials import share_vials
 from fludapk.pk.effects import POINT_SET_SEED
 
 if TYPE_CHECKING:
@@ -48,3 +51,51 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
             "draws": f"{2**log2_points} simulated courses per patient, seed {POINT_SET_SEED}",
         },
     )
+
+
+def vials_lines(doses_mg: Sequence[tuple[str, float]], left_out: int) -> list[str]:
+    """Draw how the patients of a list share vials on one day.
+
+    Parameters
+    ----------
+    doses_mg : sequence of (str, float)
+        Name of each patient, and one dose, mg of fludarabine phosphate.
+    left_out : int
+        Rows without a dose to draw: refused, or under STOP.
+
+    Examples
+    --------
+    >>> for line in vials_lines([("A", 22.0), ("B", 41.0), ("C", 30.0)], 1):
+    ...     print(line)
+    Vials shared on one day: 2 of 50 mg instead of 3, 50 mg saved, 7 mg left
+      1  B  41 mg  1.64 mL  vial 1: 41 mg
+      2  C  30 mg   1.2 mL  vial 1: 9 mg; vial 2: 21 mg
+      3  A  22 mg  0.88 mL  vial 2: 22 mg
+    In the order of drawing. How long an open vial may be kept is for the pharmacy to decide.
+    1 row without a dose to draw (refused, or STOP) is left out.
+    """
+    if not doses_mg:
+        return ["Vials shared on one day: no row has a dose to draw."]
+    shared = share_vials(doses_mg)
+    saved = f"{mg(shared.mg_saved)} mg saved, " if shared.vials_saved else ""
+    rows = [
+        (
+            f"{place}", dose.patient, f"{mg(dose.dose_mg)} mg", f"{mg(dose.volume_ml)} mL",
+            "; ".join(f"vial {vial}: {mg(part)} mg" for vial, part in dose.parts_mg),
+        )
+        for place, dose in enumerate(shared.doses, 1)
+    ]  # fmt: skip
+    lines = [
+        f"Vials shared on one day: {shared.vials} of 50 mg instead of {shared.vials_alone}, "
+        f"{saved}{mg(shared.left_mg)} mg left",
+        table(rows, 100, right="023"),
+        "In the order of drawing. How long an open vial may be kept is for the pharmacy to decide.",
+    ]
+    if left_out:
+        is_left = (
+            "row without a dose to draw (refused, or STOP) is"
+            if left_out == 1
+            else ("rows without a dose to draw (refused, or STOP) are")
+        )
+        lines.append(f"{left_out} {is_left} left out.")
+    return lines

@@ -55,6 +55,11 @@ class Figures:
             figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
         return out.getvalue()
 
+    def figure(self) -> Figure:
+        """Return the figure itself, drawn."""
+        with self._drawn() as figure:
+            return figure
+
     @contextmanager
     def _drawn(self) -> Iterator[Figure]:
         try:

@@ -39,7 +39,9 @@ def register_all() -> None:
     register("Nomogram", Renderer(_nomogram_text, _sheet(_nomogram_sheet)))
     register("Catalogue", Renderer(_catalogue_text, _preformatted(_catalogue_text)))
     register("Verification", Renderer(_verification_text, _preformatted(_verification_text)))
-    register("StudyResult", Renderer(_study_text, _sheet(_study_sheet)))
+    register("StudyResult", Renderer(_study_text, _sheet(_study_sheet), figure=_study_figure))
+    for kind in ("OutcomeResult", "TrialResult", "WardResult", "ShortageResult", "DriversResult"):
+        register(kind, Renderer(_answer_text, _preformatted(_answer_text)))
     register("EvaluationRecord", Renderer(_evaluation_text, _sheet(_evaluation_sheet)))
 
 
@@ -174,6 +176,8 @@ def _catalogue_text(catalogue: Catalogue[Any], _: Strong) -> str:
         return sources.models_page(list(catalogue.values()), width())
     if catalogue.kind == "regimens":
         return sources.regimens_page(width())
+    if catalogue.kind == "outcomes":
+        return sources.outcomes_page(width())
     return sources.targets_page(width())
 
 
@@ -196,7 +200,26 @@ def _study_sheet(result: StudyResult, whole: bool) -> str:
     from fludapk.pages.study import study_html
     from fludapk.pages.study_figures import pictures
 
-    return study_html(result, svg_of(lambda: pictures(result.counts)), whole=whole)
+    return study_html(result, svg_of(lambda: pictures(result)), whole=whole)
+
+
+def _study_figure(result: StudyResult, name: str) -> Any:
+    from fludapk.errors import InputError, nearest
+    from fludapk.pages.study_figures import pictures
+    from fludapk.studies.bands import bands
+
+    study = result.made_from
+    named = pictures(result, bands(study) if study is not None else ())
+    if name not in named:
+        raise InputError(f"no figure {name!r}: {nearest(name, list(named))}")
+    return named[name].figure()
+
+
+def _answer_text(answer: Record, _: Strong) -> str:
+    from fludapk.pages.layout import width
+    from fludapk.pages.outcome import answer_page
+
+    return "\n".join(answer_page(answer, width()))
 
 
 def _evaluation_text(record: EvaluationRecord, _: Strong) -> str:

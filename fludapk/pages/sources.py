@@ -17,6 +17,8 @@ from fludapk.published.model_files import (
     Theta,
 )
 from fludapk.published.models import DEFAULT_MODEL, Model
+from fludapk.published.outcome_files import Incidence
+from fludapk.published.outcomes import outcomes
 from fludapk.published.regimens import label_rules, regimens
 from fludapk.published.targets import targets
 
@@ -153,7 +155,9 @@ def regimens_page(width: int) -> str:
         doubt = " (?)" if entry.unsettled else ""
         rows.append((entry.id, dose, f"{entry.title}{cells}{doubt}"))
     legend = "(?) not settled by our sources; see `fludapk regimens show NAME`"
-    return typeset(f"{table(rows, width, indent=0)}\n\n{legend}")
+    rules = [(rule.id, f"{rule.title}, by {rule.measure}") for rule in label_rules()]
+    title = "Renal rules of labels, for strategies of kind renal in a scenario"
+    return typeset(f"{table(rows, width, indent=0)}\n\n{legend}\n\n{title}\n{table(rules, width)}")
 
 
 def regimen_page(name: str, width: int) -> str:
@@ -166,6 +170,55 @@ def regimen_page(name: str, width: int) -> str:
         steps = "; ".join(f"≥ {step.at_least:g}: {step.advice}" for step in rule.steps)
         rules.append((rule.title, f"{rule.measure}, {unit}: {steps}. {rule.source}"))
     return typeset(f"{table(rows, width, indent=0)}\n\n{LABELS}\n{table(rules, width)}")
+
+
+def outcomes_page(width: int) -> str:
+    """Draw every published association of exposure with an outcome, and its numbers.
+
+    Parameters
+    ----------
+    width : int
+        Columns of the terminal.
+    """
+    blocks = []
+    for entry in outcomes().values():
+        numbers = []
+        if entry.hazard_ratios:
+            numbers += [
+                f"hazard ratio {ratio.value:g} ({ratio.low:g}-{ratio.high:g}) {group} mg·h/L "
+                f"({ratio.source})"
+                for ratio, group in zip(entry.hazard_ratios, entry.groups, strict=True)
+                if ratio.low is not None
+            ]
+        if entry.incidence is not None:
+            numbers.append(f"in all patients {_incidence(entry.incidence)}")
+        for each, group in zip(entry.group_incidences or (), entry.groups, strict=False):
+            numbers.append(f"{group} mg·h/L: {_incidence(each)}")
+        lines = [
+            f"{entry.who}; AUC by {entry.auc_by}",
+            *numbers,
+            *([entry.printed_ratio] if entry.printed_ratio else []),
+            *([f"No outcome can be computed: {entry.cannot}"] if entry.cannot else []),
+            f"{entry.citation}{f', doi {entry.doi}' if entry.doi else ''}",
+        ]
+        title = f"{entry.id}: {entry.event} by {entry.at_months:g} months"
+        blocks.append("\n".join([title, *(paragraph(line, width, 2) for line in lines)]))
+    text = (
+        "All from retrospective studies: associations, not effects. `use = ID` in [outcome] of a "
+        "scenario."
+    )
+    blocks.append(paragraph(text, width))
+    return typeset("\n\n".join(blocks))
+
+
+def _incidence(incidence: Incidence) -> str:
+    """Return an incidence with its interval or its patients, and its place."""
+    spread = ""
+    if incidence.low is not None and incidence.high is not None:
+        spread = f" ({100 * incidence.low:g}-{100 * incidence.high:g})"
+    elif incidence.n is not None:
+        spread = f" of {incidence.n}"
+    return f"{100 * incidence.value:g} %{spread} ({incidence.source})"
 
 
 def targets_page(width: int) -> str:

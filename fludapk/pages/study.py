@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from textwrap import wrap
 
 from fludapk.answers.record import DISCLAIMER
 from fludapk.atomic import write_folder
+from fludapk.pages.outcome import answers_page
+from fludapk.pages.outcome_sheet import sections
 from fludapk.pages.templates import sheet
 from fludapk.published.models import replacement_warning
 from fludapk.studies.records import Quantiles, Share, StratumSummary
 from fludapk.studies.simulate import StudyResult
+from fludapk.studies.strata import band_name, unknown_name
 from fludapk.studies.study import Study
 
 
@@ -19,7 +23,7 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     """Draw a study in short: strategies in each stratum."""
     run, rows = result.run, result.strata
     scenario = run.scenario
-    window = f"{scenario.window.low:g}-{scenario.window.high:g}"
+    limits = limit_names(scenario.all_limits)
     lines = [
         *_replaced(result),
         scenario.title,
@@ -28,8 +32,8 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     names = [_name(row, result) for row in rows]
     longest = max(map(len, names))
     head = (
-        f"{'':{longest}}  {'AUC0-inf, mg·h/L':>20}  {'< 13.8':>7}  {window:>7}  "
-        f"{'> 20':>7}  {'dose, mg':>18}"
+        f"{'':{longest}}  {'AUC0-inf, mg·h/L':>20}  "
+        f"{'  '.join(f'{name:>7}' for name in limits)}  {'dose, mg':>18}"
     )
     for stratum in dict.fromkeys(row.stratum for row in rows):
         inside = [(n, r) for n, r in zip(names, rows, strict=True) if r.stratum == stratum]
@@ -51,6 +55,7 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     ]
     notes += _in_no_band(result)
     lines += ["", *(part for note in notes for part in wrap(note, width))]
+    lines += answers_page(result, width)
     lines += ["", *wrap(DISCLAIMER, width)]
     hashes = ", ".join(f"{name} {sha[:12]}" for name, sha in run.model_sha256.items())
     lines += wrap(f"fludapk {run.version} | scenario {run.scenario_sha256[:12]} | {hashes}", width)
@@ -66,16 +71,39 @@ def _replaced(result: StudyResult) -> list[str]:
 def _in_no_band(result: StudyResult) -> list[str]:
     """Say for which strata some patients are in none of the bands."""
     counts = result.counts[0]
-    n = dict(
-        zip(counts.strata, (counts.counts[:, 0] // max(len(counts.outer), 1)).tolist(), strict=True)
-    )
-    said = []
+    draws = max(len(counts.outer), 1)
+    n = dict(zip(counts.strata, (counts.counts[:, 0] // draws).tolist(), strict=True))
+    notes = []
     for stratum in result.run.scenario.strata:
-        inside = sum(k for name, k in n.items() if name.startswith(f"{stratum.by} "))
-        if inside < n["all"]:
-            outside = f"{n['all'] - inside} of {n['all']} patients"
-            said.append(f"{stratum.by}: {outside} are in none of its bands.")
-    return said
+        labels = [name for name in n if name.startswith(f"{stratum.by} = ")]
+        bands = sorted(part.edges for part in stratum.parts if part.edges)
+        if any(below[-1] > above[0] for below, above in pairwise(bands)):
+            continue  # some patients are counted in several of them
+        labels += [band_name(stratum.by, *ends) for edges in bands for ends in pairwise(edges)]
+        labels.append(unknown_name(stratum.by))
+        outside = n["all"] - sum(n.get(name, 0) for name in labels)
+        if outside:
+            notes.append(
+                f"{stratum.by}: {outside} of {n['all']} patients are in none of its bands."
+            )
+    return notes
+
+
+def limit_names(limits: Sequence[float]) -> list[str]:
+    """Return the names of what is below, between and above limits.
+
+    Parameters
+    ----------
+    limits : sequence of float
+        AUCs, mg h/L, the lowest first.
+
+    Examples
+    --------
+    >>> limit_names([13.8, 20.0])
+    ['< 13.8', '13.8-20', '> 20']
+    """
+    between = [f"{a:g}-{b:g}" for a, b in pairwise(limits)]
+    return [f"< {limits[0]:g}", *between, f"> {limits[-1]:g}"]
 
 
 def _name(row: StratumSummary, result: StudyResult) -> str:
@@ -87,10 +115,7 @@ def _name(row: StratumSummary, result: StudyResult) -> str:
 def _study_line(name: str, longest: int, row: StratumSummary) -> str:
     if row.auc.q50 is None:
         return f"{name:{longest}}  nobody is given a dose"
-    chances = "  ".join(
-        f"{100 * (share.value or 0.0):5.1f} %"
-        for share in (row.p_below_13_8, row.p_in_window, row.p_above_20)
-    )
+    chances = "  ".join(f"{100 * (share.value or 0.0):5.1f} %" for share in row.limits.values())
     return f"{name:{longest}}  {_spread(row.auc):>20}  {chances}  {_spread(row.dose_mg):>18}"
 
 
@@ -109,10 +134,10 @@ def _share(share: Share) -> str:
 
 
 def _study_notes(row: StratumSummary) -> list[str]:
+    lacking = f" ({row.undecided} lack what the strategy doses by)" if row.undecided else ""
     notes = {
         "given a dose held at a ceiling": row.held_at_ceiling,
-        "given no dose": row.not_given,
-        "without what the strategy doses by": row.undecided,
+        f"given no dose{lacking}": row.not_given,
         "outside the range that the model was built from": row.outside_studied_range,
         "with a creatinine drawn again to be inside its limits": row.redrawn_scr,
     }
@@ -133,11 +158,13 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
         A page of its own; otherwise a part, for a notebook.
     """
     run, rows = result.run, result.strata
-    window = run.scenario.window
     hashes = [("scenario", run.scenario_sha256)]
     hashes += [(f"model {name}", sha) for name, sha in run.model_sha256.items()]
     if run.cohort_sha256:
         hashes.append(("cohort", run.cohort_sha256))
+    drawings = {name: svg[svg.index("<svg") :] for name, svg in figures.items()}
+    own = sections(result, drawings)
+    placed = {section.figure for section in own}
     return sheet(
         "study.html",
         whole=whole,
@@ -148,9 +175,10 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
             (stratum, [_study_row(row, result) for row in rows if row.stratum == stratum])
             for stratum in dict.fromkeys(row.stratum for row in rows)
         ],
-        window=f"{window.low:g}-{window.high:g}",
+        limits=limit_names(run.scenario.all_limits),
+        sections=own,
         interval=rows[0].interval,
-        figures={name: svg[svg.index("<svg") :] for name, svg in figures.items()},
+        figures=[svg for svg in drawings.values() if svg not in placed],
         certain=run.certain,
         notes=_in_no_band(result),
         disclaimer=DISCLAIMER,
@@ -166,8 +194,8 @@ def _study_row(row: StratumSummary, result: StudyResult) -> list[str]:
     """Word one strategy in one stratum."""
     n = f"{row.n}" + (f", {row.not_given} given none" if row.not_given else "")
     return [
-        _name(row, result), n, _spread(row.auc), _share(row.p_below_13_8), _share(row.p_in_window),
-        _share(row.p_above_20), _spread(row.dose_mg), _spread(row.total_mg_m2, 0),
+        _name(row, result), n, _spread(row.auc), *(_share(share) for share in row.limits.values()),
+        _spread(row.dose_mg), _spread(row.total_mg_m2, 0),
     ]  # fmt: skip
 
 
@@ -197,6 +225,6 @@ def write_results(result: StudyResult, folder: Path, study: Study | None = None)
     }
     written = write_folder(folder, tables)  # first: drawing may fail, or the disk fill
     if can_draw():
-        figures = pictures(result.counts, bands(study) if study is not None else ())
+        figures = pictures(result, bands(study) if study is not None else ())
         written += write_folder(folder, drawn(figures, lambda svg: study_html(result, svg)))
     return written

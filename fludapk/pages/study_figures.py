@@ -9,19 +9,27 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk.arrays import F8
+from fludapk.pages.curves import LABEL_PT, Curve, draw_curves, label_falling
 from fludapk.pages.figure import Figures, plain
+from fludapk.pages.outcome_figures import answer_pictures
 from fludapk.published.targets import HIGH, LOW, MET
 from fludapk.studies.bands import Band
-from fludapk.studies.counts import CELLS, COUNTED, GRID_LOW, GRID_WIDTH, PROFILES, Counts, quantile
+from fludapk.studies.counts import (
+    CELLS,
+    GRID_LOW,
+    GRID_WIDTH,
+    PROFILES,
+    Counts,
+    coarse_quantile,
+    quantile,
+)
+from fludapk.studies.simulate import StudyResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LINES: Final[tuple[Any, ...]] = (
-    "-", (0, (5, 2)), (0, (1, 1.3)), (0, (8, 2, 1.5, 2)), (0, (3, 1.2, 1, 1.2)), (0, (10, 3)),
-)  # fmt: skip
-_GREYS: Final = ("0.0", "0.25", "0.0", "0.4", "0.15", "0.5")
+_LIMITS: Final[tuple[Any, ...]] = ((0, (5, 2)), "-", (0, (1, 1.2)), (0, (8, 2, 1.5, 2)))
 _PER_POINT: Final = 50
 """Patients a band must hold to be drawn."""
 _ALONG: Final = {
@@ -31,24 +39,59 @@ _ALONG: Final = {
 }
 
 
-def pictures(counts: Sequence[Counts], drawn: Sequence[Band] = ()) -> dict[str, Figures]:
+def pictures(result: StudyResult, drawn: Sequence[Band] = ()) -> dict[str, Figures]:
     """Prepare every figure of a study, by name.
+
+    Parameters
+    ----------
+    result : StudyResult
+    drawn : sequence of Band
+        Concentrations over time, if there are any.
 
     Raises
     ------
     InputError
         Without matplotlib.
     """
+    counts = result.own_counts
+    limits = drawn_limits(result)
     named: dict[str, Callable[[Figure], None]] = {
-        "auc_distribution": lambda figure: _distribution(figure, counts),
+        "auc_distribution": lambda figure: _distribution(figure, counts, limits),
         "below_13_8": lambda figure: _along(figure, counts),
-        "attainment": lambda figure: _attainment(figure, counts),
+        "attainment": lambda figure: _attainment(figure, counts, limits),
+        "auc_along_age": lambda figure: _auc_along_age(figure, counts, limits),
     }
-    sizes = {"auc_distribution": (7.2, 1.6 + 0.62 * len(counts)), "below_13_8": (7.2, 7.6)}
+    sizes = {
+        "auc_distribution": (7.2, 1.6 + 0.62 * len(counts)),
+        "below_13_8": (7.2, 3 * _panel_in(len(counts)) + 0.4),
+        "attainment": (7.2, max(4.4, 0.16 * len(counts) + 2.0)),
+        "auc_along_age": (7.2, 0.9 + 2.1 * -(-len(counts) // 2)),
+    }
     if drawn:
         named["concentrations"] = lambda figure: _concentrations(figure, drawn)
         sizes["concentrations"] = (7.2, 1.0 + 2.0 * len(drawn))
-    return {name: Figures(name, sizes.get(name, (7.2, 4.4)), draw) for name, draw in named.items()}
+    figures = {
+        name: Figures(name, sizes.get(name, (7.2, 4.4)), draw) for name, draw in named.items()
+    }
+    return {**figures, **answer_pictures(result)}
+
+
+def drawn_limits(result: StudyResult) -> list[float]:
+    """Return the limits of a study that figures mark; by default both thresholds and 20.
+
+    Parameters
+    ----------
+    result : StudyResult
+    """
+    scenario = result.run.scenario
+    if scenario.limits is None and scenario.all_limits == [LOW, HIGH]:
+        return [LOW, MET, HIGH]
+    return scenario.all_limits
+
+
+def _panel_in(curves: int) -> float:
+    """Return the height of a panel that holds the names of so many curves, inches."""
+    return max(2.4, 1.0 + 0.16 * curves)
 
 
 def _called(counts: Counts | Band, several: bool) -> str:
@@ -59,18 +102,27 @@ def _several(counts: Sequence[Counts | Band]) -> bool:
     return len({row.truth for row in counts}) > 1
 
 
-def _thresholds(axes: Axes, *, across: bool = True) -> None:
+def _thresholds(
+    axes: Axes, limits: Sequence[float], *, across: bool = True, order: float = 0
+) -> None:
     line = axes.axvline if across else axes.axhline
-    for value, style in ((LOW, (0, (5, 2))), (MET, "-"), (HIGH, (0, (1, 1.2)))):
-        line(value, color="0.35", linewidth=1.0, linestyle=style, zorder=0)
+    for k, value in enumerate(limits):
+        line(value, color="0.35", linewidth=1.0, linestyle=_LIMITS[k % len(_LIMITS)], zorder=order)
 
 
-_KEY: Final = "dashed 13.8, solid 14, dotted 20 mg·h/L"
+def _key(limits: Sequence[float]) -> str:
+    return f"lines: {', '.join(f'{limit:g}' for limit in limits)} mg·h/L"
 
 
-def _distribution(figure: Figure, counts: Sequence[Counts]) -> None:
+def _last_auc(counts: Sequence[Counts], limits: Sequence[float]) -> float:
+    last = max((quantile(strategy.histograms[0, 0], 0.99) or HIGH) for strategy in counts)
+    return max(1.3 * limits[-1], last)
+
+
+def _distribution(figure: Figure, counts: Sequence[Counts], limits: Sequence[float]) -> None:
     axes = figure.subplots()
-    _thresholds(axes)
+    _thresholds(axes, limits)
+    low = limits[0]
     for place, strategy in enumerate(counts):
         whole = strategy.histograms[0, 0]
         q05, q25, q50, q75, q95 = (
@@ -83,18 +135,19 @@ def _distribution(figure: Figure, counts: Sequence[Counts]) -> None:
         axes.plot([q05, q95], [place + 0.12] * 2, color="0.0", linewidth=1.2)
         axes.plot([q25, q75], [place + 0.12] * 2, color="0.0", linewidth=5.0, solid_capstyle="butt")
         axes.plot(q50, place + 0.12, "o", color="1.0", markeredgecolor="0.0", markersize=6)
-        share = strategy.counts[0, COUNTED.index("below_13_8")] / max(1, strategy.counts[0, 1])
-        axes.text(
-            1.01, place, f"{share * 100:.0f} % < 13.8", transform=axes.get_yaxis_transform(),
-            va="center",
-        )  # fmt: skip
+        if low in strategy.edges:
+            groups = strategy.merged(strategy.groups[:, 0].sum(axis=(0, 1)), [low])
+            share = groups[0] / max(1, groups.sum())
+            axes.text(
+                1.01, place, f"{share * 100:.0f} % < {low:g}", va="center",
+                transform=axes.get_yaxis_transform(),
+            )  # fmt: skip
     several = _several(counts)
     axes.set_yticks(range(len(counts)), [_called(strategy, several) for strategy in counts])
     axes.set_ylim(len(counts) - 0.4, -0.8)
-    last = max((quantile(strategy.histograms[0, 0], 0.99) or HIGH) for strategy in counts)
-    axes.set_xlim(0, max(1.3 * HIGH, last))
+    axes.set_xlim(0, _last_auc(counts, limits))
     axes.set_xlabel("AUC0-inf of F-ara-A, mg·h/L. Circle: median; thick: 25-75 %; thin: 5-95 %.\n"
-                    f"Lines: {_KEY}")  # fmt: skip
+                    f"L{_key(limits)[1:]}")  # fmt: skip
     plain(axes)
 
 
@@ -114,43 +167,70 @@ def _along(figure: Figure, counts: Sequence[Counts]) -> None:
     several = _several(counts)
     for axes, (name, title) in zip(panels, _ALONG.items(), strict=True):
         edges = PROFILES[name]
-        for k, strategy in enumerate(counts):
+        middle = (edges[:-1] + edges[1:]) / 2
+        curves = []
+        for strategy in counts:
             table = strategy.profiles[name]
             n, below = table[:, 0], table[:, 1]
-            enough = n >= _PER_POINT
-            middle = (edges[:-1] + edges[1:]) / 2
-            share = np.where(enough, below / np.maximum(n, 1), np.nan)
-            axes.plot(
-                middle, 100 * share, linestyle=_LINES[k % len(_LINES)],
-                color=_GREYS[k % len(_GREYS)], linewidth=1.8,
-                label=_called(strategy, several).replace("\n", " "),
-            )  # fmt: skip
+            share = np.where(n >= _PER_POINT, below / np.maximum(n, 1), np.nan)
+            label = _called(strategy, several).replace("\n", " ")
+            curves.append(Curve(label, middle, 100 * share))
         axes.set_xlabel(title)
         axes.set_ylim(0, 100)
         axes.set_ylabel("below 13.8, %")
+        draw_curves(axes, curves, height_in=_panel_in(len(counts)) - 0.7)
         plain(axes)
-    panels[0].legend(frameon=False, fontsize=9, ncols=2)
 
 
-def _attainment(figure: Figure, counts: Sequence[Counts]) -> None:
+def _attainment(figure: Figure, counts: Sequence[Counts], limits: Sequence[float]) -> None:
     axes = figure.subplots()
-    _thresholds(axes)
+    _thresholds(axes, limits)
     several = _several(counts)
     grid = GRID_LOW * np.exp(np.arange(CELLS + 1) * GRID_WIDTH)
-    for k, strategy in enumerate(counts):
-        histogram = strategy.histograms[0, 0]
-        above = 1.0 - np.cumsum(histogram)[:-1] / max(1, histogram.sum())
-        axes.plot(
-            grid, 100 * above, linestyle=_LINES[k % len(_LINES)], color=_GREYS[k % len(_GREYS)],
-            linewidth=1.8, label=_called(strategy, several).replace("\n", " "),
-        )  # fmt: skip
-    last = max((quantile(strategy.histograms[0, 0], 0.99) or HIGH) for strategy in counts)
-    axes.set_xlim(0, max(1.3 * HIGH, last))
+    axes.set_xlim(0, _last_auc(counts, limits))
     axes.set_ylim(0, 100)
-    axes.set_xlabel(f"target AUC0-inf of F-ara-A, mg·h/L (lines: {_KEY})")
+    curves = []
+    for strategy in counts:
+        histogram = strategy.histograms[0, 0]
+        if not histogram.any():  # nobody is given a dose
+            continue
+        above = 1.0 - np.cumsum(histogram)[:-1] / max(1, histogram.sum())
+        curves.append(Curve(_called(strategy, several), grid, 100 * above))
+    label_falling(axes, curves)
+    axes.set_xlabel(f"target AUC0-inf of F-ara-A, mg·h/L ({_key(limits)})")
     axes.set_ylabel("patients who reach it, %")
-    axes.legend(frameon=False, fontsize=9)
     plain(axes)
+
+
+def _auc_along_age(figure: Figure, counts: Sequence[Counts], limits: Sequence[float]) -> None:
+    """Draw quantiles of the AUC along age, a panel for each strategy."""
+    rows = -(-len(counts) // 2)
+    panels = figure.subplots(rows, 2, squeeze=False, sharex=True, sharey=True)
+    edges = PROFILES["age_years"]
+    middle = (edges[:-1] + edges[1:]) / 2
+    several = _several(counts)
+    for axes in panels.flat[len(counts) :]:
+        axes.set_visible(False)
+    for axes, strategy in zip(panels.flat, counts, strict=False):
+        _thresholds(axes, limits, across=False, order=3)
+        enough = strategy.auc_by_age.sum(axis=1) >= _PER_POINT
+        q05, q25, q50, q75, q95 = (
+            np.array(
+                [
+                    (coarse_quantile(row, q) or np.nan) if good else np.nan
+                    for row, good in zip(strategy.auc_by_age, enough, strict=True)
+                ]
+            )
+            for q in (0.05, 0.25, 0.5, 0.75, 0.95)
+        )
+        axes.fill_between(middle, q05, q95, color="0.88", linewidth=0)
+        axes.fill_between(middle, q25, q75, color="0.72", linewidth=0)
+        axes.plot(middle, q50, color="0.0", linewidth=1.4)
+        axes.set_title(_called(strategy, several).replace("\n", " "), fontsize=LABEL_PT, loc="left")
+        axes.set_ylim(0, _last_auc(counts, limits))
+        plain(axes)
+    figure.supxlabel("age, years. Line: median; bands: 25-75 % and 5-95 % of patients", fontsize=10)
+    figure.supylabel("AUC0-inf, mg·h/L", fontsize=10)
 
 
 def _concentrations(figure: Figure, drawn: Sequence[Band]) -> None:

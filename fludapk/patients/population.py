@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -18,7 +18,7 @@ from fludapk.published.covariates import (
     covariate_rows,
     studied_rows,
 )
-from fludapk.published.formulas import fas_q, lms_value, mosteller
+from fludapk.published.formulas import fas_q, lms_value, lms_zscore, mosteller
 from fludapk.published.growth import growth_reference
 from fludapk.published.models import Model
 from fludapk.published.population_files import (
@@ -177,8 +177,9 @@ def draw_patients(entry: PopulationEntry, rng: np.random.Generator, n: int) -> D
     -------
     columns : dict of str to (n,) arrays
         AGE (years), SEX (1 female), WT (kg), HT (cm), BSA (m2, Mosteller), SCR (mg/dL); eGFR and
-        CrCl are NaN, so that models compute them; product, diagnosis and genotype are numbers of
-        `entry.categories`, NaN where there are none: see `category_numbers`.
+        CrCl are NaN, so that models compute them, unless the entry has one; product, diagnosis and
+        genotype are numbers of `entry.categories`, NaN where there are none: see
+        `category_numbers`.
     redrawn : dict of str to (n,) arrays of bool
 
     Raises
@@ -207,7 +208,8 @@ def draw_patients(entry: PopulationEntry, rng: np.random.Generator, n: int) -> D
         lms = _lms(entry, "weight", age, female)
     else:
         lms = _log_normal(entry.weight_kg.median, _sd(entry.weight_kg), n)
-    z_weight, weight, again_weight = _inside(entry, "weight_range_kg", rng, age, lms)
+    spread = 0.0 if entry.size == "median" else 1.0
+    z_weight, weight, again_weight = _inside(entry, "weight_range_kg", rng, age, lms, spread=spread)
     r = entry.weight_height_correlation
     _, height, again_height = _inside(
         entry,
@@ -216,12 +218,13 @@ def draw_patients(entry: PopulationEntry, rng: np.random.Generator, n: int) -> D
         age,
         _lms(entry, "height", age, female),
         centre=r * z_weight,
-        spread=float(np.sqrt(1 - r**2)),
+        spread=spread * float(np.sqrt(1 - r**2)),
     )
-    typical = entry.creatinine.ratio * fas_q(age_years=np.maximum(age, 1.0), female=female)
-    scatter = _log_normal(typical, _sd_of_cv(entry.creatinine.cv), n)
-    _, scr, again_scr = _inside(entry, "scr_range_mg_dl", rng, age, scatter)
-    unknown = np.full(n, np.nan)
+    scr, again_scr = np.full(n, np.nan), np.zeros(n, dtype=np.bool_)
+    if entry.creatinine is not None:
+        typical = entry.creatinine.ratio * fas_q(age_years=np.maximum(age, 1.0), female=female)
+        scatter = _log_normal(typical, _sd_of_cv(entry.creatinine.cv), n)
+        _, scr, again_scr = _inside(entry, "scr_range_mg_dl", rng, age, scatter)
     columns = {
         "AGE": age,
         "SEX": female.astype(np.float64),
@@ -229,11 +232,67 @@ def draw_patients(entry: PopulationEntry, rng: np.random.Generator, n: int) -> D
         "HT": height,
         "BSA": np.asarray(mosteller(height_cm=height, weight_kg=weight)),
         "SCR": scr,
-        "eGFR": unknown,
-        "CrCl": unknown,
+        "eGFR": _constant(entry.egfr_ml_min_1_73m2, n),
+        "CrCl": _constant(entry.crcl_ml_min, n),
         **{name: _categories(getattr(entry, name), rng, n) for name in CATEGORICAL},
     }
     return Drawn(columns, {"size": again_weight | again_height, "scr": again_scr})
+
+
+def at_scores(entry: PopulationEntry, scores: Mapping[str, F8]) -> dict[str, F8]:
+    """Return the patients at given scores: the population of `draw`, one number for each cause.
+
+    Parameters
+    ----------
+    entry : PopulationEntry
+    scores : mapping of str to (n,) arrays
+        Uniform numbers from 0 to 1 of `SCORES`, independent of each other.
+
+    Returns
+    -------
+    dict of str to (n,) arrays
+        As `draw`; a value outside its limits is not redrawn, its distribution is cut there.
+
+    Examples
+    --------
+    >>> middle = {name: np.array([0.5]) for name in SCORES}
+    >>> patients = at_scores(populations()["prwcc_ball"], middle)
+    >>> patients["AGE"], patients["WT"].round()
+    (array([12.5]), array([43.]))
+    """
+    age = _age_at(entry.age, scores["age"])
+    female = scores["sex"] < entry.female
+    if entry.weight_kg is None:
+        lms = _lms(entry, "weight", age, female)
+    else:
+        lms = _log_normal(entry.weight_kg.median, _sd(entry.weight_kg), len(age))
+    spread = 0.0 if entry.size == "median" else 1.0
+    none = np.zeros(len(age))
+    z_weight, weight = _cut(entry.weight_range_kg, lms, scores["weight"], none, spread)
+    r = entry.weight_height_correlation
+    height_lms = _lms(entry, "height", age, female)
+    rest = spread * float(np.sqrt(1 - r**2))
+    _, height = _cut(entry.height_range_cm, height_lms, scores["height"], r * z_weight, rest)
+    scr = np.full(len(age), np.nan)
+    if entry.creatinine is not None:
+        typical = entry.creatinine.ratio * fas_q(age_years=np.maximum(age, 1.0), female=female)
+        scatter = _log_normal(typical, _sd_of_cv(entry.creatinine.cv), len(age))
+        _, scr = _cut(entry.scr_range_mg_dl, scatter, scores["creatinine"], none, 1.0)
+    return {
+        "AGE": age,
+        "SEX": female.astype(np.float64),
+        "WT": weight,
+        "HT": height,
+        "BSA": np.asarray(mosteller(height_cm=height, weight_kg=weight)),
+        "SCR": scr,
+        "eGFR": _constant(entry.egfr_ml_min_1_73m2, len(age)),
+        "CrCl": _constant(entry.crcl_ml_min, len(age)),
+        **{name: _category_at(getattr(entry, name), scores[name]) for name in CATEGORICAL},
+    }
+
+
+SCORES: Final = ("age", "sex", "weight", "height", "creatinine", *CATEGORICAL)
+"""Independent causes of the covariates of a drawn patient."""
 
 
 def category_numbers(
@@ -285,6 +344,47 @@ def category_numbers(
 
 
 # ------------------------------------------------------------------ parts of a patient
+
+
+def _constant(value: float | None, n: int) -> F8:
+    """Return the same number for everybody; NaN if there is none."""
+    return np.full(n, np.nan if value is None else value)
+
+
+def _age_at(age: Age, u: F8) -> F8:
+    """Return the quantiles of an age, years."""
+    if isinstance(age, BetaAge):
+        from scipy.special import betaincinv
+
+        return np.asarray(age.low + (age.high - age.low) * betaincinv(age.a, age.b, u))
+    if isinstance(age, UniformAge):
+        return age.low + (age.high - age.low) * u
+    fractions, years = np.array(age).T
+    return np.asarray(np.interp(u, fractions, years))
+
+
+def _cut(
+    limits: Sequence[float] | None, lms: F8, u: F8, centre: F8, spread: float
+) -> tuple[F8, F8]:
+    """Return normal scores and values at quantiles of what is inside the limits."""
+    from scipy.special import ndtr, ndtri
+
+    L, M, S = lms
+    if spread == 0.0 or not np.any(S):
+        return centre, np.asarray(lms_value(z=centre, L=L, M=M, S=S))
+    low, high = np.zeros(len(u)), np.ones(len(u))
+    if limits is not None:
+        ends = (np.asarray(lms_zscore(value=end, L=L, M=M, S=S)) for end in limits)
+        low, high = (ndtr((end - centre) / spread) for end in ends)
+    z = centre + spread * ndtri(np.clip(low + u * (high - low), 1e-15, 1 - 1e-15))
+    return z, np.asarray(lms_value(z=z, L=L, M=M, S=S))
+
+
+def _category_at(shares: Mapping[str, float] | None, u: F8) -> F8:
+    if shares is None:
+        return np.full(len(u), np.nan)
+    edges = np.cumsum(list(shares.values()))[:-1]
+    return np.searchsorted(edges, u, side="right").astype(np.float64)
 
 
 def _ages(age: Age, rng: np.random.Generator, n: int) -> F8:

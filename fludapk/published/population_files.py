@@ -12,7 +12,8 @@ class Creatinine(Table):
     """Log-normal serum creatinine around the FAS reference for age and sex."""
 
     ratio: Positive
-    cv: Positive
+    cv: Annotated[float, Field(ge=0)]
+    """0: the reference itself, times the ratio."""
     source: Text
 
 
@@ -20,7 +21,8 @@ class LogNormal(Table):
     """Log-normal with a median, and a coefficient of variation or both quartiles."""
 
     median: Positive
-    cv: Positive | None = None
+    cv: Annotated[float, Field(ge=0)] | None = None
+    """0: the median in everybody."""
     q25: Positive | None = None
     q75: Positive | None = None
 
@@ -151,14 +153,29 @@ class PopulationEntry(Table):
     height_range_cm: Range | None = None
     weight_height_correlation: Annotated[float, Field(gt=-1, lt=1)]
     """Correlation of the normal scores of weight and height."""
+    size: Literal["spread", "median"] = "spread"
+    """"median": everybody has the median weight and height of age and sex."""
     adults: Literal["nhanes2023", "cdc2000"] = "nhanes2023"
     """Size reference above 20 y: NHANES 2021-2023, or the CDC 2000 values at 20 y."""
-    creatinine: Creatinine
+    creatinine: Creatinine | None = None
+    egfr_ml_min_1_73m2: Positive | None = None
+    """eGFR of everybody, mL/min/1.73 m2, instead of creatinine."""
+    crcl_ml_min: Positive | None = None
+    """Creatinine clearance of everybody, mL/min, instead of creatinine."""
     scr_range_mg_dl: Range | None = None
     product: Shares | None = None
     diagnosis: Shares | None = None
     genotype: Shares | None = None
     source: Text
+
+    @model_validator(mode="after")
+    def _one_renal_function(self) -> Self:
+        known = (self.creatinine, self.egfr_ml_min_1_73m2, self.crcl_ml_min)
+        if sum(value is not None for value in known) != 1:
+            raise ValueError("give creatinine, egfr_ml_min_1_73m2 or crcl_ml_min")
+        if self.creatinine is None and self.scr_range_mg_dl is not None:
+            raise ValueError("scr_range_mg_dl belongs to creatinine")
+        return self
 
     def categories(self, covariate: str) -> list[str]:
         """Return the categories of a covariate; empty if the population has none."""

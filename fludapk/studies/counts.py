@@ -37,6 +37,9 @@ PROFILES: Final = {
     "egfr_ml_min_1_73m2": np.arange(0.0, 301.0, 10.0),
 }
 """Edges of the bands of each covariate along which outcomes are counted, for figures."""
+COARSE: Final = 10
+"""Cells of the grid in a cell of the histograms along age, whose quantiles are exact to 0.5 %."""
+COARSE_CELLS: Final = (CELLS + 2) // COARSE + 1
 
 
 # ------------------------------------------------------------------ the grid
@@ -88,6 +91,28 @@ def quantile(histogram: I8, fraction: float) -> float | None:
     return GRID_LOW * math.exp((reached - 0.5) * GRID_WIDTH)
 
 
+def coarse_quantile(histogram: I8, fraction: float) -> float | None:
+    """Return a quantile of a histogram on the coarse grid, mid-cell; None if it is empty.
+
+    Parameters
+    ----------
+    histogram : (COARSE_CELLS,)
+    fraction : float
+        Fraction of patients at or below the quantile.
+
+    Examples
+    --------
+    >>> histogram = np.bincount(cells(np.linspace(10.0, 20.0, 1001)) // COARSE, minlength=1382)
+    >>> f"{coarse_quantile(histogram, 0.5):.1f}"
+    '15.0'
+    """
+    total = int(histogram.sum())
+    if total == 0:
+        return None
+    reached = int(np.searchsorted(np.cumsum(histogram), max(1, math.ceil(fraction * total))))
+    return GRID_LOW * math.exp(((reached + 0.5) * COARSE - 1) * GRID_WIDTH)
+
+
 @dataclass(eq=False)
 class Counts:
     """Outcomes of one strategy under one truth, counted as integers."""
@@ -105,9 +130,25 @@ class Counts:
     """(outer draws, strata, 1 + OUTCOMES) patients: given a dose, then outcomes."""
     profiles: dict[str, I8]
     """(bands, 1 + OUTCOMES) patients along each of `PROFILES`: given a dose, then outcomes."""
+    edges: list[float]
+    """AUCs that divide the groups of `groups`, mg h/L; an edge belongs to the group above it."""
+    groups: I8
+    """(draws, strata, groups, groups) patients by their predicted, then by their true AUC; one
+    draw without outer draws."""
+    auc_by_age: I8
+    """(bands of age, coarse cells) patients, for quantiles of the AUC along age."""
+    age_by_prediction: I8
+    """(groups, coarse cells) patients by predicted AUC, for quantiles of their age in years."""
 
     @classmethod
-    def nothing(cls, truth: str, strategy: str, strata: Sequence[str], outer: int) -> Counts:
+    def nothing(
+        cls,
+        truth: str,
+        strategy: str,
+        strata: Sequence[str],
+        outer: int,
+        edges: Sequence[float] = (),
+    ) -> Counts:
         """Return the counts before the first patient: all zero.
 
         Parameters
@@ -118,8 +159,10 @@ class Counts:
             Names of the strata.
         outer : int
             Number of draws of uncertain parameters; 0 without them.
+        edges : sequence of float
+            AUCs that divide groups of exposure, mg h/L.
         """
-        n = len(strata)
+        n, groups = len(strata), len(edges) + 1
         return cls(
             truth,
             strategy,
@@ -129,6 +172,10 @@ class Counts:
             [[0, 0] for _ in range(n)],
             np.zeros((outer, n, 1 + len(OUTCOMES)), np.int64),
             {k: np.zeros((len(v) - 1, 1 + len(OUTCOMES)), np.int64) for k, v in PROFILES.items()},
+            list(edges),
+            np.zeros((max(outer, 1), n, groups, groups), np.int64),
+            np.zeros((len(PROFILES["age_years"]) - 1, COARSE_CELLS), np.int64),
+            np.zeros((groups, COARSE_CELLS), np.int64),
         )
 
     def add(self, block: SimulatedBlock, window: tuple[float, float]) -> None:
@@ -165,7 +212,9 @@ class Counts:
                     part = self.outer[number]
                     np.add.at(part, members[inside], outcome[inside].astype(np.int64))
                 self._add_given(members, inside & given, binned, logs)
+                self._add_groups(number, members, inside & given, draw)
             self._add_profiles(block.along, given, outcome)
+            self._add_ages(block.along["age_years"], draw)
 
     def _add_given(self, members: I8, dosed: Bools, binned: Sequence[I8], logs: F8) -> None:
         """Count those given a dose in the strata of one grouping."""
@@ -177,6 +226,22 @@ class Counts:
             is_member = dosed & (members == stratum)
             self.moments[stratum][0] += int(whole[is_member].sum())
             self.moments[stratum][1] += int(squares[is_member].sum())
+
+    def _add_groups(self, number: int, members: I8, dosed: Bools, draw: SimulatedDraw) -> None:
+        """Count those given a dose by predicted and true AUC, in the strata of one grouping."""
+        predicted, true = (
+            np.digitize(auc[dosed], self.edges) for auc in (draw.predicted, draw.auc)
+        )
+        np.add.at(self.groups[number], (members[dosed], predicted, true), 1)
+
+    def _add_ages(self, age_years: F8, draw: SimulatedDraw) -> None:
+        """Count AUCs in their bands of age, and ages by the group of the predicted AUC."""
+        band = np.digitize(age_years, PROFILES["age_years"]) - 1
+        dosed = draw.given & (band >= 0) & (band < len(self.auc_by_age))
+        np.add.at(self.auc_by_age, (band[dosed], cells(draw.auc)[dosed] // COARSE), 1)
+        aged = draw.given & np.isfinite(age_years)
+        group = np.digitize(draw.predicted[aged], self.edges)
+        np.add.at(self.age_by_prediction, (group, cells(age_years[aged]) // COARSE), 1)
 
     def _add_profiles(self, along: Mapping[str, F8], given: Bools, outcome: Bools) -> None:
         """Count those given a dose, and their outcomes, along each of `PROFILES`."""
@@ -200,40 +265,80 @@ class Counts:
             ],
             self.outer + other.outer,
             {name: table + other.profiles[name] for name, table in self.profiles.items()},
+            self.edges,
+            self.groups + other.groups,
+            self.auc_by_age + other.auc_by_age,
+            self.age_by_prediction + other.age_by_prediction,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts for JSON, histograms by the cells that are not empty."""
-        sparse = [
-            [[[int(c), int(row[c])] for c in np.flatnonzero(row)] for row in part]
-            for part in self.histograms
-        ]
         return {
             "truth": self.truth,
             "strategy": self.strategy,
             "strata": self.strata,
             "counts": self.counts.tolist(),
-            "histograms": sparse,
+            "histograms": [_sparse(part) for part in self.histograms],
             "moments": self.moments,
             "outer": self.outer.tolist(),
             "profiles": {name: table.tolist() for name, table in self.profiles.items()},
+            "edges": self.edges,
+            "groups": self.groups.tolist(),
+            "auc_by_age": _sparse(self.auc_by_age),
+            "age_by_prediction": _sparse(self.age_by_prediction),
         }
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Counts:
         """Read counts written by `to_dict`."""
-        counts = cls.nothing(raw["truth"], raw["strategy"], raw["strata"], len(raw["outer"]))
+        names = raw["truth"], raw["strategy"], raw["strata"]
+        edges = [float(edge) for edge in raw["edges"]]
+        counts = cls.nothing(*names, len(raw["outer"]), edges)
         _fill(counts.counts, raw["counts"])
         if len(raw["outer"]):
             _fill(counts.outer, raw["outer"])
         for part, rows in zip(counts.histograms, raw["histograms"], strict=True):
-            for row, pairs in zip(part, rows, strict=True):
-                for cell, n in pairs:
-                    row[range(len(row))[cell]] = n
+            _fill_sparse(part, rows)
         counts.moments = [[int(a), int(b)] for a, b in raw["moments"]]
         for name, table in counts.profiles.items():
             _fill(table, raw["profiles"][name])
+        _fill(counts.groups, raw["groups"])
+        _fill_sparse(counts.auc_by_age, raw["auc_by_age"])
+        _fill_sparse(counts.age_by_prediction, raw["age_by_prediction"])
         return counts
+
+    def shares(self, edges: Sequence[float], stratum: int = 0, *, predicted: bool = False) -> F8:
+        """Return the fractions of patients in groups of exposure, of those given a dose.
+
+        Parameters
+        ----------
+        edges : sequence of float
+            AUCs that divide the groups, mg h/L; each must be one of `edges`.
+        stratum : int
+            Number of the stratum.
+        predicted : bool
+            True: by the AUC that covariates predict.
+
+        Returns
+        -------
+        (draws, groups)
+            NaN if nobody was given a dose.
+        """
+        counts = self.groups[:, stratum].sum(axis=1 if not predicted else 2)
+        merged = self.merged(counts, edges)
+        total = merged.sum(axis=1, keepdims=True)
+        return np.asarray(merged / np.where(total > 0, total, np.nan))
+
+    def merged(self, counts: I8, edges: Sequence[float]) -> I8:
+        """Return counts of the groups between some of the edges.
+
+        Parameters
+        ----------
+        counts : (..., groups)
+        edges : sequence of float
+        """
+        starts = [0, *(self.edges.index(edge) + 1 for edge in edges)]
+        return np.asarray(np.add.reduceat(counts, starts, axis=-1))
 
     def faults(self, patients: int) -> list[str]:
         """Return what cannot be true of the counts of a number of patients.
@@ -251,7 +356,15 @@ class Counts:
             == patients * draws,
             "a number below zero": min(
                 int(part.min(initial=0))
-                for part in (self.counts, self.histograms, self.outer, *self.profiles.values())
+                for part in (
+                    self.counts,
+                    self.histograms,
+                    self.outer,
+                    *self.profiles.values(),
+                    self.groups,
+                    self.auc_by_age,
+                    self.age_by_prediction,
+                )
             )
             >= 0,
             "a stratum with more patients than there are": (number["n"] <= number["n"][0]).all(),
@@ -269,8 +382,28 @@ class Counts:
             "profiles of more than were given a dose": all(
                 table[:, 0].sum() <= given[0] for table in self.profiles.values()
             ),
+            "limits that do not rise": self.edges == sorted(set(self.edges)),
+            "groups that differ from what is below 13.8 or 14": self._fit_thresholds(number),
+            "groups of others than were given a dose": (
+                self.groups.sum(axis=(0, 2, 3)) == given
+            ).all(),
+            "groups of a draw that do not add up": not len(self.outer)
+            or (self.groups.sum(axis=(2, 3)) == self.outer[:, :, 0]).all(),
+            "ages of more than were given a dose": max(
+                self.auc_by_age.sum(), self.age_by_prediction.sum()
+            )
+            <= given[0],
         }
         return [fault for fault, is_fine in checks.items() if not is_fine]
+
+    def _fit_thresholds(self, number: Mapping[str, I8]) -> bool:
+        """Tell if as many are below the thresholds by their groups as by their outcomes."""
+        by_true_auc = self.groups.sum(axis=(0, 2))
+        return all(
+            (self.merged(by_true_auc, [limit])[:, 0] == number[outcome]).all()
+            for limit, outcome in ((LOW, "below_13_8"), (MET, "below_14"))
+            if limit in self.edges
+        )
 
 
 def _fill(array: I8, rows: Sequence[Any]) -> None:
@@ -281,14 +414,30 @@ def _fill(array: I8, rows: Sequence[Any]) -> None:
     array[:] = values
 
 
+def _sparse(table: I8) -> list[list[list[int]]]:
+    """Return rows by the cells that are not empty."""
+    return [[[int(c), int(row[c])] for c in np.flatnonzero(row)] for row in table]
+
+
+def _fill_sparse(table: I8, rows: Sequence[Sequence[tuple[int, int]]]) -> None:
+    """Fill a table from what `_sparse` returned."""
+    for row, pairs in zip(table, rows, strict=True):
+        for cell, n in pairs:
+            row[range(len(row))[cell]] = n
+
+
 @dataclass(frozen=True, eq=False)
 class SimulatedDraw:
     """Doses and exposure of a block of n patients, by one draw of the true numbers of the model."""
 
     auc: F8
     """(n,) AUC0-inf of the course, mg h/L."""
-    dose_mg: F8
-    """(n,) Mean of the doses of a patient, mg of fludarabine phosphate."""
+    predicted: F8
+    """(n,) AUC0-inf of the same doses as covariates predict it by the printed model, mg h/L."""
+    cl_l_h: F8
+    """(n,) True clearance without that of occasions, L/h."""
+    doses_mg: F8
+    """(n, doses) mg of fludarabine phosphate."""
     total_mg_m2: F8
     """(n,) Sum of the doses, mg/m2."""
     given: Bools
@@ -297,6 +446,11 @@ class SimulatedDraw:
     """(n,) True where a ceiling lowered a dose."""
     undecided: Bools
     """(n,) True where no dose was given because the strategy did not know what it doses by."""
+
+    @property
+    def dose_mg(self) -> F8:
+        """Mean of the doses of each patient, (n,), mg of fludarabine phosphate."""
+        return np.asarray(self.doses_mg.mean(axis=1))
 
 
 @dataclass(frozen=True, eq=False)

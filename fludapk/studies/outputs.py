@@ -24,8 +24,19 @@ PARTS: Final = ".parts"
 PATIENT_COLUMNS: Final = (
     "model", "strategy", "patient", "age_years", "female", "weight_kg", "height_cm", "bsa_m2",
     "scr_mg_dl", "egfr_ml_min_1_73m2", "dose_mg", "total_mg_m2", "given", "held_at_ceiling",
-    "outside_studied_range", "auc_0_inf",
+    "outside_studied_range", "auc_0_inf", "predicted_auc_0_inf", "cl_l_h",
 )  # fmt: skip
+
+
+def patient_columns(study: Study) -> tuple[str, ...]:
+    """Return the columns of a file of patients: those of all studies, then the single doses.
+
+    Parameters
+    ----------
+    study : Study
+    """
+    days = max(strategy.schedule.days for strategy in study.dosing.values())
+    return (*PATIENT_COLUMNS, *(f"dose_{k + 1}_mg" for k in range(days)))
 
 
 # ------------------------------------------------------------------ every patient
@@ -38,10 +49,12 @@ class PatientsWriter:
     ----------
     file : BinaryIO
     is_parquet : bool
+    columns : tuple of str
+        See `patient_columns`.
     """
 
-    def __init__(self, file: BinaryIO, is_parquet: bool) -> None:
-        self._file, self._parquet = file, None
+    def __init__(self, file: BinaryIO, is_parquet: bool, columns: tuple[str, ...]) -> None:
+        self._file, self._parquet, self._columns = file, None, columns
         if is_parquet:
             try:
                 import pyarrow as pa
@@ -53,10 +66,10 @@ class PatientsWriter:
             types = {"model": pa.string(), "strategy": pa.string(), "patient": pa.int64(),
                      "given": pa.bool_(), "held_at_ceiling": pa.bool_(),
                      "outside_studied_range": pa.bool_()}  # fmt: skip
-            self._schema = pa.schema([(c, types.get(c, pa.float64())) for c in PATIENT_COLUMNS])
+            self._schema = pa.schema([(c, types.get(c, pa.float64())) for c in columns])
             self._parquet = parquet.ParquetWriter(file, self._schema)
         else:
-            file.write(line(PATIENT_COLUMNS, ",").encode())
+            file.write(line(columns, ",").encode())
 
     def writer(self, model: str, strategy: str) -> Callable[[SimulatedBlock], None]:
         """Return a function that appends the blocks of one strategy under one truth, in order.
@@ -72,7 +85,12 @@ class PatientsWriter:
 
         def write(block: SimulatedBlock) -> None:
             nonlocal done
-            self._append(_patient_columns(block, model, strategy, first=done + 1))
+            columns = _patient_columns(block, model, strategy, first=done + 1)
+            doses = block.draws[0].doses_mg.T
+            for k, name in enumerate(self._columns[len(PATIENT_COLUMNS) :]):
+                nothing = np.full(block.patients.n, np.nan)
+                columns[name] = doses[k] if k < len(doses) else nothing
+            self._append(columns)
             done += block.patients.n
 
         return write
@@ -83,7 +101,7 @@ class PatientsWriter:
 
             self._parquet.write_table(pa.table(dict(columns), schema=self._schema))
             return
-        lists = [np.asarray(columns[name]).tolist() for name in PATIENT_COLUMNS]
+        lists = [np.asarray(columns[name]).tolist() for name in self._columns]
         text = "".join(line(map(_or_empty, row), ",") for row in zip(*lists, strict=True))
         self._file.write(text.encode())
 
@@ -115,6 +133,8 @@ def _patient_columns(
         "held_at_ceiling": draw.held,
         "outside_studied_range": block.outside,
         "auc_0_inf": draw.auc,
+        "predicted_auc_0_inf": draw.predicted,
+        "cl_l_h": draw.cl_l_h,
     }
 
 
@@ -146,9 +166,8 @@ def patients_writer(path: str | Path | None, study: Study) -> Iterator[PatientsW
     if study.scenario.variability.parameter_uncertainty:
         raise InputError("patients are written without parameter_uncertainty only: set it to 0")
     with ExitStack() as stack:
-        writer = PatientsWriter(
-            stack.enter_context(whole_file(path)), Path(path).suffix == ".parquet"
-        )
+        file, is_parquet = stack.enter_context(whole_file(path)), Path(path).suffix == ".parquet"
+        writer = PatientsWriter(file, is_parquet, patient_columns(study))
         yield writer
         writer.close()
 
@@ -229,6 +248,8 @@ class Parts:
             faults.append(f"it is of {counts.strategy} ({counts.truth})")
         if counts.strata != self.study.strata:
             faults.append("it has other strata")
+        if counts.edges != self.study.edges:
+            faults.append("it has other limits")
         if faults:
             raise InputError(*(f"{path}: cannot be true: {fault}" for fault in faults))
         return counts
@@ -244,7 +265,7 @@ class Parts:
         """Delete the files of all finished strategies; what else lies in their folder stays."""
         folder = self.folder / PARTS
         for truth in self.study.truths:
-            for strategy in self.study.scenario.strategies:
+            for strategy in self.study.strategies:
                 with suppress(OSError):
                     self.path(truth.id, strategy.id).unlink()
         with suppress(OSError):

@@ -176,6 +176,8 @@ class StratumSummary:
         Geometric coefficient of variation.
     p_below_13_8, p_below_14, p_in_window, p_above_20 : Share
         Patients with an AUC0-inf below 13.8 or 14, in the window, above 20 mg·h/L.
+    limits : mapping of str to Share
+        Patients below, between and from the limits of the scenario upwards, by column.
     interval : {'wilson', 'outer draws'}
         Method of the 95 % intervals.
     dose_mg, total_mg_m2 : Quantiles
@@ -200,6 +202,7 @@ class StratumSummary:
     p_below_14: Share
     p_in_window: Share
     p_above_20: Share
+    limits: Mapping[str, Share]
     interval: Literal["wilson", "outer draws"]
     dose_mg: Quantiles
     total_mg_m2: Quantiles
@@ -215,6 +218,11 @@ class StratumSummary:
         row: Row = {}
         for part in fields(self):
             value = getattr(self, part.name)
-            spread = isinstance(value, Quantiles | Share)
-            row |= value.columns(part.name) if spread else {part.name: value}
+            if isinstance(value, Quantiles | Share):
+                row |= value.columns(part.name)
+            elif part.name == "limits":
+                for name, share in self.limits.items():
+                    row |= share.columns(name)
+            else:
+                row[part.name] = value
         return row

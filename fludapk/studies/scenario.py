@@ -6,6 +6,15 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from fludapk.published.population_files import PopulationEntry
 from fludapk.published.tables import Identifier, Positive, Table, Text, must_rise
+from fludapk.studies.scenario_outcome import (
+    DriversTable,
+    Fraction,
+    OutcomeTable,
+    ShortageTable,
+    StrategyId,
+    TrialTable,
+    WardTable,
+)
 
 # ------------------------------------------------------------------ population, variability
 
@@ -15,6 +24,14 @@ class CohortFile(Table):
 
     file: Text
     sample: Literal["as_is", "resample"]
+    weights: Text | None = None
+    """Column of the file with the weights to draw with; all alike if absent."""
+
+    @model_validator(mode="after")
+    def _weights_to_draw(self) -> Self:
+        if self.weights is not None and self.sample != "resample":
+            raise ValueError('weights are for sample = "resample"')
+        return self
 
 
 class ReadyMade(Table):
@@ -76,7 +93,7 @@ class Window(Table):
 class _Strategy(Table):
     """Keys of every strategy: its course, and the doses that can be drawn up."""
 
-    id: Identifier
+    id: StrategyId
     regimen: Identifier | None = None
     dose: Text | None = None
     days: Annotated[int, Field(ge=1, le=14)] | None = None
@@ -85,6 +102,12 @@ class _Strategy(Table):
     round_to_mg: Positive | None = None
     vials: bool = False
     """True: doses are whole 50-mg vials, to the nearest, at least one."""
+    max_mg: Positive | None = None
+    """Own ceiling of a dose, mg; those of every answer hold besides."""
+    max_mg_m2: Positive | None = None
+    """Own ceiling of a dose, mg/m2."""
+    max_course_mg_m2: Positive | None = None
+    """Own ceiling of the course, mg/m2."""
 
     needs_dose: ClassVar[bool] = True
     """False for a strategy without the key `dose`."""
@@ -110,12 +133,33 @@ class FixedStrategy(_Strategy):
     kind: Literal["fixed"]
 
 
-class TargetStrategy(_Strategy):
+class _Goal(_Strategy):
+    """Keys of strategies that find a dose for a goal: an AUC, a window, or a chance."""
+
+    auc: Positive | None = None
+    """Goal of the cumulative AUC, mg h/L."""
+    window: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
+    """Goal: the best chance of being between the two, mg h/L."""
+    at_least: Positive | None = None
+    """Goal: this AUC or more, mg h/L, with `probability`."""
+    probability: Annotated[float, Field(ge=0.5, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> Self:
+        goals = (self.auc, self.window, self.at_least)
+        if sum(goal is not None for goal in goals) != 1:
+            raise ValueError("give one goal: auc, window, or at_least with probability")
+        if (self.at_least is None) != (self.probability is None):
+            raise ValueError("at_least and probability go together")
+        if self.window is not None:
+            must_rise("window", self.window)
+        return self
+
+
+class TargetStrategy(_Goal):
     """Dose that gives the typical patient of the same covariates a target AUC."""
 
     kind: Literal["target"]
-    auc: Positive
-    """Target of the cumulative AUC, mg h/L."""
     model: Identifier | None = None
     """Model that finds the dose; the true one if absent."""
 
@@ -158,6 +202,14 @@ class DoseBand(Table):
     dose: Text
 
 
+def check_bands(bands: list[DoseBand]) -> None:
+    """Raise ValueError unless bands follow each other and the last has no upper end."""
+    ends = [band.below for band in bands]
+    if ends[-1] is not None or None in ends[:-1]:
+        raise ValueError("every band but the last needs below, and the last has none")
+    must_rise("below", [end for end in ends if end is not None])
+
+
 class BandedStrategy(_Strategy):
     """Dose by weight or age band."""
 
@@ -169,36 +221,51 @@ class BandedStrategy(_Strategy):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        ends = [band.below for band in self.bands]
-        if ends[-1] is not None or None in ends[:-1]:
-            raise ValueError("every band but the last needs below, and the last has none")
-        must_rise("below", [end for end in ends if end is not None])
+        check_bands(self.bands)
         return self
 
 
-class AdaptiveStrategy(_Strategy):
-    """Later doses to a target AUC, by an estimate of the patient from levels after the first dose.
+class AdaptiveStrategy(_Goal):
+    """Later doses to a goal, by an estimate of the patient from levels.
 
-    The first dose is that of `regimen`, or with `first = "covariates"` the dose that gives
-    the typical patient `auc`.
+    The first dose is that of `regimen`, with `first = "covariates"` the dose for the goal in the
+    typical patient, or with `first = "banded"` that of a weight or age band.
     """
 
     kind: Literal["adaptive"]
-    auc: Positive
-    """Target of the cumulative AUC, mg h/L."""
-    levels_h: Annotated[list[Positive], Field(min_length=1, max_length=12)]
-    """Times of the levels after the start of the first dose, h."""
+    levels_h: Annotated[list[Positive], Field(min_length=1, max_length=12)] | None = None
+    """Times of the levels after the start of a sampled dose, h."""
+    revise: Literal["once", "every_dose"] = "once"
+    """Sampled doses: the first, or every dose whose result can still act."""
+    acts_from_dose: Annotated[int, Field(ge=2, le=15)] = 2
+    """First dose that the result of the first acts on; later results take as long."""
+    missed: Fraction = 0.0
+    """Fraction of results that never come."""
+    assay_limit_mg_l: Positive | None = None
+    """Limit of quantification: a level below it is only known to be there."""
+    perfect: bool = False
+    """True: doses follow the true patient, without levels; a bound for every schedule."""
+    by: Literal["weight_kg", "age_years"] | None = None
+    bands: Annotated[list[DoseBand], Field(min_length=1)] | None = None
     model: Identifier | None = None
     """Model that finds the doses; the true one if absent."""
-    first: Literal["dose", "covariates"] = "dose"
+    first: Literal["dose", "covariates", "banded"] = "dose"
 
     needs_dose: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _levels(self) -> Self:
-        must_rise("levels_h", self.levels_h)
+        if (self.levels_h is None) != self.perfect:
+            raise ValueError("give levels_h, or perfect = true")
+        must_rise("levels_h", self.levels_h or [])
         if self.first == "dose" and self.regimen is None:
             raise ValueError('give regimen, or first = "covariates" with days')
+        if (self.first == "banded") != (self.by is not None and self.bands is not None):
+            raise ValueError('first = "banded" needs by and bands, and only it has them')
+        if self.bands is not None:
+            check_bands(self.bands)
+        if self.perfect and (self.missed or self.assay_limit_mg_l or self.revise != "once"):
+            raise ValueError("perfect = true has no levels: leave missed, revise and assay out")
         return self
 
 
@@ -216,12 +283,28 @@ class Stratum(Table):
 
     by: Text
     edges: Annotated[list[float], Field(min_length=2)] | None = None
+    bands: (
+        Annotated[
+            list[Annotated[list[float], Field(min_length=2, max_length=2)]], Field(min_length=1)
+        ]
+        | None
+    ) = None
+    """Bands from the first to below the second number; they may overlap."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.edges is not None:
-            must_rise("edges", self.edges)
+        if self.edges is not None and self.bands is not None:
+            raise ValueError("give edges or bands, not both")
+        for rising in (self.edges, *(self.bands or ())):
+            must_rise("edges" if self.edges else "bands", rising or [])
         return self
+
+    @property
+    def parts(self) -> list["Stratum"]:
+        """Groupings of which none overlaps: itself, or one for each of its bands."""
+        if self.bands is None:
+            return [self]
+        return [Stratum(by=self.by, edges=list(band)) for band in self.bands]
 
 
 class Scenario(Table):
@@ -240,19 +323,70 @@ class Scenario(Table):
     population: PopulationChoice
     variability: Variability = Variability()
     window: Window = Window()
+    limits: Annotated[list[Positive], Field(min_length=1, max_length=8)] | None = None
+    """AUCs between which patients are counted, mg h/L; the ends of the window if absent."""
     strategies: Annotated[list[Strategy], Field(min_length=1)]
     strata: list[Stratum] = []
+    outcome: OutcomeTable | None = None
+    trial: TrialTable | None = None
+    ward: WardTable | None = None
+    shortage: ShortageTable | None = None
+    drivers: DriversTable | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         for key, names in (
             ("models", self.models),
             ("strategies", [strategy.id for strategy in self.strategies]),
-            ("strata", [stratum.by for stratum in self.strata]),
+            (
+                "strata",
+                [f"{s.by} {part.edges or ''}".strip() for s in self.strata for part in s.parts],
+            ),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{key}: {', '.join(twice)} twice")
         if self.patients is None and getattr(self.population, "sample", None) != "as_is":
             raise ValueError("patients is missing: how many to draw")
+        must_rise("limits", self.limits or [])
         return self
+
+    @model_validator(mode="after")
+    def _questions(self) -> Self:
+        """Check what refers to strategies by their id."""
+        kinds = {strategy.id: strategy for strategy in self.strategies}
+        asked = [
+            ("outcome.reference", self.outcome and [self.outcome.reference], Table),
+            ("trial.arms", self.trial and self.trial.arms, Table),
+            ("ward.strategy", self.ward and [self.ward.strategy], AdaptiveStrategy),
+            ("shortage.strategy", self.shortage and [self.shortage.strategy], FixedStrategy),
+            ("drivers.strategy", self.drivers and [self.drivers.strategy], Table),
+        ]
+        faults = []
+        for key, names, kind in asked:
+            for name in names or ():
+                if name not in kinds:
+                    faults.append(f"{key}: no strategy {name!r}; there are {', '.join(kinds)}")
+                elif not isinstance(kinds[name], kind):
+                    needed = "adaptive" if kind is AdaptiveStrategy else "fixed"
+                    faults.append(f"{key}: {name} is {kinds[name].kind}; it must be {needed}")
+        if (
+            self.trial is not None
+            and self.outcome is None
+            and self.trial.of
+            in (
+                None,
+                "event_free",
+            )
+        ):
+            faults.append("trial: needs [outcome], for what is to be shown")
+        if self.drivers is not None and isinstance(self.population, CohortFile):
+            faults.append("drivers: patients must be drawn from a described population, no file")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @property
+    def all_limits(self) -> list[float]:
+        """Limits between which patients are counted, mg h/L."""
+        return list(self.limits or (self.window.low, self.window.high))

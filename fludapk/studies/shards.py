@@ -12,12 +12,13 @@ from fludapk._version import __version__
 from fludapk.errors import InputError
 from fludapk.patients.population import Patients
 from fludapk.published.models import load_model, model_paths
+from fludapk.studies.blocks import all_strategies, edges_of, shard_range
 from fludapk.studies.counts import Counts
 from fludapk.studies.outputs import checked_document
 from fludapk.studies.records import StudyProvenance, hash_of
 from fludapk.studies.scenario import Scenario
 from fludapk.studies.simulate import StudyResult
-from fludapk.studies.study import BLOCK, Study, shard_range
+from fludapk.studies.study import BLOCK, Study
 
 SCHEMA: Final = "fludapk.study.shard/2"
 
@@ -83,7 +84,7 @@ class Shard:
         """Return what cannot be true of the shard: counts, blocks, version."""
         run = self.provenance
         scenario = run.scenario
-        expected = [(m, s.id) for m in scenario.models for s in scenario.strategies]
+        expected = [(m, s.id) for m in scenario.models for s in all_strategies(scenario)]
         faults = []
         if [(counts.truth, counts.strategy) for counts in self.counts] != expected:
             faults.append("holds other models or strategies than its scenario")
@@ -106,6 +107,8 @@ class Shard:
             faults += [f"{about}: {fault}" for fault in counts.faults(max(patients, 0))]
             if len(counts.outer) != outer:
                 faults.append(f"{about}: {len(counts.outer)} draws of parameters, not {outer}")
+            if counts.edges != edges_of(scenario):
+                faults.append(f"{about}: it has other limits than its scenario")
         return faults
 
 
@@ -183,7 +186,7 @@ def run_shard(
     counts = [
         study.run(truth, strategy.id, shard=part, threads=1)
         for truth in study.truths
-        for strategy in study.scenario.strategies
+        for strategy in study.strategies
     ]
     return Shard(study.provenance, part, counts)
 

@@ -11,16 +11,23 @@ from typing import Any, Final
 import numpy as np
 
 from fludapk.answers.record import Frame, Record, Row, frame_of
+from fludapk.answers.renderer import RENDERERS
 from fludapk.errors import FileError, FludapkError
 from fludapk.patients.cohort import read_cohort
 from fludapk.patients.csv_list import line
 from fludapk.published.tables import CATEGORICAL, check_table, read_toml
-from fludapk.studies.counts import PROFILES, Counts
+from fludapk.studies.counts import PROFILES, Counts, coarse_quantile
+from fludapk.studies.drivers import DriversResult, drivers_of
+from fludapk.studies.outcome import outcome_of
+from fludapk.studies.outcome_records import OutcomeResult, TrialResult
 from fludapk.studies.outputs import PatientsWriter, patients_writer
-from fludapk.studies.records import StratumSummary, StudyProvenance
+from fludapk.studies.records import QUANTILES, StratumSummary, StudyProvenance
 from fludapk.studies.scenario import CohortFile, Scenario
+from fludapk.studies.shortage import ShortageResult, shortage_of
 from fludapk.studies.study import Progress, Study
 from fludapk.studies.summary import PROBABILITIES, summary
+from fludapk.studies.trial import trial_of
+from fludapk.studies.ward import WardResult, ward_of
 
 UNITS: Final = {"auc": "mg·h/L", "dose_mg": "mg fludarabine phosphate per infusion",
                 "total_mg_m2": "mg fludarabine phosphate per m2 and course",
@@ -96,9 +103,71 @@ class StudyResult(Record):
     counts: list[Counts]
 
     @cached_property
+    def own_counts(self) -> list[Counts]:
+        """Counts of the strategies of the scenario, without those of its table for a ward."""
+        own = {table.id for table in self.run.scenario.strategies}
+        return [counts for counts in self.counts if counts.strategy in own]
+
+    @cached_property
     def strata(self) -> list[StratumSummary]:
         """Summary of each truth, strategy and stratum."""
-        return [stratum for counts in self.counts for stratum in summary(counts)]
+        limits = self.run.scenario.all_limits
+        return [stratum for counts in self.own_counts for stratum in summary(counts, limits)]
+
+    def _by_truth(self, counts: Sequence[Counts]) -> list[list[Counts]]:
+        """Return the counts of each truth."""
+        truths = dict.fromkeys(one.truth for one in counts)
+        return [[one for one in counts if one.truth == truth] for truth in truths]
+
+    @cached_property
+    def outcomes(self) -> list[OutcomeResult]:
+        """Outcome under each truth; empty without [outcome]."""
+        scenario = self.run.scenario
+        if scenario.outcome is None:
+            return []
+        return [outcome_of(scenario, counts) for counts in self._by_truth(self.own_counts)]
+
+    @cached_property
+    def trials(self) -> list[TrialResult]:
+        """Trial under each truth; empty without [trial]."""
+        scenario = self.run.scenario
+        if scenario.trial is None:
+            return []
+        return [trial_of(scenario, counts) for counts in self._by_truth(self.own_counts)]
+
+    @cached_property
+    def wards(self) -> list[WardResult]:
+        """Table for a ward under each truth; empty without [ward]."""
+        scenario = self.run.scenario
+        if scenario.ward is None:
+            return []
+        return [ward_of(scenario, counts) for counts in self._by_truth(self.counts)]
+
+    @cached_property
+    def shortages(self) -> list[ShortageResult]:
+        """Lowest doses under each truth; empty without [shortage]."""
+        scenario = self.run.scenario
+        if scenario.shortage is None:
+            return []
+        asked = scenario.shortage.strategy
+        chosen = [counts for counts in self.own_counts if counts.strategy == asked]
+        return [shortage_of(scenario, counts) for counts in chosen]
+
+    @cached_property
+    def drivers(self) -> list[DriversResult]:
+        """Sobol indices under each truth; empty without [drivers]."""
+        if self.run.scenario.drivers is None:
+            return []
+        study = self.made_from or read_scenario(self.run.scenario)
+        return [drivers_of(study, truth, self.own_counts) for truth in study.truths]
+
+    @property
+    def answers(self) -> dict[str, list[Any]]:
+        """Answers to the questions beyond exposure, by name, one for each truth."""
+        return {
+            "outcome": self.outcomes, "trial": self.trials, "ward": self.wards,
+            "shortage": self.shortages, "drivers": self.drivers,
+        }  # fmt: skip
 
     def rows(self) -> list[Row]:
         """Return a row per truth, strategy and stratum."""
@@ -110,6 +179,11 @@ class StudyResult(Record):
             "schema": self.run.schema,
             "units": UNITS,
             "rows": self.rows(),
+            **{
+                name: [answer.to_dict() for answer in answers]
+                for name, answers in self.answers.items()
+                if answers
+            },
             "run": self.run.to_dict(),
         }
 
@@ -130,15 +204,33 @@ class StudyResult(Record):
         """Summary as a table; see `to_frame`."""
         return self.to_frame()
 
+    def plot(self, name: str = "auc_distribution") -> Any:
+        """Return one of the figures of the report, as a figure of matplotlib.
+
+        Parameters
+        ----------
+        name : str
+            Such as auc_distribution, below_13_8, attainment, auc_along_age, concentrations, and
+            outcome, power, ward, drivers if the scenario asks for them.
+
+        Raises
+        ------
+        InputError
+            If there is no such figure, or the extra ``report`` is not installed.
+        """
+        draw = RENDERERS["StudyResult"].figure
+        assert draw is not None  # registered with the page
+        return draw(self, name)
+
     def brief(self) -> str:
         """Return strategies and patients in a line."""
-        return f"{self.run.brief()}: {len(self.counts)} strategies by model"
+        return f"{self.run.brief()}: {len(self.own_counts)} strategies by model"
 
     @property
     def profiles(self) -> Frame:
         """Fractions with each outcome along age, weight and eGFR, without empty bands."""
         rows = []
-        for counts in self.counts:
+        for counts in self.own_counts:
             for along, table in counts.profiles.items():
                 edges = PROFILES[along]
                 for k in np.flatnonzero(table[:, 0]).tolist():
@@ -149,6 +241,21 @@ class StudyResult(Record):
                          "from": edges[k], "to": edges[k + 1], "n": n, **shares}
                     )  # fmt: skip
         return frame_of(rows)
+
+    @property
+    def auc_along_age(self) -> Frame:
+        """Quantiles of the AUC along age, exact to 0.5 %, without empty bands."""
+        edges = PROFILES["age_years"]
+        return frame_of(
+            [
+                {"model": counts.truth, "strategy": counts.strategy, "from": edges[k],
+                 "to": edges[k + 1], "n": int(row.sum()),
+                 **{f"auc_{name}": coarse_quantile(row, q) for name, q in QUANTILES.items()}}
+                for counts in self.own_counts
+                for k, row in enumerate(counts.auc_by_age)
+                if row.any()
+            ]
+        )  # fmt: skip
 
     def summary_csv(self) -> str:
         """Return the summary as CSV."""
@@ -212,13 +319,14 @@ def simulate(
     study = read_scenario(scenario, folders)
     with patients_writer(patients_file, study) as writer:
         counts = list(_run_all(study, threads, writer, progress))
-        return StudyResult(run=study.provenance, counts=counts)
+        return StudyResult(run=study.provenance, counts=counts, source=study)
 
 
 def _run_all(
     study: Study, threads: int | None, writer: PatientsWriter | None, progress: Progress | None
 ) -> Iterator[Counts]:
     for truth in study.truths:
-        for strategy in study.scenario.strategies:
-            each = None if writer is None else writer.writer(truth.id, strategy.id)
+        for strategy in study.strategies:
+            is_own = strategy in study.scenario.strategies
+            each = writer.writer(truth.id, strategy.id) if writer and is_own else None
             yield study.run(truth, strategy.id, threads=threads, each=each, progress=progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -15,6 +16,22 @@ from fludapk.patients.population import Patients
 from fludapk.published.covariates import renal_function
 from fludapk.published.tables import CATEGORICAL
 from fludapk.studies.scenario import Stratum
+
+
+def band_name(by: str, low: float, high: float) -> str:
+    """Return the name of the stratum of a band of a number.
+
+    Examples
+    --------
+    >>> band_name("age_years", 2.0, 12.0)
+    'age_years 2-<12'
+    """
+    return f"{by} {low:g}-<{high:g}"
+
+
+def unknown_name(by: str) -> str:
+    """Return the name of the stratum of patients who lack a number."""
+    return f"{by} unknown"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +52,14 @@ class Grouping:
     @property
     def unknown(self) -> str:
         """Name of the stratum of patients who lack the number."""
-        return f"{self.by} unknown"
+        return unknown_name(self.by)
 
     @property
     def labels(self) -> list[str]:
         """Names of the strata."""
         if self.edges is None:
             return [f"{self.by} = {category}" for category in self.categories]
-        bands = [
-            f"{self.by} {low:g}-<{high:g}"
-            for low, high in zip(self.edges[:-1], self.edges[1:], strict=True)
-        ]
+        bands = [band_name(self.by, low, high) for low, high in pairwise(self.edges.tolist())]
         return [*bands, self.unknown] if self.has_unknown else bands
 
     def members(self, patients: Patients) -> I8:

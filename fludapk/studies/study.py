@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,25 +19,34 @@ import numpy as np
 
 from fludapk._version import __version__
 from fludapk.arrays import F8, Bools
-from fludapk.errors import FileError, FludapkError, InputError, nearest
-from fludapk.patients.population import REDRAWN, Drawn, Patients, draw_patients, populations
+from fludapk.errors import FileError, FludapkError, InputError
+from fludapk.patients.population import REDRAWN, Patients, draw_patients
 from fludapk.pk.effects import RandomEffects, scrambled_normals
-from fludapk.pk.exposure import course_exposure
 from fludapk.pk.program import Program
 from fludapk.published.compile import compile_program
 from fludapk.published.models import Model, load_model
-from fludapk.published.population_files import PopulationEntry
-from fludapk.published.tables import CATEGORICAL
 from fludapk.published.uncertainty import certain_numbers, uncertain
-from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock, SimulatedDraw
+from fludapk.studies.blocks import (
+    all_strategies,
+    edges_of,
+    in_order,
+    shard_range,
+    simulated_draw,
+)
+from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock
+from fludapk.studies.described import described, resampled, scr_range_mg_dl, with_constants
+from fludapk.studies.dosing import Block, DosingStrategy
+from fludapk.studies.outcome_pilot import drivers_faults, outcome_faults, trial_faults
+from fludapk.studies.outcome_source import association_of
 from fludapk.studies.records import StudyProvenance, hash_of
-from fludapk.studies.scenario import CohortFile, Custom, Scenario
+from fludapk.studies.scenario import CohortFile, Scenario, Strategy
+from fludapk.studies.shortage import shortage_faults
 from fludapk.studies.strata import Grouping, column, grouping_of
-from fludapk.studies.strategies import Block, Doses, DosingStrategy, build
+from fludapk.studies.strategies import build
 
 BLOCK: Final = 4096
 """Number of patients in a block, which has random streams of its own."""
-_POPULATION, _EFFECTS, _GFR, _RESIDUAL, _UNCERTAINTY = range(5)
+_POPULATION, _EFFECTS, _GFR, _RESIDUAL, _UNCERTAINTY, _RESULTS = range(6)
 _PILOT: Final = 4
 """Number of blocks drawn before a run, to find the faults that only patients show."""
 Progress = Callable[[int, int], None]
@@ -82,6 +89,11 @@ class Study:
 
     def __post_init__(self) -> None:
         faults: list[str] = []
+        if self.scenario.outcome is not None:
+            try:
+                association_of(self.scenario.outcome)
+            except InputError as error:
+                raise FileError(*(f"outcome: {fault}" for fault in error.faults)) from error
         truths = []
         for i, name in enumerate(self.scenario.models):
             try:
@@ -89,12 +101,13 @@ class Study:
             except FludapkError as error:
                 faults += [f"models[{i}]: {fault}" for fault in error.faults]
         dosing = {}
-        for i, table in enumerate(self.scenario.strategies):
+        for i, table in enumerate(self.strategies):
             for truth in truths:
                 try:
                     dosing[truth.id, table.id] = build(table, truth, self.folders)
                 except FludapkError as error:
-                    faults += [f"strategies[{i}]: {fault}" for fault in error.faults]
+                    key = f"strategies[{i}]" if i < len(self.scenario.strategies) else "ward"
+                    faults += [f"{key}: {fault}" for fault in error.faults]
         object.__setattr__(self, "truths", truths)
         object.__setattr__(self, "dosing", dosing)
         object.__setattr__(self, "groupings", [])
@@ -113,9 +126,12 @@ class Study:
     def _pilot_faults(self, pilot: Sequence[Patients]) -> list[str]:
         """Return the faults that only patients show."""
         faults, offset = [], 1
-        for i, stratum in enumerate(self.scenario.strata):
+        parts = [(i, part) for i, s in enumerate(self.scenario.strata) for part in s.parts]
+        for i, stratum in parts:
             try:
                 grouping = grouping_of(stratum, self.cohort or pilot[0], offset)
+                if any(other.by == stratum.by and other.has_unknown for other in self.groupings):
+                    grouping = replace(grouping, has_unknown=False)
                 counts = np.zeros(len(grouping.labels), np.int64)
                 for patients in pilot:
                     members = grouping.members(patients) - offset
@@ -142,6 +158,11 @@ class Study:
                     )
             except FludapkError as error:
                 faults += [f"models[{i}]: {fault}" for fault in error.faults]
+        faults += [*shortage_faults(self.scenario), *trial_faults(self)]
+        if self.scenario.outcome is not None and not faults:
+            faults += outcome_faults(self)
+        if not faults:
+            faults += drivers_faults(self)
         if not faults:
             for (name, strategy_id), strategy in self.dosing.items():
                 try:
@@ -150,6 +171,16 @@ class Study:
                 except FludapkError as error:
                     faults += [f"strategies: {strategy_id}: {fault}" for fault in error.faults]
         return faults
+
+    @cached_property
+    def strategies(self) -> list[Strategy]:
+        """Strategies of the scenario, then those of its table for a ward."""
+        return all_strategies(self.scenario)
+
+    @cached_property
+    def edges(self) -> list[float]:
+        """AUCs between which patients are counted, mg h/L, the lowest first."""
+        return edges_of(self.scenario)
 
     @property
     def n(self) -> int:
@@ -203,7 +234,7 @@ class Study:
         )
 
     def _models(self) -> list[Model]:
-        named = [getattr(table, "model", None) for table in self.scenario.strategies]
+        named = [getattr(table, "model", None) for table in self.strategies]
         others = [load_model(name, self.folders) for name in named if name]
         return list({model.id: model for model in [*self.truths, *others]}.values())
 
@@ -229,27 +260,9 @@ class Study:
                 raise InputError(f"file {population.file}: was not read")
             if self._as_is:
                 return self.cohort.rows(np.arange(first, first + n))
-            return self.cohort.rows(rng.integers(self.cohort.n, size=n))
-        if isinstance(population, Custom):
-            entry = population.custom
-        else:
-            ready_made = populations()
-            if population.use not in ready_made:
-                raise InputError(
-                    f"use: unknown population {population.use!r}: "
-                    f"{nearest(population.use, list(ready_made))}"
-                )
-            entry = ready_made[population.use]
-        return self._with_constants(entry, draw_patients(entry, rng, n), n)
-
-    def _with_constants(self, entry: PopulationEntry, people: Drawn, n: int) -> Patients:
-        columns = people.columns
-        categories = {name: list(entry.categories(name)) for name in CATEGORICAL}
-        for name in CATEGORICAL:
-            constant = getattr(self.scenario, name)
-            if constant is not None:
-                categories[name], columns[name] = [constant], np.zeros(n)
-        return Patients(columns, categories, redrawn=people.redrawn)
+            return self.cohort.rows(resampled(self.cohort, population.weights, rng, n))
+        entry = described(self.scenario)
+        return with_constants(self.scenario, entry, draw_patients(entry, rng, n), n)
 
     def block(self, truth: Model, strategy: DosingStrategy, b: int) -> Block:
         """Draw the patients of a block, their random effects and residual errors.
@@ -263,11 +276,46 @@ class Study:
             Number of the block, from 0.
         """
         patients = self.patients(b)
+        chances = strategy.schedule.days if getattr(strategy, "missed", 0.0) else 0
+        return self.block_of(
+            truth,
+            strategy,
+            patients,
+            observed=self._observed(patients, b),
+            normals=self._normals(truth, strategy, b, patients.n),
+            residual=self._rng(_RESIDUAL, b).standard_normal((patients.n, strategy.n_samples)),
+            chances=self._rng(_RESULTS, b).random((patients.n, chances)),
+        )
+
+    def block_of(
+        self,
+        truth: Model,
+        strategy: DosingStrategy,
+        patients: Patients,
+        *,
+        observed: Patients,
+        normals: F8,
+        residual: F8,
+        chances: F8,
+    ) -> Block:
+        """Return a block of given patients and random numbers.
+
+        Parameters
+        ----------
+        truth : Model
+        strategy : DosingStrategy
+            Sets the number of occasions.
+        patients, observed : Patients
+            As they are, and as dosing observes them.
+        normals : (n, effects)
+            Standard normals of etas, then of kappas dose by dose.
+        residual, chances
+            See `fludapk.studies.dosing.Block`.
+        """
         rows, outside = patients.rows_of(truth)
-        normals = self._normals(truth, strategy, b, patients.n)
         return Block(
             patients=patients,
-            observed=self._observed(patients, b),
+            observed=observed,
             truth=truth,
             program=truth.program,
             rows=rows,
@@ -275,7 +323,8 @@ class Study:
             tv=truth.program.typical_values(rows)[0],
             normals=normals,
             effects=self._effects(truth.program, normals, strategy.schedule.days),
-            residual=self._rng(_RESIDUAL, b).standard_normal((patients.n, strategy.n_samples)),
+            residual=residual,
+            chances=chances,
         )
 
     def _observed(self, patients: Patients, b: int) -> Patients:
@@ -286,7 +335,7 @@ class Study:
         sd, rng = math.sqrt(math.log1p(cv**2)), self._rng(_GFR, b)
         factor = np.exp(sd * rng.standard_normal(patients.n))
         columns = dict(patients.columns)
-        low, high = self._scr_range_mg_dl
+        low, high = scr_range_mg_dl(self.scenario)
         again = np.zeros(patients.n, dtype=np.bool_)
         while (beyond := ~_between(columns["SCR"] / factor, low, high)).any():
             again |= beyond  # what is observed is possible, too
@@ -295,19 +344,6 @@ class Study:
         columns["eGFR"], columns["CrCl"] = columns["eGFR"] * factor, columns["CrCl"] * factor
         redrawn = patients.redrawn | {"scr": patients.redrawn.get("scr", False) | again}
         return replace(patients, columns=columns, redrawn=redrawn)
-
-    @property
-    def _scr_range_mg_dl(self) -> tuple[float, float]:
-        """Limits of creatinine of a virtual population."""
-        population = self.scenario.population
-        if isinstance(population, CohortFile):
-            return 0.0, math.inf
-        if isinstance(population, Custom):
-            entry = population.custom
-        else:
-            entry = populations()[population.use]
-        low, high = entry.scr_range_mg_dl or (0.0, math.inf)
-        return low, high
 
     def _normals(self, truth: Model, strategy: DosingStrategy, b: int, n: int) -> F8:
         """Draw standard normals: etas, then kappas dose by dose; a longer course adds columns."""
@@ -332,19 +368,32 @@ class Study:
             effects.kappa if variability.iov else np.zeros_like(effects.kappa),
         )
 
-    def _simulate(self, truth: Model, strategy: DosingStrategy, b: int) -> SimulatedBlock:
-        """Simulate doses and exposure of a block."""
+    def simulated(
+        self, truth: Model, strategy: DosingStrategy, b: int, *, outer: int | None = None
+    ) -> SimulatedBlock:
+        """Simulate doses and exposure of a block.
+
+        Parameters
+        ----------
+        truth : Model
+        strategy : DosingStrategy
+        b : int
+            Number of the block, from 0.
+        outer : int, optional
+            Number of draws of uncertain parameters; that of the scenario if absent.
+        """
         block = self.block(truth, strategy, b)
         patients = block.patients
         nobody = np.zeros(patients.n, dtype=np.bool_)
-        outer = self.scenario.variability.parameter_uncertainty
+        if outer is None:
+            outer = self.scenario.variability.parameter_uncertainty
         doses, draws = None, []
         for r in range(max(outer, 1)):
             drawn = self._uncertain(block, strategy, r) if outer else block
-            # Levels come from the patient who is simulated: by the numbers of this draw.
-            if doses is None or strategy.n_samples:
+            # What is measured or known of patients is of those simulated: by the numbers of a draw.
+            if doses is None or strategy.follows_truth:
                 doses = strategy.doses(drawn)
-            draws.append(_simulated(drawn, strategy, doses))
+            draws.append(simulated_draw(drawn, strategy, doses))
         return SimulatedBlock(
             patients=patients,
             draws=draws,
@@ -424,13 +473,13 @@ class Study:
         """
         dosing = self.dosing[truth.id, strategy]
         outer = self.scenario.variability.parameter_uncertainty
-        counts = Counts.nothing(truth.id, strategy, self.strata, outer)
+        counts = Counts.nothing(truth.id, strategy, self.strata, outer, self.edges)
         window = self.scenario.window.low, self.scenario.window.high
         todo = self.shard_blocks(shard)
         total = min(self.n, todo.stop * BLOCK) - todo.start * BLOCK
         done = 0
-        for block in _in_order(
-            lambda b: self._simulate(truth, dosing, b), todo, threads or os.cpu_count() or 1
+        for block in in_order(
+            lambda b: self.simulated(truth, dosing, b), todo, threads or os.cpu_count() or 1
         ):
             counts.add(block, window)
             done += block.patients.n
@@ -444,50 +493,3 @@ class Study:
 def _between(values: F8, low: float, high: float) -> Bools:
     """Tell values inside limits; one that is unknown is not outside."""
     return np.asarray(~((values < low) | (values > high)))
-
-
-def shard_range(shard: tuple[int, int], blocks: int) -> range:
-    """Return the numbers of the blocks of a shard: number of the shard, from 1, and of all.
-
-    Examples
-    --------
-    >>> shard_range((2, 2), 3)
-    range(1, 3)
-    """
-    number, total = shard
-    return range((number - 1) * blocks // total, number * blocks // total)
-
-
-def _simulated(block: Block, strategy: DosingStrategy, doses: Doses) -> SimulatedDraw:
-    """Return doses and exposure of a block."""
-    times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
-    amounts = doses.mg * block.truth.file.dose.factor
-    exposure = course_exposure(block.program, block.tv, block.effects, times, lengths, amounts)
-    return SimulatedDraw(
-        auc=exposure.auc_0_inf,
-        dose_mg=doses.mg.mean(axis=1),
-        total_mg_m2=doses.mg.sum(axis=1) / block.patients.columns["BSA"],
-        given=doses.given,
-        held=doses.held,
-        undecided=doses.undecided,
-    )
-
-
-def _in_order(
-    work: Callable[[int], SimulatedBlock], todo: range, threads: int
-) -> Iterator[SimulatedBlock]:
-    """Yield results in order, with few blocks in memory at a time."""
-    if threads == 1:
-        yield from map(work, todo)
-        return
-    waiting: deque[Future[SimulatedBlock]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for b in todo:
-                waiting.append(pool.submit(work, b))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)

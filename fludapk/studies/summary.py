@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -50,12 +51,20 @@ def wilson(hits: int, n: int) -> tuple[float | None, float | None]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def summary(counts: Counts) -> list[StratumSummary]:
-    """Summarise the counts of every stratum."""
-    return [_stratum(counts, s) for s in range(len(counts.strata))]
+def summary(counts: Counts, limits: Sequence[float] | None = None) -> list[StratumSummary]:
+    """Summarise the counts of every stratum.
+
+    Parameters
+    ----------
+    counts : Counts
+    limits : sequence of float, optional
+        AUCs between which fractions are told, mg h/L; all edges of the counts if absent.
+    """
+    limits = counts.edges if limits is None else limits
+    return [_stratum(counts, s, limits) for s in range(len(counts.strata))]
 
 
-def _stratum(counts: Counts, s: int) -> StratumSummary:
+def _stratum(counts: Counts, s: int, limits: Sequence[float]) -> StratumSummary:
     """Summarise the stratum of a number."""
     number = dict(zip(COUNTED, counts.counts[s].tolist(), strict=True))
     draws = max(len(counts.outer), 1)
@@ -83,7 +92,39 @@ def _stratum(counts: Counts, s: int) -> StratumSummary:
         p_below_14=_share(counts, s, "below_14", given),
         p_in_window=_share(counts, s, "in_window", given),
         p_above_20=_share(counts, s, "above_20", given),
+        limits=_limits(counts, s, limits),
     )
+
+
+def _limits(counts: Counts, s: int, limits: Sequence[float]) -> dict[str, Share]:
+    """Return the fractions below, between and above limits, by the names of their columns."""
+    if not limits:
+        return {}
+    names = [f"p_below_{_plain(limits[0])}"]
+    names += [f"p_{_plain(a)}_to_{_plain(b)}" for a, b in pairwise(limits)]
+    names += [f"p_from_{_plain(limits[-1])}"]
+    by_draw = counts.merged(counts.groups[:, s].sum(axis=1), limits)
+    total = by_draw.sum(axis=1)
+    shares = {}
+    for name, hits in zip(names, by_draw.T, strict=True):
+        given = int(total.sum())
+        low, high = wilson(int(hits.sum()), given)
+        if len(counts.outer) and given:
+            ends = np.quantile(hits[total > 0] / total[total > 0], [0.025, 0.975])
+            low, high = float(ends[0]), float(ends[1])
+        shares[name] = Share(value=int(hits.sum()) / given if given else None, low=low, high=high)
+    return shares
+
+
+def _plain(limit: float) -> str:
+    """Return a limit for the name of a column.
+
+    Examples
+    --------
+    >>> _plain(13.8), _plain(25.0)
+    ('13_8', '25')
+    """
+    return f"{limit:g}".replace(".", "_")
 
 
 def _spread(histogram: I8) -> Quantiles:

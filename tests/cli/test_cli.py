@@ -24,6 +24,7 @@ from fludapk.pages.check import check_page
 from fludapk.pages.sources import (
     model_page,
     models_page,
+    outcomes_page,
     regimen_page,
     regimens_page,
     targets_page,
@@ -32,6 +33,7 @@ from fludapk.pages.sources import (
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import read_patient
 from fludapk.published.models import load_model, load_models, model_paths
+from fludapk.published.outcomes import outcomes
 from fludapk.published.regimens import regimens
 from fludapk.published.targets import targets
 
@@ -331,6 +333,7 @@ def test_no_line_of_a_check_is_longer_than_the_width(changes: dict[str, str], wi
 
 PAGES: Final[Mapping[str, Callable[[int], str]]] = {
     "models": lambda width: models_page(load_models(), width),
+    "outcomes": outcomes_page,
     "regimens": regimens_page,
     "targets": targets_page,
     "verify": lambda width: verified_page(verify(), width),
@@ -766,6 +769,7 @@ CALLS: Final[Mapping[tuple[str, ...], list[str]]] = {
     ("regimens", "list"): [],
     ("regimens", "show"): ["obe_cel"],
     ("targets", "list"): [],
+    ("outcomes", "list"): [],
     ("verify",): [],
 }
 """A call that succeeds of every command that prints a page."""
@@ -837,6 +841,7 @@ def test_the_lists_are_complete() -> None:
         "models": list(model_paths()),
         "regimens": list(regimens()),
         "targets": list(targets()),
+        "outcomes": list(outcomes()),
     }
     for what, names in ids.items():
         assert [row["id"] for row in read_json(run(what, "list", "--json").stdout)] == names

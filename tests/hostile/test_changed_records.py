@@ -48,11 +48,23 @@ def times_ten(table: dict[str, Any]) -> None:
 
 
 def one_number(table: dict[str, Any]) -> None:
-    table["counts"][0]["counts"][0][5] += 1
+    table["counts"][0]["counts"][0][COUNTED.index("above_20")] += 1
 
 
 def fewer_below_14(table: dict[str, Any]) -> None:
     table["counts"][0]["counts"][0][COUNTED.index("below_14")] = 0
+
+
+def fewer_below_13_8(table: dict[str, Any]) -> None:
+    table["counts"][0]["counts"][0][COUNTED.index("below_13_8")] -= 1
+
+
+def another_limit(table: dict[str, Any]) -> None:
+    table["counts"][0]["edges"][0] = 12.0
+
+
+def a_lost_group(table: dict[str, Any]) -> None:
+    table["counts"][0]["groups"][0][0][0][0] -= 1
 
 
 def negative(table: dict[str, Any]) -> None:
@@ -96,8 +108,9 @@ def no_such_part(table: dict[str, Any]) -> None:
 
 
 CHANGES = [
-    times_ten, one_number, fewer_below_14, negative, lost_histogram, another_strategy, a_fraction,
-    a_row_less, another_version, another_block, another_seed, another_scenario, no_such_part,
+    times_ten, one_number, fewer_below_14, fewer_below_13_8, another_limit, a_lost_group, negative,
+    lost_histogram, another_strategy, a_fraction, a_row_less, another_version, another_block,
+    another_seed, another_scenario, no_such_part,
 ]  # fmt: skip
 
 

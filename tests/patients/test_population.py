@@ -548,7 +548,7 @@ def test_all_faults_of_a_population_are_said_at_once() -> None:
     said = faults_of(
         age=[[0.1, 5.0], [0.1, 2.0], [1.0, 3.0]],
         female=-1,
-        weight_kg={"median": -70.0, "cv": 0.0},
+        weight_kg={"median": -70.0, "cv": -0.1},
         weight_range_kg=[2.0, 1.0],
         creatinine={"ratio": "low", "cv": 0.2, "source": "x"},
         product={"a": 0.2},

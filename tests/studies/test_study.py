@@ -27,11 +27,11 @@ from fludapk.published.models import load_model
 from fludapk.published.regimens import label_rules, label_step
 from fludapk.published.tables import check_table
 from fludapk.studies.counts import CELLS, GRID_WIDTH, Counts, cells, quantile
+from fludapk.studies.dosing import Doses
 from fludapk.studies.outputs import PARTS, PATIENT_COLUMNS, Parts
 from fludapk.studies.scenario import Scenario
 from fludapk.studies.shards import Shard, merge, run_shard
 from fludapk.studies.simulate import StudyResult, read_scenario, simulate
-from fludapk.studies.strategies import Doses
 from fludapk.studies.study import BLOCK, Study
 from fludapk.studies.summary import summary, wilson
 
@@ -118,7 +118,7 @@ def test_writing_every_patient_does_not_change_the_summary(tmp_path: Path) -> No
         assert with_patients.summary_csv() == plain.summary_csv()
     rows = (tmp_path / "all.csv").read_text().splitlines()
     assert len(rows) == 1 + 9000
-    assert rows[0] == ",".join(PATIENT_COLUMNS)
+    assert rows[0] == ",".join([*PATIENT_COLUMNS, *(f"dose_{k}_mg" for k in range(1, 5))])
 
 
 def test_the_patients_that_are_written_give_the_summary(tmp_path: Path) -> None:
@@ -582,7 +582,8 @@ def test_the_command_leaves_a_whole_folder_and_replays_it(tmp_path: Path) -> Non
     names = sorted(p.name for p in (tmp_path / "a").rglob("*") if p.is_file())
     assert names == sorted([
         "report.html", "run.json", "summary.csv", "summary.json",
-        *(f"{n}.{e}" for n in ("attainment", "auc_distribution", "below_13_8", "concentrations")
+        *(f"{n}.{e}" for n in ("attainment", "auc_along_age", "auc_distribution", "below_13_8",
+                                      "concentrations")
           for e in ("png", "svg")),
     ])  # fmt: skip
     assert run("--replay", tmp_path / "a" / "run.json", "-o", tmp_path / "b").exit_code == 0

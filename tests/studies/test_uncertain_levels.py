@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import reference
 import reference_map
+from three_strategies import TRIAL, WARD, scenario
 
 from fludapk.published.models import load_model
 from fludapk.published.uncertainty import uncertain
 from fludapk.studies.counts import SimulatedBlock
+from fludapk.studies.shards import merge, run_shard
 from fludapk.studies.simulate import read_scenario, simulate
 
 AT_H = [1.0, 2.0, 7.0, 24.0]
@@ -129,3 +131,54 @@ def test_levels_keep_most_patients_above_a_threshold_whatever_the_numbers_are() 
     covariates, levels = simulate(table).rows()
     assert levels["p_below_13_8"] < 0.06 < 0.12 < covariates["p_below_13_8"]
     assert levels["p_below_13_8_high"] < 0.5 * covariates["p_below_13_8_high"]
+
+
+def blocks_of(strategy: dict[str, Any], **changes: Any) -> list[SimulatedBlock]:
+    table = {**STUDY, "patients": 300, "variability": {"parameter_uncertainty": 4}, **changes}
+    study = read_scenario({**table, "strategies": [strategy]})
+    blocks: list[SimulatedBlock] = []
+    study.run(study.truths[0], strategy["id"], threads=1, each=blocks.append)
+    return blocks
+
+
+def test_perfect_knowledge_reaches_the_goal_by_the_numbers_of_every_draw() -> None:
+    plan = {"kind": "adaptive", "auc": GOAL, "days": 4, "first": "covariates", "perfect": True}
+    (block,) = blocks_of({"id": "perfect", **plan})
+    for draw in block.draws:
+        free = ~draw.held & (draw.doses_mg[:, 1] > 0)
+        assert free.mean() > 0.5
+        assert draw.auc[free] == pytest.approx(GOAL, rel=1e-9)
+    assert not np.allclose(block.draws[0].doses_mg, block.draws[1].doses_mg)
+
+
+def test_missed_results_are_those_of_the_same_patients_in_every_draw() -> None:
+    (block,) = blocks_of({**STUDY["strategies"][0], "missed": 0.4})
+    unchanged = [np.ptp(draw.doses_mg, axis=1) < 1e-9 for draw in block.draws]
+    assert unchanged[0].mean() == pytest.approx(0.4, abs=0.12)
+    assert all((x == unchanged[0]).all() for x in unchanged)
+
+
+def test_the_auc_that_covariates_predict_is_by_the_printed_numbers() -> None:
+    strategy = {"id": "aim", "kind": "target", "auc": GOAL, "days": 4}
+    (block,) = blocks_of(strategy)
+    for draw in block.draws:
+        assert draw.predicted[~draw.held] == pytest.approx(GOAL, rel=1e-9)
+    (observed,) = blocks_of(strategy, variability={"parameter_uncertainty": 2, "gfr_error_cv": 0.3})
+    for draw in observed.draws:  # as dosing observes them
+        assert draw.predicted[~draw.held] == pytest.approx(GOAL, rel=1e-9)
+
+
+def test_shards_of_a_study_with_questions_merge_as_if_run_at_once() -> None:
+    table = {
+        **scenario(patients=9000, ward=WARD, trial=TRIAL, shortage={"strategy": "label"}),
+        "variability": {"parameter_uncertainty": 2},
+    }
+    checked = read_scenario(table).scenario
+    parts = [run_shard(checked, (k, 2)) for k in (2, 1)]
+    assert merge(parts).summary_json() == simulate(table).summary_json()
+
+
+def test_a_shortage_counts_patients_and_not_their_draws() -> None:
+    table = scenario(patients=1000, shortage={"strategy": "label"}, strata=[])
+    result = simulate({**table, "variability": {"parameter_uncertainty": 3}})
+    assert [row.n for row in result.shortages[0].strata] == [1000]

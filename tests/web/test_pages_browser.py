@@ -53,7 +53,7 @@ def a_study(folder: Path) -> str:
         "strategies": [{"id": "label", "kind": "fixed", "regimen": "tisa_cel_ball"}],
         "strata": [{"by": "sex"}],
     })  # fmt: skip
-    figures = {name: figure.svg() for name, figure in pictures(result.counts).items()}
+    figures = {name: figure.svg() for name, figure in pictures(result).items()}
     return study_html(result, figures)
 
 

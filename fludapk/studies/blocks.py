@@ -1,0 +1,108 @@
+"""Blocks of a study: their strategies and limits, order and exposure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from fludapk.pk.exposure import course_exposure
+from fludapk.studies.counts import SimulatedBlock, SimulatedDraw
+from fludapk.studies.dosing import Block, Doses, DosingStrategy, clearance, predicted_auc
+from fludapk.studies.outcome_source import association_of
+from fludapk.studies.scenario import Scenario, Strategy
+from fludapk.studies.ward import ward_strategies
+
+
+def all_strategies(scenario: Scenario) -> list[Strategy]:
+    """Return the strategies of a scenario, then those of its table for a ward.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    """
+    return [*scenario.strategies, *ward_strategies(scenario)]
+
+
+def edges_of(scenario: Scenario) -> list[float]:
+    """Return the AUCs between which a scenario counts patients, mg h/L, the lowest first.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    """
+    outcome, window = scenario.outcome, scenario.window
+    groups = [] if outcome is None else association_of(outcome).edges
+    return sorted({*scenario.all_limits, window.low, window.high, *groups})
+
+
+def shard_range(shard: tuple[int, int], blocks: int) -> range:
+    """Return the numbers of the blocks of a shard: number of the shard, from 1, and of all.
+
+    Parameters
+    ----------
+    shard : (int, int)
+    blocks : int
+        Number of all blocks.
+
+    Examples
+    --------
+    >>> shard_range((2, 2), 3)
+    range(1, 3)
+    """
+    number, total = shard
+    return range((number - 1) * blocks // total, number * blocks // total)
+
+
+def simulated_draw(block: Block, strategy: DosingStrategy, doses: Doses) -> SimulatedDraw:
+    """Return doses and exposure of a block.
+
+    Parameters
+    ----------
+    block : Block
+    strategy : DosingStrategy
+    doses : Doses
+        Doses of the strategy to the block.
+    """
+    times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
+    amounts = doses.mg * block.truth.file.dose.factor
+    exposure = course_exposure(block.program, block.tv, block.effects, times, lengths, amounts)
+    return SimulatedDraw(
+        auc=exposure.auc_0_inf,
+        predicted=predicted_auc(block, amounts),
+        cl_l_h=clearance(block),
+        doses_mg=doses.mg,
+        total_mg_m2=doses.mg.sum(axis=1) / block.patients.columns["BSA"],
+        given=doses.given,
+        held=doses.held,
+        undecided=doses.undecided,
+    )
+
+
+def in_order(
+    work: Callable[[int], SimulatedBlock], todo: range, threads: int
+) -> Iterator[SimulatedBlock]:
+    """Yield results in order, with few blocks in memory at a time.
+
+    Parameters
+    ----------
+    work : callable
+        Simulates the block of a number.
+    todo : range
+        Numbers of the blocks.
+    threads : int
+    """
+    if threads == 1:
+        yield from map(work, todo)
+        return
+    waiting: deque[Future[SimulatedBlock]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for b in todo:
+                waiting.append(pool.submit(work, b))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,175 @@
+"""Remarks on an outcome: what the association cannot carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fludapk.answers.record import Remark, caution, note, worst_first
+from fludapk.patients.regimen import Regimen
+from fludapk.published.outcome_files import OutcomeEntry
+from fludapk.studies.counts import coarse_quantile
+from fludapk.studies.outcome_readings import e_value, fraction_above, highest_ratio
+
+if TYPE_CHECKING:
+    from fludapk.studies.outcome import Question
+
+_OFF_MIDDLE = 0.1
+"""Distance of a ratio from the middle of its interval, in SD, from which it is remarked on."""
+
+
+def outcome_remarks(question: Question, is_published: bool) -> list[Remark]:
+    """Return the remarks on an outcome, the worst first.
+
+    Parameters
+    ----------
+    question : Question
+    is_published : bool
+        False for an association of the scenario itself.
+    """
+    remarks = [
+        *_confounding(question),
+        *_ceiling(question),
+        *_reading(question),
+        *_numbers(question),
+        *_course(question),
+    ]
+    association = question.association
+    if isinstance(association, OutcomeEntry):
+        remarks += [note("caveat", text, association.citation) for text in association.caveats]
+        if association.printed_ratio:
+            text = f"printed beside these incidences: {association.printed_ratio}"
+            remarks.append(note("printed_ratio", text, association.citation))
+    if question.table.transport:
+        text = "the association is carried over to another disease or product: an assumption"
+        remarks.append(caution("transport", text))
+    if len(question.reference.outer):
+        text = (
+            "parameters of the model are drawn independently; estimates of non-renal clearance and "
+            "of the renal slope are surely correlated, so these intervals are too wide"
+        )
+        remarks.append(note("independent_parameters", text))
+    return worst_first(remarks)
+
+
+def _is_predicted(question: Question) -> bool:
+    return getattr(question.association, "auc", "") == "predicted"
+
+
+def _confounding(question: Question) -> list[Remark]:
+    """Remark on the ages of the groups of predicted AUC, and on what could explain the ratio."""
+    association = question.association
+    if not _is_predicted(question):
+        return []
+    counts = question.reference
+    ages = counts.merged(counts.age_by_prediction.T, association.edges[:1]).T
+    spreads = [[coarse_quantile(group, q) for q in (0.05, 0.5, 0.95)] for group in ages]
+    if None in spreads[0] or None in spreads[1]:
+        return []
+    (a, b, c), (d, e, f) = spreads
+    edge = association.edges[0]
+    text = (
+        f"those predicted below {edge:g} are {a:.1f}-{c:.1f} years old (median {b:.1f}), those "
+        f"above {d:.1f}-{f:.1f} (median {e:.1f})"
+    )
+    ratios = association.hazard_ratios or []
+    if c is not None and e is not None and c < e:
+        text += ": an effect of age cannot be told from one of exposure"
+    values = [ratio for ratio in ratios if ratio.low is not None and ratio.high is not None]
+    if values:
+        ratio = values[0]
+        nearest = ratio.low if ratio.value > 1 else ratio.high
+        assert nearest is not None  # it has an interval
+        crosses = (nearest - 1) * (ratio.value - 1) <= 0
+        bound = 1.0 if crosses else e_value(nearest)
+        text += f" (E-value {e_value(ratio.value):.1f}, of the interval {bound:.1f})"
+    return [caution("confounding", text)]
+
+
+def _ceiling(question: Question) -> list[Remark]:
+    """Remark on the highest ratio that exposure alone can show between predicted groups."""
+    association, dilution, table = question.association, question.dilution, question.table
+    ratios, incidence = association.hazard_ratios, association.incidence
+    if not _is_predicted(question) or dilution is None or not ratios or incidence is None:
+        return []
+    if ratios[0].value <= 1 or ratios[0].log_sd == 0 or not 0 < dilution.predicted_low < 1:
+        return []
+    bound = highest_ratio(
+        dilution, incidence=incidence.value, competing=table.competing,
+        at_months=association.at_months, shape=table.shape,
+    )  # fmt: skip
+    share = fraction_above(ratios[0].value, ratios[0].log_sd, bound)
+    text = (
+        f"a ratio above {bound:.1f} between predicted groups cannot come from exposure alone under "
+        f"this model (predicted below in {100 * dilution.predicted_low:.0f} %, of whom "
+        f"{100 * dilution.low_if_predicted_low:.0f} % truly are; of the others "
+        f"{100 * dilution.low_if_predicted_high:.0f} %); {100 * share:.0f} % of the published "
+        "ratio's own distribution is above it: confounding, a chosen cut-point, smaller "
+        "variability or chance must contribute"
+    )
+    return [caution("dilution", text)]
+
+
+def _reading(question: Question) -> list[Remark]:
+    """Remark on what the reading of the ratio leaves out."""
+    if not _is_predicted(question):
+        return []
+    texts = {
+        "true": "the ratio was found between groups of predicted AUC and is used for true AUC: its "
+        "dilution by patients in the wrong group is ignored, which is conservative",
+        "predicted": "the ratio is taken to belong to predicted AUC: dosing by covariates removes "
+        "the whole effect, and what levels add is not defined",
+        "corrected": "the ratio is corrected for patients in the wrong group of predicted AUC: a "
+        "point value only",
+    }
+    return [note("reading", texts[question.table.exposure])]
+
+
+def _numbers(question: Question) -> list[Remark]:
+    """Remark on numbers that are not what they seem."""
+    table, association = question.table, question.association
+    remarks = []
+    rival = association.competing if isinstance(association, OutcomeEntry) else ""
+    if table.competing:
+        name = rival or "the competing event"
+        text = f"{name} in {100 * table.competing:g} % by {association.at_months:g} months: assumed"
+        remarks.append(note("competing", text))
+    elif rival:
+        text = f"{rival} is left out (competing = 0): an assumption"
+        remarks.append(note("competing", text))
+    remarks += [
+        caution("off_middle", f"the ratio {ratio.value:g} is {abs(ratio.off_middle):.1f} SD off "
+                f"the middle of its interval {ratio.low:g}-{ratio.high:g}: check the numbers")
+        for ratio in association.hazard_ratios or ()
+        if abs(ratio.off_middle) > _OFF_MIDDLE
+    ]  # fmt: skip
+    remarks += [
+        note("no_interval", f"no interval is given with {number.value:g} ({number.source}): taken "
+             "as certain")
+        for number in [association.incidence, *(association.group_incidences or ())]
+        if number is not None and number.low is None and number.hits is None
+        and question.table.n_draws
+    ]  # fmt: skip
+    return remarks
+
+
+def _course(question: Question) -> list[Remark]:
+    """Remark if the reference is not the course that the patients of the paper were given."""
+    association, table = question.association, question.table
+    strategy = next(s for s in question.scenario.strategies if s.id == table.reference)
+    if not isinstance(association, OutcomeEntry) or association.course_mg_m2 is None:
+        return []
+    given: float | None = None
+    if strategy.regimen is not None:
+        regimen = Regimen.named(strategy.regimen)
+        given = regimen.dose * regimen.days if regimen.unit == "mg/m2" else None
+    elif strategy.dose is not None and strategy.days is not None:
+        plan = Regimen.from_text(dose=strategy.dose, days=strategy.days)
+        given = plan.dose * plan.days if plan.unit == "mg/m2" else None
+    planned = given if strategy.kind == "fixed" else None
+    if planned is not None and abs(planned / association.course_mg_m2 - 1) < 1e-6:
+        return []
+    text = (
+        f"{table.reference} is not the course of the paper "
+        f"({association.course_mg_m2:g} mg/m2): its incidence is taken over"
+    )
+    return [caution("other_course", text)]
