@@ -101,6 +101,8 @@ def test_the_headline_is_made_of_the_numbers_of_the_result() -> None:
                 leading.p_below_uncertain, leading.p_within_uncertain, leading.p_above_uncertain,
             )  # fmt: skip
             assert (headline.p_below, headline.p_within, headline.p_above) in (narrow, wide)
+            said = (headline.p_below, headline.p_above)
+            assert (leading.chances.below, leading.chances.above) == said
         shares = (headline.p_below, headline.p_above)
         assert all(percent(p) in headline.sentence for p in shares if p)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal
 
-from fludapk.answers.headline import Headline
+from fludapk.answers.headline import Chances, Headline, is_noteworthy
 from fludapk.answers.record import (
     DISCLAIMER,
     Provenance,
@@ -138,6 +138,16 @@ class TargetRecord:
     context: str
     finding: str
     citation: str
+
+    @property
+    def chances(self) -> Chances:
+        """Chances as a person reads them, by the rule of the headline."""
+        narrow = Chances(self.p_below, 1.0 - self.p_below - self.p_above, self.p_above)
+        below, above = self.p_below_uncertain, self.p_above_uncertain
+        if below is None or above is None:
+            return narrow
+        wide = Chances(below, 1.0 - below - above, above)
+        return wide if is_noteworthy(narrow, wide) else narrow
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -228,8 +228,12 @@ def _chances(target: TargetEntry | None, judged: Simulated) -> tuple[Chances, bo
     if judged.uncertain is None:
         return narrow, False
     wide = Chances(*window_probabilities(judged.uncertain, low, high))
-    moved = max(abs(a - b) for a, b in zip(narrow, wide, strict=True))
-    return (wide, True) if moved > NOTEWORTHY else (narrow, False)
+    return (wide, True) if is_noteworthy(narrow, wide) else (narrow, False)
+
+
+def is_noteworthy(narrow: Chances, wide: Chances) -> bool:
+    """Tell if the uncertainty of the model's numbers moves a chance by so much that it is said."""
+    return max(abs(a - b) for a, b in zip(narrow, wide, strict=True)) > NOTEWORTHY
 
 
 def chance_sentence(target: TargetEntry, chances: Chances) -> str:

@@ -323,11 +323,12 @@ def target_name(target: TargetRecord) -> str:
 
 def target_chances(target: TargetRecord) -> str:
     """Word the chances below, within and above a target, as far as it has bounds."""
-    chances = [f"below {percent(target.p_below)}"]
+    below, within, above = target.chances
+    chances = [f"below {percent(below)}"]
     if target.p_within is not None:
-        chances.append(f"reached {percent(target.p_within)}")
+        chances.append(f"reached {percent(within)}")
     if target.high is not None or target.optimum is not None:
-        chances.append(f"above {percent(target.p_above)}")
+        chances.append(f"above {percent(above)}")
     return ", ".join(chances)
 
 
