@@ -311,7 +311,7 @@ def _best_place(goal: Goal, doses: F8, auc: AucByDose) -> int:
     middle = (goal.low + goal.high) / 2
     merit = auc.smooth_within(doses, goal.low, goal.high)
     merit = merit - PER_DISTANCE * auc.distance(doses, goal.low, goal.high)
-    tied = np.flatnonzero(merit >= merit.max() - TIED)
+    tied = np.flatnonzero(merit >= np.max(merit) - TIED)
     return int(tied[np.argmin(np.abs(auc.likely(doses[tied]) - middle))])
 
 

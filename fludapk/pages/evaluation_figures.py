@@ -47,7 +47,7 @@ def _vpc(figure: Figure, result: Evaluation) -> None:
     panels = figure.subplots(len(result.scores), 1, squeeze=False, sharex=True)[:, 0]
     for axes, score in zip(panels, result.scores, strict=True):
         at = np.array([one.middle_h for one in score.vpc])
-        floor = 0.7 * _some(score.corrected, result).min()
+        floor = 0.7 * np.min(_some(score.corrected, result))
         for k, (shade, style) in enumerate((("0.88", "--"), ("0.74", "-"), ("0.88", "--"))):
             low, high = (_along(score.vpc, side, k) for side in ("low", "high"))
             low = np.where(np.isnan(low), floor, low)
@@ -87,7 +87,7 @@ def _predicted(figure: Figure, result: Evaluation) -> None:
     )
     measured = result.measured_mg_l
     shown = _some(measured, result)
-    ends = np.array([0.7 * shown.min(), 1.4 * shown.max()])
+    ends = np.array([0.7 * np.min(shown), 1.4 * np.max(shown)])
     for score, row in zip(result.scores, panels, strict=True):
         for axes, (basis, words) in zip(row, _SHOWN.items(), strict=True):
             for factor, style in ((1.0, "-"), (1 - WITHIN, ":"), (1 + WITHIN, ":")):

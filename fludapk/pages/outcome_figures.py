@@ -106,7 +106,7 @@ def _power(result: TrialResult, figure: Figure) -> None:
         if result.test == "logrank":
             z = NormalDist().inv_cdf(1 - one.alpha / 2)
             shift = abs(one.drift) * np.sqrt(n)
-            power = 100 * (ndtr(shift - z) + ndtr(-shift - z))
+            power = np.asarray(100 * (ndtr(shift - z) + ndtr(-shift - z)))
             size = patients_words(one.n_for_power.value)
             curves.append(Curve(f"{one.treated}: {100 * result.power:g} % at {size}", n, power))
         else:

@@ -356,7 +356,7 @@ def _age_at(age: Age, u: F8) -> F8:
     if isinstance(age, BetaAge):
         from scipy.special import betaincinv
 
-        return np.asarray(age.low + (age.high - age.low) * betaincinv(age.a, age.b, u))
+        return age.low + (age.high - age.low) * np.asarray(betaincinv(age.a, age.b, u), np.float64)
     if isinstance(age, UniformAge):
         return age.low + (age.high - age.low) * u
     fractions, years = np.array(age).T
@@ -375,7 +375,7 @@ def _cut(
     low, high = np.zeros(len(u)), np.ones(len(u))
     if limits is not None:
         ends = (np.asarray(lms_zscore(value=end, L=L, M=M, S=S)) for end in limits)
-        low, high = (ndtr((end - centre) / spread) for end in ends)
+        low, high = (np.asarray(ndtr((end - centre) / spread)) for end in ends)
     z = centre + spread * ndtri(np.clip(low + u * (high - low), 1e-15, 1 - 1e-15))
     return z, np.asarray(lms_value(z=z, L=L, M=M, S=S))
 

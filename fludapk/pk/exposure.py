@@ -214,7 +214,7 @@ def _raise_for(status: npt.NDArray[np.int8]) -> None:
 
 def _raise_unless_finite(*values: F8) -> None:
     """Refuse rows of which a number came out as NaN or infinite."""
-    bad = np.flatnonzero(~np.logical_and.reduce([np.isfinite(value) for value in values]))
+    bad = np.flatnonzero(~np.all([np.isfinite(value) for value in values], axis=0))
     if bad.size:
         raise InputError(
             f"row {bad[0] + 1}: the exposure is no finite number: dose and parameters are beyond "

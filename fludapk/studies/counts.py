@@ -355,7 +355,7 @@ class Counts:
             f"{int(number['n'][0])} patients for {patients * draws}": number["n"][0]
             == patients * draws,
             "a number below zero": min(
-                int(part.min(initial=0))
+                int(np.min(part, initial=0))
                 for part in (
                     self.counts,
                     self.histograms,

@@ -267,7 +267,7 @@ def _gfr_factor(study: Study, scr_mg_dl: F8, u: F8) -> F8:
     sd = math.sqrt(math.log1p(study.scenario.variability.gfr_error_cv**2))
     least, most = scr_range_mg_dl(study.scenario)
     with np.errstate(divide="ignore"):
-        low, high = (ndtr(np.log(scr_mg_dl / end) / sd) for end in (most, least))
+        low, high = (np.asarray(ndtr(np.log(scr_mg_dl / end) / sd)) for end in (most, least))
     low, high = np.where(np.isnan(low), 0.0, low), np.where(np.isnan(high), 1.0, high)
     return np.asarray(np.exp(sd * ndtri(low + u * (high - low))))
 
@@ -286,10 +286,18 @@ def _auc(study: Study, truth: Model, strategy: DosingStrategy, causes: _Causes, 
         seen["SCR"] = seen["SCR"] / factor
         seen["eGFR"], seen["CrCl"] = seen["eGFR"] * factor, seen["CrCl"] * factor
         observed = replace(patients, columns=seen)
+    normals, residual = (
+        np.asarray(ndtri(u[:, columns_of_u])) for columns_of_u in (causes.effects, causes.residual)
+    )
     block = study.block_of(
-        truth, strategy, patients, observed=observed, normals=ndtri(u[:, causes.effects]),
-        residual=ndtri(u[:, causes.residual]), chances=u[:, causes.chances],
-    )  # fmt: skip
+        truth,
+        strategy,
+        patients,
+        observed=observed,
+        normals=normals,
+        residual=residual,
+        chances=u[:, causes.chances],
+    )
     doses = strategy.doses(block)
     times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
     if not doses.given.all():

@@ -111,7 +111,7 @@ def calibrate(
     q, theta, _ = np.broadcast_arrays(q, theta, c[:, None])
     if np.any(c <= 0) or np.any(c + competing >= 1):
         raise InputError(
-            f"incidences of {float(c.max()):.3g} and {competing:.3g} leave nobody without an "
+            f"incidences of {float(np.max(c)):.3g} and {competing:.3g} leave nobody without an "
             "event: their sum must be below 1"
         )
     s = at_months**shape

@@ -59,7 +59,7 @@ class Dilution:
         rows, total = groups.sum(axis=1), groups.sum()
         return cls(
             predicted_low=float(rows[0] / total),
-            true_low=float(groups[:, 0].sum() / total),
+            true_low=float(groups[:, 0].sum()) / float(total),
             low_if_predicted_low=float(groups[0, 0] / rows[0]),
             low_if_predicted_high=float(groups[1, 0] / rows[1]),
         )

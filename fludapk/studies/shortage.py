@@ -204,7 +204,7 @@ def _mean_mg(doses: I8) -> float:
 
 def _share_from(auc: I8, limit: float) -> float:
     """Return the fraction of patients at or above an AUC, to half a cell of the grid."""
-    return float(auc[_middles(len(auc)) >= limit].sum() / auc.sum())
+    return float(auc[_middles(len(auc)) >= limit].sum()) / float(auc.sum())
 
 
 def vials_per_dose(doses: I8, scale: float, patients_a_day: Sequence[int]) -> dict[int, float]:

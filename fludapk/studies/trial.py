@@ -169,7 +169,7 @@ class Design:
             return None
         from scipy.special import ndtri
 
-        z = ndtri((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+        z = np.atleast_1d(ndtri((np.arange(_QUANTILES) + 0.5) / _QUANTILES))
         logs = np.array([[math.log(r.value) + r.log_sd * x for r in ratios] for x in z])
         if not any(ratio.log_sd for ratio in ratios):
             return None

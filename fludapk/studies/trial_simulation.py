@@ -332,7 +332,7 @@ def fitted_size(
         p = chance(a)
         return -float((hits * np.log(p) + (trials - hits) * np.log1p(-p)).sum())
 
-    steepest = (z + 5.0) / float(np.sqrt(n.min()))  # beyond it every trial is significant
+    steepest = (z + 5.0) / float(np.sqrt(np.min(n)))  # beyond it every trial is significant
     bounds = (-steepest, steepest)
     fit = minimize_scalar(misfit, bounds=bounds, method="bounded", options={"xatol": 1e-10})
     a = float(fit.x)

@@ -138,7 +138,7 @@ def test_a_probability_is_reached_only_beyond_its_sampling_error() -> None:
 
 def test_a_probability_as_high_as_required_within_its_error_is_in_doubt() -> None:
     window = (13.8, 20.0)
-    highest = log_normal(0.25).probabilities(DOSES, *window)[1].max()
+    highest = np.max(log_normal(0.25).probabilities(DOSES, *window)[1])
     best = chosen(log_normal(0.25, se=0.002), window=window, probability=highest - 0.002)
     assert best.misses == "both"
     assert best.reason is not None
@@ -198,7 +198,7 @@ def losses() -> list[tuple[str, tuple[float, float], float, float]]:
             truth = share_within(many, *window)
             place = chosen(line, window=window).place
             stated = float(line.probabilities(DOSES, *window)[1][place])
-            rows.append((name, window, float(truth.max() - truth[place]), stated - truth[place]))
+            rows.append((name, window, float(np.max(truth) - truth[place]), stated - truth[place]))
     return rows
 
 

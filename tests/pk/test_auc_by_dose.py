@@ -74,7 +74,7 @@ def test_probabilities_and_distance_are_those_of_a_loop_over_weighted_points() -
 
 def test_an_expected_distance_is_least_where_too_little_is_as_likely_as_too_much() -> None:
     line, fine = log_normal(0.25), np.arange(20.0, 50.0, 0.01)
-    nearest = fine[line.distance(fine, 13.8, 20.0).argmin()]
+    nearest = fine[np.argmin(line.distance(fine, 13.8, 20.0))]
     below, _, above = line.probabilities(np.array([nearest]), 13.8, 20.0)
     assert below[0] == pytest.approx(above[0], abs=1e-3)
     assert nearest * 0.5 == pytest.approx(math.sqrt(13.8 * 20.0), rel=1e-3)
@@ -114,7 +114,7 @@ def test_a_patient_of_the_same_variability_has_the_same_curve_of_other_doses() -
 
 def test_nothing_is_lost_at_either_end_of_the_doses() -> None:
     line = posterior(2, n=4000)
-    inside = np.array([line.simulated(20.0).min() / 2, line.simulated(20.0).max() * 2])
+    inside = np.array([np.min(line.simulated(20.0)) / 2, np.max(line.simulated(20.0)) * 2])
     assert line.smooth_within(np.array([0.0, 20.0]), *inside)[1] == pytest.approx(1.0, abs=1e-9)
     too_high = line.smooth_within(np.array([0.0, 20.0]), 0.1, 0.2)
     assert_allclose(too_high, 0.0, atol=1e-9)

@@ -67,9 +67,9 @@ def test_own_ceilings_are_never_passed(table: dict[str, Any], key: str, value: f
     block, doses = dosed({**table, key: value})
     bsa = block.patients.columns["BSA"]
     got = {
-        "max_mg_m2": (doses.mg / bsa[:, None]).max(),
-        "max_mg": doses.mg.max(),
-        "max_course_mg_m2": (doses.mg.sum(axis=1) / bsa).max(),
+        "max_mg_m2": np.max(doses.mg / bsa[:, None]),
+        "max_mg": np.max(doses.mg),
+        "max_course_mg_m2": np.max(doses.mg.sum(axis=1) / bsa),
     }[key]
     assert got <= value * (1 + 1e-9)
     assert doses.held.any()
