@@ -154,7 +154,7 @@ class Done:
     """A row of the results, as text and in short."""
 
     row: int
-    """As a spreadsheet counts: the header is row 1."""
+    """Number of the row as a spreadsheet counts: the header is row 1."""
     text: str
     id: str
     error: str | None
@@ -271,7 +271,7 @@ class Tally:
     def __init__(self, keep: int = 500) -> None:
         self.rows = 0
         self.counts: Counter[str] = Counter()
-        """By standing, see `fludapk.answers.headline.Headline`, and of refused rows."""
+        """Rows by standing, see `fludapk.answers.headline.Headline`, and refused rows."""
         self.models: dict[str, str] = {}
         """Hashes of the models that were used."""
         self.asked: Counter[str] = Counter()

@@ -6,8 +6,6 @@ and what the terminal page and the report are drawn from.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -32,10 +30,17 @@ from fludapk.answers.check_remarks import (
     reading_note,
     remarks_of,
 )
-from fludapk.answers.headline import COVARIATES_ONLY, Headline, Simulated, headline_of
+from fludapk.answers.headline import (
+    COVARIATES_ONLY,
+    Headline,
+    Simulated,
+    headline_of,
+    leading_of,
+    notes_in_headline,
+)
 from fludapk.answers.label_weights import Kidney, kidneys_by_weight, label_by_weight
 from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predictions
-from fludapk.answers.record import Provenance, Remark
+from fludapk.answers.record import Provenance, Remark, hash_of
 from fludapk.answers.trail import trail_of
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.patients.course import Course
@@ -46,8 +51,8 @@ from fludapk.patients.request import Case, Request
 from fludapk.pk.effects import POINT_SET_SEED
 from fludapk.published.covariates import Step, renal_function
 from fludapk.published.models import DEFAULT_MODEL, Model, load_model, load_models
-from fludapk.published.regimens import label_rules, label_step, regimens
-from fludapk.published.targets import flag, leading_target, targets
+from fludapk.published.regimens import ADULT_YEARS, label_rules, label_step, regimens
+from fludapk.published.targets import flag, targets
 
 
 def check(
@@ -95,6 +100,19 @@ def check(
     (13.58, 'below', True)
     """
     request = Request(patient=patient, regimen=regimen, model=model, round_to_mg=round_to_mg)
+    return check_request(request, strict=strict, folders=folders)
+
+
+def check_request(
+    request: Request, *, strict: bool = False, folders: Sequence[Path] | None = None
+) -> CheckResult:
+    """Check one request; see `check`.
+
+    Raises
+    ------
+    FludapkError
+        As `check`.
+    """
     (outcome,) = checks([request], strict=strict, folders=folders)
     if isinstance(outcome, FludapkError):
         raise outcome
@@ -222,11 +240,7 @@ def _result(
     patient, regimen, _ = prediction.case
     shown = simulated(prediction, log2_points)
     chosen, auc = prediction.model, prediction.auc_0_inf
-    leading = leading_target(
-        age_years=patient.age_years,
-        product=patient.product or regimen.product,
-        disease=patient.diagnosis or regimen.disease,
-    )
+    leading = leading_of(patient, regimen)
     sensitivity = [_sensitivity(model, prediction.case, rivals.get(model.id)) for model in models]
     facts = CheckFacts(
         prediction=prediction,
@@ -286,11 +300,7 @@ def _headline(
 ) -> Headline:
     """Word the headline: the chance by the model that the leading target was found with."""
     target, judged = facts.leading, None
-    notes = [
-        remark.message[0].upper() + remark.message[1:]
-        for remark in remarks
-        if remark.code in _IN_THE_HEADLINE
-    ]
+    notes = notes_in_headline(remarks, _IN_THE_HEADLINE)
     notes.append(COVARIATES_ONLY)
     if target is not None and target.derived_with != shown.model:
         own = rivals.get(target.derived_with)
@@ -394,7 +404,7 @@ def _labels(
     patient: Patient, auc: float, kidney: Mapping[str, float], by_weight: Sequence[Kidney]
 ) -> list[LabelRecord]:
     """Apply label rules to the AUC of the full dose; those for adults only to adults."""
-    adult = patient.age_years >= 18
+    adult = patient.age_years >= ADULT_YEARS
     rows = []
     for rule in label_rules():
         value = kidney[rule.measure]
@@ -441,7 +451,7 @@ def _input_hash(request: Request) -> str:
         "round_to_mg": request.round_to_mg,
         **({} if course is None else {"course": _asked_course(course)}),
     }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return hash_of(asked)
 
 
 def _asked_course(course: Course) -> dict[str, object]:

@@ -18,6 +18,7 @@ from fludapk.answers.record import (
 from fludapk.arrays import F8
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
+from fludapk.patients.request import Treated
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import Step
 from fludapk.published.targets import (
@@ -221,7 +222,7 @@ class CheckResult(Record):
     models_agree: bool
     label_rules: list[LabelRecord]
     reading_note: str | None
-    """To those to whom it matters: why this reading of the paper is the default."""
+    """Reason why this reading of the paper is the default, for those to whom it matters."""
     trail: list[Step]
     disclaimer: str = DISCLAIMER
     provenance: Provenance
@@ -308,7 +309,7 @@ def target_record(
         Weights of `simulated`; equal if absent.
     """
     below, within, above = window_probabilities(simulated, *bounds(entry), weights)
-    has_window = entry.optimum is None
+    has_window, treated = entry.optimum is None, Treated.by(patient, regimen)
     wider: tuple[float | None, ...] = (None, None, None)
     if uncertain is not None:
         wider = window_probabilities(uncertain, *bounds(entry))
@@ -325,12 +326,7 @@ def target_record(
         p_below_uncertain=wider[0],
         p_within_uncertain=wider[1] if has_window else None,
         p_above_uncertain=wider[2],
-        applies=applies(
-            entry,
-            age_years=patient.age_years,
-            product=patient.product or regimen.product,
-            disease=patient.diagnosis or regimen.disease,
-        ),
+        applies=applies(entry, age_years=patient.age_years, **treated._asdict()),
         context=entry.context,
         finding=entry.finding,
         citation=entry.citation,
@@ -342,6 +338,7 @@ def patient_record(prediction: Prediction) -> PatientRecord:
     (patient, regimen, _), values = prediction.case, prediction.values
     egfr = float(values["eGFR"][0]) if "eGFR" in values else None
     uncapped = prediction.uncapped if egfr is not None else None
+    treated = Treated.by(patient, regimen)
     return PatientRecord(
         age_years=patient.age_years,
         sex=patient.sex,
@@ -356,8 +353,8 @@ def patient_record(prediction: Prediction) -> PatientRecord:
         egfr_capped=egfr is not None and uncapped is not None and egfr < uncapped,
         crcl_ml_min=float(values["CrCl"][0]) if "CrCl" in values else patient.crcl_ml_min,
         crcl_formula=prediction.origin if "CrCl" in values else None,
-        product=patient.product or regimen.product,
-        diagnosis=patient.diagnosis or regimen.disease,
+        product=treated.product,
+        diagnosis=treated.disease,
         genotype=patient.genotype,
         confirmed=list(patient.confirmed),
     )

@@ -19,7 +19,8 @@ from fludapk.answers.record import Remark, caution, note, stop, worst_first
 from fludapk.patients.course import NEUROTOXICITY, NEUROTOXICITY_MG_M2, ROUNDING_CAUTION
 from fludapk.patients.fields import FIELDS, keyword
 from fludapk.patients.patient import Patient
-from fludapk.patients.request import Case
+from fludapk.patients.plausible import bmi_kg_m2
+from fludapk.patients.request import Case, Treated
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import formula_switch
 from fludapk.published.models import Model
@@ -69,8 +70,8 @@ def remarks_of(facts: CheckFacts) -> list[Remark]:
 
 def other_disease(model: Model, case: Case) -> str | None:
     """Name the disease of a case if the model was built from patients with others."""
-    diseases, disease = model.file.population.diseases, case.patient.diagnosis
-    disease = disease or case.regimen.disease
+    diseases = model.file.population.diseases
+    disease = Treated.by(case.patient, case.regimen).disease
     return disease if diseases and disease is not None and disease not in diseases else None
 
 
@@ -306,7 +307,7 @@ def label_by_weight(facts: CheckFacts) -> Remark | None:
     rules = [rule for rule in facts.label_rules if len({row.advice for row in rule.by_weight}) > 1]
     if not rules:
         return None
-    bmi = facts.patient.weight_kg / (facts.patient.height_cm / 100) ** 2
+    bmi = bmi_kg_m2(facts.patient.weight_kg, facts.patient.height_cm)
     weights = ", ".join(f"{row.weight} {row.weight_kg:.3g} kg" for row in rules[0].by_weight)
     message = (
         f"body mass index {bmi:.0f} kg/m2: the advice of {', '.join(rule.title for rule in rules)} "

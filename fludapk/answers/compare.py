@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fludapk._version import __version__
-from fludapk.answers.check import checks
+from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult, LabelRecord, patient_record
 from fludapk.answers.check_remarks import reading_note
 from fludapk.answers.compare_chances import compared_chances
@@ -26,17 +24,16 @@ from fludapk.answers.compare_records import (
 from fludapk.answers.dose import find_dose
 from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.goal import Goal
+from fludapk.answers.headline import leading_of
 from fludapk.answers.prediction import LOG2_POINTS, predict
-from fludapk.answers.record import Provenance, Remark, note, stop, worst_first
+from fludapk.answers.record import Provenance, Remark, hash_of, note, only_stops, stop, worst_first
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
-from fludapk.patients.request import Request
 from fludapk.pk.effects import POINT_SET_SEED
 from fludapk.published.covariates import Step
 from fludapk.published.models import DEFAULT_MODEL, load_model
-from fludapk.published.targets import leading_target
 
 STEP_MG: Final = 1.0
 """Doses that are found are multiples of this many mg if nothing else is asked."""
@@ -126,7 +123,7 @@ def compare(
     prediction = predict(chosen, patient, first, first.course_of(1.0))
     records = _records(outcomes, shared, asked)
     return CompareResult(
-        headline=table_headline(records),
+        headline=table_headline(records, chosen.not_shipped),
         model=chosen.id,
         model_title=chosen.file.title,
         model_citation=chosen.file.citation.short,
@@ -193,16 +190,14 @@ def answer_plan(plan: Plan, asked: Asked) -> Answered:
 
 
 def _checked(regimen: Regimen, asked: Asked) -> CheckResult:
-    request = Request(
-        patient=asked.patient,
-        regimen=regimen,
+    return check(
+        asked.patient,
+        regimen,
         model=asked.model,
         round_to_mg=asked.round_to_mg,
+        strict=asked.strict,
+        folders=asked.folders,
     )
-    (outcome,) = checks([request], strict=asked.strict, folders=asked.folders)
-    if isinstance(outcome, FludapkError):
-        raise outcome
-    return outcome
 
 
 def _refused(plan: Plan, error: InputError, goal: Goal | None = None) -> Answered:
@@ -215,7 +210,7 @@ def _by_rule(plan: Plan, asked: Asked) -> Answered:
     """The full dose, reduced by a rule of a label."""
     full = _checked(plan.regimen, replace(asked, round_to_mg=None))
     rule = next(row for row in full.label_rules if row.id == plan.rule)
-    stops = [remark for remark in full.remarks if remark.severity == "stop"]
+    stops = only_stops(full.remarks)
     if rule.factor is None:
         why = stop("rule_gives_no_dose", _ruled(rule), rule.source)
         return Answered(plan=plan, remarks=stops if rule.refused else [why, *stops])
@@ -249,7 +244,7 @@ def _aimed(plan: Plan, asked: Asked) -> Answered:
         raise
     result = dose.check
     if dose.answer is None:
-        stops = [remark for remark in result.remarks if remark.severity == "stop"]
+        stops = only_stops(result.remarks)
         return Answered(plan=plan, goal=goal, remarks=stops, would_give=_would_give(result))
     how = f"found for {dose.goal}" if dose.answer.reached else f"the nearest to {dose.goal}"
     steps = [replace(step, how=how) if step.name == "dose" else step for step in result.trail]
@@ -289,11 +284,7 @@ def _find(plan: Plan, goal: Goal, asked: Asked) -> DoseResult:
 
 def _goal_of_chance(plan: Plan, patient: Patient) -> Goal:
     """The target that fits the patient, with the chance that is required of it."""
-    target = leading_target(
-        age_years=patient.age_years,
-        product=patient.product or plan.regimen.product,
-        disease=patient.diagnosis or plan.regimen.disease,
-    )
+    target = leading_of(patient, plan.regimen)
     if target is None:
         found = "no published target fits this patient"
         do = f'name one: "target scordo2023 chance {plan.chance:g}"'
@@ -431,9 +422,9 @@ def _input_hash(asked: Asked, plans: Sequence[Plan]) -> str:
         "model": asked.model,
         "round_to_mg": asked.round_to_mg,
     }
-    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+    return hash_of(everything)
 
 
 def _asked_of(goal: Goal) -> list[Any]:
-    """What makes a goal another one; 19 and 19.0 are the same."""
+    """Return the parts by which goals differ; 19 and 19.0 are the same."""
     return [goal.kind, float(goal.low), float(goal.high), goal.probability, goal.target]

@@ -23,12 +23,14 @@ NO_UPPER_BOUND: Final = (
 )
 
 
-def table_headline(plans: Sequence[PlanRecord]) -> TableHeadline:
+def table_headline(plans: Sequence[PlanRecord], warning: str = "") -> TableHeadline:
     """Put the headline of a comparison together.
 
     Parameters
     ----------
     plans : sequence of PlanRecord
+    warning : str
+        Words before everything else that it says.
     """
     open_plans = [plan for plan in plans if not plan.stops and plan.headline is not None]
     named = {plan.headline.target for plan in open_plans if plan.headline is not None}
@@ -41,7 +43,7 @@ def table_headline(plans: Sequence[PlanRecord]) -> TableHeadline:
         notes.insert(0, NO_UPPER_BOUND)
     return TableHeadline(
         stops=stops_of(plans),
-        sentence=_sentence(open_plans, named, target, best),
+        sentence=": ".join(filter(None, [warning, _sentence(open_plans, named, target, best)])),
         best=[plan.number for plan in best],
         target=None if target is None else target.id,
         notes=notes,
@@ -55,17 +57,17 @@ def stops_of(plans: Sequence[PlanRecord]) -> list[str]:
         for reason in plan.stops:
             stopped.setdefault(reason, []).append(plan.number)
     return [
-        f"{'every plan' if len(numbers) == len(plans) else _numbered(numbers)}: {reason}"
+        f"{'every plan' if len(numbers) == len(plans) else numbered(numbers)}: {reason}"
         for reason, numbers in stopped.items()
     ]
 
 
-def _numbered(numbers: Sequence[int]) -> str:
+def numbered(numbers: Sequence[int]) -> str:
     """Plans by their numbers.
 
     Examples
     --------
-    >>> _numbered([2]), _numbered([1, 2, 4])
+    >>> numbered([2]), numbered([1, 2, 4])
     ('plan 2', 'plans 1, 2 and 4')
     """
     *first, last = map(str, numbers)

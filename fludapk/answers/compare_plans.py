@@ -31,7 +31,7 @@ LONGEST: Final = 200
 """Characters of a plan."""
 
 Kind: TypeAlias = Literal["dose", "goal", "rule"]
-"""How the dose of a plan comes about: it is given, found for a goal, or set by a label rule."""
+"""Origin of the dose of a plan: it is given, found for a goal, or set by a label rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Plan:
 
     @property
     def kind(self) -> Kind:
-        """How its dose comes about."""
+        """Origin of its dose."""
         if self.rule is not None:
             return "rule"
         return "dose" if self.goal is None and self.chance is None else "goal"
@@ -127,7 +127,7 @@ def _common(typed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 Made: TypeAlias = Callable[[Mapping[str, Any]], Plan]
-"""From keywords of a regimen that hold for every plan, to the plan."""
+"""Function from the keywords that hold for every plan to the plan."""
 
 
 def _read(number: int, plan: TypedPlan) -> Made:

@@ -9,7 +9,7 @@ from fludapk.answers.check_records import ExposureRecord, PatientRecord, Regimen
 from fludapk.answers.compare_plans import Kind
 from fludapk.answers.headline import Headline
 from fludapk.answers.prediction import PROBABILITY_SE
-from fludapk.answers.record import DISCLAIMER, Provenance, Record, Remark, Row, scalars
+from fludapk.answers.record import DISCLAIMER, Provenance, Record, Remark, Row, only_stops, scalars
 from fludapk.published.covariates import Step
 from fludapk.published.targets import Flag
 
@@ -20,7 +20,7 @@ class PlanByModel:
 
     model: str
     name: str
-    """As people cite it."""
+    """Name of the paper, as people cite it."""
     auc_0_inf: float
     applies: bool
     """False if the chosen model was built from other patients."""
@@ -41,29 +41,29 @@ class PlanRecord:
     """One plan of a comparison; mg of fludarabine phosphate."""
 
     number: int
-    """From 1, as typed."""
+    """Place of the plan as typed, from 1."""
     plan: str
-    """As typed."""
+    """Text of the plan, as typed."""
     kind: Kind
     course: str
     """Id of the published course, or "custom"."""
     title: str
     goal: str | None
-    """What the dose is for, in words."""
+    """Goal of the dose in words; None where the dose is given."""
     goal_reached: bool | None
-    """Whether the dose meets its goal; None without a goal or a dose."""
+    """True if the dose meets its goal; None without a goal or a dose."""
     rule: str | None
     regimen: RegimenRecord | None
     """None where no dose is given: a STOP of a dose that is found or set, or a refused one."""
     exposure: ExposureRecord | None
     flag: Flag | None
     headline: Headline | None
-    """Of the plan alone, as of its check."""
+    """Headline of the plan alone, that of its check."""
     chance: float | None
-    """Of reaching the leading target, as plans are compared by: on the same simulated patients, for
-    all plans with the uncertainty of the model's numbers or for all without."""
+    """Probability of reaching the leading target that plans are compared by: on the same simulated
+    patients, for all plans with the uncertainty of the model's numbers or for all without."""
     total_change: float | None
-    """Of the course's total dose, relative to the first plan; None where either has none."""
+    """Relative change of the total dose from the first plan; None where either has none."""
     auc_change: float | None
     models: list[PlanByModel]
     """Every model that applies, the chosen one first."""
@@ -75,7 +75,7 @@ class PlanRecord:
     @property
     def stops(self) -> list[str]:
         """Reasons why this plan should not be given."""
-        return [remark.message for remark in self.remarks if remark.severity == "stop"]
+        return [remark.message for remark in only_stops(self.remarks)]
 
     @property
     def name(self) -> str:
@@ -122,7 +122,7 @@ class CompareResult(Record):
     round_to_mg: float | None
     plans: list[PlanRecord]
     probability_se: float = PROBABILITY_SE
-    """Of a chance; plans are computed on the same simulated patients."""
+    """Standard error of a chance; plans are computed on the same simulated patients."""
     reading_note: str | None
     disclaimer: str = DISCLAIMER
     provenance: Provenance

@@ -33,15 +33,15 @@ class Proposal:
     p_within: float
     p_above: float
     p_within_uncertain: float | None
-    """With the uncertainty of the model's numbers; None if none is printed."""
+    """Probability with the uncertainty of the model's numbers; None if none is printed."""
     reached: bool
-    """Whether the goal is met at this dose, over patients and occasions."""
+    """True if the goal is met at this dose, over patients and occasions."""
     misses: Misses | None
     """Side on which it is missed; None if it is reached."""
     reason: str | None
     """Why it is missed, in words."""
     at_ceiling: bool
-    """Whether a ceiling on the dose kept it from more."""
+    """True if a ceiling on the dose kept it from more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class DoseResult(Record):
 
     schema: Literal["fludapk.dose/2"] = "fludapk.dose/2"
     headline: AnswerHeadline
-    """At the dose of the answer; under STOP without chance and number."""
+    """Headline at the dose of the answer; under STOP without chance and number."""
     remarks: list[Remark]
     goal: str
     goal_low: float
@@ -81,7 +81,7 @@ class DoseResult(Record):
     would_give: Proposal | None
     """Under STOP: the dose that the model has for the goal, which is not proposed."""
     expected: list[Expectation]
-    """What every model that applies expects of that dose, the chosen one first."""
+    """AUC of that dose by every model that applies, the chosen one first."""
     change_from_planned: float | None
     """Relative change of each dose; None under STOP or without a plan."""
     proposed: CheckResult | None

@@ -11,7 +11,7 @@ from fludapk.answers.dose_records import Expectation, Proposal
 from fludapk.answers.goal import Goal
 from fludapk.answers.headline import auc_text, percent
 from fludapk.answers.record import Remark, caution, worst_first
-from fludapk.patients.course import NEUROTOXICITY
+from fludapk.patients.course import AGAINST_MORE
 from fludapk.published.targets import targets
 
 
@@ -118,9 +118,7 @@ def above_planned(facts: DoseFacts) -> Remark | None:
     if facts.change is None or facts.change <= 0:
         return None
     message = (
-        f"{100 * facts.change:.0f} % above the planned dose, for: {facts.goal}. Against it: "
-        f"{NEUROTOXICITY}; thresholds are retrospective, and no trial supports a dose above the "
-        "label"
+        f"{100 * facts.change:.0f} % above the planned dose, for: {facts.goal}. {AGAINST_MORE}"
     )
     return caution("above_planned", message)
 

@@ -85,11 +85,10 @@ def export_model(
     model = load_model(name, folders)
     prediction = _worked(name, folders)
     ending, code = ENGINES[to]
-    statements = Statements(model, len(prediction.case.course.doses_mg))
-    columns = statements.values(prediction.values)
+    statements = Statements(model, len(prediction.case.course.doses_mg), prediction.values)
     files = {
-        f"{model.id}.{ending}": code(statements, columns),
-        f"{model.id}.csv": _data(statements, prediction, columns),
+        f"{model.id}.{ending}": code(statements),
+        f"{model.id}.csv": _data(statements, prediction),
         f"{model.id}.expected.csv": _expected(prediction),
     }
     return Export(model.id, to, files, prediction.auc_0_inf)
@@ -125,13 +124,14 @@ def _sampled_h(prediction: Prediction) -> F8:
     return np.array(sorted({*after, *(end + later for later in AFTER_COURSE_H)}))
 
 
-def _data(statements: Statements, prediction: Prediction, columns: Mapping[str, float]) -> str:
+def _data(statements: Statements, prediction: Prediction) -> str:
     """Write doses and sampling times of the worked patient, a record each, in order of time.
 
     With IOV a record of EVID 2 ends each occasion at the time of the next dose: engines take the
     covariates of an interval from the record at its end or at its beginning, and both are then of
     the right occasion.
     """
+    columns = statements.worked
     times, lengths, amounts = prediction.arrays
     doses = [
         (time, (1, amount, amount / length, 1, 1, "."))

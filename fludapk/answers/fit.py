@@ -11,11 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from fludapk.answers.check import checks
+from fludapk.answers.check import check_request
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.prediction import Prediction, predict
 from fludapk.arrays import F8
-from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError
+from fludapk.errors import Fault, InputError, StudiedRangeError
 from fludapk.patients.course import DAY_H, GIVEN_DAY_H, Course, GivenDose
 from fludapk.patients.level import CONFIRMS_TIMES, Level, slips, unlikely_times, used_places
 from fludapk.patients.patient import Patient
@@ -164,9 +164,7 @@ def fit(
         round_to_mg=round_to_mg,
         course=course if given else None,
     )
-    (prior,) = checks([request], folders=folders)
-    if isinstance(prior, FludapkError):
-        raise prior
+    prior = check_request(request, folders=folders)
     prediction = predict(chosen, patient, regimen, course)
     if strict and prediction.outside:
         listed = ", ".join(map(str, prediction.outside))

@@ -29,7 +29,7 @@ TIED: Final = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What the dose is for.
+    """AUC or window that a dose is looked for.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Goal:
     probability: float | None = None
     target: str | None = None
     by_default: bool = field(default=False, init=False)
-    """Whether nobody asked for this probability."""
+    """True if nobody asked for this probability."""
 
     def __post_init__(self) -> None:
         faults = []

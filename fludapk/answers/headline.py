@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from fludapk.answers.record import Remark
+from fludapk.answers.record import Remark, only_stops
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
+from fludapk.patients.request import Treated
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.targets import (
     HIGH,
@@ -18,6 +21,7 @@ from fludapk.published.targets import (
     OPTIMAL,
     bounds,
     finite_auc,
+    leading_target,
     prediction_interval,
     window_probabilities,
 )
@@ -110,7 +114,7 @@ class AnswerHeadline:
 
     @property
     def standing(self) -> Standing:
-        """Where a patient stands in a list: stopped, or the likeliest side of the target."""
+        """Standing of a patient in a list: stopped, or the likeliest side of the target."""
         if self.stops:
             return "stop"
         if self.p_below is None or self.p_above is None:
@@ -154,6 +158,18 @@ class Simulated(NamedTuple):
     """(n,) Weights of `drawn`, with a sum of 1; equal if absent."""
 
 
+def leading_of(patient: Patient, regimen: Regimen) -> TargetEntry | None:
+    """Return the target that leads the answer for a course of a patient; None if none fits."""
+    return leading_target(age_years=patient.age_years, **Treated.by(patient, regimen)._asdict())
+
+
+def notes_in_headline(remarks: Sequence[Remark], codes: Collection[str]) -> list[str]:
+    """Return the remarks, of some codes, without which the chance would mislead, as sentences."""
+    return [
+        remark.message[0].upper() + remark.message[1:] for remark in remarks if remark.code in codes
+    ]
+
+
 def headline_of(
     remarks: Sequence[Remark],
     target: TargetEntry | None,
@@ -184,7 +200,7 @@ def headline_of(
     low, high = (None, None) if target is None else (target.low, target.high)
     optimum = None if target is None else target.optimum
     return Headline(
-        stops=[remark.message for remark in remarks if remark.severity == "stop"],
+        stops=[remark.message for remark in only_stops(remarks)],
         sentence=no_chance or (NO_TARGET if target is None else chance_sentence(target, chances)),
         target=None if target is None else target.id,
         model=None if target is None else judged.model,

@@ -11,9 +11,10 @@ import numpy as np
 from fludapk.answers.check_records import LabelByWeight
 from fludapk.arrays import F8
 from fludapk.patients.patient import Patient, columns_of
+from fludapk.patients.plausible import bmi_kg_m2
 from fludapk.published.course_files import LabelRule
 from fludapk.published.covariates import evaluate, renal_function
-from fludapk.published.regimens import label_step
+from fludapk.published.regimens import ADULT_YEARS, label_step
 
 OBESE_KG_M2: Final = 30.0
 """Body mass index from which the weight in Cockcroft-Gault is disputed."""
@@ -72,9 +73,9 @@ def kidneys_by_weight(patients: Sequence[Patient]) -> list[list[Kidney]]:
 
 
 def _is_disputed(patient: Patient) -> bool:
-    bmi = patient.weight_kg / (patient.height_cm / 100) ** 2
+    bmi = bmi_kg_m2(patient.weight_kg, patient.height_cm)
     by_creatinine = patient.scr_mg_dl is not None and patient.sex is not None
-    return by_creatinine and patient.age_years >= 18 and bmi >= OBESE_KG_M2
+    return by_creatinine and patient.age_years >= ADULT_YEARS and bmi >= OBESE_KG_M2
 
 
 def label_by_weight(rule: LabelRule, kidneys: Sequence[Kidney], auc: float) -> list[LabelByWeight]:

@@ -181,11 +181,11 @@ class _Cells:
     doses: F8
     """mg."""
     allowed: Bools
-    """Whether neither model nor ceilings forbid it."""
+    """True where neither model nor ceilings forbid the dose."""
     outside: Bools
-    """Whether a covariate is outside the studied range."""
+    """True where a covariate is outside the studied range."""
     stopped: Bools
-    """Whether a label says not to give it."""
+    """True where a label says not to give the drug."""
     stop_example: str | None
 
 

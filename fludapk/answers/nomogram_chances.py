@@ -16,12 +16,11 @@ from fludapk.arrays import F8, Bools
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Request
 from fludapk.published.covariates import renal_function
-from fludapk.published.regimens import label_rules, label_step
+from fludapk.published.regimens import ADULT_YEARS, label_rules, label_step
 from fludapk.published.targets import leading_target
 
 MOST_CELLS: Final = 1000
 """Larger maps have no chances: each cell is as many simulated courses as a check."""
-ADULT_YEARS: Final = 18.0
 
 
 class Chances(NamedTuple):

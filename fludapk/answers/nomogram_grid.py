@@ -144,7 +144,7 @@ class People:
 
 @dataclass(frozen=True, kw_only=True)
 class GridAsked:
-    """What was asked of a grid.
+    """Question that a grid answers.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class Nomogram(Record):
     target_auc: float | None
     who: str
     median_growth: bool
-    """Whether age and height follow the weight (CDC 2000 medians)."""
+    """True if age and height follow the weight (CDC 2000 medians)."""
     sex: str | None
     product: str | None
     diagnosis: str | None
@@ -41,12 +41,12 @@ class Nomogram(Record):
     ages_years: tuple[float, ...]
     heights_cm: tuple[float, ...]
     bsa_m2: tuple[float, ...]
-    """Of each weight, by mosteller."""
+    """Body surface area at each weight, by mosteller."""
     renal: tuple[float, ...]
     renal_caps: tuple[float, ...] | None
-    """Of each weight: a renal function above it counts as this. None if the model has no cap."""
+    """Highest renal function that counts at each weight. None if the model has no cap."""
     doses_mg: tuple[float, ...] | None
-    """Of each weight; None if the dose is what is looked for."""
+    """Dose at each weight; None if the dose is what is looked for."""
     values: Grid
     """[weights][renal]; None where a limit of the model or a ceiling of the dose forbids."""
     outside_studied: tuple[tuple[bool, ...], ...]
@@ -54,11 +54,11 @@ class Nomogram(Record):
     target: str | None
     """Id of the target that leads for the middle patient."""
     targets_of_weights: tuple[str | None, ...]
-    """Of each weight: the target that leads at its age."""
+    """Target that leads at the age of each weight."""
     stopped: tuple[tuple[bool, ...], ...]
     """[weights][renal]; whether a label says not to give it. A dose is None there."""
     stop_example: str | None
-    """What the labels say at one of these cells."""
+    """Words of the labels at one of these cells."""
     p_miss: Grid | None
     """[weights][renal]; chance of missing the leading target, as `check` gives it. None where there
     is no target or no window of it; None in all if it was not asked for, see `nomogram`."""

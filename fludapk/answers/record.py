@@ -6,6 +6,7 @@ one; they register here what draws a record as text and as HTML.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -121,6 +122,17 @@ class Record:
             If the extra ``report`` is not installed.
         """
         return RENDERERS[type(self).__name__].html(self, True)
+
+
+def hash_of(table: object) -> str:
+    """Return the hash of a table that can be written as JSON, whatever the order of its keys.
+
+    Examples
+    --------
+    >>> hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
 def document(value: Any, *, indent: int | None = 2) -> str:
@@ -298,6 +310,11 @@ def caution(code: str, message: str, source: str = "") -> Remark:
 def note(code: str, message: str, source: str = "") -> Remark:
     """Make a remark that explains."""
     return Remark(severity="note", code=code, message=message, source=source)
+
+
+def only_stops(remarks: Iterable[Remark]) -> list[Remark]:
+    """Return the stops among remarks, in their order."""
+    return [remark for remark in remarks if remark.severity == "stop"]
 
 
 def worst_first(remarks: Iterable[Remark]) -> list[Remark]:

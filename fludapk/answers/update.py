@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -22,8 +20,8 @@ from fludapk.answers.agreement import (
 from fludapk.answers.check_records import TargetRecord, target_record
 from fludapk.answers.fit import SEED, Fit, fit
 from fludapk.answers.goal import Goal, candidate_doses, choose
-from fludapk.answers.headline import Headline, Simulated, headline_of
-from fludapk.answers.record import Remark
+from fludapk.answers.headline import Headline, Simulated, headline_of, leading_of, notes_in_headline
+from fludapk.answers.record import Remark, hash_of
 from fludapk.answers.update_records import (
     LevelRecord,
     ParameterRecord,
@@ -44,7 +42,7 @@ from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import individual_parameters
 from fludapk.pk.program import SLOTS
 from fludapk.published.models import DEFAULT_MODEL
-from fludapk.published.targets import flag, leading_target, prediction_interval, targets
+from fludapk.published.targets import flag, prediction_interval, targets
 
 # ------------------------------------------------------------------ the computation
 
@@ -208,16 +206,8 @@ def _simulated(fitted: Fit) -> Simulated:
 def _headline(fitted: Fit, remarks: Sequence[Remark], drawn: Simulated) -> Headline:
     """Headline of an update: the chance by the model that the levels were put to use with."""
     patient, regimen, _ = fitted.prediction.case
-    target = leading_target(
-        age_years=patient.age_years,
-        product=patient.product or regimen.product,
-        disease=patient.diagnosis or regimen.disease,
-    )
-    notes = [
-        remark.message[0].upper() + remark.message[1:]
-        for remark in remarks
-        if remark.code in _IN_THE_HEADLINE
-    ]
+    target = leading_of(patient, regimen)
+    notes = notes_in_headline(remarks, _IN_THE_HEADLINE)
     if target is not None and fitted.fits and target.derived_with != drawn.model:
         notes.append(
             f"{target.name} was found with {target.derived_with}; this chance is by {drawn.model} "
@@ -320,7 +310,7 @@ def _input_hash(fitted: Fit, goal: Goal | None) -> str:
     }
     if measured.excluded:
         asked["excluded"] = list(measured.excluded)
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return hash_of(asked)
 
 
 # ------------------------------------------------------------------ the doses that are left

@@ -51,16 +51,16 @@ class PosteriorRecord:
     """Exposure to F-ara-A given the levels; AUC in mg h/L."""
 
     now_h: float
-    """Of the last level or given dose."""
+    """Time of the last level or given dose, h."""
     auc_so_far: float
     auc_so_far_pi90: tuple[float, float]
     auc_0_inf: float
-    """Of the course as planned, most likely patient."""
+    """AUC0-inf of the course as planned, of the most likely patient."""
     auc_0_inf_pi90: tuple[float, float]
     draws: int
     """Weighted points of the posterior."""
     effective_size: float
-    """How many independent draws would be as good."""
+    """Number of independent draws that would be as good."""
     method: str
 
 

@@ -11,10 +11,10 @@ from fludapk.answers.agreement import called, misfit_of
 from fludapk.answers.clock_remarks import clocks_may_change, hours_counted
 from fludapk.answers.fit import Fit
 from fludapk.answers.goal import Goal
-from fludapk.answers.record import Remark, caution, stop, worst_first
+from fludapk.answers.record import Remark, caution, only_stops, stop, worst_first
 from fludapk.answers.update_records import RemainingDose
 from fludapk.patients.clock import ClockTime
-from fludapk.patients.course import NEUROTOXICITY, most_mg
+from fludapk.patients.course import AGAINST_MORE, most_mg
 from fludapk.patients.level import Level
 
 NOTEWORTHY_CUT: Final = 0.1
@@ -66,7 +66,7 @@ Rule: TypeAlias = Callable[[UpdateFacts], Remark | None]
 def stops_of(fit: Fit) -> list[Remark]:
     """Reasons why no dose is proposed: the levels do not fit, or those of the check."""
     own = [] if fit.fits else [stop("levels_do_not_fit", misfit_of(fit))]
-    return [*own, *(remark for remark in fit.prior.remarks if remark.severity == "stop")]
+    return [*own, *only_stops(fit.prior.remarks)]
 
 
 def remarks_of_update(facts: UpdateFacts) -> list[Remark]:
@@ -197,9 +197,7 @@ def above_plan(facts: UpdateFacts) -> Remark | None:
     if remaining is None or remaining.dose_mg <= remaining.planned_mg * (1 + 1e-9):
         return None
     message = (
-        f"{remaining.dose_mg / remaining.planned_mg - 1:.0%} above the planned dose. Against it: "
-        f"{NEUROTOXICITY}; thresholds are retrospective, and no trial supports a dose above the "
-        "label"
+        f"{remaining.dose_mg / remaining.planned_mg - 1:.0%} above the planned dose. {AGAINST_MORE}"
     )
     return caution("above_plan", message)
 

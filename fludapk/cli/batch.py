@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
 
 import click
 
@@ -190,9 +190,9 @@ def _table() -> Iterator[_Write]:
     from fludapk.pages.words import age_text, row_cells
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, side in (("row", "right"), ("ID", "left"), ("age", "right"), ("dose", "right"),
-                       ("AUC (90 %)", "left"), ("answer", "left")):  # fmt: skip
-        table.add_column(name, justify=side, overflow="fold", no_wrap=name in _WHOLE)  # type: ignore[arg-type]
+    for name in _COLUMNS:
+        side: Literal["right", "left"] = "right" if name in _TO_THE_RIGHT else "left"
+        table.add_column(name, justify=side, overflow="fold", no_wrap=name in _WHOLE)
     hidden = 0
 
     def add(done: Done) -> None:
@@ -219,6 +219,8 @@ def _table() -> Iterator[_Write]:
         click.echo(f"... and {hidden} more rows: -o FILE writes all")
 
 
+_COLUMNS: Final = ("row", "ID", "age", "dose", "AUC (90 %)", "answer")
+_TO_THE_RIGHT: Final = ("row", "age", "dose")
 _WHOLE: Final = ("row", "age", "dose", "AUC (90 %)")
 _WIDEST: Final = 100
 _MOST_SHOWN: Final = 1000

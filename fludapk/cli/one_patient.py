@@ -168,9 +168,9 @@ def compare(
     from fludapk.answers.compare import compare as run
     from fludapk.answers.compare_plans import read_plans
     from fludapk.patients.request import read_patient, read_step_mg
-    from fludapk.published.models import DEFAULT_MODEL, model_folders
+    from fludapk.published.models import DEFAULT_MODEL
 
-    folders = model_folders(models_dir)
+    folders = folders_of(models_dir)
     patient, read, step = gathered(
         lambda: read_patient(typed),
         lambda: read_plans(plans, typed),

@@ -191,9 +191,8 @@ def models_export(
 
     from fludapk.answers.export import export_model
     from fludapk.answers.record import document
-    from fludapk.published.models import model_folders
 
-    export = export_model(name, to=engine, folders=model_folders(models_dir))
+    export = export_model(name, to=engine, folders=folders_of(models_dir))
     if as_json:
         click.echo(document(asdict(export)))
     if out is None and not as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.headline import AnswerHeadline
@@ -27,6 +27,10 @@ from fludapk.pages.words import (
     typeset,
     who,
 )
+
+if TYPE_CHECKING:
+    from fludapk.answers.compare_records import CompareResult
+    from fludapk.answers.update_records import UpdateResult
 
 REMARKS: Final = "What to know"
 CALCULATION: Final = "Calculation, to check by hand"
@@ -109,10 +113,16 @@ def page_labels(result: CheckResult, width: int) -> str:
 def page_footer(result: CheckResult, width: int) -> str:
     """Draw disclaimer and provenance."""
     made = result.provenance
+    return footer(result, f"{made.points} simulated courses, seed {made.seed}", width)
+
+
+def footer(result: CheckResult | CompareResult | UpdateResult, draws: str, width: int) -> str:
+    """Draw disclaimer and provenance, and how the chances were drawn."""
+    made = result.provenance
     lines = (
         result.disclaimer,
         f"fludapk {made.version} | model {result.model} {made.model_sha256[:12]} | "
-        f"input {made.input_sha256[:12]} | {made.points} simulated courses, seed {made.seed}",
+        f"input {made.input_sha256[:12]} | {draws}",
         result.model_citation,
     )
     return "\n".join(paragraph(line, width) for line in lines)

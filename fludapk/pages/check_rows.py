@@ -14,6 +14,7 @@ from fludapk.answers.check_records import (
 )
 from fludapk.answers.headline import auc_text
 from fludapk.pages.words import STATUS_WORDS, target_chances, typeset, window
+from fludapk.published.covariates import Step
 from fludapk.published.targets import targets, verdict
 
 
@@ -58,6 +59,11 @@ class LabelRow(NamedTuple):
 
 def trail_rows(result: CheckResult) -> list[TrailRow]:
     """Word the steps of the calculation."""
+    return step_rows(result.trail)
+
+
+def step_rows(steps: Sequence[Step]) -> list[TrailRow]:
+    """Word steps of a calculation."""
     return [
         TrailRow(
             step.name,
@@ -65,7 +71,7 @@ def trail_rows(result: CheckResult) -> list[TrailRow]:
             typeset(step.unit),
             typeset(": ".join(part for part in (step.by, step.how) if part)),
         )
-        for step in result.trail
+        for step in steps
     ]
 
 

@@ -8,13 +8,12 @@ from typing import Final
 
 from fludapk.answers.compare_records import CompareResult, PlanRecord
 from fludapk.answers.headline import auc_text
-from fludapk.pages.check import CALCULATION, REMARKS
+from fludapk.pages.check import CALCULATION, REMARKS, footer
 from fludapk.pages.compare_rows import (
     NO_DOSE,
     Line,
     heads,
     kidney_line,
-    patient_line,
     patient_trail,
     plan_trails,
     remark_rows,
@@ -22,7 +21,7 @@ from fludapk.pages.compare_rows import (
     would_give_lines,
 )
 from fludapk.pages.layout import Strong, fitted, paragraph, table
-from fludapk.pages.words import mg, percent, typeset
+from fludapk.pages.words import mg, percent, typeset, who
 
 _LEAST_CELL: Final = 10
 _LONGEST_NAME: Final = 24
@@ -61,7 +60,7 @@ def brief_page(result: CompareResult, width: int, strong: Strong = str) -> str:
 def _head(r: CompareResult, width: int, strong: Strong) -> str:
     """Patient, STOPs, and the plan with the highest chance."""
     head = r.headline
-    lines = [fitted(f"{patient_line(r)} | {kidney_line(r)}", width), ""]
+    lines = [fitted(f"{who(r)} | {kidney_line(r)}", width), ""]
     lines += [strong(fitted(f"STOP: {typeset(reason)}", width)) for reason in head.stops]
     lines.append(strong(fitted(typeset(head.sentence), width)))
     lines += [fitted(typeset(note), width) for note in head.notes]
@@ -126,11 +125,5 @@ def _calculation(r: CompareResult, width: int) -> str:
 def _footer(r: CompareResult, width: int) -> str:
     """Draw disclaimer and provenance."""
     made = r.provenance
-    lines = (
-        r.disclaimer,
-        f"fludapk {made.version} | model {r.model} {made.model_sha256[:12]} | "
-        f"input {made.input_sha256[:12]} | {made.points} simulated courses, the same for every "
-        f"plan, seed {made.seed}",
-        r.model_citation,
-    )
-    return "\n".join(paragraph(line, width) for line in lines)
+    draws = f"{made.points} simulated courses, the same for every plan, seed {made.seed}"
+    return footer(r, draws, width)

@@ -14,7 +14,7 @@ from fludapk.published.course_files import TargetEntry
 from fludapk.published.targets import targets
 
 WIDTH: Final = 560.0
-"""Of the picture, in CSS px: most of the width of a sheet."""
+"""Width of the picture, in CSS px: most of that of a sheet."""
 _LEFT, _RIGHT = 172.0, WIDTH - 34.0
 _ROW, _TOP = 28.0, 20.0
 _LONGEST: Final = 29
@@ -35,7 +35,7 @@ class PlanRow:
     """A plan: its AUC with the interval, or why there is none."""
 
     y: float
-    """Of the line of its interval."""
+    """Height of the line of its interval."""
     name: str
     word: str
     """STOP, or that there is no dose; empty otherwise."""

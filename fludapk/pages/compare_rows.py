@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from fludapk.answers.compare_headline import numbered
 from fludapk.answers.compare_records import CompareResult, PlanRecord
 from fludapk.answers.headline import auc_text
-from fludapk.pages.check_rows import TrailRow
+from fludapk.pages.check_rows import TrailRow, step_rows
 from fludapk.pages.words import (
     MAX_NOTES,
     SEVERITY_WORDS,
@@ -231,18 +232,6 @@ _IN_THE_TABLE: Final = ("note", "comparison_reading")
 """The other reading of the paper has a line of its own."""
 
 
-def numbered(numbers: Sequence[int]) -> str:
-    """Plans by their numbers.
-
-    Examples
-    --------
-    >>> numbered([2]), numbered([1, 2, 4])
-    ('plan 2', 'plans 1, 2 and 4')
-    """
-    *first, last = map(str, numbers)
-    return f"plans {', '.join(first)} and {last}" if first else f"plan {last}"
-
-
 def would_give_lines(r: CompareResult) -> list[str]:
     """Doses that the model would give if there were no STOP."""
     return [
@@ -255,15 +244,7 @@ def would_give_lines(r: CompareResult) -> list[str]:
 
 def patient_trail(r: CompareResult) -> list[TrailRow]:
     """Steps of the calculation that are the patient's."""
-    return [
-        TrailRow(
-            step.name,
-            f"{step.value:.4g}",
-            typeset(step.unit),
-            typeset(": ".join(part for part in (step.by, step.how) if part)),
-        )
-        for step in r.patient_steps
-    ]
+    return step_rows(r.patient_steps)
 
 
 def plan_trails(r: CompareResult) -> list[tuple[str, str]]:
@@ -289,13 +270,6 @@ def _worded(step: Step) -> str:
     """
     how = ": ".join(part for part in (step.by, step.how) if part)
     return f"{step.name} {step.value:.4g} {step.unit} ({how})"
-
-
-def patient_line(r: CompareResult) -> str:
-    """The patient in a line."""
-    p = r.patient
-    size = f"{p.age_years:.3g} y, {p.weight_kg:.4g} kg, {p.height_cm:.4g} cm"
-    return f"{p.sex}, {size}" if p.sex else size
 
 
 def kidney_line(r: CompareResult) -> str:

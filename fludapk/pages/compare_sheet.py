@@ -9,7 +9,6 @@ from fludapk.pages.compare_drawing import plans_picture
 from fludapk.pages.compare_rows import (
     heads,
     kidney_line,
-    patient_line,
     patient_trail,
     plan_trails,
     remark_rows,
@@ -17,7 +16,7 @@ from fludapk.pages.compare_rows import (
     would_give_lines,
 )
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import typeset
+from fludapk.pages.words import typeset, who
 
 
 def compare_html(result: CompareResult, *, whole: bool = True) -> str:
@@ -28,7 +27,7 @@ def compare_html(result: CompareResult, *, whole: bool = True) -> str:
         "compare.html",
         whole=whole,
         r=result,
-        who=patient_line(result),
+        who=who(result),
         kidney=kidney_line(result),
         about="; ".join(f"{name} {value}" for name, value in about.items() if value),
         stops=[typeset(reason) for reason in head.stops],
@@ -47,7 +46,7 @@ def compare_html(result: CompareResult, *, whole: bool = True) -> str:
 
 
 def _made(r: CompareResult) -> dict[str, Any]:
-    """Where the numbers come from."""
+    """Name what the numbers were made by."""
     made = r.provenance
     return {
         "version": f"fludapk {made.version}",

@@ -9,8 +9,7 @@ from fludapk.pages.check import LABELS, REMARKS, headline_block, page_footer, pa
 from fludapk.pages.check_sheet import answer_block, blocks_of, remark_rows
 from fludapk.pages.layout import Strong, fitted, table
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import DRUG, auc_line, mg, remark_table, typeset, who
-from fludapk.published.targets import targets, verdict
+from fludapk.pages.words import DRUG, auc_line, auc_of, mg, remark_table, side, typeset, who
 from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
@@ -137,9 +136,8 @@ def planned_rows(r: DoseResult) -> list[tuple[str, ...]]:
 
 def _dose_and_auc(check: CheckResult) -> tuple[str, str, str]:
     """Dose, AUC, and its side of the leading target."""
-    auc, leading = check.exposure.auc_0_inf, check.headline.target
-    side = verdict(auc, targets()[leading]) if leading else ""
-    return f"{mg(check.regimen.doses_mg[0])} mg", f"AUC {auc_text(auc)}", side
+    dose, auc = check.regimen.doses_mg[0], auc_of(check.headline)
+    return f"{mg(dose)} mg", f"AUC {auc}", side(check.headline)
 
 
 def dose_html(result: DoseResult, *, whole: bool = True) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def evaluation_page(r: EvaluationRecord, name: str, width: int = 100) -> str:
-    """Which model predicts the levels best, and how well."""
+    """Draw the page of an evaluation: the model that predicts the levels best, and how well."""
     several = len(r.models) > 1
     below = f" ({r.levels_below_limit} below the limit)" if r.levels_below_limit else ""
     of_models = r.provenance.model_sha256

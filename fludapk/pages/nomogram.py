@@ -29,7 +29,7 @@ class Cell(NamedTuple):
     marks: str
     """Side of the target, STOP, outside the studied range."""
     chance: str
-    """Of missing the target, in percent; empty if there is none."""
+    """Write the chance of missing the target in percent; empty if there is none."""
 
 
 # ------------------------------------------------------------------ cells

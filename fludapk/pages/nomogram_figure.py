@@ -46,9 +46,9 @@ class _Line:
     style: Any
     width: float
     side: int
-    """Its label is on the lower (-1) or higher (+1) side."""
+    """Side of its label: lower (-1) or higher (+1)."""
     along: float
-    """Where on the line its label is, from 0 to 1, if there is room."""
+    """Place of its label along the line, from 0 to 1, if there is room."""
     unit: str
     bold: bool = True
 
@@ -64,7 +64,7 @@ _BETWEEN: Final = tuple(
     _Line(level, "-", 0.7, +1, 0.4, _AUC, bold=False)
     for level in (6.0, 8.0, 10.0, 12.0, 16.0, 25.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0)
 )
-"""To read other values by."""
+"""Contours between the thresholds, to read other values by."""
 _OF_OTHERS: Final = 0.5
 """Width of a threshold that does not lead these patients, of one that does."""
 
@@ -212,7 +212,7 @@ def _scales(axes: Axes, nomogram: Nomogram) -> None:
 
 @dataclass(eq=False)
 class _Map:
-    """Where labels of contours may stand."""
+    """Return the places where labels of contours may stand."""
 
     axes: Axes
     weights: F8
@@ -268,7 +268,7 @@ class _Map:
         )
 
     def _uphill(self, point: F8, along: F8) -> float:
-        """Whether values rise to the left of a direction (1) or to the right (-1)."""
+        """Tell if values rise to the left of a direction (1) or to the right (-1)."""
         step = 6.0 * np.array([-along[1], along[0]])
         return 1.0 if self._at(point + step) >= self._at(point - step) else -1.0
 
@@ -324,7 +324,7 @@ def _titles(nomogram: Nomogram) -> tuple[str, str]:
 
 
 def _keys(nomogram: Nomogram) -> list[tuple[str, _Line | str]]:
-    """What each line, tone and hatching means, and how it looks."""
+    """Explain each line, tone and hatching, with a sample of it."""
     keys: list[tuple[str, _Line | str]] = []
     if nomogram.quantity == "auc_0_inf":
         for line in _thresholds(nomogram):

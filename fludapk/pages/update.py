@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from fludapk.answers.headline import auc_text
-from fludapk.pages.check import headline_block
+from fludapk.pages.check import footer, headline_block
 from fludapk.pages.check_rows import target_rows, targets_of_others
 from fludapk.pages.layout import Strong, fitted, paragraph, table
 from fludapk.pages.words import (
@@ -58,7 +58,9 @@ def update_page(r: UpdateResult, width: int = 100, strong: Strong = str) -> str:
         "Targets that fit this patient": _targets(r, width),
     }
     body = [f"{title}\n{text}" for title, text in sections.items() if text]
-    return typeset("\n\n".join([brief_update(r, width, strong), *body, _footer(r, width)]))
+    return typeset(
+        "\n\n".join([brief_update(r, width, strong), *body, footer(r, sampling(r), width)])
+    )
 
 
 def brief_update(r: UpdateResult, width: int, strong: Strong = str) -> str:
@@ -207,17 +209,6 @@ def _targets(r: UpdateResult, width: int) -> str:
     applying = table(rows, width) if rows else "  None."
     others = paragraph(targets_of_others(r.targets), width, 2)
     return "\n".join(part for part in (applying, others) if part)
-
-
-def _footer(r: UpdateResult, width: int) -> str:
-    made = r.provenance
-    lines = (
-        r.disclaimer,
-        f"fludapk {made.version} | model {r.model} {made.model_sha256[:12]} | input "
-        f"{made.input_sha256[:12]} | {sampling(r)}",
-        r.model_citation,
-    )
-    return "\n".join(paragraph(line, width) for line in lines)
 
 
 def _level_lines(level: LevelRecord, width: int) -> list[str]:

@@ -10,22 +10,18 @@ from fludapk.answers.headline import auc_text
 from fludapk.answers.headline import percent as percent
 from fludapk.pages.layout import table
 from fludapk.published.course_files import TargetEntry
-from fludapk.published.targets import LOW, MET, targets, verdict
+from fludapk.published.targets import targets, verdict
 from fludapk.units import CREATININE_UMOL_L_PER_MG_DL, MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
     from fludapk.answers.batch import Shown
     from fludapk.answers.check_records import CheckResult, TargetRecord
+    from fludapk.answers.compare_records import CompareResult
     from fludapk.answers.headline import AnswerHeadline
     from fludapk.answers.record import Remark
 
 MAX_NOTES: Final = 5
 """Notes on a page; stops and cautions are all there."""
-FLAG_WORDS: Final = {
-    "below": f"below {LOW:g}",
-    "borderline": f"{LOW:g} to {MET:g}",
-    "met": f"{MET:g} or more",
-}
 STATUS_WORDS: Final = {"below": "below", "within": "reached", "above": "above"}
 SEVERITY_WORDS: Final = {"stop": "STOP", "caution": "! caution", "note": "- note"}
 DRUG: Final = "mg fludarabine phosphate"
@@ -175,7 +171,7 @@ def interval_of(headline: AnswerHeadline) -> str:
     return "{:.1f}-{:.1f}".format(*headline.interval) if headline.interval else ""
 
 
-def who(result: CheckResult) -> str:
+def who(result: CheckResult | CompareResult) -> str:
     """Describe the patient in a line."""
     patient = result.patient
     size = f"{patient.age_years:.3g} y, {patient.weight_kg:.4g} kg, {patient.height_cm:.4g} cm"

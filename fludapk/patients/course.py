@@ -23,10 +23,14 @@ from fludapk.units import MG_PER_ML, VIAL_MG, parse_quantity
 DAILY_CEILING_MG_M2: Final = 50.0
 COURSE_CEILING_MG_M2: Final = 250.0
 NEUROTOXICITY_MG_M2: Final = 40.0
-"""From this daily dose up the check repeats the boxed warning."""
+"""Daily dose from which the check repeats the boxed warning."""
 NEUROTOXICITY: Final = (
     "neurotoxicity: 96 mg/m2/day for 5-7 days gave severe CNS toxicity in 36 % (boxed warning); "
     "≤ 0.2 % at CLL doses"
+)
+AGAINST_MORE: Final = (
+    f"Against it: {NEUROTOXICITY}; thresholds are retrospective, and no trial supports a dose "
+    "above the label"
 )
 HOURS: Final = (0.01, 1000.0)
 """Lowest and highest length of an interval or an infusion."""
@@ -160,7 +164,7 @@ class GivenDose(NamedTuple):
     """A dose as it was given."""
 
     start_h: float
-    """From the start of the first infusion."""
+    """Time from the start of the first infusion, h."""
     infusion_h: float
     dose_mg: float
     """Fludarabine phosphate."""

@@ -202,7 +202,7 @@ FIELDS: Final[Mapping[str, Field]] = {
 PATIENT: Final = tuple(entry.key for entry in _PATIENT)
 COURSE: Final = tuple(entry.key for entry in _COURSE)
 COMMON: Final = tuple(key for key in COURSE if key not in ("regimen", "dose", "days"))
-"""What holds for every plan of a comparison: interval, infusion time, cells, cap."""
+"""Fields that hold for every plan of a comparison: interval, infusion time, cells, cap."""
 GOAL: Final = tuple(entry.key for entry in _GOAL)
 RENAL: Final = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
 """Renal functions, of which a patient has at most one."""

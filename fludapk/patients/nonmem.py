@@ -113,10 +113,10 @@ class Dose(NamedTuple):
     row: int
     """Place among the records of the course."""
     after_h: float
-    """From its record: further doses of ADDL start II later each."""
+    """Time after its record, h: further doses of ADDL start II later each."""
     infusion_h: float
     mg: float
-    """Of what AMT is mg of, or of fludarabine phosphate if there is a column DOSE_MG."""
+    """Amount of the substance of AMT, or of fludarabine phosphate with a column DOSE_MG, mg."""
 
 
 class Recorded(NamedTuple):

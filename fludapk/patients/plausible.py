@@ -240,7 +240,7 @@ def body_mass_index(values: Values) -> Fault | None:
     The one that is farther from the reference for age is asked about.
     """
     weight, height = values.number("weight_kg"), values.number("height_cm")
-    bmi, (low, high) = _bmi(weight, height), BMI
+    bmi, (low, high) = bmi_kg_m2(weight, height), BMI
     if not values.age_years >= 2 or math.isnan(bmi) or low <= bmi <= high:
         return None
     size = {"weight": weight, "height": height}
@@ -249,7 +249,7 @@ def body_mass_index(values: Values) -> Fault | None:
 
     def off(value: float) -> float:
         """Measure the distance from the bounds on a log scale, 0 within."""
-        index = _bmi(**{**size, odd: value})
+        index = bmi_kg_m2(**{**size, odd: value})
         return max(0.0, math.log(low / index), math.log(index / high))
 
     typed = values.typed[key]
@@ -421,7 +421,7 @@ def transposed(number: float) -> list[float]:
     return [swapped for swapped in numbers if swapped != number]
 
 
-def _bmi(weight: float, height: float) -> float:
+def bmi_kg_m2(weight: float, height: float) -> float:
     """Compute the body mass index, kg/m2, of kg and cm."""
     return weight / (height / 100) ** 2
 

@@ -225,17 +225,8 @@ def draw_patients(entry: PopulationEntry, rng: np.random.Generator, n: int) -> D
         typical = entry.creatinine.ratio * fas_q(age_years=np.maximum(age, 1.0), female=female)
         scatter = _log_normal(typical, _sd_of_cv(entry.creatinine.cv), n)
         _, scr, again_scr = _inside(entry, "scr_range_mg_dl", rng, age, scatter)
-    columns = {
-        "AGE": age,
-        "SEX": female.astype(np.float64),
-        "WT": weight,
-        "HT": height,
-        "BSA": np.asarray(mosteller(height_cm=height, weight_kg=weight)),
-        "SCR": scr,
-        "eGFR": _constant(entry.egfr_ml_min_1_73m2, n),
-        "CrCl": _constant(entry.crcl_ml_min, n),
-        **{name: _categories(getattr(entry, name), rng, n) for name in CATEGORICAL},
-    }
+    categories = {name: _categories(getattr(entry, name), rng, n) for name in CATEGORICAL}
+    columns = _columns(entry, age, female, weight, height, scr) | categories
     return Drawn(columns, {"size": again_weight | again_height, "scr": again_scr})
 
 
@@ -278,6 +269,14 @@ def at_scores(entry: PopulationEntry, scores: Mapping[str, F8]) -> dict[str, F8]
         typical = entry.creatinine.ratio * fas_q(age_years=np.maximum(age, 1.0), female=female)
         scatter = _log_normal(typical, _sd_of_cv(entry.creatinine.cv), len(age))
         _, scr = _cut(entry.scr_range_mg_dl, scatter, scores["creatinine"], none, 1.0)
+    categories = {name: _category_at(getattr(entry, name), scores[name]) for name in CATEGORICAL}
+    return _columns(entry, age, female, weight, height, scr) | categories
+
+
+def _columns(
+    entry: PopulationEntry, age: F8, female: Bools, weight: F8, height: F8, scr: F8
+) -> dict[str, F8]:
+    """Return the columns of drawn patients, with what the entry fixes of the kidney."""
     return {
         "AGE": age,
         "SEX": female.astype(np.float64),
@@ -287,7 +286,6 @@ def at_scores(entry: PopulationEntry, scores: Mapping[str, F8]) -> dict[str, F8]
         "SCR": scr,
         "eGFR": _constant(entry.egfr_ml_min_1_73m2, len(age)),
         "CrCl": _constant(entry.crcl_ml_min, len(age)),
-        **{name: _category_at(getattr(entry, name), scores[name]) for name in CATEGORICAL},
     }
 
 

@@ -36,7 +36,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Assay:
-    """How the levels of a file are written.
+    """Conventions by which the levels of a file are written.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class Assay:
     def _cell(
         self, text: str, name: str, unit: str | None
     ) -> tuple[bool, float | None, float | None]:
-        """Whether a level is below a limit, the limit in its cell, and its concentration."""
+        """Return if a level is below a limit, the limit in its cell, and its concentration."""
         word = text.lower().replace(" ", "")
         if not word:
             return False, None, None

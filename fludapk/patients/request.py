@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from fludapk.errors import InputError, gathered
 from fludapk.patients.course import Course
@@ -27,6 +27,18 @@ Typed: TypeAlias = Mapping[str, Any]
 
 PATIENT_NAMES: Final = tuple(FIELDS[key].name for key in PATIENT)
 COURSE_NAMES: Final = tuple(FIELDS[key].name for key in COURSE)
+
+
+class Treated(NamedTuple):
+    """Product and disease of a patient; None where unknown."""
+
+    product: str | None
+    disease: str | None
+
+    @classmethod
+    def by(cls, patient: Patient, regimen: Regimen) -> Self:
+        """Return those of the patient, or else of the course."""
+        return cls(patient.product or regimen.product, patient.diagnosis or regimen.disease)
 
 
 class Case(NamedTuple):

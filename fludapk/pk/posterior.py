@@ -53,7 +53,7 @@ class Posterior:
     """Log marginal likelihood of the levels (density per mg/L), by importance sampling."""
     log_marginal_likelihood_se: float
     effective_size: float
-    """How many independent draws would be as good, at least."""
+    """Number of independent draws that would be as good, at least."""
     method: Literal["importance", "metropolis"]
     """"metropolis" if importance weights were too uneven."""
     acceptance: float

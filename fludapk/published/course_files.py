@@ -36,7 +36,7 @@ class TargetEntry(Table):
 
     id: Identifier
     name: Text
-    """As people cite it: Fabrizio 2022."""
+    """Name of the paper, as people cite it: Fabrizio 2022."""
     title: Text
     low: Positive | None = None
     high: Positive | None = None
@@ -49,7 +49,7 @@ class TargetEntry(Table):
     derived_with: Identifier
     """Model that the AUC set against it comes from."""
     derived_with_doubt: Text | None = None
-    """What is not settled about that."""
+    """Doubt about that model."""
     context: Text
     finding: Text
     citation: Text

@@ -123,13 +123,14 @@ def replacement_warning(name: str, sha256: str) -> str:
     return "" if shipped == sha256 else f"NOT the shipped {name} (sha {sha256[:12]})"
 
 
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 @lru_cache(maxsize=1)
 def _shipped_hashes() -> Mapping[str, str]:
     """Return the hash of each shipped file by the name of its model."""
-    return {
-        path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in _shipped().glob("*.toml")
-    }
+    return {path.stem: _sha256(path) for path in _shipped().glob("*.toml")}
 
 
 def model_paths(folders: Sequence[Path] | None = None) -> dict[str, Path]:
@@ -162,7 +163,7 @@ def _refuse_replacements(paths: Mapping[str, Path]) -> None:
         if path.parent == _shipped() or name not in _shipped_hashes():
             continue
         try:
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            sha256 = _sha256(path)
         except OSError as error:
             raise FileError(f"{path}: cannot be read: {error.strerror}") from error
         if replacement_warning(name, sha256):
@@ -206,7 +207,7 @@ def _load(path: Path, _modified: int) -> Model:
     file = read_toml(path, ModelFile)
     if file.id != path.stem:
         raise FileError(f"{path}: id: {file.id!r} must be the name of the file, {path.stem!r}")
-    return Model(file, path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return Model(file, path, _sha256(path))
 
 
 def load_models(folders: Sequence[Path] | None = None) -> list[Model]:

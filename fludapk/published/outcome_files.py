@@ -160,7 +160,7 @@ class OutcomeEntry(Association):
 
     id: Identifier
     name: Text
-    """As people cite it: Fabrizio 2022."""
+    """Name of the paper, as people cite it: Fabrizio 2022."""
     printed_ratio: str = ""
     """Hazard ratio that is printed but not enough to compute with."""
     cannot: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 from fludapk.errors import InputError
 from fludapk.published.course_files import LabelRule, LabelStep, RegimenEntry, RegimenFile
@@ -24,6 +25,10 @@ def regimens() -> Mapping[str, RegimenEntry]:
 def label_rules() -> list[LabelRule]:
     """Return the renal dosing rules of labels and centres, which contradict each other."""
     return _file().label_rules
+
+
+ADULT_YEARS: Final = 18.0
+"""Age from which the renal rules of labels apply that are written for adults."""
 
 
 def label_step(rule: LabelRule, renal_function: float) -> LabelStep:

@@ -303,7 +303,6 @@ def outcome_of(scenario: Scenario, counts: Sequence[Counts]) -> OutcomeResult:
         for stratum in range(len(question.reference.strata))
         for one in counts
     ]
-    published = isinstance(association, OutcomeEntry)
     entry = association if isinstance(association, OutcomeEntry) else None
     return OutcomeResult(
         model=question.reference.truth,
@@ -331,7 +330,7 @@ def outcome_of(scenario: Scenario, counts: Sequence[Counts]) -> OutcomeResult:
         draws=table.n_draws,
         includes_parameters=len(question.reference.outer) > 0,
         arms=arms,
-        remarks=outcome_remarks(question, published),
+        remarks=outcome_remarks(question),
         citation=entry.citation if entry else getattr(association, "source", ""),
     )  # fmt: skip
 

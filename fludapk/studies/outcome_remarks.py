@@ -17,14 +17,12 @@ _OFF_MIDDLE = 0.1
 """Distance of a ratio from the middle of its interval, in SD, from which it is remarked on."""
 
 
-def outcome_remarks(question: Question, is_published: bool) -> list[Remark]:
+def outcome_remarks(question: Question) -> list[Remark]:
     """Return the remarks on an outcome, the worst first.
 
     Parameters
     ----------
     question : Question
-    is_published : bool
-        False for an association of the scenario itself.
     """
     remarks = [
         *_confounding(question),

@@ -11,11 +11,11 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
+from fludapk.answers.record import hash_of
 from fludapk.atomic import read_whole, whole_file, write_whole
 from fludapk.errors import InputError
 from fludapk.patients.csv_list import line
 from fludapk.studies.counts import Counts, SimulatedBlock
-from fludapk.studies.records import hash_of
 from fludapk.studies.study import Study
 
 PARTS: Final = ".parts"

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, Self
 
-from fludapk.answers.record import Record, Row
+from fludapk.answers.record import Record, Row, hash_of
 from fludapk.errors import InputError
 from fludapk.studies.scenario import Scenario
 
 # ------------------------------------------------------------------ provenance
-
-
-def hash_of(table: object) -> str:
-    """Return the hash of a table that can be written as JSON, whatever the order of its keys.
-
-    Examples
-    --------
-    >>> hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})
-    True
-    """
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
 def check_scenario_hash(record: Mapping[str, Any], where: str) -> None:

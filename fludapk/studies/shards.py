@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from fludapk._version import __version__
+from fludapk.answers.record import hash_of
 from fludapk.errors import InputError
 from fludapk.patients.population import Patients
 from fludapk.published.models import load_model, model_paths
 from fludapk.studies.blocks import all_strategies, edges_of, shard_range
 from fludapk.studies.counts import Counts
 from fludapk.studies.outputs import checked_document
-from fludapk.studies.records import StudyProvenance, hash_of
+from fludapk.studies.records import StudyProvenance
 from fludapk.studies.scenario import Scenario
 from fludapk.studies.simulate import StudyResult
 from fludapk.studies.study import BLOCK, Study

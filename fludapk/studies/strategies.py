@@ -14,7 +14,7 @@ from fludapk.errors import InputError, nearest
 from fludapk.patients.regimen import Regimen, parse_dose
 from fludapk.published.covariates import renal_function
 from fludapk.published.models import Model, load_model
-from fludapk.published.regimens import label_rules
+from fludapk.published.regimens import ADULT_YEARS, label_rules
 from fludapk.studies.adaptive import Adaptive, Perfect
 from fludapk.studies.dosing import (
     Aim,
@@ -204,7 +204,7 @@ class Renal:
         factor = np.where(np.isnan(factor), 1.0, factor)
         factor = np.where(np.isfinite(function), factor, np.nan)
         if self.adults_only:
-            factor = np.where(columns["AGE"] < 18, 1.0, factor)
+            factor = np.where(columns["AGE"] < ADULT_YEARS, 1.0, factor)
         full = self.schedule.dose_mg(columns["BSA"], columns["WT"])
         return self.drawn(np.asarray(full) * factor, columns, self.schedule)
 

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from fludapk._version import __version__
+from fludapk.answers.record import hash_of
 from fludapk.arrays import F8, Bools
 from fludapk.errors import FileError, FludapkError, InputError
 from fludapk.patients.population import REDRAWN, Patients, draw_patients
@@ -38,7 +39,7 @@ from fludapk.studies.described import described, resampled, scr_range_mg_dl, wit
 from fludapk.studies.dosing import Block, DosingStrategy
 from fludapk.studies.outcome_pilot import drivers_faults, outcome_faults, trial_faults
 from fludapk.studies.outcome_source import association_of
-from fludapk.studies.records import StudyProvenance, hash_of
+from fludapk.studies.records import StudyProvenance
 from fludapk.studies.scenario import CohortFile, Scenario, Strategy
 from fludapk.studies.shortage import shortage_faults
 from fludapk.studies.strata import Grouping, column, grouping_of

@@ -153,13 +153,13 @@ class VerifiedShown(BaseModel):
 
 
 class Health(BaseModel):
-    """That the server answers."""
+    """Sign that the server answers."""
 
     status: str = "ok"
 
 
 class Version(BaseModel):
-    """What answers."""
+    """Version of the software that answers."""
 
     name: str = "fludapk"
     version: str = __version__
@@ -198,7 +198,7 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
 
     @routes.post(f"{PREFIX}/design", response_model=Design, tags=["one patient"])
     def design(asked: DesignAsked) -> Response:
-        """Which levels to draw after the first dose: `fludapk update --design --json`."""
+        """Find the levels to draw after the first dose: `fludapk update --design --json`."""
         return _json(asked.answer(folders))
 
     @routes.post(f"{PREFIX}/nomogram", response_model=Nomogram, tags=["many patients"])
@@ -268,12 +268,12 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
 
     @routes.get("/healthz", tags=["server"])
     async def healthz() -> Health:  # beside the threads that compute
-        """That the server answers."""
+        """Sign that the server answers."""
         return Health()
 
     @routes.get("/version", tags=["server"])
     def version() -> Version:
-        """Which version answers."""
+        """Tell the version that answers."""
         return Version()
 
     return routes

@@ -1,4 +1,4 @@
-"""What a request asks, by the names of `fludapk.patients.fields`, and the answer of the library.
+"""Requests, by the names of `fludapk.patients.fields`, and the answers of the library.
 
 Quantities are text with a unit, ``"0.3 mg/dL"``, or numbers in the default unit of their field;
 creatinine has none. The answers are the records behind the command line's JSON.
@@ -55,7 +55,7 @@ Several = Annotated[list[Text], Field(max_length=20)]
 Place = Annotated[int, Field(strict=True, ge=1, le=1000)]
 """Place in a list, from 1."""
 MOST_LEVELS: Final = 50
-"""Of one request; as many doses may be given."""
+"""Number of levels of a request at most; as many doses may be given."""
 
 
 _A = TypeVar("_A", bound="Asked")

@@ -53,7 +53,7 @@ class Box:
 
     name: str
     patient: str
-    """As typed: what the box is about."""
+    """Values as typed that the box is about."""
     text: str
 
 
@@ -67,7 +67,7 @@ def confirmed_boxes(form: Mapping[str, str]) -> list[Box]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What stands beside the form."""
+    """Sheet or refusal that stands beside the form."""
 
     html: str
     said: str
@@ -75,7 +75,7 @@ class Answer:
     invalid: Sequence[str] = field(default_factory=tuple)
     """Fields of the form that were refused."""
     boxes: Sequence[Box] = field(default_factory=tuple)
-    """What was confirmed, to stay so with the next question."""
+    """Values that were confirmed, to stay so with the next question."""
 
 
 def _said(r: CheckResult) -> str:

@@ -18,12 +18,12 @@ KIB: Final = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionLimits:
-    """How much a client may take before it has asked anything."""
+    """Limits of what a client may take before it has asked anything."""
 
     head_bytes: int = 16 * KIB
     headers: int = 100
     head_seconds: float = 10.0
-    """From the opening of a connection, or the first byte of a further request, to its last
+    """Time from the opening of a connection, or the first byte of a further request, to its last
     header."""
     connections: int = 500
     per_address: int = 100

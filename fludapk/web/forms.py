@@ -51,7 +51,7 @@ _CONFIRMABLE: Final = [*(FIELDS[key].name for key in QUANTITIES), CONFIRMS_TIMES
 
 
 def typed(form: Mapping[str, str]) -> dict[str, Any]:
-    """What the fields of a form say, by the names of the command line.
+    """Return the fields of a form, by the names of the command line.
 
     A number beside a default unit goes as it was typed, so that it is judged as on the command
     line: 1.10 cm is asked about, and "43 in" is read.
@@ -134,7 +134,7 @@ def check_asked(form: Mapping[str, str]) -> CheckAsked:
 
 
 def _goal(form: Mapping[str, str]) -> dict[str, Any]:
-    """What the doses are for."""
+    """Goal that the doses are for."""
     low, high = _number(form, "window_low"), _number(form, "window_high")
     if (low is None) != (high is None):
         raise InputError(Fault("window", "needs both: its lower and its upper AUC"))
@@ -174,7 +174,7 @@ def compare_asked(form: Mapping[str, str]) -> CompareAsked:
 
 
 _OF_A_COURSE: Final = ("regimen", "dose", "days")
-"""What a form of one course holds, and a plan says in its text."""
+"""Fields that a form of one course holds, and a plan says in its text."""
 
 
 def levels_of(form: Mapping[str, str]) -> dict[int, dict[str, Any]]:

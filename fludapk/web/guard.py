@@ -56,19 +56,19 @@ class Limits:
     seconds: float = 30.0
     list_seconds: float = 300.0
     uploads_bytes: int = 64 * KIB * KIB
-    """Of all bodies that are held at the same time."""
+    """Bytes of all bodies that are held at the same time."""
     quick_at_once: int = 64
     """Requests for one patient that run or wait; more are told to come again."""
     long_at_once: int = 1
     long_waiting: int = 4
     """Requests that compute for seconds have a queue of their own."""
     token_seconds: float = 1.0
-    """How long the answer to a wrong token takes."""
+    """Time that the answer to a wrong token takes, s."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What pages of other origins may ask, and no more than that (CORS).
+    """Requests that pages of other origins may make, and no more than that (CORS).
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class Guard:
     limits: Limits = field(default_factory=Limits)
     shared: Shared = field(default_factory=Shared)
     wrong_tokens: Counter[str] = field(default_factory=Counter)
-    """By address."""
+    """Number of wrong tokens by address."""
     _held: list[int] = field(default_factory=lambda: [0])
     _queues: dict[str, Queue] = field(default_factory=dict)
 

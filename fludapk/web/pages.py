@@ -109,7 +109,7 @@ def plan_suggestions() -> list[str]:
 
 @lru_cache(maxsize=1)
 def _options() -> dict[str, Any]:
-    """What the selectors offer."""
+    """Choices that the selectors offer."""
     known = list(targets().values())
     courses = list(regimens().values())
     return {

@@ -21,7 +21,7 @@ TITLES: Final = {
     ExitStatus.OUTSIDE_STUDIED_RANGE: "Outside the studied range",
     ExitStatus.NOT_CONVERGED: "Not converged",
 }
-"""By the exit code of the command line."""
+"""Titles by the exit code of the command line."""
 
 STATUSES: Final = {
     ExitStatus.INPUT_REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -160,9 +161,10 @@ def test_a_comparison_is_of_two_to_four_plans(count: int) -> None:
 
 
 def test_one_plan_alone_is_no_comparison_however_it_is_given() -> None:
-    for plan in ("axi_cel", (AXI, Goal.chosen(auc=19))):
+    alone: tuple[Any, ...] = ("axi_cel", (AXI, Goal.chosen(auc=19)))
+    for plan in alone:
         with pytest.raises(InputError, match="1 is given"):
-            read_plans(plan)  # type: ignore[arg-type]
+            read_plans(plan)
 
 
 def test_in_python_a_plan_is_a_text_a_course_or_a_course_with_a_goal() -> None:
@@ -171,8 +173,9 @@ def test_in_python_a_plan_is_a_text_a_course_or_a_course_with_a_goal() -> None:
     assert [plan.kind for plan in plans] == ["dose", "dose", "goal", "rule"]
     assert plans[1] == plans[0]
     assert plans[2].goal == goal
+    number: Any = 3
     with pytest.raises(InputError, match=r"plan 2: is a int; allowed: a text, a Regimen"):
-        read_plans(["axi_cel", 3])  # type: ignore[list-item]
+        read_plans(["axi_cel", number])
 
 
 def test_what_holds_for_every_plan_is_typed_once() -> None:

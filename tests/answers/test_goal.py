@@ -234,11 +234,11 @@ ROUGH: Final = [
 @pytest.mark.parametrize("goal", GOALS)
 @pytest.mark.parametrize(("model", "kind"), ROUGH)
 def test_a_heavier_patient_never_gets_less(
-    model: str, kind: dict[str, str], goal: dict[str, Any]
+    model: str, kind: dict[str, Any], goal: dict[str, Any]
 ) -> None:
     patients = [
         Patient(age_years=30, sex="male", weight_kg=float(weight), height_cm=172,
-                egfr_ml_min_1_73m2=100, **kind)  # type: ignore[arg-type]
+                egfr_ml_min_1_73m2=100, **kind)
         for weight in np.arange(55.0, 75.0, 0.5)
     ]  # fmt: skip
     doses = doses_along(patients, Regimen(dose=30, unit="mg/m2", days=4), model, **goal)

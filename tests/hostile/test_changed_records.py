@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from fludapk.answers.record import hash_of
 from fludapk.cli import main
 from fludapk.errors import InputError
 from fludapk.studies.counts import COUNTED
 from fludapk.studies.outputs import PARTS, Parts
-from fludapk.studies.records import hash_of
 from fludapk.studies.shards import Shard, merge, run_shard
 from fludapk.studies.simulate import read_scenario
 
@@ -114,8 +114,15 @@ CHANGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("with_checksum", [False, True])
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+FORGED = [change for change in CHANGES if change is not one_number]
+"""With a checksum of its own; one plausible number of such a forgery cannot be told from truth."""
+
+
+@pytest.mark.parametrize(
+    ("change", "with_checksum"),
+    [*((change, False) for change in CHANGES), *((change, True) for change in FORGED)],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
 def test_a_changed_shard_is_not_merged(
     tmp_path: Path, change: Callable[[dict[str, Any]], None], with_checksum: bool
 ) -> None:
@@ -126,8 +133,6 @@ def test_a_changed_shard_is_not_merged(
     paths = [tmp_path / "1.json", tmp_path / "2.json"]
     paths[0].write_text(json.dumps(table))
     paths[1].write_text(SHARDS[1])
-    if with_checksum and change is one_number:
-        pytest.skip("a plausible lie with its own checksum cannot be told from the truth")
     result = run("merge", *map(str, paths))
     assert result.exit_code == 3, result.output
     assert result.stdout == ""

@@ -250,7 +250,7 @@ LABELS: Final = {"first_dose": "first dose", "time_zone": "time zone", "cells_at
 
 @pytest.mark.parametrize(("fields", "name", "part"), FAULTS)
 def test_a_doubtful_time_is_refused_by_its_name_at_every_door(
-    fields: dict[str, str], name: str, part: str
+    fields: dict[str, Any], name: str, part: str
 ) -> None:
     level = "2026-01-14 10:30 0.62 mg/L"
     text = {**fields, "level": "2026-01-14 10:30"}[name]
@@ -275,7 +275,7 @@ def test_a_doubtful_time_is_refused_by_its_name_at_every_door(
 
     if name != "cells_at":
         with pytest.raises(InputError, match=re.escape(part)):
-            update(GIRL, PLAN, [level], **fields)  # type: ignore[arg-type]
+            update(GIRL, PLAN, [level], **fields)
 
 
 def test_the_page_leads_to_the_first_dose_that_is_missing() -> None:

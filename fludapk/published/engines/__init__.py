@@ -13,7 +13,7 @@ from typing import Final
 from fludapk.published.engines import mrgsolve, nlmixr2, nonmem, pharmpy, rxode2
 from fludapk.published.engines.statements import Statements
 
-ENGINES: Final[Mapping[str, tuple[str, Callable[[Statements, Mapping[str, float]], str]]]] = {
+ENGINES: Final[Mapping[str, tuple[str, Callable[[Statements], str]]]] = {
     "nonmem": ("mod", nonmem.code),
     "mrgsolve": ("cpp", mrgsolve.code),
     "rxode2": ("rxode2.R", rxode2.code),

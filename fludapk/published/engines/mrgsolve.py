@@ -11,15 +11,8 @@ from fludapk.published.engines.statements import CallPower, Statements, lower_tr
 CENTRAL: Final = "CENT"
 
 
-def code(model: Statements, covariates: Mapping[str, float]) -> str:
-    """Write a specification.
-
-    Parameters
-    ----------
-    model : Statements
-    covariates : mapping of str to float
-        Of the worked patient; a data set overrides them.
-    """
+def code(model: Statements) -> str:
+    """Write a specification, with the worked patient as its default."""
     occasions = {column: float(k == 0) for k, column in enumerate(model.occasion_columns)}
     tissues = model.tissues
     random = [("E", model.etas, model.omega)]
@@ -30,7 +23,7 @@ def code(model: Statements, covariates: Mapping[str, float]) -> str:
     parts = [
         f"[PROB]\n{model.header('#')}",
         "[PARAM]\n" + _values(model.thetas),
-        "[PARAM] @input\n" + _values({**covariates, **occasions}),
+        "[PARAM] @input\n" + _values({**model.worked, **occasions}),
         f"[CMT] {' '.join([CENTRAL, *tissues, 'AUC'])}\n",
         *(_omega(name, labels, matrix) for name, labels, matrix in random),
         _sigma(model),

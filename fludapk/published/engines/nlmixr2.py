@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from fludapk.published.engines.rxode2 import body, omegas
 from fludapk.published.engines.statements import Statements
 
 
-def code(model: Statements, _: Mapping[str, float]) -> str:
-    """Write an R function that nlmixr2 fits or simulates.
-
-    Parameters
-    ----------
-    model : Statements
-    _ : mapping of str to float
-        Covariates of the worked patient, which are in the data.
-    """
+def code(model: Statements) -> str:
+    """Write an R function that nlmixr2 fits or simulates."""
     thetas = "".join(
         f"    {name} <- {f'fix({value:.15g})' if name in model.fixed else f'{value:.15g}'}\n"
         for name, value in model.thetas.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from fludapk.published.engines.statements import StarPower, Statements, lower_triangle
@@ -13,15 +12,8 @@ _RENAMED: Final = {1: [("V", "V1")], 2: [("Q", "Q2")], 3: []}
 """Names that NONMEM has for our flows and volumes."""
 
 
-def code(model: Statements, _: Mapping[str, float]) -> str:
-    """Write a control stream.
-
-    Parameters
-    ----------
-    model : Statements
-    _ : mapping of str to float
-        Covariates of the worked patient, which are in the data.
-    """
+def code(model: Statements) -> str:
+    """Write a control stream."""
     compartments = model.model.program.compartments
     columns = [*RECORD, *(column.name for column in model.columns), *model.occasion_columns]
     lines = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from fludapk.arrays import F8
 from fludapk.published.engines.statements import CaretPower, Statements
@@ -10,15 +10,8 @@ from fludapk.published.engines.statements import CaretPower, Statements
 CENTRAL = "central"
 
 
-def code(model: Statements, _: Mapping[str, float]) -> str:
-    """Write an R script that makes model, parameters and covariances.
-
-    Parameters
-    ----------
-    model : Statements
-    _ : mapping of str to float
-        Covariates of the worked patient, which are in the data.
-    """
+def code(model: Statements) -> str:
+    """Write an R script that makes model, parameters and covariances."""
     thetas = ",\n  ".join(f"{name} = {value:.15g}" for name, value in model.thetas.items())
     sigma = "; ".join(f"{kind}_error ~ {sd**2:.15g}" for kind, sd in model.residual.items())
     return (

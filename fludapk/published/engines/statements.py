@@ -78,10 +78,13 @@ class Statements:
     model : Model
     occasions : int
         Doses of the course, each an occasion of the IOV.
+    row : mapping of str to (1,) arrays
+        Covariates of a worked patient; categories by their number.
     """
 
     model: Model
     occasions: int
+    row: Mapping[str, F8]
 
     @property
     def thetas(self) -> dict[str, float]:
@@ -113,17 +116,12 @@ class Statements:
         computed = f", by {', '.join(by)}" if any(by) else ""
         return f"{described.unit}{computed}{', capped' if described.cap else ''}"
 
-    def values(self, row: Mapping[str, F8]) -> dict[str, float]:
-        """Return the columns of one patient.
-
-        Parameters
-        ----------
-        row : mapping of str to (1,) arrays
-            Covariates of the model; categories by their number.
-        """
+    @property
+    def worked(self) -> dict[str, float]:
+        """Columns of the worked patient."""
         values: dict[str, float] = {}
         for name in self.model.program.covariates:
-            value, categories = float(row[name][0]), self.model.categories(name)
+            value, categories = float(self.row[name][0]), self.model.categories(name)
             if not categories:
                 values[name.upper()] = value
             for k in range(1, len(categories)):
@@ -222,6 +220,7 @@ class Statements:
         """Write source, units and columns as comments."""
         file = self.model.file
         lines = [
+            *filter(None, [self.model.not_shipped]),
             f"{file.id}: {file.title}",
             file.citation.short,
             f"Units: h, mg F-ara-A, L, mg/L. AMT = mg fludarabine phosphate × {file.dose.factor:g} "

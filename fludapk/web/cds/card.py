@@ -119,7 +119,7 @@ class Told(NamedTuple):
     lacks: str
     """Names of what a target needs and the request does not tell."""
     remarks: Sequence[Remark]
-    """On the request, beside those of the check."""
+    """Remarks on the request, beside those of the check."""
 
 
 def answer_card(

@@ -1,4 +1,4 @@
-"""Which drug an order is for.
+"""Drug that an order is for.
 
 Read from the resources as they were sent, so that an order of fludarabine that cannot be read is
 still seen to be one.
@@ -42,7 +42,7 @@ class Drug(NamedTuple):
     doubt: str = ""
     """Contradiction between its code and its name."""
     is_named: bool = True
-    """Whether a name says so, not only a code."""
+    """True if a name says so, not only a code."""
 
 
 def drug_of(order: Raw, library: Library) -> Drug:

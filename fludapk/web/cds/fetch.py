@@ -13,7 +13,7 @@ from fludapk.web.cds.bundles import parsed
 from fludapk.web.cds.settings import MIB, Settings
 
 SECONDS: Final = 5.0
-"""For one answer of the record system."""
+"""Time for one answer of the record system, s."""
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _TEMPLATE: Final = "{{context.patientId}}"
 

@@ -81,7 +81,7 @@ class Sorted:
     unknown: tuple[Entry, ...]
     """Orders of nobody knows what."""
     is_asked: bool
-    """Whether fludarabine was selected, or everything is asked about."""
+    """True if fludarabine was selected, or everything is asked about."""
 
 
 def sort_orders(library: Library, selections: Any) -> Sorted:

@@ -62,7 +62,7 @@ class Reference(Part):
 
 
 class Period(Part):
-    """From start to end, both included."""
+    """Days from start to end, both included."""
 
     start: str = ""
     end: str = ""

@@ -28,7 +28,7 @@ class Age(NamedTuple):
 
 
 OLD_DAYS: Final = {"weight": Age(30, 90), "height": Age(90, None), "creatinine": Age(7, 7)}
-"""From the value to the first dose. What is older is a caution, not a refusal."""
+"""Longest age of a value at the first dose; an older one is a caution, not a refusal."""
 NO_VALUE: Final = frozenset({"entered-in-error", "cancelled", "registered"})
 """Statuses of observations that have no value, or none that holds."""
 _FINAL: Final = frozenset({"final", "amended", "corrected"})
