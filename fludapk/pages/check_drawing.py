@@ -71,7 +71,7 @@ class Bar:
 
 def bar(result: CheckResult) -> Bar:
     """Lay out the AUC bar."""
-    auc, (low, high) = result.exposure.auc_0_inf, result.exposure.auc_0_inf_pi90
+    auc, (low, high) = result.headline.auc_0_inf, result.headline.interval
     rivals = [
         row
         for row in result.sensitivity

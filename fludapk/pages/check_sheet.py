@@ -47,7 +47,7 @@ def check_html(result: CheckResult, *, whole: bool = True) -> str:
         "check.html",
         whole=whole,
         models=model_rows(result),
-        reading_note=result.reading_note or "",
+        reading_note=typeset(result.reading_note or ""),
         **blocks_of(result),
     )
 

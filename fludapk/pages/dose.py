@@ -154,7 +154,7 @@ def dose_html(result: DoseResult, *, whole: bool = True) -> str:
     return sheet(
         "dose.html",
         whole=whole,
-        reading_note=check.reading_note or "",
+        reading_note=typeset(check.reading_note or ""),
         would_give=[typeset(line) for line in would_give_lines(result)],
         not_proposed=not_proposed(result),
         expected_title=EXPECTED,

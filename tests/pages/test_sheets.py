@@ -186,7 +186,6 @@ def test_sections_come_in_the_order_of_the_terminal_page(checked: CheckResult) -
 
 def test_the_chance_comes_first_and_then_the_number(checked: CheckResult) -> None:
     text = Page(check_html(checked)).text
-    assert checked.headline.interval is not None
     low, high = checked.headline.interval
     auc = f"AUC0-inf {checked.exposure.auc_0_inf:.2f} mg·h/L"
     interval = f"90 % interval {low:.1f}-{high:.1f}"
@@ -435,7 +434,8 @@ def test_the_bar_holds_any_exposure(
 ) -> None:
     result = girl
     odd = replace(result.exposure, auc_0_inf=auc, auc_0_inf_pi90=interval)
-    changed = replace(result, exposure=odd)
+    headline = replace(result.headline, auc_0_inf=auc, interval=interval)
+    changed = replace(result, exposure=odd, headline=headline)
     figure = check_drawing.bar(changed)
     assert figure.low_x <= figure.auc_x <= figure.high_x
     assert float(figure.ticks[-1].label) >= interval[1]
@@ -443,6 +443,12 @@ def test_the_bar_holds_any_exposure(
         covered = sum(region.width for region in lane.regions)
         assert covered == pytest.approx(284.0, abs=0.3), "regions fill the axis"
     assert len(pictures(check_html(changed))) == 3
+
+
+def test_figure_and_headline_name_the_same_interval(checked: CheckResult) -> None:
+    low, high = checked.headline.interval
+    figure = check_drawing.bar(checked)
+    assert (figure.low_label, figure.high_label) == (f"{low:.1f}", f"{high:.1f}")
 
 
 # --- The dose for a target ------------------------------------------------------------------------
