@@ -1,5 +1,6 @@
 """Fixtures: every model, shipped or invented, and its slow twin."""
 
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,9 @@ from fludapk.published.models import Model, load_model, model_folders, model_pat
 
 settings.register_profile("same", derandomize=True, deadline=None)  # the first call may compile
 settings.load_profile("same")  # every run tries the same examples
+
+# A shell starts its background jobs with Ctrl-C ignored; the tests that send one need it heard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HEAD: Final = """
 format = "fludapk.model/1"
