@@ -19,6 +19,7 @@ from fludapk._version import __version__ as __version__
 from fludapk.pages.renderers import register_all
 
 if TYPE_CHECKING:
+    from fludapk.answers.case import open_case, save_case
     from fludapk.answers.catalogue import models, outcomes, regimens, targets
     from fludapk.answers.check import check
     from fludapk.answers.check_table import check_table
@@ -47,8 +48,10 @@ __all__ = [
     "find_dose",
     "models",
     "nomogram",
+    "open_case",
     "outcomes",
     "regimens",
+    "save_case",
     "share_vials",
     "simulate",
     "targets",
@@ -68,8 +71,10 @@ _HOMES: Final = {
     "find_dose": "fludapk.answers.dose",
     "models": "fludapk.answers.catalogue",
     "nomogram": "fludapk.answers.nomogram",
+    "open_case": "fludapk.answers.case",
     "outcomes": "fludapk.answers.catalogue",
     "regimens": "fludapk.answers.catalogue",
+    "save_case": "fludapk.answers.case",
     "share_vials": "fludapk.patients.vials",
     "simulate": "fludapk.studies.simulate",
     "targets": "fludapk.answers.catalogue",

@@ -38,6 +38,9 @@ ANSWERS: Final = {
         pd.read_csv(ROOT / "examples" / "levels.csv").query("ID <= 4"),
         dv_unit="mg/L", amount="phosphate", simulations=100,
     ),
+    "open_case": lambda: fludapk.open_case(fludapk.save_case(
+        {"age": 5, "weight": 18.2, "height": 110, "scr": "0.3 mg/dL", "regimen": "tisa_cel_ball"},
+    )),
     "verify": lambda: fludapk.verify(["varela2025"]),
     "models": fludapk.models,
     "outcomes": fludapk.outcomes,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fludapk.cli.cases import case_option, open_from, save_as, save_case_option, say_changes
 from fludapk.cli.common import (
     brief_option,
     folders_of,
@@ -25,6 +26,10 @@ from fludapk.errors import ExitStatus, Fault, InputError, gathered
 from fludapk.patients.fields import COMMON
 
 if TYPE_CHECKING:
+    from fludapk.answers.case import OpenedCase
+    from fludapk.answers.check_records import CheckResult
+    from fludapk.answers.dose_records import DoseResult
+    from fludapk.answers.update_records import UpdateResult
     from fludapk.patients.clock import Clock
     from fludapk.patients.level import Level
 
@@ -42,6 +47,8 @@ report_option = click.option(
 @report_option
 @brief_option
 @click.option("--events", metavar="FILE", help="Write the course as NONMEM-style CSV.")
+@case_option
+@save_case_option
 @models_dir_option
 @json_option
 def check(
@@ -49,6 +56,8 @@ def check(
     report: str | None,
     is_brief: bool,
     events: str | None,
+    case_file: str | None,
+    save_case: str | None,
     models_dir: str | None,
     as_json: bool,
     **typed: Any,
@@ -62,22 +71,30 @@ def check(
     from fludapk.patients.request import read_request
 
     folders = folders_of(models_dir)
-    request = read_request(typed)
-    say_first_compilation()
-    result = run(
-        request.patient,
-        request.regimen,
-        model=request.model,
-        round_to_mg=request.round_to_mg,
-        strict=strict,
-        folders=folders,
-    )
+    opened: OpenedCase | None = None
+    result: CheckResult
+    if case_file is not None:
+        opened = open_from(case_file, "check", strict=strict, folders=folders)
+        result = opened.answer  # type: ignore[assignment]
+    else:
+        request = read_request(typed)
+        say_first_compilation()
+        result = run(
+            request.patient,
+            request.regimen,
+            model=request.model,
+            round_to_mg=request.round_to_mg,
+            strict=strict,
+            folders=folders,
+        )
     if events is not None:
         from fludapk.answers.events import events_csv
         from fludapk.atomic import write_whole
 
         write_whole(events, events_csv(result))
+    save_as(save_case, "check", result, opened=opened)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
+    say_changes(opened)
 
 
 @click.command()
@@ -95,6 +112,8 @@ def check(
 @strict_option
 @report_option
 @brief_option
+@case_option
+@save_case_option
 @models_dir_option
 @json_option
 def dose(
@@ -106,6 +125,8 @@ def dose(
     strict: bool,
     report: str | None,
     is_brief: bool,
+    case_file: str | None,
+    save_case: str | None,
     models_dir: str | None,
     as_json: bool,
     **typed: Any,
@@ -120,24 +141,32 @@ def dose(
     from fludapk.patients.request import read_patient, read_schedule, read_step_mg
 
     folders = folders_of(models_dir)
-    goal, patient, (schedule, planned), step = gathered(
-        lambda: Goal.chosen(auc=auc, window=window, target=target, probability=probability),
-        lambda: read_patient(typed),
-        lambda: read_schedule(typed),
-        lambda: read_step_mg(typed),
-    )
-    say_first_compilation()
-    result = find_dose(
-        patient,
-        schedule,
-        goal,
-        planned=planned,
-        model=model,
-        round_to_mg=1.0 if step is None else step,
-        strict=strict,
-        folders=folders,
-    )
+    opened: OpenedCase | None = None
+    result: DoseResult
+    if case_file is not None:
+        opened = open_from(case_file, "dose", strict=strict, folders=folders)
+        result = opened.answer  # type: ignore[assignment]
+    else:
+        goal, patient, (schedule, planned), step = gathered(
+            lambda: Goal.chosen(auc=auc, window=window, target=target, probability=probability),
+            lambda: read_patient(typed),
+            lambda: read_schedule(typed),
+            lambda: read_step_mg(typed),
+        )
+        say_first_compilation()
+        result = find_dose(
+            patient,
+            schedule,
+            goal,
+            planned=planned,
+            model=model,
+            round_to_mg=1.0 if step is None else step,
+            strict=strict,
+            folders=folders,
+        )
+    save_as(save_case, "dose", result, opened=opened)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
+    say_changes(opened)
 
 
 @click.command()
@@ -223,6 +252,8 @@ def compare(
 @strict_option
 @report_option
 @brief_option
+@case_option
+@save_case_option
 @models_dir_option
 @json_option
 def update(
@@ -240,6 +271,8 @@ def update(
     strict: bool,
     report: str | None,
     is_brief: bool,
+    case_file: str | None,
+    save_case: str | None,
     models_dir: str | None,
     as_json: bool,
     **typed: Any,
@@ -267,35 +300,48 @@ def update(
     if population is not None and (not design or typed["weight"] is not None):
         raise InputError("--population goes with --design, and without a patient")
     if design:
+        if case_file is not None or save_case is not None:
+            found = "--design asks for no levels: leave out {case} and --save-case"
+            raise InputError(Fault("case", found, whole=True))
         has_levels = bool(level_texts or levels_file)
         _design(typed, population, model, models_dir, as_json, has_levels)
         return
 
-    when = typed["first_dose"], typed["time_zone"]
-    about_patient, are_confirmed = times_confirmed(typed)
-    patient, regimen, (levels,), aim, step = gathered(
-        lambda: read_patient(about_patient),
-        lambda: read_regimen(typed),
-        lambda: by_clock(*when, lambda clock: _levels(level_texts, levels_file, clock)),
-        lambda: Goal.if_any(auc=auc, window=window, target=target, probability=probability),
-        lambda: read_step_mg(typed),
-    )
-    doses = given_of(given, regimen.infusion_h, read_clock(*when))
-    say_first_compilation()
-    fitted = fit(
-        patient,
-        regimen,
-        levels,
-        given=doses,
-        exclude_level=exclude_level,
-        confirm=[CONFIRMS_TIMES] if are_confirmed else [],
-        model=model,
-        round_to_mg=step,
-        strict=strict,
-        folders=folders_of(models_dir),
-    )
-    result = result_of(fitted, aim)
+    folders = folders_of(models_dir)
+    opened: OpenedCase | None = None
+    levels: list[Level] | None = None
+    result: UpdateResult
+    if case_file is not None:
+        opened = open_from(case_file, "update", strict=strict, folders=folders)
+        result = opened.answer  # type: ignore[assignment]
+    else:
+        when = typed["first_dose"], typed["time_zone"]
+        about_patient, are_confirmed = times_confirmed(typed)
+        patient, regimen, (levels,), aim, step = gathered(
+            lambda: read_patient(about_patient),
+            lambda: read_regimen(typed),
+            lambda: by_clock(*when, lambda clock: _levels(level_texts, levels_file, clock)),
+            lambda: Goal.if_any(auc=auc, window=window, target=target, probability=probability),
+            lambda: read_step_mg(typed),
+        )
+        doses = given_of(given, regimen.infusion_h, read_clock(*when))
+        say_first_compilation()
+        fitted = fit(
+            patient,
+            regimen,
+            levels,
+            given=doses,
+            exclude_level=exclude_level,
+            confirm=[CONFIRMS_TIMES] if are_confirmed else [],
+            model=model,
+            round_to_mg=step,
+            strict=strict,
+            folders=folders,
+        )
+        result = result_of(fitted, aim)
+    save_as(save_case, "update", result, opened=opened, levels=levels if levels_file else None)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
+    say_changes(opened)
     if not result.fits:
         click.echo(f"fludapk: {result.headline.stops[0]}", err=True)
         raise click.exceptions.Exit(int(ExitStatus.NOT_CONVERGED))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from fludapk.answers.renderer import Renderer, register
 
 if TYPE_CHECKING:
+    from fludapk.answers.case import OpenedCase
     from fludapk.answers.catalogue import Catalogue
     from fludapk.answers.check_records import CheckResult
     from fludapk.answers.compare_records import CompareResult
@@ -35,6 +36,7 @@ def register_all() -> None:
     register("CompareResult", Renderer(_compare_text, _sheet(_compare_sheet), _compare_brief))
     register("DoseResult", Renderer(_dose_text, _sheet(_dose_sheet), _dose_brief))
     register("UpdateResult", Renderer(_update_text, _sheet(_update_sheet), _update_brief))
+    register("OpenedCase", Renderer(_case_text, _case_sheet, _case_brief))
     register("Design", Renderer(_design_text, _preformatted(_design_text)))
     register("Nomogram", Renderer(_nomogram_text, _sheet(_nomogram_sheet)))
     register("Catalogue", Renderer(_catalogue_text, _preformatted(_catalogue_text)))
@@ -145,6 +147,19 @@ def _update_sheet(result: UpdateResult, whole: bool) -> str:
     from fludapk.pages.update_sheet import update_html
 
     return update_html(result, whole=whole)
+
+
+def _case_text(case: OpenedCase, strong: Strong) -> str:
+    return "\n".join([case.answer.to_text(strong), "", *case.sentences()])
+
+
+def _case_brief(case: OpenedCase, strong: Strong) -> str:
+    return "\n".join([case.answer.to_text(strong, is_brief=True), "", *case.sentences()])
+
+
+def _case_sheet(case: OpenedCase, whole: bool) -> str:
+    html = case.answer.to_html() if whole else case.answer._repr_html_()
+    return html or ""
 
 
 def _design_text(design: Design, _: Strong) -> str:

@@ -190,6 +190,8 @@ _OTHERS: Final = (
           help="Sheet of a workbook (.xlsx) that has several."),
     Field(key="amount", name="amt", label="AMT column", metavar="SUBSTANCE",
           help="Substance of AMT in NONMEM-style records: mg of phosphate or f_ara_a."),
+    Field(key="case", name="case", label="case file", metavar="FILE",
+          help="Open a case file instead of typing, compute it again, and say what has changed."),
     Field(key="dv_unit", name="dv", label="unit of DV", metavar="UNIT",
           help="Unit of DV: mg/L, ng/mL, ug/L or umol/L."),
 )  # fmt: skip

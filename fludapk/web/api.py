@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, Form, Request
@@ -12,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from fludapk._version import __version__
+from fludapk.answers.case import OpenedCase, open_case
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.design import Design
@@ -21,6 +23,7 @@ from fludapk.answers.record import Record
 from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import verify
 from fludapk.errors import ExitStatus, FludapkError
+from fludapk.patients.case_file import CaseFile
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
 from fludapk.published.course_files import LabelRule, RegimenEntry, TargetEntry
@@ -200,6 +203,11 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
     def design(asked: DesignAsked) -> Response:
         """Find the levels to draw after the first dose: `fludapk update --design --json`."""
         return _json(asked.answer(folders))
+
+    @routes.post(f"{PREFIX}/case", response_model=OpenedCase, tags=["one patient"])
+    def case(asked: dict[str, Any]) -> Response:
+        """Open a case file, compute it again, and say what has changed: `fludapk check --case`."""
+        return _json(open_case(CaseFile.from_json(dumps(asked)), folders=folders))
 
     @routes.post(f"{PREFIX}/nomogram", response_model=Nomogram, tags=["many patients"])
     def nomogram(asked: NomogramAsked) -> Response:
