@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fludapk.answers.design import design
     from fludapk.answers.dose import find_dose
     from fludapk.answers.nomogram import nomogram
+    from fludapk.answers.qualification import qualify
     from fludapk.answers.update import update
     from fludapk.answers.verify import verify
     from fludapk.patients.patient import Patient
@@ -50,6 +51,7 @@ __all__ = [
     "nomogram",
     "open_case",
     "outcomes",
+    "qualify",
     "regimens",
     "save_case",
     "share_vials",
@@ -73,6 +75,7 @@ _HOMES: Final = {
     "nomogram": "fludapk.answers.nomogram",
     "open_case": "fludapk.answers.case",
     "outcomes": "fludapk.answers.catalogue",
+    "qualify": "fludapk.answers.qualification",
     "regimens": "fludapk.answers.catalogue",
     "save_case": "fludapk.answers.case",
     "share_vials": "fludapk.patients.vials",

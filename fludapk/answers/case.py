@@ -17,7 +17,7 @@ from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.fit import fit
 from fludapk.answers.goal import Goal
 from fludapk.answers.headline import Headline
-from fludapk.answers.record import Record, Remark, Row, scalars
+from fludapk.answers.record import Record, Remark, Row, Severity, scalars
 from fludapk.answers.update import result_of
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, InputError, gathered
@@ -386,14 +386,16 @@ def _update_in_short(answer: UpdateResult) -> dict[str, Scalar]:
 
 
 def _headline_in_short(headline: Headline, remarks: Sequence[Remark]) -> dict[str, Scalar]:
-    codes = [remark.code for remark in remarks if remark.severity == "caution"]
+    def codes(severity: Severity) -> str:
+        return "; ".join(sorted({row.code for row in remarks if row.severity == severity}))
+
     return {
         "target": headline.target,
         "p_below": headline.p_below,
         "p_within": headline.p_within,
         "p_above": headline.p_above,
-        "stops": "; ".join(headline.stops),
-        "cautions": "; ".join(sorted(set(codes))),
+        "stops": codes("stop"),
+        "cautions": codes("caution"),
     }
 
 

@@ -57,7 +57,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as dictionaries, lists and scalars."""
-        whole: dict[str, Any] = _plain(self)
+        whole: dict[str, Any] = to_plain(self)
         return whole
 
     def to_json(self, *, indent: int | None = 2) -> str:
@@ -201,14 +201,14 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
     return frame
 
 
-def _plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Turn records and tuples into dictionaries and lists."""
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: to_plain(item) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(getattr(value, name)) for name in _names(type(value))}
+        return {name: to_plain(getattr(value, name)) for name in _names(type(value))}
     return value
 
 

@@ -8,7 +8,7 @@ import os
 import click
 
 from fludapk._version import __version__
-from fludapk.cli import batch, evaluate, one_patient, serve, simulate, sources
+from fludapk.cli import batch, evaluate, one_patient, qualify, serve, simulate, sources
 from fludapk.cli.common import Group
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them is slow
@@ -39,6 +39,7 @@ for _command in (
     sources.targets,
     sources.outcomes,
     sources.verify,
+    qualify.qualify,
     serve.serve,
 ):
     main.add_command(_command)

@@ -51,8 +51,8 @@ def open_from(
     from fludapk.patients.case_file import read_case
 
     context = click.get_current_context()
-    options = {part.name: part.opts[0] for part in context.command.params if part.name}
-    typed = [options[name] for name in _typed_names(context) if name not in _BESIDE_A_CASE]
+    names = _typed_names(context) - _BESIDE_A_CASE
+    typed = [part.opts[0] for part in context.command.params if part.name in names]
     if typed:
         found = f"{{case}} holds everything that was typed: leave out {', '.join(typed)}"
         raise InputError(Fault("case", found, whole=True))

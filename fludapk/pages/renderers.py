@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fludapk.answers.design import Design
     from fludapk.answers.dose_records import DoseResult
     from fludapk.answers.nomogram_records import Nomogram
+    from fludapk.answers.qualification_records import Qualification
     from fludapk.answers.record import Record
     from fludapk.answers.update_records import UpdateResult
     from fludapk.answers.verify import Verification
@@ -44,6 +45,7 @@ def register_all() -> None:
     register("StudyResult", Renderer(_study_text, _sheet(_study_sheet), figure=_study_figure))
     for kind in ("OutcomeResult", "TrialResult", "WardResult", "ShortageResult", "DriversResult"):
         register(kind, Renderer(_answer_text, _preformatted(_answer_text)))
+    register("Qualification", Renderer(_qualification_text, _sheet(_qualification_sheet)))
     register("EvaluationRecord", Renderer(_evaluation_text, _sheet(_evaluation_sheet)))
 
 
@@ -201,6 +203,19 @@ def _verification_text(verification: Verification, _: Strong) -> str:
     from fludapk.pages.sources import verified_page
 
     return verified_page(verification, width())
+
+
+def _qualification_text(record: Qualification, strong: Strong) -> str:
+    from fludapk.pages.layout import width
+    from fludapk.pages.qualification import qualification_page
+
+    return qualification_page(record, width(), strong)
+
+
+def _qualification_sheet(record: Qualification, whole: bool) -> str:
+    from fludapk.pages.qualification import qualification_html
+
+    return qualification_html(record, whole=whole)
 
 
 def _study_text(result: StudyResult, _: Strong) -> str:

@@ -192,6 +192,10 @@ _OTHERS: Final = (
           help="Substance of AMT in NONMEM-style records: mg of phosphate or f_ara_a."),
     Field(key="case", name="case", label="case file", metavar="FILE",
           help="Open a case file instead of typing, compute it again, and say what has changed."),
+    Field(key="cases", name="cases", label="cases of the hospital", metavar="FILE", several=True,
+          help="List of cases with expected values and tolerances, or a case file (.json)."),
+    Field(key="against", name="against", label="earlier record", metavar="FILE",
+          help="Earlier qualification.json: say what has changed since."),
     Field(key="dv_unit", name="dv", label="unit of DV", metavar="UNIT",
           help="Unit of DV: mg/L, ng/mL, ug/L or umol/L."),
 )  # fmt: skip

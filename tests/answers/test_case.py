@@ -144,7 +144,7 @@ def test_beside_a_case_nothing_else_may_be_typed(tmp_path: Path) -> None:
     file.write_text(save_case(GIRL).to_json(), "utf-8")
     refused = run("check", "--case", str(file), "--weight", "20", "--model", "varela2025")
     assert refused.exit_code == 3
-    assert "leave out --weight, --model" in refused.stderr.replace("--model, --weight", "x")
+    assert "leave out --weight, --model" in refused.stderr
     assert refused.stdout == ""
 
 
