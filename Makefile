@@ -9,6 +9,12 @@ DEMO := check --age 5 --sex female --weight 18.2 --height 110 --scr "0.3 mg/dL" 
 
 demo: $(VENV)/.installed
 	@$(BIN)/fludapk $(DEMO)
+	@echo
+	@echo "Where to go next:"
+	@echo "  the page    $(BIN)/python -m pip install '.[web]' && $(BIN)/fludapk serve"
+	@echo "  other doors $(BIN)/fludapk --help"
+	@echo "  reading     README.md, docs/, models/README.md (the format of a model)"
+	@echo "  before use  $(BIN)/fludapk qualify -o record"
 
 test: $(VENV)/.installed-test
 	$(MAKE) lint unit

@@ -10,6 +10,8 @@ import click
 from fludapk._version import __version__
 from fludapk.cli import batch, evaluate, one_patient, qualify, serve, simulate, sources
 from fludapk.cli.common import Group
+from fludapk.cli.complete import with_completion
+from fludapk.cli.examples import with_examples
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them is slow
 gc.set_threshold(100_000)  # collecting while importing takes a tenth of a short command
@@ -43,3 +45,5 @@ for _command in (
     serve.serve,
 ):
     main.add_command(_command)
+with_completion(main)
+with_examples(main)

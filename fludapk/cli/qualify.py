@@ -49,8 +49,6 @@ def qualify(
     Installation: versions and hashes. Operation: formulas, published numbers, kernels against other
     engines and as plain Python, known answers. Performance: the hospital's own cases. Credibility
     of the models. The exit code is 1 if anything is not as expected, or a case has moved.
-
-    Example: fludapk qualify -o record --cases cases.csv --against last-year/qualification.json
     """
     from fludapk.atomic import write_folder, write_whole
     from fludapk.published.models import model_folders

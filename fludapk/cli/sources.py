@@ -182,10 +182,7 @@ def models_show(name: str, models_dir: str | None, as_json: bool) -> None:
 def models_export(
     name: str, engine: str, out: str | None, models_dir: str | None, as_json: bool
 ) -> None:
-    """Write a model for another engine; without -o only its text, to standard output.
-
-    Example: fludapk models export langenhorst2019 --to nonmem -o exported
-    """
+    """Write a model for another engine; without -o only its text, to standard output."""
     from dataclasses import asdict
     from pathlib import Path
 
