@@ -22,7 +22,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         f"fludapk dose {_GIRL} --days 4 --window 13.8 20",
     ),
     "compare": (
-        f'fludapk compare {_GIRL} --plan "{_COURSE}" --plan "{_COURSE}; dose 28 mg"',
+        'fludapk compare --age 61 --sex male --weight 82 --height 176 --scr "1.2 mg/dL" '
+        '--plan axi_cel --plan "axi_cel auc 19"',
     ),
     "update": (
         f'fludapk update {_GIRL} {_COURSE} --level "1h 0.85mg/L" --level "7h 0.15mg/L" --auc 15',
@@ -43,6 +44,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "models verify": ("fludapk models verify varela2025",),
     "models export": ("fludapk models export langenhorst2019 --to nonmem -o exported",),
     "models import": ("fludapk models import exported/langenhorst2019.mod -o draft.toml",),
+    "outcomes": ("fludapk outcomes list",),
+    "outcomes list": ("fludapk outcomes list",),
     "regimens": ("fludapk regimens list",),
     "regimens list": ("fludapk regimens list",),
     "regimens show": ("fludapk regimens show tisa_cel_ball",),
