@@ -770,6 +770,7 @@ CALLS: Final[Mapping[tuple[str, ...], list[str]]] = {
     ("regimens", "show"): ["obe_cel"],
     ("targets", "list"): [],
     ("outcomes", "list"): [],
+    ("qualify",): [],
     ("verify",): [],
 }
 """A call that succeeds of every command that prints a page."""
