@@ -16,18 +16,27 @@ from pydantic import TypeAdapter
 
 from fludapk.answers.case import OpenedCase
 from fludapk.answers.check_records import CheckResult
+from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.design import Design
 from fludapk.answers.dose_records import DoseResult
-from fludapk.answers.nomogram import Nomogram
+from fludapk.answers.nomogram_records import Nomogram
 from fludapk.answers.qualification_records import Qualification
 from fludapk.answers.update_records import UpdateResult
 from fludapk.patients.case_file import CASE_FIELDS, QUESTIONS, SCHEMA
 from fludapk.patients.fields import FIELDS
 from fludapk.published.model_files import ModelFile
+from fludapk.studies.drivers import DriversResult
+from fludapk.studies.evaluation_records import EvaluationRecord
+from fludapk.studies.outcome_records import OutcomeResult, TrialResult
+from fludapk.studies.records import StudyProvenance
+from fludapk.studies.shortage import ShortageResult
+from fludapk.studies.ward import WardResult
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "schemas"
 RECORDS: Final[tuple[type, ...]] = (
-    CheckResult, DoseResult, UpdateResult, Design, Nomogram, OpenedCase, Qualification,
+    CheckResult, DoseResult, CompareResult, UpdateResult, Design, Nomogram, OpenedCase,
+    Qualification, EvaluationRecord, StudyProvenance, OutcomeResult, TrialResult, WardResult,
+    ShortageResult, DriversResult,
 )  # fmt: skip
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

@@ -16,7 +16,7 @@ from fludapk.answers.dose import find_dose
 from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.fit import fit
 from fludapk.answers.goal import Goal
-from fludapk.answers.headline import Headline
+from fludapk.answers.headline import AnswerHeadline
 from fludapk.answers.record import Record, Remark, Row, Severity, scalars
 from fludapk.answers.update import result_of
 from fludapk.answers.update_records import UpdateResult
@@ -385,7 +385,7 @@ def _update_in_short(answer: UpdateResult) -> dict[str, Scalar]:
     }
 
 
-def _headline_in_short(headline: Headline, remarks: Sequence[Remark]) -> dict[str, Scalar]:
+def _headline_in_short(headline: AnswerHeadline, remarks: Sequence[Remark]) -> dict[str, Scalar]:
     def codes(severity: Severity) -> str:
         return "; ".join(sorted({row.code for row in remarks if row.severity == severity}))
 

@@ -170,8 +170,8 @@ def _of_row(
     else:
         computed = outcome.rows()[0] | {"dose_mg": outcome.regimen.doses_mg[0]}
     may_be_refused = _yes_or_no(texts.get(REFUSED, ""), where)
-    place = layout.places.get("SOURCE")
-    origin = _cell(cells, place) or origin
+    titles = [title.strip().upper() for title in layout.header]
+    origin = _cell(cells, titles.index("SOURCE") if "SOURCE" in titles else None) or origin
     source = f"{origin}{'; refused: ' if why else ''}{why}"
     yield _judged(name, REFUSED, may_be_refused, bool(why), None, source)
     expected = [column for column in wanted if texts[column.result] and column.result != REFUSED]

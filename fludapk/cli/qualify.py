@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fludapk.cli.common import json_option, models_dir_option, say_first_compilation, show
+from fludapk.cli.common import (
+    folders_of,
+    json_option,
+    models_dir_option,
+    say_first_compilation,
+    show,
+)
 from fludapk.errors import ExitStatus
 from fludapk.patients.fields import FIELDS
 
@@ -51,7 +57,6 @@ def qualify(
     of the models. The exit code is 1 if anything is not as expected, or a case has moved.
     """
     from fludapk.atomic import write_folder, write_whole
-    from fludapk.published.models import model_folders
 
     if cases_template is not None:
         from fludapk.answers.hospital_cases import TEMPLATE
@@ -61,7 +66,7 @@ def qualify(
         return
     from fludapk.answers.qualification import qualify as run
 
-    folders = model_folders(models_dir)
+    folders = folders_of(models_dir)
     say_first_compilation()
     record = run(cases=cases, against=against, folders=folders)
     if out is not None:

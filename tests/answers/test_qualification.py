@@ -133,7 +133,7 @@ def test_a_model_file_changed_by_one_digit_is_caught_by_its_hash_and_its_answers
 ) -> None:
     text = model_paths()[name].read_text("utf-8")
     (tmp_path / f"{name}.toml").write_text(one_digit_more(text), "utf-8")
-    folders = model_folders(tmp_path)
+    folders = model_folders(tmp_path, allow_override=True)
     assert [row.name for row in failed(file_checks(load_models(folders)))] == [f"model {name}"]
     assert failed(known_answer_checks(folders))
 
@@ -291,7 +291,8 @@ def test_a_case_that_moved_since_the_last_record_is_a_deviation_even_within_its_
     text = model_paths()["langenhorst2019"].read_text("utf-8")
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "langenhorst2019.toml").write_text(one_digit_more(text), "utf-8")
-    done = run("--cases", str(file), "--against", str(old), "--models-dir", str(tmp_path / "own"))
+    own = ("--models-dir", str(tmp_path / "own"), "--allow-override")
+    done = run("--cases", str(file), "--against", str(old), *own)
     assert done.exit_code == 1
     assert "cases of the hospital that moved: girl" in done.stdout
     assert "Cases of the hospital: girl, auc_0_inf: 13.5839 →" in done.stdout
