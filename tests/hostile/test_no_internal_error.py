@@ -48,7 +48,7 @@ def test_a_model_of_another_engine_is_read_in_linear_time(head: str, part: str) 
         draft_of(head + part * (size // len(part)), "mine")
         return time.perf_counter() - begun
 
-    assert min(seconds(64_000) for _ in range(2)) < 100 * max(seconds(1000), 1e-3)
+    assert min(seconds(64_000) for _ in range(2)) < 100 * max(seconds(1000), 5e-3)
 
 
 def test_a_text_longer_than_any_model_is_refused() -> None:
