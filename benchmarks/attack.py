@@ -1,9 +1,9 @@
 """Changed requests in large numbers, and signals: nothing may end in an internal error.
 
-Run ``python benchmarks/attack.py [--requests N] [--signals N] [--seed S]`` (`make attack`). Every
-request of the doors for one patient and for lists is a worked example with fields, cells or bytes
-changed by a seed; what was sent is printed where the answer is an internal error. A signal ends a
-list at a random moment; nothing but the list may be left in its folder.
+Run ``python benchmarks/attack.py [--requests N] [--signals N] [--seed S] [--doors D ...]``
+(`make attack`). What is sent to every door is a worked example with fields, cells, keys or bytes
+changed by a seed (`tests/hostile/mutations.py`); it is printed where it ends in an internal error.
+A signal ends a list at a random moment; nothing but the list may be left in its folder.
 """
 
 import argparse
@@ -20,34 +20,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from asking import ask  # noqa: E402
-from hostile.mutations import DOORS, asked, list_of, text_of  # noqa: E402
-
-from fludapk.web.api import BATCH  # noqa: E402
+from hostile.mutations import DOORS  # noqa: E402
 
 LINE = "a,5,female,18.2,110,0.3,tisa_cel_ball\n"
 HEAD = "id,age_years,sex,weight_kg,height_cm,scr_mg_dl,regimen\n"
 
 
-def requests(door: str, many: int, seed: int) -> tuple[Counter[int], float]:
-    """Ask a door; return how often each status was answered, and the longest time, s."""
+def attacked(door: str, many: int, seed: int) -> tuple[Counter[str], float, int]:
+    """Try a door; return how often each outcome came, the longest time, s, and internal errors."""
     rng = random.Random(f"{door} {seed}")
-    statuses: Counter[int] = Counter()
-    longest = 0.0
+    outcomes: Counter[str] = Counter()
+    longest, failed = 0.0, 0
     for _ in range(many):
         begun = time.perf_counter()
-        if door == "list":
-            content = list_of(rng)
-            status = ask("POST", BATCH, files={"file": ("list.csv", content)}).status_code
-        else:
-            content = text_of(asked(door, rng), rng)
-            header = {"content-type": "application/json"}
-            status = ask("POST", DOORS[door], content=content, headers=header).status_code
+        tried = DOORS[door](rng)
         longest = max(longest, time.perf_counter() - begun)
-        statuses[status] += 1
-        if status >= 500:
-            print(f"{door}: {status} for {content[:2000]!r}")
-    return statuses, longest
+        outcomes[tried.outcome] += 1
+        if tried.is_internal:
+            failed += 1
+            print(f"{door}: {tried.outcome} for {tried.sent[:3000]}", flush=True)
+    return outcomes, longest, failed
 
 
 def left_by_signals(many: int, seed: int) -> int:
@@ -75,13 +67,14 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--signals", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--doors", nargs="*", default=list(DOORS), choices=list(DOORS))
     options = parser.parse_args()
     failed = 0
-    for door in (*DOORS, "list"):
-        statuses, longest = requests(door, options.requests, options.seed)
-        failed += sum(n for status, n in statuses.items() if status >= 500)
-        said = ", ".join(f"{status}: {n}" for status, n in sorted(statuses.items()))
-        print(f"{door:8s} {options.requests} requests: {said}; the longest {longest:.2f} s")
+    for door in options.doors:
+        outcomes, longest, internal = attacked(door, options.requests, options.seed)
+        failed += internal
+        each = ", ".join(f"{outcome}: {n}" for outcome, n in sorted(outcomes.items()))
+        print(f"{door:10s} {options.requests}: {each}; the longest {longest:.2f} s", flush=True)
     left = left_by_signals(options.signals, options.seed)
     print(f"signals  {options.signals}: {left} left a file behind")
     sys.exit(bool(failed or left))

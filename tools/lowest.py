@@ -1,7 +1,6 @@
 """Constraints for pip that hold every dependency at its lower bound.
 
-Run ``python tools/lowest.py > lowest.txt``; `make test-lowest` does. A bound of two parts stands
-for the last release of that series, one of three parts for itself. Tools that only look at the
+Run ``python tools/lowest.py > lowest.txt``; `make test-lowest` does. Tools that only look at the
 source (type checker, linter, stubs) are left free.
 """
 
@@ -20,14 +19,13 @@ def constraints() -> list[str]:
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"]]
-    for name in ("report", "parquet", "dask", "web", "test"):
+    for name in ("report", "excel", "parquet", "dask", "web", "test"):
         wanted += extras[name]
     lines = {}
     for requirement in wanted:
         match = re.match(r"([a-zA-Z0-9_-]+)>=([0-9.]+)", requirement)
         if match and not any(part in match[1] for part in FREE):
-            series = match[2] if match[2].count(".") > 1 else f"{match[2]}.*"
-            lines[match[1]] = f"{match[1]}=={series}"
+            lines[match[1]] = f"{match[1]}=={match[2]}"
     return sorted(lines.values())
 
 

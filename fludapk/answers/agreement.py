@@ -13,6 +13,7 @@ import numpy as np
 from fludapk.answers.fit import Fit
 from fludapk.answers.update_records import WithoutLevel
 from fludapk.errors import ConvergenceError
+from fludapk.patience import go_on
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import MapEstimate, map_estimate
 from fludapk.pk.exposure import course_exposure, individual_parameters
@@ -89,6 +90,7 @@ def without_each(fit: Fit) -> list[WithoutLevel]:
 
 
 def _without(fit: Fit, place: int) -> WithoutLevel:
+    go_on()
     used = [other for other in fit.measured.used if other != place]
     before_drug = [other for other in fit.measured.before_drug if other != place]
     try:

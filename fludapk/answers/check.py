@@ -43,6 +43,7 @@ from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predict
 from fludapk.answers.record import Provenance, Remark, hash_of
 from fludapk.answers.trail import trail_of
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
+from fludapk.patience import go_on
 from fludapk.patients.course import Course
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient, columns_of
@@ -169,6 +170,7 @@ def checks(
     kidneys = dict(zip(cases, _kidneys(patients), strict=True))
     weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
     for i, request in enumerate(requests):
+        go_on()
         outcome = refused.get(i) or by_model[request.model][i]
         if isinstance(outcome, FludapkError):
             yield outcome

@@ -21,10 +21,9 @@ from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.dose_records import DoseResult, Expectation, Proposal
 from fludapk.answers.dose_remarks import DoseFacts, remarks_of_dose
-from fludapk.answers.goal import Goal, candidate_doses, choose
+from fludapk.answers.goal import Candidates, Goal, candidate_doses, choose
 from fludapk.answers.headline import nothing_proposed
 from fludapk.answers.prediction import LOG2_POINTS, PROBABILITY_SE, Prediction, predict
-from fludapk.arrays import F8
 from fludapk.patients.course import most_mg
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
@@ -151,7 +150,7 @@ def _expected(proposed: CheckResult, goal: Goal) -> list[Expectation]:
 
 
 def _proposal(
-    unit: Prediction, patient: Patient, goal: Goal, doses: F8, step_mg: float
+    unit: Prediction, patient: Patient, goal: Goal, doses: Candidates, step_mg: float
 ) -> Proposal:
     """Choose the dose of a model from its prediction for 1 mg."""
     simulated = unit.exposure(unit.random_effects(LOG2_POINTS)).auc_0_inf

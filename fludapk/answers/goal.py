@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
@@ -25,6 +26,9 @@ PER_DISTANCE: Final = 0.01
 """Probability that weighs as much as an expected distance to the window of a log unit."""
 TIED: Final = 1e-6
 """Difference of what a dose is chosen by that is none."""
+AT_ONCE: Final = 2**15
+"""Doses that are compared with each other at most; the largest patient has fewer in steps of 0.01
+mg."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +167,38 @@ class Goal:
         return f"{aim} ({self.target})" if self.target else aim
 
 
-def candidate_doses(most: float, round_to_mg: float, *, or_none: bool = False) -> F8:
-    """Every dose that can be drawn up and is not above the most that may be given, mg.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidates:
+    """Multiples of a step, ascending, mg; made where they are looked at and never as a table.
+
+    Parameters
+    ----------
+    first, last : int
+        Lowest and highest dose, in steps.
+    step_mg : float
+
+    Examples
+    --------
+    >>> doses = Candidates(first=1, last=37, step_mg=0.5)
+    >>> len(doses), float(doses[-1]), doses[[0, 1]]
+    (37, 18.5, array([0.5, 1. ]))
+    """
+
+    first: int
+    last: int
+    step_mg: float
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+    def __getitem__(self, places: ArrayLike) -> F8:
+        steps = np.asarray(places)
+        steps = np.where(steps < 0, self.last + 1, self.first) + steps
+        return np.asarray(steps * self.step_mg)
+
+
+def candidate_doses(most: float, round_to_mg: float, *, or_none: bool = False) -> Candidates:
+    """Every dose that can be drawn up and is not above the most that may be given.
 
     Parameters
     ----------
@@ -193,7 +227,7 @@ def candidate_doses(most: float, round_to_mg: float, *, or_none: bool = False) -
             f"{most:.1f} mg per dose; round more finely"
         )
         raise InputError(Fault("round_to_mg", found, whole=True))
-    return np.arange(0.0 if or_none else 1.0, steps + 1.0) * round_to_mg
+    return Candidates(first=0 if or_none else 1, last=steps, step_mg=round_to_mg)
 
 
 # ------------------------------------------------------------------ the choice
@@ -210,8 +244,13 @@ class Choice(NamedTuple):
     """Why it is missed, in words."""
 
 
-def choose(goal: Goal, doses: F8, auc: AucByDose, step_mg: float, *, spread: str) -> Choice:
+def choose(
+    goal: Goal, doses: F8 | Candidates, auc: AucByDose, step_mg: float, *, spread: str
+) -> Choice:
     """Choose among the doses that can be given.
+
+    All are compared if they are `AT_ONCE` or fewer. Of more, evenly spaced ones are compared, the
+    lowest and the highest among them, and then those around the best.
 
     * A single AUC: the dose whose most likely AUC is nearest.
     * A window: the dose with the highest probability of being inside, smoothed over neighbouring
@@ -227,8 +266,8 @@ def choose(goal: Goal, doses: F8, auc: AucByDose, step_mg: float, *, spread: str
     Parameters
     ----------
     goal : Goal
-    doses : (m,)
-        Candidates, ascending, mg.
+    doses : (m,) or Candidates
+        Ascending, mg.
     auc : AucByDose
         The course at a dose.
     step_mg : float
@@ -244,6 +283,19 @@ def choose(goal: Goal, doses: F8, auc: AucByDose, step_mg: float, *, spread: str
     'low'
     """
     _must_rise(auc)
+    low, high = 0, len(doses) - 1
+    while True:
+        stride = max(1, math.ceil((high - low + 1) / AT_ONCE))
+        places = np.union1d(np.arange(low, high + 1, stride), [0, len(doses) - 1])
+        best = _best(goal, doses[places], auc, step_mg, spread)
+        place = int(places[best.place])
+        if stride == 1:
+            return best._replace(place=place)
+        low, high = max(0, place - stride), min(len(doses) - 1, place + stride)
+
+
+def _best(goal: Goal, doses: F8, auc: AucByDose, step_mg: float, spread: str) -> Choice:
+    """Choose among doses that are all compared."""
     if goal.kind == "auc":
         return _nearest(goal, doses, auc, step_mg)
     if goal.probability is None:

@@ -13,6 +13,7 @@ from scipy.integrate import solve_ivp
 from fludapk.answers.record import Record, Row, document, scalars
 from fludapk.arrays import F8
 from fludapk.errors import FileError
+from fludapk.patience import go_on
 from fludapk.patients.population import populations, virtual_patients
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects, standard_normal_points
@@ -101,6 +102,7 @@ def verify(names: Sequence[str] = (), folders: Sequence[Path] | None = None) -> 
     rows = []
     for model in load_models(folders):
         if not names or model.id in names:
+            go_on()
             rows += [_reproduced(model, row) for row in model.file.reproduces]
             rows.append(_against_ode(model))
     return Verification(numbers=rows)

@@ -222,14 +222,10 @@ def models_import(file: str, name: str | None, out: str | None, as_json: bool) -
     from pathlib import Path
 
     from fludapk.answers.record import document
-    from fludapk.atomic import write_whole
+    from fludapk.atomic import read_whole, write_whole
     from fludapk.published.engines.draft import draft_of
 
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(Fault("file", f"{file}: {error}", whole=True)) from error
-    draft = draft_of(text, name or Path(file).name.split(".")[0])
+    draft = draft_of(read_whole(file), name or Path(file).name.split(".")[0])
     for part in draft.unread:
         click.echo(f"not read: {part}", err=True)
     if as_json:

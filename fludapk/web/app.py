@@ -45,6 +45,12 @@ _LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD})
 _LONG: Final = _LISTS | {f"{api.PREFIX}/design", f"{api.PREFIX}/nomogram", f"{api.PREFIX}/models/",
                          "/models"}  # fmt: skip
 """Answers that take seconds."""
+_SLOW: Final = frozenset(
+    {f"{api.PREFIX}/{name}" for name in ("dose", "compare", "update")}
+    | {"/dose", "/compare", "/levels", f"{ORDERS}/"}
+)
+"""Answers that take longer than a check."""
+_FREE: Final = frozenset({"/static/", "/healthz", "/version"})
 _ABOUT: Final = (
     "The JSON of the command line. Quantities are text with a unit, or numbers where the command "
     "line has a default unit; creatinine has none. Errors are problem details (RFC 9457) that "
@@ -95,8 +101,9 @@ def create_app(
 
     @asynccontextmanager
     async def started(_: FastAPI) -> AsyncIterator[None]:
-        # One more than can compute at once; the others would wait for the interpreter lock.
-        current_default_thread_limiter().total_tokens = 1 + (os.cpu_count() or 1)
+        # One more than can compute at once; the others would wait for the interpreter lock. A long
+        # and a slow answer leave one for checks.
+        current_default_thread_limiter().total_tokens = max(3, 1 + (os.cpu_count() or 1))
         yield
 
     app = FastAPI(
@@ -121,6 +128,8 @@ def create_app(
         open_paths=_OPEN,
         lists=_LISTS,
         long=_LONG,
+        slow=_SLOW,
+        free=_FREE,
         limits=limits,
         shared=Shared(
             path=ORDERS, origins=frozenset(settings.origins), body_bytes=settings.body_bytes

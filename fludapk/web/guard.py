@@ -57,8 +57,11 @@ class Limits:
     list_seconds: float = 300.0
     uploads_bytes: int = 64 * KIB * KIB
     """Bytes of all bodies that are held at the same time."""
-    quick_at_once: int = 64
-    """Requests for one patient that run or wait; more are told to come again."""
+    quick_at_once: int = 32
+    """Checks, and pages, that run or wait; more are told to come again."""
+    slow_at_once: int = 1
+    slow_waiting: int = 16
+    """Other requests for one patient, so that a check never waits behind many of them."""
     long_at_once: int = 1
     long_waiting: int = 4
     """Requests that compute for seconds have a queue of their own."""
@@ -123,6 +126,10 @@ class Guard:
         What pages of other origins may ask.
     long : set of str
         Paths, or beginnings that end in ``/``, whose answers take seconds: lists, designs.
+    slow : set of str
+        The same of answers that take longer than a check: doses, comparisons, levels, orders.
+    free : set of str
+        The same of what is answered without computing, whatever else is asked.
     """
 
     app: App
@@ -132,6 +139,8 @@ class Guard:
     open_paths: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
     long: frozenset[str] = frozenset()
+    slow: frozenset[str] = frozenset()
+    free: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     shared: Shared = field(default_factory=Shared)
     wrong_tokens: Counter[str] = field(default_factory=Counter)
@@ -193,10 +202,18 @@ class Guard:
     def _queue(self, scope: Scope) -> Queue | None:
         """Queue of a request; None for what does not compute."""
         path, limits = scope["path"], self.limits
-        if self._is_in(path, self.long) and (scope["method"] == "POST" or path not in self.lists):
+        is_safe = scope["method"] in _SAFE
+        if self._is_in(path, self.long) and not (is_safe and path in self.lists):
             return self._queues.setdefault("long", Queue(limits.long_at_once, limits.long_waiting))
-        if scope["method"] in _SAFE:
-            return None
+        if is_safe:
+            is_free = self._is_in(path, self.free)
+            return (
+                None
+                if is_free
+                else self._queues.setdefault("pages", Queue(limits.quick_at_once, 0))
+            )
+        if self._is_in(path, self.slow):
+            return self._queues.setdefault("slow", Queue(limits.slow_at_once, limits.slow_waiting))
         return self._queues.setdefault("quick", Queue(limits.quick_at_once, 0))
 
     async def _read(self, scope: Scope, receive: Receive, most: int) -> bytes | None:
@@ -254,6 +271,9 @@ class Guard:
         finally:
             is_over.set()
             gone.cancel()
+            # What still computes keeps its place in the queue; a cancelled task would leave its
+            # thread behind.
+            await asyncio.wait({task}, timeout=self.limits.list_seconds)
             task.cancel()
 
     async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:

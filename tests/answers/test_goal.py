@@ -1,7 +1,9 @@
 """A dose is chosen by its merit, never by sampling noise or by its place in a list."""
 
 import math
+import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from fludapk.answers.dose import find_dose
-from fludapk.answers.goal import Choice, Goal, choose
+from fludapk.answers.goal import AT_ONCE, Choice, Goal, candidate_doses, choose
 from fludapk.answers.prediction import LOG2_POINTS, PROBABILITY_SE, Prediction, predict
 from fludapk.arrays import F8
 from fludapk.patients.patient import Patient
@@ -271,3 +273,32 @@ def test_a_window_with_a_higher_bound_never_gets_less(patient: Patient) -> None:
         places = [chosen(line, tenths, 0.1, window=window).place for window in windows]
         assert places == sorted(places)
         assert places[0] < places[-1]
+
+
+# --- However many doses there are -----------------------------------------------------------------
+
+
+def test_every_dose_of_the_largest_patient_is_compared_in_the_finest_steps() -> None:
+    largest = 50.0 * (300 * 250 / 3600) ** 0.5
+    assert len(candidate_doses(largest, 0.01, or_none=True)) <= AT_ONCE
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [{"auc": 15.0}, {"window": (13.8, 20.0)}, {"window": (13.8, math.inf)},
+     {"window": (13.8, 20.0), "probability": 0.6}, {"window": (300.0, 400.0)}],
+)  # fmt: skip
+def test_the_best_of_a_million_million_doses_is_that_of_a_table_in_little_memory(
+    goal: dict[str, Any],
+) -> None:
+    line = log_normal(0.2)
+    wanted = Goal.chosen(**goal)
+    coarse = candidate_doses(100.0, 0.01)
+    fine = replace(coarse, last=10**12, step_mg=1e-10)
+    tracemalloc.start()
+    best = choose(wanted, fine, line, 1e-10, spread="chance")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    table = choose(wanted, coarse[np.arange(len(coarse))], line, 0.01, spread="chance")
+    assert fine[best.place] == pytest.approx(coarse[table.place], abs=0.02)
+    assert peak < 20e6

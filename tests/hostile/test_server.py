@@ -1,5 +1,6 @@
 """A server under attack answers those who ask for one patient."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -11,17 +12,20 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
-from asking import ask
+from asking import HOME, ask
+from ordering import SELECT
+from starlette.concurrency import run_in_threadpool
 
 from fludapk.errors import InputError
 from fludapk.web.api import GIRL, PREFIX
 from fludapk.web.app import LEAST_TOKEN, create_app
 from fludapk.web.connections import ConnectionLimits, Connections
-from fludapk.web.guard import Limits
+from fludapk.web.guard import Guard, Limits
 
 TOKEN: Final = "a token that is long enough"
 
@@ -226,6 +230,36 @@ def test_who_is_sent_away_is_told_when_to_come_again() -> None:
     assert int(answer.headers["retry-after"]) > 0
     assert "ask again" in answer.json()["detail"]
     assert ask("POST", f"{PREFIX}/check", app, json=GIRL).status_code == 200
+
+
+@pytest.mark.parametrize("path", [f"{PREFIX}/dose", f"{PREFIX}/update", "/levels", SELECT])
+def test_slower_answers_have_a_queue_of_their_own(path: str) -> None:
+    app = create_app(limits=Limits(slow_at_once=0, slow_waiting=0))
+    assert ask("POST", path, app, json={}).status_code == 429
+    assert ask("POST", f"{PREFIX}/check", app, json=GIRL).status_code == 200
+    assert ask("GET", "/healthz", create_app(limits=Limits(quick_at_once=0))).status_code == 200
+
+
+def test_an_answer_that_comes_too_late_keeps_its_place_while_it_is_computed() -> None:
+    """Otherwise the next would start beside it, and checks would wait for both."""
+    may_end = threading.Event()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await run_in_threadpool(may_end.wait)
+
+    guard = Guard(app=app, slow=frozenset({"/slow"}),
+                  limits=Limits(seconds=0.1, slow_at_once=1, slow_waiting=0))  # fmt: skip
+
+    async def asked() -> list[int]:
+        transport = httpx.ASGITransport(app=guard)
+        async with httpx.AsyncClient(transport=transport, base_url=HOME) as client:
+            first = asyncio.create_task(client.post("/slow"))
+            await asyncio.sleep(0.3)
+            second = await client.post("/slow")
+            may_end.set()
+            return [(await first).status_code, second.status_code]
+
+    assert asyncio.run(asked()) == [503, 429]
 
 
 def test_bodies_are_limited_in_total() -> None:

@@ -22,6 +22,10 @@ _OURS: Final[Mapping[str, Sequence[str]]] = {
     "k12": ("KK12", "K12"), "k21": ("KK21", "K21"), "k13": ("KK13", "K13"), "k31": ("KK31", "K31"),
 }  # fmt: skip
 """Parameter -> its names in other engines."""
+MOST_PARTS: Final = 1000
+"""Parts of an expression that is read, names written out."""
+DEEPEST: Final = 60
+"""How deeply they may be nested."""
 _UNITS: Final = {"C": "L/h", "Q": "L/h", "V": "L", "k": "1/h"}
 
 
@@ -99,13 +103,19 @@ class _Reader:
         self.categories: dict[str, int] = {}
         self.kappas: dict[str, float] = {}
         self.names: dict[str, ast.expr] = {}
+        sizes: dict[str, int] = {}
         for name, text in source.statements:
-            try:
-                expression = ast.parse(text.strip(), mode="eval").body
-            except SyntaxError:
-                source.unread.append(f"{name} = {text}")
+            expression = _parsed(text)
+            # counted before: a few lines of squares of squares would fill the memory
+            size = 0 if expression is None else _size(expression, sizes)
+            if expression is None or size > MOST_PARTS:
+                source.unread.append(f"{name} = {text[:200]}")
                 continue
-            self.names[name] = _Inlined(self.names).visit(expression)
+            whole = _Inlined(self.names).visit(expression)
+            if _is_deep(whole):
+                source.unread.append(f"{name} = {text[:200]}")
+                continue
+            sizes[name], self.names[name] = size, whole
 
     def parameters(self) -> dict[str, ast.expr]:
         """Expression of each parameter of ours that is defined; micro-constants before flows."""
@@ -157,7 +167,7 @@ class _Reader:
         return is_sum and self._category(node) is None and self._linear(node) is None
 
     def _loadings(self, node: ast.expr) -> Iterable[tuple[str, float]]:
-        if not (isinstance(node, ast.Call) and _name(node.func) == "exp"):
+        if not (isinstance(node, ast.Call) and _name(node.func) == "exp" and node.args):
             raise NotReadError("a random effect that is not inside exp()")
         seen: set[str] = set()
         for part in _summands(node.args[0]):
@@ -176,6 +186,8 @@ class _Reader:
                 yield _ours("eta", effect), loading
                 continue
             first = self.source.same.get(effect, effect)
+            if first not in self.source.variances:
+                raise NotReadError(f"{effect} without a variance")
             kappa = _ours("kappa", re.sub(r"_\d+$", "", first) if "ETA" not in first else first)
             self.kappas[kappa] = self.source.variances[first]
             if kappa not in seen:  # the same on every occasion
@@ -223,7 +235,7 @@ class _Reader:
                 "exponent": exponent}  # fmt: skip
 
     def _exponential(self, node: ast.expr) -> dict[str, Any] | None:
-        if isinstance(node, ast.Call) and _name(node.func) == "exp":
+        if isinstance(node, ast.Call) and _name(node.func) == "exp" and node.args:
             return self._change("exponential", node.args[0])
         return None
 
@@ -301,6 +313,35 @@ class _Reader:
         return name
 
 
+def _parsed(text: str) -> ast.expr | None:
+    """Parse an expression; None if it is none, or nested beyond reading."""
+    depth = deepest = 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        deepest = max(deepest, depth)
+    if len(text) > 10 * MOST_PARTS or deepest > DEEPEST:
+        return None
+    try:
+        expression = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: -----x
+        return None
+    return None if _is_deep(expression) else expression
+
+
+def _size(expression: ast.expr, sizes: Mapping[str, int]) -> int:
+    """Count the parts of an expression whose names are written out."""
+    parts = (node for node in ast.walk(expression) if isinstance(node, ast.expr))
+    return sum(sizes.get(_name(node), 1) for node in parts)
+
+
+def _is_deep(expression: ast.expr) -> bool:
+    """Tell if parts are nested so deeply that walking through them would fail."""
+    level: list[ast.AST] = [expression]
+    for _ in range(DEEPEST):
+        level = [inner for node in level for inner in ast.iter_child_nodes(node)]
+    return bool(level)
+
+
 class _Inlined(ast.NodeTransformer):
     """Put definitions in the place of their names."""
 
@@ -322,7 +363,7 @@ def _constant(node: ast.expr) -> float | None:
     return None
 
 
-def _name(node: ast.expr) -> str:
+def _name(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
@@ -413,8 +454,8 @@ def _random_effects(source: Source, reader: _Reader, parameters: Mapping[str, Re
             lines += ['scale = "variance"', f"on = {_inline(on)}", _SOURCE]
     for pair, covariance in source.covariances.items():
         first, second = (_ours("eta", eta) for eta in pair)
-        if {first, second} <= used:
-            both = source.variances[pair[0]] * source.variances[pair[1]]
+        both = source.variances.get(pair[0], 0.0) * source.variances.get(pair[1], 0.0)
+        if {first, second} <= used and both > 0.0:
             lines += ["", "[[iiv_correlations]]", f'between = ["{first}", "{second}"]']
             lines += [f"value = {covariance / math.sqrt(both):.6g}", _SOURCE]
     return lines

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from fludapk.errors import Fault, InputError
+
+MOST_CHARACTERS: Final = 100_000
 
 
 @dataclass
@@ -47,15 +50,39 @@ class Source:
     compartments: int = 0
     unread: list[str] = field(default_factory=list)
 
+    def add_variances(self, names: list[str], numbers: list[float]) -> None:
+        """Take the variance of each name."""
+        if len(names) != len(numbers):
+            self.unread.append(f"{len(numbers)} variances of {', '.join(names) or 'nothing'}")
+            return
+        for name, variance in zip(names, numbers, strict=True):
+            self._add(name, variance)
+
+    def add_residual(self, kind: str, variance: float) -> None:
+        """Take the variance of a part of the residual error."""
+        if 0.0 <= variance < math.inf:
+            self.residual[kind] = variance**0.5
+        else:
+            self.unread.append(f"a variance of {variance:g} of the {kind} error")
+
+    def _add(self, name: str, variance: float) -> None:
+        if 0.0 <= variance < math.inf:
+            self.variances[name] = variance
+        else:
+            self.unread.append(f"a variance of {variance:g} of {name}")
+
     def add_block(self, names: list[str], triangle: list[float]) -> None:
         """Take the lower triangle of a covariance, row after row."""
+        if len(triangle) != len(names) * (len(names) + 1) // 2:
+            self.unread.append(f"{len(triangle)} numbers of the covariance of {' + '.join(names)}")
+            return
         numbers = iter(triangle)
         for i, name in enumerate(names):
             for other in names[:i]:
                 covariance = next(numbers)
                 if covariance:
                     self.covariances[other, name] = covariance
-            self.variances[name] = next(numbers)
+            self._add(name, next(numbers))
 
 
 def read_source(text: str) -> Source:
@@ -73,11 +100,14 @@ def read_source(text: str) -> Source:
     >>> source.engine, source.thetas, source.variances, source.residual
     ('nonmem', {'THETA_1': 5.0}, {'ETA_1': 0.09}, {'proportional': 0.2})
     """
+    if len(text) > MOST_CHARACTERS:
+        found = f"has {len(text)} characters: a model has at most {MOST_CHARACTERS}"
+        raise InputError(Fault("file", found))
     readers: dict[str, Callable[[str], Source]] = {
-        r"^\s*\$(PK|PRED)\b": _nonmem,
+        r"^[ \t]*\$(PK|PRED)\b": _nonmem,
         r"\bini\(\{": _nlmixr2,
         r"\b(rxode2|RxODE)\(\{": _rxode2,
-        r"^\s*(\[\s*|\$)(PARAM|MAIN)\b": _mrgsolve,
+        r"^[ \t]*(\[[ \t]*|\$)(PARAM|MAIN)\b": _mrgsolve,
     }
     for pattern, read in readers.items():
         if re.search(pattern, text, re.MULTILINE):
@@ -114,7 +144,7 @@ def _assignments(block: str, sign: str, source: Source) -> Iterator[tuple[str, s
 def _records(text: str) -> list[tuple[str, str, str]]:
     """Records of a control stream: name, content, first comment."""
     records = []
-    for part in re.split(r"^\s*\$", text, flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^[ \t]*\$", text, flags=re.MULTILINE)[1:]:
         name, _, content = part.partition(" ") if " " in part.split("\n")[0] else (
             part.split("\n")[0], "", "\n".join(part.split("\n")[1:])
         )  # fmt: skip
@@ -132,8 +162,8 @@ def _nonmem(text: str) -> Source:
     for name, content, _ in _records(text):
         if name.startswith("SUB"):
             advan = re.search(r"ADVAN(\d+)", content)
-            number = int(advan[1]) if advan else 0
-            source.compartments = {1: 1, 3: 2, 11: 3}.get(number, 0)
+            of_advan = {"1": 1, "3": 2, "11": 3}
+            source.compartments = of_advan.get(advan[1], 0) if advan else 0
             if not source.compartments:
                 source.unread.append(f"$SUBROUTINES {content.strip()}")
         elif name in ("PK", "PRED"):
@@ -153,12 +183,12 @@ def _nonmem(text: str) -> Source:
                 source.same.update(zip(names, before, strict=True))
                 etas += block
                 continue
-            block = int(size[1]) if size else len(numbers)
+            block = min(int(size[1][:4]), len(numbers)) if size else len(numbers)
             before = [f"ETA_{etas + k}" for k in range(1, block + 1)]
             if size:
                 source.add_block(before, numbers)
             else:
-                source.variances.update(zip(before, numbers, strict=True))
+                source.add_variances(before, numbers)
             etas += block
         elif name == "SIGMA":
             sigmas += [_number(x) for x in re.findall(NUMBER, content)]
@@ -174,9 +204,12 @@ def _python(expression: str) -> str:
 
 def _thetas(content: str, source: Source) -> None:
     """Take one or more thetas: numbers, or (low, estimate, high), with or without FIX."""
-    for match in re.finditer(rf"\(([^)]*)\)\s*(FIX\w*)?|({NUMBER})\s*(FIX\w*)?", content):
+    for match in re.finditer(rf"\(([^()]*)\)\s*(FIX\w*)?|({NUMBER})\s*(FIX\w*)?", content):
         name = f"THETA_{len(source.thetas) + 1}"
         numbers = re.findall(NUMBER, match[1] or match[3])
+        if not numbers:
+            source.unread.append(f"$THETA {match[0]}")
+            continue
         source.thetas[name] = _number(numbers[min(1, len(numbers) - 1)])
         if match[2] or match[4] or "FIX" in (match[1] or ""):
             source.fixed.add(name)
@@ -184,7 +217,7 @@ def _thetas(content: str, source: Source) -> None:
 
 def _residual_of(error: str, sigmas: list[float], source: Source) -> None:
     """Tell the residual error from the statement of Y."""
-    (y,) = re.findall(r"^\s*Y\s*=\s*(.+)$", error, re.MULTILINE)[:1] or [""]
+    (y,) = re.findall(r"^[ \t]*Y\s*=\s*(.+)$", error, re.MULTILINE)[:1] or [""]
     kinds = {
         r"EXP\(\s*(EPS|ERR)\(1\)\s*\)": ("log",),
         r"\(1\s*\+\s*(EPS|ERR)\(1\)\s*\)\s*\+\s*(EPS|ERR)\(2\)": ("proportional", "additive"),
@@ -194,9 +227,8 @@ def _residual_of(error: str, sigmas: list[float], source: Source) -> None:
     }
     for pattern, names in kinds.items():
         if re.search(pattern, y.strip()) and len(sigmas) >= len(names):
-            source.residual = {
-                kind: variance**0.5 for kind, variance in zip(names, sigmas, strict=False)
-            }
+            for kind, variance in zip(names, sigmas, strict=False):
+                source.add_residual(kind, variance)
             return
     source.unread.append(f"Y = {y.strip()}")
 
@@ -212,7 +244,10 @@ def _mrgsolve(text: str) -> Source:
         names = labels[1].split() if labels else []
         if name == "PARAM" and "@input" not in head:
             for key, expression in _assignments(body.replace(",", "\n"), "=", source):
-                source.thetas[key] = _number(expression)
+                if re.fullmatch(NUMBER, expression):
+                    source.thetas[key] = _number(expression)
+                else:
+                    source.unread.append(f"{key} = {expression}")
         elif name == "CMT":
             source.compartments = len([x for x in head.split()[1:] + body.split() if x != "AUC"])
         elif name == "OMEGA":
@@ -220,13 +255,11 @@ def _mrgsolve(text: str) -> Source:
             if "@block" in head:
                 source.add_block(names, numbers)
             else:
-                source.variances.update(zip(names, numbers, strict=True))
+                source.add_variances(names, numbers)
         elif name == "SIGMA":
-            kinds = [x.lower() for x in names]
-            source.residual = {
-                kind: variance**0.5 for kind, variance in zip(kinds, numbers, strict=False)
-                if kind in ("proportional", "additive", "log")
-            }  # fmt: skip
+            for kind, variance in zip(map(str.lower, names), numbers, strict=False):
+                if kind in ("proportional", "additive", "log"):
+                    source.add_residual(kind, variance)
         elif name in ("MAIN", "PK"):
             source.statements += [
                 (key, re.sub(r"\bpow\(([^,()]+|\([^()]*\)), ([^()]+)\)", r"(\1)**(\2)", expression))
@@ -252,24 +285,21 @@ def _blocks(text: str) -> list[tuple[str, str]]:
 
 def _rxode2(text: str) -> Source:
     source, plain = Source("rxode2"), _uncommented(text, "#")
-    thetas = re.search(r"\btheta\s*<-\s*c\((.*?)\n?\)", plain, re.DOTALL)
-    for name, number in re.findall(rf"([\w.]+)\s*=\s*({NUMBER})", thetas[1] if thetas else ""):
+    thetas = _between(plain, r"\btheta\s*<-\s*c\(", r"\)")
+    for name, number in re.findall(rf"([\w.]+)\s*=\s*({NUMBER})", thetas):
         source.thetas[name] = _number(number)
-    omega = re.search(r"\bomega\s*<-\s*lotri\(\{(.*?)\}\)", plain, re.DOTALL)
-    for line in (omega[1] if omega else "").splitlines():
+    for line in _between(plain, r"\bomega\s*<-\s*lotri\(\{", r"\}\)").splitlines():
         _tilde(line, source)
-    sigma = re.search(r"\bsigma\s*<-\s*lotri\(\{(.*?)\}\)", plain, re.DOTALL)
-    for kind, variance in re.findall(rf"(\w+)_error\s*~\s*({NUMBER})", sigma[1] if sigma else ""):
-        source.residual[kind] = _number(variance) ** 0.5
-    body = re.search(r"(?:rxode2|RxODE)\(\{(.*?)\n\}\)", plain, re.DOTALL)
-    _r_statements(body[1] if body else "", source)
+    sigma = _between(plain, r"\bsigma\s*<-\s*lotri\(\{", r"\}\)")
+    for kind, variance in re.findall(rf"\b(\w+)_error\s*~\s*({NUMBER})", sigma):
+        source.add_residual(kind, _number(variance))
+    _r_statements(_between(plain, r"(?:rxode2|RxODE)\(\{", r"\n\}\)"), source)
     return source
 
 
 def _nlmixr2(text: str) -> Source:
     source, plain = Source("nlmixr2"), _uncommented(text, "#")
-    first = re.search(r"ini\(\{(.*?)\n\s*\}\)", plain, re.DOTALL)
-    for line in (first[1] if first else "").splitlines():
+    for line in _between(plain, r"ini\(\{", r"\n[ \t]*\}\)").splitlines():
         estimate = re.fullmatch(rf"\s*([\w.]+)\s*(?:<-|=)\s*(?:(fix\w*)\()?({NUMBER})\)?\s*", line)
         if estimate and estimate[1].rpartition("_")[0] in ("proportional", "additive", "log"):
             source.residual[estimate[1].rpartition("_")[0]] = _number(estimate[3])
@@ -279,9 +309,15 @@ def _nlmixr2(text: str) -> Source:
                 source.fixed.add(estimate[1])
         else:
             _tilde(line, source)
-    body = re.search(r"model\(\{(.*?)\n\s*\}\)", plain, re.DOTALL)
-    _r_statements(body[1] if body else "", source)
+    _r_statements(_between(plain, r"model\(\{", r"\n[ \t]*\}\)"), source)
     return source
+
+
+def _between(text: str, start: str, end: str) -> str:
+    """Text between the first start and the next end, in linear time; empty without one of them."""
+    begun = re.search(start, text)
+    ended = begun and re.compile(end).search(text, begun.end())
+    return text[begun.end() : ended.start()] if begun and ended else ""
 
 
 def _tilde(line: str, source: Source) -> None:
