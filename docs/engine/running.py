@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -111,11 +112,17 @@ class Runner:
         tree = ast.parse(code)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(tree, "page", "exec"), self.names)
-            value = None
-            if isinstance(last, ast.Expr):
-                value = eval(compile(ast.Expression(last.value), "page", "eval"), self.names)
+        value = None
+        try:
+            with contextlib.redirect_stdout(printed):
+                exec(compile(tree, "page", "exec"), self.names)
+                if isinstance(last, ast.Expr):
+                    value = eval(compile(ast.Expression(last.value), "page", "eval"), self.names)
+        except Exception as error:
+            lines = [step.lineno for step in traceback.extract_tb(error.__traceback__)
+                     if step.filename == "page" and step.lineno]  # fmt: skip
+            line = code.splitlines()[lines[0] - 1] if lines else ""
+            raise PageError(f"{line}\n{type(error).__name__}: {error}") from error
         return printed.getvalue(), value
 
     def _drawn(self, value: Any) -> str:
@@ -166,7 +173,8 @@ def fludapk(command: str, expected_exit: int = 0) -> str:
     str
         Both streams, without the notice of the first compilation.
     """
-    result = CliRunner().invoke(main, shlex.split(command)[1:])
+    typed = shlex.split(command.replace("\\\n", " "))
+    result = CliRunner().invoke(main, typed[1:], prog_name=typed[0])
     lines = [ln for ln in result.output.splitlines(True) if "compiling kernels" not in ln]
     output = "".join(lines)
     if result.exit_code != expected_exit:
