@@ -49,7 +49,7 @@ class Block:
 
 
 def blocks(page: str) -> list[Block]:
-    """Cut a page into fenced blocks and the text between them.
+    r"""Cut a page into fenced blocks and the text between them.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def blocks(page: str) -> list[Block]:
 
     Examples
     --------
-    >>> [block.language for block in blocks("Try\\n```console head=2\\n$ ls\\n```\\nand read.\\n")]
+    >>> [block.language for block in blocks("Try\n```console head=2\n$ ls\n```\nand read.\n")]
     ['', 'console', '']
     """
     cut, end = [], 0

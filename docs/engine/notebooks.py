@@ -30,7 +30,9 @@ def as_notebook(page: str) -> str:
             kind = "code" if block.language == "python" else "markdown"
             cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{len(cells)}", "metadata": {}}
             cell["source"] = text.splitlines(keepends=True)
-            cells.append(cell | ({"execution_count": None, "outputs": []} if kind == "code" else {}))
+            cells.append(
+                cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
+            )
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     whole = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"

@@ -141,7 +141,10 @@ def _kind(value: dict[str, Any]) -> str:
         return " or ".join(dict.fromkeys(_kind(part) for part in value["anyOf"]))
     if value.get("type") == "array" and "items" in value:
         return f"list of {_kind(value['items'])}" if value["items"] else "list"
-    return str(value.get("type", "any"))
+    if "enum" in value:
+        return " or ".join(f"`{choice}`" for choice in value["enum"])
+    kinds = value.get("type", "any")
+    return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
 
 
 def _shortened(value: Any, depth: int = 0) -> Any:

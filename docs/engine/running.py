@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
-import os
 import re
 import shlex
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +20,6 @@ from engine.blocks import Block, PageError, blocks, fenced
 from fludapk.cli import main
 
 ROOT: Final = Path(__file__).parents[2]
-COLUMNS: Final = 80
-"""Width of the terminal that a page shows."""
 _VALUE: Final = re.compile(r"\{\{(.+?)\}\}", re.S)
 
 
@@ -57,7 +54,7 @@ class Runner:
         str
             Markdown, with outputs.
         """
-        with contextlib.chdir(self.folder), _environment(COLUMNS=str(COLUMNS)):
+        with contextlib.chdir(self.folder):
             return "".join(self._block(block) for block in blocks(text))
 
     def _block(self, block: Block) -> str:
@@ -216,17 +213,3 @@ def _cut(output: str, head: str | None) -> str:
     if head is None or len(lines) <= int(head):
         return output
     return "\n".join([*lines[: int(head)], "…"])
-
-
-@contextlib.contextmanager
-def _environment(**changes: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

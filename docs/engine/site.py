@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import sphinx.util.logging
 
 from engine.including import included_files, with_included
 from engine.notebooks import as_notebook
@@ -28,6 +30,7 @@ def setup(app: Any) -> dict[str, Any]:
         What Sphinx asks of an extension.
     """
     mpl.use("Agg")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     app.connect("source-read", _read)
     app.connect("html-page-context", _not_from_a_network)
     return {"parallel_read_safe": False, "parallel_write_safe": True}
@@ -35,8 +38,6 @@ def setup(app: Any) -> dict[str, Any]:
 
 def _read(app: Any, name: str, source: list[str]) -> None:
     """Replace a page by the page with everything in it run; a fault of it fails the build."""
-    from sphinx.util import logging
-
     pages, out = Path(app.srcdir), Path(app.outdir)
     page = Path(app.env.doc2path(name))
     address = os.path.relpath(out / "made" / name, (out / name).parent)
@@ -51,7 +52,7 @@ def _read(app: Any, name: str, source: list[str]) -> None:
     try:
         source[0] = run_page(text, keep)
     except Exception as error:
-        logging.getLogger(__name__).warning(
+        sphinx.util.logging.getLogger(__name__).warning(
             "the page cannot be run: %s: %s", type(error).__name__, error, location=name
         )
         return
