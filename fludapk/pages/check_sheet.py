@@ -91,7 +91,7 @@ def page_head(result: CheckResult) -> dict[str, str]:
         "who": who(result),
         "plan": plan(result),
         "about": "; ".join([result.regimen.title, *stated]),
-        "measured": kidney_and_size(result),
+        "measured": kidney_and_size(result.patient),
     }
 
 

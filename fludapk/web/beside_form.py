@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.dose_records import DoseResult
+from fludapk.answers.typed import Folders
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.check_sheet import check_html
@@ -25,7 +26,6 @@ from fludapk.pages.words import (
     stop_lines,
 )
 from fludapk.patients.fields import label
-from fludapk.web.asked import Folders
 from fludapk.web.forms import (
     CALLED,
     as_typed,
