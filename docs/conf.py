@@ -1,17 +1,16 @@
 """How the site is built: `make docs`."""
 
+import importlib.metadata
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-
-from fludapk._version import __version__
+sys.path.insert(0, str(Path(__file__).parent))  # for engine
 
 project = "fludapk"
 author = "The fludapk authors"
 copyright = "The fludapk authors"
-version = release = __version__
-html_title = f"fludapk {__version__}"
+version = release = importlib.metadata.version("fludapk")
+html_title = f"fludapk {version}"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "engine.site"]
 exclude_patterns = ["engine", "schemas"]
 html_theme = "furo"

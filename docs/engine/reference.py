@@ -29,6 +29,7 @@ RECORDS: Final = {
     "fludapk.errors": ("FludapkError", "Fault"),
 }
 """What the functions return and raise."""
+CLASSES: Final = {"Patient", "Regimen"}
 _GIRL: Final = (
     '--age 5 --sex female --weight 18.2 --height 110 --scr "0.3 mg/dL" --regimen tisa_cel_ball'
 )
@@ -80,24 +81,25 @@ def python() -> str:
     str
         Markdown with directives of autodoc.
     """
-    classes = {"Patient", "Regimen"}
-    lines = ["## Functions\n"]
-    for name in sorted(set(package.__all__) - classes, key=str.lower):
-        lines.append(_auto(f".. autofunction:: fludapk.{name}"))
-    lines.append("## Patients and courses\n")
-    for name in sorted(classes):
-        lines.append(_auto(f".. autoclass:: fludapk.{name}\n   :members:"))
-    lines.append("## Answers\n")
-    for module, names in RECORDS.items():
-        for name in names:
-            lines.append(_auto(f".. autoclass:: {module}.{name}\n   :members:"))
-    lines.append("## Published formulas\n")
-    lines.append(_auto(".. automodule:: fludapk.published.formulas\n   :members:"))
-    return "\n".join(lines)
+    records = [f"{module}.{name}" for module, names in RECORDS.items() for name in names]
+    functions = sorted(set(package.__all__) - CLASSES, key=str.lower)
+    return "\n".join(
+        [
+            "## Functions\n",
+            *(_auto("autofunction", f"fludapk.{name}") for name in functions),
+            "## Patients and courses\n",
+            *(_auto("autoclass", f"fludapk.{name}") for name in sorted(CLASSES)),
+            "## Answers\n",
+            *(_auto("autoclass", name) for name in records),
+            "## Published formulas\n",
+            _auto("automodule", "fludapk.published.formulas"),
+        ]
+    )
 
 
-def _auto(directive: str) -> str:
-    return fenced("{eval-rst}", directive)
+def _auto(kind: str, name: str) -> str:
+    members = "" if kind == "autofunction" else "\n   :members:"
+    return fenced("{eval-rst}", f".. {kind}:: {name}{members}")
 
 
 def schemas() -> str:

@@ -150,7 +150,10 @@ class Runner:
         """Fill in ``{{ expression:format }}``, outside code."""
 
         def value(match: re.Match[str]) -> str:
-            return str(eval(f'f"""{{{match[1].strip()}}}"""', self.names))
+            try:
+                return str(eval(f'f"""{{{match[1].strip()}}}"""', self.names))
+            except Exception as error:
+                raise PageError(f"{match[0]}\n{type(error).__name__}: {error}") from error
 
         return _VALUE.sub(value, text)
 
