@@ -59,6 +59,10 @@ def test_a_page_goes_on_with_the_names_and_files_of_its_earlier_blocks() -> None
     assert "ID,AGE" in run(page)
 
 
+def test_braces_in_code_are_left_as_they_are() -> None:
+    assert run("`{{ 1 + 1 }}` is {{ 1 + 1 }}.") == "`{{ 1 + 1 }}` is 2."
+
+
 def test_a_command_that_is_not_to_be_run_is_shown_as_it_stands() -> None:
     page = "```console norun\n$ fludapk serve\n```\n"
     assert run(page) == page.replace(" norun", "")

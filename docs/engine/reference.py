@@ -58,7 +58,11 @@ def commands() -> str:
     str
         Markdown.
     """
-    sections = []
+    short = [
+        f"| [`fludapk {name}`](#fludapk-{name}) | {command.get_short_help_str(90)} |"
+        for name, command in main.commands.items()
+    ]
+    sections = ["| command | what it does |\n|---|---|", *short, ""]
     for path in _paths(main, ""):
         sections.append(f"## `{' '.join(['fludapk', *path.split()])}`\n")
         sections.append(fenced("text", fludapk(f"fludapk {path} --help")))

@@ -20,7 +20,7 @@ from engine.blocks import Block, PageError, blocks, fenced
 from fludapk.cli import main
 
 ROOT: Final = Path(__file__).parents[2]
-_VALUE: Final = re.compile(r"\{\{(.+?)\}\}", re.S)
+_VALUE: Final = re.compile(r"`[^`\n]*`|\{\{(?P<value>.+?)\}\}", re.S)
 
 
 class Runner:
@@ -150,8 +150,10 @@ class Runner:
         """Fill in ``{{ expression:format }}``, outside code."""
 
         def value(match: re.Match[str]) -> str:
+            if match["value"] is None:
+                return match[0]
             try:
-                return str(eval(f'f"""{{{match[1].strip()}}}"""', self.names))
+                return str(eval(f'f"""{{{match["value"].strip()}}}"""', self.names))
             except Exception as error:
                 raise PageError(f"{match[0]}\n{type(error).__name__}: {error}") from error
 

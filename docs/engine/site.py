@@ -32,7 +32,6 @@ def setup(app: Any) -> dict[str, Any]:
     mpl.use("Agg")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     app.connect("source-read", _read)
-    app.connect("html-page-context", _not_from_a_network)
     return {"parallel_read_safe": False, "parallel_write_safe": True}
 
 
@@ -68,8 +67,3 @@ def _download(address: str) -> str:
         f'\n```{{raw}} html\n<p><a href="{address}" download>This page as a notebook</a>, '
         "to open in Jupyter.</p>\n```\n"
     )
-
-
-def _not_from_a_network(_: Any, __: str, ___: str, context: dict[str, Any], ____: Any) -> None:
-    """Leave out addresses of a network that a page would load by itself."""
-    context["pageurl"] = None
