@@ -5,7 +5,7 @@ VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(shell $(PYTHON) -c "import
 BIN := $(VENV)/bin
 DEMO := check --age 5 --sex female --weight 18.2 --height 110 --scr "0.3 mg/dL" --regimen tisa_cel_ball
 
-.PHONY: demo test test-browser test-lowest attack lint unit bench bench-quick bench-compare clean
+.PHONY: demo docs test-docs test test-browser test-lowest attack lint unit bench bench-quick bench-compare clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/fludapk $(DEMO)
@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	@echo "Where to go next:"
 	@echo "  the page    $(BIN)/python -m pip install '.[web]' && $(BIN)/fludapk serve"
 	@echo "  other doors $(BIN)/fludapk --help"
-	@echo "  reading     README.md, docs/, models/README.md (the format of a model)"
+	@echo "  reading     README.md, make docs for the site, models/README.md (the format of a model)"
 	@echo "  before use  $(BIN)/fludapk qualify -o record"
 
 test: $(VENV)/.installed-test
@@ -32,6 +32,15 @@ unit: $(VENV)/.installed-test
 test-browser: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	$(BIN)/python -m pytest -q -m browser
+
+# The site, in build/site: open index.html. Every command and notebook in it is run; a warning fails.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet docs build/site
+	@echo "the site is in build/site/index.html"
+
+# The same, and: every page is reached, nothing comes from a network, notebooks are short and can be opened.
+test-docs: $(VENV)/.installed-docs $(VENV)/.installed-test
+	$(BIN)/python -m pytest -q -m docs
 
 # The tests with every dependency at its lower bound, in an environment of its own.
 test-lowest: pyproject.toml
@@ -76,6 +85,10 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	@touch $@ $(VENV)/.installed
 
 clean:
 	rm -rf .venv .venv-3.* .venv-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
