@@ -26,6 +26,8 @@ PER_DISTANCE: Final = 0.01
 """Probability that weighs as much as an expected distance to the window of a log unit."""
 TIED: Final = 1e-6
 """Difference of what a dose is chosen by that is none."""
+MOST_AUC: Final = 1e9
+"""Bound of a goal at most, mg h/L; beyond it doses are no numbers."""
 AT_ONCE: Final = 2**15
 """Doses that are compared with each other at most; the largest patient has fewer in steps of 0.01
 mg."""
@@ -62,10 +64,10 @@ class Goal:
 
     def __post_init__(self) -> None:
         faults = []
-        if not (0 <= self.low <= self.high and self.low < math.inf and self.high > 0):
+        if not (0 <= self.low <= self.high and self.low <= MOST_AUC and self.high > 0):
             do = "two AUCs in mg·h/L, low first"
             faults.append(Fault("window", f"{self.low:g} to {self.high:g}", do=do))
-        if self.kind == "auc" and not 0 < self.low < math.inf:
+        if self.kind == "auc" and not 0 < self.low <= MOST_AUC:
             faults.append(Fault("auc", f"= {self.low}", do="a finite AUC in mg·h/L above zero"))
         if self.probability is not None and not 0 < self.probability < 1:
             do = "between 0 and 1, for example 0.8"

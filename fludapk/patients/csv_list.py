@@ -109,6 +109,9 @@ class Source:
             yield BytesIO(self.content)
             return
         try:
+            if not stat.S_ISREG(Path(self.name).stat().st_mode):  # opening a pipe would wait
+                why = "is not a file on disk: a list is read more than once"
+                raise InputError(Fault("", why, where=self.name))
             with Path(self.name).open("rb") as file:
                 yield file
         except OSError as error:
@@ -160,8 +163,6 @@ def open_list(
     """
     path = Source(name, source) if isinstance(source, bytes) else Source(str(source))
     with path.opened() as file:
-        if path.content is None and not stat.S_ISREG(Path(path.name).stat().st_mode):
-            raise _refused(path, "is not a file on disk: a list is read more than once")
         start = file.read(8)
     try:
         if is_workbook(start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from json import dumps
 from typing import Annotated, Any, Final
 
@@ -369,6 +370,8 @@ def document(app: FastAPI) -> dict[str, Any]:
         own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(own.pop("$defs"))
         schemas["Problem"] = own
+        for record in _kinds_of(Record):  # older pydantic documents what is never written
+            schemas.get(record.__name__, {}).get("properties", {}).pop("source", None)
         for name, examples in EXAMPLES.items():
             schemas[name]["examples"] = examples
         reference = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -383,6 +386,13 @@ def document(app: FastAPI) -> dict[str, Any]:
         _pairs_as_lists(api)
         app.openapi_schema = api
     return app.openapi_schema
+
+
+def _kinds_of(kind: type[Record]) -> Iterator[type[Record]]:
+    """Every class below a class."""
+    for inner in kind.__subclasses__():
+        yield inner
+        yield from _kinds_of(inner)
 
 
 def _pairs_as_lists(part: Any) -> None:

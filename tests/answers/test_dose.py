@@ -247,6 +247,8 @@ def test_the_search_is_that_of_a_person_who_tries_every_dose() -> None:
         ({"window": (math.nan, 20.0)}, "low first"),
         ({"auc": -1.0}, "above zero"),
         ({"auc": math.inf}, "above zero"),
+        ({"auc": 1e308}, "above zero"),
+        ({"window": (1e300, math.inf)}, "low first"),
         ({"auc": 15.0, "probability": 0.8}, "needs a window"),
         ({"target": "fabrizio2022", "probability": 80.0}, "between 0 and 1"),
     ],

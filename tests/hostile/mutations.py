@@ -127,7 +127,8 @@ def changed_text(text: str, rng: random.Random, tokens: list[str], ends: str) ->
 
 def _web(method: str, path: str, sent: Any, **more: Any) -> Tried:
     answer = ask(method, path, **more)
-    return Tried(str(answer.status_code), answer.status_code >= 500, f"{path} {sent!r}")
+    is_internal = answer.status_code >= 500 and answer.status_code != 503  # 503: too slow
+    return Tried(str(answer.status_code), is_internal, f"{path} {sent!r}")
 
 
 def _posted(path: str, content: bytes) -> Tried:

@@ -15,7 +15,9 @@ from click.testing import CliRunner
 from fludapk.atomic import read_whole, whole_file, write_whole
 from fludapk.cli import main
 from fludapk.errors import FileError, InputError
+from fludapk.patients.level_list import read_levels
 from fludapk.published.models import load_models, model_folders
+from fludapk.studies.evaluate import evaluate
 from fludapk.studies.simulate import read_scenario
 
 ROOT: Final = Path(__file__).parents[2]
@@ -100,6 +102,10 @@ def test_a_pipe_is_not_read_as_a_file(tmp_path: Path) -> None:
         load_models(model_folders(tmp_path))
     with pytest.raises(FileError, match="not a file"):
         read_scenario(pipe)
+    with pytest.raises(InputError, match="not a file"):
+        evaluate(pipe)
+    with pytest.raises(InputError, match="not a file"):
+        read_levels(pipe)
 
 
 @pytest.mark.parametrize(
