@@ -377,6 +377,11 @@ def _sensitivity(model: Model, case: Case, other: Outcome | None) -> Sensitivity
         flag=None if auc is None else flag(auc),
         reading_of=model.file.reading_of,
         reason=reason,
+        auc_0_inf_other_basis=(
+            other.auc_0_inf_other_basis
+            if reason is None and isinstance(other, Prediction)
+            else None
+        ),
     )
 
 
@@ -445,7 +450,7 @@ def _input_hash(request: Request) -> str:
         "regimen": {
             k: v
             for k, v in vars(request.regimen).items()
-            if k != "cells_clock" and (k != "bsa_cap_m2" or v is not None)
+            if k not in ("cells_clock", "warning") and (k != "bsa_cap_m2" or v is not None)
         },
         "model": request.model,
         "round_to_mg": request.round_to_mg,

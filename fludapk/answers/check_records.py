@@ -106,6 +106,8 @@ class ExposureRecord:
     auc_0_inf_pi90: tuple[float, float]
     auc_0_inf_uncertain_pi90: tuple[float, float] | None
     """The same with the uncertainty of the model's numbers; None if none is printed."""
+    auc_0_inf_other_basis: float | None
+    """AUC0-inf if the paper fitted mg of the other substance; None unless it leaves that open."""
     auc_per_dose: list[float]
     """Areas from each dose to the next, the last to infinity: they add up."""
     cmax_mg_l: float
@@ -136,6 +138,9 @@ class TargetRecord:
     p_within_uncertain: float | None
     p_above_uncertain: float | None
     applies: bool
+    derived_with: str
+    """Model that the AUC of the target came from."""
+    derived_with_doubt: str | None
     context: str
     finding: str
     citation: str
@@ -166,6 +171,8 @@ class SensitivityRecord:
     reading_of: str | None
     reason: str | None
     """Why it does not apply."""
+    auc_0_inf_other_basis: float | None
+    """AUC0-inf if the paper fitted mg of the other substance; None unless it leaves that open."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,6 +334,8 @@ def target_record(
         p_within_uncertain=wider[1] if has_window else None,
         p_above_uncertain=wider[2],
         applies=applies(entry, age_years=patient.age_years, **treated._asdict()),
+        derived_with=entry.derived_with,
+        derived_with_doubt=entry.derived_with_doubt,
         context=entry.context,
         finding=entry.finding,
         citation=entry.citation,
@@ -405,6 +414,7 @@ def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None)
         auc_0_inf=prediction.auc_0_inf,
         auc_0_inf_pi90=prediction_interval(simulated),
         auc_0_inf_uncertain_pi90=None if uncertain is None else prediction_interval(uncertain),
+        auc_0_inf_other_basis=prediction.auc_0_inf_other_basis,
         auc_per_dose=typical.auc_per_dose[0].tolist(),
         cmax_mg_l=float(typical.cmax[0]),
         auc_to_cells=to_cells,

@@ -150,7 +150,7 @@ def _rule(table: RenalStrategy) -> tuple[str, F8, F8, bool]:
         rows = [(step.at_least, step.factor) for step in table.steps]
         at_least, factors = np.array(rows).T
         return table.measure, at_least, factors, False
-    rules = {rule.id: rule for rule in label_rules()}
+    rules = {rule.id: rule for rule in label_rules() if rule.has_factors}
     rule = rules.get(table.rule or "")
     if rule is None:
         raise InputError(f"unknown rule {table.rule!r}: {nearest(table.rule or '', list(rules))}")
