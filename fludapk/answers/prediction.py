@@ -186,8 +186,7 @@ def uncertain_effects(
     z = standard_normal_points(log2_points, certain + uncertain)
     theta, scale = uncertainty.draw(z[:, certain:])
     effects = RandomEffects.from_normals(program, z[:, :certain], doses)
-    of_eta, of_kappa = scale[:, : uncertainty.n_eta], scale[:, uncertainty.n_eta :]
-    return theta, RandomEffects(effects.eta * of_eta, effects.kappa * of_kappa[:, None, :])
+    return theta, uncertainty.varied(effects, scale)
 
 
 @lru_cache(maxsize=16)

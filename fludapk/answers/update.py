@@ -18,6 +18,7 @@ from fludapk.answers.agreement import (
     without_each,
 )
 from fludapk.answers.check_records import TargetRecord, target_record
+from fludapk.answers.draws import effect_records, posterior_draws
 from fludapk.answers.fit import SEED, Fit, fit
 from fludapk.answers.goal import Goal, candidate_doses, choose
 from fludapk.answers.headline import Headline, Simulated, headline_of, leading_of, notes_in_headline
@@ -65,6 +66,7 @@ def update(
     model: str = DEFAULT_MODEL,
     round_to_mg: float | None = None,
     strict: bool = False,
+    draws: int | None = None,
     folders: Sequence[Path] | None = None,
 ) -> UpdateResult:
     """Put measured levels of a patient to use.
@@ -99,6 +101,8 @@ def update(
         Doses are multiples of this many mg; the remaining doses of 1 mg if absent.
     strict : bool
         Refuse a patient outside the studied range of the model.
+    draws : int, optional
+        Number of equally likely draws of the posterior to give.
     folders : sequence of Path, optional
         See `fludapk.published.models.model_folders`.
 
@@ -142,10 +146,10 @@ def update(
         strict=strict,
         folders=folders,
     )
-    return result_of(fitted, aim)
+    return result_of(fitted, aim, draws=draws)
 
 
-def result_of(fitted: Fit, goal: Goal | None = None) -> UpdateResult:
+def result_of(fitted: Fit, goal: Goal | None = None, *, draws: int | None = None) -> UpdateResult:
     """Read a fit: the course, and with a goal the doses that are left.
 
     Parameters
@@ -153,6 +157,8 @@ def result_of(fitted: Fit, goal: Goal | None = None) -> UpdateResult:
     fitted : Fit
     goal : Goal, optional
         For the doses that are left.
+    draws : int, optional
+        Number of draws of the posterior to give.
     """
     drawn = _simulated(fitted)
     posterior, prediction = fitted.posterior, fitted.prediction
@@ -172,6 +178,7 @@ def result_of(fitted: Fit, goal: Goal | None = None) -> UpdateResult:
         prior=fitted.prior,
         levels=_level_records(fitted),
         parameters=_parameter_records(fitted),
+        effects=effect_records(fitted),
         posterior=_posterior_record(fitted, drawn),
         flag=flag(drawn.auc_0_inf) if fitted.fits else None,
         targets=_target_records(fitted, drawn) if fitted.fits else [],
@@ -179,6 +186,9 @@ def result_of(fitted: Fit, goal: Goal | None = None) -> UpdateResult:
         would_give=proposal if stops else None,
         without=without_each(fitted) if surprises or not fitted.fits else [],
         surprises=surprises,
+        draws=None
+        if draws is None
+        else {name: column.tolist() for name, column in posterior_draws(fitted, draws).items()},
         provenance=UpdateProvenance(
             version=__version__,
             model_sha256=prediction.model.sha256,

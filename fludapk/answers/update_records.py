@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
+from fludapk.answers.draws import EffectRecord
 from fludapk.answers.fit import Fit
 from fludapk.answers.goal import Misses
 from fludapk.answers.headline import Headline
@@ -131,6 +132,8 @@ class UpdateResult(Record):
     """The course from covariates alone."""
     levels: list[LevelRecord]
     parameters: list[ParameterRecord]
+    effects: list[EffectRecord]
+    """Etas, then kappas dose by dose."""
     posterior: PosteriorRecord
     flag: Flag | None
     """None if the levels do not fit together."""
@@ -143,6 +146,8 @@ class UpdateResult(Record):
     without: list[WithoutLevel]
     """The estimate without each level in turn, where one of them is surprising."""
     surprises: list[str]
+    draws: dict[str, list[float]] | None
+    """Equally likely draws of the posterior by column, where asked for."""
     disclaimer: str = DISCLAIMER
     provenance: UpdateProvenance
 

@@ -22,7 +22,7 @@ from fludapk.cli.common import (
     strict_option,
 )
 from fludapk.errors import ExitStatus, Fault, InputError, gathered
-from fludapk.patients.fields import COMMON
+from fludapk.patients.fields import COMMON, FIELDS
 
 if TYPE_CHECKING:
     from fludapk.patients.clock import Clock
@@ -213,6 +213,14 @@ def compare(
     "Repeatable, from the first.",
 )
 @options_of("exclude_level")
+@click.option(
+    FIELDS["draws"].option, type=int, metavar=FIELDS["draws"].metavar, help=FIELDS["draws"].help
+)
+@click.option(
+    "--draws-file",
+    metavar="FILE",
+    help="Write such draws to FILE.parquet or FILE.csv, 4000 without --draws.",
+)
 @click.option("--design", is_flag=True, help="Show the most informative sampling times instead.")
 @click.option(
     "--population", metavar="NAME", help="With --design: for a population of `simulate` instead."
@@ -230,6 +238,8 @@ def update(
     levels_file: str | None,
     given: tuple[str, ...],
     exclude_level: tuple[str, ...],
+    draws: int | None,
+    draws_file: str | None,
     design: bool,
     population: str | None,
     target: str | None,
@@ -251,6 +261,7 @@ def update(
     first infusion: in hours, or by the clock if --first-dose says when that was. Levels that do not
     fit together get no dose: the page says STOP and why, and the exit code is 6.
     """
+    from fludapk.answers.draws import DRAWS_OF_A_FILE, posterior_draws, write_draws
     from fludapk.answers.fit import fit
     from fludapk.answers.goal import Goal
     from fludapk.answers.update import result_of
@@ -294,7 +305,9 @@ def update(
         strict=strict,
         folders=folders_of(models_dir),
     )
-    result = result_of(fitted, aim)
+    result = result_of(fitted, aim, draws=draws)
+    if draws_file is not None:
+        write_draws(draws_file, posterior_draws(fitted, draws or DRAWS_OF_A_FILE))
     show(result, as_json=as_json, report=report, is_brief=is_brief)
     if not result.fits:
         click.echo(f"fludapk: {result.headline.stops[0]}", err=True)

@@ -53,7 +53,7 @@ def study_page(result: StudyResult, width: int = 100) -> str:
             if row.stratum == "all" and (counted := _study_notes(row))
         ),
     ]
-    notes += _in_no_band(result)
+    notes += [*_quantities(result), *_correlated(result), *_in_no_band(result)]
     lines += ["", *(part for note in notes for part in wrap(note, width))]
     lines += answers_page(result, width)
     lines += ["", *wrap(DISCLAIMER, width)]
@@ -87,6 +87,33 @@ def _in_no_band(result: StudyResult) -> list[str]:
                 f"{stratum.by}: {outside} of {n['all']} patients are in none of its bands."
             )
     return notes
+
+
+def _quantities(result: StudyResult) -> list[str]:
+    """Word concentrations and half-life of all patients, a sentence for each strategy."""
+    sentences = []
+    for row in result.strata:
+        parts = {
+            f"Cmax {_spread(row.cmax_mg_l, 2)} mg/L": row.cmax_mg_l,
+            f"before the last dose {_spread(row.trough_mg_l, 3)} mg/L": row.trough_mg_l,
+            f"at the cells {_spread(row.conc_at_cells_mg_l, 4)} mg/L": row.conc_at_cells_mg_l,
+            f"half-life {_spread(row.half_life_h)} h": row.half_life_h,
+        }
+        words = "; ".join(text for text, spread in parts.items() if spread.q50 is not None)
+        if row.stratum == "all" and words:
+            sentences.append(f"{_name(row, result)}: {words}.")
+    return sentences
+
+
+def _correlated(result: StudyResult) -> list[str]:
+    """Say what a correlation of uncertain estimates would change."""
+    return [
+        f"No paper prints how its estimates correlate. Were {' and '.join(row.between)} of "
+        f"{row.model} correlated by {row.correlation:g}, {_share(row.p_below_13_8_correlated)} % "
+        f"instead of {_share(row.p_below_13_8)} % would be below 13.8 mg·h/L with {row.strategy} "
+        f"(first {row.patients} patients)."
+        for row in result.correlations
+    ]
 
 
 def limit_names(limits: Sequence[float]) -> list[str]:
@@ -180,7 +207,7 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
         interval=rows[0].interval,
         figures=[svg for svg in drawings.values() if svg not in placed],
         certain=run.certain,
-        notes=_in_no_band(result),
+        notes=[*_quantities(result), *_correlated(result), *_in_no_band(result)],
         disclaimer=DISCLAIMER,
         made={
             "version": f"fludapk {run.version}",

@@ -141,6 +141,7 @@ def _schedule(table: Strategy) -> Regimen:
         days=table.days,
         interval_h=table.interval_h,
         infusion_h=table.infusion_h,
+        cells_at_h=table.cells_at_h,
     )
 
 
