@@ -176,6 +176,36 @@ class SensitivityRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MemberRecord:
+    """One model of an average, beside it.
+
+    Parameters
+    ----------
+    model, name : str
+    weight, prior_weight : float
+        Those of all models add up to 1; the former given levels, if there are any.
+    auc_0_inf : float
+        mg·h/L.
+    auc_0_inf_pi90 : (float, float)
+    p_below, p_within, p_above : float, optional
+        Chances against the target that leads the answer; None without one.
+    sha256 : str
+        Hash of its file.
+    """
+
+    model: str
+    name: str
+    weight: float
+    prior_weight: float
+    auc_0_inf: float
+    auc_0_inf_pi90: tuple[float, float]
+    p_below: float | None
+    p_within: float | None
+    p_above: float | None
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelByWeight:
     """Advice of a label rule if Cockcroft-Gault is computed from a weight."""
 
@@ -227,6 +257,8 @@ class CheckResult(Record):
     targets: list[TargetRecord]
     sensitivity: list[SensitivityRecord]
     models_agree: bool
+    averaged: list[MemberRecord] | None
+    """Each model of an average; None where one model answers."""
     label_rules: list[LabelRecord]
     reading_note: str | None
     """Reason why this reading of the paper is the default, for those to whom it matters."""
@@ -236,8 +268,9 @@ class CheckResult(Record):
 
     @property
     def prediction(self) -> Prediction:
-        """Prediction that it was made from."""
-        prediction: Prediction = self.made_from
+        """Prediction that it was made from; of an average the one with the highest weight."""
+        made = self.made_from
+        prediction: Prediction = made if self.averaged is None else made.lead
         return prediction
 
     def brief(self) -> str:
@@ -265,6 +298,7 @@ class CheckResult(Record):
         row["doses_mg"] = " ".join(f"{dose:.12g}" for dose in self.regimen.doses_mg)
         row["times_h"] = " ".join(f"{time:.12g}" for time in self.regimen.times_h)
         row["model"] = self.model
+        row["weights"] = "; ".join(f"{m.model}={m.weight:.6g}" for m in self.averaged or ())
         row["label_rules_refusing"] = "; ".join(r.id for r in self.label_rules if r.refused)
         return [row | scalars(self.provenance)]
 
@@ -287,7 +321,13 @@ def result_columns(models: Sequence[str]) -> list[str]:
     names += [f"{model}_{what}" for model in models for what in _RIVAL]
     names += [part.name for part in fields(PatientRecord)]
     names += [_REGIMEN.get(part.name, part.name) for part in fields(RegimenRecord)]
-    return [*names, "model", "label_rules_refusing", *(part.name for part in fields(Provenance))]
+    return [
+        *names,
+        "model",
+        "weights",
+        "label_rules_refusing",
+        *(part.name for part in fields(Provenance)),
+    ]
 
 
 def target_record(
@@ -319,7 +359,7 @@ def target_record(
     has_window, treated = entry.optimum is None, Treated.by(patient, regimen)
     wider: tuple[float | None, ...] = (None, None, None)
     if uncertain is not None:
-        wider = window_probabilities(uncertain, *bounds(entry))
+        wider = window_probabilities(uncertain, *bounds(entry), weights)
     return TargetRecord(
         id=entry.id,
         name=entry.name,

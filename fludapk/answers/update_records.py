@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fludapk.answers.check_records import CheckResult, TargetRecord
+from fludapk.answers.check_records import CheckResult, MemberRecord, TargetRecord
 from fludapk.answers.draws import EffectRecord
 from fludapk.answers.fit import Fit
 from fludapk.answers.goal import Misses
@@ -130,6 +130,9 @@ class UpdateResult(Record):
     model_citation: str
     prior: CheckResult
     """The course from covariates alone."""
+    averaged: list[MemberRecord] | None
+    """Each model of an average, given the levels; None where one model answers. Levels, parameters
+    and effects are then by the model with the highest weight."""
     levels: list[LevelRecord]
     parameters: list[ParameterRecord]
     effects: list[EffectRecord]
@@ -153,7 +156,7 @@ class UpdateResult(Record):
 
     @property
     def fit(self) -> Fit:
-        """Fit that it was made from."""
+        """Fit that it was made from; of an average that of the model with the highest weight."""
         fitted: Fit = self.made_from
         return fitted
 

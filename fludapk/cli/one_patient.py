@@ -20,6 +20,8 @@ from fludapk.cli.common import (
     say_first_compilation,
     show,
     strict_option,
+    weighted,
+    weights_option,
 )
 from fludapk.errors import ExitStatus, Fault, InputError, gathered
 from fludapk.patients.fields import COMMON, FIELDS
@@ -37,6 +39,7 @@ report_option = click.option(
 @patient_options
 @regimen_options
 @model_option
+@weights_option
 @options_of("round_to_mg")
 @strict_option
 @report_option
@@ -62,7 +65,7 @@ def check(
     from fludapk.patients.request import read_request
 
     folders = folders_of(models_dir)
-    request = read_request(typed)
+    request = read_request({**typed, "model": weighted(typed["model"])})
     say_first_compilation()
     result = run(
         request.patient,
@@ -85,6 +88,7 @@ def check(
 @regimen_options
 @goal_options()
 @model_option
+@weights_option
 @click.option(
     "--round-to",
     metavar="MG",
@@ -132,7 +136,7 @@ def dose(
         schedule,
         goal,
         planned=planned,
-        model=model,
+        model=weighted(model),
         round_to_mg=1.0 if step is None else step,
         strict=strict,
         folders=folders,
@@ -144,6 +148,7 @@ def dose(
 @patient_options
 @options_of("plans", *COMMON)
 @model_option
+@weights_option
 @options_of("round_to_mg")
 @strict_option
 @report_option
@@ -180,7 +185,7 @@ def compare(
     result = run(
         patient,
         read,
-        model=typed["model"] or DEFAULT_MODEL,
+        model=weighted(typed["model"] or DEFAULT_MODEL),
         round_to_mg=step,
         strict=strict,
         folders=folders,
@@ -227,6 +232,7 @@ def compare(
 )
 @goal_options("For the remaining doses: ")
 @model_option
+@weights_option
 @options_of("round_to_mg")
 @strict_option
 @report_option
@@ -262,9 +268,8 @@ def update(
     fit together get no dose: the page says STOP and why, and the exit code is 6.
     """
     from fludapk.answers.draws import DRAWS_OF_A_FILE, posterior_draws, write_draws
-    from fludapk.answers.fit import fit
     from fludapk.answers.goal import Goal
-    from fludapk.answers.update import result_of
+    from fludapk.answers.update import answer_levels
     from fludapk.patients.clock import by_clock, read_clock
     from fludapk.patients.course import given_of
     from fludapk.patients.level import CONFIRMS_TIMES
@@ -293,21 +298,25 @@ def update(
     )
     doses = given_of(given, regimen.infusion_h, read_clock(*when))
     say_first_compilation()
-    fitted = fit(
+    result = answer_levels(
         patient,
         regimen,
         levels,
         given=doses,
         exclude_level=exclude_level,
         confirm=[CONFIRMS_TIMES] if are_confirmed else [],
-        model=model,
+        model=weighted(model),
         round_to_mg=step,
         strict=strict,
         folders=folders_of(models_dir),
+        goal=aim,
+        draws=draws,
     )
-    result = result_of(fitted, aim, draws=draws)
     if draws_file is not None:
-        write_draws(draws_file, posterior_draws(fitted, draws or DRAWS_OF_A_FILE))
+        if result.averaged is not None:
+            do = "name one model"
+            raise InputError(Fault("draws_file", "draws are of one model", do=do))
+        write_draws(draws_file, posterior_draws(result.fit, draws or DRAWS_OF_A_FILE))
     show(result, as_json=as_json, report=report, is_brief=is_brief)
     if not result.fits:
         click.echo(f"fludapk: {result.headline.stops[0]}", err=True)
@@ -350,5 +359,5 @@ def _design(
         lambda: population or read_patient(typed), lambda: read_regimen(typed)
     )
     say_first_compilation()
-    result = run(whose, regimen, model=model, folders=folders_of(models_dir))
+    result = run(whose, regimen, model=weighted(model), folders=folders_of(models_dir))
     show(result, as_json=as_json)

@@ -126,6 +126,9 @@ def model_rows(result: CheckResult) -> list[ModelRow]:
 
 
 def _about_model(row: SensitivityRecord, result: CheckResult) -> str:
+    weights = {member.model: member.weight for member in result.averaged or ()}
+    if row.model in weights:
+        return f"weight {weights[row.model]:.2g} in the average; built from {row.who}"
     if row.model == result.model:
         return "shown above" if row.applies else f"shown above; built from others: {row.reason}"
     if not row.applies:

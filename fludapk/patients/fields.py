@@ -171,7 +171,8 @@ _OTHERS: Final = (
     Field(key="round_to_mg", name="round_to", label="rounding", metavar="MG", dimension="mass",
           unit="mg", help="Round each dose to a multiple of this many mg."),
     Field(key="model", name="model", label="model",
-          help="Published model, see `fludapk models list`."),
+          help='Published model, see `fludapk models list`; or "averaged", over those that apply, '
+               'or "averaged: langenhorst2019=0.7, varela2025=0.3".'),
     Field(key="strict", name="strict", label="studied range only",
           help="Refuse a patient outside the studied range (exit code 5)."),
     Field(key="weights_kg", name="weights", label="weights", metavar="FROM TO STEP",

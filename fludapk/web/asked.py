@@ -21,12 +21,11 @@ from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.design import Design, design
 from fludapk.answers.dose import find_dose
 from fludapk.answers.dose_records import DoseResult
-from fludapk.answers.fit import fit
 from fludapk.answers.goal import Goal
 from fludapk.answers.nomogram import nomogram
 from fludapk.answers.nomogram_grid import steps
 from fludapk.answers.nomogram_records import Nomogram
-from fludapk.answers.update import result_of
+from fludapk.answers.update import answer_levels
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.clock import Clock, by_clock, read_clock
@@ -274,7 +273,7 @@ class UpdateAsked(PatientAndGoal):
             self.goal,
             lambda: read_step_mg(self.typed),
         )
-        fitted = fit(
+        return answer_levels(
             patient,
             regimen,
             levels,
@@ -285,8 +284,9 @@ class UpdateAsked(PatientAndGoal):
             round_to_mg=step,
             strict=self.strict,
             folders=folders,
+            goal=goal,
+            draws=self.draws,
         )
-        return result_of(fitted, goal, draws=self.draws)
 
     def _levels(self, clock: Clock) -> list[Level]:
         if not self.levels:

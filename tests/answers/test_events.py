@@ -105,7 +105,8 @@ ROUND_TRIPS = {
     "genotype": ("--age 17 --sex male --weight 50 --height 160 --diagnosis aplastic_anaemia "
                  "--genotype GG --model mohanan2017", "", "hct_160"),
     "formulas": ("--age 2 --sex female --weight 12 --height 86 --bsa-formula haycock "
-                 "--egfr-formula schwartz_original --days 3 --interval 48", "0.2 mg/dL", "tisa_cel_ball"),
+                 "--egfr-formula schwartz_original --days 3 --interval 48", "0.2 mg/dL",
+                 "tisa_cel_ball"),
     "confirmed, capped": ("--age 60 --sex male --weight 160 --height 175 --confirm weight "
                           "--bsa-cap 2 --round-to 5 --cells-at 100", "1 mg/dL", "axi_cel"),
 }  # fmt: skip
