@@ -91,7 +91,7 @@ def _goal_chances(r: DoseResult) -> str:
     p = r.dose
     if r.goal_high is not None and r.goal_low == r.goal_high:
         return ""
-    by = f"between patients, by {p.model},"
+    by = f"between patients, {typical_by(p.model).removeprefix('typical patient').strip(', ')},"
     wider = "" if p.p_within_uncertain is None else f" ({percent(p.p_within_uncertain)} {WIDER})"
     if r.goal_high is None:
         return f"{by} {percent(p.p_within)} at {r.goal_low:g} or more{wider}"
@@ -157,7 +157,7 @@ def dose_html(result: DoseResult, *, whole: bool = True) -> str:
     blocks["head"] = {**blocks["head"], "plan": course(result).replace(" | ", "; ")}
     blocks["answer"] = answer_block(
         result.headline,
-        f"typical patient by {result.dose.model}",
+        typical_by(result.dose.model),
         [] if result.answer is None else dose_lines(result),
     )
     blocks["remarks"] = remark_rows(result.remarks)
