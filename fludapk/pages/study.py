@@ -12,6 +12,7 @@ from fludapk.atomic import write_folder
 from fludapk.pages.outcome import answers_page
 from fludapk.pages.outcome_sheet import sections
 from fludapk.pages.templates import sheet
+from fludapk.pages.words import concentration
 from fludapk.published.models import replacement_warning
 from fludapk.studies.records import Quantiles, Share, StratumSummary
 from fludapk.studies.simulate import StudyResult
@@ -96,7 +97,7 @@ def _quantities(result: StudyResult) -> list[str]:
         parts = {
             f"Cmax {_spread(row.cmax_mg_l, 2)} mg/L": row.cmax_mg_l,
             f"before the last dose {_spread(row.trough_mg_l, 3)} mg/L": row.trough_mg_l,
-            f"at the cells {_spread(row.conc_at_cells_mg_l, 4)} mg/L": row.conc_at_cells_mg_l,
+            f"at the cells {_small(row.conc_at_cells_mg_l)} mg/L": row.conc_at_cells_mg_l,
             f"half-life {_spread(row.half_life_h)} h": row.half_life_h,
         }
         words = "; ".join(text for text, spread in parts.items() if spread.q50 is not None)
@@ -151,6 +152,14 @@ def _spread(quantiles: Quantiles, digits: int = 1) -> str:
     if quantiles.q50 is None:
         return "-"
     return f"{quantiles.q50:.{digits}f} ({quantiles.q05:.{digits}f}-{quantiles.q95:.{digits}f})"
+
+
+def _small(quantiles: Quantiles) -> str:
+    """Word median, 5 % and 95 % of a low concentration."""
+    if quantiles.q50 is None or quantiles.q05 is None or quantiles.q95 is None:
+        return "-"
+    middle, *ends = map(concentration, (quantiles.q50, quantiles.q05, quantiles.q95))
+    return f"{middle} ({' to '.join(ends)})"
 
 
 def _share(share: Share) -> str:
