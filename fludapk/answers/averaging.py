@@ -154,14 +154,13 @@ def averaged_result(
     patient, regimen, _ = blend.lead.case
     target = leading_of(patient, regimen)
     members = member_records([simulated(p, log2_points) for p in blend.predictions], blend, target)
-    remarks = worst_first(
-        [*(remark for result in results for remark in result.remarks), _said(members, lead)]
-    )
+    said = [remark for result in results for remark in result.remarks]
+    remarks = list(dict.fromkeys(worst_first([*said, _said(members, lead)])))
     exposure = _exposure([result.exposure for result in results], blend.weights, shown)
     return replace(
         lead,
         headline=averaged_headline(remarks, target, shown, blend, [COVARIATES_ONLY]),
-        remarks=list(dict.fromkeys(remarks)),
+        remarks=remarks,
         model=AVERAGED,
         model_title="average over the models that apply",
         model_citation="; ".join(result.model_citation for result in results),
@@ -246,7 +245,8 @@ def averaged_headline(
     first = f"Averaged over {names}"
     if target is not None and not no_chance:
         first += f"; {target.name} was found with {target.derived_with}"
-    own = [first, *notes_in_headline(remarks, ("averaged_alone",))]
+    alone = len(blend.predictions) == 1
+    own = [*([] if alone else [first]), *notes_in_headline(remarks, ("averaged_alone",))]
     headline = headline_of(remarks, target, shown, notes=[*own, *notes], no_chance=no_chance)
     warnings = (p.model.not_shipped for p in blend.predictions)
     return headline.preceded_by(dict.fromkeys(filter(None, warnings)))

@@ -210,8 +210,8 @@ def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None)
     """
     paths = model_paths(folders)
     if is_averaged(name) and name not in paths:
-        found, do = "is no average here: one model is needed", f"name one of {', '.join(paths)}"
-        raise InputError(Fault("model", found, do=do))
+        found = "one model is needed here, not an average"
+        raise InputError(Fault("model", found, do=f"name {' or '.join(paths)}", whole=True))
     if name not in paths:
         do = nearest(name, list(paths))
         raise InputError(Fault("model", f"unknown model {name!r}", do=do, whole=True))

@@ -80,6 +80,17 @@ def test_each_model_stands_beside_the_average() -> None:
     assert "Scordo 2023 was found with langenhorst2019" in " ".join(result.headline.notes)
 
 
+def test_a_stop_of_every_model_is_told_once() -> None:
+    """Both models know such kidneys, a label does not allow them."""
+    refused = Patient(age=61, sex="male", weight=82, height=176, crcl=44)
+    result = check(refused, Regimen.named("axi_cel"), model="averaged")
+    said = [remark.message for remark in result.remarks]
+    assert len(said) == len(set(said))
+    alone = Patient(age=61, sex="male", weight=82, height=176, crcl=29)
+    stopped = check(alone, AXI, model="averaged: langenhorst2019=1")
+    assert stopped.headline.stops == check(alone, AXI).headline.stops
+
+
 def test_it_is_never_the_default() -> None:
     assert check(MAN, AXI).averaged is None
     assert DEFAULT_MODEL in {model.id for model in load_models()}
