@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fludapk.answers.qualification import qualify
     from fludapk.answers.update import update
     from fludapk.answers.verify import verify
+    from fludapk.patients.model_weights import averaged_by
     from fludapk.patients.patient import Patient
     from fludapk.patients.regimen import Regimen
     from fludapk.patients.vials import share_vials
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Patient",
     "Regimen",
+    "averaged_by",
     "check",
     "check_table",
     "compare",
@@ -64,6 +66,7 @@ __all__ = [
 _HOMES: Final = {
     "Patient": "fludapk.patients.patient",
     "Regimen": "fludapk.patients.regimen",
+    "averaged_by": "fludapk.patients.model_weights",
     "check": "fludapk.answers.check",
     "check_table": "fludapk.answers.check_table",
     "compare": "fludapk.answers.compare",

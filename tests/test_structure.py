@@ -28,7 +28,7 @@ HOMES: Final = {
     "matplotlib": ("fludapk.pages",),
     "jinja2": ("fludapk.pages",),
     "openpyxl": ("fludapk.patients.xlsx_list", "fludapk.patients.xlsx_results"),
-    "pyarrow": ("fludapk.studies",),
+    "pyarrow": ("fludapk.answers.draws", "fludapk.studies"),
     "distributed": ("fludapk.studies.shards",),
     "fastapi": ("fludapk.web",),
     "uvicorn": ("fludapk.web",),

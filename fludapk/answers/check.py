@@ -12,7 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from fludapk._version import __version__
+from fludapk.answers.averaging import Blend, averaged_result, simulated
 from fludapk.answers.check_records import (
     FLAG_CONTEXT,
     CheckResult,
@@ -46,12 +49,13 @@ from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, n
 from fludapk.patience import go_on
 from fludapk.patients.course import Course
 from fludapk.patients.fields import label
+from fludapk.patients.model_weights import read_weights
 from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case, Request
 from fludapk.pk.effects import POINT_SET_SEED
 from fludapk.published.covariates import Step, renal_function
-from fludapk.published.models import DEFAULT_MODEL, Model, load_model, load_models
+from fludapk.published.models import DEFAULT_MODEL, Model, is_averaged, load_model, load_models
 from fludapk.published.regimens import ADULT_YEARS, label_rules, label_step, regimens
 from fludapk.published.targets import flag, targets
 
@@ -72,7 +76,8 @@ def check(
     patient : Patient
     regimen : Regimen
     model : str
-        Id of the model that the answer is by; every other one that applies is shown beside it.
+        Id of the model that the answer is by; every other one that applies is shown beside it. Or
+        "averaged", over all that apply, see `fludapk.patients.model_weights`.
     round_to_mg : float, optional
         Round each dose to a multiple of this many mg.
     strict : bool
@@ -171,21 +176,56 @@ def checks(
     weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
     for i, request in enumerate(requests):
         go_on()
-        outcome = refused.get(i) or by_model[request.model][i]
-        if isinstance(outcome, FludapkError):
-            yield outcome
-        elif strict and outcome.outside:
-            listed = ", ".join(map(str, outcome.outside))
-            yield StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
-        else:
-            rivals = {name: rows[i] for name, rows in by_model.items() if i in rows}
-            try:
-                every = tuple(models.values())
-                trail = trail_of(outcome) if trails else []
-                kidney = kidneys[i], weighed[i]
-                yield _result(outcome, request, rivals, every, *kidney, log2_points, trail)
-            except InputError as error:  # more random effects than there are points for
-                yield error
+        rivals = {name: rows[i] for name, rows in by_model.items() if i in rows}
+        try:
+            blend = refused.get(i) or _blend(request, cases[i], rivals, models, strict=strict)
+            if isinstance(blend, FludapkError):
+                yield blend
+                continue
+            results = [
+                _result(
+                    prediction,
+                    replace(request, model=prediction.model.id),
+                    rivals,
+                    tuple(models.values()),
+                    kidneys[i],
+                    weighed[i],
+                    log2_points,
+                    trail_of(prediction) if trails else [],
+                )
+                for prediction in blend.predictions
+            ]
+            if is_averaged(request.model):
+                yield averaged_result(results, blend, log2_points, _input_hash(request))
+            else:
+                yield results[0]
+        except InputError as error:  # such as more random effects than there are points for
+            yield error
+
+
+def _blend(
+    request: Request,
+    case: Case,
+    rivals: Mapping[str, Outcome],
+    models: Mapping[str, Model],
+    *,
+    strict: bool,
+) -> Blend | FludapkError:
+    """Choose the prediction, or those to be averaged, or say why there is none."""
+    if is_averaged(request.model):
+        applying = [
+            outcome
+            for name, outcome in rivals.items()
+            if isinstance(outcome, Prediction) and counts(_sensitivity(models[name], case, outcome))
+        ]
+        return Blend.of(applying, read_weights(request.model, models))
+    outcome = rivals[request.model]
+    if isinstance(outcome, FludapkError):
+        return outcome
+    if strict and outcome.outside:
+        listed = ", ".join(map(str, outcome.outside))
+        return StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
+    return Blend([outcome], np.ones(1))
 
 
 def _case(
@@ -196,7 +236,9 @@ def _case(
 ) -> Case | FludapkError:
     """Compute the doses of a request, or return why it is refused."""
     try:
-        if request.model not in models:
+        if is_averaged(request.model):
+            read_weights(request.model, models)
+        elif request.model not in models:
             load_model(request.model, folders)  # says which there are
         _check_names(request.patient, request.regimen, names)
         return request.case()
@@ -269,6 +311,7 @@ def _result(
         targets=list(facts.targets),
         sensitivity=sensitivity,
         models_agree=len({row.flag for row in sensitivity if counts(row)} | {flag(auc)}) == 1,
+        averaged=None,
         label_rules=list(facts.label_rules),
         reading_note=reading_note(chosen, patient),
         trail=trail,
@@ -280,16 +323,6 @@ def _result(
             points=2**log2_points,
         ),
         source=prediction,
-    )
-
-
-def simulated(prediction: Prediction, log2_points: int = LOG2_POINTS) -> Simulated:
-    """Simulate the courses behind chance and interval of a prediction."""
-    return Simulated(
-        model=prediction.model.id,
-        auc_0_inf=prediction.auc_0_inf,
-        drawn=prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf,
-        uncertain=prediction.auc_with_uncertainty(log2_points),
     )
 
 
@@ -379,6 +412,11 @@ def _sensitivity(model: Model, case: Case, other: Outcome | None) -> Sensitivity
         flag=None if auc is None else flag(auc),
         reading_of=model.file.reading_of,
         reason=reason,
+        auc_0_inf_other_basis=(
+            other.auc_0_inf_other_basis
+            if reason is None and isinstance(other, Prediction)
+            else None
+        ),
     )
 
 
@@ -447,7 +485,7 @@ def _input_hash(request: Request) -> str:
         "regimen": {
             k: v
             for k, v in vars(request.regimen).items()
-            if k != "cells_clock" and (k != "bsa_cap_m2" or v is not None)
+            if k not in ("cells_clock", "warning") and (k != "bsa_cap_m2" or v is not None)
         },
         "model": request.model,
         "round_to_mg": request.round_to_mg,

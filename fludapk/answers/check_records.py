@@ -106,6 +106,8 @@ class ExposureRecord:
     auc_0_inf_pi90: tuple[float, float]
     auc_0_inf_uncertain_pi90: tuple[float, float] | None
     """The same with the uncertainty of the model's numbers; None if none is printed."""
+    auc_0_inf_other_basis: float | None
+    """AUC0-inf if the paper fitted mg of the other substance; None unless it leaves that open."""
     auc_per_dose: list[float]
     """Areas from each dose to the next, the last to infinity: they add up."""
     cmax_mg_l: float
@@ -136,6 +138,9 @@ class TargetRecord:
     p_within_uncertain: float | None
     p_above_uncertain: float | None
     applies: bool
+    derived_with: str
+    """Model that the AUC of the target came from."""
+    derived_with_doubt: str | None
     context: str
     finding: str
     citation: str
@@ -166,6 +171,38 @@ class SensitivityRecord:
     reading_of: str | None
     reason: str | None
     """Why it does not apply."""
+    auc_0_inf_other_basis: float | None
+    """AUC0-inf if the paper fitted mg of the other substance; None unless it leaves that open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberRecord:
+    """One model of an average, beside it.
+
+    Parameters
+    ----------
+    model, name : str
+    weight, prior_weight : float
+        Those of all models add up to 1; the former given levels, if there are any.
+    auc_0_inf : float
+        mg·h/L.
+    auc_0_inf_pi90 : (float, float)
+    p_below, p_within, p_above : float, optional
+        Chances against the target that leads the answer; None without one.
+    sha256 : str
+        Hash of its file.
+    """
+
+    model: str
+    name: str
+    weight: float
+    prior_weight: float
+    auc_0_inf: float
+    auc_0_inf_pi90: tuple[float, float]
+    p_below: float | None
+    p_within: float | None
+    p_above: float | None
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +257,8 @@ class CheckResult(Record):
     targets: list[TargetRecord]
     sensitivity: list[SensitivityRecord]
     models_agree: bool
+    averaged: list[MemberRecord] | None
+    """Each model of an average; None where one model answers."""
     label_rules: list[LabelRecord]
     reading_note: str | None
     """Reason why this reading of the paper is the default, for those to whom it matters."""
@@ -229,8 +268,9 @@ class CheckResult(Record):
 
     @property
     def prediction(self) -> Prediction:
-        """Prediction that it was made from."""
-        prediction: Prediction = self.made_from
+        """Prediction that it was made from; of an average the one with the highest weight."""
+        made = self.made_from
+        prediction: Prediction = made if self.averaged is None else made.lead
         return prediction
 
     def brief(self) -> str:
@@ -258,6 +298,7 @@ class CheckResult(Record):
         row["doses_mg"] = " ".join(f"{dose:.12g}" for dose in self.regimen.doses_mg)
         row["times_h"] = " ".join(f"{time:.12g}" for time in self.regimen.times_h)
         row["model"] = self.model
+        row["weights"] = "; ".join(f"{m.model}={m.weight:.6g}" for m in self.averaged or ())
         row["label_rules_refusing"] = "; ".join(r.id for r in self.label_rules if r.refused)
         return [row | scalars(self.provenance)]
 
@@ -280,7 +321,13 @@ def result_columns(models: Sequence[str]) -> list[str]:
     names += [f"{model}_{what}" for model in models for what in _RIVAL]
     names += [part.name for part in fields(PatientRecord)]
     names += [_REGIMEN.get(part.name, part.name) for part in fields(RegimenRecord)]
-    return [*names, "model", "label_rules_refusing", *(part.name for part in fields(Provenance))]
+    return [
+        *names,
+        "model",
+        "weights",
+        "label_rules_refusing",
+        *(part.name for part in fields(Provenance)),
+    ]
 
 
 def target_record(
@@ -312,7 +359,7 @@ def target_record(
     has_window, treated = entry.optimum is None, Treated.by(patient, regimen)
     wider: tuple[float | None, ...] = (None, None, None)
     if uncertain is not None:
-        wider = window_probabilities(uncertain, *bounds(entry))
+        wider = window_probabilities(uncertain, *bounds(entry), weights)
     return TargetRecord(
         id=entry.id,
         name=entry.name,
@@ -327,6 +374,8 @@ def target_record(
         p_within_uncertain=wider[1] if has_window else None,
         p_above_uncertain=wider[2],
         applies=applies(entry, age_years=patient.age_years, **treated._asdict()),
+        derived_with=entry.derived_with,
+        derived_with_doubt=entry.derived_with_doubt,
         context=entry.context,
         finding=entry.finding,
         citation=entry.citation,
@@ -405,6 +454,7 @@ def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None)
         auc_0_inf=prediction.auc_0_inf,
         auc_0_inf_pi90=prediction_interval(simulated),
         auc_0_inf_uncertain_pi90=None if uncertain is None else prediction_interval(uncertain),
+        auc_0_inf_other_basis=prediction.auc_0_inf_other_basis,
         auc_per_dose=typical.auc_per_dose[0].tolist(),
         cmax_mg_l=float(typical.cmax[0]),
         auc_to_cells=to_cells,

@@ -24,6 +24,7 @@ from fludapk.patients.request import Case, Treated
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import formula_switch
 from fludapk.published.models import Model
+from fludapk.published.regimens import practices
 from fludapk.published.targets import HIGH, verdict
 
 
@@ -208,6 +209,14 @@ def regimen_population(facts: CheckFacts) -> Remark | None:
     return caution("regimen_population", f"{regimen.id} is a course for {regimen.who}")
 
 
+def regimen_warning(facts: CheckFacts) -> Remark | None:
+    """Warn of a doubt about the published course itself."""
+    regimen = facts.prediction.case.regimen
+    if not regimen.warning:
+        return None
+    return caution("regimen_warning", f"{regimen.id}: {regimen.warning}", regimen.source)
+
+
 def unusual_weight(facts: CheckFacts) -> Remark | None:
     """Warn if the weight is far from what is usual at the age."""
     unusual = facts.patient.unusual("weight")
@@ -222,10 +231,15 @@ def unusual_height(facts: CheckFacts) -> Remark | None:
 
 def unknown_dose_basis(facts: CheckFacts) -> Remark | None:
     """Warn if the paper does not tell in mg of which substance its doses are."""
-    dose = facts.model.file.dose
-    if dose.basis != "unknown":
+    dose, other = facts.model.file.dose, facts.prediction.auc_0_inf_other_basis
+    if other is None:
         return None
-    return caution("dose_basis", f"{facts.model.id}: {dose.evidence}")
+    substance = "phosphate" if dose.factor < 1.0 else "F-ara-A"
+    message = (
+        f"{facts.model.id}: AUC from covariates {auc_text(facts.prediction.auc_0_inf)} mg·h/L as "
+        f"modelled, {auc_text(other)} if the paper fitted mg of {substance}. {dose.evidence}"
+    )
+    return caution("dose_basis", message)
 
 
 def chosen_egfr_formula(facts: CheckFacts) -> Remark | None:
@@ -330,6 +344,23 @@ def cells_before_last_dose(facts: CheckFacts) -> Remark | None:
 
 
 # ------------------------------------------------------------------ notes
+
+
+def infant_practice(facts: CheckFacts) -> Remark | None:
+    """Note a practice of a centre at such a weight, beside the dose of a course by surface."""
+    patient, (_, regimen, course) = facts.patient, facts.prediction.case
+    practice = next((row for row in practices() if patient.weight_kg < row.below_kg), None)
+    if practice is None or regimen.unit != "mg/m2":
+        return None
+    low, high = practice.dose_mg_kg
+    weight, dose = patient.weight_kg, course.doses_mg[0]
+    message = (
+        f"below {practice.below_kg:g} kg {practice.title} gives {low:g}-{high:g} mg/kg, here "
+        f"{low * weight:.3g}-{high * weight:.3g} mg per dose; this one is {dose:.3g} mg, "
+        f"{dose / weight:.2g} mg/kg. A published practice, not a rule; before CAR T cells none was "
+        "found"
+    )
+    return note("infant_practice", message, practice.source)
 
 
 def comparison_reading(facts: CheckFacts) -> Remark | None:
@@ -441,6 +472,7 @@ RULES: Final[tuple[Rule, ...]] = (
     rounding,
     infant,
     regimen_population,
+    regimen_warning,
     unusual_weight,
     unusual_height,
     unknown_dose_basis,
@@ -451,6 +483,7 @@ RULES: Final[tuple[Rule, ...]] = (
     formula_near_switch,
     label_by_weight,
     cells_before_last_dose,
+    infant_practice,
     comparison_reading,
     bsa_capped,
     renal_converted,

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from fludapk._version import __version__
 from fludapk.answers.check import check
-from fludapk.answers.check_records import CheckResult, LabelRecord, patient_record
-from fludapk.answers.check_remarks import reading_note
+from fludapk.answers.check_records import CheckResult, LabelRecord
 from fludapk.answers.compare_chances import compared_chances
 from fludapk.answers.compare_headline import table_headline
 from fludapk.answers.compare_plans import Plan, TypedPlan, read_plans
@@ -25,7 +24,7 @@ from fludapk.answers.dose import find_dose
 from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.goal import Goal
 from fludapk.answers.headline import leading_of
-from fludapk.answers.prediction import LOG2_POINTS, predict
+from fludapk.answers.prediction import LOG2_POINTS
 from fludapk.answers.record import Provenance, Remark, hash_of, note, only_stops, stop, worst_first
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError
 from fludapk.patients.fields import label
@@ -33,7 +32,7 @@ from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import POINT_SET_SEED
 from fludapk.published.covariates import Step
-from fludapk.published.models import DEFAULT_MODEL, load_model
+from fludapk.published.models import DEFAULT_MODEL, is_averaged, load_model
 
 STEP_MG: Final = 1.0
 """Doses that are found are multiples of this many mg if nothing else is asked."""
@@ -114,26 +113,27 @@ def compare(
     asked = Asked(
         patient=patient, model=model, round_to_mg=round_to_mg, strict=strict, folders=folders
     )
-    chosen = load_model(model, folders)
+    if not is_averaged(model):
+        load_model(model, folders)  # says which there are
     read, shared = with_shared_product(patient, read_plans(plans, common))
     outcomes = _gathered_by_plan(
         [partial(answer_plan, plan, asked) for plan in read], [plan.text for plan in read]
     )
-    first = read[0].regimen
-    prediction = predict(chosen, patient, first, first.course_of(1.0))
     records = _records(outcomes, shared, asked)
+    # Whatever refuses the doses of the plans: the patient and the model, by a dose of next to none.
+    base = _checked(read[0].regimen.in_mg(1.0), replace(asked, round_to_mg=None, strict=False))
     return CompareResult(
-        headline=table_headline(records, chosen.not_shipped),
-        model=chosen.id,
-        model_title=chosen.file.title,
-        model_citation=chosen.file.citation.short,
-        patient=patient_record(prediction),
+        headline=table_headline(records, base.prediction.model.not_shipped),
+        model=base.model,
+        model_title=base.model_title,
+        model_citation=base.model_citation,
+        patient=base.patient,
         round_to_mg=round_to_mg,
         plans=records,
-        reading_note=reading_note(chosen, patient),
+        reading_note=base.reading_note,
         provenance=Provenance(
             version=__version__,
-            model_sha256=chosen.sha256,
+            model_sha256=base.provenance.model_sha256,
             input_sha256=_input_hash(asked, read),
             seed=POINT_SET_SEED,
             points=2**LOG2_POINTS,

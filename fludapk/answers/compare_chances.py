@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fludapk.answers.check import simulated
+from fludapk.answers.averaging import Blend, simulated
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.headline import NOTEWORTHY, Simulated
 from fludapk.answers.prediction import predict
-from fludapk.arrays import F8
 from fludapk.published.models import load_model
 from fludapk.published.targets import bounds, targets, window_probabilities
 
@@ -46,8 +45,10 @@ def compared_chances(
             continue
         by = _judged(result, folders)
         low, high = bounds(targets()[target])
-        without = window_probabilities(by.drawn, low, high)
-        with_it = _with_uncertainty(by.uncertain, low, high) or without
+        without = window_probabilities(by.drawn, low, high, by.weights)
+        with_it = without
+        if by.uncertain is not None:
+            with_it = window_probabilities(by.uncertain, low, high, by.weights)
         moved = max(abs(a - b) for a, b in zip(without, with_it, strict=True))
         is_noteworthy = is_noteworthy or moved > NOTEWORTHY
         narrow.append(without[1])
@@ -57,13 +58,10 @@ def compared_chances(
 
 def _judged(result: CheckResult, folders: Sequence[Path] | None) -> Simulated:
     """Simulated patients of a plan by the model that its chance is computed by."""
+    if result.averaged is not None:
+        blend: Blend = result.made_from
+        return blend.simulated()
     prediction, judging = result.prediction, result.headline.model
     if judging is not None and judging != prediction.model.id:
         prediction = predict(load_model(judging, folders), *prediction.case)
     return simulated(prediction)
-
-
-def _with_uncertainty(
-    uncertain: F8 | None, low: float, high: float
-) -> tuple[float, float, float] | None:
-    return None if uncertain is None else window_probabilities(uncertain, low, high)

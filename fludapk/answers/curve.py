@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from fludapk.answers.averaging import Blend
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.prediction import Prediction, predict
 from fludapk.answers.record import Frame, frame_of
@@ -17,6 +18,7 @@ from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
+from fludapk.pk.auc_by_dose import weighted_quantiles
 from fludapk.published.models import DEFAULT_MODEL, load_model
 
 if TYPE_CHECKING:
@@ -93,7 +95,23 @@ def curve_of(result: CheckResult) -> Curve:
     """Compute concentrations over the course of a check, from its own prediction."""
     regimen = result.prediction.case.regimen
     until_h = horizon_h(regimen.times_h, regimen.cells_at_h)
-    return curve(result.prediction, until_h=until_h)
+    if result.averaged is None:
+        return curve(result.prediction, until_h=until_h)
+    blend: Blend = result.made_from
+    return _averaged_curve(blend, until_h)
+
+
+def _averaged_curve(blend: Blend, until_h: float, log2_points: int = 10) -> Curve:
+    """Average the typical curves, with the central 90 % of the patients of all models."""
+    course, n = blend.lead.case.course, 2**log2_points
+    at = _dense_grid(course.times_h, course.infusion_h, until_h)
+    typical = blend.weights @ np.array([p.typical_mg_l(at) for p in blend.predictions])
+    simulated = np.concatenate(
+        [p.concentrations(p.random_effects(log2_points), at)[0] for p in blend.predictions]
+    )
+    weights, ends = np.repeat(blend.weights / n, n), np.array([0.05, 0.95])
+    low, high = np.array([weighted_quantiles(column, weights, ends) for column in simulated.T]).T
+    return Curve(at, typical, low, high)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,18 +17,19 @@ from pathlib import Path
 
 import numpy as np
 
+from fludapk.answers.averaging import Blend, simulated
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.dose_records import DoseResult, Expectation, Proposal
 from fludapk.answers.dose_remarks import DoseFacts, remarks_of_dose
 from fludapk.answers.goal import Candidates, Goal, candidate_doses, choose
-from fludapk.answers.headline import nothing_proposed
-from fludapk.answers.prediction import LOG2_POINTS, PROBABILITY_SE, Prediction, predict
+from fludapk.answers.headline import Simulated, nothing_proposed
+from fludapk.answers.prediction import PROBABILITY_SE, predict
 from fludapk.patients.course import most_mg
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.auc_by_dose import AucByDose
-from fludapk.published.models import DEFAULT_MODEL, load_model
+from fludapk.published.models import DEFAULT_MODEL, is_averaged, load_model
 from fludapk.published.targets import prediction_interval, targets, window_probabilities
 
 
@@ -89,14 +90,19 @@ def find_dose(
     aim = Goal.if_any(goal, auc=auc, window=window, target=target, probability=probability)
     if aim is None:
         aim = Goal.chosen()  # says what a goal is
-    chosen = load_model(model or _model_of(aim), folders)
+    by = model or _model_of(aim)
     most = float(most_mg(patient.bsa_m2, schedule.times_h)[0])
     doses = candidate_doses(most, round_to_mg)
-    unit = predict(chosen, patient, schedule, schedule.course_of(1.0))
-    dose = _proposal(unit, patient, aim, doses, round_to_mg)
 
     def checked(course: Regimen) -> CheckResult:
-        return check(patient, course, model=chosen.id, strict=strict, folders=folders)
+        return check(patient, course, model=by, strict=strict, folders=folders)
+
+    if is_averaged(by):
+        unit: Blend = checked(schedule.in_mg(1.0)).made_from
+    else:
+        one_mg = predict(load_model(by, folders), patient, schedule, schedule.course_of(1.0))
+        unit = Blend([one_mg], np.ones(1))
+    dose = _proposal(unit, by, patient, aim, doses, round_to_mg)
 
     proposed = checked(schedule.in_mg(dose.dose_mg))
     plan = checked(schedule) if planned else None
@@ -150,24 +156,25 @@ def _expected(proposed: CheckResult, goal: Goal) -> list[Expectation]:
 
 
 def _proposal(
-    unit: Prediction, patient: Patient, goal: Goal, doses: Candidates, step_mg: float
+    unit: Blend, model: str, patient: Patient, goal: Goal, doses: Candidates, step_mg: float
 ) -> Proposal:
-    """Choose the dose of a model from its prediction for 1 mg."""
-    simulated = unit.exposure(unit.random_effects(LOG2_POINTS)).auc_0_inf
+    """Choose a dose from the predictions for 1 mg."""
+    by = unit.simulated() if is_averaged(model) else simulated(unit.lead)
     auc = AucByDose(
-        likely_per_mg=unit.auc_0_inf,
-        fixed=np.zeros(len(simulated)),
-        per_mg=simulated,
+        likely_per_mg=by.auc_0_inf,
+        fixed=np.zeros(len(by.drawn)),
+        per_mg=by.drawn,
+        weights=by.weights,
         probability_se=PROBABILITY_SE,
     )
     chosen = choose(goal, doses, auc, step_mg, spread="the variability between patients")
     dose = float(doses[chosen.place])
-    expected = dose * unit.auc_0_inf
-    n = len(unit.case.course.doses_mg)
-    bench = replace(unit.case.course, doses_mg=(dose,) * n).preparation()
+    course = unit.lead.case.course
+    n = len(course.doses_mg)
+    bench = replace(course, doses_mg=(dose,) * n).preparation()
     below, within, above = auc.probabilities(np.array([dose]), goal.low, goal.high)
     return Proposal(
-        model=unit.model.id,
+        model=by.model,
         dose_mg=dose,
         doses=n,
         total_mg=n * dose,
@@ -177,12 +184,12 @@ def _proposal(
         volume_ml_per_dose=bench.volume_ml,
         vials_per_dose=bench.vials,
         waste_mg_per_dose=bench.waste_mg,
-        auc_0_inf=expected,
-        auc_0_inf_pi90=prediction_interval(dose * simulated),
+        auc_0_inf=dose * by.auc_0_inf,
+        auc_0_inf_pi90=prediction_interval(dose * by.drawn, weights=by.weights),
         p_below=float(below[0]),
         p_within=float(within[0]),
         p_above=float(above[0]),
-        p_within_uncertain=_within_uncertain(unit, dose, goal),
+        p_within_uncertain=_within_uncertain(by, dose, goal),
         reached=chosen.misses is None,
         misses=chosen.misses,
         reason=chosen.reason,
@@ -190,9 +197,8 @@ def _proposal(
     )
 
 
-def _within_uncertain(unit: Prediction, dose_mg: float, goal: Goal) -> float | None:
+def _within_uncertain(by: Simulated, dose_mg: float, goal: Goal) -> float | None:
     """Return the probability of the goal with the uncertainty of the model's numbers."""
-    auc = unit.auc_with_uncertainty(LOG2_POINTS)
-    if auc is None or goal.kind == "auc":
+    if by.uncertain is None or goal.kind == "auc":
         return None
-    return window_probabilities(dose_mg * auc, goal.low, goal.high)[1]
+    return window_probabilities(dose_mg * by.uncertain, goal.low, goal.high, by.weights)[1]

@@ -11,14 +11,18 @@ EVENT_COLUMNS: Final = (
     "ID", "TIME", "AMT", "RATE", "EVID", "MDV", "CMT",
     "DOSE_MG", "AGE", "SEXF", "WT", "HT", "BSA", "SCR_MG_DL", "EGFR", "CRCL",
     "EGFR_MODEL", "CRCL_MODEL",
+    "MODEL", "PRODUCT", "DIAGNOSIS", "GENOTYPE", "BSA_FORMULA", "EGFR_FORMULA", "CELLS_AT_H",
+    "CONFIRM",
 )  # fmt: skip
 """TIME h, AMT and RATE mg and mg/h of F-ara-A, DOSE_MG mg of fludarabine phosphate, AGE years, WT
 kg, HT cm, BSA m2; the renal function that was given: SCR_MG_DL, EGFR mL/min/1.73 m2 or CRCL mL/min;
-and what the model made of it."""
+what the model made of it; then words, without which a list could not repeat the check."""
 
 
 def events_csv(result: CheckResult) -> str:
     """A course as NONMEM-style records, one per infusion, so that other software can re-run it.
+
+    `fludapk batch` reads them back and gives the same AUC.
 
     Parameters
     ----------
@@ -29,19 +33,25 @@ def events_csv(result: CheckResult) -> str:
     str
         CSV with the columns `EVENT_COLUMNS`; what is not known is a dot.
     """
-    p, course = result.patient, result.regimen
+    p, course, patient = result.patient, result.regimen, result.prediction.case.patient
     factor = course.amount_f_ara_a_mg / course.total_mg
     female = None if p.sex is None else int(p.sex == "female")
-    covariates = (p.age_years, female, p.weight_kg, p.height_cm, p.bsa_m2)
-    renal: list[float | None] = [p.scr_mg_dl, None, None]
-    if p.scr_mg_dl is None and p.crcl_ml_min is not None:
-        renal[2] = p.crcl_ml_min
-    elif p.scr_mg_dl is None:
-        renal[1] = p.egfr_uncapped_ml_min_1_73m2
-    renal += [p.egfr_ml_min_1_73m2, p.crcl_ml_min]
+    same = (
+        *(p.age_years, female, p.weight_kg, p.height_cm, p.bsa_m2, *patient.renal_inputs),
+        *(p.egfr_ml_min_1_73m2, p.crcl_ml_min),
+        *(result.model, p.product, p.diagnosis, p.genotype),
+        *(p.bsa_formula, patient.egfr_formula, course.cells_at_h, "; ".join(p.confirmed) or None),
+    )
     lines = [",".join(EVENT_COLUMNS)]
     for time, dose in zip(course.times_h, course.doses_mg, strict=True):
         amount = dose * factor
-        record = (1, time, amount, amount / course.infusion_h, 1, 1, 1, dose, *covariates, *renal)
-        lines.append(",".join("." if value is None else f"{value:.15g}" for value in record))
+        record = (1, time, amount, amount / course.infusion_h, 1, 1, 1, dose, *same)
+        lines.append(",".join(map(_cell, record)))
     return "\n".join(lines) + "\n"
+
+
+def _cell(value: float | str | None) -> str:
+    """Return a number with all its digits, a word as it is, a dot for what is not known."""
+    if value is None:
+        return "."
+    return value if isinstance(value, str) else f"{value:.15g}"

@@ -155,7 +155,7 @@ class Simulated(NamedTuple):
     uncertain: F8 | None = None
     """(n,) Over the uncertainty of the model's numbers, too."""
     weights: F8 | None = None
-    """(n,) Weights of `drawn`, with a sum of 1; equal if absent."""
+    """(n,) Weights of `drawn` and `uncertain`, with a sum of 1; equal if absent."""
 
 
 def leading_of(patient: Patient, regimen: Regimen) -> TargetEntry | None:
@@ -243,7 +243,7 @@ def _chances(target: TargetEntry | None, judged: Simulated) -> tuple[Chances, bo
     narrow = Chances(*window_probabilities(judged.drawn, low, high, judged.weights))
     if judged.uncertain is None:
         return narrow, False
-    wide = Chances(*window_probabilities(judged.uncertain, low, high))
+    wide = Chances(*window_probabilities(judged.uncertain, low, high, judged.weights))
     return (wide, True) if is_noteworthy(narrow, wide) else (narrow, False)
 
 

@@ -30,6 +30,7 @@ from fludapk.published.covariates import (
 )
 from fludapk.published.models import Model
 from fludapk.published.uncertainty import Uncertainty
+from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE
 
 LOG2_POINTS: Final = 13
 """Sobol points behind the probabilities: keeps them within 0.005 (tested)."""
@@ -74,6 +75,18 @@ class Prediction:
     def auc_0_inf(self) -> float:
         """AUC0-inf of the typical patient, mg·h/L."""
         return float(self.typical.auc_0_inf[0])
+
+    @property
+    def auc_0_inf_other_basis(self) -> float | None:
+        """AUC0-inf if the paper fitted mg of the other substance; None unless it leaves that open.
+
+        A model of mg of phosphate takes the prescribed mg as they are, one of F-ara-A the mass
+        ratio of them.
+        """
+        dose, ratio = self.model.file.dose, MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
+        if dose.basis != "unknown":
+            return None
+        return self.auc_0_inf / dose.factor if dose.factor < 1.0 else self.auc_0_inf * ratio
 
     @property
     def steps(self) -> list[Step]:
@@ -173,8 +186,7 @@ def uncertain_effects(
     z = standard_normal_points(log2_points, certain + uncertain)
     theta, scale = uncertainty.draw(z[:, certain:])
     effects = RandomEffects.from_normals(program, z[:, :certain], doses)
-    of_eta, of_kappa = scale[:, : uncertainty.n_eta], scale[:, uncertainty.n_eta :]
-    return theta, RandomEffects(effects.eta * of_eta, effects.kappa * of_kappa[:, None, :])
+    return theta, uncertainty.varied(effects, scale)
 
 
 @lru_cache(maxsize=16)

@@ -19,9 +19,8 @@ from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.design import Design, design
 from fludapk.answers.dose import find_dose
 from fludapk.answers.dose_records import DoseResult
-from fludapk.answers.fit import fit
 from fludapk.answers.goal import Goal
-from fludapk.answers.update import result_of
+from fludapk.answers.update import answer_levels
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.clock import Clock, by_clock, read_clock
@@ -151,7 +150,7 @@ def update_typed(
     )
     given = given_of(typed.get("given") or (), regimen.infusion_h, read_clock(*when))
     ready()
-    fitted = fit(
+    return answer_levels(
         patient,
         regimen,
         measured,
@@ -162,8 +161,9 @@ def update_typed(
         round_to_mg=step,
         strict=bool(typed.get("strict")),
         folders=folders,
+        goal=goal,
+        draws=typed.get("draws"),
     )
-    return result_of(fitted, goal)
 
 
 def design_typed(typed: Typed, folders: Folders = None, *, ready: Ready = _at_once) -> Design:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,31 +18,36 @@ from fludapk.answers.agreement import (
     surprises_of,
     without_each,
 )
-from fludapk.answers.check_records import TargetRecord, target_record
+from fludapk.answers.averaging import Blend, averaged_headline, member_records, pooled
+from fludapk.answers.check import check_request
+from fludapk.answers.check_records import CheckResult, TargetRecord, target_record
+from fludapk.answers.draws import effect_records, posterior_draws
 from fludapk.answers.fit import SEED, Fit, fit
-from fludapk.answers.goal import Goal, candidate_doses, choose
+from fludapk.answers.goal import Goal
 from fludapk.answers.headline import Headline, Simulated, headline_of, leading_of, notes_in_headline
-from fludapk.answers.record import Remark, hash_of
+from fludapk.answers.record import Remark, hash_of, note, worst_first
+from fludapk.answers.remaining import remaining_dose
 from fludapk.answers.update_records import (
     LevelRecord,
     ParameterRecord,
     PosteriorRecord,
-    RemainingDose,
     UpdateProvenance,
     UpdateResult,
 )
 from fludapk.answers.update_remarks import UpdateFacts, remarks_of_update, stops_of
-from fludapk.errors import gathered
+from fludapk.arrays import F8
+from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.clock import Moment, by_clock
-from fludapk.patients.course import Preparation, TypedDose, given_of, most_mg
-from fludapk.patients.level import TypedLevel, levels_of
+from fludapk.patients.course import TypedDose, given_of
+from fludapk.patients.level import Level, TypedLevel, levels_of
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
-from fludapk.pk.auc_by_dose import AucByDose
+from fludapk.patients.request import Request
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import individual_parameters
+from fludapk.pk.posterior import model_weights
 from fludapk.pk.program import SLOTS
-from fludapk.published.models import DEFAULT_MODEL
+from fludapk.published.models import AVERAGED, DEFAULT_MODEL, is_averaged
 from fludapk.published.targets import flag, prediction_interval, targets
 
 # ------------------------------------------------------------------ the computation
@@ -65,6 +71,7 @@ def update(
     model: str = DEFAULT_MODEL,
     round_to_mg: float | None = None,
     strict: bool = False,
+    draws: int | None = None,
     folders: Sequence[Path] | None = None,
 ) -> UpdateResult:
     """Put measured levels of a patient to use.
@@ -99,6 +106,8 @@ def update(
         Doses are multiples of this many mg; the remaining doses of 1 mg if absent.
     strict : bool
         Refuse a patient outside the studied range of the model.
+    draws : int, optional
+        Number of equally likely draws of the posterior to give.
     folders : sequence of Path, optional
         See `fludapk.published.models.model_folders`.
 
@@ -130,10 +139,12 @@ def update(
         ),
         lambda: Goal.if_any(goal, auc=auc, window=window, target=target, probability=probability),
     )
-    fitted = fit(
+    return answer_levels(
         patient,
         regimen,
         measured,
+        goal=aim,
+        draws=draws,
         given=doses,
         exclude_level=exclude_level,
         confirm=[confirm] if isinstance(confirm, str) else confirm,
@@ -142,10 +153,136 @@ def update(
         strict=strict,
         folders=folders,
     )
-    return result_of(fitted, aim)
 
 
-def result_of(fitted: Fit, goal: Goal | None = None) -> UpdateResult:
+def answer_levels(
+    patient: Patient,
+    regimen: Regimen,
+    levels: Sequence[Level],
+    *,
+    model: str = DEFAULT_MODEL,
+    goal: Goal | None = None,
+    draws: int | None = None,
+    **options: Any,
+) -> UpdateResult:
+    """Put levels that were read to use, by one model or averaged over those that apply.
+
+    Parameters
+    ----------
+    patient : Patient
+    regimen : Regimen
+    levels : sequence of Level
+    model : str
+    goal : Goal, optional
+        For the doses that are left.
+    draws : int, optional
+        Number of draws of the posterior to give; by one model only.
+    **options
+        As in `fludapk.answers.fit.fit`.
+    """
+    if not is_averaged(model):
+        return result_of(fit(patient, regimen, levels, model=model, **options), goal, draws=draws)
+    if draws is not None:
+        do = "name one model"
+        raise InputError(Fault("draws", "are of one model, not of an average", do=do))
+    request = Request(
+        patient=patient, regimen=regimen, model=model, round_to_mg=options.get("round_to_mg")
+    )
+    prior = check_request(request, folders=options.get("folders"))
+    weights = {member.model: member.weight for member in prior.averaged or ()}
+    fits = [fit(patient, regimen, levels, model=name, **options) for name in weights]
+    likelihoods = [fitted.posterior.log_marginal_likelihood for fitted in fits]
+    posterior = model_weights(likelihoods, list(weights.values()))
+    order = np.argsort(-posterior, kind="stable")
+    return _averaged([fits[k] for k in order], posterior[order], prior, goal)
+
+
+def _averaged(
+    fits: Sequence[Fit], weights: F8, prior: CheckResult, goal: Goal | None
+) -> UpdateResult:
+    """Average what several models make of the levels, by how well they explain them.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        The one with the highest weight first.
+    weights : (models,)
+        Given the levels.
+    prior : CheckResult
+        Average before them.
+    goal : Goal, optional
+    """
+    results = [result_of(fitted) for fitted in fits]
+    lead, first = results[0], fits[0]
+    drawn = [_simulated(fitted) for fitted in fits]
+    shown, blend = pooled(drawn, weights), Blend([x.prediction for x in fits], weights)
+    target = leading_of(*first.prediction.case[:2])
+    before = {member.model: member.weight for member in prior.averaged or ()}
+    members = member_records(drawn, blend, target, before)
+    probability_se = max(result.provenance.probability_se for result in results)
+    proposal = remaining_dose(fits, weights, goal, probability_se)
+    stops = stops_of(first)
+    remaining = None if stops else proposal
+    own = remarks_of_update(
+        UpdateFacts(
+            fit=first, goal=goal, remaining=remaining, surprises=lead.surprises, stops=stops
+        )
+    )
+    others = [remark for result in results[1:] for remark in result.remarks]
+    listed = ", ".join(f"{m.name} {m.weight:.2g} (before {m.prior_weight:.2g})" for m in members)
+    said = note(
+        "averaged", f"averaged, as asked, weighted by how well levels are explained: {listed}"
+    )
+    others = [remark for remark in others if remark.severity != "stop"]
+    remarks = list(dict.fromkeys(worst_first([*own, *others, said])))
+    no_chance = "" if first.fits else lead.headline.sentence
+    return replace(
+        lead,
+        headline=averaged_headline(
+            remarks, target, shown, blend,
+            notes_in_headline(remarks, _IN_THE_HEADLINE), no_chance=no_chance,
+        ),
+        remarks=remarks,
+        model=AVERAGED,
+        model_citation="; ".join(result.model_citation for result in results),
+        prior=prior,
+        averaged=members,
+        posterior=_averaged_posterior(results, fits, weights, shown),
+        flag=flag(shown.auc_0_inf) if first.fits else None,
+        targets=_target_records(first, shown) if first.fits else [],
+        remaining=remaining,
+        would_give=proposal if stops else None,
+        provenance=replace(
+            lead.provenance,
+            model_sha256=hash_of({member.model: member.sha256 for member in members}),
+            input_sha256=hash_of([prior.provenance.input_sha256, lead.provenance.input_sha256]),
+            draws=sum(result.provenance.draws for result in results),
+            probability_se=probability_se,
+        ),
+        source=first,
+    )  # fmt: skip
+
+
+def _averaged_posterior(
+    results: Sequence[UpdateResult], fits: Sequence[Fit], weights: F8, shown: Simulated
+) -> PosteriorRecord:
+    """Exposure so far and of the course, averaged."""
+    records = [result.posterior for result in results]
+    now = np.array([records[0].now_h])
+    so_far = [x.prediction.concentrations(x.posterior.effects, now)[1][:, 0] for x in fits]
+    sizes = np.array([record.effective_size for record in records])
+    return replace(
+        records[0],
+        auc_so_far=float(weights @ [record.auc_so_far for record in records]),
+        auc_so_far_pi90=prediction_interval(np.concatenate(so_far), weights=shown.weights),
+        auc_0_inf=shown.auc_0_inf,
+        auc_0_inf_pi90=prediction_interval(shown.drawn, weights=shown.weights),
+        draws=len(shown.drawn),
+        effective_size=float(1.0 / np.sum(weights**2 / sizes)),
+    )
+
+
+def result_of(fitted: Fit, goal: Goal | None = None, *, draws: int | None = None) -> UpdateResult:
     """Read a fit: the course, and with a goal the doses that are left.
 
     Parameters
@@ -153,13 +290,15 @@ def result_of(fitted: Fit, goal: Goal | None = None) -> UpdateResult:
     fitted : Fit
     goal : Goal, optional
         For the doses that are left.
+    draws : int, optional
+        Number of draws of the posterior to give.
     """
     drawn = _simulated(fitted)
     posterior, prediction = fitted.posterior, fitted.prediction
     probability_se = posterior.probability_se(drawn.drawn)
     surprises = surprises_of(fitted)
     stops = stops_of(fitted)
-    proposal = _proposal(fitted, goal, probability_se)
+    proposal = remaining_dose([fitted], np.ones(1), goal, probability_se)
     remaining = None if stops else proposal
     remarks = remarks_of_update(
         UpdateFacts(fit=fitted, goal=goal, remaining=remaining, surprises=surprises, stops=stops)
@@ -170,8 +309,10 @@ def result_of(fitted: Fit, goal: Goal | None = None) -> UpdateResult:
         model=prediction.model.id,
         model_citation=prediction.model.file.citation.short,
         prior=fitted.prior,
+        averaged=None,
         levels=_level_records(fitted),
         parameters=_parameter_records(fitted),
+        effects=effect_records(fitted),
         posterior=_posterior_record(fitted, drawn),
         flag=flag(drawn.auc_0_inf) if fitted.fits else None,
         targets=_target_records(fitted, drawn) if fitted.fits else [],
@@ -179,6 +320,9 @@ def result_of(fitted: Fit, goal: Goal | None = None) -> UpdateResult:
         would_give=proposal if stops else None,
         without=without_each(fitted) if surprises or not fitted.fits else [],
         surprises=surprises,
+        draws=None
+        if draws is None
+        else {name: column.tolist() for name, column in posterior_draws(fitted, draws).items()},
         provenance=UpdateProvenance(
             version=__version__,
             model_sha256=prediction.model.sha256,
@@ -311,62 +455,3 @@ def _input_hash(fitted: Fit, goal: Goal | None) -> str:
     if measured.excluded:
         asked["excluded"] = list(measured.excluded)
     return hash_of(asked)
-
-
-# ------------------------------------------------------------------ the doses that are left
-
-
-def _proposal(fitted: Fit, goal: Goal | None, probability_se: float) -> RemainingDose | None:
-    """Dose of the infusions that are left; None without a goal, or where nothing may be given."""
-    bsa_m2 = fitted.request.patient.bsa_m2
-    if goal is None or not fitted.left or fitted.course.given_above_ceilings(bsa_m2):
-        return None
-    return _remaining(fitted, goal, bsa_m2, fitted.request.round_to_mg or 1.0, probability_se)
-
-
-def _remaining(
-    fitted: Fit, goal: Goal, bsa_m2: float, step_mg: float, probability_se: float
-) -> RemainingDose:
-    """The dose of the infusions that are left, for a goal on the whole course."""
-    course, left = fitted.course, fitted.left
-    doses = np.array(course.doses_mg)
-    done = len(doses) - left
-    is_left = np.arange(len(doses)) >= done
-    most = most_mg(bsa_m2, course.times_h, course.doses_mg[:done], day_h=course.day_h)
-    candidates = candidate_doses(float(most[0]), step_mg, or_none=True)
-    fixed, per_mg = np.where(is_left, 0.0, doses), is_left.astype(np.float64)
-    effects, posterior = fitted.estimate.effects, fitted.posterior
-    likely, likely_per_mg = (float(fitted.auc(effects, d)[0]) for d in (fixed, per_mg))
-    drawn, drawn_per_mg = (fitted.auc(posterior.effects, d) for d in (fixed, per_mg))
-    auc = AucByDose(
-        likely_fixed=likely,
-        likely_per_mg=likely_per_mg,
-        fixed=drawn,
-        per_mg=drawn_per_mg,
-        weights=posterior.weights,
-        probability_se=probability_se,
-    )
-    chosen = choose(goal, candidates, auc, step_mg, spread="what the levels leave open")
-    mg = float(candidates[chosen.place])
-    below, within, above = auc.probabilities(np.array([mg]), goal.low, goal.high)
-    bench = Preparation.of(mg)
-    return RemainingDose(
-        goal=str(goal),
-        infusions=left,
-        dose_mg=mg,
-        dose_mg_m2=mg / bsa_m2,
-        planned_mg=float(doses[-1]),
-        total_course_mg_m2=(float(doses[~is_left].sum()) + left * mg) / bsa_m2,
-        volume_ml_per_dose=bench.volume_ml,
-        vials_per_dose=bench.vials,
-        waste_mg_per_dose=bench.waste_mg,
-        auc_0_inf=likely + mg * likely_per_mg,
-        auc_0_inf_pi90=prediction_interval(auc.simulated(mg), weights=posterior.weights),
-        p_below=float(below[0]),
-        p_within=float(within[0]),
-        p_above=float(above[0]),
-        reached=chosen.misses is None,
-        misses=chosen.misses,
-        reason=chosen.reason,
-        at_ceiling=chosen.place == len(candidates) - 1,
-    )

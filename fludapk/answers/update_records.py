@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fludapk.answers.check_records import CheckResult, TargetRecord
+from fludapk.answers.check_records import CheckResult, MemberRecord, TargetRecord
+from fludapk.answers.draws import EffectRecord
 from fludapk.answers.fit import Fit
 from fludapk.answers.goal import Misses
 from fludapk.answers.headline import Headline
@@ -129,8 +130,13 @@ class UpdateResult(Record):
     model_citation: str
     prior: CheckResult
     """The course from covariates alone."""
+    averaged: list[MemberRecord] | None
+    """Each model of an average, given the levels; None where one model answers. Levels, parameters
+    and effects are then by the model with the highest weight."""
     levels: list[LevelRecord]
     parameters: list[ParameterRecord]
+    effects: list[EffectRecord]
+    """Etas, then kappas dose by dose."""
     posterior: PosteriorRecord
     flag: Flag | None
     """None if the levels do not fit together."""
@@ -143,12 +149,14 @@ class UpdateResult(Record):
     without: list[WithoutLevel]
     """The estimate without each level in turn, where one of them is surprising."""
     surprises: list[str]
+    draws: dict[str, list[float]] | None
+    """Equally likely draws of the posterior by column, where asked for."""
     disclaimer: str = DISCLAIMER
     provenance: UpdateProvenance
 
     @property
     def fit(self) -> Fit:
-        """Fit that it was made from."""
+        """Fit that it was made from; of an average that of the model with the highest weight."""
         fitted: Fit = self.made_from
         return fitted
 

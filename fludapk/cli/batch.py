@@ -23,6 +23,8 @@ from fludapk.cli.common import (
     options_of,
     regimen_options,
     say_first_compilation,
+    weighted,
+    weights_option,
 )
 from fludapk.errors import ExitStatus, InputError
 
@@ -46,6 +48,7 @@ _DEFAULTS_OF_ROWS: Final = (
 @list_options
 @regimen_options
 @model_option
+@weights_option
 @options_of(*_DEFAULTS_OF_ROWS, **dict.fromkeys(_DEFAULTS_OF_ROWS[:-1], "For rows without one."))
 @amount_option
 @click.option(
@@ -94,6 +97,7 @@ def batch(
     if as_sheet and as_json:
         raise InputError("a workbook holds no JSON: leave out --json, or write to another file")
     _check_report(report, list_file, output)
+    options["model"] = weighted(options["model"])
     given = {name: None if value is None else str(value) for name, value in options.items()}
     source, layout = opened(list_file, names, given, codes=values, encoding=encoding, sheet=sheet)
     sha256 = source.sha256()  # before anything is written: the list may be where results go

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from fludapk.errors import ExitStatus, FludapkError, InputError
+from fludapk.errors import ExitStatus, Fault, FludapkError, InputError
 from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT
 from fludapk.patients.fields import option as option_of
 
@@ -223,6 +223,41 @@ _DEFAULTS: Final = {"bsa_formula": "mosteller", "model": "langenhorst2019"}
 patient_options = options_of(*PATIENT)
 regimen_options = options_of(*COURSE)
 model_option = options_of("model")
+weights_option = click.option(
+    "--model-weights",
+    metavar="FILE",
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, value: ctx.meta.update({_WEIGHTS: value}),
+    help="For --model averaged: weights by the JSON of `fludapk evaluate`, else equal ones.",
+)
+_WEIGHTS: Final = "fludapk.model_weights"
+
+
+def weighted(model: str) -> str:
+    """Return a model as typed, with the weights of the file that was named with it.
+
+    Parameters
+    ----------
+    model : str
+
+    Raises
+    ------
+    InputError
+        If weights are given for one model, or twice.
+    """
+    file = click.get_current_context().meta.get(_WEIGHTS)
+    if file is None:
+        return model
+    from fludapk.patients.model_weights import averaged_by
+    from fludapk.published.models import AVERAGED
+
+    if model.strip() != AVERAGED:
+        do = f"write {{model}} {AVERAGED}, or leave them out"
+        raise InputError(Fault("model_weights", "are for an average", do=do))
+    return averaged_by(file)
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a page.")
 _MODELS_DIR: Final = click.option(
     "--models-dir",

@@ -21,9 +21,11 @@ from fludapk.cli.common import (
     say_first_compilation,
     show,
     strict_option,
+    weighted,
+    weights_option,
 )
 from fludapk.errors import ExitStatus, Fault, InputError
-from fludapk.patients.fields import COMMON
+from fludapk.patients.fields import COMMON, FIELDS
 
 if TYPE_CHECKING:
     from fludapk.answers.case import OpenedCase
@@ -42,6 +44,7 @@ report_option = click.option(
 @patient_options
 @regimen_options
 @model_option
+@weights_option
 @options_of("round_to_mg")
 @strict_option
 @report_option
@@ -75,7 +78,7 @@ def check(
         opened = open_from(case_file, "check", strict=typed["strict"], folders=folders)
         result = opened.answer  # type: ignore[assignment]
     else:
-        result = check_typed(typed, folders, ready=say_first_compilation)
+        result = check_typed(_by_weights(typed), folders, ready=say_first_compilation)
     if events is not None:
         from fludapk.answers.events import events_csv
         from fludapk.atomic import write_whole
@@ -91,6 +94,7 @@ def check(
 @regimen_options
 @goal_options()
 @model_option
+@weights_option
 @click.option(
     "--round-to",
     metavar="MG",
@@ -128,7 +132,7 @@ def dose(
         opened = open_from(case_file, "dose", strict=typed["strict"], folders=folders)
         result = opened.answer  # type: ignore[assignment]
     else:
-        result = dose_typed(typed, folders, ready=say_first_compilation)
+        result = dose_typed(_by_weights(typed), folders, ready=say_first_compilation)
     save_as(save_case, "dose", result, opened=opened)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
     say_changes(opened)
@@ -138,6 +142,7 @@ def dose(
 @patient_options
 @options_of("plans", *COMMON)
 @model_option
+@weights_option
 @options_of("round_to_mg")
 @strict_option
 @report_option
@@ -155,7 +160,7 @@ def compare(
     """
     from fludapk.answers.typed import compare_typed
 
-    result = compare_typed(typed, folders_of(models_dir), ready=say_first_compilation)
+    result = compare_typed(_by_weights(typed), folders_of(models_dir), ready=say_first_compilation)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
 
 
@@ -184,12 +189,21 @@ def compare(
     "Repeatable, from the first.",
 )
 @options_of("exclude_level")
+@click.option(
+    FIELDS["draws"].option, type=int, metavar=FIELDS["draws"].metavar, help=FIELDS["draws"].help
+)
+@click.option(
+    "--draws-file",
+    metavar="FILE",
+    help="Write such draws to FILE.parquet or FILE.csv, 4000 without --draws.",
+)
 @click.option("--design", is_flag=True, help="Show the most informative sampling times instead.")
 @click.option(
     "--population", metavar="NAME", help="With --design: for a population of `simulate` instead."
 )
 @goal_options("For the remaining doses: ")
 @model_option
+@weights_option
 @options_of("round_to_mg")
 @strict_option
 @report_option
@@ -201,6 +215,7 @@ def compare(
 def update(
     level_texts: tuple[str, ...],
     levels_file: str | None,
+    draws_file: str | None,
     design: bool,
     population: str | None,
     report: str | None,
@@ -218,6 +233,7 @@ def update(
     first infusion: in hours, or by the clock if --first-dose says when that was. Levels that do not
     fit together get no dose: the page says STOP and why, and the exit code is 6.
     """
+    from fludapk.answers.draws import DRAWS_OF_A_FILE, posterior_draws, write_draws
     from fludapk.answers.typed import design_typed, update_typed
 
     folders = folders_of(models_dir)
@@ -225,7 +241,7 @@ def update(
         raise InputError("--population goes with --design, and without a patient")
     if design:
         _must_be_before_levels(level_texts or levels_file, case_file or save_case)
-        whose = {**typed, "population": population}
+        whose = {**_by_weights(typed), "population": population}
         found = design_typed(whose, folders, ready=say_first_compilation)
         show(found, as_json=as_json)
         return
@@ -242,14 +258,27 @@ def update(
             measured[:] = _levels(level_texts, levels_file, clock)
             return measured
 
-        result = update_typed(typed, folders, ready=say_first_compilation, levels=levels)
+        result = update_typed(
+            _by_weights(typed), folders, ready=say_first_compilation, levels=levels
+        )
     from_file = measured if levels_file else None
     save_as(save_case, "update", result, opened=opened, levels=from_file)
+    if draws_file is not None:
+        if result.averaged is not None:
+            do = "name one model"
+            raise InputError(Fault("draws_file", "draws are of one model", do=do))
+        draws = posterior_draws(result.fit, typed["draws"] or DRAWS_OF_A_FILE)
+        write_draws(draws_file, draws)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
     say_changes(opened)
     if not result.fits:
         click.echo(f"fludapk: {result.headline.stops[0]}", err=True)
         raise click.exceptions.Exit(int(ExitStatus.NOT_CONVERGED))
+
+
+def _by_weights(typed: dict[str, Any]) -> dict[str, Any]:
+    """Return what was typed, the model with the weights of the file that was named with it."""
+    return {**typed, "model": weighted(typed["model"])}
 
 
 def _levels(texts: tuple[str, ...], file: str | None, clock: Clock) -> list[Level]:

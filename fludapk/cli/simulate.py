@@ -59,7 +59,7 @@ def simulate() -> None:
     "--parameter-uncertainty",
     type=click.IntRange(0, 10_000),
     metavar="N",
-    help="Number of draws of thetas and omegas, instead of the scenario's.",
+    help="Number of draws of thetas and omegas, instead of the scenario's; 256 are enough.",
 )
 @click.option(
     "--threads",

@@ -25,6 +25,7 @@ from fludapk.pages.words import (
     remark_table,
     stop_lines,
     typeset,
+    typical_by,
     who,
 )
 
@@ -65,7 +66,7 @@ def brief_page(result: CheckResult, width: int, strong: Strong = str) -> str:
         fitted(f"{who(result)} | {plan(result)}", width),
         "",
         headline_block(result.headline, width, strong),
-        fitted(auc_line(result.headline, f"typical patient by {result.model}"), width),
+        fitted(auc_line(result.headline, typical_by(result.model)), width),
         *(fitted(line, width) for line in dose_lines(result)),
         *(fitted(typeset(note), width) for note in result.headline.notes),
     ]

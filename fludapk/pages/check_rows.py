@@ -118,7 +118,7 @@ def model_rows(result: CheckResult) -> list[ModelRow]:
             row.model,
             "" if row.auc_0_inf is None else auc_text(row.auc_0_inf),
             "" if row.auc_0_inf is None else verdict(row.auc_0_inf, leading),
-            typeset(_about_model(row, result)),
+            typeset(f"{_about_model(row, result)}{_if_phosphate(row)}"),
             row.applies,
         )
         for row in result.sensitivity
@@ -126,6 +126,9 @@ def model_rows(result: CheckResult) -> list[ModelRow]:
 
 
 def _about_model(row: SensitivityRecord, result: CheckResult) -> str:
+    weights = {member.model: member.weight for member in result.averaged or ()}
+    if row.model in weights:
+        return f"weight {weights[row.model]:.2g} in the average; built from {row.who}"
     if row.model == result.model:
         return "shown above" if row.applies else f"shown above; built from others: {row.reason}"
     if not row.applies:
@@ -133,6 +136,12 @@ def _about_model(row: SensitivityRecord, result: CheckResult) -> str:
     if row.reading_of:
         return f"another reading of {row.reading_of}, for comparison"
     return f"built from {row.who}"
+
+
+def _if_phosphate(row: SensitivityRecord) -> str:
+    """Word the other AUC of a paper that leaves open of which substance its doses are."""
+    other = row.auc_0_inf_other_basis
+    return "" if other is None else f"; {auc_text(other)} if its doses are of the other substance"
 
 
 def label_rows(result: CheckResult) -> list[LabelRow]:
@@ -164,7 +173,7 @@ def _by_weight(rule: LabelRecord) -> list[LabelRow]:
             True,
         )
         for row in rule.by_weight
-        if row.weight != "actual"
+        if row.weight != "actual" and not (row.factor is None and row.advice == rule.advice)
     ]
 
 

@@ -30,6 +30,7 @@ from fludapk.pages.words import (
     plan,
     side,
     typeset,
+    typical_by,
     who,
 )
 
@@ -57,9 +58,7 @@ def blocks_of(result: CheckResult) -> dict[str, Any]:
     return {
         "r": result,
         "head": page_head(result),
-        "answer": answer_block(
-            result.headline, f"typical patient by {result.model}", dose_lines(result)
-        ),
+        "answer": answer_block(result.headline, typical_by(result.model), dose_lines(result)),
         "remarks": remark_rows(result.remarks),
         "bar": bar(result),
         "course": course_figure(result, curve_of(result)),

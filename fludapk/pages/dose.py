@@ -9,7 +9,17 @@ from fludapk.pages.check import LABELS, REMARKS, headline_block, page_footer, pa
 from fludapk.pages.check_sheet import answer_block, blocks_of, remark_rows
 from fludapk.pages.layout import Strong, fitted, table
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import DRUG, auc_line, auc_of, mg, remark_table, side, typeset, who
+from fludapk.pages.words import (
+    DRUG,
+    auc_line,
+    auc_of,
+    mg,
+    remark_table,
+    side,
+    typeset,
+    typical_by,
+    who,
+)
 from fludapk.units import MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
@@ -44,7 +54,7 @@ def brief_dose_page(r: DoseResult, width: int, strong: Strong = str) -> str:
         headline_block(r.headline, width, strong),
     ]
     if r.answer is not None:
-        auc = auc_line(r.headline, f"typical patient by {r.answer.model}")
+        auc = auc_line(r.headline, typical_by(r.answer.model))
         lines += [fitted(line, width) for line in (auc, *dose_lines(r), *r.headline.notes)]
     return typeset("\n".join(lines))
 
@@ -81,7 +91,7 @@ def _goal_chances(r: DoseResult) -> str:
     p = r.dose
     if r.goal_high is not None and r.goal_low == r.goal_high:
         return ""
-    by = f"between patients, by {p.model},"
+    by = f"between patients, {typical_by(p.model).removeprefix('typical patient').strip(', ')},"
     wider = "" if p.p_within_uncertain is None else f" ({percent(p.p_within_uncertain)} {WIDER})"
     if r.goal_high is None:
         return f"{by} {percent(p.p_within)} at {r.goal_low:g} or more{wider}"
@@ -147,7 +157,7 @@ def dose_html(result: DoseResult, *, whole: bool = True) -> str:
     blocks["head"] = {**blocks["head"], "plan": course(result).replace(" | ", "; ")}
     blocks["answer"] = answer_block(
         result.headline,
-        f"typical patient by {result.dose.model}",
+        typical_by(result.dose.model),
         [] if result.answer is None else dose_lines(result),
     )
     blocks["remarks"] = remark_rows(result.remarks)

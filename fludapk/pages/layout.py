@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from textwrap import wrap
 from typing import Final, TypeAlias
 
-_LEAST_COLUMN: Final = 16
+_LEAST_COLUMN: Final = 14
 _MAX_WIDTH: Final = 110
 
 

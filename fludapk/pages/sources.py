@@ -19,7 +19,7 @@ from fludapk.published.model_files import (
 from fludapk.published.models import DEFAULT_MODEL, Model
 from fludapk.published.outcome_files import Incidence
 from fludapk.published.outcomes import outcomes
-from fludapk.published.regimens import label_rules, regimens
+from fludapk.published.regimens import label_rules, practices, regimens
 from fludapk.published.targets import targets
 
 if TYPE_CHECKING:
@@ -155,9 +155,20 @@ def regimens_page(width: int) -> str:
         doubt = " (?)" if entry.unsettled else ""
         rows.append((entry.id, dose, f"{entry.title}{cells}{doubt}"))
     legend = "(?) not settled by our sources; see `fludapk regimens show NAME`"
-    rules = [(rule.id, f"{rule.title}, by {rule.measure}") for rule in label_rules()]
+    rules = [
+        (rule.id, f"{rule.title}, by {rule.measure}") for rule in label_rules() if rule.has_factors
+    ]
     title = "Renal rules of labels, for strategies of kind renal in a scenario"
-    return typeset(f"{table(rows, width, indent=0)}\n\n{legend}\n\n{title}\n{table(rules, width)}")
+    practised = "\n".join(
+        paragraph(
+            f"Practice, not a rule: below {row.below_kg:g} kg {row.title} gives "
+            f"{row.dose_mg_kg[0]:g}-{row.dose_mg_kg[1]:g} mg/kg per dose. {row.source}",
+            width,
+        )
+        for row in practices()
+    )
+    blocks = (table(rows, width, indent=0), legend, f"{title}\n{table(rules, width)}", practised)
+    return typeset("\n\n".join(blocks))
 
 
 def regimen_page(name: str, width: int) -> str:
@@ -226,7 +237,13 @@ def targets_page(width: int) -> str:
     blocks = []
     for t in targets().values():
         doi = f", doi {t.doi}" if t.doi else ""
-        lines = (f"For {t.context}", f"AUC by {t.auc_by}", t.finding, f"{t.citation}{doi}")
+        doubt = f": {t.derived_with_doubt}" if t.derived_with_doubt else ""
+        lines = (
+            f"For {t.context}",
+            f"AUC by {t.auc_by}; here set against {t.derived_with}{doubt}",
+            t.finding,
+            f"{t.citation}{doi}",
+        )
         title = f"{t.name} ({t.id}): AUC0-inf {window(t)} mg·h/L"
         blocks.append("\n".join([title, *(paragraph(line, width, 2) for line in lines)]))
     blocks.append("All from retrospective studies; outside its context a target does not apply.")

@@ -12,6 +12,7 @@ from fludapk.atomic import write_folder
 from fludapk.pages.outcome import answers_page
 from fludapk.pages.outcome_sheet import sections
 from fludapk.pages.templates import sheet
+from fludapk.pages.words import concentration
 from fludapk.published.models import replacement_warning
 from fludapk.studies.records import Quantiles, Share, StratumSummary
 from fludapk.studies.simulate import StudyResult
@@ -53,7 +54,7 @@ def study_page(result: StudyResult, width: int = 100) -> str:
             if row.stratum == "all" and (counted := _study_notes(row))
         ),
     ]
-    notes += _in_no_band(result)
+    notes += [*_quantities(result), *_correlated(result), *_in_no_band(result)]
     lines += ["", *(part for note in notes for part in wrap(note, width))]
     lines += answers_page(result, width)
     lines += ["", *wrap(DISCLAIMER, width)]
@@ -87,6 +88,33 @@ def _in_no_band(result: StudyResult) -> list[str]:
                 f"{stratum.by}: {outside} of {n['all']} patients are in none of its bands."
             )
     return notes
+
+
+def _quantities(result: StudyResult) -> list[str]:
+    """Word concentrations and half-life of all patients, a sentence for each strategy."""
+    sentences = []
+    for row in result.strata:
+        parts = {
+            f"Cmax {_spread(row.cmax_mg_l, 2)} mg/L": row.cmax_mg_l,
+            f"before the last dose {_spread(row.trough_mg_l, 3)} mg/L": row.trough_mg_l,
+            f"at the cells {_small(row.conc_at_cells_mg_l)} mg/L": row.conc_at_cells_mg_l,
+            f"half-life {_spread(row.half_life_h)} h": row.half_life_h,
+        }
+        words = "; ".join(text for text, spread in parts.items() if spread.q50 is not None)
+        if row.stratum == "all" and words:
+            sentences.append(f"{_name(row, result)}: {words}.")
+    return sentences
+
+
+def _correlated(result: StudyResult) -> list[str]:
+    """Say what a correlation of uncertain estimates would change."""
+    return [
+        f"No paper prints how its estimates correlate. Were {' and '.join(row.between)} of "
+        f"{row.model} correlated by {row.correlation:g}, {_share(row.p_below_13_8_correlated)} % "
+        f"instead of {_share(row.p_below_13_8)} % would be below 13.8 mg·h/L with {row.strategy} "
+        f"(first {row.patients} patients)."
+        for row in result.correlations
+    ]
 
 
 def limit_names(limits: Sequence[float]) -> list[str]:
@@ -124,6 +152,14 @@ def _spread(quantiles: Quantiles, digits: int = 1) -> str:
     if quantiles.q50 is None:
         return "-"
     return f"{quantiles.q50:.{digits}f} ({quantiles.q05:.{digits}f}-{quantiles.q95:.{digits}f})"
+
+
+def _small(quantiles: Quantiles) -> str:
+    """Word median, 5 % and 95 % of a low concentration."""
+    if quantiles.q50 is None or quantiles.q05 is None or quantiles.q95 is None:
+        return "-"
+    middle, *ends = map(concentration, (quantiles.q50, quantiles.q05, quantiles.q95))
+    return f"{middle} ({' to '.join(ends)})"
 
 
 def _share(share: Share) -> str:
@@ -180,7 +216,7 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
         interval=rows[0].interval,
         figures=[svg for svg in drawings.values() if svg not in placed],
         certain=run.certain,
-        notes=_in_no_band(result),
+        notes=[*_quantities(result), *_correlated(result), *_in_no_band(result)],
         disclaimer=DISCLAIMER,
         made={
             "version": f"fludapk {run.version}",

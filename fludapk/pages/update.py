@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 WOULD_GIVE: Final = "Not proposed: what the model would give, were there no STOP"
 WITHOUT: Final = "The estimate without each level in turn"
 LEVELS: Final = "Levels"
+MODELS: Final = "Models of the average"
 PARAMETERS: Final = "This patient beside the typical one"
 
 
@@ -54,6 +55,7 @@ def update_page(r: UpdateResult, width: int = 100, strong: Strong = str) -> str:
         WITHOUT: table(without_rows(r), width) if r.without else "",
         WOULD_GIVE: "\n".join(paragraph(line, width, 2) for line in would_give_lines(r)),
         LEVELS: "\n".join(part for level in r.levels for part in _level_lines(level, width)),
+        MODELS: table(member_rows(r), width, right="12"),
         PARAMETERS: table(parameter_rows(r), width, right="1"),
         "Targets that fit this patient": _targets(r, width),
     }
@@ -75,6 +77,21 @@ def brief_update(r: UpdateResult, width: int, strong: Strong = str) -> str:
     return typeset("\n".join(lines))
 
 
+def member_rows(r: UpdateResult) -> list[tuple[str, ...]]:
+    """Word each model of an average: weight, AUC and interval; empty for one model."""
+    return [
+        (
+            member.model,
+            f"{member.weight:.2g}",
+            auc_text(member.auc_0_inf),
+            "{:.1f}-{:.1f} mg·h/L; weight before the levels {:.2g}".format(
+                *member.auc_0_inf_pi90, member.prior_weight
+            ),
+        )
+        for member in r.averaged or ()
+    ]
+
+
 def answer_lines(r: UpdateResult) -> list[str]:
     """Word the AUC given the levels, the dose that is left, and the AUC without levels."""
     auc = [auc_line(r.headline, by_levels(r))] if r.fits else [misfit_line(r)]
@@ -84,7 +101,8 @@ def answer_lines(r: UpdateResult) -> list[str]:
 def by_levels(r: UpdateResult) -> str:
     """Say by which model and how many levels."""
     used = sum(not level.excluded for level in r.levels)
-    return f"by {r.model} and {used} level{'' if used == 1 else 's'}, course as planned"
+    by = "averaged over models, given" if r.averaged else f"by {r.model} and"
+    return f"{by} {used} level{'' if used == 1 else 's'}, course as planned"
 
 
 def misfit_line(r: UpdateResult) -> str:

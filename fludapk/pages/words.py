@@ -10,6 +10,7 @@ from fludapk.answers.headline import auc_text
 from fludapk.answers.headline import percent as percent
 from fludapk.pages.layout import table
 from fludapk.published.course_files import TargetEntry
+from fludapk.published.models import AVERAGED
 from fludapk.published.targets import targets, verdict
 from fludapk.units import CREATININE_UMOL_L_PER_MG_DL, MG_PER_ML, VIAL_MG
 
@@ -71,6 +72,19 @@ _SQUARE_METRE: Final = re.compile(r"(?<!\w)m2\b")
 
 
 # ------------------------------------------------------------------ the answer
+
+
+def typical_by(model: str) -> str:
+    """Say whose AUC is shown.
+
+    Examples
+    --------
+    >>> typical_by("varela2025"), typical_by("averaged")
+    ('typical patient by varela2025', 'typical patient, averaged over models')
+    """
+    if model == AVERAGED:
+        return "typical patient, averaged over models"
+    return f"typical patient by {model}"
 
 
 def stop_lines(headline: AnswerHeadline) -> list[str]:

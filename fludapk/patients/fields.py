@@ -153,6 +153,8 @@ _LEVELS: Final = (
                '"2026-01-15 09:00 22mg".'),
     Field(key="exclude_level", name="exclude_level", label="levels left out", metavar="N",
           several=True, help="Leave level N out, counted from 1 as given; the answer names it."),
+    Field(key="draws", name="draws", label="draws of the posterior", metavar="N",
+          help="Give N equally likely draws of this patient: AUC, parameters, random effects."),
     Field(key="time_h", name="time", label="time", dimension="time", unit="h", part=True,
           help='Hours from the start of the first infusion, "90 min", or "2026-01-14 10:30".'),
     Field(key="conc_mg_l", name="conc", label="concentration", dimension="concentration",
@@ -169,7 +171,8 @@ _OTHERS: Final = (
     Field(key="round_to_mg", name="round_to", label="rounding", metavar="MG", dimension="mass",
           unit="mg", help="Round each dose to a multiple of this many mg."),
     Field(key="model", name="model", label="model",
-          help="Published model, see `fludapk models list`."),
+          help='Published model, see `fludapk models list`; or "averaged", over those that apply, '
+               'or "averaged: langenhorst2019=0.7, varela2025=0.3".'),
     Field(key="strict", name="strict", label="studied range only",
           help="Refuse a patient outside the studied range (exit code 5)."),
     Field(key="weights_kg", name="weights", label="weights", metavar="FROM TO STEP",

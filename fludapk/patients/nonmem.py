@@ -16,7 +16,7 @@ from fludapk.patients.record_faults import course_faults, list_faults
 from fludapk.patients.records import Records
 from fludapk.patients.regimen import Regimen, read_cells
 from fludapk.patients.request import Request, read_patient
-from fludapk.published.models import DEFAULT_MODEL, load_model
+from fludapk.published.models import DEFAULT_MODEL, is_averaged, load_model
 from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE, parse_quantity
 
 MASS_RATIO: Final = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
@@ -183,7 +183,10 @@ def recorded(
     first = {name: text for row in reversed(texts) for name, text in row.items()}
     times, first_dose = records.times_h(kept, doses[0].row, first.get("time_zone"))
     model = first.get("model", DEFAULT_MODEL)
-    factor = load_model(model, folders).file.dose.factor if substance == "f_ara_a" else 1.0
+    factor = 1.0
+    if substance == "f_ara_a":
+        own = DEFAULT_MODEL if is_averaged(model) else model
+        factor = load_model(own, folders).file.dose.factor
     given = [(times[d.row] + d.after_h, d.infusion_h, d.mg / factor) for d in doses]
     faults = _order_faults(records, times, [start for start, *_ in given])
     if faults:

@@ -48,7 +48,7 @@ class Regimen:
     bsa_cap_m2 : float, optional
         Doses in mg/m2 are computed from at most this body surface area. Ceilings and everything
         else go by the real one.
-    id, title, product, disease, who, ages, cells, unsettled, source
+    id, title, product, disease, who, ages, cells, unsettled, warning, source
         Entry of the published regimen, see `fludapk.published.course_files.RegimenEntry`.
 
     Raises
@@ -79,6 +79,7 @@ class Regimen:
     ages: tuple[float, float] | None = None
     cells: str = ""
     unsettled: str = ""
+    warning: str = ""
     source: str = "as typed"
 
     def __post_init__(self) -> None:

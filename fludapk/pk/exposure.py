@@ -247,3 +247,45 @@ def rates(parameters: F8) -> F8:
     m[..., 1, 1], m[..., 1, 0] = Q2 / V2, -Q2 / np.sqrt(V1 * V2)
     m[..., 2, 2], m[..., 2, 0] = Q3 / V3, -Q3 / np.sqrt(V1 * V3)
     return np.asarray(np.linalg.eigvalsh(m, UPLO="L")).clip(min=0.0)
+
+
+def terminal_rate(parameters: F8, compartments: int) -> F8:
+    """Compute terminal rates of many patients: as `rates`, in closed form.
+
+    The eigenvalues of a symmetric 3 by 3 matrix are the roots of a cubic by its trigonometric
+    solution; that is several times quicker than `rates`, and exact to about 1e-9.
+
+    Parameters
+    ----------
+    parameters : (n, 6) array
+        CL, V1, Q2, V2, Q3, V3; L/h and L.
+    compartments : int
+
+    Returns
+    -------
+    (n,) array
+        1/h.
+
+    Examples
+    --------
+    >>> patient = np.array([[5.1, 10.1, 3.1, 5.2, 1.4, 13.0]])
+    >>> bool(np.isclose(terminal_rate(patient, 3), rates(patient)[:, 0]))
+    True
+    """
+    CL, V1, Q2, V2, Q3, V3 = np.asarray(parameters, dtype=np.float64).T
+    if compartments == 1:
+        return np.asarray(CL / V1)
+    if compartments == 2:  # the smaller root of x² - bx + c, without cancellation
+        b, c = CL / V1 + Q2 / V1 + Q2 / V2, CL / V1 * Q2 / V2
+        return np.asarray(2.0 * c / (b + np.sqrt(b * b - 4.0 * c)))
+    a, d, f = (CL + Q2 + Q3) / V1, Q2 / V2, Q3 / V3
+    off12, off13 = Q2 * Q2 / (V1 * V2), Q3 * Q3 / (V1 * V3)
+    mean = (a + d + f) / 3.0
+    spread = np.sqrt(
+        ((a - mean) ** 2 + (d - mean) ** 2 + (f - mean) ** 2 + 2.0 * (off12 + off13)) / 6.0
+    )
+    determinant = (a - mean) * (d - mean) * (f - mean) - off12 * (f - mean) - off13 * (d - mean)
+    angle = np.arccos(np.clip(determinant / (2.0 * spread**3), -1.0, 1.0)) / 3.0
+    highest = mean + 2.0 * spread * np.cos(angle)
+    total, product = 3.0 * mean - highest, CL / V1 * d * f / highest  # of the other two roots
+    return np.asarray(2.0 * product / (total + np.sqrt(np.maximum(total**2 - 4.0 * product, 0.0))))

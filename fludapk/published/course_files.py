@@ -28,6 +28,20 @@ class RegimenEntry(Table):
     cells: str = ""
     cells_at_h: Positive | None = None
     unsettled: str = ""
+    warning: str = ""
+    """Doubt about the course itself, that whoever uses it must read."""
+    source: Text
+
+
+class Practice(Table):
+    """A published practice of a centre, to be shown beside a dose and never computed with."""
+
+    id: Identifier
+    title: Text
+    below_kg: Positive
+    """Weight below which the centre doses so."""
+    dose_mg_kg: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    """Lowest and highest dose per infusion, mg/kg."""
     source: Text
 
 
@@ -84,6 +98,11 @@ class LabelRule(Table):
     steps: Annotated[list[LabelStep], Field(min_length=1)]
     source: Text
 
+    @property
+    def has_factors(self) -> bool:
+        """True if a dose can be computed by it; some only give advice."""
+        return any(step.factor is not None for step in self.steps)
+
     @field_validator("steps")
     @classmethod
     def _falling(cls, steps: list[LabelStep]) -> list[LabelStep]:
@@ -96,6 +115,7 @@ class RegimenFile(Table):
 
     regimens: Annotated[list[RegimenEntry], Field(min_length=1)]
     label_rules: list[LabelRule] = []
+    practices: list[Practice] = []
 
 
 class TargetFile(Table):

@@ -18,6 +18,8 @@ from fludapk.published.tables import read_toml
 from fludapk.published.uncertainty import Uncertainty
 
 DEFAULT_MODEL: Final = "langenhorst2019"
+AVERAGED: Final = "averaged"
+"""Word that stands for an average over the models that apply, where a model is named."""
 
 
 # ------------------------------------------------------------------ models and where they are
@@ -174,6 +176,17 @@ def _refuse_replacements(paths: Mapping[str, Path]) -> None:
         raise FileError(*faults)
 
 
+def is_averaged(name: str) -> bool:
+    """Tell if not one model is meant but an average over those that apply.
+
+    Examples
+    --------
+    >>> is_averaged("averaged: langenhorst2019=1"), is_averaged("langenhorst2019")
+    (True, False)
+    """
+    return name.partition(":")[0].strip() == AVERAGED
+
+
 def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None) -> Model:
     """Load a model by name.
 
@@ -196,6 +209,9 @@ def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None)
     56
     """
     paths = model_paths(folders)
+    if is_averaged(name) and name not in paths:
+        found = "one model is needed here, not an average"
+        raise InputError(Fault("model", found, do=f"name {' or '.join(paths)}", whole=True))
     if name not in paths:
         do = nearest(name, list(paths))
         raise InputError(Fault("model", f"unknown model {name!r}", do=do, whole=True))

@@ -8,7 +8,13 @@ from functools import lru_cache
 from typing import Final
 
 from fludapk.errors import InputError
-from fludapk.published.course_files import LabelRule, LabelStep, RegimenEntry, RegimenFile
+from fludapk.published.course_files import (
+    LabelRule,
+    LabelStep,
+    Practice,
+    RegimenEntry,
+    RegimenFile,
+)
 from fludapk.published.tables import DATA, read_toml
 
 
@@ -25,6 +31,11 @@ def regimens() -> Mapping[str, RegimenEntry]:
 def label_rules() -> list[LabelRule]:
     """Return the renal dosing rules of labels and centres, which contradict each other."""
     return _file().label_rules
+
+
+def practices() -> list[Practice]:
+    """Return practices of centres that are no rules: shown beside a dose."""
+    return _file().practices
 
 
 ADULT_YEARS: Final = 18.0

@@ -6,9 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from fludapk.pk.exposure import course_exposure
+import numpy as np
+
+from fludapk.pk.exposure import course_concentrations, course_exposure
 from fludapk.studies.counts import SimulatedBlock, SimulatedDraw
-from fludapk.studies.dosing import Block, Doses, DosingStrategy, clearance, predicted_auc
+from fludapk.studies.dosing import Block, Doses, DosingStrategy, clearance, half_life, predicted_auc
 from fludapk.studies.outcome_source import association_of
 from fludapk.studies.scenario import Scenario, Strategy
 from fludapk.studies.ward import ward_strategies
@@ -66,11 +68,21 @@ def simulated_draw(block: Block, strategy: DosingStrategy, doses: Doses) -> Simu
     """
     times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
     amounts = doses.mg * block.truth.file.dose.factor
-    exposure = course_exposure(block.program, block.tv, block.effects, times, lengths, amounts)
+    at_cells = strategy.schedule.cells_at_h
+    course = block.program, block.tv, block.effects, times, lengths, amounts
+    exposure = course_exposure(*course)
     return SimulatedDraw(
         auc=exposure.auc_0_inf,
         predicted=predicted_auc(block, amounts),
         cl_l_h=clearance(block),
+        half_life_h=half_life(block),
+        cmax_mg_l=exposure.cmax,
+        trough_mg_l=exposure.trough[:, -1] if len(times) > 1 else None,
+        conc_at_cells_mg_l=(
+            None
+            if at_cells is None
+            else course_concentrations(*course, np.array([at_cells]))[0][:, 0]
+        ),
         doses_mg=doses.mg,
         total_mg_m2=doses.mg.sum(axis=1) / block.patients.columns["BSA"],
         given=doses.given,

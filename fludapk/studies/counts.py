@@ -30,6 +30,13 @@ COUNTED: Final = (
 OUTCOMES: Final = COUNTED[7:]
 """Outcomes of patients who were given a dose; their fractions are probabilities."""
 HISTOGRAMS: Final = ("auc", "dose_mg", "total_mg_m2")
+QUANTITIES: Final = {
+    "cmax_mg_l": 1000.0,
+    "trough_mg_l": 1000.0,
+    "conc_at_cells_mg_l": 1000.0,
+    "half_life_h": 1.0,
+}
+"""Further quantities with histograms, and what brings their values onto the grid: ng/mL and h."""
 
 PROFILES: Final = {
     "age_years": np.array([*np.arange(0.0, 20.0), *np.arange(20.0, 101.0, 5.0)]),
@@ -139,6 +146,11 @@ class Counts:
     """(bands of age, coarse cells) patients, for quantiles of the AUC along age."""
     age_by_prediction: I8
     """(groups, coarse cells) patients by predicted AUC, for quantiles of their age in years."""
+    quantities: I8
+    """(QUANTITIES, strata, cells) patients; none of a quantity that a course does not have."""
+    correlated: I8
+    """(2, outer draws, 1 + OUTCOMES) patients of the first block: given a dose, then outcomes, with
+    independent numbers of the model and with correlated ones; zero where that is not asked."""
 
     @classmethod
     def nothing(
@@ -176,6 +188,8 @@ class Counts:
             np.zeros((max(outer, 1), n, groups, groups), np.int64),
             np.zeros((len(PROFILES["age_years"]) - 1, COARSE_CELLS), np.int64),
             np.zeros((groups, COARSE_CELLS), np.int64),
+            np.zeros((len(QUANTITIES), n, CELLS + 2), np.int64),
+            np.zeros((2, outer, 1 + len(OUTCOMES)), np.int64),
         )
 
     def add(self, block: SimulatedBlock, window: tuple[float, float]) -> None:
@@ -213,8 +227,20 @@ class Counts:
                     np.add.at(part, members[inside], outcome[inside].astype(np.int64))
                 self._add_given(members, inside & given, binned, logs)
                 self._add_groups(number, members, inside & given, draw)
+                self._add_quantities(members, inside & given, draw)
             self._add_profiles(block.along, given, outcome)
             self._add_ages(block.along["age_years"], draw)
+        for number, pair in enumerate(zip(block.draws, block.correlated, strict=False)):
+            for part, draw in zip(self.correlated[:, number], pair, strict=True):
+                has = np.column_stack([draw.given, _outcomes(draw.auc, window)])
+                part += (has & draw.given[:, None]).sum(axis=0)
+
+    def _add_quantities(self, members: I8, dosed: Bools, draw: SimulatedDraw) -> None:
+        """Count those given a dose by each quantity that the course has."""
+        for table, (name, scale) in zip(self.quantities, QUANTITIES.items(), strict=True):
+            values = getattr(draw, name)
+            if values is not None:
+                np.add.at(table, (members[dosed], cells(scale * values[dosed])), 1)
 
     def _add_given(self, members: I8, dosed: Bools, binned: Sequence[I8], logs: F8) -> None:
         """Count those given a dose in the strata of one grouping."""
@@ -269,6 +295,8 @@ class Counts:
             self.groups + other.groups,
             self.auc_by_age + other.auc_by_age,
             self.age_by_prediction + other.age_by_prediction,
+            self.quantities + other.quantities,
+            self.correlated + other.correlated,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -286,6 +314,8 @@ class Counts:
             "groups": self.groups.tolist(),
             "auc_by_age": _sparse(self.auc_by_age),
             "age_by_prediction": _sparse(self.age_by_prediction),
+            "quantities": [_sparse(part) for part in self.quantities],
+            "correlated": self.correlated.tolist(),
         }
 
     @classmethod
@@ -297,6 +327,7 @@ class Counts:
         _fill(counts.counts, raw["counts"])
         if len(raw["outer"]):
             _fill(counts.outer, raw["outer"])
+            _fill(counts.correlated, raw["correlated"])
         for part, rows in zip(counts.histograms, raw["histograms"], strict=True):
             _fill_sparse(part, rows)
         counts.moments = [[int(a), int(b)] for a, b in raw["moments"]]
@@ -305,6 +336,8 @@ class Counts:
         _fill(counts.groups, raw["groups"])
         _fill_sparse(counts.auc_by_age, raw["auc_by_age"])
         _fill_sparse(counts.age_by_prediction, raw["age_by_prediction"])
+        for part, rows in zip(counts.quantities, raw["quantities"], strict=True):
+            _fill_sparse(part, rows)
         return counts
 
     def shares(self, edges: Sequence[float], stratum: int = 0, *, predicted: bool = False) -> F8:
@@ -364,6 +397,8 @@ class Counts:
                     self.groups,
                     self.auc_by_age,
                     self.age_by_prediction,
+                    self.quantities,
+                    self.correlated,
                 )
             )
             >= 0,
@@ -374,6 +409,9 @@ class Counts:
             "histograms of others than were given a dose": (
                 self.histograms.sum(axis=2) == given
             ).all(),
+            "quantities of others than were given a dose": all(
+                (total == given).all() or not total.any() for total in self.quantities.sum(axis=2)
+            ),
             "draws that do not add up": not len(self.outer)
             or (
                 self.outer.sum(axis=0) == np.column_stack([given, *(number[x] for x in OUTCOMES)])
@@ -446,6 +484,14 @@ class SimulatedDraw:
     """(n,) True where a ceiling lowered a dose."""
     undecided: Bools
     """(n,) True where no dose was given because the strategy did not know what it doses by."""
+    half_life_h: F8 | None = None
+    """(n,) True terminal half-life without that of occasions, h."""
+    cmax_mg_l: F8 | None = None
+    """(n,) Highest concentration of the course, mg/L."""
+    trough_mg_l: F8 | None = None
+    """(n,) Concentration just before the last dose, mg/L; None with one dose."""
+    conc_at_cells_mg_l: F8 | None = None
+    """(n,) Concentration when the cells are given, mg/L; None if nobody knows when."""
 
     @property
     def dose_mg(self) -> F8:
@@ -468,6 +514,8 @@ class SimulatedBlock:
     """(n,) Each covariate of `PROFILES`."""
     redrawn: list[Bools]
     """(n,) True where a value was drawn again, see `fludapk.patients.population.REDRAWN`."""
+    correlated: Sequence[SimulatedDraw] = ()
+    """One per outer draw with correlated numbers of the model; empty where that is not asked."""
 
 
 def _outcomes(auc: F8, window: tuple[float, float]) -> Bools:

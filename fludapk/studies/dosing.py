@@ -15,7 +15,7 @@ from fludapk.patients.course import is_above, largest_steps, most_mg
 from fludapk.patients.population import Patients
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
-from fludapk.pk.exposure import course_exposure
+from fludapk.pk.exposure import course_exposure, terminal_rate
 from fludapk.pk.program import Program
 from fludapk.published.covariates import Columns
 from fludapk.published.models import Model
@@ -43,14 +43,12 @@ class Block:
     observed: Patients
     """Patients as dosing observes them: renal function with its error."""
     truth: Model
-    program: Program
-    """Program of the true model, with the numbers of a draw where they are uncertain."""
     rows: F8
     """(n, covariates) True covariates, in the units and order of the true model."""
     outside: Bools
     """(n,) True outside the studied range of the true model."""
     tv: F8
-    """(n, 6) Typical CL, V1, Q2, V2, Q3, V3 by `program`, L/h and L."""
+    """(n, 6) True typical CL, V1, Q2, V2, Q3, V3, L/h and L; of a draw where they are uncertain."""
     normals: F8
     """(n, k) Standard normals that the random effects are made from."""
     effects: RandomEffects
@@ -59,6 +57,11 @@ class Block:
     """(n, levels) Standard normals behind the residual errors of measured levels."""
     chances: F8
     """(n, results) Uniform numbers behind what happens to results; empty where nothing can."""
+
+    @property
+    def program(self) -> Program:
+        """Program of the true model."""
+        return self.truth.program
 
 
 class DosingStrategy(Protocol):
@@ -229,6 +232,17 @@ def clearance(block: Block) -> F8:
     """
     shift = block.effects.eta @ block.program.load_eta[0]
     return np.asarray(block.tv[:, 0] * np.exp(shift))
+
+
+def half_life(block: Block) -> F8:
+    """Return the true terminal half-life of every patient without that of occasions, h.
+
+    Parameters
+    ----------
+    block : Block
+    """
+    own = block.tv * np.exp(block.effects.eta @ block.program.load_eta.T)
+    return math.log(2.0) / terminal_rate(own, block.program.compartments)
 
 
 def typical_auc_per_mg(model: Model, patients: Patients, schedule: Regimen) -> F8:

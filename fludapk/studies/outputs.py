@@ -15,7 +15,7 @@ from fludapk.answers.record import hash_of
 from fludapk.atomic import read_whole, whole_file, write_whole
 from fludapk.errors import InputError
 from fludapk.patients.csv_list import line
-from fludapk.studies.counts import Counts, SimulatedBlock
+from fludapk.studies.counts import QUANTITIES, Counts, SimulatedBlock
 from fludapk.studies.study import Study
 
 PARTS: Final = ".parts"
@@ -25,6 +25,7 @@ PATIENT_COLUMNS: Final = (
     "model", "strategy", "patient", "age_years", "female", "weight_kg", "height_cm", "bsa_m2",
     "scr_mg_dl", "egfr_ml_min_1_73m2", "dose_mg", "total_mg_m2", "given", "held_at_ceiling",
     "outside_studied_range", "auc_0_inf", "predicted_auc_0_inf", "cl_l_h",
+    *QUANTITIES,
 )  # fmt: skip
 
 
@@ -116,6 +117,7 @@ def _patient_columns(
 ) -> dict[str, Sequence[Any] | np.ndarray]:
     """Return the columns of a block, with its patients numbered from `first`."""
     covariates, n, draw = block.patients.columns, block.patients.n, block.draws[0]
+    nothing = np.full(n, np.nan)
     return {
         "model": [model] * n,
         "strategy": [strategy] * n,
@@ -135,6 +137,7 @@ def _patient_columns(
         "auc_0_inf": draw.auc,
         "predicted_auc_0_inf": draw.predicted,
         "cl_l_h": draw.cl_l_h,
+        **{name: nothing if (x := getattr(draw, name)) is None else x for name in QUANTITIES},
     }
 
 

@@ -61,6 +61,8 @@ class StudyProvenance(Record):
         Version of numpy.
     certain : mapping of str to list of str
         Model -> its numbers without a printed uncertainty, in studies of parameter uncertainty.
+    correlated : mapping of str to list of str
+        Model -> the two estimates that add up to clearance and are also drawn with a correlation.
     """
 
     schema: Literal["fludapk.study/1"] = "fludapk.study/1"
@@ -75,6 +77,7 @@ class StudyProvenance(Record):
     quantile_relative_error: float
     numpy: str
     certain: Mapping[str, list[str]]
+    correlated: Mapping[str, list[str]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as dictionaries, lists and scalars."""
@@ -167,6 +170,9 @@ class StratumSummary:
         Patients below, between and from the limits of the scenario upwards, by column.
     interval : {'wilson', 'outer draws'}
         Method of the 95 % intervals.
+    cmax_mg_l, trough_mg_l, conc_at_cells_mg_l, half_life_h : Quantiles
+        Highest concentration, that just before the last dose and that when the cells are given,
+        mg/L; terminal half-life, h, without the variability between occasions.
     dose_mg, total_mg_m2 : Quantiles
         mg of fludarabine phosphate per infusion; mg/m2 in the course.
     not_given, held_at_ceiling, outside_studied_range, undecided : int
@@ -199,6 +205,10 @@ class StratumSummary:
     undecided: int
     redrawn_size: int
     redrawn_scr: int
+    cmax_mg_l: Quantiles
+    trough_mg_l: Quantiles
+    conc_at_cells_mg_l: Quantiles
+    half_life_h: Quantiles
 
     def row(self) -> Row:
         """Return the summary as a row of a table."""
@@ -213,3 +223,29 @@ class StratumSummary:
             else:
                 row[part.name] = value
         return row
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrelationRecord:
+    """Interval of a probability, were two estimates of a model correlated that are taken as not.
+
+    Parameters
+    ----------
+    model, strategy : str
+    between : list of str
+        The two estimates, which add up to clearance.
+    correlation : float
+        Assumed: no paper prints it.
+    patients : int
+        Number of patients that both intervals are from, the first of the study.
+    p_below_13_8, p_below_13_8_correlated : Share
+        Patients with an AUC0-inf below 13.8 mg·h/L, without and with the correlation.
+    """
+
+    model: str
+    strategy: str
+    between: list[str]
+    correlation: float
+    patients: int
+    p_below_13_8: Share
+    p_below_13_8_correlated: Share

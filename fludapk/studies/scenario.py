@@ -99,6 +99,8 @@ class _Strategy(Table):
     days: Annotated[int, Field(ge=1, le=14)] | None = None
     interval_h: Positive | None = None
     infusion_h: Positive | None = None
+    cells_at_h: Positive | None = None
+    """Cell infusion, hours from the first dose; that of the regimen if absent."""
     round_to_mg: Positive | None = None
     vials: bool = False
     """True: doses are whole 50-mg vials, to the nearest, at least one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -21,16 +21,18 @@ from fludapk.studies.drivers import DriversResult, drivers_of
 from fludapk.studies.outcome import outcome_of
 from fludapk.studies.outcome_records import OutcomeResult, TrialResult
 from fludapk.studies.outputs import PatientsWriter, patients_writer
-from fludapk.studies.records import QUANTILES, StratumSummary, StudyProvenance
+from fludapk.studies.records import QUANTILES, CorrelationRecord, StratumSummary, StudyProvenance
 from fludapk.studies.scenario import CohortFile, Scenario
 from fludapk.studies.shortage import ShortageResult, shortage_of
 from fludapk.studies.study import Progress, Study
-from fludapk.studies.summary import PROBABILITIES, summary
+from fludapk.studies.summary import PROBABILITIES, correlation, summary
 from fludapk.studies.trial import trial_of
 from fludapk.studies.ward import WardResult, ward_of
 
 UNITS: Final = {"auc": "mg·h/L", "dose_mg": "mg fludarabine phosphate per infusion",
                 "total_mg_m2": "mg fludarabine phosphate per m2 and course",
+                "cmax_mg_l": "mg/L", "trough_mg_l": "mg/L before the last dose",
+                "conc_at_cells_mg_l": "mg/L", "half_life_h": "h",
                 "p": "fraction of patients given a dose"}  # fmt: skip
 """Units of the columns of a summary, by the first part of their names."""
 
@@ -114,6 +116,16 @@ class StudyResult(Record):
         limits = self.run.scenario.all_limits
         return [stratum for counts in self.own_counts for stratum in summary(counts, limits)]
 
+    @cached_property
+    def correlations(self) -> list[CorrelationRecord]:
+        """Change by a correlation of uncertain estimates, for the first strategy of each truth."""
+        between = self.run.correlated
+        return [
+            record
+            for counts in self.own_counts
+            if (record := correlation(counts, between.get(counts.truth, ()))) is not None
+        ]
+
     def _by_truth(self, counts: Sequence[Counts]) -> list[list[Counts]]:
         """Return the counts of each truth."""
         truths = dict.fromkeys(one.truth for one in counts)
@@ -179,6 +191,11 @@ class StudyResult(Record):
             "schema": self.run.schema,
             "units": UNITS,
             "rows": self.rows(),
+            **(
+                {"correlation": [asdict(row) for row in self.correlations]}
+                if self.correlations
+                else {}
+            ),
             **{
                 name: [answer.to_dict() for answer in answers]
                 for name, answers in self.answers.items()

@@ -141,6 +141,7 @@ def _schedule(table: Strategy) -> Regimen:
         days=table.days,
         interval_h=table.interval_h,
         infusion_h=table.infusion_h,
+        cells_at_h=table.cells_at_h,
     )
 
 
@@ -150,7 +151,7 @@ def _rule(table: RenalStrategy) -> tuple[str, F8, F8, bool]:
         rows = [(step.at_least, step.factor) for step in table.steps]
         at_least, factors = np.array(rows).T
         return table.measure, at_least, factors, False
-    rules = {rule.id: rule for rule in label_rules()}
+    rules = {rule.id: rule for rule in label_rules() if rule.has_factors}
     rule = rules.get(table.rule or "")
     if rule is None:
         raise InputError(f"unknown rule {table.rule!r}: {nearest(table.rule or '', list(rules))}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,9 +24,8 @@ from fludapk.errors import FileError, FludapkError, InputError
 from fludapk.patients.population import REDRAWN, Patients, draw_patients
 from fludapk.pk.effects import RandomEffects, scrambled_normals
 from fludapk.pk.program import Program
-from fludapk.published.compile import compile_program
 from fludapk.published.models import Model, load_model
-from fludapk.published.uncertainty import certain_numbers, uncertain
+from fludapk.published.uncertainty import CORRELATION, certain_numbers
 from fludapk.studies.blocks import (
     all_strategies,
     edges_of,
@@ -34,7 +33,7 @@ from fludapk.studies.blocks import (
     shard_range,
     simulated_draw,
 )
-from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock
+from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock, SimulatedDraw
 from fludapk.studies.described import described, resampled, scr_range_mg_dl, with_constants
 from fludapk.studies.dosing import Block, DosingStrategy
 from fludapk.studies.outcome_pilot import drivers_faults, outcome_faults, trial_faults
@@ -48,6 +47,8 @@ from fludapk.studies.strategies import build
 BLOCK: Final = 4096
 """Number of patients in a block, which has random streams of its own."""
 _POPULATION, _EFFECTS, _GFR, _RESIDUAL, _UNCERTAINTY, _RESULTS = range(6)
+_LOOKED_AT: Final = 256
+"""Number of patients whose clearance tells which numbers of a model matter."""
 _PILOT: Final = 4
 """Number of blocks drawn before a run, to find the faults that only patients show."""
 Progress = Callable[[int, int], None]
@@ -232,6 +233,12 @@ class Study:
                 for truth in self.truths
                 if self.scenario.variability.parameter_uncertainty
             },
+            correlated={
+                truth.id: [list(truth.file.theta)[place] for place in pair]
+                for truth in self.truths
+                if self.scenario.variability.parameter_uncertainty
+                and (pair := truth.uncertainty.added_in_clearance(truth.program)) is not None
+            },
         )
 
     def _models(self) -> list[Model]:
@@ -318,7 +325,6 @@ class Study:
             patients=patients,
             observed=observed,
             truth=truth,
-            program=truth.program,
             rows=rows,
             outside=outside,
             tv=truth.program.typical_values(rows)[0],
@@ -388,16 +394,15 @@ class Study:
         nobody = np.zeros(patients.n, dtype=np.bool_)
         if outer is None:
             outer = self.scenario.variability.parameter_uncertainty
-        doses, draws = None, []
-        for r in range(max(outer, 1)):
-            drawn = self._uncertain(block, strategy, r) if outer else block
-            # What is measured or known of patients is of those simulated: by the numbers of a draw.
-            if doses is None or strategy.follows_truth:
-                doses = strategy.doses(drawn)
-            draws.append(simulated_draw(drawn, strategy, doses))
+        normals: F8 | list[None] = [None]
+        correlated: Iterable[F8] = ()
+        if outer:
+            normals = self.outer_normals[truth.id][:outer]
+            correlated = self._correlated(truth, strategy, normals) if b == 0 else ()
         return SimulatedBlock(
             patients=patients,
-            draws=draws,
+            draws=self.draws_of(block, strategy, normals),
+            correlated=self.draws_of(block, strategy, correlated),
             outside=block.outside,
             groups=[
                 np.zeros(patients.n, np.int64),
@@ -407,14 +412,55 @@ class Study:
             redrawn=[block.observed.redrawn.get(name, nobody) for name in REDRAWN],
         )
 
-    def _uncertain(self, block: Block, strategy: DosingStrategy, r: int) -> Block:
-        """Return a block whose true numbers are those of an outer draw, from 0."""
-        program = compile_program(uncertain(block.truth.file, self._rng(_UNCERTAINTY, r)))
+    def draws_of(
+        self, block: Block, strategy: DosingStrategy, normals: Iterable[F8 | None]
+    ) -> list[SimulatedDraw]:
+        """Simulate a block once for each row of normals behind the true numbers, or as printed."""
+        doses, draws = None, []
+        for row in normals:
+            drawn = block if row is None else self._uncertain(block, row)
+            # What is measured or known of patients is of those simulated: by the numbers of a draw.
+            if doses is None or strategy.follows_truth:
+                doses = strategy.doses(drawn)
+            draws.append(simulated_draw(drawn, strategy, doses))
+        return draws
+
+    def _correlated(self, truth: Model, strategy: DosingStrategy, normals: F8) -> Iterable[F8]:
+        """Correlate outer draws of the first strategy; none for another, or without a pair."""
+        if strategy is self.dosing[truth.id, self.scenario.strategies[0].id]:
+            rows = truth.uncertainty.correlated(truth.program, normals, CORRELATION)
+            return () if rows is None else rows
+        return ()
+
+    @cached_property
+    def outer_normals(self) -> dict[str, F8]:
+        """Standard normals behind the outer draws of each truth, (draws, dimensions)."""
+        key = np.random.SeedSequence(self.scenario.seed, spawn_key=(_UNCERTAINTY,))
+        seed, n = int(key.generate_state(1)[0]), self.scenario.variability.parameter_uncertainty
+        people = self.patients(0).rows(np.arange(min(self.n, BLOCK, _LOOKED_AT)))
+        return {
+            truth.id: truth.uncertainty.outer_normals(
+                truth.program, people.rows_of(truth)[0], seed, n
+            )
+            for truth in self.truths
+        }
+
+    def _uncertain(self, block: Block, normals: F8) -> Block:
+        """Return a block whose true numbers are those of an outer draw.
+
+        Parameters
+        ----------
+        block : Block
+        normals : (dimensions,)
+            A row of `outer_normals`.
+        """
+        uncertainty = block.truth.uncertainty
+        theta, scale = uncertainty.draw(normals[None])
+        everybody = np.repeat(theta, len(block.rows), axis=1)
         return replace(
             block,
-            program=program,
-            tv=program.typical_values(block.rows)[0],
-            effects=self._effects(program, block.normals, strategy.schedule.days),
+            tv=block.program.typical_values(block.rows, everybody)[0],
+            effects=uncertainty.varied(block.effects, scale),
         )
 
     # -------------------------------------------------------------- running

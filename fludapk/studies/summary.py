@@ -10,9 +10,22 @@ from typing import Final
 import numpy as np
 
 from fludapk.arrays import I8
-from fludapk.published.uncertainty import Z95
-from fludapk.studies.counts import COUNTED, FIXED_POINT, OUTCOMES, Counts, quantile
-from fludapk.studies.records import QUANTILES, Quantiles, Share, StratumSummary
+from fludapk.published.uncertainty import CORRELATION, Z95
+from fludapk.studies.counts import (
+    COUNTED,
+    FIXED_POINT,
+    OUTCOMES,
+    QUANTITIES,
+    Counts,
+    quantile,
+)
+from fludapk.studies.records import (
+    QUANTILES,
+    CorrelationRecord,
+    Quantiles,
+    Share,
+    StratumSummary,
+)
 
 PROBABILITIES: Final = {
     "below_13_8": "p_below_13_8",
@@ -93,6 +106,39 @@ def _stratum(counts: Counts, s: int, limits: Sequence[float]) -> StratumSummary:
         p_in_window=_share(counts, s, "in_window", given),
         p_above_20=_share(counts, s, "above_20", given),
         limits=_limits(counts, s, limits),
+        **{
+            name: _spread(table[s], scale)
+            for table, (name, scale) in zip(counts.quantities, QUANTITIES.items(), strict=True)
+        },
+    )
+
+
+def correlation(counts: Counts, between: Sequence[str]) -> CorrelationRecord | None:
+    """Tell what a correlation of two estimates would change; None where that was not simulated.
+
+    Parameters
+    ----------
+    counts : Counts
+    between : sequence of str
+        Names of the two estimates.
+    """
+    given = counts.correlated[:, :, 0]
+    if not given.size or not given.any():
+        return None
+    both = []
+    for part in counts.correlated:
+        part = part[part[:, 0] > 0]
+        hits, n = part[:, 1 + OUTCOMES.index("below_13_8")], part[:, 0]
+        low, high = np.quantile(hits / n, [0.025, 0.975]).tolist()
+        both.append(Share(value=float(hits.sum() / n.sum()), low=low, high=high))
+    return CorrelationRecord(
+        model=counts.truth,
+        strategy=counts.strategy,
+        between=list(between),
+        correlation=CORRELATION,
+        patients=int(given.max()),
+        p_below_13_8=both[0],
+        p_below_13_8_correlated=both[1],
     )
 
 
@@ -127,8 +173,10 @@ def _plain(limit: float) -> str:
     return f"{limit:g}".replace(".", "_")
 
 
-def _spread(histogram: I8) -> Quantiles:
-    return Quantiles(**{name: quantile(histogram, q) for name, q in QUANTILES.items()})
+def _spread(histogram: I8, scale: float = 1.0) -> Quantiles:
+    """Return quantiles of what is on the grid times a scale."""
+    values = {name: quantile(histogram, q) for name, q in QUANTILES.items()}
+    return Quantiles(**{name: x if x is None else x / scale for name, x in values.items()})
 
 
 def _share(counts: Counts, s: int, outcome: str, given: int) -> Share:

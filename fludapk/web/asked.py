@@ -197,6 +197,7 @@ class UpdateAsked(PatientAndGoal):
     exclude_level: Annotated[list[Place], Field(max_length=MOST_LEVELS)] = Field(
         [], description=described("exclude_level")
     )
+    draws: Annotated[int, Field(strict=True)] | None = Field(None, description=described("draws"))
     round_to: Typed | None = Field(None, description=described("round_to_mg"))
 
     def answer(self, folders: Folders = None) -> UpdateResult:

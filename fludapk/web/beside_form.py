@@ -24,6 +24,7 @@ from fludapk.pages.update_sheet import update_html
 from fludapk.pages.words import (
     auc_line,
     stop_lines,
+    typical_by,
 )
 from fludapk.patients.fields import label
 from fludapk.web.forms import (
@@ -80,7 +81,7 @@ class Answer:
 
 def _said(r: CheckResult) -> str:
     """Answer in a sentence: stop, chance, AUC."""
-    line = auc_line(r.headline, f"typical patient by {r.model}")
+    line = auc_line(r.headline, typical_by(r.model))
     return f"{'. '.join([*stop_lines(r.headline), r.headline.sentence, line])}."
 
 

@@ -39,7 +39,7 @@ from fludapk.patients.encodings import ENCODINGS
 from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
-from fludapk.published.models import Model, ModelFolders, load_models
+from fludapk.published.models import AVERAGED, Model, ModelFolders, load_models
 from fludapk.published.regimens import regimens
 from fludapk.published.targets import targets
 from fludapk.units import UNITS
@@ -271,7 +271,7 @@ class Pages:
             answer=answer,
             boxes=confirmed_boxes(form or {}),
             options=_options(),
-            models=[model.id for model in models],
+            models=[*(model.id for model in models), AVERAGED],
             asks_token=self.asks_token,
             version=__version__,
             disclaimer=DISCLAIMER,

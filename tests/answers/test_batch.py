@@ -200,6 +200,7 @@ def flat(found: Mapping[str, Any]) -> dict[str, Any]:
         "headline": found["headline"]["sentence"],
         **{k: found["headline"][k] for k in ("target", "p_below", "p_within", "p_above")},
         "remarks": "; ".join(r["code"] for r in found["remarks"] if r["severity"] != "note"),
+        "weights": "; ".join(f"{m['model']}={m['weight']:.6g}" for m in found["averaged"] or ()),
         "label_rules_refusing": "; ".join(r["id"] for r in found["label_rules"] if r["refused"]),
     }
     for row in found["targets"]:

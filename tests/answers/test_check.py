@@ -633,6 +633,9 @@ def test_the_labels_contradict_each_other_at_a_clearance_of_62() -> None:
     assert (rows["us_iv"].factor, rows["eu"].factor) == (0.8, 0.5)
     for row in rows.values():
         assert row.applies
+        if row.id == "ebmt_eha":  # prints no threshold
+            assert (row.factor, row.auc_0_inf) == (None, None)
+            continue
         assert row.factor is not None
         assert row.auc_0_inf == pytest.approx(row.factor * r.exposure.auc_0_inf, rel=1e-14)
 

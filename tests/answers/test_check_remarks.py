@@ -98,6 +98,8 @@ CASES: Final = (
          options={"round_to_mg": 8.0}),
     Case("infant", "under 1 year", GIRL, {"age": 0.7, "weight": 8.1, "height": 70}),
     Case("regimen_population", "tisa_cel_ball is a course for", MAN, {"age": 40}),
+    Case("regimen_warning", "very probably took mg of fludarabine phosphate as mg of F-ara-A", GIRL,
+         regimen="panetta2025_below_6y"),
     Case("unusual_weight", "weight 45 kg is +", GIRL, {"weight": "45 kg"}),
     Case("unusual_height", "height 135 cm is +", GIRL, {"height": 135, "confirm": "height"}),
     Case("unknown_dose_basis", "does not state whether doses were phosphate or F-ara-A", ANAEMIC,
@@ -118,6 +120,8 @@ CASES: Final = (
          {"weight": 125, "height": 178, "crcl": None, "scr": "1.1 mg/dL"}, "axi_cel"),
     Case("cells_before_last_dose", "cells 48 h after the first dose are given before the last",
          GIRL, regimen=Regimen(dose=30.0, unit="mg/m2", days=4, cells_at_h=48.0)),
+    Case("infant_practice", "gives 1-2 mg/kg, here 8.1-16.2 mg per dose; this one is 11.9 mg", GIRL,
+         {"age": 0.7, "weight": 8.1, "height": 70}),
     Case("comparison_reading", "would give langenhorst2019_indexed 19.57 mg·h/L", GIRL),
     Case("bsa_capped", "from 2 m2, the cap that was chosen, and not from 2.49 m2: 60 mg instead",
          ADULT, {"weight": 125, "height": 178},
@@ -164,6 +168,23 @@ def test_a_rule_is_silent_about_the_young_man(rule: str) -> None:
 def test_the_substance_of_the_doses_is_inferred_in_one_paper_and_unknown_in_another() -> None:
     result = checked(ANAEMIC, "hct_160", {"model": "mohanan2017"})
     assert RULES["inferred_dose_basis"](facts_of(result)) is None
+
+
+def test_a_paper_that_leaves_the_substance_open_is_shown_with_both_areas() -> None:
+    result = checked(ANAEMIC, "hct_160", {"model": "mohanan2017"})
+    auc, other = result.exposure.auc_0_inf, result.exposure.auc_0_inf_other_basis
+    assert other == pytest.approx(auc / 0.781, rel=1e-12)
+    (remark,) = [remark for remark in result.remarks if remark.code == "dose_basis"]
+    assert f"{auc:.2f} mg·h/L as modelled, {other:.2f} if" in remark.message
+    beside = {row.model: row.auc_0_inf_other_basis for row in result.sensitivity}
+    assert beside["mohanan2017"] == other
+    assert [name for name, value in beside.items() if value is not None] == ["mohanan2017"]
+
+
+def test_a_practice_of_a_centre_is_shown_only_beside_a_dose_by_surface() -> None:
+    by_weight = Regimen(dose=1.0, unit="mg/kg", days=4)
+    infant = {"age": 0.7, "weight": 8.1, "height": 70}
+    assert RULES["infant_practice"](facts_of(checked({**GIRL, **infant}, by_weight))) is None
 
 
 def test_the_worst_is_read_first_and_then_in_the_order_of_the_rules() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import stat
 from pathlib import Path
 
@@ -95,3 +96,34 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         done = CliRunner().invoke(main, [*TYPED, option, str(tmp_path / "no" / "file")])
         assert (done.exit_code, done.stdout) == (3, "")
         assert "cannot be written" in done.stderr
+
+
+ROUND_TRIPS = {
+    "creatinine": ("--age 5 --sex female --weight 18.2 --height 110", "0.3 mg/dL", "tisa_cel_ball"),
+    "another model": ("--age 61 --sex male --weight 82 --height 176 --egfr 60 --model varela2025",
+                      "", "axi_cel"),
+    "genotype": ("--age 17 --sex male --weight 50 --height 160 --diagnosis aplastic_anaemia "
+                 "--genotype GG --model mohanan2017", "", "hct_160"),
+    "formulas": ("--age 2 --sex female --weight 12 --height 86 --bsa-formula haycock "
+                 "--egfr-formula schwartz_original --days 3 --interval 48", "0.2 mg/dL",
+                 "tisa_cel_ball"),
+    "confirmed, capped": ("--age 60 --sex male --weight 160 --height 175 --confirm weight "
+                          "--bsa-cap 2 --round-to 5 --cells-at 100", "1 mg/dL", "axi_cel"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROUND_TRIPS)
+def test_a_list_repeats_a_check_from_its_records(name: str, tmp_path: Path) -> None:
+    options, scr, regimen = ROUND_TRIPS[name]
+    events = tmp_path / "course.csv"
+    typed = ["check", *options.split(), "--regimen", regimen, *(["--scr", scr] if scr else [])]
+    once = CliRunner().invoke(main, [*typed, "--events", str(events), "--json"])
+    assert once.exit_code == 0, once.output
+    again = CliRunner().invoke(main, ["batch", str(events), "--json"])
+    (expected, row) = json.loads(once.stdout), json.loads(again.stdout.splitlines()[0])
+    for part in ("auc_0_inf", "cmax_mg_l", "conc_at_cells_mg_l", "clearance_l_h"):
+        same = expected["exposure"][part]
+        assert row[part] == (same if same is None else pytest.approx(same, rel=1e-11))
+    assert row["model"] == expected["model"]
+    assert row["headline"] == expected["headline"]["sentence"]
+    assert row["label_rules_refusing"] == ""

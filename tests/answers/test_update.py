@@ -1,16 +1,19 @@
 """Measured levels: what they change, the doses that are left, and every slip that is caught."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fludapk.answers.check import check
+from fludapk.answers.draws import write_draws
 from fludapk.answers.fit import fit
 from fludapk.answers.goal import Goal
 from fludapk.answers.prediction import predict
@@ -377,3 +380,52 @@ def test_a_dose_given_half_an_hour_early_is_of_another_day() -> None:
     stopped = update(GIRL, strong, levels("2h 0.6mg/L"), given=at_once, auc=16.0)
     assert "59.0 mg/m2 in a day, at most 50" in stopped.headline.stops[0]
     assert stopped.remaining is None
+
+
+# --- Random effects and draws ---------------------------------------------------------------------
+
+
+def test_random_effects_are_those_that_the_parameters_come_from() -> None:
+    result = update(GIRL, PLAN, DAY_ONE)
+    eta = {row.name: row for row in result.effects if row.dose is None}
+    clearance = next(row for row in result.parameters if row.name == "CL")
+    assert math.log(clearance.individual / clearance.typical) == pytest.approx(eta["eta_CL"].value)
+    assert [row.dose for row in result.effects if row.name == "kappa_V"] == [1, 2, 3, 4]
+    for row in result.effects:
+        assert 0.0 < row.sd <= row.prior_sd * 1.02
+    later = [row for row in result.effects if row.dose == 4]
+    for row in later:  # no level tells of it
+        assert row.value == 0.0
+        assert row.sd == pytest.approx(row.prior_sd, rel=0.02)
+
+
+def test_draws_are_of_the_posterior_that_the_answer_is_from() -> None:
+    result = update(GIRL, PLAN, DAY_ONE, draws=4000)
+    assert result.draws is not None
+    auc = np.array(result.draws["auc_0_inf"])
+    low, high = result.posterior.auc_0_inf_pi90
+    assert np.quantile(auc, [0.05, 0.95]) == pytest.approx([low, high], rel=0.02)
+    for row in result.effects:
+        column = row.name if row.dose is None else f"{row.name}_{row.dose}"
+        assert np.std(result.draws[column]) == pytest.approx(row.sd, rel=0.06)
+    tv = {row.name: row.typical for row in result.parameters}
+    own = tv["CL"] * np.exp(result.draws["eta_CL"])
+    assert result.draws["CL_l_h"] == pytest.approx(own.tolist())
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_draws_are_read_back_from_their_file(ending: str, tmp_path: Path) -> None:
+    result = update(GIRL, PLAN, DAY_ONE, draws=50)
+    assert result.draws is not None
+    path = tmp_path / f"draws.{ending}"
+    write_draws(path, {name: np.array(values) for name, values in result.draws.items()})
+    read = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path)
+    assert list(read.columns) == list(result.draws)
+    for name, values in result.draws.items():
+        assert read[name].to_numpy() == pytest.approx(values, rel=1e-12)
+
+
+@pytest.mark.parametrize("draws", [0, -1, 10_001])
+def test_no_or_too_many_draws_are_refused(draws: int) -> None:
+    with pytest.raises(InputError, match="from 1 to 10000"):
+        update(GIRL, PLAN, DAY_ONE, draws=draws)

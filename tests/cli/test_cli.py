@@ -227,7 +227,7 @@ def test_the_json_has_at_least_the_promised_keys(known: Options) -> None:
     assert {t["status"] for t in whole["targets"]} <= {"below", "within", "above"}
     assert {remark["severity"] for remark in whole["remarks"]} <= {"stop", "caution", "note"}
     assert [t["id"] for t in whole["targets"]] == list(targets())
-    assert len(whole["label_rules"]) == 4
+    assert len(whole["label_rules"]) == 6
 
 
 def test_what_is_unknown_is_null() -> None:
@@ -872,11 +872,13 @@ def test_a_regimen_is_shown_with_the_label_rules(name: str) -> None:
     assert "US label" in text
     assert "EU label" in text
     shown = read_json(run("regimens", "show", name, "--json").stdout)
-    assert (shown["id"], len(shown["label_rules"])) == (name, 4)
+    assert (shown["id"], len(shown["label_rules"])) == (name, 6)
 
 
 def test_what_is_not_settled_is_marked_in_the_lists() -> None:
-    assert run("regimens", "list").stdout.count("(?)") == 3  # liso_cel, obe_cel and the legend
+    assert (
+        run("regimens", "list").stdout.count("(?)") == 7
+    )  # liso_cel, obe_cel, four bands of Panetta 2025 and the legend
     assert "the days to cell infusion" in run("regimens", "show", "liso_cel").stdout
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -56,7 +57,12 @@ PUBLISHED: Final[Mapping[str, Row]] = {
     "cilta_cel": ("cilta_cel", "myeloma", 30, 3, 0.5, "300 mg/m2 × 3"),
     "obe_cel": ("obe_cel", "b_all", 30, 4, 0.5, "500 mg/m2 × 2"),
     "hct_160": (None, "hct", 40, 4, 1.0, ""),
+    "panetta2025_below_6y": (None, "b_all", 37, 4, 0.5, ""),
+    "panetta2025_6_to_11y": (None, "b_all", 33.75, 4, 0.5, ""),
+    "panetta2025_11_to_15y": (None, "b_all", 30, 4, 0.5, ""),
+    "panetta2025_from_15y": (None, "b_all", 26.25, 4, 0.5, ""),
 }
+PANETTA: Final = [name for name in PUBLISHED if name.startswith("panetta2025")]
 
 
 def test_these_are_the_published_courses() -> None:
@@ -102,7 +108,20 @@ def test_cells_some_days_after_are_counted_from_the_last_dose(
 
 def test_what_no_source_settles_is_marked() -> None:
     unsettled = {name for name, entry in regimens().items() if entry.unsettled}
-    assert unsettled == {"liso_cel", "obe_cel"}
+    assert unsettled == {"liso_cel", "obe_cel", *PANETTA}
+
+
+def test_the_bands_of_an_age_banded_course_follow_each_other() -> None:
+    bands = [regimens()[name].ages for name in PANETTA]
+    assert [band[0] for band in bands if band] == [0.0, 6.0, 11.0, 15.0]
+    assert all(a[1] == b[0] for a, b in pairwise(bands) if a and b)
+
+
+@pytest.mark.parametrize("name", PANETTA)
+def test_a_doubtful_course_carries_its_warning(name: str) -> None:
+    assert "very probably took mg of fludarabine phosphate as mg of F-ara-A" in (
+        Regimen.named(name).warning
+    )
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -386,13 +405,15 @@ def test_a_course_that_is_not_refused_is_equal_doses_below_the_ceilings(
 
 # --- Label rules ----------------------------------------------------------------------------------
 
-ADVICE: Final = {
+ADVICE: Final[Mapping[str, tuple[str, list[tuple[float, float | None]]]]] = {
     "us_iv": ("CrCl", [(300.0, 1.0), (80.0, 1.0), (79.9, 0.8), (62.0, 0.8), (50.0, 0.8),
                        (49.9, 0.6), (30.0, 0.6), (29.9, None), (1.0, None)]),
     "us_older": ("eGFR", [(71.0, 1.0), (69.9, 0.8), (30.0, 0.8), (29.9, None)]),
     "eu": ("CrCl", [(71.0, 1.0), (69.9, 0.5), (62.0, 0.5), (30.0, 0.5), (29.9, None)]),
     "car_t_centre": ("eGFR", [(60.1, 1.0), (59.9, 0.75), (45.1, 0.75), (44.9, 0.6), (30.0, 0.6),
                               (29.9, None)]),
+    "dana_farber": ("CrCl", [(71.0, 1.0), (50.0, 1.0), (49.9, 0.6), (30.0, 0.6), (29.9, None)]),
+    "ebmt_eha": ("CrCl", [(71.0, None), (30.0, None), (29.9, None)]),
 }  # fmt: skip
 """Rule -> what it is measured by, and renal function with the part of the dose that is left."""
 
@@ -422,4 +443,4 @@ def test_below_30_the_labels_refuse(rule: str, said: str) -> None:
 
 def test_the_labels_contradict_each_other() -> None:
     factors = {label_step(rule, 62.0).factor for rule in label_rules() if rule.measure == "CrCl"}
-    assert factors == {0.8, 0.5}
+    assert factors == {0.8, 0.5, 1.0, None}

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from fludapk.answers.prediction import predict
+from fludapk.arrays import F8
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
-from fludapk.pk.effects import standard_normal_points
+from fludapk.pk.effects import RandomEffects, standard_normal_points
 from fludapk.published.compile import compile_program
 from fludapk.published.covariates import covariate_rows
+from fludapk.published.model_files import ModelFile
 from fludapk.published.models import Model, load_model, load_models
-from fludapk.published.uncertainty import uncertain
 
 MAN = Patient(
     age_years=60, sex="male", weight_kg=80, height_cm=175, crcl_ml_min=90, product="axi_cel",
@@ -24,13 +25,35 @@ def model(request: pytest.FixtureRequest) -> Model:
     return load_model(request.param)
 
 
+def redrawn(model: Model, normals: F8) -> ModelFile:
+    """The file with the numbers of a draw, made the slow way."""
+    theta, scale = model.uncertainty.draw(normals[None])
+    file = model.file
+    kinds: dict[str, list[object]] = {"iiv": [], "iov": []}
+    estimates = {
+        name: estimate.model_copy(update={"value": float(theta[k, 0])})
+        for k, (name, estimate) in enumerate(file.theta.items())
+    }
+    factors = iter(scale[0].tolist())
+    for kind, effects in kinds.items():
+        for effect in getattr(file, kind):
+            variance = effect.variance * next(factors) ** 2
+            changed = {"value": np.sqrt(np.expm1(variance)), "scale": "cv_exact"}
+            effects.append(effect.model_copy(update=changed))
+    return file.model_copy(update={"theta": estimates, **kinds})
+
+
 def test_numbers_drawn_one_by_one_give_what_arrays_give(model: Model) -> None:
     """The slow way copies the file with other numbers and compiles it."""
-    rng = np.random.default_rng(3)
-    file = uncertain(model.file, rng)
-    slow = compile_program(file)
-    theta = model.program.theta.copy()
-    theta[: len(file.theta)] = [estimate.value for estimate in file.theta.values()]
+    normals = np.random.default_rng(3).standard_normal(model.uncertainty.dimensions)
+    slow = compile_program(redrawn(model, normals))
+    theta, scale = model.uncertainty.draw(normals[None])
+    theta = theta[:, 0]
+    effects = RandomEffects.from_normals(model.program, np.ones((1, 40)), 2)
+    expected_effects = RandomEffects.from_normals(slow, np.ones((1, 40)), 2)
+    varied = model.uncertainty.varied(effects, scale)
+    np.testing.assert_allclose(varied.eta, expected_effects.eta, rtol=1e-12)
+    np.testing.assert_allclose(varied.kappa, expected_effects.kappa, rtol=1e-12)
     prediction = predict(model, MAN, PLAN, PLAN.course(MAN))
     row = covariate_rows(model, prediction.values, 1)
     expected, _ = slow.typical_values(row)
@@ -64,7 +87,7 @@ def test_the_interval_with_uncertainty_is_that_of_models_drawn_one_by_one() -> N
     row = covariate_rows(model, prediction.values, 1)
     aucs = []
     for _ in range(400):
-        program = compile_program(uncertain(model.file, rng))
+        program = compile_program(redrawn(model, rng.standard_normal(model.uncertainty.dimensions)))
         eta = program.root_omega @ rng.standard_normal((program.n_eta, 40))
         clearance = program.typical_values(row)[0][0, 0] * np.exp(program.load_eta[0] @ eta)
         aucs.append(prediction.case.course.total_mg * model.file.dose.factor / clearance)
@@ -78,3 +101,27 @@ def test_uncertainty_widens_the_interval() -> None:
     wide = prediction.auc_with_uncertainty(13)
     assert wide is not None
     assert 1.05 < np.std(np.log(wide)) / np.std(np.log(narrow)) < 1.3
+
+
+def test_outer_draws_are_standard_normal_and_independent(model: Model) -> None:
+    prediction = predict(model, MAN, PLAN, PLAN.course(MAN))
+    rows = covariate_rows(model, prediction.values, 1)
+    z = model.uncertainty.outer_normals(model.program, rows, seed=1, n=4096)
+    assert np.abs(z.mean(axis=0)).max() < 0.02
+    np.testing.assert_allclose(np.cov(z.T), np.eye(z.shape[1]), atol=0.06)
+
+
+def test_a_correlation_is_that_of_the_two_estimates_of_clearance() -> None:
+    model = load_model()
+    z = standard_normal_points(12, model.uncertainty.dimensions)
+    both = model.uncertainty.correlated(model.program, z, -0.8)
+    assert both is not None
+    theta, _ = model.uncertainty.draw(both)
+    names = list(model.file.theta)
+    logs = [np.log(theta[names.index(name)]) for name in ("CLnr", "slope")]
+    assert np.corrcoef(*logs)[0, 1] == pytest.approx(-0.8, abs=0.01)
+    np.testing.assert_allclose([np.std(x) for x in logs],
+                               model.uncertainty.theta_log_sd[:2], rtol=0.02)  # fmt: skip
+    single = load_model("mohanan2017")
+    nobody = np.zeros((1, single.uncertainty.dimensions))
+    assert single.uncertainty.correlated(single.program, nobody, -0.8) is None

@@ -20,8 +20,7 @@ from fludapk.pages.study import write_results
 from fludapk.patients.course import most_mg
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
-from fludapk.published import uncertainty
-from fludapk.published.compile import compile_program
+from fludapk.pk.exposure import course_concentrations, course_exposure, rates
 from fludapk.published.covariates import renal_function
 from fludapk.published.models import load_model
 from fludapk.published.regimens import label_rules, label_step
@@ -147,7 +146,7 @@ def test_every_strategy_sees_the_same_patients_and_draws() -> None:
     twins = [
         label,
         {**label, "id": "again"},
-        {"id": "bare", "kind": "fixed", "dose": "30 mg/m2", "days": 4},
+        {"id": "bare", "kind": "fixed", "dose": "30 mg/m2", "days": 4, "cells_at_h": 120.0},
     ]
     result = simulate(scenario(strategies=twins))
     counts = [by_strategy.to_dict() for by_strategy in result.counts]
@@ -302,21 +301,75 @@ def test_an_error_of_renal_function_misleads_dosing_only() -> None:
 
 
 def test_parameters_are_drawn_as_uncertain_as_printed() -> None:
-    file = load_model().file
-    drawn = [uncertainty.uncertain(file, np.random.default_rng(k)) for k in range(600)]
-    for name, estimate in file.theta.items():
-        values = np.array([draw.theta[name].value for draw in drawn])
+    model = load_model()
+    study = read_scenario(scenario(patients=500, variability={"parameter_uncertainty": 600}))
+    theta, scale = model.uncertainty.draw(study.outer_normals[model.id])
+    for name, estimate, values in zip(
+        model.file.theta, model.file.theta.values(), theta, strict=False
+    ):
         if estimate.fixed:
-            assert np.ptp(values) == 0.0
+            assert np.ptp(values) == 0.0, name
         elif estimate.rse_percent is not None:
             sd = math.sqrt(math.log1p((estimate.rse_percent / 100) ** 2))
             assert np.std(np.log(values)) == pytest.approx(sd, rel=0.12)
             assert np.median(values) == pytest.approx(estimate.value, rel=4 * sd / math.sqrt(600))
-    for k, effect in enumerate(file.iiv):
-        values = np.array([draw.iiv[k].value for draw in drawn])
-        assert (values > 0).all()
-        assert (np.ptp(values) > 0) == (effect.ci95 is not None or effect.rse_percent is not None)
-    compile_program(drawn[0])
+    assert [bool(np.ptp(column) > 0) for column in scale.T] == [True, True, False, False]
+
+
+def test_the_ends_of_an_interval_are_known_to_a_point() -> None:
+    """Over seeds, with 256 draws; the patients and their effects are the same ones."""
+    model = load_model()
+    study = read_scenario(scenario(patients=1024, variability={"parameter_uncertainty": 2}))
+    strategy = study.dosing[model.id, study.scenario.strategies[0].id]
+    block = study.block(model, strategy, 0)
+    ends = []
+    for seed in range(8):
+        normals = model.uncertainty.outer_normals(model.program, block.rows[:256], seed, 256)
+        shares = [(draw.auc < 13.8).mean() for draw in study.draws_of(block, strategy, normals)]
+        ends.append(np.quantile(shares, [0.025, 0.975]))
+    assert (np.std(ends, axis=0, ddof=1) < 0.01).all()
+
+
+def test_a_negative_correlation_of_the_two_numbers_of_clearance_narrows_an_interval() -> None:
+    table = scenario(patients=3000, variability={"parameter_uncertainty": 64})
+    result = simulate(table)
+    (row,) = result.correlations
+    assert (row.strategy, row.between) == (table["strategies"][0]["id"], ["CLnr", "slope"])
+    wide, narrow = row.p_below_13_8, row.p_below_13_8_correlated
+    assert None not in (wide.low, wide.high, narrow.low, narrow.high)
+    assert wide.low < narrow.low < narrow.high < wide.high  # type: ignore[operator]
+    assert "correlation" in result.to_dict()
+    assert simulate(scenario(patients=300)).correlations == []
+
+
+def test_concentrations_and_half_life_are_those_of_the_patients() -> None:
+    table = scenario(patients=400, strata=[])
+    study = read_scenario(table)
+    truth, strategy = study.truths[0], study.dosing["langenhorst2019", "label"]
+    (draw,) = study.simulated(truth, strategy, 0).draws
+    block = study.block(truth, strategy, 0)
+    times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
+    course = (block.program, block.tv, block.effects, times, lengths,
+              draw.doses_mg * truth.file.dose.factor)  # fmt: skip
+    at = np.array([times[-1], 120.0])
+    conc, _ = course_concentrations(*course, at)
+    own = block.tv * np.exp(block.effects.eta @ truth.program.load_eta.T)
+    assert draw.cmax_mg_l == pytest.approx(course_exposure(*course).cmax, rel=1e-14)
+    assert draw.trough_mg_l == pytest.approx(conc[:, 0], rel=1e-12)
+    assert draw.conc_at_cells_mg_l == pytest.approx(conc[:, 1], rel=1e-12)
+    assert draw.half_life_h == pytest.approx(np.log(2) / rates(own)[:, 0], rel=1e-8)
+    row = simulate(table).rows()[0]
+    assert row["conc_at_cells_mg_l_q50"] == pytest.approx(np.quantile(conc[:, 1], 0.5), rel=0.01)
+    assert row["half_life_h_q50"] == pytest.approx(np.quantile(draw.half_life_h, 0.5), rel=0.01)
+
+
+def test_a_course_without_a_day_of_the_cells_has_no_concentration_there() -> None:
+    own = {"id": "one", "kind": "fixed", "dose": "30 mg/m2", "days": 1}
+    with_cells = {**own, "id": "cells", "cells_at_h": 72.0}
+    rows = simulate(scenario(patients=200, strata=[], strategies=[own, with_cells])).rows()
+    assert [row["trough_mg_l_q50"] for row in rows] == [None, None]
+    assert rows[0]["conc_at_cells_mg_l_q50"] is None
+    assert 0.0 < rows[1]["conc_at_cells_mg_l_q50"] < rows[1]["cmax_mg_l_q50"]
 
 
 def test_uncertainty_widens_the_interval_of_a_probability() -> None:

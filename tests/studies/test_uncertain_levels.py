@@ -9,8 +9,8 @@ import reference
 import reference_map
 from three_strategies import TRIAL, WARD, scenario
 
+from fludapk.arrays import F8
 from fludapk.published.models import load_model
-from fludapk.published.uncertainty import uncertain
 from fludapk.studies.counts import SimulatedBlock
 from fludapk.studies.shards import merge, run_shard
 from fludapk.studies.simulate import read_scenario, simulate
@@ -28,21 +28,18 @@ STUDY: dict[str, Any] = {
         {"id": "a", "kind": "adaptive", "auc": GOAL, "regimen": "tisa_cel_ball", "levels_h": AT_H}
     ],
 }
-UNCERTAINTY = 4
-"""Key of the random stream that numbers of a model are drawn from."""
 
 
-def drawn_table(seed: int, draw: int) -> dict[str, Any]:
+def drawn_table(normals: F8) -> dict[str, Any]:
     """The model file with the numbers of a draw."""
     model = load_model()
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(UNCERTAINTY, draw)))
-    file = uncertain(model.file, rng)
+    theta, scale = model.uncertainty.draw(normals[None])
     table = reference.load(model.path)
-    for name, estimate in file.theta.items():
-        table["theta"][name]["value"] = estimate.value
-    for kind in ("iiv", "iov"):
-        for row, effect in zip(table[kind], getattr(file, kind), strict=True):
-            row["value"] = effect.value
+    for k, name in enumerate(model.file.theta):
+        table["theta"][name]["value"] = float(theta[k, 0])
+    effects = [*table["iiv"], *table["iov"]]
+    for row, factor in zip(effects, scale[0].tolist(), strict=True):  # CV of a log-normal
+        row["value"] = math.sqrt(math.expm1(factor**2 * math.log1p(row["value"] ** 2)))
     return table
 
 
@@ -82,7 +79,7 @@ def test_every_draw_of_the_numbers_has_levels_and_doses_of_its_own() -> None:
     block = study.block(truth, study.dosing[truth.id, "a"], 0)
     columns, days = block.patients.columns, 4
     for draw in range(2):
-        table = drawn_table(7, draw)
+        table = drawn_table(study.outer_normals[truth.id][draw])
         eta_names, omega = reference.omega(table, "iiv")
         kappa_names, omega_iov = reference.omega(table, "iov")
         for i in range(2):
