@@ -374,7 +374,7 @@ def regimen_record(prediction: Prediction, round_to_mg: float | None) -> Regimen
         round_to_mg=round_to_mg,
         total_mg=course.total_mg,
         total_mg_m2=course.total_mg / patient.bsa_m2,
-        amount_f_ara_a_mg=course.total_mg * prediction.model.file.dose.factor,
+        amount_f_ara_a_mg=course.total_mg * prediction.model.file.dose_factor,
         times_h=list(course.times_h),
         infusion_h=course.infusion_h[0],
         volume_ml_per_dose=bench.volume_ml,

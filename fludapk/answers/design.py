@@ -210,7 +210,7 @@ def _simulation(
     program = model.program
     tv, doses_mg = _typical_patients(model, patient, regimen, n)
     times, lengths, _ = regimen.course_of(1.0).arrays(1.0)
-    amounts = doses_mg * model.file.dose.factor
+    amounts = doses_mg * model.file.dose_factor
     rng = np.random.default_rng(_SEED)
     normals = rng.standard_normal((n, program.n_eta + regimen.days * program.n_kappa))
     effects = RandomEffects.from_normals(program, normals, regimen.days)

@@ -112,7 +112,7 @@ class Fit:
         """Cumulative AUC of each point of the posterior for other doses, mg h/L."""
         model = self.prediction.model
         times, lengths, _ = self.course.arrays(1.0)
-        amounts = doses_mg[np.newaxis] * model.file.dose.factor
+        amounts = doses_mg[np.newaxis] * model.file.dose_factor
         return course_exposure(
             model.program, self.prediction.tv, effects, times, lengths, amounts
         ).auc_0_inf

@@ -68,7 +68,7 @@ class Prediction:
     @property
     def arrays(self) -> tuple[F8, F8, F8]:
         """Times, durations, amounts of F-ara-A."""
-        return self.case.course.arrays(self.model.file.dose.factor)
+        return self.case.course.arrays(self.model.file.dose_factor)
 
     @property
     def auc_0_inf(self) -> float:
@@ -265,7 +265,7 @@ def _typical_patients(
     usable = {name: column[rows] for name, column in covariates.values.items()}
     tv, renal = model.program.typical_values(covariate_rows(model, usable, len(rows)))
     times, lengths, _ = cases[0].course.arrays(1.0)
-    amounts = np.array([cases[i].course.doses_mg for i in rows]) * model.file.dose.factor
+    amounts = np.array([cases[i].course.doses_mg for i in rows]) * model.file.dose_factor
     no_effects = RandomEffects.none(model.program, len(times))
     typical = course_exposure(model.program, tv, no_effects, times, lengths, amounts)
     half_life = math.log(2) / rates(tv)[:, 3 - model.program.compartments]

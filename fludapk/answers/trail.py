@@ -23,7 +23,7 @@ def trail_of(prediction: Prediction) -> list[Step]:
     }[regimen.unit]
     if course.planned_mg is not None and course.planned_mg != dose:
         per += f" = {_decimals(course.planned_mg)} mg, rounded"
-    factor = model.file.dose.factor
+    factor = model.file.dose_factor
     amount = course.total_mg * factor
     clearance = float(prediction.tv[0, 0])
     split = ""

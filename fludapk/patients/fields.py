@@ -97,6 +97,9 @@ _PATIENT: Final = (
     Field(key="crcl_ml_min", name="crcl", label="creatinine clearance", metavar="CRCL",
           dimension="CrCl", unit="mL/min",
           help="Creatinine clearance instead of a creatinine, mL/min."),
+    Field(key="gestational_age_weeks", name="gestational_age", label="gestational age",
+          metavar="WEEKS", dimension="gestation", unit="weeks",
+          help="Gestational age at birth, weeks, for models with maturation; else 40."),
     Field(key="bsa_formula", name="bsa_formula", label="BSA formula",
           help="BSA formula: mosteller, du_bois, haycock or gehan_george."),
     Field(key="egfr_formula", name="egfr_formula", label="eGFR formula",
@@ -107,6 +110,8 @@ _PATIENT: Final = (
           help="Product, for models and targets, e.g. axi_cel."),
     Field(key="genotype", name="genotype", label="genotype",
           help="NT5E rs2295890: GG or carrier (mohanan2017)."),
+    Field(key="categories", name="category", label="category", metavar="NAME=LEVEL",
+          help='Categories of a model of your own: "transplant=autologous; sedation=yes".'),
     Field(key="confirm", name="confirm", label="confirm", metavar="FIELD", several=True,
           help="Confirm a value that is refused as unusual: age, weight, height, scr, egfr, crcl; "
           "of an update also level, the times of levels."),

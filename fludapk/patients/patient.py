@@ -46,11 +46,15 @@ class Patient:
         At most one: serum creatinine, or an eGFR, or a creatinine clearance.
     product, diagnosis, genotype : str, optional
         Names that a model or a target needs.
+    gestational_age_weeks : float, optional
+        Gestational age at birth, for models with maturation; 40 if absent.
+    categories : mapping of str to str, or str, optional
+        Categories that only a model of one's own has: ``"transplant=autologous"``.
     bsa_formula : str
         A BSA formula of `fludapk.published.formulas`.
     egfr_formula : str, optional
         Instead of the rules of the model.
-    age, weight, height, scr, egfr, crcl : str or float, optional
+    age, weight, height, scr, egfr, crcl, gestational_age, category : str or float, optional
         The same quantities as typed: ``"8 mo"``, ``"43 in"``, ``"26.5 umol/L"``; a number has the
         default unit, of which creatinine has none.
     confirm : str or sequence of str, optional
@@ -87,6 +91,8 @@ class Patient:
     product: str | None
     diagnosis: str | None
     genotype: str | None
+    gestational_age_weeks: float | None
+    categories: Mapping[str, str] = field(hash=False)
     bsa_formula: str
     egfr_formula: str | None
     typed: Mapping[str, Quantity] = field(repr=False, compare=False)
@@ -105,6 +111,8 @@ class Patient:
         product: str | None = None,
         diagnosis: str | None = None,
         genotype: str | None = None,
+        gestational_age_weeks: float | None = None,
+        categories: Mapping[str, str] | str | Sequence[str] | None = None,
         bsa_formula: str | None = None,
         egfr_formula: str | None = None,
         typed: Mapping[str, Quantity] | None = None,
@@ -114,22 +122,30 @@ class Patient:
         scr: Typed = None,
         egfr: Typed = None,
         crcl: Typed = None,
+        gestational_age: Typed = None,
+        category: str | None = None,
         confirm: str | Sequence[str] = (),
         confirmed: Sequence[str] = (),
     ) -> None:
-        numbers = (age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min)
-        texts = (age, weight, height, scr, egfr, crcl)
+        numbers = (
+            *(age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min),
+            gestational_age_weeks,
+        )
+        texts = (age, weight, height, scr, egfr, crcl, gestational_age)
         values, quantities, faults = _read_quantities(numbers, texts, typed or {})
         parsed_sex: Sex | None = None
         try:
             parsed_sex = parse_sex(sex)
         except InputError as error:
             faults += error.faults
+        own, unreadable = _categories(categories or category)
+        faults += unreadable
         attributes = values | {
             "sex": parsed_sex,
             "product": product,
             "diagnosis": diagnosis,
             "genotype": genotype,
+            "categories": own,
             "bsa_formula": bsa_formula or "mosteller",
             "egfr_formula": egfr_formula,
             "typed": quantities,
@@ -249,6 +265,31 @@ def _internal_unit(key: str) -> str:
     return next(iter(UNITS[FIELDS[key].dimension or ""]))
 
 
+def _categories(
+    given: Mapping[str, str] | str | Sequence[str] | None,
+) -> tuple[dict[str, str], list[Fault]]:
+    """Read categories: their levels by name, and faults.
+
+    Examples
+    --------
+    >>> _categories("transplant=autologous; sedation = yes")[0]
+    {'transplant': 'autologous', 'sedation': 'yes'}
+    """
+    if not given:
+        return {}, []
+    if isinstance(given, Mapping):
+        return dict(given), []
+    texts = [given] if isinstance(given, str) else given
+    parts = [part.strip() for text in texts for part in text.split(";") if part.strip()]
+    pairs = [part.partition("=") for part in parts]
+    faults = [
+        Fault("categories", f"= {part[:50]!r}", do="write NAME=LEVEL; NAME=LEVEL")
+        for part, (name, _, level) in zip(parts, pairs, strict=True)
+        if not name.strip() or not level.strip()
+    ]
+    return {name.strip(): level.strip() for name, _, level in pairs}, faults
+
+
 def _confirmations(confirm: str | Sequence[str]) -> tuple[set[str], list[Fault]]:
     """Read names of what is confirmed: their keywords, and faults of unknown names.
 
@@ -360,6 +401,7 @@ def columns_of(
         "SCR": [p.scr_mg_dl for p in patients],
         "eGFR": [p.egfr_ml_min_1_73m2 for p in patients],
         "CrCl": [p.crcl_ml_min for p in patients],
+        "GA": [p.gestational_age_weeks for p in patients],
     }
     stated = {
         "product": [p.product or q for p, q in zip(patients, products or nothing, strict=True)],
@@ -369,6 +411,10 @@ def columns_of(
     for name in CATEGORICAL:
         numbers = {} if model is None else {k: i for i, k in enumerate(model.categories(name))}
         table[name] = [numbers.get(level or "") for level in stated[name]]
+    if model is not None:
+        for name in model.own_categories:
+            numbers = {k: i for i, k in enumerate(model.categories(name))}
+            table[name] = [numbers.get(p.categories.get(name, "")) for p in patients]
     return {
         name: np.array([math.nan if v is None else v for v in values], dtype=np.float64)
         for name, values in table.items()
