@@ -8,9 +8,15 @@ PMA = { unit = "weeks", range = [24.0, 4700.0], limits = [22.0, 7000.0], source 
 SEX = { levels = ["male", "female"], source = "invented" }
 TIME = { unit = "h", source = "invented" }
 DOSE = { unit = "1", source = "invented" }
-transplant = { levels = ["none", "autologous", "allogeneic"], source = "invented" }
-NFM = { unit = "kg", derived = "normal_fat_mass", of = { FFM = "lean" }, fat = "Ffat", source = "x" }
+graft = { levels = ["none", "own", "other"], source = "invented" }
 lean = { unit = "kg", derived = "al_sallami", source = "invented" }
+
+[covariates.NFM]
+unit = "kg"
+derived = "normal_fat_mass"
+of = { FFM = "lean" }
+fat = "Ffat"
+source = "invented"
 
 [covariates.CrCl]
 unit = "mL/min"
@@ -48,7 +54,7 @@ effects = [
     { kind = "power", covariate = "NFM", ref = 56.1, exponent = 0.75 },
     { kind = "steps", covariate = "TIME", at = [20.0, 40.0], factors = [1.0, "later", 0.85] },
     { kind = "steps", covariate = "AGE", at = [65.0], factors = [1.0, 0.9] },
-    { kind = "category", covariate = "transplant", factors = { none = 1, autologous = 0.9, allogeneic = 0.8 } },
+    { kind = "category", covariate = "graft", factors = { none = 1, own = 0.9, other = 0.8 } },
 ]
 
 [parameters.V1]
@@ -122,7 +128,7 @@ source = "invented"
 [[reproduces]]
 what = "V2"
 quantity = "V2"
-at = { SEX = "male", transplant = "none" }
+at = { SEX = "male", graft = "none" }
 printed = "33"
 unit = "L"
 source = "invented"

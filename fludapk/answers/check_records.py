@@ -68,6 +68,10 @@ class PatientRecord:
     genotype: str | None
     confirmed: list[str]
     """Quantities that would have been refused as a slip, had nobody confirmed them."""
+    gestational_age_weeks: float | None
+    """As given; models with maturation take 40 weeks if it is not."""
+    renal_changes: list[tuple[float, float]]
+    """Later values of the renal function that was given: h from the first dose, value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +116,11 @@ class ExposureRecord:
     auc_to_cells: float | None
     conc_at_cells_mg_l: float | None
     clearance_l_h: float
+    """This and the next two: of the first dose."""
     renal_fraction: float | None
     half_life_h: float
+    auc_0_inf_unbound: float | None
+    """AUC of unbound drug; None unless the model knows its fraction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,6 +364,8 @@ def patient_record(prediction: Prediction) -> PatientRecord:
         diagnosis=treated.disease,
         genotype=patient.genotype,
         confirmed=list(patient.confirmed),
+        gestational_age_weeks=patient.gestational_age_weeks,
+        renal_changes=[(time, value) for time, value in patient.renal_changes],
     )
 
 
@@ -374,7 +383,7 @@ def regimen_record(prediction: Prediction, round_to_mg: float | None) -> Regimen
         round_to_mg=round_to_mg,
         total_mg=course.total_mg,
         total_mg_m2=course.total_mg / patient.bsa_m2,
-        amount_f_ara_a_mg=course.total_mg * prediction.model.file.dose_factor,
+        amount_f_ara_a_mg=course.total_mg * prediction.model.file.dose.factor,
         times_h=list(course.times_h),
         infusion_h=course.infusion_h[0],
         volume_ml_per_dose=bench.volume_ml,
@@ -398,7 +407,7 @@ def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None)
     uncertain : (n,) or None
         The same with the uncertainty of the model's numbers.
     """
-    typical = prediction.typical
+    typical, fu = prediction.typical, prediction.model.file.fu
     to_cells, at_cells = prediction.at_cells
     has_renal_term = prediction.model.program.has_renal_term
     return ExposureRecord(
@@ -412,4 +421,5 @@ def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None)
         clearance_l_h=float(prediction.tv[0, 0]),
         renal_fraction=prediction.renal_fraction if has_renal_term else None,
         half_life_h=prediction.half_life_h,
+        auc_0_inf_unbound=None if fu is None else prediction.auc_0_inf * fu,
     )

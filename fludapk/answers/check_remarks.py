@@ -20,6 +20,7 @@ from fludapk.patients.course import NEUROTOXICITY, NEUROTOXICITY_MG_M2, ROUNDING
 from fludapk.patients.fields import FIELDS, keyword
 from fludapk.patients.patient import Patient
 from fludapk.patients.plausible import bmi_kg_m2
+from fludapk.patients.renal_changes import described
 from fludapk.patients.request import Case, Treated
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import formula_switch
@@ -424,6 +425,39 @@ def inferred_dose_basis(facts: CheckFacts) -> Remark | None:
     return note("dose_basis", message)
 
 
+def renal_changes(facts: CheckFacts) -> Remark | None:
+    """Note which doses a renal function that changes counts for."""
+    patient, course = facts.patient, facts.prediction.case.course
+    key = patient.renal_key
+    if key is None or not patient.renal_changes:
+        return None
+    starts = [
+        next((start for start in course.times_h if start + 1e-9 >= time), None)
+        for time, _ in patient.renal_changes
+    ]
+    used = "; ".join(
+        f"{described(key, [change])} counts "
+        + (f"from the dose at {start:g} h" if start is not None else "for no dose of this course")
+        for change, start in zip(patient.renal_changes, starts, strict=True)
+    )
+    measures = "of the lowest function" if any(s is not None for s in starts) else "of the first"
+    return note("renal_changes", f"{used}. Rules of labels are those {measures} of the course")
+
+
+def gestational_age(facts: CheckFacts) -> Remark | None:
+    """Note that a birth at term was assumed."""
+    uses = {"PMA", "GA"} & facts.model.file.covariates.keys()
+    if not uses or facts.patient.gestational_age_weeks is not None:
+        return None
+    return note("gestational_age", f"{facts.model.id}: born at 40 weeks, as nothing else is given")
+
+
+def repaired_matrix(facts: CheckFacts) -> Remark | None:
+    """Note that a printed matrix of variability was moved within its rounding."""
+    adjusted = facts.model.adjusted
+    return note("repaired_matrix", f"{facts.model.id}: {'; '.join(adjusted)}") if adjusted else None
+
+
 def cells_by_clock(facts: CheckFacts) -> Remark | None:
     """Note the hours that the clock time of the cell infusion was read as."""
     return hours_counted((), facts.prediction.case.regimen.cells_clock)
@@ -460,5 +494,8 @@ RULES: Final[tuple[Rule, ...]] = (
     no_target,
     no_iov,
     inferred_dose_basis,
+    renal_changes,
+    gestational_age,
+    repaired_matrix,
     cells_by_clock,
 )

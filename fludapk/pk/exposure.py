@@ -282,7 +282,7 @@ def rates(parameters: F8) -> F8:
 
     Parameters
     ----------
-    parameters : (n, 6) array
+    parameters : (n, 6 or more) array
         CL, V1, Q2, V2, Q3, V3; L/h and L.
 
     Returns
@@ -296,7 +296,8 @@ def rates(parameters: F8) -> F8:
     >>> rates(np.array([[10.0, 20.0, 0.0, 1.0, 0.0, 1.0]]))
     array([[0. , 0. , 0.5]])
     """
-    CL, V1, Q2, V2, Q3, V3 = np.moveaxis(np.asarray(parameters, dtype=np.float64), -1, 0)
+    own = np.asarray(parameters, dtype=np.float64)[..., :6]
+    CL, V1, Q2, V2, Q3, V3 = np.moveaxis(own, -1, 0)
     m = np.zeros((*CL.shape, 3, 3))  # the symmetric generator, see `fludapk.pk.kernels.courses`
     m[..., 0, 0] = (CL + Q2 + Q3) / V1
     m[..., 1, 1], m[..., 1, 0] = Q2 / V2, -Q2 / np.sqrt(V1 * V2)

@@ -31,7 +31,7 @@ from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.clock import Clock, by_clock, read_clock
 from fludapk.patients.course import given_of
-from fludapk.patients.fields import COMMON, COURSE, FIELDS, PATIENT
+from fludapk.patients.fields import COMMON, COURSE, FIELDS, PATIENT, RENAL
 from fludapk.patients.level import CONFIRMS_TIMES, Level
 from fludapk.patients.patient import parse_sex
 from fludapk.patients.request import (
@@ -93,6 +93,8 @@ def with_fields(*keys: str) -> Callable[[type[_A]], type[_A]]:
         FIELDS[key].name: (
             (Several, Field([], description=described(key)))
             if FIELDS[key].several
+            else (kind | Several | None, Field(None, description=described(key)))
+            if key in RENAL
             else (kind | None, Field(None, description=described(key)))
         )
         for key, kind in kinds.items()

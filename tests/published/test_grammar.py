@@ -20,7 +20,7 @@ from fludapk.errors import FileError, InputError
 from fludapk.patients.patient import Patient, columns_of
 from fludapk.pk.descent import minimum
 from fludapk.pk.effects import RandomEffects
-from fludapk.pk.estimates import Levels, Problem, map_estimate
+from fludapk.pk.estimates import Levels, Problem, map_estimate, map_estimates
 from fludapk.pk.exposure import (
     course_concentrations,
     course_exposure,
@@ -73,8 +73,8 @@ PEOPLE: Final = [
 
 def person(k: int) -> Table:
     """A patient of the twin."""
-    transplant = ("none", "autologous", "allogeneic")[k]
-    return PEOPLE[k] | {"eGFR": None, "CrCl": None, "transplant": transplant}
+    graft = ("none", "own", "other")[k]
+    return PEOPLE[k] | {"eGFR": None, "CrCl": None, "graft": graft}
 
 
 def patient(k: int) -> Patient:
@@ -83,7 +83,7 @@ def patient(k: int) -> Patient:
     return Patient(
         age_years=data["AGE"], sex=data["SEX"], weight_kg=data["WT"], height_cm=data["HT"],
         scr_mg_dl=data["SCR"], gestational_age_weeks=data["GA"],
-        categories={"transplant": data["transplant"]}, confirm=["weight", "height", "scr"],
+        categories={"graft": data["graft"]}, confirm=["weight", "height", "scr"],
     )  # fmt: skip
 
 
@@ -189,14 +189,14 @@ def test_covariates_that_change_are_those_of_each_dose(model: Model, twin: Table
         covariate_rows(model, covariate_columns(model, columns_of([one], model)).values, 1)
         for one in (
             Patient(age_years=70, sex="male", weight_kg=d["WT"], height_cm=178, scr_mg_dl=d["SCR"],
-                    categories={"transplant": "allogeneic"})
+                    categories={"graft": "other"})
             for d in later
         )
     ]  # fmt: skip
     tv = model.program.typical_values(np.vstack(rows))[0][np.newaxis]
     auc = course_exposure(model.program, tv, effects, *arrays()).auc_0_inf
     assert auc[0] == pytest.approx(reference.auc_0_inf(occasions, DOSES), rel=1e-10)
-    levels = Levels(times_h=[2.0, 30.0, 60.0], conc_mg_l=[0.6, 0.3, 0.2])
+    levels = Levels(times_h=np.array([2.0, 30.0, 60.0]), conc_mg_l=np.array([0.6, 0.3, 0.2]))
     problem = Problem(model.program, tv, *arrays(), levels)
     z = np.random.default_rng(2).standard_normal(
         (1, model.program.n_eta + 3 * model.program.n_kappa)
@@ -221,8 +221,8 @@ def test_covariates_that_change_are_those_of_each_dose(model: Model, twin: Table
 
 def estimated(model: Model, k: int) -> Any:
     levels = Levels(
-        times_h=[level.time for level in LEVELS],
-        conc_mg_l=[np.nan if level.conc is None else level.conc for level in LEVELS],
+        times_h=np.array([level.time for level in LEVELS]),
+        conc_mg_l=np.array([np.nan if level.conc is None else level.conc for level in LEVELS]),
         lloq_mg_l=0.05,
     )
     return map_estimate(model.program, typical(model)[k : k + 1], *arrays(), levels)
@@ -275,17 +275,16 @@ def test_a_posterior_of_curved_effects_is_the_prior_weighted_by_the_likelihood(
 
 def test_patients_together_have_the_estimates_they_have_alone(model: Model) -> None:
     levels = Levels(
-        times_h=[[2.0, 8.0, np.nan]] * 2, conc_mg_l=[[0.6, 0.2, np.nan], [0.3, 0.1, np.nan]]
+        times_h=np.array([[2.0, 8.0, np.nan]] * 2),
+        conc_mg_l=np.array([[0.6, 0.2, np.nan], [0.3, 0.1, np.nan]]),
     )
     both = Problem(model.program, typical(model)[[0, 2]], *arrays(), levels)
-    from fludapk.pk.estimates import map_estimates
-
     together = map_estimates(model.program, both.tv, *arrays(), levels)
     assert together.converged.all()
     for i, k in enumerate((0, 2)):
         alone = map_estimates(
             model.program, typical(model)[k : k + 1], *arrays(),
-            Levels(times_h=[2.0, 8.0], conc_mg_l=levels.conc_mg_l[i, :2]),
+            Levels(times_h=np.array([2.0, 8.0]), conc_mg_l=levels.conc_mg_l[i, :2]),
         )  # fmt: skip
         assert_allclose(together.normals[i], alone.normals[0], atol=1e-5)
         assert np.isnan(together.predicted_mg_l[i, 2])
@@ -377,7 +376,7 @@ def test_what_a_category_or_a_mass_needs_is_asked_for(folder: Path) -> None:
     values = covariate_columns(model, columns).values
     (fault,) = missing_covariates(model, values, columns)
     assert set(fault.fields) == {"sex", "categories"}
-    assert "transplant (none or autologous or allogeneic)" in fault.text()
+    assert "graft (none or own or other)" in fault.text()
 
 
 # --- Published results, words -------------------------------------------------------------------
@@ -392,7 +391,7 @@ def test_the_file_gives_back_its_numbers_and_agrees_with_the_ode(
 def test_an_equation_names_every_effect(folder: Path) -> None:
     model = load_model("of_doses", model_folders(folder))
     text = equation(model, "CL")
-    for part in ("scale", "PMA^3.4", "(NFM/56.1)^0.75", "later from 20", "0.8 if allogeneic"):
+    for part in ("scale", "PMA^3.4", "(NFM/56.1)^0.75", "later from 20", "0.8 if other"):
         assert part in text, text
     values = covariate_columns(model, patient(2).columns(model)).values
     assert "exp(-0.03 × (0 − 0))" in equation(model, "CL", values)
@@ -434,7 +433,9 @@ FAULTS: Final = {
     "steps without a factor each": (
         "factors = [1.0, 0.9] }", "factors = [1.0] }", r"factors: 1 values of `at` need 2",
     ),
-    "steps that fall": ("at = [20.0, 40.0]", "at = [40.0, 20.0]", r"at must rise"),
+    "steps that fall": (
+        "at = [20.0, 40.0]", "at = [40.0, 20.0]", r"at must rise",
+    ),
     "a unit of time": (
         'TIME = { unit = "h"', 'TIME = { unit = "days"', r"^covariates\.TIME\.unit: is 'h', not 'days'",
     ),
@@ -451,10 +452,10 @@ FAULTS: Final = {
         r"^covariates: .*NFM.* are derived from each other",
     ),
     "a normal fat mass without its fraction": (
-        ', fat = "Ffat"', "", r"^covariates\.NFM\.fat: normal_fat_mass needs it",
+        'fat = "Ffat"\n', "", r"^covariates\.NFM\.fat: normal_fat_mass needs it",
     ),
     "a normal fat mass without fat-free mass": (
-        'of = { FFM = "lean" }, ', "", r"^covariates\.NFM\.of: .* needs a covariate FFM",
+        'of = { FFM = "lean" }\n', "", r"^covariates\.NFM\.of: .* needs a covariate FFM",
     ),
     "a mass in pounds": (
         'lean = { unit = "kg"', 'lean = { unit = "lb"', r"^covariates\.lean\.unit: is 'kg'",
