@@ -68,7 +68,10 @@ effects = [
 [parameters.Q2]
 unit = "L/h"
 terms = [{ theta = "Q2" }]
-effects = [{ kind = "linear", covariate = "DOSE", ref = 1.0, slope = 0.05 }]
+effects = [
+    { kind = "linear", covariate = "DOSE", ref = 1.0, slope = 0.05 },
+    { kind = "saturating", covariate = "TIME", max = -0.3, x50 = 30.0, hill = 1.2 },
+]
 
 [parameters.V2]
 unit = "L"

@@ -187,6 +187,9 @@ def effects(model: Table, table: Table, covariates: Table) -> float:
         elif kind == "sigmoid":
             x50, hill = number(effect["x50"]), number(effect["hill"])
             product *= x**hill / (x50**hill + x**hill)
+        elif kind == "saturating":
+            x50, hill = number(effect["x50"]), number(effect.get("hill", 1.0))
+            product *= math.exp(number(effect["max"]) * x**hill / (x50**hill + x**hill))
         elif kind == "category":
             product *= number(effect["factors"][x])
         elif kind == "steps":

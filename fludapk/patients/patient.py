@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -354,7 +354,7 @@ def _changes(
     try:
         for own, texts in zip(RENAL, later, strict=True):
             if texts:
-                typed = read_changes(own, texts, lambda text, own=own: _parsed(own, text))
+                typed = read_changes(own, texts, partial(_parsed, own))
                 return [(time, quantity.value) for time, quantity in typed], []
     except InputError as error:
         return [], list(error.faults)

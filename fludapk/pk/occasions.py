@@ -30,7 +30,7 @@ def above_zero(ratio: F8) -> F8:
     Examples
     --------
     >>> above_zero(np.array([0.5, 0.1, 0.09, 0.0, -0.1])).round(4)
-    array([0.5   , 0.1   , 0.09  , 0.0505, 0.05  ])
+    array([0.5   , 0.1   , 0.09  , 0.0501, 0.05  ])
     """
     half = LEAST / 2.0
     u = (np.minimum(ratio, LEAST) - LEAST) / half

@@ -21,8 +21,8 @@ EFFECTS: Final[Mapping[str, tuple[Callable[[F8, float, float], F8], str, str]]] 
     "sigmoid": (lambda x, x50, hill: x**hill / (x50**hill + x**hill), "x50", "hill"),
 }
 """Kind of effect of a continuous covariate -> its function, and the names of its two arguments."""
-KINDS: Final = (*EFFECTS, "category", "steps", "factor")
-CATEGORY, STEPS, FACTOR = range(len(EFFECTS), len(KINDS))
+KINDS: Final = (*EFFECTS, "category", "steps", "saturating", "factor")
+CATEGORY, STEPS, SATURATING, FACTOR = range(len(EFFECTS), len(KINDS))
 ON_PARAMETER, ON_TERM = range(2)
 TIME, DOSE, NO_COVARIATE = -1, -2, -3
 """Columns of effects of a dose: its time since the first, h, and its number; or of none."""
@@ -63,12 +63,12 @@ class Program:
     the term (-1 if it has none)."""
     effects: I8
     """(e, 6) 0 on a parameter or 1 on a term, index of that, kind, covariate, theta indices of the
-    two arguments; of a category instead the index of its first `category_thetas`, and 0; of steps
-    that index, and their number; of a factor its theta index, and 0. The covariate may be `TIME`,
-    `DOSE` or `NO_COVARIATE`."""
+    two arguments. The covariate may be `TIME`, `DOSE` or `NO_COVARIATE`. Arguments of a category,
+    of steps and of `saturating` are the index of its first `category_thetas` and the number of
+    steps, or 0; of a factor its theta index, and 0."""
     category_thetas: I8
     """Theta index of each category of each categorical effect; of steps those of the values at
-    which they are, then those of the factors."""
+    which they are, then those of the factors; of `saturating` those of max, x50 and hill."""
     is_micro: int
     """1 if Q2, V2, Q3, V3 hold k12, k21, k13, k31."""
     covariates: tuple[str, ...]
@@ -230,6 +230,9 @@ class Program:
             return np.asarray(theta[a], dtype=np.float64)
         if kind < CATEGORY:
             return EFFECTS[KINDS[kind]][0](x, theta[a], theta[b])
+        if kind == SATURATING:
+            most, half, hill = (theta[k] for k in self.category_thetas[a : a + 3])
+            return np.asarray(np.exp(most * EFFECTS["sigmoid"][0](x, half, hill)))
         at, factors = np.split(self.category_thetas[a : a + 2 * b + 1], [b])
         value = np.zeros(np.shape(x)) + theta[factors[0]]
         for edge, factor in zip(at, factors[1:], strict=True):

@@ -20,12 +20,13 @@ from fludapk.pk.program import (
     NO_COVARIATE,
     ON_PARAMETER,
     ON_TERM,
+    SATURATING,
     SLOTS,
     STEPS,
     TIME,
     Program,
 )
-from fludapk.published.effect_files import Category, Effect, Factor, Steps
+from fludapk.published.effect_files import Category, Effect, Factor, Saturating, Steps
 from fludapk.published.matrices import IivMatrix, IovMatrix, nearest_valid
 from fludapk.published.model_files import ModelFile, RandomEffect
 
@@ -63,6 +64,10 @@ def compile_program(file: ModelFile) -> Program:
             first = len(category_thetas)
             category_thetas.extend(number(x) for x in (*effect.at, *effect.factors))
             effects.append((owner, target, STEPS, column, first, len(effect.at)))
+        elif isinstance(effect, Saturating):
+            first = len(category_thetas)
+            category_thetas.extend(number(x) for x in (effect.max, effect.x50, effect.hill))
+            effects.append((owner, target, SATURATING, column, first, 0))
         elif isinstance(effect, Category):
             first = len(category_thetas)
             categories = file.covariates[effect.covariate].levels

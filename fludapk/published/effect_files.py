@@ -93,6 +93,16 @@ class Steps(Table):
         return self
 
 
+class Saturating(Table):
+    """Effect that saturates: exp(max x^hill / (x50^hill + x^hill))."""
+
+    kind: Literal["saturating"]
+    covariate: CovariateName
+    max: Number
+    x50: Number
+    hill: Number = 1.0
+
+
 class Factor(Table):
     """A number that multiplies."""
 
@@ -101,6 +111,6 @@ class Factor(Table):
 
 
 Effect = Annotated[
-    Power | Linear | Exponential | Sigmoid | Category | Steps | Factor,
+    Power | Linear | Exponential | Sigmoid | Category | Steps | Saturating | Factor,
     Field(discriminator="kind"),
 ]

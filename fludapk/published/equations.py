@@ -142,9 +142,14 @@ def _effect(effect: Effect, notation: Notation) -> str:
     if effect.kind == "power":
         base = x if effect.ref == 1.0 else f"({x}/{number(effect.ref)})"
         return base if effect.exponent == 1.0 else notation.power(base, number(effect.exponent))
-    if effect.kind == "sigmoid":
-        raised = notation.power(x, number(effect.hill))
-        half = notation.power(number(effect.x50), number(effect.hill))
-        return f"{raised}/({half} + {raised})"
+    if effect.kind == "sigmoid" or effect.kind == "saturating":
+        raised, half = (
+            base if effect.hill == 1.0 else notation.power(base, number(effect.hill))
+            for base in (x, number(effect.x50))
+        )
+        share = f"{raised}/({half} + {raised})"
+        if effect.kind == "sigmoid":
+            return share
+        return f"exp({number(effect.max)}{notation.times}{share})"
     change = f"{number(effect.slope)}{notation.times}({x}{notation.minus}{number(effect.ref)})"
     return f"(1 + {change})" if effect.kind == "linear" else f"exp({change})"

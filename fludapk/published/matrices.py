@@ -136,11 +136,12 @@ def nearest_valid(matrix: F8, slack: F8) -> F8 | None:
 
     Examples
     --------
-    >>> printed = np.array([[1.0, 0.7, 0.7], [0.7, 1.0, -0.03], [0.7, -0.03, 1.0]])
-    >>> nearest_valid(printed, np.full((3, 3), 0.005)) is None
+    >>> printed = np.array([[1.0, 0.71, 0.71], [0.71, 1.0, 0.0], [0.71, 0.0, 1.0]])
+    >>> half_a_unit = 0.005 * (1 - np.eye(3))
+    >>> nearest_valid(printed, half_a_unit).round(4)[0]
+    array([1.    , 0.7077, 0.7077])
+    >>> nearest_valid(printed, half_a_unit / 10) is None
     True
-    >>> nearest_valid(printed, np.full((3, 3), 0.05)).round(3)[2]
-    array([ 0.693, -0.023,  1.007])
     """
     scale = np.sqrt(np.diag(matrix))
     if np.linalg.eigvalsh(matrix / np.outer(scale, scale))[0] > _ROUNDING:

@@ -187,6 +187,7 @@ def _faults(error: ValidationError) -> list[str]:
 
 _NOT_A_KEY = (
     *("[key]", "float", "str", "power", "linear", "exponential", "sigmoid", "category", "steps"),
+    *("saturating", "factor"),
     *("quantiles", "uniform", "beta", "[use]", "[file]", "[custom]"),
 )
 """Parts of pydantic's locations that are not keys of the file."""

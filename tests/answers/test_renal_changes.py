@@ -25,7 +25,8 @@ from fludapk.web.forms import typed
 MAN: Final[dict[str, Any]] = {"age": 60, "sex": "male", "weight": 80, "height": 178}
 PLAN: Final = Regimen.named("axi_cel")
 RISING: Final = "0.8 mg/dL; 48h 1.6 mg/dL"
-WORDS: Final = "check --age 60 --sex male --weight 80 --height 178 --regimen axi_cel --json".split()
+WORDS: Final = ["check", "--age", "60", "--sex", "male", "--weight", "80", "--height", "178",
+                "--regimen", "axi_cel", "--json"]  # fmt: skip
 
 
 def man(scr: Any = RISING, **more: Any) -> Patient:
