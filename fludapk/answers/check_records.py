@@ -18,6 +18,7 @@ from fludapk.answers.record import (
 from fludapk.arrays import F8
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
+from fludapk.patients.renal_changes import described
 from fludapk.patients.request import Treated
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import Step
@@ -70,8 +71,8 @@ class PatientRecord:
     """Quantities that would have been refused as a slip, had nobody confirmed them."""
     gestational_age_weeks: float | None
     """As given; models with maturation take 40 weeks if it is not."""
-    renal_changes: list[tuple[float, float]]
-    """Later values of the renal function that was given: h from the first dose, value."""
+    renal_changes: str | None
+    """Words for later values of the renal function that was given; None if there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,7 +366,11 @@ def patient_record(prediction: Prediction) -> PatientRecord:
         genotype=patient.genotype,
         confirmed=list(patient.confirmed),
         gestational_age_weeks=patient.gestational_age_weeks,
-        renal_changes=[(time, value) for time, value in patient.renal_changes],
+        renal_changes=(
+            described(patient.renal_key, patient.renal_changes)
+            if patient.renal_key and patient.renal_changes
+            else None
+        ),
     )
 
 

@@ -192,7 +192,7 @@ def test_the_command_line_takes_several_values() -> None:
     at_once = CliRunner().invoke(main, [*WORDS, "--scr", RISING])
     assert several.exit_code == 0, several.output
     document = json.loads(several.stdout)
-    assert document["patient"]["renal_changes"] == [[48.0, 1.6]]
+    assert document["patient"]["renal_changes"] == "creatinine 1.6 mg/dL from 48 h"
     assert document["exposure"] == json.loads(at_once.stdout)["exposure"]
     refused = CliRunner().invoke(main, [*WORDS, "--scr", "48h 1.6 mg/dL"])
     assert refused.exit_code == 3
