@@ -73,6 +73,8 @@ class PatientRecord:
     """As given; models with maturation take 40 weeks if it is not."""
     renal_changes: str | None
     """Words for later values of the renal function that was given; None if there are none."""
+    renal_at_doses: list[float] | None
+    """That renal function at every dose, if it changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -343,7 +345,9 @@ def target_record(
 
 def patient_record(prediction: Prediction) -> PatientRecord:
     """Record the patient of a prediction."""
-    (patient, regimen, _), values = prediction.case, prediction.values
+    (patient, regimen, course), values = prediction.case, prediction.values
+    key = patient.renal_key
+    at_doses = [patient.renal_at(key, time) or 0.0 for time in course.times_h] if key else []
     egfr = float(values["eGFR"][0]) if "eGFR" in values else None
     uncapped = prediction.uncapped if egfr is not None else None
     treated = Treated.by(patient, regimen)
@@ -367,10 +371,9 @@ def patient_record(prediction: Prediction) -> PatientRecord:
         confirmed=list(patient.confirmed),
         gestational_age_weeks=patient.gestational_age_weeks,
         renal_changes=(
-            described(patient.renal_key, patient.renal_changes)
-            if patient.renal_key and patient.renal_changes
-            else None
+            described(key, patient.renal_changes) if key and patient.renal_changes else None
         ),
+        renal_at_doses=at_doses if patient.renal_changes else None,
     )
 
 

@@ -226,7 +226,9 @@ def unknown_dose_basis(facts: CheckFacts) -> Remark | None:
     dose = facts.model.file.dose
     if dose.basis != "unknown":
         return None
-    return caution("dose_basis", f"{facts.model.id}: {dose.evidence}")
+    auc = facts.prediction.auc_0_inf
+    both = f"AUC {auc:.2f} mg·h/L with the factor, {auc / dose.factor:.2f} without it"
+    return caution("dose_basis", f"{facts.model.id}: {dose.evidence} Here: {both}")
 
 
 def chosen_egfr_formula(facts: CheckFacts) -> Remark | None:

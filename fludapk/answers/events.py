@@ -33,15 +33,19 @@ def events_csv(result: CheckResult) -> str:
     factor = course.amount_f_ara_a_mg / course.total_mg
     female = None if p.sex is None else int(p.sex == "female")
     covariates = (p.age_years, female, p.weight_kg, p.height_cm, p.bsa_m2)
-    renal: list[float | None] = [p.scr_mg_dl, None, None]
+    given: list[float | None] = [p.scr_mg_dl, None, None]
     if p.scr_mg_dl is None and p.crcl_ml_min is not None:
-        renal[2] = p.crcl_ml_min
+        given[2] = p.crcl_ml_min
     elif p.scr_mg_dl is None:
-        renal[1] = p.egfr_uncapped_ml_min_1_73m2
-    renal += [p.egfr_ml_min_1_73m2, p.crcl_ml_min]
+        given[1] = p.egfr_uncapped_ml_min_1_73m2
+    of_model = [p.egfr_ml_min_1_73m2, p.crcl_ml_min]
     lines = [",".join(EVENT_COLUMNS)]
-    for time, dose in zip(course.times_h, course.doses_mg, strict=True):
+    for k, (time, dose) in enumerate(zip(course.times_h, course.doses_mg, strict=True)):
         amount = dose * factor
+        renal = [*given, *of_model]
+        if p.renal_at_doses is not None:  # what the model makes of a later value is not kept
+            now = [None if x is None else p.renal_at_doses[k] for x in given]
+            renal = [*now, *(of_model if k == 0 else (None, None))]
         record = (1, time, amount, amount / course.infusion_h, 1, 1, 1, dose, *covariates, *renal)
         lines.append(",".join("." if value is None else f"{value:.15g}" for value in record))
     return "\n".join(lines) + "\n"

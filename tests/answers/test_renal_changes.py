@@ -242,6 +242,20 @@ def test_a_cell_of_a_list_takes_them(column: str, cell: str, tmp_path: Path) -> 
     assert found_in(rows, "auc_0_inf") == pytest.approx(auc(), rel=1e-9)
 
 
+def test_a_course_written_as_records_comes_back_with_its_changes(tmp_path: Path) -> None:
+    for words in (["--scr", RISING], ["--egfr", "90; 48h 45"], ["--crcl", "100; 24h 50"]):
+        command = [*WORDS[:-1], *words]
+        path = tmp_path / "events.csv"
+        events = CliRunner().invoke(main, [*command, "--events", str(path)])
+        assert events.exit_code == 0, events.output
+        again = CliRunner().invoke(main, ["batch", str(path), "--json", "--diagnosis", "lbcl"])
+        assert again.exit_code == 0, again.output
+        expected = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout)
+        assert found_in(json.loads(again.stdout), "auc_0_inf") == pytest.approx(
+            expected["exposure"]["auc_0_inf"], rel=1e-9
+        )
+
+
 def test_records_may_have_another_creatinine_at_a_dose(tmp_path: Path) -> None:
     dose = PLAN.course(man()).doses_mg[0]
     header = "ID,TIME,AMT,DUR,EVID,AGE,SEX,WT,HT,scr_mg_dl,product,diagnosis"
