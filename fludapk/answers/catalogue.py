@@ -32,7 +32,7 @@ class Catalogue(Record, Mapping[str, _Entry], Generic[_Entry]):
     Examples
     --------
     >>> targets()["fabrizio2022"].low, regimens()
-    (13.8, <10 regimens>)
+    (13.8, <14 regimens>)
     """
 
     kind: str

@@ -196,9 +196,10 @@ def infant(facts: CheckFacts) -> Remark | None:
         return None
     message = (
         "under 1 year: kidney maturation enters only through the eGFR cap; the studied range of "
-        "the default model starts at 0.3 y and 4.3 kg"
+        "the default model starts at 0.3 y and 4.3 kg. No rule by weight was published for CAR T; "
+        "before HCT one centre gives 1-2 mg/kg below 11 kg, a practice and not a rule"
     )
-    return caution("infant", message)
+    return caution("infant", message, "Nath 2024, doi 10.1007/s00228-024-03751-0")
 
 
 def regimen_population(facts: CheckFacts) -> Remark | None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -56,7 +57,22 @@ PUBLISHED: Final[Mapping[str, Row]] = {
     "cilta_cel": ("cilta_cel", "myeloma", 30, 3, 0.5, "300 mg/m2 × 3"),
     "obe_cel": ("obe_cel", "b_all", 30, 4, 0.5, "500 mg/m2 × 2"),
     "hct_160": (None, "hct", 40, 4, 1.0, ""),
+    "panetta2025_from_0": (None, "b_all", 37, 4, 0.5, ""),
+    "panetta2025_from_6": (None, "b_all", 33.75, 4, 0.5, ""),
+    "panetta2025_from_11": (None, "b_all", 30, 4, 0.5, ""),
+    "panetta2025_from_15": (None, "b_all", 26.25, 4, 0.5, ""),
 }
+
+
+def test_a_course_by_age_tells_its_doubt_and_whom_it_is_for() -> None:
+    """One course of Panetta 2025 for every age, each with the warning of its substance."""
+    bands = [regimens()[name] for name in PUBLISHED if name.startswith("panetta2025")]
+    for entry, later in pairwise(bands):
+        assert entry.ages is not None
+        assert later.ages is not None
+        assert entry.ages[1] == later.ages[0]
+        assert entry.dose > later.dose
+    assert all("mg of phosphate for mg of F-ara-A" in entry.unsettled for entry in bands)
 
 
 def test_these_are_the_published_courses() -> None:
@@ -102,7 +118,8 @@ def test_cells_some_days_after_are_counted_from_the_last_dose(
 
 def test_what_no_source_settles_is_marked() -> None:
     unsettled = {name for name, entry in regimens().items() if entry.unsettled}
-    assert unsettled == {"liso_cel", "obe_cel"}
+    bands = {name for name in PUBLISHED if name.startswith("panetta2025")}
+    assert unsettled == {"liso_cel", "obe_cel", *bands}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
