@@ -31,6 +31,7 @@ UNITS: Final[dict[str, dict[str, float]]] = {
         "weeks": 7 / _DAYS_PER_YEAR,
         "days": 1 / _DAYS_PER_YEAR,
     },
+    "gestation": {"weeks": 1.0, "days": 1 / 7},
     "weight": {"kg": 1.0, "g": 1e-3, "lb": 0.45359237},
     "height": {"cm": 1.0, "m": 100.0, "mm": 0.1, "in": 2.54, "ft": 30.48},
     "creatinine": {

@@ -93,13 +93,19 @@ def covariates_of(model: Table, patient: Table) -> Table:
     """Return the covariates of a model, from SCR or from eGFR or CrCl as given.
 
     Keys of the patient: AGE (years), SEX ("female", "male" or None), WT (kg), HT (cm), one of
-    SCR (mg/dL), eGFR (mL/min/1.73 m2), CrCl (mL/min); product, diagnosis, genotype if needed.
+    SCR (mg/dL), eGFR (mL/min/1.73 m2), CrCl (mL/min); product, diagnosis, genotype or another
+    category if needed; GA (weeks at birth) if known. TIME and DOSE are those of the first dose.
     """
     bsa = mosteller(patient)
     covariates: Table = {"BSA": bsa}
     for name, table in model["covariates"].items():
         if name in ("eGFR", "CrCl"):
             covariates[name] = kidney(name, table, patient)
+        elif name in ("GA", "PMA"):
+            born = patient.get("GA") or 40.0
+            covariates[name] = born + (patient["AGE"] * 365.25 / 7 if name == "PMA" else 0.0)
+        elif name in ("TIME", "DOSE"):
+            covariates[name] = {"TIME": 0.0, "DOSE": 1.0}[name]
         elif name != "BSA" and "derived" not in table:
             covariates[name] = patient[name]
     for name, table in model["covariates"].items():
@@ -108,9 +114,52 @@ def covariates_of(model: Table, patient: Table) -> Table:
             covariates[name] = egfr_l_h * 70.0 / patient["WT"]
         elif table.get("derived") == "egfr_l_h":
             covariates[name] = covariates["eGFR"] * 0.06
-        elif "derived" in table:
-            raise ValueError(f"unknown derived covariate {table['derived']!r}")
+    mass = {**patient, **covariates}
+    for _ in model["covariates"]:  # as often as one may need another
+        for name, table in model["covariates"].items():
+            sources = {**mass, **{k: mass.get(v) for k, v in table.get("of", {}).items()}}
+            if table.get("derived") in MASSES and name not in covariates:
+                if table["derived"] == "normal_fat_mass" and sources.get("FFM") is None:
+                    continue
+                fat = table.get("fat")
+                fat = model["theta"][fat]["value"] if isinstance(fat, str) else fat
+                covariates[name] = mass[name] = MASSES[table["derived"]](sources, fat)
+            elif "derived" in table and name not in covariates:
+                raise ValueError(f"unknown derived covariate {table['derived']!r}")
     return covariates
+
+
+def lean_adult(patient: Table, _: Any = None) -> float:
+    """Return fat-free mass of an adult, kg: Janmahasatian 2005."""
+    bmi = patient["WT"] / (patient["HT"] / 100.0) ** 2
+    base, slope = {"female": (8780.0, 244.0), "male": (6680.0, 216.0)}[patient["SEX"]]
+    return float(9270.0 * patient["WT"] / (base + slope * bmi))
+
+
+def lean_child(patient: Table, _: Any = None) -> float:
+    """Return fat-free mass at any age, kg: Al-Sallami 2015."""
+    age = patient["AGE"]
+    if patient["SEX"] == "male":
+        mature = 0.88 + 0.12 / (1.0 + (13.4 / age) ** 12.7)
+    else:
+        mature = 1.11 - 0.11 / (1.0 + (7.1 / age) ** 1.1)
+    return float(mature) * lean_adult(patient)
+
+
+def ideal(patient: Table, _: Any = None) -> float:
+    """Return ideal weight, kg: Devine 1974."""
+    base = {"female": 45.5, "male": 50.0}[patient["SEX"]]
+    return float(base + 2.3 * (patient["HT"] / 2.54 - 60.0))
+
+
+MASSES: dict[str, Callable[[Table, Any], float]] = {
+    "janmahasatian": lean_adult,
+    "al_sallami": lean_child,
+    "devine": ideal,
+    "adjusted_weight": lambda p, _: 0.6 * ideal(p) + 0.4 * p["WT"],
+    "normal_fat_mass": lambda p, fat: p["FFM"] + fat * (p["WT"] - p["FFM"]),
+    "cockcroft_gault": lambda p, _: cockcroft_gault(p),
+}
 
 
 # --- parameters -----------------------------------------------------------------------------------
@@ -124,7 +173,11 @@ def effects(model: Table, table: Table, covariates: Table) -> float:
 
     product = 1.0
     for effect in table.get("effects", []):
-        kind, x = effect["kind"], covariates[effect["covariate"]]
+        kind = effect["kind"]
+        if kind == "factor":
+            product *= number(effect["value"])
+            continue
+        x = covariates[effect["covariate"]]
         if kind == "power":
             product *= (x / number(effect["ref"])) ** number(effect["exponent"])
         elif kind == "linear":
@@ -134,21 +187,27 @@ def effects(model: Table, table: Table, covariates: Table) -> float:
         elif kind == "sigmoid":
             x50, hill = number(effect["x50"]), number(effect["hill"])
             product *= x**hill / (x50**hill + x**hill)
+        elif kind == "saturating":
+            x50, hill = number(effect["x50"]), number(effect.get("hill", 1.0))
+            product *= math.exp(number(effect["max"]) * x**hill / (x50**hill + x**hill))
         elif kind == "category":
             product *= number(effect["factors"][x])
+        elif kind == "steps":
+            product *= number(effect["factors"][sum(at <= x for at in effect["at"])])
         else:
             raise ValueError(f"unknown effect {kind!r}")
     return product
 
 
-def estimated(model: Table, covariates: Table) -> Numbers:
-    """Return typical values of the parameters in the paper: (sum of terms) x effects."""
+def estimated(model: Table, covariates: Table, eta: Numbers | None = None) -> Numbers:
+    """Return parameters of the paper: (sum of terms x exp(their eta)) x effects."""
     values = {}
     for name, parameter in model["parameters"].items():
         total = 0.0
         for term in parameter["terms"]:
             theta = model["theta"][term["theta"]]["value"] if "theta" in term else 1.0
-            total += theta * effects(model, term, covariates)
+            own = math.exp((eta or {}).get(term.get("eta", ""), 0.0))
+            total += theta * effects(model, term, covariates) * own
         values[name] = total * effects(model, parameter, covariates)
     return values
 
@@ -169,28 +228,77 @@ def flows_and_volumes(values: Numbers) -> Numbers:
 
 def typical(model: Table, covariates: Table) -> Numbers:
     """Return CL, Q2, Q3 (L/h) and V1, V2, V3 (L) with every random effect at 0."""
-    return flows_and_volumes(estimated(model, covariates))
+    return flows_and_volumes(in_litres(model, estimated(model, covariates)))
+
+
+def in_litres(model: Table, values: Numbers) -> Numbers:
+    """Convert flows and volumes from the units of a paper to L/h and L."""
+    units = model.get("units", {})
+    mole = units.get("molar_mass", 285.23) / 1000.0  # mg in 1 umol
+    of = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "umol": mole, "nmol": mole / 1000.0}
+    amount, conc = units.get("amount", "mg"), units.get("concentration", "mg/L")
+    top, bottom = conc.split("/")
+    litres = of[amount] / (of.get(top, 1e-6) / {"L": 1.0, "mL": 0.001}[bottom])
+    return {name: x if name.startswith("k") else x * litres for name, x in values.items()}
+
+
+def of_doses(covariates: Table, times: Sequence[float]) -> list[Table]:
+    """Return the covariates of every dose: those of the patient, with TIME and DOSE."""
+    return [
+        {**covariates, "TIME": time - times[0], "DOSE": float(k)}
+        for k, time in enumerate(times, start=1)
+    ]
 
 
 def individual(
-    model: Table, covariates: Table, eta: Numbers, kappas: Sequence[Numbers]
+    model: Table, covariates: Table | Sequence[Table], eta: Numbers, kappas: Sequence[Numbers]
 ) -> list[Numbers]:
-    """Return CL, Q2, Q3 (L/h) and V1, V2, V3 (L) of each occasion; unnamed random effects are 0."""
+    """Return CL, Q2, Q3 (L/h) and V1, V2, V3 (L) of each occasion; unnamed random effects are 0.
+
+    Covariates are those of all occasions, or a table for each.
+    """
+    each = [covariates] * len(kappas) if isinstance(covariates, dict) else covariates
     occasions = []
-    for kappa in kappas:
-        values = estimated(model, covariates)
+    for kappa, now in zip(kappas, each, strict=True):
+        values = estimated(model, now, eta)
+        for row in model.get("iiv", []):
+            for name, loading in row.get("on", {}).items():
+                shift = loading * eta.get(row["name"], 0.0)
+                if row.get("kind") == "additive":
+                    sum_, least = values[name] + shift, 0.1 * values[name]
+                    is_low = sum_ < least
+                    u = 2.0 * (sum_ / least - 1.0)
+                    values[name] = sum_
+                    if is_low:
+                        values[name] = least / 2.0 * (1.0 + math.exp(u - u**2 / 2.0 + u**3 / 3.0))
+                elif row.get("kind") == "logit":
+                    low, high = row["bounds"]
+                    odds = (values[name] - low) / (high - values[name]) * math.exp(shift)
+                    values[name] = low + (high - low) * odds / (1.0 + odds)
         for rows, effect in ((model.get("iiv", []), eta), (model.get("iov", []), kappa)):
             for row in rows:
-                for name, loading in row["on"].items():
+                if row.get("kind", "exponential") != "exponential":
+                    continue
+                for name, loading in row.get("on", {}).items():
                     values[name] *= math.exp(loading * effect.get(row["name"], 0.0))
-        occasions.append(flows_and_volumes(values))
+        occasions.append(flows_and_volumes(in_litres(model, values)))
     return occasions
 
 
 def omega(model: Table, kind: str) -> tuple[list[str], list[list[float]]]:
     """Return names and covariance matrix of the random effects of a kind, "iiv" or "iov"."""
     variances = {}
+    blocks = model.get(f"{kind}_matrices", [])
+    printed = {
+        name: float(row[-1])
+        for block in blocks
+        if block["kind"] == "covariance"
+        for name, row in zip(block["order"], block["rows"], strict=True)
+    }
     for row in model.get(kind, []):
+        if row["name"] in printed:
+            variances[row["name"]] = printed[row["name"]]
+            continue
         value = row["value"]
         variances[row["name"]] = {
             "cv_exact": math.log(1.0 + value**2),
@@ -205,7 +313,30 @@ def omega(model: Table, kind: str) -> tuple[list[str], list[list[float]]]:
         covariance = row["value"] * math.sqrt(variances[a] * variances[b])
         matrix[names.index(a)][names.index(b)] = covariance
         matrix[names.index(b)][names.index(a)] = covariance
+    for block in blocks:
+        for a, row in zip(block["order"], block["rows"], strict=True):
+            for b, text in zip(block["order"], row[:-1], strict=False):
+                unit = (
+                    1.0 if block["kind"] == "covariance" else math.sqrt(variances[a] * variances[b])
+                )
+                matrix[names.index(a)][names.index(b)] = float(text) * unit
+                matrix[names.index(b)][names.index(a)] = float(text) * unit
     return names, matrix
+
+
+def total_mg_l(model: Table) -> float:
+    """Return the total concentration (mg/L) of a 1 of the paper, which may be unbound."""
+    as_litres = {"units": {**model.get("units", {}), "amount": "mg"}}
+    return 1.0 / in_litres(as_litres, {"V1": 1.0})["V1"] / fraction(model)
+
+
+def fraction(model: Table) -> float:
+    """Return the fraction unbound of a model of unbound drug, else 1."""
+    binding = model.get("binding", {})
+    if binding.get("modelled") != "unbound":
+        return 1.0
+    fu = binding["fu"]
+    return float(model["theta"][fu]["value"] if isinstance(fu, str) else fu)
 
 
 def residual(model: Table, prediction: float) -> float:
@@ -214,7 +345,9 @@ def residual(model: Table, prediction: float) -> float:
     if "log" in ruv:
         return float(ruv["log"]["value"])
     proportional = ruv.get("proportional", {"value": 0.0})["value"] * prediction
-    additive = ruv.get("additive", {"value": 0.0})["value"]
+    additive = ruv.get("additive", {"value": 0.0})["value"] * total_mg_l(model)
+    if ruv.get("combined") == "sds":
+        return float(proportional + additive)
     return math.sqrt(proportional**2 + additive**2)
 
 

@@ -48,7 +48,7 @@ def misfit(model: Table, level: Level, prediction: float) -> float:
 
 def objective(
     model: Table,
-    covariates: Table,
+    covariates: Table | Sequence[Table],
     infusions: Sequence[Infusion],
     levels: Sequence[Level],
     eta: Sequence[float] | F8,

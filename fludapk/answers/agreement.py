@@ -99,7 +99,7 @@ def _without(fit: Fit, place: int) -> WithoutLevel:
         prediction = fit.prediction
         estimate = map_estimate(
             prediction.model.program,
-            prediction.tv,
+            prediction.typical_values,
             *prediction.arrays,
             fit.measured.arrays(used),
         )
@@ -113,7 +113,10 @@ def _auc(fit: Fit, estimate: MapEstimate) -> float:
     prediction = fit.prediction
     return float(
         course_exposure(
-            prediction.model.program, prediction.tv, estimate.effects, *prediction.arrays
+            prediction.model.program,
+            prediction.typical_values,
+            estimate.effects,
+            *prediction.arrays,
         ).auc_0_inf[0]
     )
 

@@ -67,7 +67,7 @@ class Catalogue(Record, Mapping[str, _Entry], Generic[_Entry]):
 
 def models(folders: Sequence[Path] | None = None) -> Catalogue[Model]:
     """List the published models; see `fludapk.published.models.model_folders`."""
-    entries = {model.id: model for model in load_models(folders)}
+    entries = {model.id: model for model in load_models(folders, any_drug=True)}
     return Catalogue(kind="models", entries=entries, describe=_model_row)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from fludapk._version import __version__
 from fludapk.answers.averaging import Blend, averaged_result, simulated
+from fludapk.answers.check_facts import CheckFacts, counts, other_disease, reading_note
 from fludapk.answers.check_records import (
     FLAG_CONTEXT,
     CheckResult,
@@ -26,13 +27,7 @@ from fludapk.answers.check_records import (
     regimen_record,
     target_record,
 )
-from fludapk.answers.check_remarks import (
-    CheckFacts,
-    counts,
-    other_disease,
-    reading_note,
-    remarks_of,
-)
+from fludapk.answers.check_remarks import remarks_of
 from fludapk.answers.headline import (
     COVARIATES_ONLY,
     Headline,
@@ -171,7 +166,7 @@ def checks(
     cases = {i: case for i, case in enumerate(read) if isinstance(case, Case)}
     refused = {i: error for i, error in enumerate(read) if isinstance(error, FludapkError)}
     by_model = {model.id: _predicted(model, requests, cases) for model in models.values()}
-    patients = [case.patient for case in cases.values()]
+    patients = [case.patient.at_worst(case.course.times_h[-1]) for case in cases.values()]
     kidneys = dict(zip(cases, _kidneys(patients), strict=True))
     weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
     for i, request in enumerate(requests):
@@ -480,8 +475,9 @@ def _input_hash(request: Request) -> str:
     """
     patient, course = vars(request.patient), request.course
     names = [name for name in Patient.__dataclass_fields__ if name != "typed"]
+    rare = ("confirmed", "renal_changes", "gestational_age_weeks", "categories")
     asked = {
-        "patient": {k: patient[k] for k in names if k != "confirmed" or patient[k]},
+        "patient": {k: patient[k] for k in names if k not in rare or patient[k]},
         "regimen": {
             k: v
             for k, v in vars(request.regimen).items()

@@ -18,6 +18,7 @@ from fludapk.answers.record import (
 from fludapk.arrays import F8
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
+from fludapk.patients.renal_changes import described
 from fludapk.patients.request import Treated
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import Step
@@ -68,6 +69,12 @@ class PatientRecord:
     genotype: str | None
     confirmed: list[str]
     """Quantities that would have been refused as a slip, had nobody confirmed them."""
+    gestational_age_weeks: float | None
+    """As given; models with maturation take 40 weeks if it is not."""
+    renal_changes: str | None
+    """Words for later values of the renal function that was given; None if there are none."""
+    renal_at_doses: list[float] | None
+    """That renal function at every dose, if it changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +121,11 @@ class ExposureRecord:
     auc_to_cells: float | None
     conc_at_cells_mg_l: float | None
     clearance_l_h: float
+    """This and the next two: of the first dose."""
     renal_fraction: float | None
     half_life_h: float
+    auc_0_inf_unbound: float | None
+    """AUC of unbound drug; None unless the model knows its fraction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -384,7 +394,9 @@ def target_record(
 
 def patient_record(prediction: Prediction) -> PatientRecord:
     """Record the patient of a prediction."""
-    (patient, regimen, _), values = prediction.case, prediction.values
+    (patient, regimen, course), values = prediction.case, prediction.values
+    key = patient.renal_key
+    at_doses = [patient.renal_at(key, time) or 0.0 for time in course.times_h] if key else []
     egfr = float(values["eGFR"][0]) if "eGFR" in values else None
     uncapped = prediction.uncapped if egfr is not None else None
     treated = Treated.by(patient, regimen)
@@ -406,6 +418,11 @@ def patient_record(prediction: Prediction) -> PatientRecord:
         diagnosis=treated.disease,
         genotype=patient.genotype,
         confirmed=list(patient.confirmed),
+        gestational_age_weeks=patient.gestational_age_weeks,
+        renal_changes=(
+            described(key, patient.renal_changes) if key and patient.renal_changes else None
+        ),
+        renal_at_doses=at_doses if patient.renal_changes else None,
     )
 
 
@@ -447,7 +464,7 @@ def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None)
     uncertain : (n,) or None
         The same with the uncertainty of the model's numbers.
     """
-    typical = prediction.typical
+    typical, fu = prediction.typical, prediction.model.file.fu
     to_cells, at_cells = prediction.at_cells
     has_renal_term = prediction.model.program.has_renal_term
     return ExposureRecord(
@@ -462,4 +479,5 @@ def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None)
         clearance_l_h=float(prediction.tv[0, 0]),
         renal_fraction=prediction.renal_fraction if has_renal_term else None,
         half_life_h=prediction.half_life_h,
+        auc_0_inf_unbound=None if fu is None else prediction.auc_0_inf * fu,
     )

@@ -6,86 +6,24 @@ order of `RULES`, after the severity, is the order in which remarks are read.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
-from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
-from fludapk.answers.clock_remarks import clocks_may_change, hours_counted
+from fludapk.answers.check_facts import CheckFacts, Rule, counts, other_disease
+from fludapk.answers.check_notes import NOTES
+from fludapk.answers.clock_remarks import clocks_may_change
 from fludapk.answers.headline import auc_text
-from fludapk.answers.prediction import Prediction
-from fludapk.answers.record import Remark, caution, note, stop, worst_first
+from fludapk.answers.record import Remark, caution, stop, worst_first
 from fludapk.patients.course import NEUROTOXICITY, NEUROTOXICITY_MG_M2, ROUNDING_CAUTION
 from fludapk.patients.fields import FIELDS, keyword
-from fludapk.patients.patient import Patient
 from fludapk.patients.plausible import bmi_kg_m2
-from fludapk.patients.request import Case, Treated
-from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import formula_switch
-from fludapk.published.models import Model
-from fludapk.published.regimens import practices
 from fludapk.published.targets import HIGH, verdict
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckFacts:
-    """Facts of a check, everything a rule may look at.
-
-    Parameters
-    ----------
-    prediction : Prediction
-    sensitivity : sequence of SensitivityRecord
-        The same patient by every model.
-    leading : TargetEntry, optional
-        The target that leads the answer.
-    targets : sequence of TargetRecord
-    label_rules : sequence of LabelRecord
-    """
-
-    prediction: Prediction
-    sensitivity: Sequence[SensitivityRecord]
-    leading: TargetEntry | None
-    targets: Sequence[TargetRecord]
-    label_rules: Sequence[LabelRecord]
-
-    @property
-    def model(self) -> Model:
-        """Chosen model."""
-        return self.prediction.model
-
-    @property
-    def patient(self) -> Patient:
-        """Patient of the check."""
-        return self.prediction.case.patient
-
-
-Rule: TypeAlias = Callable[[CheckFacts], Remark | None]
 
 
 def remarks_of(facts: CheckFacts) -> list[Remark]:
     """Apply every rule; the worst first, and within a severity in the order of `RULES`."""
     remarks = (rule(facts) for rule in RULES)
     return worst_first(remark for remark in remarks if remark is not None)
-
-
-def other_disease(model: Model, case: Case) -> str | None:
-    """Name the disease of a case if the model was built from patients with others."""
-    diseases = model.file.population.diseases
-    disease = Treated.by(case.patient, case.regimen).disease
-    return disease if diseases and disease is not None and disease not in diseases else None
-
-
-def reading_note(model: Model, patient: Patient) -> str | None:
-    """Explain why this reading of the paper is the default, to those to whom it matters."""
-    return next(
-        (
-            departure.shown
-            for departure in model.file.departures
-            if departure.shown and patient.age_years < (departure.shown_below_age or math.inf)
-        ),
-        None,
-    )
 
 
 # ------------------------------------------------------------------ stops
@@ -136,11 +74,6 @@ def models_disagree(facts: CheckFacts) -> Remark | None:
         != verdict(facts.prediction.auc_0_inf, facts.leading)
     ]
     return caution("models_disagree", "; ".join(rivals)) if rivals else None
-
-
-def counts(row: SensitivityRecord) -> bool:
-    """Tell whether a model counts: it applies, and is no second reading of a paper."""
-    return row.applies and row.reading_of is None
 
 
 def outside_studied_range(facts: CheckFacts) -> Remark | None:
@@ -343,123 +276,6 @@ def cells_before_last_dose(facts: CheckFacts) -> Remark | None:
     return caution("cells_before_last_dose", message)
 
 
-# ------------------------------------------------------------------ notes
-
-
-def infant_practice(facts: CheckFacts) -> Remark | None:
-    """Note a practice of a centre at such a weight, beside the dose of a course by surface."""
-    patient, (_, regimen, course) = facts.patient, facts.prediction.case
-    practice = next((row for row in practices() if patient.weight_kg < row.below_kg), None)
-    if practice is None or regimen.unit != "mg/m2":
-        return None
-    low, high = practice.dose_mg_kg
-    weight, dose = patient.weight_kg, course.doses_mg[0]
-    message = (
-        f"below {practice.below_kg:g} kg {practice.title} gives {low:g}-{high:g} mg/kg, here "
-        f"{low * weight:.3g}-{high * weight:.3g} mg per dose; this one is {dose:.3g} mg, "
-        f"{dose / weight:.2g} mg/kg. A published practice, not a rule; before CAR T cells none was "
-        "found"
-    )
-    return note("infant_practice", message, practice.source)
-
-
-def comparison_reading(facts: CheckFacts) -> Remark | None:
-    """Note what the other reading of the same paper would give; warn if that one was chosen."""
-    chosen = facts.model.file.reading_of
-    related = {chosen} if chosen else {facts.model.id}
-    areas = ", ".join(
-        f"{row.model} {row.auc_0_inf:.2f} mg·h/L"
-        for row in facts.sensitivity
-        if row.auc_0_inf is not None and (row.model if chosen else row.reading_of) in related
-    )
-    if chosen:
-        message = f"{facts.model.id} is a reading kept for comparison; the evidence is for {areas}"
-        return caution("comparison_reading", message)
-    if not areas:
-        return None
-    message = f"the other reading of the paper, against the evidence, would give {areas}"
-    return note("comparison_reading", message)
-
-
-def bsa_capped(facts: CheckFacts) -> Remark | None:
-    """Note that the body surface area was capped for the dose, as chosen."""
-    regimen, bsa = facts.prediction.case.regimen, facts.patient.bsa_m2
-    capped = regimen.capped(bsa)
-    if regimen.unit != "mg/m2" or capped >= bsa:
-        return None
-    message = (
-        f"the dose is computed from {capped:g} m2, the cap that was chosen, and not from "
-        f"{bsa:.2f} m2: {regimen.dose * capped:.4g} mg instead of {regimen.dose * bsa:.4g} mg. "
-        "Ceilings and mg/m2 go by the full area"
-    )
-    return note("bsa_cap", message)
-
-
-def renal_converted(facts: CheckFacts) -> Remark | None:
-    """Note that eGFR was computed from CrCl, or the other way round."""
-    name = facts.model.renal_covariate
-    if name is None or not (facts.prediction.origin or "").startswith("from"):
-        return None
-    other = "CrCl" if name == "eGFR" else "eGFR"
-    message = f"{facts.model.id} uses {name}: converted from the {other} given, with BSA"
-    return note("renal_converted", message)
-
-
-def units_converted(facts: CheckFacts) -> Remark | None:
-    """Note which typed values were converted."""
-    conversions = facts.patient.conversions()
-    return note("units_converted", "; ".join(conversions)) if conversions else None
-
-
-def regimen_unsettled(facts: CheckFacts) -> Remark | None:
-    """Note what sources leave open about the regimen."""
-    regimen = facts.prediction.case.regimen
-    if not regimen.unsettled:
-        return None
-    message = f"{regimen.id}: not settled by our sources: {regimen.unsettled}"
-    return note("regimen_unsettled", message)
-
-
-def target_model(facts: CheckFacts) -> Remark | None:
-    """Note what is not settled about the model that the leading target was found with."""
-    target = facts.leading
-    if target is None or target.derived_with_doubt is None:
-        return None
-    return note("target_model", f"{target.name}: {target.derived_with_doubt}", target.citation)
-
-
-def no_target(facts: CheckFacts) -> Remark | None:
-    """Note that no published target is for such patients."""
-    if any(target.applies for target in facts.targets):
-        return None
-    return note("no_target", "no published target covers this disease, age and product")
-
-
-def no_iov(facts: CheckFacts) -> Remark | None:
-    """Note that the interval lacks inter-occasion variability."""
-    if facts.model.file.iov:
-        return None
-    message = f"{facts.model.id} has no inter-occasion variability: its interval is narrower"
-    return note("no_iov", message)
-
-
-def inferred_dose_basis(facts: CheckFacts) -> Remark | None:
-    """Note that the substance of the doses is inferred from the paper."""
-    dose = facts.model.file.dose
-    if dose.basis != "inferred":
-        return None
-    message = (
-        f"{facts.model.id}: mg phosphate × {dose.factor:g} = mg F-ara-A is inferred, not printed "
-        "in the paper"
-    )
-    return note("dose_basis", message)
-
-
-def cells_by_clock(facts: CheckFacts) -> Remark | None:
-    """Note the hours that the clock time of the cell infusion was read as."""
-    return hours_counted((), facts.prediction.case.regimen.cells_clock)
-
-
 RULES: Final[tuple[Rule, ...]] = (
     label_contraindicated,
     given_above_ceiling,
@@ -483,15 +299,5 @@ RULES: Final[tuple[Rule, ...]] = (
     formula_near_switch,
     label_by_weight,
     cells_before_last_dose,
-    infant_practice,
-    comparison_reading,
-    bsa_capped,
-    renal_converted,
-    units_converted,
-    regimen_unsettled,
-    target_model,
-    no_target,
-    no_iov,
-    inferred_dose_basis,
-    cells_by_clock,
+    *NOTES,
 )

@@ -161,7 +161,7 @@ class _Simulation:
 
     program: Program
     tv: F8
-    """(n or 1, 6) Typical parameters."""
+    """Typical parameters, as `course_exposure` takes them."""
     times_h: F8
     """(doses,) Starts of the infusions, h."""
     infusion_h: F8
@@ -188,7 +188,7 @@ class _Simulation:
         )
         go_on()
         first = self.times_h[:1], self.infusion_h[:1], self.amounts[:, :1]
-        estimate = map_estimates(self.program, self.tv, *first, levels)
+        estimate = map_estimates(self.program, _of_first_dose(self.tv), *first, levels)
         error, width = _spread(self._auc(estimate.over_course(len(self.times_h))) - self.auc)
         return Schedule(
             times_h=times_h,
@@ -210,18 +210,29 @@ def _simulation(
     program = model.program
     tv, doses_mg = _typical_patients(model, patient, regimen, n)
     times, lengths, _ = regimen.course_of(1.0).arrays(1.0)
-    amounts = doses_mg * model.file.dose.factor
+    amounts = doses_mg * model.file.dose_factor
     rng = np.random.default_rng(_SEED)
     normals = rng.standard_normal((n, program.n_eta + regimen.days * program.n_kappa))
     effects = RandomEffects.from_normals(program, normals, regimen.days)
     auc = course_exposure(program, tv, effects, times, lengths, amounts).auc_0_inf
     first = RandomEffects(effects.eta, np.ascontiguousarray(effects.kappa[:, :1]))
     conc, _ = course_concentrations(
-        program, tv, first, times[:1], lengths[:1], amounts[:, :1], np.array(sampled_h)
+        program,
+        _of_first_dose(tv),
+        first,
+        times[:1],
+        lengths[:1],
+        amounts[:, :1],
+        np.array(sampled_h),
     )
     levels = with_residual_error(program, conc, rng.standard_normal(conc.shape))
     measured = dict(zip(sampled_h, levels.T, strict=True))
     return _Simulation(program, tv, times, lengths, amounts, auc, measured)
+
+
+def _of_first_dose(tv: F8) -> F8:
+    """Typical parameters of a course of the first dose alone."""
+    return tv if tv.ndim == 2 else tv[:, :1]
 
 
 def _typical_patients(
@@ -234,7 +245,7 @@ def _typical_patients(
         mg = np.asarray(regimen.dose_mg(covariates["BSA"], covariates["WT"]))
         return model.program.typical_values(rows)[0], np.repeat(mg[:, None], regimen.days, axis=1)
     course = regimen.course(patient)
-    return predict(model, patient, regimen, course).tv, np.array([course.doses_mg])
+    return predict(model, patient, regimen, course).typical_values, np.array([course.doses_mg])
 
 
 def _spread(errors: F8) -> tuple[float, float]:

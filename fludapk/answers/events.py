@@ -36,16 +36,21 @@ def events_csv(result: CheckResult) -> str:
     p, course, patient = result.patient, result.regimen, result.prediction.case.patient
     factor = course.amount_f_ara_a_mg / course.total_mg
     female = None if p.sex is None else int(p.sex == "female")
-    same = (
-        *(p.age_years, female, p.weight_kg, p.height_cm, p.bsa_m2, *patient.renal_inputs),
-        *(p.egfr_ml_min_1_73m2, p.crcl_ml_min),
+    size = (p.age_years, female, p.weight_kg, p.height_cm, p.bsa_m2)
+    of_model = (p.egfr_ml_min_1_73m2, p.crcl_ml_min)
+    words = (
         *(result.model, p.product, p.diagnosis, p.genotype),
         *(p.bsa_formula, patient.egfr_formula, course.cells_at_h, "; ".join(p.confirmed) or None),
     )
     lines = [",".join(EVENT_COLUMNS)]
-    for time, dose in zip(course.times_h, course.doses_mg, strict=True):
+    for k, (time, dose) in enumerate(zip(course.times_h, course.doses_mg, strict=True)):
         amount = dose * factor
-        record = (1, time, amount, amount / course.infusion_h, 1, 1, 1, dose, *same)
+        renal = (*patient.renal_inputs, *of_model)
+        if p.renal_at_doses is not None:  # what the model makes of a later value is not kept
+            now = [None if x is None else p.renal_at_doses[k] for x in patient.renal_inputs]
+            renal = (*now, *(of_model if k == 0 else (None, None)))
+        rate = amount / course.infusion_h
+        record = (1, time, amount, rate, 1, 1, 1, dose, *size, *renal, *words)
         lines.append(",".join(map(_cell, record)))
     return "\n".join(lines) + "\n"
 

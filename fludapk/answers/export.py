@@ -82,7 +82,7 @@ def export_model(
     """
     if to not in ENGINES:
         raise InputError(Fault("to", f"= {to!r} is no engine", do=nearest(to, list(ENGINES))))
-    model = load_model(name, folders)
+    model = load_model(name, folders, any_drug=True)
     prediction = _worked(name, folders)
     ending, code = ENGINES[to]
     statements = Statements(model, len(prediction.case.course.doses_mg), prediction.values)
@@ -96,11 +96,12 @@ def export_model(
 
 def _worked(name: str, folders: Sequence[Path] | None) -> Prediction:
     """Predict the first worked patient whom the model covers, or else can compute."""
-    possible = []
+    model, possible = load_model(name, folders, any_drug=True), []
+    own = [f"{k}={c.levels[0]}" for k, c in model.file.covariates.items() if c.levels]
     for typed, regimen in _WORKED:
-        patient, plan = Patient(**typed), Regimen.named(regimen)
+        patient, plan = Patient(**typed, categories=own), Regimen.named(regimen)
         try:
-            prediction = predict(load_model(name, folders), patient, plan, plan.course(patient))
+            prediction = predict(model, patient, plan, plan.course(patient))
         except InputError:
             continue
         if not prediction.outside:
@@ -131,18 +132,19 @@ def _data(statements: Statements, prediction: Prediction) -> str:
     covariates of an interval from the record at its end or at its beginning, and both are then of
     the right occasion.
     """
-    columns = statements.worked
     times, lengths, amounts = prediction.arrays
     doses = [
         (time, (1, amount, amount / length, 1, 1, "."))
         for time, length, amount in zip(times, lengths, amounts[0], strict=True)
     ]
     samples = [(time, (0, ".", ".", 1, 0, ".")) for time in _sampled_h(prediction)]
-    ends = [(time, (2, ".", ".", 1, 1, ".")) for time in times[1:] if statements.occasion_columns]
-    lines = [",".join([*RECORD, *columns, *statements.occasion_columns])]
+    ends = [(time, (2, ".", ".", 1, 1, ".")) for time in times[1:] if statements.changes]
+    lines = [",".join([*RECORD, *statements.worked, *statements.occasion_columns])]
     for time, (event, *record) in sorted(doses + samples + ends, key=lambda r: (r[0], -r[1][0])):
         occasion = int(np.searchsorted(times, time, "left" if event == 2 else "right"))
         marks = [int(k == occasion) for k in range(1, len(statements.occasion_columns) + 1)]
+        dose = max(occasion, 1)
+        columns = statements.worked_at(times[dose - 1] - times[0], dose)
         cells = (1, time, event, *record, *columns.values(), *marks)
         lines.append(",".join(x if isinstance(x, str) else f"{x:.15g}" for x in cells))
     return "\n".join(lines) + "\n"

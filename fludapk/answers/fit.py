@@ -112,9 +112,9 @@ class Fit:
         """Cumulative AUC of each point of the posterior for other doses, mg h/L."""
         model = self.prediction.model
         times, lengths, _ = self.course.arrays(1.0)
-        amounts = doses_mg[np.newaxis] * model.file.dose.factor
+        amounts = doses_mg[np.newaxis] * model.file.dose_factor
         return course_exposure(
-            model.program, self.prediction.tv, effects, times, lengths, amounts
+            model.program, self.prediction.typical_values, effects, times, lengths, amounts
         ).auc_0_inf
 
     def bands(self, at_h: F8) -> tuple[F8, F8]:
@@ -171,7 +171,10 @@ def fit(
         raise StudiedRangeError(f"outside the studied range of {model}: {listed}")
     measured = _judged(levels, used, prediction, are_confirmed=CONFIRMS_TIMES in confirm)
     estimate = map_estimate(
-        chosen.program, prediction.tv, *prediction.arrays, measured.arrays(measured.used)
+        chosen.program,
+        prediction.typical_values,
+        *prediction.arrays,
+        measured.arrays(measured.used),
     )
     return Fit(
         request=request,

@@ -246,7 +246,7 @@ def _typical_auc(model: Model, covariates: Mapping[str, F8], rows: Bools, course
         program = model.program
         tv, _ = program.typical_values(covariate_rows(model, covariates)[rows])
         typical = RandomEffects.none(program, len(course.doses_mg))
-        arrays = course.arrays(model.file.dose.factor)
+        arrays = course.arrays(model.file.dose_factor)
         auc[rows] = course_exposure(program, tv, typical, *arrays).auc_0_inf
     return auc
 

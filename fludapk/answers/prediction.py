@@ -56,7 +56,7 @@ class Prediction:
     """The formula that gave it, or "given", or "from" the other kind."""
     outside: list[Outside]
     tv: F8
-    """(1, 6) Typical CL V1 Q2 V2 Q3 V3."""
+    """(1, 6 or more) Typical CL V1 Q2 V2 Q3 V3 at the first dose; see `Program.typical_values`."""
     renal_fraction: float
     """Renal fraction of the clearance."""
     half_life_h: float
@@ -65,11 +65,23 @@ class Prediction:
     """AUC so far, mg·h/L, and concentration, mg/L, when the cells are given."""
     computed_steps: list[Step] | None = None
     """`steps`, where they were computed on the way."""
+    tv_by_dose: F8 | None = None
+    """(1, doses, 6 or more) The same at every dose, if the covariates change; else None."""
 
     @property
     def arrays(self) -> tuple[F8, F8, F8]:
         """Times, durations, amounts of F-ara-A."""
-        return self.case.course.arrays(self.model.file.dose.factor)
+        return self.case.course.arrays(self.model.file.dose_factor)
+
+    @property
+    def typical_values(self) -> F8:
+        """Typical values as `course_exposure` takes them: of every dose, if they change."""
+        return self.tv if self.tv_by_dose is None else self.tv_by_dose
+
+    @property
+    def changes(self) -> bool:
+        """True if the typical clearance is not the same at every dose."""
+        return self.tv_by_dose is not None or self.model.program.changes
 
     @property
     def auc_0_inf(self) -> float:
@@ -103,11 +115,12 @@ class Prediction:
 
     def exposure(self, effects: RandomEffects) -> Exposure:
         """Compute the exposure with random effects, a row for each set of them."""
-        return course_exposure(self.model.program, self.tv, effects, *self.arrays)
+        return course_exposure(self.model.program, self.typical_values, effects, *self.arrays)
 
     def concentrations(self, effects: RandomEffects, at_h: F8) -> tuple[F8, F8]:
         """Compute concentration, mg/L, and area so far, mg·h/L, at ascending times."""
-        return course_concentrations(self.model.program, self.tv, effects, *self.arrays, at_h)
+        program, tv = self.model.program, self.typical_values
+        return course_concentrations(program, tv, effects, *self.arrays, at_h)
 
     @property
     def no_effects(self) -> RandomEffects:
@@ -116,10 +129,20 @@ class Prediction:
 
     def auc_by(self, formula: str) -> float:
         """Compute AUC0-inf of the typical patient by another formula of renal function, mg·h/L."""
-        values = covariate_columns(self.model, self._columns, formula).values
-        tv, _ = self.model.program.typical_values(covariate_rows(self.model, values))
-        exposure = course_exposure(self.model.program, tv, self.no_effects, *self.arrays)
-        return float(exposure.auc_0_inf[0])
+        program, doses = self.model.program, self._covariate_rows(formula)
+        tv = np.stack([program.typical_values(row)[0] for row in doses], axis=1)
+        tv = tv[:, 0] if len(doses) == 1 else tv
+        return float(course_exposure(program, tv, self.no_effects, *self.arrays).auc_0_inf[0])
+
+    def _covariate_rows(self, formula: str | None) -> list[F8]:
+        """Rows of covariates: of the first dose, and of every other one if they change."""
+        model, (patient, regimen, course) = self.model, self.case
+        times = course.times_h if self.tv_by_dose is not None else course.times_h[:1]
+        rows = []
+        for time in times:
+            columns = columns_of([patient], model, [regimen.product], [regimen.disease], time)
+            rows.append(covariate_rows(model, covariate_columns(model, columns, formula).values))
+        return rows
 
     def typical_mg_l(self, at_h: F8) -> F8:
         """Compute the concentration of the typical patient at ascending times, (times,) mg/L."""
@@ -149,9 +172,12 @@ class Prediction:
             return None
         theta, effects = draws
         program = self.model.program
-        row = covariate_rows(self.model, self.values, 1)
-        tv, _ = program.typical_values(np.repeat(row, theta.shape[1], axis=0), theta)
-        return course_exposure(program, tv, effects, *self.arrays).auc_0_inf
+        rows = self._covariate_rows(self.case.patient.egfr_formula)
+        each = [
+            program.typical_values(np.repeat(row, theta.shape[1], axis=0), theta)[0] for row in rows
+        ]
+        tv = each[0] if len(each) == 1 else np.stack(each, axis=1)
+        return course_exposure(program, tv, effects, *self.arrays, theta).auc_0_inf
 
 
 Outcome: TypeAlias = Prediction | InputError
@@ -224,25 +250,26 @@ def predictions(model: Model, cases: Sequence[Case]) -> list[Outcome]:
 
 def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
     """Predict cases with the same times and eGFR formula, all at once."""
-    given = columns_of(
-        [case.patient for case in cases],
-        model,
-        [case.regimen.product for case in cases],
-        [case.regimen.disease for case in cases],
-    )
-    covariates = covariate_columns(model, given, cases[0].patient.egfr_formula)
+    times = cases[0].course.times_h
+    changing = any(case.patient.renal_changes for case in cases)
+    doses = [_covariates_at(model, cases, time) for time in (times if changing else times[:1])]
     outcomes: dict[int, Outcome] = {}
     studied: dict[int, list[Outside]] = {}
-    for i in range(len(cases)):
+    for i, case in enumerate(cases):
         try:
-            lacking = missing_covariates(model, covariates.values, given, i)
-            if lacking:
-                raise InputError(*lacking)
-            studied[i] = outside_studied_range(model, covariates.values, i)
+            for given, covariates in doses if case.patient.renal_changes else doses[:1]:
+                lacking = missing_covariates(model, covariates.values, given, i)
+                if lacking:
+                    raise InputError(*lacking)
+                outside = outside_studied_range(model, covariates.values, i)
+                told = {entry.covariate for entry in studied.setdefault(i, [])}
+                studied[i] += [entry for entry in outside if entry.covariate not in told]
         except InputError as error:
             outcomes[i] = error
+            studied.pop(i, None)
     try:
-        outcomes |= _typical_patients(model, cases, covariates, studied) if studied else {}
+        each = [computed for _, computed in doses]
+        outcomes |= _typical_patients(model, cases, each, studied) if studied else {}
     except InputError as error:  # of a row that this does not name: each by itself
         if len(cases) == 1:
             return [error]
@@ -250,10 +277,24 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
     return [outcomes[i] for i in range(len(cases))]
 
 
+def _covariates_at(
+    model: Model, cases: Sequence[Case], time_h: float
+) -> tuple[dict[str, F8], Covariates]:
+    """What is given of patients at a dose, and the covariates that follow."""
+    given = columns_of(
+        [case.patient for case in cases],
+        model,
+        [case.regimen.product for case in cases],
+        [case.regimen.disease for case in cases],
+        time_h,
+    )
+    return given, covariate_columns(model, given, cases[0].patient.egfr_formula)
+
+
 def _typical_patients(
     model: Model,
     cases: Sequence[Case],
-    covariates: Covariates,
+    doses: Sequence[Covariates],
     studied: Mapping[int, list[Outside]],
 ) -> dict[int, Prediction]:
     """Predict the typical patient of every case that can be used.
@@ -263,8 +304,8 @@ def _typical_patients(
     model : Model
     cases : sequence of Case
         With the same times.
-    covariates : Covariates
-        A row for each case.
+    doses : sequence of Covariates
+        A row for each case: at the first dose, or at every dose if any of them change.
     studied : mapping of int to list of Outside
         Place of a case that can be used -> its covariates outside the studied range.
 
@@ -273,15 +314,22 @@ def _typical_patients(
     dict of int to Prediction
         With the places of `studied`.
     """
-    rows = list(studied)
-    usable = {name: column[rows] for name, column in covariates.values.items()}
-    tv, renal = model.program.typical_values(covariate_rows(model, usable, len(rows)))
+    rows, covariates = list(studied), doses[0]
+    each = []
+    for at_dose in doses:
+        usable = {name: column[rows] for name, column in at_dose.values.items()}
+        each.append(model.program.typical_values(covariate_rows(model, usable, len(rows))))
+    tv, renal = each[0]
+    by_dose = np.stack([own for own, _ in each], axis=1) if len(each) > 1 else None
+    typical_values = tv if by_dose is None else by_dose
     times, lengths, _ = cases[0].course.arrays(1.0)
-    amounts = np.array([cases[i].course.doses_mg for i in rows]) * model.file.dose.factor
+    amounts = np.array([cases[i].course.doses_mg for i in rows]) * model.file.dose_factor
     no_effects = RandomEffects.none(model.program, len(times))
-    typical = course_exposure(model.program, tv, no_effects, times, lengths, amounts)
+    typical = course_exposure(model.program, typical_values, no_effects, times, lengths, amounts)
     half_life = math.log(2) / rates(tv)[:, 3 - model.program.compartments]
-    at_cells = _at_cells(model, tv, times, lengths, amounts, cases[0].regimen.cells_at_h)
+    at_cells = _at_cells(
+        model, typical_values, times, lengths, amounts, cases[0].regimen.cells_at_h
+    )
     name = model.renal_covariate
     return {
         i: Prediction(
@@ -297,9 +345,14 @@ def _typical_patients(
             typical=typical.row(j),
             at_cells=at_cells[j],
             computed_steps=covariates.steps if len(cases) == 1 else None,
+            tv_by_dose=by_dose[j : j + 1] if by_dose is not None and _change(cases[i]) else None,
         )
         for j, i in enumerate(rows)
     }
+
+
+def _change(case: Case) -> bool:
+    return bool(case.patient.renal_changes)
 
 
 def _at_cells(
@@ -311,6 +364,8 @@ def _at_cells(
     program = model.program
     if at_h >= times[-1] + lengths[-1]:  # a dose of nothing then: its trough is the concentration
         typical = RandomEffects.none(program, len(times) + 1)
+        if tv.ndim == 3:
+            tv = np.concatenate([tv, tv[:, -1:]], axis=1)
         nothing = np.zeros((len(tv), 1))
         longer = np.append(times, at_h), np.append(lengths, 1.0), np.hstack([amounts, nothing])
         result = course_exposure(program, tv, typical, *longer)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fludapk.answers.prediction import Prediction
 from fludapk.patients.regimen import Regimen
+from fludapk.pk.exposure import individual_parameters
 from fludapk.published.covariates import Step, evaluate
 from fludapk.published.equations import equation
 from fludapk.units import as_typed
@@ -23,8 +26,7 @@ def trail_of(prediction: Prediction) -> list[Step]:
     }[regimen.unit]
     if course.planned_mg is not None and course.planned_mg != dose:
         per += f" = {_decimals(course.planned_mg)} mg, rounded"
-    factor = model.file.dose.factor
-    amount = course.total_mg * factor
+    amount = course.total_mg * model.file.dose_factor
     clearance = float(prediction.tv[0, 0])
     split = ""
     if model.program.has_renal_term:
@@ -37,17 +39,54 @@ def trail_of(prediction: Prediction) -> list[Step]:
         Step(
             "course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {_decimals(dose)} mg"
         ),
-        Step("amount", amount, "mg F-ara-A", "", f"{_decimals(course.total_mg)} mg × {factor:g}"),
+        Step("amount", amount, "mg F-ara-A", "", _conversion(prediction)),
         *prediction.steps,
         Step("CL", clearance, "L/h", "", equation(model, "CL", prediction.values) + split),
-        Step(
-            "AUC0-inf",
-            auc,
-            "mg·h/L",
-            "",
-            f"amount / CL = {_decimals(amount)} mg / {clearance:.4g} L/h",
-        ),
+        *_later_clearances(prediction),
+        Step("AUC0-inf", auc, "mg·h/L", "", _area(prediction, amount)),
+        *_unbound(prediction),
     ]
+
+
+def _later_clearances(prediction: Prediction) -> list[Step]:
+    """Return the clearances of later doses, where they change."""
+    if not prediction.changes:
+        return []
+    course = prediction.case.course
+    times = np.array(course.times_h)
+    program = prediction.model.program
+    own = individual_parameters(program, prediction.typical_values, prediction.no_effects, times)[
+        0, :, 0
+    ]
+    return [
+        Step("CL", float(own[k]), "L/h", "", f"from the dose at {times[k]:g} h")
+        for k in range(1, len(times))
+        if own[k] != own[k - 1]
+    ]
+
+
+def _area(prediction: Prediction, amount: float) -> str:
+    """Word how the area follows from the amount and clearance, or from those of every dose."""
+    if prediction.changes:
+        areas = (f"{area:.3g}" for area in prediction.typical.auc_per_dose[0])
+        return f"from each dose to the next: {' + '.join(areas)}"
+    return f"amount / CL = {_decimals(amount)} mg / {float(prediction.tv[0, 0]):.4g} L/h"
+
+
+def _unbound(prediction: Prediction) -> list[Step]:
+    """Return the area of unbound drug, if the model knows its fraction."""
+    fu = prediction.model.file.fu
+    if fu is None:
+        return []
+    auc = prediction.auc_0_inf
+    return [Step("AUC unbound", auc * fu, "mg·h/L", "", f"{auc:.4g} mg·h/L × {fu:g}")]
+
+
+def _conversion(prediction: Prediction) -> str:
+    """Word the conversion from mg prescribed to the amount in the model."""
+    file, total = prediction.model.file, _decimals(prediction.case.course.total_mg)
+    by_fu = f" / {file.fu:g} unbound" if file.dose_factor != file.dose.factor else ""
+    return f"{total} mg × {file.dose.factor:g}{by_fu}"
 
 
 def _decimals(mg: float) -> str:

@@ -91,6 +91,7 @@ _STILL_TRUE: Final = (
         "unusual_for_age",
     ),
     *("confirmed", "cells_before_last_dose", "bsa_cap"),
+    *("renal_changes", "gestational_age", "repaired_matrix"),
 )
 """Cautions and notes of the check that levels do not settle."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from fludapk.errors import ExitStatus, Fault, FludapkError, InputError
-from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT
+from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT, RENAL
 from fludapk.patients.fields import option as option_of
 
 if TYPE_CHECKING:
@@ -200,7 +200,8 @@ def options_of(*keys: str, **help_texts: str) -> Callable[[_Command], _Command]:
             FIELDS[key].option,
             FIELDS[key].name,
             type=int if key == "days" else str,
-            multiple=FIELDS[key].several,
+            multiple=FIELDS[key].several or key in RENAL,
+            callback=_at_times if key in RENAL else None,
             metavar=FIELDS[key].metavar,
             default=_DEFAULTS.get(key),
             show_default=key in _DEFAULTS,
@@ -216,6 +217,11 @@ def options_of(*keys: str, **help_texts: str) -> Callable[[_Command], _Command]:
         return command
 
     return decorate
+
+
+def _at_times(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """Join a renal function with its later values: --scr "0.8 mg/dL" --scr "48h 1.2 mg/dL"."""
+    return "; ".join(values) or None
 
 
 _DEFAULTS: Final = {"bsa_formula": "mosteller", "model": "langenhorst2019"}

@@ -150,7 +150,7 @@ def models_show(name: str, models_dir: str | None, as_json: bool) -> None:
     """Show every number of a model with its source."""
     from fludapk.published.models import load_model
 
-    model = load_model(name, folders_of(models_dir))
+    model = load_model(name, folders_of(models_dir), any_drug=True)
     if as_json:
         from fludapk.answers.record import document
 
@@ -259,7 +259,7 @@ def _verify(names: tuple[str, ...], models_dir: str | None, as_json: bool) -> No
 
     folders = folders_of(models_dir)
     for name in names:
-        load_model(name, folders)
+        load_model(name, folders, any_drug=True)
     say_first_compilation()
     result = run(names, folders)
     show(result, as_json=as_json)

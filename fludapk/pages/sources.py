@@ -65,6 +65,20 @@ def model_page(model: Model, width: int) -> str:
         f"Correlation of {' and '.join(row.between)}: {row.value:g} ({row.source})"
         for row in correlations
     ]
+    notes += [
+        f"{matrix.kind.capitalize()} of {', '.join(matrix.order)}: {_triangle(matrix.rows)} "
+        f"({matrix.source})"
+        for matrix in (*file.iiv_matrices, *file.iov_matrices)
+    ]
+    notes += model.adjusted
+    if file.units is not None:
+        units = file.units
+        notes.append(f"Units: {units.amount}, {units.concentration} ({units.source})")
+    if file.binding is not None:
+        binding = file.binding
+        notes.append(f"Of {binding.modelled} drug; fraction unbound {file.fu:g} ({binding.source})")
+    if file.ruv.combined == "sds":
+        notes.append("Proportional and additive residual SD add")
     blocks = [
         _lines(head, width),
         _lines(equations, width),
@@ -78,6 +92,10 @@ def model_page(model: Model, width: int) -> str:
 
 def _lines(lines: Sequence[str], width: int) -> str:
     return "\n".join(paragraph(line, width) for line in lines)
+
+
+def _triangle(rows: Sequence[Sequence[str]]) -> str:
+    return "; ".join(" ".join(row) for row in rows)
 
 
 def _studied(model: Model) -> str:
@@ -111,7 +129,9 @@ def number_rows(model: Model) -> list[tuple[str, ...]]:
     for label, effects in (("IIV", file.iiv), ("IOV", file.iov)):
         for effect in effects:
             scale = "CV" if effect.scale.startswith("cv") else effect.scale
-            rows.append((f"{label} {', '.join(effect.on)}", *_number(effect, scale)))
+            shape = "" if effect.kind == "exponential" else f", {effect.kind}"
+            on = ", ".join(effect.on) or f"{effect.name} on its term"
+            rows.append((f"{label} {on}{shape}", *_number(effect, scale)))
     for kind, unit in (("proportional", "CV"), ("additive", "mg/L"), ("log", "SD of ln")):
         error = getattr(file.ruv, kind)
         if error is not None:

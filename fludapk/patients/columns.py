@@ -28,7 +28,7 @@ from fludapk.patients.column_names import (
     with_point,
 )
 from fludapk.patients.csv_list import CsvList, open_list
-from fludapk.patients.fields import FIELDS, keyword
+from fludapk.patients.fields import FIELDS, RENAL, keyword
 from fludapk.patients.record_names import is_records, record_column
 from fludapk.patients.sex_codes import SEX_COLUMNS, SexCodes, code_of, sex_codes
 from fludapk.units import as_typed, parse_quantity
@@ -45,6 +45,8 @@ __all__ = [
 _DOSING: Final = ("regimen", "dose", "days", "interval")
 _BY_CLOCK: Final = FIELDS["cells_at_h"].name
 """May be a clock time, which has no unit."""
+_MAY_CHANGE: Final = tuple(FIELDS[key].name for key in RENAL)
+"""May have later values, each with its time."""
 _OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "bsa_cap", "round_to")
 """Inputs that records say themselves."""
 
@@ -327,6 +329,9 @@ class Layout:
             return what, cell
         if self.decimal_comma:
             cell = with_point(cell, self.header[place])
+        if what in _MAY_CHANGE and ";" in cell:
+            parts = (part.strip() for part in cell.split(";"))
+            return what, "; ".join(p if p.endswith(unit) else f"{p} {unit}" for p in parts if p)
         is_bare = cell.endswith(unit) or unit == _usual_unit(what)
         is_bare = is_bare or (what == _BY_CLOCK and is_clock(cell))
         return what, cell if is_bare else f"{cell} {unit}"

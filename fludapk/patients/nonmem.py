@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.columns import Layout
 from fludapk.patients.course import GIVEN_DAY_H, Course
+from fludapk.patients.fields import FIELDS, RENAL
 from fludapk.patients.list_rows import typed_of, wrong_length
 from fludapk.patients.record_faults import course_faults, list_faults
 from fludapk.patients.records import Records
@@ -173,7 +174,7 @@ def recorded(
     faults = [
         Fault("", f"{name} changes within the course: one course has one set of covariates")
         for name in dict.fromkeys(name for row in texts for name in row)
-        if len({row[name] for row in texts if name in row}) > 1
+        if name not in _MAY_CHANGE and len({row[name] for row in texts if name in row}) > 1
     ]
     faults += course_faults(records, kept)
     substance = _substance(records, amount)
@@ -191,8 +192,34 @@ def recorded(
     faults = _order_faults(records, times, [start for start, *_ in given])
     if faults:
         raise InputError(*faults)
+    first |= _renal(texts, times)
     request = _recorded(_clocked(first, first_dose), given, model)
     return Recorded(request, kept, times, n_aside)
+
+
+_MAY_CHANGE: Final = tuple(FIELDS[key].name for key in RENAL)
+"""Inputs that may have another value at a later record."""
+
+
+def _renal(texts: Sequence[Mapping[str, str]], times_h: Sequence[float]) -> dict[str, str]:
+    """Write a renal function that changes, with the times from which its later values count.
+
+    That of the first dose is its own, or the last before it, or else the first after it.
+    """
+    written = {}
+    for name in _MAY_CHANGE:
+        values = [(t, row[name]) for t, row in zip(times_h, texts, strict=True) if name in row]
+        if len({text for _, text in values}) < 2:
+            continue
+        before = [text for time, text in values if time <= 0.0]
+        present = before[-1] if before else values[0][1]
+        parts = [present]
+        for time, text in values:
+            if time > 0.0 and text != present:
+                parts.append(f"{time:.10g}h {text}")
+                present = text
+        written[name] = "; ".join(parts)
+    return written
 
 
 def _kept(records: Records, rows: Sequence[Row]) -> tuple[list[Row], int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from fludapk.patients.plausible import (
     to_be_confirmed,
     unusual_for_age,
 )
+from fludapk.patients.renal_changes import RenalChange, at, parted, read_changes, time_faults
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model
 from fludapk.published.tables import CATEGORICAL
@@ -46,13 +48,21 @@ class Patient:
         At most one: serum creatinine, or an eGFR, or a creatinine clearance.
     product, diagnosis, genotype : str, optional
         Names that a model or a target needs.
+    renal_changes : sequence of (h, value), optional
+        Later values of the renal function that is given, from the start of the first dose on:
+        ``[(48, 1.2)]``. One counts from the first dose at or after its time.
+    gestational_age_weeks : float, optional
+        Gestational age at birth, for models with maturation; 40 if absent.
+    categories : mapping of str to str, or str, optional
+        Categories that only a model of one's own has: ``"transplant=autologous"``.
     bsa_formula : str
         A BSA formula of `fludapk.published.formulas`.
     egfr_formula : str, optional
         Instead of the rules of the model.
-    age, weight, height, scr, egfr, crcl : str or float, optional
+    age, weight, height, scr, egfr, crcl, gestational_age, category : str or float, optional
         The same quantities as typed: ``"8 mo"``, ``"43 in"``, ``"26.5 umol/L"``; a number has the
-        default unit, of which creatinine has none.
+        default unit, of which creatinine has none. A renal function that changes has its times:
+        ``"0.8 mg/dL; 48h 1.2 mg/dL"``.
     confirm : str or sequence of str, optional
         Names of quantities that are meant although they look like a slip, ``["weight"]``.
 
@@ -87,6 +97,9 @@ class Patient:
     product: str | None
     diagnosis: str | None
     genotype: str | None
+    renal_changes: tuple[RenalChange, ...]
+    gestational_age_weeks: float | None
+    categories: Mapping[str, str] = field(hash=False)
     bsa_formula: str
     egfr_formula: str | None
     typed: Mapping[str, Quantity] = field(repr=False, compare=False)
@@ -105,31 +118,47 @@ class Patient:
         product: str | None = None,
         diagnosis: str | None = None,
         genotype: str | None = None,
+        renal_changes: Sequence[tuple[float, float]] = (),
+        gestational_age_weeks: float | None = None,
+        categories: Mapping[str, str] | str | Sequence[str] | None = None,
         bsa_formula: str | None = None,
         egfr_formula: str | None = None,
         typed: Mapping[str, Quantity] | None = None,
         age: Typed = None,
         weight: Typed = None,
         height: Typed = None,
-        scr: Typed = None,
-        egfr: Typed = None,
-        crcl: Typed = None,
+        scr: Typed | Sequence[str] = None,
+        egfr: Typed | Sequence[str] = None,
+        crcl: Typed | Sequence[str] = None,
+        gestational_age: Typed = None,
+        category: str | None = None,
         confirm: str | Sequence[str] = (),
         confirmed: Sequence[str] = (),
     ) -> None:
-        numbers = (age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min)
-        texts = (age, weight, height, scr, egfr, crcl)
+        numbers = (
+            *(age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min),
+            gestational_age_weeks,
+        )
+        first, later, unparted = _parted((scr, egfr, crcl))
+        texts = (age, weight, height, *first, gestational_age)
         values, quantities, faults = _read_quantities(numbers, texts, typed or {})
+        faults += unparted
+        changes, own_faults = _changes(values, later, renal_changes)
+        faults += own_faults
         parsed_sex: Sex | None = None
         try:
             parsed_sex = parse_sex(sex)
         except InputError as error:
             faults += error.faults
+        own, unreadable = _categories(categories or category)
+        faults += unreadable
         attributes = values | {
             "sex": parsed_sex,
             "product": product,
             "diagnosis": diagnosis,
             "genotype": genotype,
+            "categories": own,
+            "renal_changes": tuple(RenalChange(*change[:2]) for change in changes),
             "bsa_formula": bsa_formula or "mosteller",
             "egfr_formula": egfr_formula,
             "typed": quantities,
@@ -137,6 +166,7 @@ class Patient:
         for key, value in attributes.items():
             object.__setattr__(self, key, value)
         faults, needed = self._judged(faults, confirm, confirmed)
+        faults += self._change_faults(confirm, confirmed)
         object.__setattr__(self, "confirmed", needed)
         if faults:
             raise InputError(*faults)
@@ -156,6 +186,55 @@ class Patient:
         in_doubt, needed = to_be_confirmed(Values(typed=sound, sex=self.sex), asked)
         faults = [*unreadable, *impossible, *in_doubt, *unknown]
         return faults, tuple(FIELDS[key].name for key in needed)
+
+    def _change_faults(self, confirm: str | Sequence[str], confirmed: Sequence[str]) -> list[Fault]:
+        """Judge every later value of the renal function as the first is judged."""
+        faults: list[Fault] = []
+        key = self.renal_key
+        asked, _ = _confirmations(confirm)
+        asked |= {keyword(name) for name in confirmed}
+        for time, value in self.renal_changes if key else ():
+            typed = Quantity(value, _internal_unit(key or ""), value, bare=False)
+            own = quantity_faults(key or "", typed, self.age_years)
+            values = Values(typed={**self.quantities, str(key): typed}, sex=self.sex)
+            own = own or [f for f in to_be_confirmed(values, asked)[0] if f.field == key]
+            faults += [replace(fault, found=f"at {time:g} h {fault.found}") for fault in own]
+        return faults
+
+    @property
+    def renal_key(self) -> str | None:
+        """Keyword of the renal function that is given; None if there is none."""
+        return next((key for key in RENAL if getattr(self, key) is not None), None)
+
+    def at_worst(self, until_h: float) -> Patient:
+        """Return the patient with the lowest renal function of a course, for the rules of labels.
+
+        Parameters
+        ----------
+        until_h : float
+            Start of the last dose, h from the first; later values concern no dose.
+        """
+        key = self.renal_key
+        if key is None or not self.renal_changes:
+            return self
+        values = [value for time, value in self.renal_changes if time <= until_h + 1e-9]
+        worst = max if key == "scr_mg_dl" else min
+        other = copy(self)
+        object.__setattr__(other, key, worst([getattr(self, key), *values]))
+        object.__setattr__(other, "renal_changes", ())
+        return other
+
+    def renal_at(self, key: str, time_h: float) -> float | None:
+        """Return a renal function as given for a time.
+
+        Parameters
+        ----------
+        key : str
+            One of `RENAL`.
+        time_h : float
+            h from the first dose.
+        """
+        return at(getattr(self, key), self.renal_changes, time_h)
 
     def _faults(self, readable: Mapping[str, Quantity]) -> list[Fault]:
         """List everything that is wrong with values that could be read."""
@@ -249,6 +328,68 @@ def _internal_unit(key: str) -> str:
     return next(iter(UNITS[FIELDS[key].dimension or ""]))
 
 
+def _parted(
+    texts: Sequence[Typed | Sequence[str]],
+) -> tuple[list[Typed], list[list[str]], list[Fault]]:
+    """Part each renal function at the first dose from its later values."""
+    first: list[Typed] = []
+    later: list[list[str]] = []
+    faults: list[Fault] = []
+    for key, text in zip(RENAL, texts, strict=True):
+        try:
+            one, rest = parted(key, text)
+        except InputError as error:
+            faults += error.faults
+            one, rest = None, []
+        first.append(one)
+        later.append(rest)
+    return first, later, faults
+
+
+def _changes(
+    values: Mapping[str, Any], later: Sequence[Sequence[str]], given: Sequence[tuple[float, float]]
+) -> tuple[list[tuple[float, float]], list[Fault]]:
+    """Read the later values of the renal function, from texts or numbers."""
+    key = next((key for key in RENAL if values[key] is not None), RENAL[0])
+    try:
+        for own, texts in zip(RENAL, later, strict=True):
+            if texts:
+                typed = read_changes(own, texts, partial(_parsed, own))
+                return [(time, quantity.value) for time, quantity in typed], []
+    except InputError as error:
+        return [], list(error.faults)
+    changes = [(float(time), float(value)) for time, value in given]
+    faults = time_faults(key, [time for time, _ in changes])
+    if changes and values[key] is None:
+        faults.append(Fault(key, "changes, but of the first dose there is none"))
+    return ([] if faults else changes), faults
+
+
+def _categories(
+    given: Mapping[str, str] | str | Sequence[str] | None,
+) -> tuple[dict[str, str], list[Fault]]:
+    """Read categories: their levels by name, and faults.
+
+    Examples
+    --------
+    >>> _categories("transplant=autologous; sedation = yes")[0]
+    {'transplant': 'autologous', 'sedation': 'yes'}
+    """
+    if not given:
+        return {}, []
+    if isinstance(given, Mapping):
+        return dict(given), []
+    texts = [given] if isinstance(given, str) else given
+    parts = [part.strip() for text in texts for part in text.split(";") if part.strip()]
+    pairs = [part.partition("=") for part in parts]
+    faults = [
+        Fault("categories", f"= {part[:50]!r}", do="write NAME=LEVEL; NAME=LEVEL")
+        for part, (name, _, level) in zip(parts, pairs, strict=True)
+        if not name.strip() or not level.strip()
+    ]
+    return {name.strip(): level.strip() for name, _, level in pairs}, faults
+
+
 def _confirmations(confirm: str | Sequence[str]) -> tuple[set[str], list[Fault]]:
     """Read names of what is confirmed: their keywords, and faults of unknown names.
 
@@ -333,6 +474,7 @@ def columns_of(
     model: Model | None = None,
     products: Sequence[str | None] | None = None,
     diseases: Sequence[str | None] | None = None,
+    at_h: float = 0.0,
 ) -> dict[str, F8]:
     """Return many patients as arrays of one row each.
 
@@ -343,6 +485,8 @@ def columns_of(
         See `Patient.columns`.
     products, diseases : sequence of str or None, optional
         Product and disease of the courses, one for each patient.
+    at_h : float
+        Start of the dose, h from the first: a renal function may change.
 
     Examples
     --------
@@ -357,9 +501,10 @@ def columns_of(
         "WT": [p.weight_kg for p in patients],
         "HT": [p.height_cm for p in patients],
         "BSA": [p.bsa_m2 for p in patients],
-        "SCR": [p.scr_mg_dl for p in patients],
-        "eGFR": [p.egfr_ml_min_1_73m2 for p in patients],
-        "CrCl": [p.crcl_ml_min for p in patients],
+        "SCR": [p.renal_at("scr_mg_dl", at_h) for p in patients],
+        "eGFR": [p.renal_at("egfr_ml_min_1_73m2", at_h) for p in patients],
+        "CrCl": [p.renal_at("crcl_ml_min", at_h) for p in patients],
+        "GA": [p.gestational_age_weeks for p in patients],
     }
     stated = {
         "product": [p.product or q for p, q in zip(patients, products or nothing, strict=True)],
@@ -369,6 +514,10 @@ def columns_of(
     for name in CATEGORICAL:
         numbers = {} if model is None else {k: i for i, k in enumerate(model.categories(name))}
         table[name] = [numbers.get(level or "") for level in stated[name]]
+    if model is not None:
+        for name in model.own_categories:
+            numbers = {k: i for i, k in enumerate(model.categories(name))}
+            table[name] = [numbers.get(p.categories.get(name, "")) for p in patients]
     return {
         name: np.array([math.nan if v is None else v for v in values], dtype=np.float64)
         for name, values in table.items()

@@ -21,6 +21,7 @@ from fludapk.units import CREATININE_UMOL_L_PER_MG_DL, UNITS, Quantity, as_typed
 
 LIMITS: Final = {
     "age": (0.001, 120.0),
+    "gestation": (20.0, 45.0),
     "weight": (1.0, 300.0),
     "height": (30.0, 250.0),
     "creatinine": (5 / 88.4, 2000 / 88.4),

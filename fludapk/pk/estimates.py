@@ -20,16 +20,21 @@ import numpy.typing as npt
 
 from fludapk.arrays import F8, I8, Bools
 from fludapk.errors import ConvergenceError, Fault, InputError
+from fludapk.pk.descent import Minimum, minimum
 from fludapk.pk.effects import RandomEffects, standard_normal_points
+from fludapk.pk.exposure import course_concentrations
 from fludapk.pk.kernels import estimates as kernels
 from fludapk.pk.kernels.arithmetic import BAD_LEVEL, BAD_PARAMETER, NOT_CONVERGED, OK
-from fludapk.pk.program import Program
+from fludapk.pk.occasions import split
+from fludapk.pk.program import Program, usable
 from fludapk.pk.shapes import ShapeError, check_infusions, check_shapes
 
 STARTS: Final = 5
 """Binary logarithm of the number of starting points of a search, besides zero."""
 START_SPREAD: Final = 2.5
 """SD of the starting points, in SD of the prior."""
+PROMISING: Final = 4
+"""Number of starts from which a search without exact gradients descends."""
 LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -154,18 +159,134 @@ class Problem:
         check_infusions(times, lengths, amounts)
         doses = _stacked(times, lengths, amounts)
         measured = _stacked(levels.times_h, levels.conc_mg_l, levels.lloq_mg_l)
-        tv = np.array(self.tv, dtype=np.float64, order="C", ndmin=2)
+        eta = np.zeros((1, program.n_eta))
+        own, width = self.typical, 6 + len(program.moving)
         check_shapes(
             {
-                "tv": (tv.shape, (6,)),
+                "tv": (own.shape, (width,) if own.ndim == 2 else (self.n_doses, width)),
                 "doses": (doses.shape, doses.shape[1:]),
                 "levels": (measured.shape, measured.shape[1:]),
             }
         )
+        tv = self._of_occasions(eta)
         rows = {len(a) for a in (tv, doses, measured)} - {1}
         if rows and len(measured) == 1:
             measured = np.repeat(measured, rows.pop(), axis=0)
         return tv, np.hstack(loads).copy(), program.n_eta, doses, measured, program.error
+
+    @cached_property
+    def typical(self) -> F8:
+        """`tv` as float64, of one row at least."""
+        return np.array(self.tv, dtype=np.float64, order="C", ndmin=2)
+
+    def _of_occasions(self, eta: F8) -> F8:
+        """Typical values for the kernels, (n or 1, doses or 1, 6), with etas that shift no log."""
+        first, shifts = split(self.program, self.typical, eta, self.times_h)
+        own = first[:, None] if shifts is None else first[:, None] * np.exp(shifts)
+        return np.ascontiguousarray(own)
+
+    def log_posterior(self, normals: F8) -> F8:
+        """Compute -2 log posterior density of points of standard normals.
+
+        Parameters
+        ----------
+        normals : (m, n_eta + k n_kappa) array
+            Of one patient, or a row for each.
+
+        Returns
+        -------
+        (m,) array
+            As `objective` of `fludapk.pk.kernels.estimates.map_estimates`.
+        """
+        tv, loads, n_eta, doses, measured, error = self.arguments
+        if self.program.is_curved:
+            root = self.program.root_omega
+            tv = self._of_occasions(normals[:, : len(root)] @ root.T)
+        x, no_gradient = np.ascontiguousarray(normals), np.empty((0, 0))
+        return kernels.log_posterior(tv, loads, n_eta, doses, measured, error, x, no_gradient)
+
+    def search(self, starts: F8) -> tuple[F8, F8, F8, F8, I8, npt.NDArray[np.int8]]:
+        """Find the most likely effects from some starts.
+
+        Parameters
+        ----------
+        starts : (s, n_eta) array
+            Standard normals.
+
+        Returns
+        -------
+        x, objective, covariance, predicted, evaluations, status
+            As `fludapk.pk.kernels.estimates.map_estimates`.
+        """
+        if self.program.is_curved:
+            return self._descend(starts)
+        return kernels.map_estimates(*self.arguments, starts)
+
+    def _alone(self, i: int) -> Problem:
+        """The problem of one patient."""
+
+        def row(values: F8) -> F8:
+            return np.asarray(values)[i : i + 1] if len(values) > 1 else np.asarray(values)
+
+        levels = self.levels
+        k = i if len(levels.times_h) > 1 else 0
+        _, _, _, doses, _, _ = self.arguments
+        start, length, amount = row(doses)[0]
+        mine = levels.is_level[k]
+        return Problem(
+            self.program, row(self.typical), start, length, amount[np.newaxis],
+            Levels(times_h=levels.times_h[k, mine], conc_mg_l=levels.conc_mg_l[k, mine],
+                   lloq_mg_l=np.asarray(levels.lloq_mg_l)[k, mine]),
+        )  # fmt: skip
+
+    def _descend(self, starts: F8) -> tuple[F8, F8, F8, F8, I8, npt.NDArray[np.int8]]:
+        """Search patient by patient, without the exact gradients that kernels have."""
+        measured = self.arguments[4]
+        n, m, d = len(measured), measured.shape[2], self._dimensions
+        x, covariance = np.full((n, d), np.nan), np.full((n, d, d), np.nan)
+        objective, predicted = np.full(n, np.nan), np.full((n, m), np.nan)
+        evaluations, status = np.zeros(n, np.int64), np.zeros(n, np.int8)
+        for i in range(n):
+            alone = self if n == 1 else self._alone(i)
+            if not usable(alone.typical[..., :6])[0]:
+                status[i] = BAD_PARAMETER
+                continue
+            lowest, evaluations[i] = alone._lowest(starts)
+            if lowest is None or not lowest.converged:
+                status[i] = BAD_LEVEL if lowest is None else NOT_CONVERGED
+                continue
+            known = len(lowest.x)
+            x[i], covariance[i] = 0.0, np.eye(d)
+            x[i, :known], objective[i] = lowest.x, lowest.value
+            covariance[i, :known, :known] = 2.0 * np.linalg.inv(lowest.hessian)
+            predicted[i, self.levels.is_level[i]] = alone._predicted(x[i : i + 1])
+        return x, objective, covariance, predicted, evaluations, status
+
+    @property
+    def _dimensions(self) -> int:
+        return self.program.n_eta + self.n_doses * self.program.n_kappa
+
+    def _lowest(self, starts: F8) -> tuple[Minimum | None, int]:
+        """The lowest minimum below the most promising starts, or None, and the cost."""
+        known = self.program.n_eta + int(self.known_occasions[0]) * self.program.n_kappa
+        begin = np.zeros((len(starts), known))
+        begin[:, : starts.shape[1]] = starts
+        values = self.log_posterior(begin)
+        order = [k for k in np.argsort(values, kind="stable")[:PROMISING] if values[k] < np.inf]
+        minima = [minimum(self.log_posterior, begin[k]) for k in order]
+        cost = len(begin) + sum(found.evaluations for found in minima)
+        minima.sort(key=lambda found: (not found.converged, found.value))
+        return (minima[0] if minima else None), cost
+
+    def _predicted(self, normals: F8) -> F8:
+        """Concentrations at the levels of one patient, (m,) mg/L."""
+        _, _, _, doses, measured, _ = self.arguments
+        start, length, amount = doses[0]
+        conc, _ = course_concentrations(
+            self.program, self.typical, self.effects(normals), start, length, amount[np.newaxis],
+            measured[0, 0],
+        )  # fmt: skip
+        return np.asarray(conc[0])
 
     @cached_property
     def known_occasions(self) -> npt.NDArray[np.int64]:
@@ -278,8 +399,8 @@ def map_estimates(
     Parameters
     ----------
     program : Program
-    tv : (n or 1, 6) array
-        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
+    tv : array
+        As in `fludapk.pk.exposure.course_exposure`.
     times_h, infusion_h, amounts_mg : (doses,) or (n or 1, doses) array
         Starts and durations of the infusions, h, and doses, mg F-ara-A; ordered, not overlapping.
         A shorter course is padded with later doses of 0 mg.
@@ -302,8 +423,8 @@ def map_estimates(
            [ 0.04,  0.87]])
     """
     problem = Problem(program, tv, times_h, infusion_h, amounts_mg, levels)
-    x, objective, covariance, predicted, evaluations, status = kernels.map_estimates(
-        *problem.arguments, starting_points(program.n_eta)
+    x, objective, covariance, predicted, evaluations, status = problem.search(
+        starting_points(program.n_eta)
     )
     return MapEstimate(problem, x, covariance, objective, predicted, evaluations, status)
 

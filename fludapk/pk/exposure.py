@@ -11,6 +11,7 @@ from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.kernels import courses as kernels
+from fludapk.pk.occasions import ratios, split
 from fludapk.pk.program import Program
 from fludapk.pk.shapes import ShapeError, check_infusions, check_shapes
 
@@ -37,20 +38,29 @@ class Exposure:
 
 
 def course_exposure(
-    program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
+    program: Program,
+    tv: F8,
+    effects: RandomEffects,
+    times_h: F8,
+    infusion_h: F8,
+    amounts_mg: F8,
+    theta: F8 | None = None,
 ) -> Exposure:
     """Compute the exposure of courses of infusions, with one occasion per dose.
 
     Parameters
     ----------
     program : Program
-    tv : (n or 1, 6) array
-        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
+    tv : (n or 1, 6 + moving) or (n or 1, doses, 6 + moving) array
+        Typical CL, V1, Q2, V2, Q3, V3, L/h and L, and what else `Program.typical_values` returns;
+        of every occasion, if covariates change.
     effects : RandomEffects
     times_h, infusion_h : (doses,) array
         Starts and durations of the infusions, h; ordered, not overlapping.
     amounts_mg : (n or 1, doses) array
         Doses, mg F-ara-A.
+    theta : (t, n) array, optional
+        Estimates of each row, as in `Program.typical_values`.
 
     Raises
     ------
@@ -69,7 +79,7 @@ def course_exposure(
     array([5.])
     """
     *areas, status = kernels.exposure(
-        *_arguments(program, tv, effects, times_h, infusion_h, amounts_mg)
+        *_arguments(program, tv, effects, times_h, infusion_h, amounts_mg, theta)
     )
     _raise_for(status)
     _raise_unless_finite(areas[0], areas[2])
@@ -137,22 +147,47 @@ def with_residual_error(program: Program, conc_mg_l: F8, normals: F8) -> F8:
     >>> with_residual_error(load_model().program, np.array([1.0]), np.array([2.0])).round(3)
     array([1.126])
     """
-    proportional, additive, log_sd = program.error
+    log_sd = program.error[2]
     if log_sd > 0.0:
         return np.asarray(conc_mg_l * np.exp(log_sd * normals))
-    sd = np.hypot(proportional * conc_mg_l, additive)
+    sd = residual_sd(program, conc_mg_l)
     return np.asarray(np.maximum(conc_mg_l + sd * normals, 1e-3 * conc_mg_l))
 
 
-def individual_parameters(program: Program, tv: F8, effects: RandomEffects) -> F8:
+def residual_sd(program: Program, conc_mg_l: F8) -> F8:
+    """Compute the SD of a proportional, additive or combined residual error, mg/L.
+
+    Parameters
+    ----------
+    program : Program
+    conc_mg_l : array
+        Predicted, mg/L.
+
+    Examples
+    --------
+    >>> from fludapk.published.models import load_model
+    >>> residual_sd(load_model().program, np.array([1.0]))
+    array([0.063])
+    """
+    proportional, additive, _, is_sum = program.error
+    if is_sum:
+        return np.asarray(proportional * conc_mg_l + additive)
+    return np.asarray(np.hypot(proportional * conc_mg_l, additive))
+
+
+def individual_parameters(
+    program: Program, tv: F8, effects: RandomEffects, times_h: F8 | None = None
+) -> F8:
     """Compute CL, V1, Q2, V2, Q3, V3 of every subject on every occasion.
 
     Parameters
     ----------
     program : Program
-    tv : (n or 1, 6) array
-        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
+    tv : array
+        As in `course_exposure`.
     effects : RandomEffects
+    times_h : (doses,) array, optional
+        Starts of the doses, h; without them, every occasion is like the first.
 
     Returns
     -------
@@ -166,34 +201,54 @@ def individual_parameters(program: Program, tv: F8, effects: RandomEffects) -> F
     """
     check_shapes(
         {
-            "tv": (np.shape(tv), (6,)),
+            "tv": (np.shape(tv)[:1] + np.shape(tv)[-1:], (6 + len(program.moving),)),
             "eta": (effects.eta.shape, (program.n_eta,)),
             "kappa": (effects.kappa.shape, (effects.kappa.shape[1], program.n_kappa)),
         }
     )
     shift = effects.eta @ program.load_eta.T
     shift_on = effects.kappa @ program.load_kappa.T
-    return np.asarray(tv[:, None] * np.exp(shift[:, None] + shift_on))
+    first = tv[..., :6] if tv.ndim == 2 else tv[:, 0, :6]
+    ratio = ratios(program, tv, effects.eta, np.zeros(1) if times_h is None else times_h)
+    if ratio is None:
+        return np.asarray(first[:, None] * np.exp(shift[:, None] + shift_on))
+    return np.asarray(first[:, None] * ratio * np.exp(shift[:, None] + shift_on))
 
 
 def _arguments(
-    program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
+    program: Program,
+    tv: F8,
+    effects: RandomEffects,
+    times_h: F8,
+    infusion_h: F8,
+    amounts_mg: F8,
+    theta: F8 | None = None,
 ) -> tuple[F8, F8, F8, F8, F8, F8, F8, F8]:
     """Return kernel arguments as float64, C order, writable, so that a kernel is compiled once."""
     times, lengths, amounts = _array(times_h, 1), _array(infusion_h, 1), _array(amounts_mg, 2)
     check_infusions(times, lengths, amounts)
-    typical, eta, kappa = _array(tv, 2), _array(effects.eta, 2), _array(effects.kappa, 3)
+    own = _array(tv, 3 if np.ndim(tv) == 3 else 2)
+    eta, kappa = _array(effects.eta, 2), _array(effects.kappa, 3)
+    width = 6 + len(program.moving)
     check_shapes(
         {
-            "tv": (typical.shape, (6,)),
+            "tv": (own.shape, (width,) if own.ndim == 2 else (len(times), width)),
             "eta": (eta.shape, (program.n_eta,)),
             "kappa": (kappa.shape, (len(times), program.n_kappa)),
             "amounts": (amounts.shape, (len(times),)),
         }
     )
+    typical, shifts = split(program, own, eta, times, theta)
+    load_kappa = program.load_kappa
+    if shifts is not None:  # occasions differ: kernels take this as further kappas
+        moved = np.flatnonzero((shifts != 0.0).any(axis=(0, 1)))
+        load_kappa = np.hstack([load_kappa, np.eye(6)[:, moved]])
+        n = max(len(shifts), len(kappa))
+        parts = (kappa, shifts[..., moved])
+        kappa = np.concatenate([np.broadcast_to(p, (n, *p.shape[1:])) for p in parts], axis=2)
     return (
-        *(typical, _array(program.load_eta, 2), eta, _array(program.load_kappa, 2), kappa),
-        *(times, lengths, amounts),
+        *(_array(typical, 2), _array(program.load_eta, 2), eta, _array(load_kappa, 2)),
+        *(_array(kappa, 3), times, lengths, amounts),
     )
 
 
@@ -227,7 +282,7 @@ def rates(parameters: F8) -> F8:
 
     Parameters
     ----------
-    parameters : (n, 6) array
+    parameters : (n, 6 or more) array
         CL, V1, Q2, V2, Q3, V3; L/h and L.
 
     Returns
@@ -241,7 +296,8 @@ def rates(parameters: F8) -> F8:
     >>> rates(np.array([[10.0, 20.0, 0.0, 1.0, 0.0, 1.0]]))
     array([[0. , 0. , 0.5]])
     """
-    CL, V1, Q2, V2, Q3, V3 = np.moveaxis(np.asarray(parameters, dtype=np.float64), -1, 0)
+    own = np.asarray(parameters, dtype=np.float64)[..., :6]
+    CL, V1, Q2, V2, Q3, V3 = np.moveaxis(own, -1, 0)
     m = np.zeros((*CL.shape, 3, 3))  # the symmetric generator, see `fludapk.pk.kernels.courses`
     m[..., 0, 0] = (CL + Q2 + Q3) / V1
     m[..., 1, 1], m[..., 1, 0] = Q2 / V2, -Q2 / np.sqrt(V1 * V2)

@@ -12,7 +12,6 @@ import numpy as np
 from fludapk.arrays import F8, I8
 from fludapk.pk.effects import RandomEffects, normal_scores, shifted_normals
 from fludapk.pk.estimates import LOG_2PI, MapEstimate, Problem, starting_points
-from fludapk.pk.kernels import estimates as kernels
 from fludapk.pk.kernels.arithmetic import OK
 
 REPLICATES: Final = 16
@@ -249,9 +248,7 @@ def _modes(problem: Problem, d: int) -> list[_Mode]:
     """
     minima: list[tuple[float, F8, F8]] = []
     for start in starting_points(problem.program.n_eta):
-        x, objective, covariance, _, _, status = kernels.map_estimates(
-            *problem.arguments, start[np.newaxis]
-        )
+        x, objective, covariance, _, _, status = problem.search(start[np.newaxis])
         mode = x[0, :d]
         if status[0] == OK and all(np.abs(mode - m).max() > 1e-3 for _, m, _ in minima):
             minima.append((float(objective[0]), mode, covariance[0, :d, :d]))
@@ -269,7 +266,7 @@ def _modes(problem: Problem, d: int) -> list[_Mode]:
 
 def _log_target(problem: Problem, x: F8) -> F8:
     """Return the log of likelihood times prior density of standard normals."""
-    objective = kernels.log_posterior(*problem.arguments, np.ascontiguousarray(x), np.empty((0, 0)))
+    objective = problem.log_posterior(x)
     return np.asarray(problem.log_constants[0] - 0.5 * (objective + x.shape[1] * LOG_2PI))
 
 

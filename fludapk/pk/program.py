@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -20,9 +21,14 @@ EFFECTS: Final[Mapping[str, tuple[Callable[[F8, float, float], F8], str, str]]] 
     "sigmoid": (lambda x, x50, hill: x**hill / (x50**hill + x**hill), "x50", "hill"),
 }
 """Kind of effect of a continuous covariate -> its function, and the names of its two arguments."""
-KINDS: Final = (*EFFECTS, "category")
-CATEGORY: Final = len(EFFECTS)
+KINDS: Final = (*EFFECTS, "category", "steps", "saturating", "factor")
+CATEGORY, STEPS, SATURATING, FACTOR = range(len(EFFECTS), len(KINDS))
 ON_PARAMETER, ON_TERM = range(2)
+TIME, DOSE, NO_COVARIATE = -1, -2, -3
+"""Columns of effects of a dose: its time since the first, h, and its number; or of none."""
+FIRST: Final = {TIME: np.zeros(1), DOSE: np.ones(1)}
+"""Values of these at the first dose."""
+ADDITIVE, LOGIT = range(2)
 
 
 # ------------------------------------------------------------------ compilation to arrays
@@ -33,16 +39,17 @@ def usable(tv: F8) -> Bools:
 
     Parameters
     ----------
-    tv : (n, 6) array
+    tv : (n, ..., 6) array
         CL, V1, Q2, V2, Q3, V3; L/h and L.
 
     Returns
     -------
     (n,) array of bool
+        True where those of every occasion are.
     """
     may_be_zero = [slot in ("Q2", "Q3") for slot in SLOTS]
     allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
-    return np.asarray(allowed.all(axis=1))
+    return np.asarray(allowed.reshape(len(tv), -1).all(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +59,16 @@ class Program:
     theta: F8
     """Estimates, then constants."""
     terms: I8
-    """(t, 3) Parameter (0 to 5), theta index (-1 for a factor of 1), 1 if the term is renal."""
+    """(t, 4) Parameter (0 to 5), theta index (-1 for a factor of 1), 1 if the term is renal, eta of
+    the term (-1 if it has none)."""
     effects: I8
     """(e, 6) 0 on a parameter or 1 on a term, index of that, kind, covariate, theta indices of the
-    two arguments; of a category instead the index of its first `category_thetas`, and 0."""
+    two arguments. The covariate may be `TIME`, `DOSE` or `NO_COVARIATE`. Arguments of a category,
+    of steps and of `saturating` are the index of its first `category_thetas` and the number of
+    steps, or 0; of a factor its theta index, and 0."""
     category_thetas: I8
-    """Theta index of each category of each categorical effect."""
+    """Theta index of each category of each categorical effect; of steps those of the values at
+    which they are, then those of the factors; of `saturating` those of max, x50 and hill."""
     is_micro: int
     """1 if Q2, V2, Q3, V3 hold k12, k21, k13, k31."""
     covariates: tuple[str, ...]
@@ -71,8 +82,14 @@ class Program:
     root_omega_iov: F8
     """(n_kappa, n_kappa) Lower Cholesky factor for kappa."""
     error: F8
-    """(3,) Proportional, additive (mg/L) and log-scale residual SD; 0 where there is none."""
+    """(4,) Proportional, additive (mg/L) and log-scale residual SD; 0 where there is none. The last
+    is 1 if the first two add as SDs, and 0 if as variances."""
     compartments: int
+    litres: float
+    """Factor from the volumes of the paper to L, and from its clearances to L/h."""
+    curves: F8
+    """(c, 6) Etas that do not shift a logarithm: parameter (0 to 5), eta, `ADDITIVE` or `LOGIT`,
+    loading, and the bounds of a logit."""
 
     @property
     def n_eta(self) -> int:
@@ -89,6 +106,27 @@ class Program:
         """True if clearance is split into renal and non-renal."""
         return bool(self.terms[:, 2].any())
 
+    @cached_property
+    def moving(self) -> tuple[int, ...]:
+        """Terms with an eta of their own, or that change from dose to dose."""
+        of_course = {
+            target
+            for owner, target, _, column, *_ in self.effects.tolist()
+            if owner == ON_TERM and column in FIRST
+        }
+        terms = enumerate(self.terms.tolist())
+        return tuple(t for t, (*_, eta) in terms if eta >= 0 or t in of_course)
+
+    @property
+    def is_curved(self) -> bool:
+        """True if an eta shifts something else than the logarithm of a parameter."""
+        return bool(len(self.curves)) or bool((self.terms[:, 3] >= 0).any())
+
+    @cached_property
+    def changes(self) -> bool:
+        """True if a typical parameter changes from dose to dose."""
+        return bool(np.isin(self.effects[:, 3], list(FIRST)).any())
+
     def typical_values(self, rows: F8, theta: F8 | None = None) -> tuple[F8, F8]:
         """Compute typical CL, V1, Q2, V2, Q3, V3 and the renal fraction of CL.
 
@@ -101,8 +139,9 @@ class Program:
 
         Returns
         -------
-        tv : (n, 6) array
-            L/h and L.
+        tv : (n, 6 + moving) array
+            L/h and L, at the first dose; then the share of each `moving` term in the sum of its
+            terms, without effects of time and dose.
         renal : (n,) array
 
         Raises
@@ -113,10 +152,10 @@ class Program:
         rows = np.array(rows, dtype=np.float64, ndmin=2)
         with np.errstate(all="ignore"):
             parameters, renal = self._typical_values(rows.T, theta)
-        tv = np.empty((len(rows), 6))
+        tv = np.empty((len(rows), len(parameters)))
         for slot, parameter in enumerate(parameters):
             tv[:, slot] = parameter
-        valid = usable(tv) & ~np.isnan(rows).any(axis=1)  # NaN to the power of 0 is 1
+        valid = usable(tv[:, :6]) & ~np.isnan(rows).any(axis=1)  # NaN to the power of 0 is 1
         if not valid.all():
             bad = np.flatnonzero(~valid)[0]
             named = zip(self.covariates, rows[bad], strict=True)
@@ -129,11 +168,18 @@ class Program:
         theta: list[Any] = self.theta.tolist() if own is None else list(own)
         computed: dict[tuple[float, ...], F8] = {}
         factors: dict[tuple[int, int], list[F8]] = {}
+        first: dict[tuple[int, int], list[F8]] = {}
         for owner, target, kind, column, a, b in self.effects.tolist():
-            x = columns[column]
+            if column in FIRST:
+                factor = self.effect(kind, FIRST[column], a, b, theta)
+                first.setdefault((owner, target), []).append(factor)
+                continue
+            x = columns[column] if column >= 0 else columns
             if kind == CATEGORY:
                 number = self.category_thetas[a + np.nan_to_num(x).astype(np.int64)]
                 factor = self.theta[number] if own is None else own[number, np.arange(len(x))]
+            elif kind >= STEPS:
+                factor = self.effect(kind, x, a, b, theta)
             else:  # computed once for all parameters: a power of weight is often on every flow
                 key = (kind, column, self.theta[a], self.theta[b])
                 key = key if own is None else (kind, column, a, b)
@@ -141,19 +187,72 @@ class Program:
                     computed[key] = EFFECTS[KINDS[kind]][0](x, theta[a], theta[b])
                 factor = computed[key]
             factors.setdefault((owner, target), []).append(factor)
-        tv, renal = [np.zeros(1)] * 6, np.zeros(1)
-        for t, (slot, index, is_renal) in enumerate(self.terms.tolist()):
+        tv, renal, moving = [np.zeros(1)] * 6, np.zeros(1), {}
+        for t, (slot, index, is_renal, _) in enumerate(self.terms.tolist()):
             value = 1.0 if index < 0 else theta[index]
             term = math.prod(factors.get((ON_TERM, t), ()), start=value)
+            if t in self.moving:
+                moving[t] = slot, term
+                term = math.prod(first.get((ON_TERM, t), ()), start=term)
             tv[slot] = tv[slot] + term
             if is_renal:
                 renal = renal + term
         renal = renal / tv[0]
+        shares = [term / tv[slot] for slot, term in moving.values()]
         for slot in range(6):
-            tv[slot] = math.prod(factors.get((ON_PARAMETER, slot), ()), start=tv[slot])
+            own_factors = [
+                *factors.get((ON_PARAMETER, slot), ()),
+                *first.get((ON_PARAMETER, slot), ()),
+            ]
+            tv[slot] = math.prod(own_factors, start=tv[slot])
+            if self.litres != 1.0 and (slot < 2 or not self.is_micro):
+                tv[slot] = tv[slot] * self.litres
         for q in range(2, 2 * self.compartments, 2) if self.is_micro else ():
             tv[q] = tv[q] * tv[1]
             tv[q + 1] = tv[q] / tv[q + 1]
         for q in range(2 * self.compartments, 6, 2):
             tv[q + 1] = np.ones(1)  # an absent compartment has no flow and stays empty
-        return tv, renal
+        return [*tv, *shares], renal
+
+    def effect(self, kind: int, x: F8, a: int, b: int, theta: Any) -> F8:
+        """Evaluate an effect that is no category.
+
+        Parameters
+        ----------
+        kind : int
+        x : array
+            The covariate.
+        a, b : int
+            As in `effects`.
+        theta : sequence of float or arrays that broadcast with x
+        """
+        if kind == FACTOR:
+            return np.asarray(theta[a], dtype=np.float64)
+        if kind < CATEGORY:
+            return EFFECTS[KINDS[kind]][0](x, theta[a], theta[b])
+        if kind == SATURATING:
+            most, half, hill = (theta[k] for k in self.category_thetas[a : a + 3])
+            return np.asarray(np.exp(most * EFFECTS["sigmoid"][0](x, half, hill)))
+        at, factors = np.split(self.category_thetas[a : a + 2 * b + 1], [b])
+        value = np.zeros(np.shape(x)) + theta[factors[0]]
+        for edge, factor in zip(at, factors[1:], strict=True):
+            value = np.where(x >= theta[edge], theta[factor], value)
+        return np.asarray(value)
+
+    def over_course(self, owner: int, target: int, of_dose: Mapping[int, F8], theta: Any) -> Any:
+        """Multiply the effects of time and dose on a parameter or a term.
+
+        Parameters
+        ----------
+        owner, target : int
+            As in `effects`.
+        of_dose : mapping of int to arrays
+            `TIME` and `DOSE` -> their values.
+        theta : sequence of float or arrays that broadcast with these
+        """
+        mine = (
+            self.effect(kind, of_dose[column], a, b, theta)
+            for its, of, kind, column, a, b in self.effects.tolist()
+            if (its, of) == (owner, target) and column in of_dose
+        )
+        return math.prod(mine, start=1.0)

@@ -12,7 +12,7 @@ import numpy as np
 from fludapk.arrays import F8
 from fludapk.pk.effects import RandomEffects, normal_scores, standard_normal_points
 from fludapk.pk.estimates import Levels, MapEstimate, Problem
-from fludapk.pk.exposure import course_concentrations
+from fludapk.pk.exposure import course_concentrations, residual_sd
 
 SURPRISING: Final = 3.0
 """Number of SDs beyond which a level or an effect is reported."""
@@ -132,10 +132,16 @@ def surprise(estimate: MapEstimate) -> Surprise:
         raise ValueError("needs the estimate of one patient")
 
     def predicted(effects: RandomEffects) -> F8:
-        tv, _, _, doses, _, _ = problem.arguments
+        _, _, _, doses, _, _ = problem.arguments
         start, duration, amount = doses[0]
         conc, _ = course_concentrations(
-            program, tv, effects, start, duration, amount[np.newaxis], levels.times_h[0]
+            program,
+            problem.typical,
+            effects,
+            start,
+            duration,
+            amount[np.newaxis],
+            levels.times_h[0],
         )
         return conc
 
@@ -192,11 +198,11 @@ _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 def _standardised(problem: Problem, predicted: F8) -> F8:
     """Return (level or limit - prediction) / SD; 0 before any drug, where that SD is zero."""
-    levels, (proportional, additive, log_sd) = problem.levels, problem.program.error
+    levels, log_sd = problem.levels, problem.program.error[2]
     measured = np.where(np.isnan(levels.conc_mg_l), levels.lloq_mg_l, levels.conc_mg_l)
     if log_sd > 0.0:
         sd = np.full_like(predicted, log_sd)
         residual = np.log(measured / np.where(predicted > 0.0, predicted, measured))
     else:
-        sd, residual = np.hypot(proportional * predicted, additive), measured - predicted
+        sd, residual = residual_sd(problem.program, predicted), measured - predicted
     return np.asarray(np.divide(residual, sd, out=np.zeros_like(sd), where=sd > 0.0))

@@ -13,9 +13,11 @@ import numpy.typing as npt
 from fludapk.arrays import F8, Bools
 from fludapk.errors import Fault, InputError
 from fludapk.published.formulas import FORMULAS, capped_by_knots
-from fludapk.published.model_files import Rule
+from fludapk.published.formulas.body_size import TERM_WEEKS
+from fludapk.published.model_faults import COLUMN_OF, sources_of
+from fludapk.published.model_files import Covariate, Rule
 from fludapk.published.models import Model, load_model
-from fludapk.published.tables import CATEGORICAL
+from fludapk.published.tables import CATEGORICAL, COURSE_COVARIATES, SEX, SEXES
 
 Columns = Mapping[str, F8]
 """(n,) arrays of AGE, SEX (1 female, 0 male), WT, HT, BSA, SCR, eGFR, CrCl, in the units of
@@ -38,18 +40,10 @@ class Step:
     """Arithmetic with its numbers."""
 
 
-def _arguments(columns: Columns) -> dict[str, F8 | npt.NDArray[np.bool_]]:
-    """Return columns under the names of the arguments of formulas."""
-    return {
-        "age_years": columns["AGE"],
-        "weight_kg": columns["WT"],
-        "height_cm": columns["HT"],
-        "bsa_m2": columns["BSA"],
-        "scr_mg_dl": columns["SCR"],
-        "female": columns["SEX"] == 1.0,
-        "egfr_ml_min_1_73m2": columns["eGFR"],
-        "gfr_ml_min": columns["CrCl"],
-    }
+def _arguments(needs: Sequence[str], columns: Columns) -> dict[str, F8 | npt.NDArray[np.bool_]]:
+    """Return columns under the names of the arguments that a formula needs."""
+    named = {name: columns[COLUMN_OF[name]] for name in needs}
+    return {name: column == 1.0 if name == "female" else column for name, column in named.items()}
 
 
 def evaluate(formula: str, columns: Columns) -> tuple[F8, str]:
@@ -70,7 +64,7 @@ def evaluate(formula: str, columns: Columns) -> tuple[F8, str]:
         Calculation of a single row; empty for several rows, or if the value is not finite.
     """
     entry = FORMULAS[formula]
-    arguments = {key: value for key, value in _arguments(columns).items() if key in entry.needs}
+    arguments = _arguments(entry.needs, columns)
     value = np.asarray(entry.function(**arguments), dtype=np.float64)
     if "female" in entry.needs:
         value = np.where(np.isnan(columns["SEX"]), np.nan, value)
@@ -108,9 +102,7 @@ def covariate_columns(
     """
     available = dict(columns)
     result = Covariates({}, {}, {}, [])
-    # TOML tables have no order: derived covariates must follow those they are derived from.
-    ordered = sorted(model.file.covariates.items(), key=lambda item: item[1].derived is not None)
-    for name, covariate in ordered:
+    for name, covariate in _in_order(model):
         unit = covariate.unit or ""
         if covariate.rules:
             rules = [Rule(formula=egfr_formula)] if egfr_formula else covariate.rules
@@ -125,10 +117,52 @@ def covariate_columns(
                     how = f"the model's highest value at {at[0]:.3g} y"
                     result.steps.append(Step(name, float(available[name][0]), unit, "cap", how))
         elif covariate.derived is not None:
-            available[name], how = evaluate(covariate.derived, available)
+            sources = _sources(model, covariate, available)
+            available[name], how = evaluate(covariate.derived, sources)
             result.steps.append(Step(name, float(available[name][0]), unit, "", how))
+        elif name in ("GA", "PMA"):
+            born = columns.get("GA", np.full(columns["AGE"].shape, np.nan))
+            available["GA"] = np.where(np.isnan(born), TERM_WEEKS, born)
+            if name == "PMA":
+                available[name], how = evaluate("postmenstrual_age", available)
+                result.steps.append(Step(name, float(available[name][0]), unit, "", how))
+        elif name == SEX:
+            woman = covariate.levels.index(SEXES[0])
+            number = np.abs(1.0 - woman - columns[SEX])  # NaN stays
+            available[name] = number
+        elif name in COURSE_COVARIATES:
+            continue
+        elif covariate.levels and name not in columns:
+            available[name] = np.full(columns["AGE"].shape, np.nan)
         result.values[name] = available[name]
     return result
+
+
+@lru_cache(maxsize=64)
+def _in_order(model: Model) -> list[tuple[str, Covariate]]:
+    """All covariates, derived ones after those they are made from: TOML tables have no order."""
+    covariates = model.file.covariates
+    left = {name: sources_of(table.model_dump()) for name, table in covariates.items()}
+    ordered: list[str] = []
+    while left:
+        ready = [name for name, sources in left.items() if not sources & (left.keys() - {name})]
+        ordered += ready
+        left = {name: sources for name, sources in left.items() if name not in ready}
+    return [(name, covariates[name]) for name in ordered]
+
+
+def _sources(model: Model, covariate: Covariate, available: Columns) -> dict[str, F8]:
+    """Return what a derived covariate is made from, under the names of its formula."""
+    sources = dict(available)
+    if SEX in model.file.covariates:  # a formula wants 1 for women, the model the number of a level
+        woman = model.file.covariates[SEX].levels.index(SEXES[0])
+        sources[SEX] = np.abs(1.0 - woman - available[SEX])
+    sources |= {key: available[name] for key, name in covariate.of.items()}
+    if covariate.fat is not None:
+        fat = covariate.fat
+        value = model.file.theta[fat].value if isinstance(fat, str) else fat
+        sources["fat"] = np.full(available["AGE"].shape, value)
+    return sources
 
 
 def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, result: Covariates) -> F8:
@@ -347,8 +381,13 @@ def missing_covariates(
     for name in values:
         if not np.isnan(values[name][row]):
             continue
-        if name in CATEGORICAL:
+        if name == SEX:
+            needs["{sex}"] = ("sex",)
+        elif name in CATEGORICAL:
             needs[f"{{{name}}} ({' or '.join(model.categories(name))})"] = (name,)
+        elif model.categories(name):
+            named = f"{{categories}} {name} ({' or '.join(model.categories(name))})"
+            needs[named] = ("categories",)
         elif name in ("eGFR", "CrCl"):
             if not any(np.isfinite(columns[key][row]) for key in ("SCR", "eGFR", "CrCl")):
                 needs[_A_RENAL_FUNCTION] = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
@@ -356,7 +395,28 @@ def missing_covariates(
                 needs[f"{{sex}} (the {name} formula at this age needs it)"] = ("sex",)
     fields = [field for named in needs.values() for field in named]
     message = f"{model.id} needs {'; '.join(needs)}"
-    return [Fault(fields[0], message, also=tuple(fields[1:]), whole=True)] if needs else []
+    if needs:
+        return [Fault(fields[0], message, also=tuple(fields[1:]), whole=True)]
+    return _undefined(model, values, columns, row)
+
+
+def _undefined(model: Model, values: Mapping[str, F8], columns: Columns, row: int) -> list[Fault]:
+    """Return the faults of derived covariates whose formula is not defined for a patient."""
+    faults = []
+    for name, covariate in model.file.covariates.items():
+        if covariate.derived is None or not np.isnan(values[name][row]):
+            continue
+        formula = FORMULAS[covariate.derived]
+        if "female" in formula.needs and np.isnan(columns["SEX"][row]):
+            found = f"{model.id} needs {{sex}} ({name} by {covariate.derived})"
+            return [Fault("sex", found, whole=True)]
+        first, last = formula.ages
+        found = (
+            f"{model.id} needs {name}, but {covariate.derived} is not defined for this patient "
+            f"(published for {first:g} to {last:g} y)"
+        )
+        faults.append(Fault("", found, do="choose another {model}", whole=True))
+    return faults
 
 
 _A_RENAL_FUNCTION: Final = (

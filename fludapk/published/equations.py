@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fludapk.arrays import F8
-from fludapk.published.model_files import Category, Effect, ModelFile
+from fludapk.published.effect_files import Category, Effect, Steps
+from fludapk.published.model_files import ModelFile
 from fludapk.published.models import Model
+from fludapk.published.tables import COURSE_COVARIATES
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,20 @@ class Notation:
         rows = (f"{self.number(factor)} if {name}" for name, factor in effect.factors.items())
         return f"({', '.join(rows)})"
 
+    def steps(self, effect: Steps) -> str:
+        """Write the factors of steps."""
+        first, *others = (self.number(factor) for factor in effect.factors)
+        x = self.covariate(effect.covariate)
+        later = (f"{factor} from {at:g}" for at, factor in zip(effect.at, others, strict=True))
+        return f"({first}, {', '.join(later)} of {x} on)"
+
     def power(self, base: str, exponent: str) -> str:
         """Write a power."""
         return f"{base}^{exponent}"
+
+    def own(self, eta: str) -> str:
+        """Write the factor that a term has from its eta; nothing in a typical parameter."""
+        return ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,9 @@ class Numbers(Notation):
         return f"{self.file.theta[name].value:g}"
 
     def covariate(self, name: str) -> str:
-        """Write the value."""
+        """Write the value; that of a dose is the first one's."""
+        if name in COURSE_COVARIATES:
+            return {"TIME": "0", "DOSE": "1"}[name]
         return f"{self.values[name][0]:.4g}"
 
     def category(self, effect: Category) -> str:
@@ -107,22 +122,34 @@ def written(parameter: str, notation: Notation) -> str:
     for term in described.terms:
         head = [] if term.theta is None else [notation.theta(term.theta)]
         factors = head + [_effect(effect, notation) for effect in term.effects]
-        terms.append(notation.times.join(factors))
+        own = "" if term.eta is None else notation.own(term.eta)
+        terms.append(notation.times.join([*factors, *filter(None, [own])]) or "1")
     total = f"({' + '.join(terms)})" if len(terms) > 1 else terms[0]
     factors = [_effect(effect, notation) for effect in described.effects]
+    if total == "1" and factors:
+        return notation.times.join(factors)
     return notation.times.join([total, *factors])
 
 
 def _effect(effect: Effect, notation: Notation) -> str:
+    if effect.kind == "factor":
+        return notation.number(effect.value)
     if effect.kind == "category":
         return notation.category(effect)
+    if effect.kind == "steps":
+        return notation.steps(effect)
     x, number = notation.covariate(effect.covariate), notation.number
     if effect.kind == "power":
         base = x if effect.ref == 1.0 else f"({x}/{number(effect.ref)})"
         return base if effect.exponent == 1.0 else notation.power(base, number(effect.exponent))
-    if effect.kind == "sigmoid":
-        raised = notation.power(x, number(effect.hill))
-        half = notation.power(number(effect.x50), number(effect.hill))
-        return f"{raised}/({half} + {raised})"
+    if effect.kind == "sigmoid" or effect.kind == "saturating":
+        raised, half = (
+            base if effect.hill == 1.0 else notation.power(base, number(effect.hill))
+            for base in (x, number(effect.x50))
+        )
+        share = f"{raised}/({half} + {raised})"
+        if effect.kind == "sigmoid":
+            return share
+        return f"exp({number(effect.max)}{notation.times}{share})"
     change = f"{number(effect.slope)}{notation.times}({x}{notation.minus}{number(effect.ref)})"
     return f"(1 + {change})" if effect.kind == "linear" else f"exp({change})"

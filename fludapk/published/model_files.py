@@ -5,14 +5,13 @@ so a fault carries its path.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
 from pydantic import (
     AfterValidator,
     Field,
-    PlainValidator,
     StringConstraints,
     ValidationInfo,
     field_validator,
@@ -20,47 +19,27 @@ from pydantic import (
 )
 
 from fludapk.arrays import F8
+from fludapk.published.effect_files import CovariateName, Effect, Number, ThetaName
 from fludapk.published.formulas import FORMULAS
+from fludapk.published.matrices import IivMatrix, IovMatrix, with_variances
 from fludapk.published.model_faults import faults_between_tables
-from fludapk.published.tables import Identifier, Positive, Table, Text, must_rise
+from fludapk.published.tables import (
+    FLUDARABINE,
+    Identifier,
+    Positive,
+    Table,
+    Text,
+    defined,
+    must_rise,
+)
 from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE
 
 PARAMETERS: Final = ("CL", "V1", "Q2", "V2", "Q3", "V3", "k12", "k21", "k13", "k31")
 
 
-def _defined(kind: str) -> AfterValidator:
-    """Check that a name is one of the names that the file itself defines (see `names_in`)."""
-
-    def check(name: str, info: ValidationInfo) -> str:
-        names: Sequence[str] = (info.context or {}).get(kind, [name])
-        if name not in names:
-            raise ValueError(
-                f"{name!r} is not a {kind} of this file ({', '.join(names) or 'none'})"
-            )
-        return name
-
-    return AfterValidator(check)
-
-
-ThetaName = Annotated[str, _defined("theta")]
-CovariateName = Annotated[str, _defined("covariate")]
-ParameterName = Annotated[str, _defined("parameter")]
-IivName = Annotated[str, _defined("iiv")]
-IovName = Annotated[str, _defined("iov")]
-
-
-def _number_or_theta(value: object, info: ValidationInfo) -> float | str:
-    if isinstance(value, str):
-        names: Sequence[str] = (info.context or {}).get("theta", [value])
-        if value in names:
-            return value
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    raise ValueError(f"{value!r} is neither a number nor a theta of this file")
-
-
-Number = Annotated[float | str, PlainValidator(_number_or_theta)]
-"""A number in place, or the name of a theta."""
+ParameterName = Annotated[str, defined("parameter")]
+IivName = Annotated[str, defined("iiv")]
+IovName = Annotated[str, defined("iov")]
 
 
 def _formula(*quantities: str) -> AfterValidator:
@@ -106,8 +85,8 @@ class Citation(Table):
 class Dose(Table):
     """Conversion of a prescribed dose to the dose of the model."""
 
-    prescribed: Literal["fludarabine phosphate"]
-    modelled: Literal["F-ara-A"]
+    prescribed: Text
+    modelled: Text
     factor: Positive
     basis: Literal["stated", "inferred", "unknown"]
     evidence: Text
@@ -115,11 +94,52 @@ class Dose(Table):
 
     @field_validator("factor")
     @classmethod
-    def _one_or_the_mass_ratio(cls, factor: float) -> float:
+    def _one_or_the_mass_ratio(cls, factor: float, info: ValidationInfo) -> float:
+        if info.data.get("prescribed") != FLUDARABINE:
+            return factor
         ratio = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
         if abs(factor - 1.0) > 1e-9 and abs(factor / ratio - 1.0) > 0.005:
             raise ValueError(f"{factor} is neither 1 nor the ratio of the molar masses {ratio:.4f}")
         return factor
+
+
+class Units(Table):
+    """Units of amounts and concentrations of a paper that has others than mg and mg/L."""
+
+    amount: Literal["mg", "g", "ug", "umol", "nmol"] = "mg"
+    concentration: Literal["mg/L", "ug/mL", "ug/L", "ng/mL", "umol/L", "nmol/L"] = "mg/L"
+    molar_mass: Positive = MOLAR_MASS_F_ARA_A
+    source: Text
+
+    @property
+    def amount_mg(self) -> float:
+        """An amount of 1, mg."""
+        return self._per(self.amount, {"mg": 1.0, "g": 1e3, "ug": 1e-3})
+
+    @property
+    def concentration_mg_l(self) -> float:
+        """A concentration of 1, mg/L."""
+        name = self.concentration
+        mass = {"mg/L": 1.0, "ug/mL": 1.0, "ug/L": 1e-3, "ng/mL": 1e-3}
+        return self._per(name.removesuffix("/L") if "mol" in name else name, mass)
+
+    def _per(self, name: str, mass: Mapping[str, float]) -> float:
+        moles = {"umol": self.molar_mass / 1e3, "nmol": self.molar_mass / 1e6}
+        return {**mass, **moles}[name]
+
+    @property
+    def litres(self) -> float:
+        """A volume of 1, L."""
+        ratio = self.amount_mg / self.concentration_mg_l
+        return 1.0 if abs(ratio - 1.0) < 1e-9 else ratio
+
+
+class Binding(Table):
+    """Binding of the drug to proteins of plasma."""
+
+    modelled: Literal["unbound", "total"]
+    fu: Number
+    source: Text
 
 
 class Population(Table):
@@ -165,7 +185,9 @@ class Covariate(Table):
     limits: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     rules: list[Rule] = []
     cap: Cap | None = None
-    derived: Annotated[str, _formula("GFR")] | None = None
+    derived: Annotated[str, _formula("GFR", "weight", "BSA", "CrCl", "eGFR")] | None = None
+    of: dict[Literal["AGE", "WT", "HT", "BSA", "SCR", "eGFR", "CrCl", "FFM"], CovariateName] = {}
+    fat: Number | None = None
     levels: list[Text] = []
     source: Text
 
@@ -203,65 +225,12 @@ class Theta(Table):
         return fixed
 
 
-class Power(Table):
-    """Power effect: (x / ref) ^ exponent."""
-
-    kind: Literal["power"]
-    covariate: CovariateName
-    ref: Number
-    exponent: Number
-
-
-class Linear(Table):
-    """Linear effect: 1 + slope (x - ref)."""
-
-    kind: Literal["linear"]
-    covariate: CovariateName
-    ref: Number
-    slope: Number
-
-
-class Exponential(Table):
-    """Exponential effect: exp(slope (x - ref))."""
-
-    kind: Literal["exponential"]
-    covariate: CovariateName
-    ref: Number
-    slope: Number
-
-
-class Sigmoid(Table):
-    """Sigmoid effect: x^hill / (x50^hill + x^hill)."""
-
-    kind: Literal["sigmoid"]
-    covariate: CovariateName
-    x50: Number
-    hill: Number
-
-
-class Category(Table):
-    """Categorical effect: a factor for each category."""
-
-    kind: Literal["category"]
-    covariate: CovariateName
-    factors: dict[str, Number]
-
-    @model_validator(mode="after")
-    def _all_categories(self, info: ValidationInfo) -> Self:
-        names = (info.context or {}).get("categories", {}).get(self.covariate)
-        if names is not None and set(names) != set(self.factors):
-            raise ValueError(f"factors must name each level once: {', '.join(names) or 'none'}")
-        return self
-
-
-Effect = Annotated[Power | Linear | Exponential | Sigmoid | Category, Field(discriminator="kind")]
-
-
 class Term(Table):
-    """Term of a parameter: theta (1 if absent) times effects."""
+    """Term of a parameter: theta (1 if absent) times effects, times exp(eta) of its own."""
 
     name: Literal["renal", "non-renal"] | None = None
     theta: ThetaName | None = None
+    eta: IivName | None = None
     effects: list[Effect] = []
 
 
@@ -274,20 +243,32 @@ class Parameter(Table):
 
 
 class RandomEffect(Table):
-    """An eta or kappa, and the parameters whose logarithm it shifts."""
+    """An eta or kappa, and the parameters it shifts: their logarithm, logit or value."""
 
     name: Annotated[str, StringConstraints(pattern=r"^(eta|kappa)_[A-Za-z0-9]+$")]
     value: Positive
     scale: Literal["cv_exact", "cv_approx", "variance", "sd"]
-    on: Annotated[dict[ParameterName, float], Field(min_length=1)]
+    on: dict[ParameterName, float] = {}
+    kind: Literal["exponential", "additive", "logit"] = "exponential"
+    bounds: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     rse_percent: Positive | None = None
     ci95: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     shrinkage_percent: Annotated[float, Field(ge=0, lt=100)] | None = None
     source: Text
 
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind != "exponential" and self.scale.startswith("cv"):
+            raise ValueError(f"scale: an {self.kind} effect has an sd or a variance")
+        if (self.bounds is not None) != (self.kind == "logit"):
+            raise ValueError("bounds: a logit effect has them, others have none")
+        if self.bounds is not None:
+            must_rise("bounds", self.bounds)
+        return self
+
     @property
     def variance(self) -> float:
-        """Omega squared: the variance of the logarithm."""
+        """Omega squared: the variance of the logarithm, of the logit or of the value."""
         return {
             "cv_exact": math.log1p(self.value**2),
             "cv_approx": self.value**2,
@@ -330,17 +311,23 @@ class ResidualError(Table):
 
 
 class Ruv(Table):
-    """Residual unexplained variability; additive in mg/L, log: SD of the natural logarithm."""
+    """Residual unexplained variability; additive in mg/L, log: SD of the natural logarithm.
+
+    Proportional and additive together add as variances, or as standard deviations.
+    """
 
     proportional: ResidualError | None = None
     additive: ResidualError | None = None
     log: ResidualError | None = None
+    combined: Literal["variances", "sds"] = "variances"
 
     @model_validator(mode="after")
     def _one_scale(self) -> Self:
         linear = self.proportional is not None or self.additive is not None
         if linear == (self.log is not None):
             raise ValueError("give either log, or proportional and/or additive")
+        if self.combined == "sds" and None in (self.proportional, self.additive):
+            raise ValueError('combined = "sds" needs proportional and additive')
         return self
 
 
@@ -348,7 +335,7 @@ class Reproduces(Table):
     """A published result that the file must reproduce."""
 
     what: Text
-    quantity: Literal["CL", "V1", "Q2", "V2", "Q3", "V3", "auc_0_inf"]
+    quantity: Literal["CL", "V1", "Q2", "V2", "Q3", "V3", "half_life", "auc_0_inf"]
     at: dict[CovariateName, float | str] | None = None
     population: Identifier | None = None
     regimen: Identifier | None = None
@@ -361,15 +348,20 @@ class Reproduces(Table):
 
     @model_validator(mode="after")
     def _typical_or_population(self) -> Self:
-        of_population = (self.population, self.regimen, self.statistic, self.tolerance)
+        of_population = (self.population, self.regimen, self.statistic)
         if self.quantity == "auc_0_inf":
-            if None in of_population or self.tolerance_reason is None or self.at is not None:
+            if (
+                None in (*of_population, self.tolerance, self.tolerance_reason)
+                or self.at is not None
+            ):
                 raise ValueError(
                     "auc_0_inf needs population, regimen, statistic, tolerance, tolerance_reason "
                     "and no `at`"
                 )
         elif self.at is None or any(value is not None for value in of_population):
             raise ValueError(f"{self.quantity} needs `at`; its tolerance is the printed digits")
+        if (self.tolerance is None) != (self.tolerance_reason is None):
+            raise ValueError("tolerance and tolerance_reason come together")
         return self
 
 
@@ -395,17 +387,43 @@ class ModelFile(Table):
     reading_of: Identifier | None = None
     citation: Citation
     dose: Dose
+    units: Units | None = None
+    binding: Binding | None = None
     population: Population
     covariates: dict[str, Covariate]
     theta: Annotated[dict[str, Theta], Field(min_length=1)]
     parameters: dict[Literal[PARAMETERS], Parameter]  # type: ignore[valid-type]
     iiv: Annotated[list[RandomEffect], Field(min_length=1)]
     iiv_correlations: list[IivCorrelation] = []
+    iiv_matrices: list[IivMatrix] = []
     iov: list[RandomEffect] = []
     iov_correlations: list[IovCorrelation] = []
+    iov_matrices: list[IovMatrix] = []
     ruv: Ruv
     reproduces: Annotated[list[Reproduces], Field(min_length=1)]
     departures: list[Departure] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _variances_from_matrices(cls, raw: Any) -> Any:
+        return with_variances(raw) if isinstance(raw, dict) else raw
+
+    @property
+    def fu(self) -> float | None:
+        """Fraction unbound; None if nothing is said of it."""
+        if self.binding is None:
+            return None
+        fu = self.binding.fu
+        return self.theta[fu].value if isinstance(fu, str) else fu
+
+    @property
+    def dose_factor(self) -> float:
+        """Amount in the model of 1 mg prescribed, mg.
+
+        That of a model of unbound drug is larger by 1 / fu: its concentrations are then total.
+        """
+        is_unbound = self.binding is not None and self.binding.modelled == "unbound"
+        return self.dose.factor / (self.fu or 1.0) if is_unbound else self.dose.factor
 
     @classmethod
     def cross_faults(cls, raw: Mapping[str, Any]) -> list[str]:

@@ -12,9 +12,9 @@ from typing import Final
 
 from fludapk.errors import Fault, FileError, InputError, nearest
 from fludapk.pk.program import Program
-from fludapk.published.compile import compile_program
+from fludapk.published.compile import compile_program, omega
 from fludapk.published.model_files import ModelFile
-from fludapk.published.tables import read_toml
+from fludapk.published.tables import CATEGORICAL, FLUDARABINE, SEX, read_toml
 from fludapk.published.uncertainty import Uncertainty
 
 DEFAULT_MODEL: Final = "langenhorst2019"
@@ -39,6 +39,21 @@ class Model:
         return self.file.id
 
     @property
+    def drug(self) -> str:
+        """Drug as prescribed."""
+        return self.file.dose.prescribed
+
+    @cached_property
+    def adjusted(self) -> list[str]:
+        """Sentences on matrices that are valid only within their printed rounding."""
+        return [
+            f"{kind.upper()}: the printed matrix is no covariance, by its rounding; the nearest "
+            f"valid one within it is used (a correlation moves by up to {moved:.2g})"
+            for kind in ("iiv", "iov")
+            if (moved := omega(self.file, kind)[1]) > 0.0
+        ]
+
+    @property
     def not_shipped(self) -> str:
         """Warning that this is another model under the name of a shipped one; else empty."""
         return replacement_warning(self.id, self.sha256)
@@ -57,6 +72,12 @@ class Model:
     def renal_covariate(self) -> str | None:
         """Renal covariate of the model: 'eGFR', 'CrCl' or None."""
         return next((name for name in ("eGFR", "CrCl") if name in self.file.covariates), None)
+
+    @property
+    def own_categories(self) -> list[str]:
+        """Names of the categories that no other model need have."""
+        covariates = self.file.covariates.items()
+        return [k for k, c in covariates if c.levels and k not in (*CATEGORICAL, SEX)]
 
     def categories(self, covariate: str) -> list[str]:
         """Return the categories of a covariate of this model; empty if it has none."""
@@ -187,7 +208,9 @@ def is_averaged(name: str) -> bool:
     return name.partition(":")[0].strip() == AVERAGED
 
 
-def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None) -> Model:
+def load_model(
+    name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None, *, any_drug: bool = False
+) -> Model:
     """Load a model by name.
 
     Parameters
@@ -195,11 +218,14 @@ def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None)
     name : str
     folders : sequence of Path, optional
         See `model_folders`.
+    any_drug : bool
+        True: a model of another drug, to be shown, verified or exported. No dose of fludarabine is
+        computed by one.
 
     Raises
     ------
     InputError
-        If there is no such model.
+        If there is no such model, or it is of another drug.
     FileError
         If its file has faults; all are listed.
 
@@ -215,7 +241,12 @@ def load_model(name: str = DEFAULT_MODEL, folders: Sequence[Path] | None = None)
     if name not in paths:
         do = nearest(name, list(paths))
         raise InputError(Fault("model", f"unknown model {name!r}", do=do, whole=True))
-    return _load(paths[name], paths[name].stat().st_mtime_ns)
+    model = _load(paths[name], paths[name].stat().st_mtime_ns)
+    if model.drug != FLUDARABINE and not any_drug:
+        found = f"{name} is a model of {model.drug}, and doses are of {FLUDARABINE}"
+        do = "it can be shown, verified and exported"
+        raise InputError(Fault("model", found, do=do, whole=True))
+    return model
 
 
 @lru_cache(maxsize=64)
@@ -226,13 +257,15 @@ def _load(path: Path, _modified: int) -> Model:
     return Model(file, path, _sha256(path))
 
 
-def load_models(folders: Sequence[Path] | None = None) -> list[Model]:
+def load_models(folders: Sequence[Path] | None = None, *, any_drug: bool = False) -> list[Model]:
     """Load all models, the default first.
 
     Parameters
     ----------
     folders : sequence of Path, optional
         See `model_folders`.
+    any_drug : bool
+        True: those of other drugs, too.
 
     Raises
     ------
@@ -248,4 +281,4 @@ def load_models(folders: Sequence[Path] | None = None) -> list[Model]:
             faults.extend(error.faults)
     if faults:
         raise FileError(*faults)
-    return models
+    return [model for model in models if any_drug or model.drug == FLUDARABINE]

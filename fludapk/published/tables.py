@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
 )
 
 from fludapk.atomic import read_bytes
@@ -26,9 +27,18 @@ PATIENT_COVARIATES: Final = {
     "SCR": "mg/dL",
     "eGFR": "mL/min/1.73 m2",
     "CrCl": "mL/min",
+    "GA": "weeks",
+    "PMA": "weeks",
 }
 """Covariate of every patient -> the unit that a model file must give it."""
+COURSE_COVARIATES: Final = {"TIME": "h", "DOSE": "1"}
+"""Covariate of every dose -> its unit: start, from that of the first dose; number, from 1."""
+SEX: Final = "SEX"
+SEXES: Final = ("female", "male")
 CATEGORICAL: Final = ("product", "diagnosis", "genotype")
+
+FLUDARABINE: Final = "fludarabine phosphate"
+"""The drug whose doses are computed; models of others are read, shown and exported only."""
 
 DATA: Final = Path(__file__).resolve().parents[1] / "data"
 """Data files that ship inside the package."""
@@ -66,6 +76,20 @@ class Table(BaseModel):
     def cross_faults(cls, raw: Mapping[str, Any]) -> list[str]:
         """Return the faults between tables, found even where a table has faults of its own."""
         return []
+
+
+def defined(kind: str) -> AfterValidator:
+    """Check that a name is one of the names that the file itself defines (see `names_in`)."""
+
+    def check(name: str, info: ValidationInfo) -> str:
+        names: Sequence[str] = (info.context or {}).get(kind, [name])
+        if name not in names:
+            raise ValueError(
+                f"{name!r} is not a {kind} of this file ({', '.join(names) or 'none'})"
+            )
+        return name
+
+    return AfterValidator(check)
 
 
 def must_rise(name: str, values: Sequence[float]) -> None:
@@ -162,7 +186,8 @@ def _faults(error: ValidationError) -> list[str]:
 
 
 _NOT_A_KEY = (
-    *("[key]", "float", "str", "power", "linear", "exponential", "sigmoid", "category"),
+    *("[key]", "float", "str", "power", "linear", "exponential", "sigmoid", "category", "steps"),
+    *("saturating", "factor"),
     *("quantiles", "uniform", "beta", "[use]", "[file]", "[custom]"),
 )
 """Parts of pydantic's locations that are not keys of the file."""

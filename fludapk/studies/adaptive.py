@@ -83,7 +83,7 @@ class Adaptive:
         self, block: Block, tv: F8, mg: F8, dose: int, ready: list[int], arrived: Bools
     ) -> tuple[F8, Bools]:
         """Return the doses from a dose on, and who has an estimate."""
-        program, factor = self.model.program, self.model.file.dose.factor
+        program, factor = self.model.program, self.model.file.dose_factor
         times, lengths, _ = self.schedule.course_of(1.0).arrays(1.0)
         at_h = np.concatenate([times[self.sampled[k]] + self.at_h for k in ready])
         started = int((times < at_h[-1]).sum())
@@ -107,7 +107,7 @@ class Adaptive:
         effects = RandomEffects(block.effects.eta, np.ascontiguousarray(block.effects.kappa[:, :n]))
         conc, _ = course_concentrations(
             block.program, block.tv, effects, times[:n], lengths[:n],
-            given_mg * block.truth.file.dose.factor, at_h,
+            given_mg * block.truth.file.dose_factor, at_h,
         )  # fmt: skip
         return with_residual_error(block.program, conc, block.residual[:, : len(at_h)])
 
@@ -133,7 +133,7 @@ class Perfect:
         if dose < self.schedule.days:
             later_mg = _dose_for(
                 self.aim.auc_for(0.0), block.program, block.tv, block.effects,
-                self.schedule, mg, dose, block.truth.file.dose.factor,
+                self.schedule, mg, dose, block.truth.file.dose_factor,
             )  # fmt: skip
             later = self.drawn(later_mg, block.observed.columns, self.schedule, mg[:, :dose])
             mg[:, dose:] = np.where(planned.given[:, None], later.mg, 0.0)

@@ -50,7 +50,7 @@ def bands(study: Study, patients: int = 1000) -> list[Band]:
             effects = RandomEffects(block.effects.eta[:n], block.effects.kappa[:n])
             conc, _ = course_concentrations(
                 truth.program, block.tv[:n], effects, times, lengths,
-                doses.mg[:n] * truth.file.dose.factor, at,
+                doses.mg[:n] * truth.file.dose_factor, at,
             )  # fmt: skip
             given = doses.given[:n]
             if given.any():

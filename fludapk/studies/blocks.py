@@ -67,7 +67,7 @@ def simulated_draw(block: Block, strategy: DosingStrategy, doses: Doses) -> Simu
         Doses of the strategy to the block.
     """
     times, lengths, _ = strategy.schedule.course_of(1.0).arrays(1.0)
-    amounts = doses.mg * block.truth.file.dose.factor
+    amounts = doses.mg * block.truth.file.dose_factor
     at_cells = strategy.schedule.cells_at_h
     course = block.program, block.tv, block.effects, times, lengths, amounts
     exposure = course_exposure(*course)

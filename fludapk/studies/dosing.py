@@ -15,7 +15,7 @@ from fludapk.patients.course import is_above, largest_steps, most_mg
 from fludapk.patients.population import Patients
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
-from fludapk.pk.exposure import course_exposure, terminal_rate
+from fludapk.pk.exposure import course_exposure, individual_parameters, terminal_rate
 from fludapk.pk.program import Program
 from fludapk.published.covariates import Columns
 from fludapk.published.models import Model
@@ -230,8 +230,8 @@ def clearance(block: Block) -> F8:
     ----------
     block : Block
     """
-    shift = block.effects.eta @ block.program.load_eta[0]
-    return np.asarray(block.tv[:, 0] * np.exp(shift))
+    own = RandomEffects(block.effects.eta, np.zeros((1, 1, block.program.n_kappa)))
+    return np.asarray(individual_parameters(block.program, block.tv, own)[:, 0, 0])
 
 
 def half_life(block: Block) -> F8:
@@ -261,7 +261,7 @@ def typical_auc_per_mg(model: Model, patients: Patients, schedule: Regimen) -> F
         mg h/L per mg; NaN where the model needs something that is not known.
     """
     tv, is_known = typical_parameters(model, patients)
-    times, lengths, amounts = schedule.course_of(1.0).arrays(model.file.dose.factor)
+    times, lengths, amounts = schedule.course_of(1.0).arrays(model.file.dose_factor)
     none = RandomEffects.none(model.program, schedule.days)
     auc = course_exposure(model.program, tv, none, times, lengths, amounts).auc_0_inf
     return np.where(is_known, auc, np.nan)

@@ -305,7 +305,7 @@ def _auc(study: Study, truth: Model, strategy: DosingStrategy, causes: _Causes, 
             "drivers: some patients are given no dose under this strategy: their AUC has no "
             "logarithm"
         )
-    amounts = doses.mg * truth.file.dose.factor
+    amounts = doses.mg * truth.file.dose_factor
     return course_exposure(
         truth.program, block.tv, block.effects, times, lengths, amounts
     ).auc_0_inf

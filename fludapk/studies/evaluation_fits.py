@@ -128,6 +128,17 @@ def _effects(estimate: MapEstimate, row: int, prediction: Prediction) -> RandomE
     )
 
 
+def _typical_values(predicted: Sequence[Prediction], doses: int) -> F8:
+    """Typical values of all patients; of every dose if any change, those filled up as the last."""
+    if all(prediction.tv_by_dose is None for prediction in predicted):
+        return np.vstack([prediction.tv for prediction in predicted])
+    rows = []
+    for prediction in predicted:
+        own = prediction.tv[:, None] if prediction.tv_by_dose is None else prediction.tv_by_dose
+        rows.append(np.concatenate([own, np.repeat(own[:, -1:], doses - own.shape[1], axis=1)], 1))
+    return np.concatenate(rows)
+
+
 def _estimates(
     model: Model, predicted: Sequence[Prediction], measured: Sequence[Levels]
 ) -> MapEstimate:
@@ -146,7 +157,7 @@ def _estimates(
     arrays = [prediction.arrays for prediction in predicted]
     return map_estimates(
         model.program,
-        np.vstack([prediction.tv for prediction in predicted]),
+        _typical_values(predicted, doses),
         np.array([filled(times, doses, late, 24.0) for times, _, _ in arrays]),
         np.array([filled(lengths, doses, 1.0) for _, lengths, _ in arrays]),
         np.array([filled(amounts[0], doses, 0.0) for *_, amounts in arrays]),

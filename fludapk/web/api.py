@@ -247,14 +247,14 @@ def router(folders: Folders, most_rows: int) -> APIRouter:
     @routes.get(f"{PREFIX}/models/{{name}}", response_model=ModelShown, tags=["sources"])
     def show_model(name: str) -> Response:
         """Every number of a model with its source: `fludapk models show --json`."""
-        model = load_model(name, folders)
+        model = load_model(name, folders, any_drug=True)
         shown = {**model.file.model_dump(mode="json", exclude_none=True), "sha256": model.sha256}
         return JSONResponse(shown)
 
     @routes.get(f"{PREFIX}/models/{{name}}/verify", tags=["sources"])
     def verify_model(name: str) -> list[VerifiedShown]:
         """The published numbers of a model, re-computed: `fludapk models verify --json`."""
-        model = load_model(name, folders)
+        model = load_model(name, folders, any_drug=True)
         rows = verify([model.id], folders)
         return [VerifiedShown(**vars(row), ok=row.ok) for row in rows]
 

@@ -28,7 +28,7 @@ from fludapk.answers.typed import (
 )
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import gathered
-from fludapk.patients.fields import COMMON, COURSE, FIELDS, PATIENT
+from fludapk.patients.fields import COMMON, COURSE, FIELDS, PATIENT, RENAL
 from fludapk.patients.patient import parse_sex
 from fludapk.patients.request import read_quantity, read_regimen, read_schedule
 from fludapk.published.models import DEFAULT_MODEL
@@ -80,6 +80,8 @@ def with_fields(*keys: str) -> Callable[[type[_A]], type[_A]]:
         FIELDS[key].name: (
             (Several, Field([], description=described(key)))
             if FIELDS[key].several
+            else (kind | Several | None, Field(None, description=described(key)))
+            if key in RENAL
             else (kind | None, Field(None, description=described(key)))
         )
         for key, kind in kinds.items()

@@ -26,6 +26,7 @@ CHOICES: Final = {
     "age_unit": list(UNITS["age"]),
     "weight_unit": list(UNITS["weight"]),
     "height_unit": list(UNITS["height"]),
+    "gestational_age_unit": list(UNITS["gestation"]),
     "dose_unit": ["", *UNITS["dose"]],
     "interval_unit": ["h", "days"],
     "infusion_time_unit": ["h", "min"],
@@ -67,7 +68,8 @@ def typed(form: Mapping[str, str]) -> dict[str, Any]:
             said[name] = _with_unit(form, name, f"{name}_unit")
     if form.get("renal"):
         unit = form.get("renal_unit", "")
-        said[_RENAL.get(unit, "scr")] = f"{form['renal']} {unit}".strip()
+        parts = [part.strip() for part in form["renal"].split(";") if part.strip()]
+        said[_RENAL.get(unit, "scr")] = "; ".join(f"{part} {unit}".strip() for part in parts)
     confirmed = confirmed_in(form)
     return {**said, "confirm": confirmed} if confirmed else said
 

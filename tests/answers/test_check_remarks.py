@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from fludapk.answers.check import check, checks
+from fludapk.answers.check_facts import CheckFacts, Rule
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.check_remarks import RULES as ORDERED
-from fludapk.answers.check_remarks import CheckFacts, Rule, remarks_of
+from fludapk.answers.check_remarks import remarks_of
 from fludapk.answers.record import SEVERITIES
 from fludapk.patients.course import Course
 from fludapk.patients.patient import Patient

@@ -243,7 +243,7 @@ def test_levels_of_simulated_patients_fit(name: str) -> None:
         model.program, typical.tv, *typical.arrays, Levels(times_h=hours, conc_mg_l=conc)
     )
     assert found.converged.all()
-    proportional, additive, log_sd = model.program.error
+    proportional, additive, log_sd, _ = model.program.error
     fitted = found.predicted_mg_l
     residual = np.log(conc / fitted) / log_sd if log_sd else (
         (conc - fitted) / np.hypot(proportional * fitted, additive)
@@ -267,7 +267,7 @@ def simulated(design: Design, n: int, seed: int = 11) -> F8:
     conc, _ = course_concentrations(
         model.program, typical.tv, effects, *typical.arrays, np.array(design.hours)
     )
-    proportional, additive, log_sd = model.program.error
+    proportional, additive, log_sd, _ = model.program.error
     noise = rng.standard_normal(conc.shape)
     if log_sd:
         return np.asarray(conc * np.exp(log_sd * noise))

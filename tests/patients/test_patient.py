@@ -349,7 +349,7 @@ def test_columns_hold_what_is_known_and_nan_for_the_rest() -> None:
         "BSA": pytest.approx(0.7457, abs=5e-5),
         "SCR": 0.3,
     }
-    assert set(columns) == {*known, "eGFR", "CrCl", *CATEGORICAL}
+    assert set(columns) == {*known, "eGFR", "CrCl", "GA", *CATEGORICAL}
 
 
 @pytest.mark.parametrize(

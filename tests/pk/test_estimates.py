@@ -89,7 +89,7 @@ def measured(
     """Levels of all patients with residual error, marked where they are below the limit."""
     conc, _ = course_concentrations(program, tv, effects, *columns(infusions), hours)
     noise = rng.standard_normal(conc.shape)
-    proportional, additive, log_sd = program.error
+    proportional, additive, log_sd, _ = program.error
     if log_sd > 0.0:
         conc = conc * np.exp(log_sd * noise)
     else:

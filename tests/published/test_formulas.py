@@ -127,6 +127,17 @@ def twin_ekfc(scr_mg_dl: float, age_years: float, female: bool) -> float:
     return 107.3 * bent(scr_mg_dl / twin_ekfc_q(age_years, female), -0.322, -1.132) * old
 
 
+def twin_janmahasatian(weight_kg: float, height_cm: float, female: bool) -> float:
+    bmi = weight_kg / (height_cm / 100) ** 2
+    return 9270 * weight_kg / (8780 + 244 * bmi if female else 6680 + 216 * bmi)
+
+
+def twin_al_sallami(age_years: float, weight_kg: float, height_cm: float, female: bool) -> float:
+    a, b, c = (1.11, 7.1, 1.1) if female else (0.88, 13.4, 12.7)
+    mature = a + (1 - a) / (1 + (b / age_years) ** c)
+    return float(mature) * twin_janmahasatian(weight_kg, height_cm, female)
+
+
 TWINS: dict[str, Callable[..., float]] = {
     "mosteller": lambda height_cm, weight_kg: math.sqrt(height_cm * weight_kg / 3600),
     "du_bois": lambda height_cm, weight_kg: 0.007184 * weight_kg**0.425 * height_cm**0.725,
@@ -134,6 +145,14 @@ TWINS: dict[str, Callable[..., float]] = {
     "gehan_george": lambda height_cm, weight_kg: 0.0235 * weight_kg**0.51456 * height_cm**0.42246,
     "devine": twin_devine,
     "adjusted_weight": twin_adjusted_weight,
+    "janmahasatian": twin_janmahasatian,
+    "al_sallami": twin_al_sallami,
+    "normal_fat_mass": lambda ffm_kg, weight_kg, fat_fraction: (
+        ffm_kg * (1 - fat_fraction) + weight_kg * fat_fraction
+    ),
+    "postmenstrual_age": lambda age_years, gestational_age_weeks: (
+        age_years * 365.25 / 7 + gestational_age_weeks
+    ),
     "schwartz_bedside": lambda scr_mg_dl, height_cm: 0.413 * height_cm / scr_mg_dl,
     "schwartz_original": twin_schwartz_original,
     "ckid_u25": twin_ckid_u25,
@@ -172,6 +191,9 @@ GRID: dict[str, list[Any]] = {
     "female": [False, True],
     "egfr_ml_min_1_73m2": [12.0, 66.6, 140.0],
     "gfr_ml_min": [9.0, 44.25, 180.0],
+    "ffm_kg": [2.7, 15.4, 56.1],
+    "fat_fraction": [0.0, 0.47, 1.0],
+    "gestational_age_weeks": [23.5, 32.0, 40.0],
     "bsa_m2": [0.2, 0.5468, 1.73, 2.4],
 }
 
@@ -554,6 +576,7 @@ def test_a_formula_says_what_it_is(name: str) -> None:
         "GFR": {"mL/min", "mL/min/1.73 m2", "L/h/70kg", "L/h/1.73 m2"},
         "SCR": {"mg/dL"},
         "weight": {"kg"},
+        "age": {"weeks"},
     }
     assert formula.unit in units[formula.quantity]
 

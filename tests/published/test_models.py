@@ -407,7 +407,7 @@ def test_every_model_compiles_to_arrays_of_the_same_types_and_ranks(model: Model
         assert array.flags.c_contiguous, name
         assert array.flags.writeable, name
     assert type(program.is_micro) is int
-    assert program.terms.shape[1:] == (3,)
+    assert program.terms.shape[1:] == (4,)
     assert program.effects.shape[1:] == (6,)
     assert program.load_eta.shape == (6, program.n_eta)
     assert program.load_kappa.shape == (6, program.n_kappa)

@@ -81,16 +81,17 @@ def _level(f: float, conc: float, lloq: float, error: F8) -> tuple[float, float,
         u = math.log(lloq / f) / log_sd
         du = -1.0 / (log_sd * f)
     else:
-        v = error[0] * error[0] * f * f + error[1] * error[1]
+        both = error[3] * error[0] * error[1]
+        v = error[0] * error[0] * f * f + error[1] * error[1] + 2.0 * both * f
         if not below:
             r = conc - f
-            square, dv = r * r / v, 2.0 * error[0] * error[0] * f / v
+            square, dv = r * r / v, 2.0 * (error[0] * error[0] * f + both) / v
             return square + math.log(v), (1.0 - square) * dv - 2.0 * r / v, 2.0 / v + dv * dv
         if v == 0.0:
             return 0.0, 0.0, 0.0
         sd = math.sqrt(v)
         u = (lloq - f) / sd
-        du = -1.0 / sd - u * error[0] * error[0] * f / v
+        du = -1.0 / sd - u * error[0] * error[0] * f / v - u * both / v
     log_cdf, ratio = _log_normal_cdf(u)
     if ratio == 0.0:
         return -2.0 * log_cdf, 0.0, 0.0
@@ -314,8 +315,8 @@ def _objective(
         total += _level(0.0, levels[1, t], levels[2, t], error)[0]
         t += 1
     for k in range(known):
-        if (k == 0 or n_kappa > 0) and not _begin_occasion(
-            typical, loads, n_eta, together, k, slopes, kin, state, vec
+        if (k == 0 or n_kappa > 0 or typical.shape[0] > 1) and not _begin_occasion(
+            typical[row_of(k, typical.shape[0])], loads, n_eta, together, k, slopes, kin, state, vec
         ):
             return np.inf
         now = doses[0, k]
@@ -453,7 +454,7 @@ def _search(
         )
         if together and (i == 0 or tv.shape[0] > 1):
             for q in range(3):
-                kin[_FLOWS, q], kin[_VOLUMES, q] = typical[2 * q], typical[2 * q + 1]
+                kin[_FLOWS, q], kin[_VOLUMES, q] = typical[0, 2 * q], typical[0, 2 * q + 1]
             _decompose(kin)
             for q in range(3):
                 kin[_TYPICAL, q] = kin[_RATES, q]
@@ -550,6 +551,11 @@ def _known_occasions(doses: F8, levels: F8, n: int) -> I8:
     return np.full(n, (doses[:, 0] < last).sum(axis=-1), np.int64)
 
 
+def _goes_together(tv: F8, loads: F8) -> bool:
+    """Tell if one factor is on all flows and one on all volumes, on every occasion."""
+    return factors_of(loads) == 2 and tv.shape[1] == 1
+
+
 def _poor_fit_limit(levels: F8, error: F8) -> F8:
     """Return the objective above which a fit is poor: a better minimum may be elsewhere.
 
@@ -557,9 +563,11 @@ def _poor_fit_limit(levels: F8, error: F8) -> F8:
     objective is about a chi-square of as many degrees of freedom as levels; the limit is its mean
     plus four SD.
     """
-    proportional, additive, log_sd = error
+    proportional, additive, log_sd, is_sum = error
     is_level, conc = ~np.isnan(levels[:, 0]), levels[:, 1]
-    variance = log_sd**2 if log_sd > 0.0 else (proportional * conc) ** 2 + additive**2
+    variance = (proportional * conc) ** 2 + additive**2
+    variance = variance + is_sum * 2.0 * proportional * additive * conc
+    variance = log_sd**2 if log_sd > 0.0 else variance
     is_quantified = is_level & ~np.isnan(conc)
     lowest = np.where(is_quantified, np.log(np.where(is_quantified, variance, 1.0)), 0.0)
     n = is_level.sum(axis=-1)
@@ -605,7 +613,7 @@ def log_posterior(
     n, d = x.shape
     objective, empty = np.full(n, np.inf), np.empty((0, 0, 0))
     _search(
-        tv, loads, n_eta, factors_of(loads) == 2, doses, levels, error,
+        tv, loads, n_eta, _goes_together(tv, loads), doses, levels, error,
         _known_occasions(doses, levels, n), True, objective, x, empty, *_space(loads, d),
         x, objective, gradient, empty, np.empty((len(levels), levels.shape[2])),
         np.zeros(n, np.int64), _status_before(tv, n),
@@ -620,8 +628,8 @@ def map_estimates(
 
     Parameters
     ----------
-    tv : (n or 1, 6)
-        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
+    tv : (n or 1, doses or 1, 6)
+        Typical CL, V1, Q2, V2, Q3, V3 of every occasion; L/h and L.
     loads : (6, n_eta + n_kappa)
         Loadings of standard normals, that is loadings times Cholesky factor: etas, then kappas.
     n_eta : int
@@ -632,8 +640,9 @@ def map_estimates(
     levels : (n, 3, m)
         Time (h), ascending; concentration (mg/L), NaN if below the limit; limit of quantification
         (mg/L), used only for levels below it. Times of NaN pad a row.
-    error : (3,)
-        Proportional, additive (mg/L) and log-scale residual SD; the last excludes the others.
+    error : (4,)
+        Proportional, additive (mg/L) and log-scale residual SD; the last excludes the others. Then
+        1 if the first two add as SDs, 0 if as variances.
     starts : (s, n_eta)
         Standard normals of eta from which to search, usually zero first. If the first fails or fits
         poorly (see `_poor_fit_limit`), every start is tried with a detour: first to the minimum
@@ -659,7 +668,7 @@ def map_estimates(
         `OK`, `BAD_PARAMETER`, `BAD_LEVEL` or `NOT_CONVERGED`; all but the first give NaN.
     """
     n, d = levels.shape[0], n_eta + doses.shape[2] * (loads.shape[1] - n_eta)
-    known, together = _known_occasions(doses, levels, n), factors_of(loads) == 2
+    known, together = _known_occasions(doses, levels, n), _goes_together(tv, loads)
     x, prior, space = np.zeros((n, d)), 2.0 * np.eye(d), _space(loads, d)
     x[:, :n_eta] = starts[0]
     objective, hessian = np.full(n, np.inf), np.empty((n, d, d))
@@ -701,7 +710,7 @@ def map_estimates(
     limit = _poor_fit_limit(levels, error)
     poor = np.flatnonzero((status != BAD_PARAMETER) & ~(objective < limit))
     if poor.size:
-        log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD)])
+        log_error = np.array([0.0, 0.0, max(error[0], error[2], DETOUR_SD), 0.0])
         begin = np.zeros((len(starts), poor.size, d))
         begin[:, :, :n_eta] = starts[:, None]
         repeated = np.tile(poor, len(starts))

@@ -54,6 +54,8 @@ def _omega(name: str, labels: Sequence[str], matrix: F8) -> str:
 
 
 def _sigma(model: Statements) -> str:
+    if model.adds_sds:
+        return "[SIGMA] @labels BOTH\n1\n"
     labels = " ".join(kind.upper() for kind in model.residual)
     return (
         f"[SIGMA] @labels {labels}\n{' '.join(f'{sd**2:.15g}' for sd in model.residual.values())}\n"
@@ -63,5 +65,8 @@ def _sigma(model: Statements) -> str:
 def _error(model: Statements) -> str:
     if "log" in model.residual:
         return "IPRED*exp(LOG)"
+    if model.adds_sds:
+        own, added = model.residual.values()
+        return f"IPRED + ({own:.15g}*IPRED + {added:.15g})*BOTH"
     proportional = "IPRED*(1 + PROPORTIONAL)" if "proportional" in model.residual else "IPRED"
     return proportional + (" + ADDITIVE" if "additive" in model.residual else "")

@@ -15,6 +15,7 @@ def code(model: Statements) -> str:
     errors = "".join(f"    {kind}_sd <- {sd:.15g}\n" for kind, sd in model.residual.items())
     functions = {"proportional": "prop", "additive": "add", "log": "lnorm"}
     error = " + ".join(f"{functions[kind]}({kind}_sd)" for kind in model.residual)
+    error += " + combined1()" if model.adds_sds else ""
     return (
         f"{model.header('#')}library(nlmixr2)\n\n{model.model.id} <- function() {{\n"
         f"  ini({{\n{thetas}{_indented(omegas(model))}{errors}  }})\n"

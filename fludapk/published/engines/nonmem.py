@@ -39,7 +39,7 @@ def code(model: Statements) -> str:
             for name, value in model.thetas.items()
         ),
         *_omega(model),
-        *(f"$SIGMA {sd**2:.15g} ; {kind}" for kind, sd in model.residual.items()),
+        *_sigma(model),
         "$ESTIMATION METHOD=1 INTER MAXEVAL=0",
         f"$TABLE ID TIME IPRED CL V1 NOAPPEND NOPRINT ONEHEADER FILE={model.model.id}.tab",
     ]
@@ -65,7 +65,7 @@ def _effects(model: Statements) -> list[str]:
 
 def _names_of_kappas(model: Statements) -> list[str]:
     occasions = range(1, model.occasions + 1)
-    if model.model.file.iov_correlations:
+    if model.correlated_occasions:
         return [name for k in occasions for name in model.kappas_of(k)]
     return [f"{name}_{k}" for name in model.kappas for k in occasions]
 
@@ -76,7 +76,7 @@ def _omega(model: Statements) -> list[str]:
         lines = [f"$OMEGA BLOCK({len(omega)}) {lower_triangle(omega)} ; {' '.join(model.etas)}"]
     else:
         lines = [f"$OMEGA {omega[k, k]:.15g} ; {name}" for k, name in enumerate(model.etas)]
-    if model.model.file.iov_correlations:
+    if model.correlated_occasions:
         size = len(iov)
         lines.append(f"$OMEGA BLOCK({size}) {lower_triangle(iov)} ; {' '.join(model.kappas)}")
         return [*lines, *[f"$OMEGA BLOCK({size}) SAME"] * later]
@@ -85,8 +85,17 @@ def _omega(model: Statements) -> list[str]:
     return lines
 
 
+def _sigma(model: Statements) -> list[str]:
+    if model.adds_sds:
+        return ["$SIGMA 1 FIX ; proportional and additive"]
+    return [f"$SIGMA {sd**2:.15g} ; {kind}" for kind, sd in model.residual.items()]
+
+
 def _error(model: Statements) -> str:
     kinds = list(model.residual)
+    if model.adds_sds:
+        proportional, additive = model.residual.values()
+        return f"IPRED + ({proportional:.15g}*IPRED + {additive:.15g})*EPS(1)"
     if kinds == ["log"]:
         return "IPRED*EXP(EPS(1))"
     if kinds == ["additive"]:

@@ -8,6 +8,7 @@ from fludapk.arrays import F8
 from fludapk.published.engines.statements import CaretPower, Statements
 
 CENTRAL = "central"
+_COMBINED = "; they add as SDs, one residual for both"
 
 
 def code(model: Statements) -> str:
@@ -18,7 +19,7 @@ def code(model: Statements) -> str:
         f"{model.header('#')}library(rxode2)\n\n"
         f"{model.model.id} <- rxode2({{\n{body(model)}}})\n\n"
         f"theta <- c(\n  {thetas}\n)\n\nomega <- lotri({{\n{omegas(model)}}})\n\n"
-        f"sigma <- lotri({{{sigma}}})  # SDs squared\n\n"
+        f"sigma <- lotri({{{sigma}}})  # SDs squared{_COMBINED if model.adds_sds else ''}\n\n"
         f'data <- read.csv("{model.model.id}.csv", na.strings = ".")\n'
         f"rxSolve({model.model.id}, theta, data, omega = NULL)  # the typical patient\n"
     )

@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 from fludapk.arrays import F8
+from fludapk.published.effect_files import Category, Effect, Steps
 from fludapk.published.equations import Notation, written
-from fludapk.published.model_files import Category, RandomEffect
+from fludapk.published.model_files import RandomEffect
 from fludapk.published.models import Model
 
 MICRO = "k"
@@ -38,7 +39,16 @@ class Code(Notation):
 
     def covariate(self, name: str) -> str:
         """Write a covariate."""
-        return name.upper()
+        return _OF_DOSE.get(name, name.upper())
+
+    def steps(self, effect: Steps) -> str:
+        """Write steps as a sum over columns that are 1 from a value on and else 0."""
+        values = [self.number(factor) for factor in effect.factors]
+        changes = (
+            f"{step_column(effect.covariate, at)}*({value} - {before})"
+            for at, before, value in zip(effect.at, values, values[1:], strict=False)
+        )
+        return f"({' + '.join([values[0], *changes])})"
 
     def category(self, effect: Category) -> str:
         """Write the factor of a category: that of the first one, changed by each other one."""
@@ -47,6 +57,30 @@ class Code(Notation):
         pairs = zip(columns, others, strict=True)
         changes = (f"{column}*({other} - {first})" for column, other in pairs)
         return f"({' + '.join([first, *changes])})"
+
+
+_OF_DOSE = {"TIME": "TFIRST", "DOSE": "DOSENO"}
+"""Covariates of a dose under names that no engine reserves."""
+
+
+def step_column(covariate: str, at: float) -> str:
+    """Name the column that is 1 from a value of a covariate on.
+
+    Examples
+    --------
+    >>> step_column("TIME", 6.5)
+    'TFIRST_6P5'
+    """
+    number = f"{at:.10g}".replace(".", "P").replace("-", "M").replace("+", "")
+    return f"{_OF_DOSE.get(covariate, covariate.upper())}_{number}"
+
+
+class Individual(Notation):
+    """Notation of a program in which terms have their etas."""
+
+    def own(self, eta: str) -> str:
+        """Write the factor that a term has from its eta."""
+        return f"exp({_short_name(eta)})"
 
 
 class CaretPower(Code):
@@ -67,6 +101,25 @@ class CallPower(Code):
     def power(self, base: str, exponent: str) -> str:
         """Write a power."""
         return f"pow({base}, {exponent})"
+
+
+class _CaretOwn(Individual, CaretPower):
+    pass
+
+
+class _StarOwn(Individual, StarPower):
+    pass
+
+
+class _CallOwn(Individual, CallPower):
+    pass
+
+
+_WITH_ETAS: dict[type[Notation], type[Notation]] = {
+    CaretPower: _CaretOwn,
+    StarPower: _StarOwn,
+    CallPower: _CallOwn,
+}
 
 
 @dataclass(frozen=True)
@@ -100,17 +153,47 @@ class Statements:
     def columns(self) -> list[Column]:
         """Covariates as columns of the data: numbers, and 0 or 1 for categories."""
         columns = []
-        for name in self.model.program.covariates:
+        for name in self._covariates:
             categories = self.model.categories(name)
             if not categories:
-                columns.append(Column(name.upper(), self._about(name)))
+                columns.append(Column(_OF_DOSE.get(name, name.upper()), self._about(name)))
             columns += [
                 Column(f"{name.upper()}{k}", f"1 if {name} is {category}, 0 if {categories[0]}")
                 for k, category in enumerate(categories[1:], start=1)
             ]
+        columns += [
+            Column(step_column(name, at), f"1 from {_OF_DOSE.get(name, name.upper())} {at:g} on")
+            for name, at in self._steps
+        ]
         return columns
 
+    @property
+    def _effects(self) -> list[Effect]:
+        """All effects of the model."""
+        effects: list[Effect] = []
+        for parameter in self.model.file.parameters.values():
+            effects += parameter.effects
+            for term in parameter.terms:
+                effects += term.effects
+        return effects
+
+    @property
+    def _steps(self) -> list[tuple[str, float]]:
+        """Covariates and the values at which they have a step, each once."""
+        steps = (effect for effect in self._effects if isinstance(effect, Steps))
+        return list(dict.fromkeys((effect.covariate, at) for effect in steps for at in effect.at))
+
+    @property
+    def _covariates(self) -> list[str]:
+        """Covariates of the model, those of a dose last."""
+        used = {getattr(effect, "covariate", "") for effect in self._effects}
+        return [*self.model.program.covariates, *(name for name in _OF_DOSE if name in used)]
+
     def _about(self, name: str) -> str:
+        if name in _OF_DOSE:
+            return {"TIME": "h from the first dose to this one", "DOSE": "number of this dose"}[
+                name
+            ]
         described = self.model.file.covariates[name]
         by = [rule.formula for rule in described.rules] or [described.derived or ""]
         computed = f", by {', '.join(by)}" if any(by) else ""
@@ -118,15 +201,34 @@ class Statements:
 
     @property
     def worked(self) -> dict[str, float]:
-        """Columns of the worked patient."""
+        """Columns of the worked patient at the first dose."""
+        return self.worked_at(0.0, 1)
+
+    @property
+    def changes(self) -> bool:
+        """True if columns change from dose to dose."""
+        return bool(self.occasion_columns) or self.model.program.changes
+
+    def worked_at(self, time_h: float, dose: int) -> dict[str, float]:
+        """Columns of the worked patient from a dose to the next.
+
+        Parameters
+        ----------
+        time_h : float
+            Start of the dose, h.
+        dose : int
+            Its number, from 1.
+        """
         values: dict[str, float] = {}
-        for name in self.model.program.covariates:
-            value, categories = float(self.row[name][0]), self.model.categories(name)
+        of_dose = {"TIME": time_h, "DOSE": float(dose)}
+        row = {**{k: float(v[0]) for k, v in self.row.items()}, **of_dose}
+        for name in self._covariates:
+            value, categories = row[name], self.model.categories(name)
             if not categories:
-                values[name.upper()] = value
+                values[_OF_DOSE.get(name, name.upper())] = value
             for k in range(1, len(categories)):
                 values[f"{name.upper()}{k}"] = float(value == k)
-        return values
+        return values | {step_column(name, at): float(row[name] >= at) for name, at in self._steps}
 
     @property
     def occasion_columns(self) -> list[str]:
@@ -163,7 +265,12 @@ class Statements:
     @property
     def correlated(self) -> bool:
         """True if etas are correlated."""
-        return bool(self.model.file.iiv_correlations)
+        return bool(self.model.file.iiv_correlations or self.model.file.iiv_matrices)
+
+    @property
+    def correlated_occasions(self) -> bool:
+        """True if kappas of an occasion are correlated."""
+        return bool(self.model.file.iov_correlations or self.model.file.iov_matrices)
 
     def kappa_definitions(self) -> list[tuple[str, str]]:
         """Define each kappa as that of the present occasion."""
@@ -179,20 +286,53 @@ class Statements:
     def parameter_definitions(self, notation: Notation, exp: str) -> list[tuple[str, str]]:
         """Define typical and individual parameters, then flows and volumes of micro-constants."""
         file, statements = self.model.file, []
-        for name in file.parameters:
+        litres = self.model.program.litres
+        for name, parameter in file.parameters.items():
             own = _individual(name)
+            statements.append((f"TV_{own}", written(name, notation)))
+            value = f"TV_{own}"
+            if any(term.eta for term in parameter.terms):
+                value = written(name, _WITH_ETAS[type(notation)](file))
+            value = self._bent(name, value)
             shift = " + ".join(
                 _loaded(_short(effect), effect.on[name])
                 for effect in (*file.iiv, *file.iov)
-                if name in effect.on
+                if name in effect.on and effect.kind == "exponential"
             )
-            statements.append((f"TV_{own}", written(name, notation)))
-            statements.append((own, f"TV_{own}*{exp}({shift})" if shift else f"TV_{own}"))
+            value = f"{value}*{exp}({shift})" if shift else value
+            if litres != 1.0 and not name.startswith(MICRO):
+                value = f"{value}*{litres:.15g}"
+            statements.append((own, value))
         for k in range(2, self.model.program.compartments + 1):
             if f"k1{k}" in file.parameters:
                 statements.append((f"Q{k}", f"KK1{k}*V1"))
                 statements.append((f"V{k}", f"Q{k}/KK{k}1"))
         return statements
+
+    def _further_units(self) -> list[str]:
+        """Tell of a paper with other units, and of unbound drug."""
+        file, lines = self.model.file, []
+        if file.units is not None:
+            units = f"{file.units.amount} and {file.units.concentration}"
+            lines.append(f"The paper has {units}: flows and volumes are converted at the end.")
+        if file.binding is not None and file.binding.modelled == "unbound":
+            lines.append(f"The model is of unbound drug: AMT is divided by fu = {file.fu:g}, so")
+            lines.append("that concentrations are total.")
+        return lines
+
+    def _bent(self, name: str, value: str) -> str:
+        """Write a parameter with etas that are added, or that shift its logit."""
+        for effect in self.model.file.iiv:
+            eta = _loaded(_short(effect), effect.on.get(name, 0.0))
+            if name not in effect.on or effect.kind == "exponential":
+                continue
+            if effect.kind == "additive":
+                value = f"({value} + {eta})"
+            else:
+                low, high = (f"{bound:.15g}" for bound in effect.bounds or ())
+                odds = f"({value} - {low})/({high} - {value})"
+                value = f"({low} + ({high} - {low})/(1 + exp(-(log({odds}) + {eta}))))"
+        return value
 
     def derivatives(self, central: str, others: Sequence[str]) -> list[tuple[str, str]]:
         """Write the change of every amount, without the infusion."""
@@ -213,8 +353,13 @@ class Statements:
     @property
     def residual(self) -> dict[str, float]:
         """SD of the residual error: proportional, additive (mg/L) or log."""
-        sds = zip(("proportional", "additive", "log"), self.model.program.error, strict=True)
+        sds = zip(("proportional", "additive", "log"), self.model.program.error[:3], strict=True)
         return {kind: float(sd) for kind, sd in sds if sd}
+
+    @property
+    def adds_sds(self) -> bool:
+        """True if the proportional and additive SD add: one residual for both."""
+        return bool(self.model.program.error[3])
 
     def header(self, mark: str) -> str:
         """Write source, units and columns as comments."""
@@ -223,8 +368,9 @@ class Statements:
             *filter(None, [self.model.not_shipped]),
             f"{file.id}: {file.title}",
             file.citation.short,
-            f"Units: h, mg F-ara-A, L, mg/L. AMT = mg fludarabine phosphate × {file.dose.factor:g} "
-            f"({file.dose.basis}).",
+            f"Units: h, mg {file.dose.modelled}, L, mg/L. AMT = mg {file.dose.prescribed} × "
+            f"{file.dose_factor:g} ({file.dose.basis}).",
+            *self._further_units(),
             *(f"{column.name}: {column.about}" for column in self.columns),
         ]
         if self.occasion_columns:
@@ -237,6 +383,11 @@ class Statements:
         return "".join(
             f"{mark} {part}\n" for line in lines for part in textwrap.wrap(ascii_text(line), 76)
         )
+
+
+def _short_name(eta: str) -> str:
+    kind, _, name = eta.partition("_")
+    return f"{kind[0].upper()}_{name.upper()}"
 
 
 def ascii_text(text: str) -> str:
@@ -255,8 +406,7 @@ def ascii_text(text: str) -> str:
 
 def _short(effect: RandomEffect) -> str:
     """Name an eta E_CL and a kappa K_CL."""
-    kind, _, name = effect.name.partition("_")
-    return f"{kind[0].upper()}_{name.upper()}"
+    return _short_name(effect.name)
 
 
 def _individual(name: str) -> str:

@@ -4,11 +4,15 @@
 from fludapk.published.formulas.registry import FORMULAS, Formula
 from fludapk.published.formulas.body_size import (
     adjusted_weight,
+    al_sallami,
     devine,
     du_bois,
     gehan_george,
     haycock,
+    janmahasatian,
     mosteller,
+    normal_fat_mass,
+    postmenstrual_age,
 )
 from fludapk.published.formulas.egfr_by_height import ckid_u25, schwartz_bedside, schwartz_original
 from fludapk.published.formulas.egfr_by_age import (
@@ -34,6 +38,7 @@ __all__ = [
     "FORMULAS",
     "Formula",
     "adjusted_weight",
+    "al_sallami",
     "capped_by_knots",
     "ckd_epi_2009",
     "ckd_epi_2021",
@@ -51,11 +56,14 @@ __all__ = [
     "gfr_l_h_per_70kg",
     "haycock",
     "index_gfr",
+    "janmahasatian",
     "lms_value",
     "lms_zscore",
     "mdrd",
     "modified_zscore",
     "mosteller",
+    "normal_fat_mass",
+    "postmenstrual_age",
     "schwartz_bedside",
     "schwartz_original",
 ]

@@ -1,0 +1,75 @@
+"""Facts of a check, which its remarks are rules about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
+from fludapk.answers.prediction import Prediction
+from fludapk.answers.record import Remark
+from fludapk.patients.patient import Patient
+from fludapk.patients.request import Case, Treated
+from fludapk.published.course_files import TargetEntry
+from fludapk.published.models import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckFacts:
+    """Facts of a check, everything a rule may look at.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    sensitivity : sequence of SensitivityRecord
+        The same patient by every model.
+    leading : TargetEntry, optional
+        The target that leads the answer.
+    targets : sequence of TargetRecord
+    label_rules : sequence of LabelRecord
+    """
+
+    prediction: Prediction
+    sensitivity: Sequence[SensitivityRecord]
+    leading: TargetEntry | None
+    targets: Sequence[TargetRecord]
+    label_rules: Sequence[LabelRecord]
+
+    @property
+    def model(self) -> Model:
+        """Chosen model."""
+        return self.prediction.model
+
+    @property
+    def patient(self) -> Patient:
+        """Patient of the check."""
+        return self.prediction.case.patient
+
+
+Rule: TypeAlias = Callable[[CheckFacts], Remark | None]
+
+
+def other_disease(model: Model, case: Case) -> str | None:
+    """Name the disease of a case if the model was built from patients with others."""
+    diseases = model.file.population.diseases
+    disease = Treated.by(case.patient, case.regimen).disease
+    return disease if diseases and disease is not None and disease not in diseases else None
+
+
+def reading_note(model: Model, patient: Patient) -> str | None:
+    """Explain why this reading of the paper is the default, to those to whom it matters."""
+    return next(
+        (
+            departure.shown
+            for departure in model.file.departures
+            if departure.shown and patient.age_years < (departure.shown_below_age or math.inf)
+        ),
+        None,
+    )
+
+
+def counts(row: SensitivityRecord) -> bool:
+    """Tell whether a model counts: it applies, and is no second reading of a paper."""
+    return row.applies and row.reading_of is None

@@ -1,0 +1,176 @@
+"""Notes on a check, each a rule of its own; see `fludapk.answers.check_remarks`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fludapk.answers.check_facts import CheckFacts, Rule
+from fludapk.answers.clock_remarks import hours_counted
+from fludapk.answers.record import Remark, caution, note
+from fludapk.patients.renal_changes import described
+from fludapk.published.regimens import practices
+
+
+def infant_practice(facts: CheckFacts) -> Remark | None:
+    """Note a practice of a centre at such a weight, beside the dose of a course by surface."""
+    patient, (_, regimen, course) = facts.patient, facts.prediction.case
+    practice = next((row for row in practices() if patient.weight_kg < row.below_kg), None)
+    if practice is None or regimen.unit != "mg/m2":
+        return None
+    low, high = practice.dose_mg_kg
+    weight, dose = patient.weight_kg, course.doses_mg[0]
+    message = (
+        f"below {practice.below_kg:g} kg {practice.title} gives {low:g}-{high:g} mg/kg, here "
+        f"{low * weight:.3g}-{high * weight:.3g} mg per dose; this one is {dose:.3g} mg, "
+        f"{dose / weight:.2g} mg/kg. A published practice, not a rule; before CAR T cells none was "
+        "found"
+    )
+    return note("infant_practice", message, practice.source)
+
+
+def comparison_reading(facts: CheckFacts) -> Remark | None:
+    """Note what the other reading of the same paper would give; warn if that one was chosen."""
+    chosen = facts.model.file.reading_of
+    related = {chosen} if chosen else {facts.model.id}
+    areas = ", ".join(
+        f"{row.model} {row.auc_0_inf:.2f} mg·h/L"
+        for row in facts.sensitivity
+        if row.auc_0_inf is not None and (row.model if chosen else row.reading_of) in related
+    )
+    if chosen:
+        message = f"{facts.model.id} is a reading kept for comparison; the evidence is for {areas}"
+        return caution("comparison_reading", message)
+    if not areas:
+        return None
+    message = f"the other reading of the paper, against the evidence, would give {areas}"
+    return note("comparison_reading", message)
+
+
+def bsa_capped(facts: CheckFacts) -> Remark | None:
+    """Note that the body surface area was capped for the dose, as chosen."""
+    regimen, bsa = facts.prediction.case.regimen, facts.patient.bsa_m2
+    capped = regimen.capped(bsa)
+    if regimen.unit != "mg/m2" or capped >= bsa:
+        return None
+    message = (
+        f"the dose is computed from {capped:g} m2, the cap that was chosen, and not from "
+        f"{bsa:.2f} m2: {regimen.dose * capped:.4g} mg instead of {regimen.dose * bsa:.4g} mg. "
+        "Ceilings and mg/m2 go by the full area"
+    )
+    return note("bsa_cap", message)
+
+
+def renal_converted(facts: CheckFacts) -> Remark | None:
+    """Note that eGFR was computed from CrCl, or the other way round."""
+    name = facts.model.renal_covariate
+    if name is None or not (facts.prediction.origin or "").startswith("from"):
+        return None
+    other = "CrCl" if name == "eGFR" else "eGFR"
+    message = f"{facts.model.id} uses {name}: converted from the {other} given, with BSA"
+    return note("renal_converted", message)
+
+
+def units_converted(facts: CheckFacts) -> Remark | None:
+    """Note which typed values were converted."""
+    conversions = facts.patient.conversions()
+    return note("units_converted", "; ".join(conversions)) if conversions else None
+
+
+def regimen_unsettled(facts: CheckFacts) -> Remark | None:
+    """Note what sources leave open about the regimen."""
+    regimen = facts.prediction.case.regimen
+    if not regimen.unsettled:
+        return None
+    message = f"{regimen.id}: not settled by our sources: {regimen.unsettled}"
+    return note("regimen_unsettled", message)
+
+
+def target_model(facts: CheckFacts) -> Remark | None:
+    """Note what is not settled about the model that the leading target was found with."""
+    target = facts.leading
+    if target is None or target.derived_with_doubt is None:
+        return None
+    return note("target_model", f"{target.name}: {target.derived_with_doubt}", target.citation)
+
+
+def no_target(facts: CheckFacts) -> Remark | None:
+    """Note that no published target is for such patients."""
+    if any(target.applies for target in facts.targets):
+        return None
+    return note("no_target", "no published target covers this disease, age and product")
+
+
+def no_iov(facts: CheckFacts) -> Remark | None:
+    """Note that the interval lacks inter-occasion variability."""
+    if facts.model.file.iov:
+        return None
+    message = f"{facts.model.id} has no inter-occasion variability: its interval is narrower"
+    return note("no_iov", message)
+
+
+def inferred_dose_basis(facts: CheckFacts) -> Remark | None:
+    """Note that the substance of the doses is inferred from the paper."""
+    dose = facts.model.file.dose
+    if dose.basis != "inferred":
+        return None
+    message = (
+        f"{facts.model.id}: mg phosphate × {dose.factor:g} = mg F-ara-A is inferred, not printed "
+        "in the paper"
+    )
+    return note("dose_basis", message)
+
+
+def renal_changes(facts: CheckFacts) -> Remark | None:
+    """Note which doses a renal function that changes counts for."""
+    patient, course = facts.patient, facts.prediction.case.course
+    key = patient.renal_key
+    if key is None or not patient.renal_changes:
+        return None
+    starts = [
+        next((start for start in course.times_h if start + 1e-9 >= time), None)
+        for time, _ in patient.renal_changes
+    ]
+    used = "; ".join(
+        f"{described(key, [change])} counts "
+        + (f"from the dose at {start:g} h" if start is not None else "for no dose of this course")
+        for change, start in zip(patient.renal_changes, starts, strict=True)
+    )
+    measures = "of the lowest function" if any(s is not None for s in starts) else "of the first"
+    return note("renal_changes", f"{used}. Rules of labels are those {measures} of the course")
+
+
+def gestational_age(facts: CheckFacts) -> Remark | None:
+    """Note that a birth at term was assumed."""
+    uses = {"PMA", "GA"} & facts.model.file.covariates.keys()
+    if not uses or facts.patient.gestational_age_weeks is not None:
+        return None
+    return note("gestational_age", f"{facts.model.id}: born at 40 weeks, as nothing else is given")
+
+
+def repaired_matrix(facts: CheckFacts) -> Remark | None:
+    """Note that a printed matrix of variability was moved within its rounding."""
+    adjusted = facts.model.adjusted
+    return note("repaired_matrix", f"{facts.model.id}: {'; '.join(adjusted)}") if adjusted else None
+
+
+def cells_by_clock(facts: CheckFacts) -> Remark | None:
+    """Note the hours that the clock time of the cell infusion was read as."""
+    return hours_counted((), facts.prediction.case.regimen.cells_clock)
+
+
+NOTES: Final[tuple[Rule, ...]] = (
+    infant_practice,
+    comparison_reading,
+    bsa_capped,
+    renal_converted,
+    units_converted,
+    regimen_unsettled,
+    target_model,
+    no_target,
+    no_iov,
+    inferred_dose_basis,
+    renal_changes,
+    gestational_age,
+    repaired_matrix,
+    cells_by_clock,
+)
