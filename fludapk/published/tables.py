@@ -175,7 +175,7 @@ def _faults(error: ValidationError) -> list[str]:
             is_kind = path.startswith("strategies") and isinstance(previous, int)
             if isinstance(part, int):
                 path += f"[{part}]"
-            elif part not in _NOT_A_KEY and not is_kind:
+            elif not is_kind and (part not in _NOT_A_KEY or _is_a_key(part, previous)):
                 path += f".{part}" if path else part
             previous = part
         message = item["msg"].removeprefix("Value error, ")
@@ -183,6 +183,11 @@ def _faults(error: ValidationError) -> list[str]:
             message += f", not {item['input']!r}"
         faults.append(f"{path or 'file'}: {message}")
     return faults
+
+
+def _is_a_key(part: str, previous: object) -> bool:
+    """Tell the factor of a dose from the kind of an effect in a list."""
+    return part == "factor" and not isinstance(previous, int)
 
 
 _NOT_A_KEY = (

@@ -207,7 +207,7 @@ def test_an_unknown_name_cannot_be_confirmed(name: str) -> None:
     (fault,) = faults_of(lambda: Patient(**GIRL, confirm=["weight", name]))
     assert fault.field == "confirm"
     assert f"= {name[:50]!r} is unknown" in fault.found
-    assert "Known: age, crcl, egfr, height, scr, weight" in fault.do
+    assert "Known: age, crcl, egfr, gestational_age, height, scr, weight" in fault.do
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ class Code(Notation):
 
     def category(self, effect: Category) -> str:
         """Write the factor of a category: that of the first one, changed by each other one."""
-        first, *others = (self.number(factor) for factor in effect.factors.values())
+        levels = self.file.covariates[effect.covariate].levels
+        first, *others = (self.number(effect.factors[level]) for level in levels)
         columns = [f"{effect.covariate.upper()}{k}" for k in range(1, len(effect.factors))]
         pairs = zip(columns, others, strict=True)
         changes = (f"{column}*({other} - {first})" for column, other in pairs)
