@@ -109,7 +109,8 @@ class Source:
             yield BytesIO(self.content)
             return
         try:
-            if not stat.S_ISREG(Path(self.name).stat().st_mode):  # opening a pipe would wait
+            mode = Path(self.name).stat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a pipe would wait
                 why = "is not a file on disk: a list is read more than once"
                 raise InputError(Fault("", why, where=self.name))
             with Path(self.name).open("rb") as file:
@@ -211,6 +212,9 @@ def _of_text(source: Source, encoding: str, understood: Callable[[str], bool]) -
         delimiter: _top(source, encoding, delimiter)
         for delimiter in ([stated] if stated else DELIMITERS)
     }
+    # looked at here: what follows reads every name in many ways
+    if any(len(row) > MOST_COLUMNS for top in tops.values() for row in top):
+        raise _refused(source, f"has more than {MOST_COLUMNS} columns")
     skipped = 1 if stated else 0  # the line that states the separator
     places = {
         delimiter: skipped + _place_of_header(top[skipped:], understood)
@@ -240,6 +244,7 @@ def _of_text(source: Source, encoding: str, understood: Callable[[str], bool]) -
     )
 
 
+MOST_COLUMNS: Final = 1000
 _TOP: Final = 20
 """Rows among which the header is looked for."""
 _STATED: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
