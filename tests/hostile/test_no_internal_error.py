@@ -58,6 +58,11 @@ def test_a_list_of_a_million_columns_is_refused_before_its_names_are_read() -> N
         open_list(b"age," * 1_000_000, is_column)
 
 
+def test_a_name_of_a_column_that_goes_on_and_on_is_refused_before_it_is_read() -> None:
+    with pytest.raises(InputError, match="at most 500"):
+        open_list(b"age " * 500_000 + b",\n1,2\n", is_column)
+
+
 def test_a_text_longer_than_any_model_is_refused() -> None:
     with pytest.raises(InputError, match="a model has at most 100000"):
         draft_of("$PK\n" + " " * MOST_CHARACTERS, "mine")
