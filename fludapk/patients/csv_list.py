@@ -109,7 +109,8 @@ class Source:
             yield BytesIO(self.content)
             return
         try:
-            if not stat.S_ISREG(Path(self.name).stat().st_mode):  # opening a pipe would wait
+            mode = Path(self.name).stat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a pipe would wait
                 why = "is not a file on disk: a list is read more than once"
                 raise InputError(Fault("", why, where=self.name))
             with Path(self.name).open("rb") as file:
@@ -164,14 +165,19 @@ def open_list(
     path = Source(name, source) if isinstance(source, bytes) else Source(str(source))
     with path.opened() as file:
         start = file.read(8)
+
+    def is_known(name: str) -> bool:
+        """Understand names of a length that names have; no pattern sees another."""
+        return len(name) <= LONGEST_NAME and understood(name)
+
     try:
         if is_workbook(start):
             if encoding:
                 raise InputError(Fault("encoding", "is for text files; this is a workbook"))
-            return _of_rows(path, tuple(read_sheet(path.parts(), sheet)), understood)
+            return _of_rows(path, tuple(read_sheet(path.parts(), sheet)), is_known)
         if sheet:
             raise InputError(Fault("sheet", "is for workbooks (.xlsx); this is a text file"))
-        return _of_text(path, encoding_of(path.parts(), encoding or None), understood)
+        return _of_text(path, encoding_of(path.parts(), encoding or None), is_known)
     except InputError as error:
         if any(fault.where for fault in error.faults):
             raise
@@ -182,14 +188,23 @@ def _refused(source: Source, why: str, do: str = "") -> InputError:
     return InputError(Fault("", why, do=do, where=source.name))
 
 
+def _check_names(source: Source, header: Sequence[str]) -> None:
+    """Refuse a header without names, or with one too long for the patterns that read it."""
+    if not any(name.strip() for name in header):
+        raise _refused(source, "the first line must name the columns")
+    longest = max(map(len, header))
+    if longest > LONGEST_NAME:
+        why = f"the name of a column has {longest} characters: at most {LONGEST_NAME}"
+        raise _refused(source, why)
+
+
 def _of_rows(
     source: Source, rows: tuple[list[str], ...], understood: Callable[[str], bool]
 ) -> CsvList:
     """A list that stands in a sheet."""
     above = _place_of_header(rows[:_TOP], understood)
     header = tuple(rows[above]) if rows else ()
-    if not any(name.strip() for name in header):
-        raise _refused(source, "the first line must name the columns")
+    _check_names(source, header)
     return CsvList(
         source=source,
         encoding="utf-8-sig",
@@ -211,6 +226,9 @@ def _of_text(source: Source, encoding: str, understood: Callable[[str], bool]) -
         delimiter: _top(source, encoding, delimiter)
         for delimiter in ([stated] if stated else DELIMITERS)
     }
+    # looked at here: what follows reads every name in many ways
+    if any(len(row) > MOST_COLUMNS for top in tops.values() for row in top):
+        raise _refused(source, f"has more than {MOST_COLUMNS} columns")
     skipped = 1 if stated else 0  # the line that states the separator
     places = {
         delimiter: skipped + _place_of_header(top[skipped:], understood)
@@ -225,8 +243,7 @@ def _of_text(source: Source, encoding: str, understood: Callable[[str], bool]) -
     above = places[delimiter]
     rows = _rows(source, encoding, delimiter)
     header = tuple(next(islice(rows, above, None), ()))
-    if not any(name.strip() for name in header):
-        raise _refused(source, "the first line must name the columns")
+    _check_names(source, header)
     _refuse_other_separators(source, tops[delimiter][skipped:], understood)
     return CsvList(
         source=source,
@@ -240,6 +257,9 @@ def _of_text(source: Source, encoding: str, understood: Callable[[str], bool]) -
     )
 
 
+MOST_COLUMNS: Final = 1000
+LONGEST_NAME: Final = 500
+"""Characters of the name of a column."""
 _TOP: Final = 20
 """Rows among which the header is looked for."""
 _STATED: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)

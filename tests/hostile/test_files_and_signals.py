@@ -102,9 +102,9 @@ def test_a_pipe_is_not_read_as_a_file(tmp_path: Path) -> None:
         load_models(model_folders(tmp_path))
     with pytest.raises(FileError, match="not a file"):
         read_scenario(pipe)
-    with pytest.raises(InputError, match="not a file"):
+    with pytest.raises(InputError, match="is not a file on disk"):
         evaluate(pipe)
-    with pytest.raises(InputError, match="not a file"):
+    with pytest.raises(InputError, match="is not a file on disk"):
         read_levels(pipe)
 
 

@@ -8,6 +8,8 @@ import pytest
 from hostile.mutations import DOORS
 
 from fludapk.errors import InputError
+from fludapk.patients.columns import is_column
+from fludapk.patients.csv_list import open_list
 from fludapk.published.engines.draft import draft_of
 from fludapk.published.engines.reading import MOST_CHARACTERS
 
@@ -49,6 +51,16 @@ def test_a_model_of_another_engine_is_read_in_linear_time(head: str, part: str) 
         return time.perf_counter() - begun
 
     assert min(seconds(64_000) for _ in range(2)) < 100 * max(seconds(1000), 5e-3)
+
+
+def test_a_list_of_a_million_columns_is_refused_before_its_names_are_read() -> None:
+    with pytest.raises(InputError, match="more than 1000 columns"):
+        open_list(b"age," * 1_000_000, is_column)
+
+
+def test_a_name_of_a_column_that_goes_on_and_on_is_refused_before_it_is_read() -> None:
+    with pytest.raises(InputError, match="at most 500"):
+        open_list(b"age " * 500_000 + b",\n1,2\n", is_column)
 
 
 def test_a_text_longer_than_any_model_is_refused() -> None:

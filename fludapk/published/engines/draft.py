@@ -358,9 +358,11 @@ def _constant(node: ast.expr) -> float | None:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         value = _constant(node.operand)
         return None if value is None else -value
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return float(node.value)
-    return None
+    is_number = isinstance(node, ast.Constant) and isinstance(node.value, int | float)
+    try:
+        return float(ast.literal_eval(node)) if is_number else None
+    except OverflowError:
+        return None
 
 
 def _name(node: ast.AST) -> str:
