@@ -40,7 +40,7 @@ docs: $(VENV)/.installed-docs
 
 # The same, and: every page is reached, nothing comes from a network, notebooks are short and can be opened.
 test-docs: $(VENV)/.installed-docs $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q -m docs
+	$(BIN)/python -m pytest -q -m docs tests/test_docs.py
 
 # The tests with every dependency at its lower bound, in an environment of its own.
 test-lowest: pyproject.toml

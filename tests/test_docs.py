@@ -59,6 +59,13 @@ def test_a_page_goes_on_with_the_names_and_files_of_its_earlier_blocks() -> None
     assert "ID,AGE" in run(page)
 
 
+@pytest.mark.parametrize("last", ["axes = figure.subplots()", "figure"])
+def test_a_figure_is_shown_whether_it_is_open_or_the_last_value(last: str) -> None:
+    kind = "plt.figure()" if last.startswith("axes") else "matplotlib.figure.Figure()"
+    page = f"import matplotlib.figure\nimport matplotlib.pyplot as plt\nfigure = {kind}\n{last}\n"
+    assert run(f"```python\n{page}```\n").count('src="figure-1.svg"') == 1
+
+
 def test_braces_in_code_are_left_as_they_are() -> None:
     assert run("`{{ 1 + 1 }}` is {{ 1 + 1 }}.") == "`{{ 1 + 1 }}` is 2."
 

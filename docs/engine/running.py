@@ -124,10 +124,11 @@ class Runner:
 
     def _drawn(self, value: Any) -> str:
         """Show a value as a notebook does: open figures, HTML, or its text."""
-        if pictures := self._pictures():
+        pictures = self._pictures()
+        if hasattr(value, "savefig"):  # a figure that pyplot does not know
+            pictures += self._picture(value)
+        if pictures or value is None:
             return pictures
-        if value is None:
-            return ""
         html = value._repr_html_() if hasattr(value, "_repr_html_") else None
         if html is not None:
             return "\n" + fenced("{raw} html", f'<div class="output">{html}</div>')
@@ -137,14 +138,16 @@ class Runner:
         """Draw and close the open figures of matplotlib."""
         import matplotlib.pyplot as plt
 
-        made = ""
-        for number in plt.get_fignums():
-            self.figures += 1
-            path = self.folder / f"figure-{self.figures}.svg"
-            plt.figure(number).savefig(path, bbox_inches="tight")
-            plt.close(number)
-            made += self._embedded(path)
-        return made
+        figures = [plt.figure(number) for number in plt.get_fignums()]
+        plt.close("all")
+        return "".join(self._picture(figure) for figure in figures)
+
+    def _picture(self, figure: Any) -> str:
+        """Show a figure of matplotlib."""
+        self.figures += 1
+        path = self.folder / f"figure-{self.figures}.svg"
+        figure.savefig(path, bbox_inches="tight")
+        return self._embedded(path)
 
     def _values(self, text: str) -> str:
         """Fill in ``{{ expression:format }}``, outside code."""
