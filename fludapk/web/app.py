@@ -21,7 +21,7 @@ from fludapk.pages.check_sheet import check_html
 from fludapk.pages.compare_sheet import compare_html
 from fludapk.pages.dose import dose_html
 from fludapk.pages.update_sheet import update_html
-from fludapk.web import api
+from fludapk.web import api, evaluate_page, nomogram_page
 from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, Folders, UpdateAsked
 from fludapk.web.cds import routes as orders
 from fludapk.web.cds.settings import PATH as ORDERS
@@ -40,9 +40,11 @@ _OPEN: Final = frozenset(
     | {DOWNLOAD, "/static/", "/healthz", "/version", "/openapi.json", ORDERS}
 )
 """Without a token: pages without an answer, and pages that ask for it in their form."""
-_LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD})
+_LISTS: Final = frozenset(
+    {api.BATCH, "/list", DOWNLOAD, evaluate_page.REQUEST, evaluate_page.PATH}
+)
 _LONG: Final = _LISTS | {f"{api.PREFIX}/design", f"{api.PREFIX}/nomogram", f"{api.PREFIX}/models/",
-                         "/models"}  # fmt: skip
+                         "/models", nomogram_page.PATH}  # fmt: skip
 """Answers that take seconds."""
 _ABOUT: Final = (
     "The JSON of the command line. Quantities are text with a unit, or numbers where the command "
@@ -109,6 +111,7 @@ def create_app(
     app.openapi = lambda: api.document(app)  # type: ignore[method-assign]
     api.handle_errors(app)
     app.include_router(api.router(folders, limits.list_rows))
+    app.include_router(evaluate_page.api_router(folders, limits.list_rows))
     app.include_router(orders.router(folders, settings))
     hosts = {"localhost"} if local else {"localhost", host.lower(), socket.gethostname().lower()}
     hosts |= {settings.public_host} - {""}
@@ -125,15 +128,15 @@ def create_app(
             path=ORDERS, origins=frozenset(settings.origins), body_bytes=settings.body_bytes
         ),
     )
-    app.include_router(
-        Pages(
-            folders=folders,
-            most_rows=limits.list_rows,
-            admits=guard.admits,
-            asks_token=token is not None,
-            document=app.openapi,
-        ).router()
+    pages = Pages(
+        folders=folders,
+        most_rows=limits.list_rows,
+        admits=guard.admits,
+        asks_token=token is not None,
+        document=app.openapi,
     )
+    for routes in (pages.router(), nomogram_page.router(pages), evaluate_page.router(pages)):
+        app.include_router(routes)
     return guard
 
 

@@ -85,6 +85,9 @@ TABS: Final = (
     Tab("Compare", "/compare"),
     Tab("Levels", "/levels"),
     Tab("List", "/list"),
+    Tab("Nomogram", "/nomogram"),
+    Tab("Evaluate", "/evaluate"),
+    Tab("Simulate", "/simulate"),
     Tab("Models", "/models"),
     Tab("API", "/docs"),
 )
