@@ -193,7 +193,7 @@ _OTHERS: Final = (
     Field(key="dv_unit", name="dv", label="unit of DV", metavar="UNIT",
           help="Unit of DV: mg/L, ng/mL, ug/L or umol/L."),
     Field(key="simulations", name="simulations", label="simulations", metavar="N",
-          help="Simulated sets of each patient's levels, for NPDE and the visual predictive check."),
+          help="Simulated sets of each patient's levels, for NPDE and the visual check."),
     Field(key="population", name="population", label="population",
           help="Virtual population, see docs/scenarios.md."),
     Field(key="patients", name="patients", label="number of patients", metavar="N",

@@ -21,13 +21,14 @@ from fludapk.pages.check_sheet import check_html
 from fludapk.pages.compare_sheet import compare_html
 from fludapk.pages.dose import dose_html
 from fludapk.pages.update_sheet import update_html
-from fludapk.web import api, evaluate_page, nomogram_page
+from fludapk.web import api, evaluate_page, nomogram_page, simulate_page
 from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, Folders, UpdateAsked
 from fludapk.web.cds import routes as orders
 from fludapk.web.cds.settings import PATH as ORDERS
 from fludapk.web.cds.settings import Settings
 from fludapk.web.connections import ConnectionLimits, Connections, limited
 from fludapk.web.guard import Guard, Limits, Shared
+from fludapk.web.jobs import Jobs
 from fludapk.web.pages import DOWNLOAD, TABS, Pages
 
 PORT: Final = 8765
@@ -37,12 +38,18 @@ _SWITCH_S: Final = 0.02
 """Threads that compute take turns so often: changing costs more than waiting a moment."""
 _OPEN: Final = frozenset(
     {tab.path for tab in TABS}
-    | {DOWNLOAD, "/static/", "/healthz", "/version", "/openapi.json", ORDERS}
+    | {
+        DOWNLOAD,
+        f"{simulate_page.PATH}/",
+        "/static/",
+        "/healthz",
+        "/version",
+        "/openapi.json",
+        ORDERS,
+    }
 )
 """Without a token: pages without an answer, and pages that ask for it in their form."""
-_LISTS: Final = frozenset(
-    {api.BATCH, "/list", DOWNLOAD, evaluate_page.REQUEST, evaluate_page.PATH}
-)
+_LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD, evaluate_page.REQUEST, evaluate_page.PATH})
 _LONG: Final = _LISTS | {f"{api.PREFIX}/design", f"{api.PREFIX}/nomogram", f"{api.PREFIX}/models/",
                          "/models", nomogram_page.PATH}  # fmt: skip
 """Answers that take seconds."""
@@ -92,13 +99,14 @@ def create_app(
             f"the token has {len(token)} characters: at least {LEAST_TOKEN}, for example from "
             "python -c 'import secrets; print(secrets.token_urlsafe())'"
         )
-    limits = limits or Limits()
+    limits, jobs = limits or Limits(), Jobs()
 
     @asynccontextmanager
     async def started(_: FastAPI) -> AsyncIterator[None]:
         # One more than can compute at once; the others would wait for the interpreter lock.
         current_default_thread_limiter().total_tokens = 1 + (os.cpu_count() or 1)
         yield
+        jobs.close()
 
     app = FastAPI(
         title="fludapk",
@@ -135,8 +143,10 @@ def create_app(
         asks_token=token is not None,
         document=app.openapi,
     )
-    for routes in (pages.router(), nomogram_page.router(pages), evaluate_page.router(pages)):
-        app.include_router(routes)
+    app.include_router(pages.router())
+    app.include_router(nomogram_page.router(pages))
+    app.include_router(evaluate_page.router(pages))
+    app.include_router(simulate_page.router(pages, jobs))
     return guard
 
 

@@ -13,7 +13,7 @@ from fludapk.patients.columns import opened
 from fludapk.patients.fields import FIELDS
 from fludapk.studies.evaluation import SIMULATIONS, Evaluation, evaluation_of
 from fludapk.studies.evaluation_data import read_subjects
-from fludapk.web.asked import Asked, Folders, Several, Text, described, with_fields
+from fludapk.web.asked import Asked, Folders, Several, described, with_fields
 
 MOST_SIMULATIONS: Final = 2000
 """Simulated sets of levels of a request at most; the command line takes more."""

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import PurePath
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 
 from fludapk.errors import Fault, InputError
 from fludapk.pages.evaluation import evaluation_answer, evaluation_files, evaluation_html

@@ -46,7 +46,7 @@ def nomogram_asked(form: Mapping[str, str]) -> NomogramAsked:
     --------
     >>> nomogram_asked({"regimen": "axi_cel", "weights_from": "50", "weights_to": "90",
     ...     "weights_step": "20"}).weights
-    [50.0, 70.0, 90.0]
+    [50.0, 90.0, 20.0]
     """
     weights, renal, target_auc = gathered(
         lambda: _axis(form, "weights", "weights_kg"),
@@ -74,11 +74,16 @@ def charted(posted: Posted, folders: Folders) -> Answer:
     chart = asked.answer(folders)
     figures = _drawn(asked, chart, folders)
     svg = figures.get("nomogram.svg", b"").decode()
-    files = {"nomogram.csv": chart.to_csv(), "nomogram.json": chart.to_json() + "\n", **figures}
-    files["nomogram.html"] = nomogram_html(chart, svg)
+    files: dict[str, str | bytes] = {
+        "nomogram.csv": chart.to_csv(),
+        "nomogram.json": chart.to_json() + "\n",
+        "nomogram.html": nomogram_html(chart, svg),
+        **figures,
+    }
     part = nomogram_html(chart, svg, whole=False)
     drawing = f"{title(chart)}, as contours; its numbers are in the table below"
-    return Answer(as_images(part, [drawing]) + downloads(files), f"{title(chart)}. {_said(chart)}")
+    html = f'<div class="wide">{as_images(part, [drawing])}</div>' + downloads(files)
+    return Answer(html, f"{title(chart)}. {_said(chart)}")
 
 
 def _said(chart: Nomogram) -> str:

@@ -94,6 +94,7 @@ TABS: Final = (
 
 STATIC: Final = {
     "app.js": (HERE / "static" / "app.js", "text/javascript"),
+    "simulate.js": (HERE / "static" / "simulate.js", "text/javascript"),
     "app.css": (HERE / "static" / "app.css", "text/css"),
     "sheet.css": (TEMPLATES / "style.html", "text/css"),
     "icon.svg": (HERE / "static" / "icon.svg", "image/svg+xml"),

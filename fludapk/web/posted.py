@@ -18,7 +18,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from fludapk.errors import Fault, InputError
 from fludapk.units import parse_number
@@ -28,9 +28,14 @@ from fludapk.web.guard import address_of
 from fludapk.web.pages import Pages
 
 _MEDIA_TYPES: Final = {
-    "csv": "text/csv;charset=utf-8", "html": "text/html", "json": "application/json",
-    "png": "image/png", "svg": "image/svg+xml", "toml": "application/toml", "zip": "application/zip",
-}  # fmt: skip
+    "csv": "text/csv;charset=utf-8",
+    "html": "text/html",
+    "json": "application/json",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "toml": "application/toml",
+    "zip": "application/zip",
+}
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)
 """Date of every file in an archive, so that the same answer is the same archive."""
 
@@ -70,7 +75,7 @@ async def reply(
         Computes the answer, in a thread.
     """
     async with request.form(max_files=1, max_fields=100) as form:
-        texts = {k: v[:MOST_CHARACTERS] for k, v in form.items() if isinstance(v, str)}
+        texts = texts_of(form)
         if await pages.admits(texts.get("token", ""), address_of(request.scope)):
             file = next((v for v in form.values() if isinstance(v, UploadFile)), None)
             posted = Posted(texts, file if file and file.filename else None)
@@ -81,6 +86,11 @@ async def reply(
     if request.headers.get("x-part") == "answer":
         return HTMLResponse(rendered("answer.html", answer=answer))
     return pages.page(template, path, texts, answer)
+
+
+def texts_of(form: FormData) -> dict[str, str]:
+    """Return the fields of a form, cut to what a field may hold."""
+    return {k: v[:MOST_CHARACTERS] for k, v in form.items() if isinstance(v, str)}
 
 
 def number_in(texts: Mapping[str, str], name: str, key: str = "") -> float | None:
