@@ -67,6 +67,7 @@ def create_app(
     folders: Folders = None,
     limits: Limits | None = None,
     settings: Settings | None = None,
+    jobs: Jobs | None = None,
 ) -> Guard:
     """The pages and the API, guarded.
 
@@ -81,6 +82,8 @@ def create_app(
     limits : Limits, optional
     settings : Settings, optional
         For orders of a record system.
+    jobs : Jobs, optional
+        Where studies of the tab Simulate run.
 
     Raises
     ------
@@ -99,7 +102,7 @@ def create_app(
             f"the token has {len(token)} characters: at least {LEAST_TOKEN}, for example from "
             "python -c 'import secrets; print(secrets.token_urlsafe())'"
         )
-    limits, jobs = limits or Limits(), Jobs()
+    limits, jobs = limits or Limits(), jobs or Jobs()
 
     @asynccontextmanager
     async def started(_: FastAPI) -> AsyncIterator[None]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -88,10 +89,10 @@ class Job:
         self._ended.set()
 
     def is_wanted(self) -> bool:
-        """Tell if somebody still waits for it; otherwise it is cancelled."""
+        """Tell if it goes on: it is not over, and somebody still waits for it."""
         if time.monotonic() > self._until:
             self.cancel()
-        return not self._ended.is_set()
+        return not (self.is_over or self._ended.is_set())
 
     def run(self) -> None:
         """Run the study in a process of its own until it is over."""
@@ -103,7 +104,7 @@ class Job:
             with without_interrupts():
                 process.start()
             there.close()
-            while self.is_wanted() and not self.is_over:
+            while self.is_wanted():
                 if here.poll(_TICK_S):
                     self._hear(here)
         finally:
@@ -190,8 +191,9 @@ class Jobs:
     def ahead(self, job: Job) -> int:
         """Number of studies whose turn is before that of another."""
         with self._lock:
-            earlier = list(self._jobs.values())
-        return sum(not other.is_over for other in earlier[: earlier.index(job)])
+            listed = list(self._jobs.values())
+        earlier = takewhile(lambda other: other is not job, listed)
+        return sum(not other.is_over for other in earlier)
 
     def close(self) -> None:
         """End every study: the server stops."""
