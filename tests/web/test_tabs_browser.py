@@ -141,19 +141,22 @@ def test_files_of_an_evaluation_are_downloaded(page: Any, home: str) -> None:
 
 def test_a_study_tells_its_progress_and_then_its_result(page: Any, home: str) -> None:
     page.goto(f"{home}/simulate")
-    fill_study(page, patients="20000")
+    fill_study(page, patients="40000", plan_2="x 4 auc 17 levels 1 2 7 24")
     page.keyboard.press("Enter")
     page.wait_for_selector("progress")
-    first = page.query_selector("progress")
     scenario = tomllib.loads(download(page, "scenario.toml").decode())
-    assert scenario["patients"] == 20000
-    until(page, lambda: "simulating" in page.inner_text("[data-progress]"))
-    until(page, lambda: page.evaluate("document.querySelector('progress')?.value ?? 1") > 0)
-    assert first is not None
-    page.wait_for_selector(".sheet img", timeout=120_000)
+    assert scenario["patients"] == 40000
+    told: set[str] = set()
+
+    def is_finished() -> bool:
+        told.add(page.evaluate("document.querySelector('[data-progress]')?.textContent ?? ''"))
+        return page.query_selector(".sheet img") is not None
+
+    until(page, is_finished, 150)
+    assert [text for text in told if text.startswith("simulating") and not text.endswith(" 0 %")]
     assert page.inner_text("#said").startswith("The study is finished")
     assert page.evaluate("document.activeElement.id") == "answer"
-    assert page.input_value("#plan_2") == "x 4 auc 17"
+    assert page.input_value("#plan_2") == "x 4 auc 17 levels 1 2 7 24"
     assert len([width for width in page.evaluate(IMAGES) if width > 0]) == 5
     page.reload()
     assert len(page.query_selector_all(".sheet img")) == 5
