@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fludapk.patients.patient import Patient
     from fludapk.patients.regimen import Regimen
     from fludapk.patients.vials import share_vials
+    from fludapk.studies.common_study import common_study
     from fludapk.studies.evaluate import evaluate
     from fludapk.studies.simulate import simulate
 
@@ -40,6 +41,7 @@ __all__ = [
     "Regimen",
     "check",
     "check_table",
+    "common_study",
     "compare",
     "concentrations",
     "design",
@@ -61,6 +63,7 @@ _HOMES: Final = {
     "Regimen": "fludapk.patients.regimen",
     "check": "fludapk.answers.check",
     "check_table": "fludapk.answers.check_table",
+    "common_study": "fludapk.studies.common_study",
     "compare": "fludapk.answers.compare",
     "concentrations": "fludapk.answers.curve",
     "design": "fludapk.answers.design",
