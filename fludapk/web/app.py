@@ -149,7 +149,7 @@ def create_app(
     app.include_router(pages.router())
     app.include_router(nomogram_page.router(pages))
     app.include_router(evaluate_page.router(pages))
-    app.include_router(simulate_page.router(pages, jobs))
+    app.include_router(simulate_page.SimulatePage(pages, jobs).router())
     return guard
 
 

@@ -55,14 +55,14 @@ class EvaluateAsked(Asked):
         FludapkError
             If the records cannot be understood or are too many, or no patient or model is left.
         """
-        said = {name: value or None for name, value in self.typed.items()}
+        fields = {name: value or None for name, value in self.typed.items()}
         source, layout = opened(
             content,
             [pair for pair in self.map if pair],
-            {name: said[name] for name in _OF_ALL_PATIENTS},
-            codes=[text for text in said["values"] or () if text],
-            encoding=said["encoding"],
-            sheet=said["sheet"],
+            {name: fields[name] for name in _OF_ALL_PATIENTS},
+            codes=[text for text in fields["values"] or () if text],
+            encoding=fields["encoding"],
+            sheet=fields["sheet"],
         )
         rows = list(islice(source.rows(), most_rows + 1))
         if len(rows) > most_rows:
@@ -70,9 +70,9 @@ class EvaluateAsked(Asked):
         data = read_subjects(
             layout,
             rows,
-            unit=said[FIELDS["dv_unit"].name],
-            lloq=said[FIELDS["lloq_mg_l"].name],
-            amount=said["amt"],
+            unit=fields[FIELDS["dv_unit"].name],
+            lloq=fields[FIELDS["lloq_mg_l"].name],
+            amount=fields["amt"],
             sha256=source.sha256(),
             first_row=source.first_row,
         )

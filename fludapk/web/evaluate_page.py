@@ -114,6 +114,6 @@ def evaluated(posted: Posted, folders: Folders, most_rows: int) -> Answer:
         key: str(files[path]) for key in _FIGURES if (path := f"figures/{key}.svg") in files
     }
     part = evaluation_html(result.record, name, drawings, whole=False)
-    said = ". ".join(evaluation_answer(result.record))
+    sentence = ". ".join(evaluation_answer(result.record))
     html = as_images(part, list(_FIGURES.values())) + downloads(files, whole="evaluation.zip")
-    return Answer(html, f"{said}.")
+    return Answer(html, f"{sentence}.")

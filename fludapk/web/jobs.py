@@ -78,7 +78,7 @@ class Job:
         """True if nothing more will come of it."""
         return self.state not in ("waiting", "running")
 
-    def heard(self, seconds: float = PATIENCE_S) -> None:
+    def keep(self, seconds: float = PATIENCE_S) -> None:
         """Go on for so many seconds without further word of the client."""
         self._until = time.monotonic() + seconds
 

@@ -83,10 +83,10 @@ def charted(posted: Posted, folders: Folders) -> Answer:
     part = nomogram_html(chart, svg, whole=False)
     drawing = f"{title(chart)}, as contours; its numbers are in the table below"
     html = f'<div class="wide">{as_images(part, [drawing])}</div>' + downloads(files)
-    return Answer(html, f"{title(chart)}. {_said(chart)}")
+    return Answer(html, f"{title(chart)}. {_sentence(chart)}")
 
 
-def _said(chart: Nomogram) -> str:
+def _sentence(chart: Nomogram) -> str:
     return f"{chart.brief().partition(': ')[2]} cells. {target_line(chart)}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +42,8 @@ _GONE: Final = (
 )
 
 
-def router(pages: Pages, jobs: Jobs) -> APIRouter:
+@dataclass(frozen=True)
+class SimulatePage:
     """Routes of the tab.
 
     Parameters
@@ -50,69 +52,78 @@ def router(pages: Pages, jobs: Jobs) -> APIRouter:
     jobs : Jobs
         Studies of this server.
     """
-    routes = APIRouter(include_in_schema=False)
+
+    pages: Pages
+    jobs: Jobs
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        routes = APIRouter(include_in_schema=False)
+        routes.get(PATH)(lambda: self.page())
+        routes.post(PATH)(self.start)
+        routes.get(f"{PATH}/{{name}}")(self.follow)
+        routes.post(f"{PATH}/{{name}}/cancel")(self.cancel)
+        return routes
 
     def page(
-        form: Mapping[str, str] | None = None, answer: Answer | None = None, **context: Any
+        self,
+        form: Mapping[str, str] | None = None,
+        answer: Answer | None = None,
+        job: Job | None = None,
     ) -> Response:
+        """Return the whole page."""
         offered = [(name, entry.title) for name, entry in populations().items()]
-        return pages.page(
-            _FORM, PATH, form, answer, **{"job": None, "populations": offered, **context}
-        )
+        return self.pages.page(_FORM, PATH, form, answer, job=job, populations=offered)
 
-    @routes.get(PATH)
-    def form() -> Response:
-        return page()
-
-    @routes.post(PATH)
-    async def start(request: Request) -> Response:
+    async def start(self, request: Request) -> Response:
+        """Queue the study that a form asks for, and lead to its page."""
         texts = texts_of(await request.form(max_files=0, max_fields=100))
         kept = {name: text for name, text in texts.items() if name != "token"}
-        if not await pages.admits(texts.get("token", ""), address_of(request.scope)):
-            return page(kept, refusal(InputError("token is wrong or missing"), kept))
+        if not await self.pages.admits(texts.get("token", ""), address_of(request.scope)):
+            return self.page(kept, refusal(InputError("token is wrong or missing"), kept))
+        folders = self.pages.folders
         try:
-            scenario = await run_in_threadpool(asked, kept, pages.folders)
-            job = Job(scenario, kept, pages.folders)
-            jobs.start(job)
+            scenario = await run_in_threadpool(scenario_asked, kept, folders)
+            job = Job(scenario, kept, folders)
+            self.jobs.start(job)
         except FludapkError as error:
-            return page(texts, refusal(error, texts))
+            return self.page(texts, refusal(error, texts))
         except BusyError:
-            why = f"a study runs and {jobs.waiting} others wait: start yours in a minute"
-            response = page(texts, refusal(InputError(why), texts))
+            why = f"a study runs and {self.jobs.waiting} others wait: start yours in a minute"
+            response = self.page(texts, refusal(InputError(why), texts))
             response.status_code = 429
             return response
         return RedirectResponse(f"{PATH}/{job.id}#answer", 303)
 
-    @routes.get(f"{PATH}/{{name}}")
-    async def follow(request: Request, name: str) -> Response:
-        job = jobs.find(name)
+    async def follow(self, request: Request, name: str) -> Response:
+        """Return the page of a study; for the script its status alone, after a moment."""
+        job = self.jobs.find(name)
         if job is None:
-            response = page({}, Answer(rendered("study_over.html", text=_GONE), _GONE))
+            response = self.page({}, Answer(rendered("study_over.html", text=_GONE), _GONE))
             response.status_code = 404
             return response
-        job.heard()
+        job.keep()
         if request.headers.get("x-part") != "answer":
-            return page(job.form, await run_in_threadpool(told, job, jobs), job=job)
+            answer = await run_in_threadpool(status_of, job, self.jobs)
+            return self.page(job.form, answer, job)
         try:
             if not job.is_over:
                 await asyncio.sleep(_FOLLOWED_S)
         except asyncio.CancelledError:
-            job.heard(LEFT_S)
+            job.keep(LEFT_S)
             raise
-        answer = await run_in_threadpool(told, job, jobs)
+        answer = await run_in_threadpool(status_of, job, self.jobs)
         return HTMLResponse(rendered("answer.html", answer=answer))
 
-    @routes.post(f"{PATH}/{{name}}/cancel")
-    def cancel(name: str) -> Response:
-        job = jobs.find(name)
+    def cancel(self, name: str) -> Response:
+        """End a study, and lead back to its page."""
+        job = self.jobs.find(name)
         if job is not None:
             job.cancel()
         return RedirectResponse(f"{PATH}/{name}", 303)
 
-    return routes
 
-
-def asked(form: Mapping[str, str], folders: Folders = None) -> dict[str, Any]:
+def scenario_asked(form: Mapping[str, str], folders: Folders = None) -> dict[str, Any]:
     """Read the study that a form asks for, as a scenario.
 
     Raises
@@ -161,7 +172,7 @@ def _whole(form: Mapping[str, str], name: str, default: int) -> int:
     return int(number)
 
 
-def told(job: Job, jobs: Jobs) -> Answer:
+def status_of(job: Job, jobs: Jobs) -> Answer:
     """Tell how a study stands."""
     scenario = {"scenario.toml": toml_of(job.scenario, "fludapk simulate scenario.toml -o results")}
     if job.state == "done":

@@ -343,7 +343,7 @@ def test_a_study_that_nobody_asks_for_never_starts() -> None:
     first.state = "running"
     queue._jobs[first.id] = first
     queue.start(second)
-    second.heard(-1.0)
+    second.keep(-1.0)
     until(lambda: second.state == "cancelled", 5)
 
 
