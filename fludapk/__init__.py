@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fludapk.patients.patient import Patient
     from fludapk.patients.regimen import Regimen
     from fludapk.patients.vials import share_vials
+    from fludapk.studies.common_study import common_study
     from fludapk.studies.evaluate import evaluate
     from fludapk.studies.simulate import simulate
 
@@ -44,6 +45,7 @@ __all__ = [
     "averaged_by",
     "check",
     "check_table",
+    "common_study",
     "compare",
     "concentrations",
     "design",
@@ -69,6 +71,7 @@ _HOMES: Final = {
     "averaged_by": "fludapk.patients.model_weights",
     "check": "fludapk.answers.check",
     "check_table": "fludapk.answers.check_table",
+    "common_study": "fludapk.studies.common_study",
     "compare": "fludapk.answers.compare",
     "concentrations": "fludapk.answers.curve",
     "design": "fludapk.answers.design",

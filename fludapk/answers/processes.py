@@ -36,10 +36,10 @@ def in_processes(
         If a process was ended from outside.
     """
     waiting: deque[Future[_Result]] = deque()
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent)
     try:
         for part in parts:
-            with _without_interrupts():
+            with without_interrupts():
                 waiting.append(pool.submit(work, part))
             if len(waiting) > 2 * processes:  # so memory is bounded
                 yield waiting.popleft().result()
@@ -52,7 +52,7 @@ def in_processes(
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """Let processes that begin here leave Ctrl-C to the one that began them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -64,7 +64,7 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Arrange that this process does not outlive a command that was killed."""
 
     def watch() -> None:

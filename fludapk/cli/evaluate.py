@@ -113,22 +113,10 @@ def evaluate(
 def _write(result: Evaluation, name: str, output: str) -> None:
     """Tables, and with the extra ``report`` figures and a page."""
     from fludapk.atomic import write_folder
-    from fludapk.pages.figure import can_draw, drawn
-    from fludapk.patients.csv_list import document
-    from fludapk.studies.evaluation_tables import error_rows, level_rows, patient_rows
+    from fludapk.pages.evaluation import evaluation_files
+    from fludapk.pages.figure import can_draw
 
-    files: dict[str, str | bytes] = {
-        "evaluation.json": result.record.to_json() + "\n",
-        "errors.csv": document(error_rows(result.record)),
-        "levels.csv": document(level_rows(result)),
-        "patients.csv": document(patient_rows(result)),
-    }
-    if can_draw():
-        from fludapk.pages.evaluation import evaluation_html
-        from fludapk.pages.evaluation_figures import pictures
-
-        files.update(drawn(pictures(result), lambda svg: evaluation_html(result.record, name, svg)))
-    else:
+    if not can_draw():
         click.echo("fludapk: figures need the extra: pip install 'fludapk[report]'", err=True)
-    written = write_folder(Path(output), files)
+    written = write_folder(Path(output), evaluation_files(result, name))
     click.echo(f"fludapk: wrote {len(written)} files to {output}", err=True)

@@ -29,6 +29,8 @@ from fludapk.patients.fields import FIELDS
     "height_cm",
     "sex",
     "product",
+    "diagnosis",
+    "genotype",
     age_years="Fixed age; without it, children of median growth.",
     height_cm="Fixed height, with --age.",
     sex="female or male.",
@@ -96,6 +98,8 @@ def nomogram(
         sex=sex,
         target_auc=target_auc,
         product=typed["product"],
+        diagnosis=typed["diagnosis"],
+        genotype=typed["genotype"],
         folders=folders_of(models_dir),
     )
     say_first_compilation()

@@ -11,6 +11,7 @@ from fludapk.pages.templates import sheet
 from fludapk.published.models import replacement_warning
 
 if TYPE_CHECKING:
+    from fludapk.studies.evaluation import Evaluation
     from fludapk.studies.evaluation_records import ErrorRecord, EvaluationRecord
 
 # ------------------------------------------------------------------ measured levels
@@ -198,3 +199,29 @@ def evaluation_html(
             "draws": f"{made.simulations} simulations, seed {made.seed}",
         },
     )
+
+
+def evaluation_files(result: Evaluation, name: str) -> dict[str, str | bytes]:
+    """Return the files of a comparison by name: tables, and with the extra ``report`` figures.
+
+    Parameters
+    ----------
+    result : Evaluation
+    name : str
+        Of the file of levels.
+    """
+    from fludapk.pages.evaluation_figures import pictures
+    from fludapk.pages.figure import can_draw, drawn
+    from fludapk.patients.csv_list import document
+    from fludapk.studies.evaluation_tables import error_rows, level_rows, patient_rows
+
+    tables: dict[str, str | bytes] = {
+        "evaluation.json": result.record.to_json() + "\n",
+        "errors.csv": document(error_rows(result.record)),
+        "levels.csv": document(level_rows(result)),
+        "patients.csv": document(patient_rows(result)),
+    }
+    if not can_draw():
+        return tables
+    figures = drawn(pictures(result), lambda svg: evaluation_html(result.record, name, svg))
+    return {**tables, **figures}

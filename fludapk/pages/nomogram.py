@@ -233,7 +233,7 @@ def nomogram_html(chart: Nomogram, figure: str, *, whole: bool = True) -> str:
     ----------
     chart : Nomogram
     figure : str
-        Its SVG document.
+        Its SVG document; empty for the table alone.
     """
     shown = range(0, len(chart.renal), math.ceil(len(chart.renal) / _COLUMNS_OF_SHEET))
     rows = [
@@ -251,7 +251,7 @@ def nomogram_html(chart: Nomogram, figure: str, *, whole: bool = True) -> str:
         table=rows,
         renal=[f"{chart.renal[j]:g}" for j in shown],
         is_auc=chart.quantity == "auc_0_inf",
-        figure=figure[figure.index("<svg") :],
+        figure=figure[figure.index("<svg") :] if figure else "",
         disclaimer=chart.disclaimer,
         made={
             "version": f"fludapk {chart.version}",

@@ -235,6 +235,34 @@ def _study_row(row: StratumSummary, result: StudyResult) -> list[str]:
     ]  # fmt: skip
 
 
+def study_files(result: StudyResult, study: Study | None = None) -> dict[str, str | bytes]:
+    """Return the figures and the report of a study by name; none without the extra ``report``.
+
+    Parameters
+    ----------
+    result : StudyResult
+    study : Study, optional
+        See `write_results`.
+    """
+    from fludapk.pages.figure import can_draw, drawn
+    from fludapk.pages.study_figures import pictures
+    from fludapk.studies.bands import bands
+
+    if not can_draw():
+        return {}
+    figures = pictures(result, bands(study) if study is not None else ())
+    return drawn(figures, lambda svg: study_html(result, svg))
+
+
+def study_tables(result: StudyResult) -> dict[str, str | bytes]:
+    """Return the tables of a study and its record by name."""
+    return {
+        "summary.csv": result.summary_csv(),
+        "summary.json": result.summary_json(),
+        "run.json": result.run_json(),
+    }
+
+
 def write_results(result: StudyResult, folder: Path, study: Study | None = None) -> list[Path]:
     """Write summary, record, figures and report; the same bytes for the same run.
 
@@ -250,17 +278,7 @@ def write_results(result: StudyResult, folder: Path, study: Study | None = None)
     list of Path
         Files that were written. Figures and report only with the extra ``report``.
     """
-    from fludapk.pages.figure import can_draw, drawn
-    from fludapk.pages.study_figures import pictures
-    from fludapk.studies.bands import bands
-
-    tables: dict[str, str | bytes] = {
-        "summary.csv": result.summary_csv(),
-        "summary.json": result.summary_json(),
-        "run.json": result.run_json(),
-    }
-    written = write_folder(folder, tables)  # first: drawing may fail, or the disk fill
-    if can_draw():
-        figures = pictures(result, bands(study) if study is not None else ())
-        written += write_folder(folder, drawn(figures, lambda svg: study_html(result, svg)))
-    return written
+    written = write_folder(
+        folder, study_tables(result)
+    )  # first: drawing may fail, or the disk fill
+    return written + write_folder(folder, study_files(result, study))

@@ -207,6 +207,14 @@ _OTHERS: Final = (
           help="Earlier qualification.json: say what has changed since."),
     Field(key="dv_unit", name="dv", label="unit of DV", metavar="UNIT",
           help="Unit of DV: mg/L, ng/mL, ug/L or umol/L."),
+    Field(key="simulations", name="simulations", label="simulations", metavar="N",
+          help="Simulated sets of each patient's levels, for NPDE and the visual check."),
+    Field(key="population", name="population", label="population",
+          help="Virtual population, see docs/scenarios.md."),
+    Field(key="patients", name="patients", label="number of patients", metavar="N",
+          help="Number of simulated patients."),
+    Field(key="seed", name="seed", label="seed", metavar="N",
+          help="Seed of the random numbers; the same seed gives the same study."),
 )  # fmt: skip
 
 FIELDS: Final[Mapping[str, Field]] = {

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fludapk.answers.prediction import Prediction
 from fludapk.arrays import F8, Bools
+from fludapk.patience import go_on
 from fludapk.patients.level import slips
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, MapEstimate, map_estimates
@@ -85,6 +86,7 @@ class Fits:
         simulated: list[F8] = []
         errors: list[F8] = []
         for i, (subject, prediction) in enumerate(zip(subjects, predicted, strict=True)):
+            go_on()
             typical = prediction.typical_mg_l(subject.times_h)
             messages = [str(fault) for fault in slips(subject.times_h, subject.conc_mg_l, typical)]
             if estimate.status[i] != OK and not messages:
@@ -211,6 +213,7 @@ def _forecasts(fits: Fits) -> tuple[F8, F8]:
     earlier: list[Levels] = []
     for i, subject in enumerate(fits.subjects):
         for occasion in np.unique(subject.occasions)[1:]:
+            go_on()
             is_earlier = subject.occasions < occasion
             cuts.append((i, int(occasion)))
             earlier.append(_selected(subject.levels, is_earlier))

@@ -22,13 +22,14 @@ from fludapk.pages.check_sheet import check_html
 from fludapk.pages.compare_sheet import compare_html
 from fludapk.pages.dose import dose_html
 from fludapk.pages.update_sheet import update_html
-from fludapk.web import api
+from fludapk.web import api, evaluate_page, nomogram_page, simulate_page
 from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, UpdateAsked
 from fludapk.web.cds import routes as orders
 from fludapk.web.cds.settings import PATH as ORDERS
 from fludapk.web.cds.settings import Settings
 from fludapk.web.connections import ConnectionLimits, Connections, limited
 from fludapk.web.guard import Guard, Limits, Shared
+from fludapk.web.jobs import Jobs
 from fludapk.web.pages import DOWNLOAD, TABS, Pages
 
 PORT: Final = 8765
@@ -38,12 +39,20 @@ _SWITCH_S: Final = 0.02
 """Threads that compute take turns so often: changing costs more than waiting a moment."""
 _OPEN: Final = frozenset(
     {tab.path for tab in TABS}
-    | {DOWNLOAD, "/static/", "/healthz", "/version", "/openapi.json", ORDERS}
+    | {
+        DOWNLOAD,
+        f"{simulate_page.PATH}/",
+        "/static/",
+        "/healthz",
+        "/version",
+        "/openapi.json",
+        ORDERS,
+    }
 )
 """Without a token: pages without an answer, and pages that ask for it in their form."""
-_LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD})
+_LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD, evaluate_page.REQUEST, evaluate_page.PATH})
 _LONG: Final = _LISTS | {f"{api.PREFIX}/design", f"{api.PREFIX}/nomogram", f"{api.PREFIX}/models/",
-                         "/models"}  # fmt: skip
+                         "/models", nomogram_page.PATH}  # fmt: skip
 """Answers that take seconds."""
 _SLOW: Final = frozenset(
     {f"{api.PREFIX}/{name}" for name in ("dose", "compare", "update")}
@@ -65,6 +74,7 @@ def create_app(
     folders: Folders = None,
     limits: Limits | None = None,
     settings: Settings | None = None,
+    jobs: Jobs | None = None,
 ) -> Guard:
     """The pages and the API, guarded.
 
@@ -79,6 +89,8 @@ def create_app(
     limits : Limits, optional
     settings : Settings, optional
         For orders of a record system.
+    jobs : Jobs, optional
+        Where studies of the tab Simulate run.
 
     Raises
     ------
@@ -97,7 +109,7 @@ def create_app(
             f"the token has {len(token)} characters: at least {LEAST_TOKEN}, for example from "
             "python -c 'import secrets; print(secrets.token_urlsafe())'"
         )
-    limits = limits or Limits()
+    limits, jobs = limits or Limits(), jobs or Jobs()
 
     @asynccontextmanager
     async def started(_: FastAPI) -> AsyncIterator[None]:
@@ -105,6 +117,7 @@ def create_app(
         # and a slow answer leave one for checks.
         current_default_thread_limiter().total_tokens = max(3, 1 + (os.cpu_count() or 1))
         yield
+        jobs.close()
 
     app = FastAPI(
         title="fludapk",
@@ -117,6 +130,7 @@ def create_app(
     app.openapi = lambda: api.document(app)  # type: ignore[method-assign]
     api.handle_errors(app)
     app.include_router(api.router(folders, limits.list_rows))
+    app.include_router(evaluate_page.api_router(folders, limits.list_rows))
     app.include_router(orders.router(folders, settings))
     hosts = {"localhost"} if local else {"localhost", host.lower(), socket.gethostname().lower()}
     hosts |= {settings.public_host} - {""}
@@ -135,15 +149,17 @@ def create_app(
             path=ORDERS, origins=frozenset(settings.origins), body_bytes=settings.body_bytes
         ),
     )
-    app.include_router(
-        Pages(
-            folders=folders,
-            most_rows=limits.list_rows,
-            admits=guard.admits,
-            asks_token=token is not None,
-            document=app.openapi,
-        ).router()
+    pages = Pages(
+        folders=folders,
+        most_rows=limits.list_rows,
+        admits=guard.admits,
+        asks_token=token is not None,
+        document=app.openapi,
     )
+    app.include_router(pages.router())
+    app.include_router(nomogram_page.router(pages))
+    app.include_router(evaluate_page.router(pages))
+    app.include_router(simulate_page.SimulatePage(pages, jobs).router())
     return guard
 
 

@@ -242,10 +242,12 @@ class NomogramAsked(Course):
     renal: Grid | None = Field(None, description=described("renal"))
     target_auc: Finite | None = Field(None, description=described("target_auc"))
     product: Text | None = Field(None, description="Where the model needs it.")
+    diagnosis: Text | None = Field(None, description=described("diagnosis"))
+    genotype: Text | None = Field(None, description=described("genotype"))
     model: Text = Field(DEFAULT_MODEL, description=described("model"))
 
-    def answer(self, folders: Folders = None) -> Nomogram:
-        """Tabulate AUC or dose.
+    def answer(self, folders: Folders = None, *, fine: bool = False) -> Nomogram:
+        """Tabulate AUC or dose; `fine` for a figure.
 
         Raises
         ------
@@ -274,5 +276,8 @@ class NomogramAsked(Course):
             sex=sex,
             target_auc=self.target_auc,
             product=self.product or None,
+            diagnosis=self.diagnosis or None,
+            genotype=self.genotype or None,
+            fine=fine,
             folders=folders,
         )

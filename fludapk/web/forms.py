@@ -221,12 +221,16 @@ _OF_FORM: Final = {
     "levels": "conc_1",
     "exclude_level": "exclude_1",
     "plans": "plan_1",
+    "weights_kg": "weights_from",
+    "renal": "renal_from",
 }
 """Keyword -> field of a form, where they differ from the name of a request."""
 CALLED: Final = {
     "renal": "kidney function",
     "window_low": "window",
     "conc_unit": "unit of the levels",
+    "weights_from": "weights",
+    "renal_from": "kidney function",
     **{f"plan_{k}": f"row {k} of the plans" for k in range(1, PLAN_ROWS + 1)},
     **{
         f"{part}_{k}": f"{word} of level {k}"

@@ -85,12 +85,16 @@ TABS: Final = (
     Tab("Compare", "/compare"),
     Tab("Levels", "/levels"),
     Tab("List", "/list"),
+    Tab("Nomogram", "/nomogram"),
+    Tab("Evaluate", "/evaluate"),
+    Tab("Simulate", "/simulate"),
     Tab("Models", "/models"),
     Tab("API", "/docs"),
 )
 
 STATIC: Final = {
     "app.js": (HERE / "static" / "app.js", "text/javascript"),
+    "simulate.js": (HERE / "static" / "simulate.js", "text/javascript"),
     "app.css": (HERE / "static" / "app.css", "text/css"),
     "sheet.css": (TEMPLATES / "style.html", "text/css"),
     "icon.svg": (HERE / "static" / "icon.svg", "image/svg+xml"),
