@@ -204,6 +204,7 @@ def options_of(*keys: str, **help_texts: str) -> Callable[[_Command], _Command]:
             metavar=FIELDS[key].metavar,
             default=_DEFAULTS.get(key),
             show_default=key in _DEFAULTS,
+            callback=pointed_option if FIELDS[key].dimension or key in _WITH_NUMBERS else None,
             help=help_texts.get(key, FIELDS[key].help)
             + (" Repeatable." if FIELDS[key].several else ""),
         )
@@ -216,6 +217,19 @@ def options_of(*keys: str, **help_texts: str) -> Callable[[_Command], _Command]:
         return command
 
     return decorate
+
+
+_WITH_NUMBERS: Final = ("plans",)
+"""Options whose texts hold numbers among words."""
+
+
+def pointed_option(_: click.Context, __: click.Parameter, value: Any) -> Any:
+    """Read decimal commas as a page does."""
+    from fludapk.units import pointed
+
+    if isinstance(value, str):
+        return pointed(value)
+    return tuple(map(pointed, value)) if isinstance(value, tuple) else value
 
 
 _DEFAULTS: Final = {"bsa_formula": "mosteller", "model": "langenhorst2019"}
@@ -277,6 +291,20 @@ brief_option = click.option(
 strict_option = click.option("--strict", is_flag=True, help=FIELDS["strict"].help)
 
 
+class _Number(click.types.FloatParamType):
+    """A number, with a decimal point or comma."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read a number as typed."""
+        from fludapk.units import pointed
+
+        typed: Any = pointed(value) if isinstance(value, str) else value
+        return super().convert(typed, param, ctx)
+
+
+_NUMBER: Final = _Number()
+
+
 def goal_options(about: str = "") -> Callable[[_Command], _Command]:
     """Make the options of a goal.
 
@@ -288,10 +316,12 @@ def goal_options(about: str = "") -> Callable[[_Command], _Command]:
     target, auc, window, probability = (FIELDS[key] for key in GOAL)
     made = [
         click.option(target.option, metavar=target.metavar, help=f"{about}{target.help}"),
-        click.option(auc.option, type=float, metavar=auc.metavar, help=auc.help),
-        click.option(window.option, type=(float, float), metavar=window.metavar, help=window.help),
+        click.option(auc.option, type=_NUMBER, metavar=auc.metavar, help=auc.help),
         click.option(
-            probability.option, type=float, metavar=probability.metavar, help=probability.help
+            window.option, type=(_NUMBER, _NUMBER), metavar=window.metavar, help=window.help
+        ),
+        click.option(
+            probability.option, type=_NUMBER, metavar=probability.metavar, help=probability.help
         ),
     ]
 

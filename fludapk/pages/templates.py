@@ -109,7 +109,9 @@ def environment(*folders: Path) -> jinja2.Environment:
         import jinja2
     except ModuleNotFoundError as error:
         raise InputError("reports need the extra: pip install 'fludapk[report]'") from error
-    return jinja2.Environment(
+    from fludapk.pages.links import cited
+
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -117,3 +119,8 @@ def environment(*folders: Path) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.filters["cited"] = jinja2.pass_context(
+        # A report stands for itself and leads nowhere.
+        lambda context, text: text if context.get("whole") else cited(text)
+    )
+    return made

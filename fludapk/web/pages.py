@@ -32,10 +32,12 @@ from fludapk.pages.words import (
     age_text,
     counts_line,
     row_cells,
+    typeset,
     window,
 )
 from fludapk.patients.encodings import ENCODINGS
 from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
+from fludapk.published.course_files import RegimenEntry
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model, ModelFolders, load_models
@@ -55,6 +57,7 @@ from fludapk.web.beside_form import (
     rendered,
     updated,
 )
+from fludapk.web.entries import FIRST, as_first
 from fludapk.web.forms import (
     CHOICES,
     LEVEL_ROWS,
@@ -88,6 +91,9 @@ TABS: Final = (
     Tab("Models", "/models"),
     Tab("API", "/docs"),
 )
+
+CASES: Final = ("/", "/dose", "/compare", "/levels")
+"""Pages of one patient, who goes along from one to the other."""
 
 STATIC: Final = {
     "app.js": (HERE / "static" / "app.js", "text/javascript"),
@@ -123,13 +129,27 @@ def _options() -> dict[str, Any]:
             ("eGFR", list(UNITS["eGFR"])),
             ("Creatinine clearance", list(UNITS["CrCl"])),
         ],
-        "regimens": [(r.id, f"{r.title}: {r.dose:g} {r.unit} × {r.days}") for r in courses],
+        "regimens": [(r.id, f"{_planned(r)}, {r.title}") for r in courses],
+        "courses": [
+            {
+                "id": r.id,
+                "text": f"{_planned(r)}, {r.title}",
+                "dose": f"{r.dose:g} {r.unit}",
+                "days": r.days,
+            }
+            for r in courses
+        ],
         "targets": [(t.id, f"{t.id}: {window(t)} ({t.title})") for t in known],
         "bsa": [name for name, f in FORMULAS.items() if f.quantity == "BSA"],
         "egfr": [name for name, f in FORMULAS.items() if f.quantity in ("eGFR", "CrCl")],
         "products": sorted({r.product for r in courses if r.product}),
         "diagnoses": sorted({r.disease for r in courses if r.disease}),
     }
+
+
+def _planned(course: RegimenEntry) -> str:
+    """Dose and number of infusions of a published course."""
+    return f"{course.dose:g} {typeset(course.unit)} × {course.days}"
 
 
 # ------------------------------------------------------------------ the models
@@ -267,6 +287,7 @@ class Pages:
             replaced=[model.not_shipped for model in models if model.not_shipped],
             tabs=TABS,
             here=path,
+            cases=CASES,
             form=defaultdict(str, form or {}),
             answer=answer,
             boxes=confirmed_boxes(form or {}),
@@ -308,8 +329,11 @@ class Pages:
             form.pop("token", None)
         elif form.get("carry"):
             return self.page(template, path, form)
+        elif form.get("second"):
+            kept = {name: form[name] for name in ("token",) if name in form}
+            return self.page(template, path, {**kept, FIRST: as_first(form)})
         else:
-            answer = await run_in_threadpool(answered, lambda: make(form, self.folders), form)
+            answer = await run_in_threadpool(answered, make, form, path, self.folders)
         return self._shown(request, template, path, form, answer)
 
     def _shown(
@@ -399,7 +423,11 @@ def static(name: str) -> Response:
 
 def _texts(form: FormData) -> dict[str, str]:
     """The fields of a form, cut to what a field may hold."""
-    return {name: value[:MOST_CHARACTERS] for name, value in form.items() if isinstance(value, str)}
+    return {
+        name: value[: 20 * MOST_CHARACTERS if name == FIRST else MOST_CHARACTERS]
+        for name, value in form.items()
+        if isinstance(value, str)
+    }
 
 
 def _dumped(example: object) -> str:
