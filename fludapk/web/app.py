@@ -37,7 +37,7 @@ _SWITCH_S: Final = 0.02
 """Threads that compute take turns so often: changing costs more than waiting a moment."""
 _OPEN: Final = frozenset(
     {tab.path for tab in TABS}
-    | {DOWNLOAD, "/static/", "/healthz", "/version", "/openapi.json", ORDERS}
+    | {DOWNLOAD, "/static/", "/case/", "/healthz", "/version", "/openapi.json", ORDERS}
 )
 """Without a token: pages without an answer, and pages that ask for it in their form."""
 _LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD})

@@ -27,6 +27,7 @@ from fludapk.pages.words import (
 )
 from fludapk.patients.fields import label
 from fludapk.web.asked import Folders
+from fludapk.web.case_form import changes_since
 from fludapk.web.entries import Entries, compared_entries
 from fludapk.web.forms import (
     as_typed,
@@ -85,6 +86,10 @@ class Answer:
     """The answer in a few lines of text, to be copied into a chart."""
     read: Sequence[str] = field(default_factory=tuple)
     """Numbers that were read from a decimal comma."""
+    result: Any = None
+    """Record behind the sheet."""
+    changes: Sequence[str] = field(default_factory=tuple)
+    """Changes since the case was saved that the form was opened from."""
     entries: Entries | None = None
     """Two entries of one patient beside each other, if this is the second."""
 
@@ -115,28 +120,28 @@ def checked(form: Mapping[str, str], folders: Folders) -> Answer:
     """Answer the form of a check."""
     result = check_asked(form).answer(folders)
     html, said = check_html(result, whole=False), _said(result)
-    return Answer(html, said, chart=chart_lines(result))
+    return Answer(html, said, chart=chart_lines(result), result=result)
 
 
 def dosed(form: Mapping[str, str], folders: Folders) -> Answer:
     """Answer the form of a dose."""
     result = dose_asked(form).answer(folders)
     html, said = dose_html(result, whole=False), _said_of_dose(result)
-    return Answer(html, said, chart=chart_lines(result))
+    return Answer(html, said, chart=chart_lines(result), result=result)
 
 
 def compared(form: Mapping[str, str], folders: Folders) -> Answer:
     """Answer the form of a comparison."""
     result = compare_asked(form).answer(folders)
     html, said = compare_html(result, whole=False), _said_of_comparison(result)
-    return Answer(html, said, chart=chart_lines(result))
+    return Answer(html, said, chart=chart_lines(result), result=result)
 
 
 def updated(form: Mapping[str, str], folders: Folders) -> Answer:
     """Answer the form of levels."""
     result = update_asked(form).answer(folders)
     html, said = update_html(result, whole=False), _said_of_update(result)
-    return Answer(html, said, chart=chart_lines(result))
+    return Answer(html, said, chart=chart_lines(result), result=result)
 
 
 def answered(
@@ -161,13 +166,22 @@ def answered(
     form = with_points(typed)
     try:
         with calculated_at():
-            answer = replace(make(form, folders), entries=compared_entries(typed))
+            answer = make(form, folders)
+            changes = changes_since(form, path, answer.result)
+            answer = replace(answer, entries=compared_entries(typed), changes=changes)
     except FludapkError as error:
         answer = refusal(error, form, still_needed(form, path, folders))
     except ValidationError as error:
         faults = InputError(*validation_faults(map(dict, error.errors())))
         answer = refusal(faults, form, still_needed(form, path, folders))
     return replace(answer, boxes=confirmed_boxes(form), read=read_back(typed))
+
+
+def refused(error: FludapkError | ValidationError, form: Mapping[str, str]) -> Answer:
+    """Say what was refused, whoever has refused it."""
+    if isinstance(error, ValidationError):
+        error = InputError(*validation_faults(map(dict, error.errors())))
+    return refusal(error, form)
 
 
 def _asking_box(name: str, faults: Sequence[Fault], form: Mapping[str, str]) -> Box:

@@ -9,11 +9,12 @@ from urllib.parse import parse_qsl, urlencode
 
 from fludapk.errors import InputError
 from fludapk.units import parse_number, pointed
+from fludapk.web.case_form import CASE
 from fludapk.web.forms import called
 
 FIRST: Final = "first"
 """Hidden field of a form: the first entry, as in the query of an address."""
-_NOT_COMPARED: Final = frozenset({FIRST, "token", "carry", "times", "ask", "second"})
+_NOT_COMPARED: Final = frozenset({FIRST, CASE, "token", "carry", "times", "ask", "second"})
 
 
 @dataclass(frozen=True)

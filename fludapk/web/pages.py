@@ -11,12 +11,12 @@ import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
@@ -35,6 +35,7 @@ from fludapk.pages.words import (
     typeset,
     window,
 )
+from fludapk.patients.case_file import QUESTIONS, CaseFile, Question
 from fludapk.patients.encodings import ENCODINGS
 from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
 from fludapk.published.course_files import RegimenEntry
@@ -54,9 +55,12 @@ from fludapk.web.beside_form import (
     confirmed_boxes,
     dosed,
     refusal,
+    refused,
     rendered,
     updated,
 )
+from fludapk.web.case_form import CASE, PATHS, case_of, form_of
+from fludapk.web.case_form import MOST_CHARACTERS as MOST_OF_CASE
 from fludapk.web.entries import FIRST, as_first
 from fludapk.web.forms import (
     CHOICES,
@@ -64,6 +68,7 @@ from fludapk.web.forms import (
     MOST_CHARACTERS,
     PLAN_ROWS,
     typed,
+    with_points,
 )
 from fludapk.web.guard import address_of
 from fludapk.web.problems import TITLES, slug
@@ -255,21 +260,18 @@ class Pages:
         """The routes."""
         routes = APIRouter(include_in_schema=False)
         get, post = routes.get, routes.post
-        get("/")(lambda: self.page("check.form.html", "/"))
-        get("/dose")(lambda: self.page("dose.form.html", "/dose"))
-        get("/compare")(lambda: self.page("compare.form.html", "/compare"))
-        get("/levels")(lambda: self.page("levels.form.html", "/levels"))
+        for path in CASES:
+            get(path)(partial(self.form, path))
+            post(path)(partial(self.answer, path))
         get("/list")(lambda: self.page("list.form.html", "/list"))
         get("/models")(self.models)
         get("/docs")(self.docs)
         get("/static/{name}")(static)
-        post("/")(self.check)
-        post("/dose")(self.dose)
-        post("/compare")(self.compare)
-        post("/levels")(self.levels)
         post("/list")(self.list)
         post(DOWNLOAD)(self.download)
         post("/models")(self.models_with_token)
+        post("/case/open")(self.open_case)
+        post("/case/{question}")(self.save_case)
         return routes
 
     def page(
@@ -300,29 +302,13 @@ class Pages:
         )
         return HTMLResponse(html)
 
-    async def check(self, request: Request) -> Response:
-        """Answer the form of a check."""
-        return await self._answered(request, "check.form.html", "/", checked)
+    def form(self, path: str) -> Response:
+        """The empty form of a page."""
+        return self.page(_FORMS[path], path)
 
-    async def dose(self, request: Request) -> Response:
-        """Answer the form of a dose."""
-        return await self._answered(request, "dose.form.html", "/dose", dosed)
-
-    async def compare(self, request: Request) -> Response:
-        """Answer the form of a comparison."""
-        return await self._answered(request, "compare.form.html", "/compare", compared)
-
-    async def levels(self, request: Request) -> Response:
-        """Answer the form of an update."""
-        return await self._answered(request, "levels.form.html", "/levels", updated)
-
-    async def _answered(
-        self,
-        request: Request,
-        template: str,
-        path: str,
-        make: Callable[[Mapping[str, str], Folders], Answer],
-    ) -> Response:
+    async def answer(self, path: str, request: Request) -> Response:
+        """Answer the form of a page."""
+        template, make = _FORMS[path], _MAKERS[path]
         form = _texts(await request.form(max_files=0, max_fields=100))
         if not await self.admits(form.get("token", ""), address_of(request.scope)):
             answer = refusal(InputError("token is wrong or missing"), form)
@@ -395,6 +381,44 @@ class Pages:
         said = counts_line(done.tally().counts)
         return Answer(await run_in_threadpool(list_shown, done), f"{said}."), done
 
+    async def save_case(self, question: str, request: Request) -> Response:
+        """The form as a case file, to be kept by whoever asked for it."""
+        form = with_points(_texts(await request.form(max_files=0, max_fields=100)))
+        if question not in QUESTIONS:
+            return Response(status_code=404)
+        asked: Question = question
+        path = PATHS[asked]
+        try:
+            if not await self.admits(form.get("token", ""), address_of(request.scope)):
+                raise InputError("token is wrong or missing")
+            case = await run_in_threadpool(case_of, form, asked, self.folders)
+            content = case.to_json()
+        except (FludapkError, ValidationError) as error:
+            return self.page(_FORMS[path], path, form, refused(error, form))
+        disposition = 'attachment; filename="fludapk-case.json"'
+        return Response(
+            content, media_type="application/json", headers={"content-disposition": disposition}
+        )
+
+    async def open_case(self, request: Request) -> Response:
+        """The page of a case file, filled and computed again."""
+        async with request.form(max_files=1, max_fields=10) as sent:
+            texts, file = _texts(sent), sent.get("file")
+            content = await file.read() if isinstance(file, UploadFile) else b""
+        is_part = request.headers.get("x-part") == "answer"
+        try:
+            if not await self.admits(texts.get("token", ""), address_of(request.scope)):
+                raise InputError("token is wrong or missing")
+            case = CaseFile.from_json(content)
+            path, form = PATHS[case.question], form_of(case)
+        except FludapkError as error:
+            return self._shown(request, _FORMS["/"], "/", {}, refused(error, {}))
+        if is_part:
+            return JSONResponse({"path": path, "form": form})
+        make = _MAKERS[path]
+        answer = await run_in_threadpool(answered, make, form, path, self.folders)
+        return self.page(_FORMS[path], path, form, answer)
+
     def models(self) -> Response:
         """Every model, unless a token is asked."""
         shown = None if self.asks_token else models_shown(self.folders)
@@ -413,6 +437,17 @@ class Pages:
         return self.page("docs.html", "/docs", api=self.document(), problems=kinds, dumped=_dumped)
 
 
+_FORMS: Final = {
+    "/": "check.form.html",
+    "/dose": "dose.form.html",
+    "/compare": "compare.form.html",
+    "/levels": "levels.form.html",
+}
+_MAKERS: Final[Mapping[str, Callable[[Mapping[str, str], Folders], Answer]]] = {
+    "/": checked, "/dose": dosed, "/compare": compared, "/levels": updated,
+}  # fmt: skip
+
+
 def static(name: str) -> Response:
     """A script, a style or a picture of ours."""
     if name not in STATIC:
@@ -421,10 +456,13 @@ def static(name: str) -> Response:
     return Response(path.read_bytes(), media_type=media_type)
 
 
+_LONG: Final = {FIRST: 20 * MOST_CHARACTERS, CASE: MOST_OF_CASE}
+
+
 def _texts(form: FormData) -> dict[str, str]:
     """The fields of a form, cut to what a field may hold."""
     return {
-        name: value[: 20 * MOST_CHARACTERS if name == FIRST else MOST_CHARACTERS]
+        name: value[: _LONG.get(name, MOST_CHARACTERS)]
         for name, value in form.items()
         if isinstance(value, str)
     }

@@ -7,6 +7,7 @@ const said = document.getElementById("said");
 const blank = answer && answer.innerHTML;
 const PAUSE_MS = 200;
 const LOOK_UP_MS = 1200; // a number that is being typed is not yet wrong
+const NOT_LINKED = ["first", "case"];
 const NOT_KEPT = ["token", "carry", "ask"];
 let running = null;
 let timer = 0;
@@ -186,7 +187,7 @@ function second() {
 
 function startSecond() {
   const first = new URLSearchParams(filled());
-  first.delete("first");
+  for (const name of NOT_LINKED) first.delete(name);
   empty();
   form.elements.first.value = first;
   second();
@@ -266,9 +267,27 @@ function value(name) {
   return field ? field.value : "";
 }
 
+const opener = document.getElementById("open");
+if (opener) {
+  opener.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const response = await fetch(opener.action, {
+      method: "POST", body: new FormData(opener), headers: { "X-Part": "answer" },
+    });
+    if ((response.headers.get("content-type") || "").startsWith("application/json")) {
+      const opened = await response.json();
+      history.pushState({ form: opened.form }, "", opened.path);
+      location.reload();
+    } else show(await response.text());
+  });
+}
+
 if (form) {
   for (const button of form.querySelectorAll("[data-print], [data-copy]")) button.hidden = false;
-  form.addEventListener("input", edited);
+  form.addEventListener("input", () => {
+    if (form.elements.case) form.elements.case.value = ""; // no longer the case that was opened
+    edited();
+  });
   form.addEventListener("change", release);
   form.addEventListener("focusout", release);
   form.addEventListener("change", planned);
@@ -305,7 +324,7 @@ if (form) {
     }
     if (button.hasAttribute("data-copy")) {
       const state = filled();
-      delete state.first;
+      for (const name of NOT_LINKED) delete state[name];
       const link = `${location.origin}${location.pathname}#${new URLSearchParams(state)}`;
       copied(button, link, "Copied: the link holds what was typed");
     }
