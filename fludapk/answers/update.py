@@ -13,6 +13,7 @@ import numpy as np
 
 from fludapk._version import __version__
 from fludapk.answers.agreement import (
+    by_other_models,
     misfit_in_short,
     surprises_of,
     without_each,
@@ -179,6 +180,7 @@ def result_of(fitted: Fit, goal: Goal | None = None) -> UpdateResult:
         would_give=proposal if stops else None,
         without=without_each(fitted) if surprises or not fitted.fits else [],
         surprises=surprises,
+        by_models=by_other_models(fitted),
         provenance=UpdateProvenance(
             version=__version__,
             model_sha256=prediction.model.sha256,

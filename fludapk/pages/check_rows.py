@@ -145,7 +145,7 @@ def change_line(result: CheckResult) -> str:
         return ONLY_THE_STOP
     shown = next((row.verdict for row in model_rows(result) if row.model == result.model), "")
     others = [
-        f"by {row.name} {auc_text(row.auc_0_inf)}, {words.verdict}"
+        f"by {_other_reading(row)} {auc_text(row.auc_0_inf)}, {words.verdict}"
         for row, words in zip(result.sensitivity, model_rows(result), strict=True)
         if row.applies and row.auc_0_inf is not None and words.verdict != shown
     ]
@@ -156,6 +156,10 @@ def change_line(result: CheckResult) -> str:
     ]
     same = [] if others else ["every model that applies agrees on the side"]
     return "; ".join([*others, *rules, *same, LEVELS_FIRST])
+
+
+def _other_reading(row: SensitivityRecord) -> str:
+    return f"another reading of {row.name}" if row.reading_of else row.name
 
 
 def label_rows(result: CheckResult) -> list[LabelRow]:

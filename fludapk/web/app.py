@@ -28,7 +28,7 @@ from fludapk.web.cds.settings import PATH as ORDERS
 from fludapk.web.cds.settings import Settings
 from fludapk.web.connections import ConnectionLimits, Connections, limited
 from fludapk.web.guard import Guard, Limits, Shared
-from fludapk.web.pages import DOWNLOAD, TABS, Pages
+from fludapk.web.pages import DESIGN, DOWNLOAD, TABS, Pages
 
 PORT: Final = 8765
 LEAST_TOKEN: Final = 16
@@ -37,12 +37,14 @@ _SWITCH_S: Final = 0.02
 """Threads that compute take turns so often: changing costs more than waiting a moment."""
 _OPEN: Final = frozenset(
     {tab.path for tab in TABS}
-    | {DOWNLOAD, "/static/", "/case/", "/healthz", "/version", "/openapi.json", ORDERS}
+    | {DOWNLOAD, DESIGN, "/static/", "/case/", "/healthz", "/version", "/openapi.json", ORDERS}
 )
 """Without a token: pages without an answer, and pages that ask for it in their form."""
 _LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD})
-_LONG: Final = _LISTS | {f"{api.PREFIX}/design", f"{api.PREFIX}/nomogram", f"{api.PREFIX}/models/",
-                         "/models"}  # fmt: skip
+_LONG: Final = _LISTS | {
+    *(f"{api.PREFIX}/{name}" for name in ("design", "nomogram", "models/")),
+    *(DESIGN, "/models"),
+}
 """Answers that take seconds."""
 _ABOUT: Final = (
     "The JSON of the command line. Quantities are text with a unit, or numbers where the command "

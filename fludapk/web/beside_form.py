@@ -17,6 +17,7 @@ from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.chart import chart_lines
 from fludapk.pages.check_sheet import check_html
 from fludapk.pages.compare_sheet import compare_html
+from fludapk.pages.design import best_line, design_html
 from fludapk.pages.dose import dose_html, goal_line
 from fludapk.pages.templates import calculated_at, environment
 from fludapk.pages.update import answer_lines
@@ -36,6 +37,7 @@ from fludapk.web.forms import (
     check_asked,
     compare_asked,
     confirmed_in,
+    design_asked,
     dose_asked,
     fields_of_form,
     read_back,
@@ -142,6 +144,13 @@ def updated(form: Mapping[str, str], folders: Folders) -> Answer:
     result = update_asked(form).answer(folders)
     html, said = update_html(result, whole=False), _said_of_update(result)
     return Answer(html, said, chart=chart_lines(result), result=result)
+
+
+def designed(form: Mapping[str, str], folders: Folders) -> Answer:
+    """Answer the form of levels with the times to measure them at."""
+    result = design_asked(form).answer(folders)
+    said = f"Best times by number of levels, h from the first dose: {best_line(result)}."
+    return Answer(design_html(result, whole=False), said)
 
 
 def answered(

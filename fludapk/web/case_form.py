@@ -130,9 +130,9 @@ def _parts(text: str) -> dict[str, str]:
     return match.groupdict() if match else {"time": text, "conc": ""}
 
 
-def changes_since(form: Mapping[str, str], path: str, result: Answered) -> list[str]:
+def changes_since(form: Mapping[str, str], path: str, result: Answered | None) -> list[str]:
     """Say what has changed since the case that a form was opened from was saved."""
-    if not form.get(CASE):
+    if not form.get(CASE) or result is None:
         return []
     case = CaseFile.from_json(form[CASE])
     question = next((name for name, page in PATHS.items() if page == path), None)

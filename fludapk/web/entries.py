@@ -14,7 +14,7 @@ from fludapk.web.forms import called
 
 FIRST: Final = "first"
 """Hidden field of a form: the first entry, as in the query of an address."""
-_NOT_COMPARED: Final = frozenset({FIRST, CASE, "token", "carry", "times", "ask", "second"})
+_NOT_COMPARED: Final = frozenset({FIRST, CASE, "token", "carry", "times", "second"})
 
 
 @dataclass(frozen=True)

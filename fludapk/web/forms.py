@@ -19,7 +19,7 @@ from fludapk.patients.fields import (
 )
 from fludapk.patients.level import CONFIRMS_TIMES
 from fludapk.units import UNITS, parse_number, pointed
-from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, UpdateAsked
+from fludapk.web.asked import CheckAsked, CompareAsked, DesignAsked, DoseAsked, UpdateAsked
 
 # ------------------------------------------------------------------ what a form holds
 
@@ -268,6 +268,13 @@ def update_asked(form: Mapping[str, str]) -> UpdateAsked:
         ],
     }
     asked: UpdateAsked = UpdateAsked.model_validate({**typed(form), **given_fields})
+    return asked
+
+
+def design_asked(form: Mapping[str, str]) -> DesignAsked:
+    """The sampling times a form asks for."""
+    fields = {name: value for name, value in typed(form).items() if name != "round_to"}
+    asked: DesignAsked = DesignAsked.model_validate(fields)
     return asked
 
 

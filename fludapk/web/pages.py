@@ -53,6 +53,7 @@ from fludapk.web.beside_form import (
     checked,
     compared,
     confirmed_boxes,
+    designed,
     dosed,
     refusal,
     refused,
@@ -75,6 +76,7 @@ from fludapk.web.problems import TITLES, slug
 
 HERE: Final = Path(__file__).parent
 DOWNLOAD: Final = "/list/download"
+DESIGN: Final = "/levels/design"
 SHOWN_ROWS: Final = 1000
 """Rows of a list on the page; all are in the download."""
 
@@ -263,6 +265,7 @@ class Pages:
         for path in CASES:
             get(path)(partial(self.form, path))
             post(path)(partial(self.answer, path))
+        post(DESIGN)(self.design)
         get("/list")(lambda: self.page("list.form.html", "/list"))
         get("/models")(self.models)
         get("/docs")(self.docs)
@@ -308,7 +311,20 @@ class Pages:
 
     async def answer(self, path: str, request: Request) -> Response:
         """Answer the form of a page."""
-        template, make = _FORMS[path], _MAKERS[path]
+        return await self._answered(request, path, path, _MAKERS[path])
+
+    async def design(self, request: Request) -> Response:
+        """Answer the form of levels with the times to measure them at."""
+        return await self._answered(request, "/levels", "/", designed)
+
+    async def _answered(
+        self,
+        request: Request,
+        path: str,
+        asks_like: str,
+        make: Callable[[Mapping[str, str], Folders], Answer],
+    ) -> Response:
+        template = _FORMS[path]
         form = _texts(await request.form(max_files=0, max_fields=100))
         if not await self.admits(form.get("token", ""), address_of(request.scope)):
             answer = refusal(InputError("token is wrong or missing"), form)
@@ -319,7 +335,7 @@ class Pages:
             kept = {name: form[name] for name in ("token",) if name in form}
             return self.page(template, path, {**kept, FIRST: as_first(form)})
         else:
-            answer = await run_in_threadpool(answered, make, form, path, self.folders)
+            answer = await run_in_threadpool(answered, make, form, asks_like, self.folders)
         return self._shown(request, template, path, form, answer)
 
     def _shown(

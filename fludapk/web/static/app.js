@@ -8,7 +8,7 @@ const blank = answer && answer.innerHTML;
 const PAUSE_MS = 200;
 const LOOK_UP_MS = 1200; // a number that is being typed is not yet wrong
 const NOT_LINKED = ["first", "case"];
-const NOT_KEPT = ["token", "carry", "ask"];
+const NOT_KEPT = ["token", "carry"];
 let running = null;
 let timer = 0;
 let held = null;
@@ -118,9 +118,9 @@ async function ask(button) {
   answer.setAttribute("aria-busy", "true");
   const isList = form.hasAttribute("data-list");
   const data = new FormData(form);
-  if (button && button.name) data.append(button.name, button.value);
   try {
-    const response = await fetch(form.getAttribute("action"), {
+    const path = button && button !== form && button.getAttribute("formaction");
+    const response = await fetch(path || form.getAttribute("action"), {
       method: "POST",
       body: isList ? data : new URLSearchParams(data),
       headers: { "X-Part": "answer" },
@@ -238,7 +238,8 @@ function askable(figure) {
   svg.addEventListener("pointermove", (event) => {
     const box = svg.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * area.width;
-    const away = rows.map((row) => Math.abs(row.dataset.x - x));
+    const y = ((event.clientY - box.top) / box.height) * area.height;
+    const away = rows.map(({ dataset }) => Math.abs(dataset.y ? dataset.y - y : dataset.x - x));
     to(away.indexOf(Math.min(...away)));
   });
   svg.addEventListener("keydown", (event) => {
@@ -310,7 +311,7 @@ if (form) {
       go(path);
       return;
     }
-    if (path) return;
+    if (path && !button.hasAttribute("data-here")) return;
     event.preventDefault();
     if (button && button.hasAttribute("data-second")) startSecond();
     else ask(button || form).then(() => answer.focus());
