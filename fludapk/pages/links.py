@@ -25,7 +25,11 @@ def dois() -> dict[str, str]:
     >>> dois()["Fabrizio 2022"], dois()["Langenhorst 2019"]
     ('10.1182/bloodadvances.2021006418', '10.1007/s40262-018-0715-9')
     """
-    models = {model.file.citation.name: model.file.citation.doi for model in load_models()}
+    models = {
+        name: model.file.citation.doi
+        for model in load_models()
+        for name in (model.id, model.file.citation.name)
+    }
     of_targets = {
         text: target.doi
         for target in targets().values()
@@ -50,7 +54,14 @@ def cited(text: str) -> Markup:
     """
     from markupsafe import Markup, escape
 
-    words = re.compile("|".join([_DOI.pattern, *map(re.escape, sorted(dois(), key=len)[::-1])]))
+    words = re.compile(
+        "|".join(
+            [
+                _DOI.pattern,
+                *(rf"\b{re.escape(name)}(?!\w)" for name in sorted(dois(), key=len)[::-1]),
+            ]
+        )
+    )
     parts, at = [], 0
     for match in words.finditer(text):
         doi = dois().get(match[0], match[0])

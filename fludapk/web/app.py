@@ -28,7 +28,7 @@ from fludapk.web.cds.settings import PATH as ORDERS
 from fludapk.web.cds.settings import Settings
 from fludapk.web.connections import ConnectionLimits, Connections, limited
 from fludapk.web.guard import Guard, Limits, Shared
-from fludapk.web.pages import DESIGN, DOWNLOAD, TABS, Pages
+from fludapk.web.pages import ABOUT, DESIGN, DOWNLOAD, TABS, Pages
 
 PORT: Final = 8765
 LEAST_TOKEN: Final = 16
@@ -37,7 +37,17 @@ _SWITCH_S: Final = 0.02
 """Threads that compute take turns so often: changing costs more than waiting a moment."""
 _OPEN: Final = frozenset(
     {tab.path for tab in TABS}
-    | {DOWNLOAD, DESIGN, "/static/", "/case/", "/healthz", "/version", "/openapi.json", ORDERS}
+    | {
+        ABOUT,
+        DOWNLOAD,
+        DESIGN,
+        "/static/",
+        "/case/",
+        "/healthz",
+        "/version",
+        "/openapi.json",
+        ORDERS,
+    }
 )
 """Without a token: pages without an answer, and pages that ask for it in their form."""
 _LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD})

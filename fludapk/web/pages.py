@@ -13,25 +13,23 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from markupsafe import Markup, escape
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from fludapk._version import __version__
-from fludapk.answers.batch import Done, doubts
 from fludapk.answers.record import DISCLAIMER
 from fludapk.answers.verify import Verification, Verified, verify
 from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES
 from fludapk.pages.words import (
-    age_text,
     counts_line,
-    row_cells,
     typeset,
     window,
 )
@@ -42,7 +40,7 @@ from fludapk.published.course_files import RegimenEntry
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model, ModelFolders, load_models
-from fludapk.published.regimens import regimens
+from fludapk.published.regimens import label_rules, regimens
 from fludapk.published.targets import targets
 from fludapk.units import UNITS
 from fludapk.web.asked import Folders
@@ -72,13 +70,13 @@ from fludapk.web.forms import (
     with_points,
 )
 from fludapk.web.guard import address_of
+from fludapk.web.listed import list_shown
 from fludapk.web.problems import TITLES, slug
 
 HERE: Final = Path(__file__).parent
 DOWNLOAD: Final = "/list/download"
+ABOUT: Final = "/about"
 DESIGN: Final = "/levels/design"
-SHOWN_ROWS: Final = 1000
-"""Rows of a list on the page; all are in the download."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def _options() -> dict[str, Any]:
             }
             for r in courses
         ],
-        "targets": [(t.id, f"{t.id}: {window(t)} ({t.title})") for t in known],
+        "targets": [(t.id, f"{t.name}: {window(t)} mg·h/L") for t in known],
         "bsa": [name for name, f in FORMULAS.items() if f.quantity == "BSA"],
         "egfr": [name for name, f in FORMULAS.items() if f.quantity in ("eGFR", "CrCl")],
         "products": sorted({r.product for r in courses if r.product}),
@@ -193,45 +191,6 @@ def _verified(folders: tuple[Path, ...], allow: bool, _hashes: tuple[str, ...]) 
     return verify((), ModelFolders(folders, allow_override=allow) if folders else None)
 
 
-# ------------------------------------------------------------------ lists
-
-
-def list_shown(done: Computed) -> str:
-    """A computed list as a part of the page; refused rows stand in their place."""
-    rows = [row for k, row in enumerate(done.done) if k < SHOWN_ROWS or row.error is not None]
-    tally = done.tally()
-    return rendered(
-        "listed.html",
-        tally=tally,
-        counts=counts_line(tally.counts),
-        rows=[_of_row(row, done.form_of(row.row)) for row in rows[: 2 * SHOWN_ROWS]],
-        hidden=len(done.done) - len(rows[: 2 * SHOWN_ROWS]),
-        unused=done.plan.layout.unused,
-        read_as=done.plan.layout.read_as,
-        doubts=doubts(tally),
-        points=2**done.plan.log2_points,
-        disclaimer=DISCLAIMER,
-    )
-
-
-class ListRow(NamedTuple):
-    """A row of a list on the page."""
-
-    done: Done
-    standing: str
-    age: str
-    cells: tuple[str, ...]
-    form: str
-    """Form of its check, as in a link."""
-
-
-def _of_row(done: Done, form: str) -> ListRow:
-    if done.shown is None:
-        return ListRow(done, "bad", "", (), form)
-    age = age_text(done.shown.age_years)
-    return ListRow(done, done.shown.headline.standing, age, row_cells(done.shown), form)
-
-
 # ------------------------------------------------------------------ routes
 
 
@@ -269,6 +228,7 @@ class Pages:
         get("/list")(lambda: self.page("list.form.html", "/list"))
         get("/models")(self.models)
         get("/docs")(self.docs)
+        get(ABOUT)(self.about)
         get("/static/{name}")(static)
         post("/list")(self.list)
         post(DOWNLOAD)(self.download)
@@ -447,10 +407,28 @@ class Pages:
         shown = await run_in_threadpool(models_shown, self.folders) if allowed else None
         return self.page("models.html", "/models", form if allowed else {}, shown=shown)
 
-    def docs(self) -> Response:
+    def about(self) -> Response:
+        """Terms and sources of an answer."""
+        return self.page(
+            "about.html",
+            ABOUT,
+            targets=list(targets().values()),
+            rules=label_rules(),
+            window=window,
+        )
+
+    def docs(self, request: Request) -> Response:
         """The documentation of the API."""
         kinds = [(slug(kind), int(kind), title) for kind, title in TITLES.items()]
-        return self.page("docs.html", "/docs", api=self.document(), problems=kinds, dumped=_dumped)
+        return self.page(
+            "docs.html",
+            "/docs",
+            api=self.document(),
+            problems=kinds,
+            dumped=_dumped,
+            address=str(request.base_url).rstrip("/"),
+            code=_code,
+        )
 
 
 _FORMS: Final = {
@@ -470,6 +448,17 @@ def static(name: str) -> Response:
         return Response(status_code=404)
     path, media_type = STATIC[name]
     return Response(path.read_bytes(), media_type=media_type)
+
+
+def _code(text: str) -> Markup:
+    """Text whose words between backticks are code.
+
+    Examples
+    --------
+    >>> print(_code("see `fludapk check`"))
+    see <code>fludapk check</code>
+    """
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 _LONG: Final = {FIRST: 20 * MOST_CHARACTERS, CASE: MOST_OF_CASE}

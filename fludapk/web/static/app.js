@@ -224,7 +224,6 @@ function askable(figure) {
   line.setAttribute("y1", 16);
   line.setAttribute("y2", area.height - 28);
   words.className = "values";
-  words.textContent = "Point at the figure, or focus it and use the arrow keys, for its values.";
   svg.after(words);
   svg.setAttribute("tabindex", "0");
   function to(k) {
@@ -285,6 +284,10 @@ if (opener) {
 
 if (form) {
   for (const button of form.querySelectorAll("[data-print], [data-copy]")) button.hidden = false;
+  // The tabs take the patient along.
+  if (isCase && !form.elements.token) {
+    for (const button of form.querySelectorAll("[name=carry]")) button.hidden = true;
+  }
   form.addEventListener("input", () => {
     if (form.elements.case) form.elements.case.value = ""; // no longer the case that was opened
     edited();
