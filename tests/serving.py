@@ -59,8 +59,13 @@ def filled(page: Any, home: str, unit: str = "mg/dL", path: str = "/") -> None:
     for field, text in GIRL.items():
         page.fill(field, text)
     page.select_option("#sex", "female")
-    page.select_option("#regimen", "tisa_cel_ball")
+    if path != "/compare":
+        page.select_option("#regimen", "tisa_cel_ball")
     page.select_option("#renal_unit", unit)
+    if path == "/compare":
+        page.fill("#plan_1", "tisa_cel_ball")
+        page.fill("#plan_2", "tisa_cel_ball auc 19")
+        page.click("button:text-is('Compare')")
     if path == "/dose":
         page.fill("#auc", "15")
     if path == "/levels":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.curve import curve_of
@@ -96,7 +97,12 @@ def page_head(result: CheckResult) -> dict[str, str]:
         "plan": plan(result),
         "about": "; ".join([result.regimen.title, *stated]),
         "measured": kidney_and_size(result),
+        "measured_short": _IN_BRACKETS.sub(r"\1", kidney_and_size(result)),
     }
+
+
+_IN_BRACKETS: Final = re.compile(r" \([^)]*?(?:,( capped [^)]*))?\)")
+"""Formulas and other units, which the calculation on the same page has."""
 
 
 def answer_block(

@@ -47,6 +47,9 @@ def full(page: Any, home: str, path: str) -> None:
     if path in ("/", "/dose", "/levels"):
         filled(page, home, path=path)
         return
+    if path == "/compare":
+        filled(page, home, path=path)
+        return
     page.goto(f"{home}{path}")
     if path == "/list":
         choose_list(page)
@@ -389,8 +392,10 @@ def test_everything_that_can_be_used_has_a_name(page: Any, home: str, path: str)
     ("path", "state"),
     [
         *((path, "empty") for path in PATHS),
-        *((path, "full") for path in ("/", "/dose", "/levels", "/list")),
+        *((path, "full") for path in ("/", "/dose", "/compare", "/levels", "/list")),
         ("/levels", "refused"),
+        ("/", "needed"),
+        ("/", "stop"),
     ],
 )
 def test_axe_finds_nothing(browser: Any, home: str, path: str, scheme: str, state: str) -> None:
@@ -401,6 +406,13 @@ def test_axe_finds_nothing(browser: Any, home: str, path: str, scheme: str, stat
         page.goto(f"{home}{path}")
     else:
         full(page, home, path)
+    if state == "needed":
+        page.fill("#weight", "")
+        page.wait_for_selector(".needed")
+    if state == "stop":
+        page.fill("#renal", "4")
+        page.focus("#age")
+        until(page, "document.querySelector('.sheet .stop')")
     if state == "refused":
         page.fill("#conc_1", "x")
         page.focus("#conc_2")
