@@ -5,39 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from fludapk._version import __version__
-from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.dose import find_dose
 from fludapk.answers.dose_records import DoseResult
-from fludapk.answers.fit import fit
-from fludapk.answers.goal import Goal
 from fludapk.answers.headline import AnswerHeadline
 from fludapk.answers.record import Record, Remark, Row, Severity, scalars
-from fludapk.answers.update import result_of
+from fludapk.answers.typed import Folders, check_typed, dose_typed, update_typed
 from fludapk.answers.update_records import UpdateResult
-from fludapk.errors import Fault, InputError, gathered
 from fludapk.patients.case_file import CaseFile, Question, Scalar, read_case
-from fludapk.patients.clock import Clock, by_clock, read_clock
-from fludapk.patients.course import given_of
 from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT
-from fludapk.patients.level import CONFIRMS_TIMES, Level
 from fludapk.patients.request import (
     Typed,
-    read_patient,
-    read_regimen,
-    read_request,
-    read_schedule,
-    read_step_mg,
-    times_confirmed,
 )
-from fludapk.published.models import DEFAULT_MODEL
 
-Folders: TypeAlias = Sequence[Path] | None
 Answer: TypeAlias = CheckResult | DoseResult | UpdateResult
 
 RELATIVE: Final = 1e-9
@@ -225,98 +208,8 @@ def answer_to(question: Question, typed: Typed, folders: Folders = None) -> Answ
         As the command of that name.
     """
     if question == "check":
-        return _check(typed, folders)
-    return _dose(typed, folders) if question == "dose" else _update(typed, folders)
-
-
-def _check(typed: Typed, folders: Folders) -> CheckResult:
-    request = read_request(typed)
-    return check(
-        request.patient,
-        request.regimen,
-        model=request.model,
-        round_to_mg=request.round_to_mg,
-        strict=bool(typed.get("strict")),
-        folders=folders,
-    )
-
-
-def _dose(typed: Typed, folders: Folders) -> DoseResult:
-    goal, patient, (schedule, is_planned), step = gathered(
-        lambda: _goal(typed) or Goal.chosen(),
-        lambda: read_patient(typed),
-        lambda: read_schedule(typed),
-        lambda: read_step_mg(typed),
-    )
-    return find_dose(
-        patient,
-        schedule,
-        goal,
-        planned=is_planned,
-        model=_model(typed),
-        round_to_mg=1.0 if step is None else step,
-        strict=bool(typed.get("strict")),
-        folders=folders,
-    )
-
-
-def _update(typed: Typed, folders: Folders) -> UpdateResult:
-    when = typed.get("first_dose"), typed.get("time_zone")
-    about_patient, are_confirmed = times_confirmed(typed)
-    patient, regimen, (levels,), goal, step = gathered(
-        lambda: read_patient(about_patient),
-        lambda: read_regimen(typed),
-        lambda: by_clock(*when, lambda clock: _levels(typed.get("levels") or (), clock)),
-        lambda: _goal(typed),
-        lambda: read_step_mg(typed),
-    )
-    fitted = fit(
-        patient,
-        regimen,
-        levels,
-        given=given_of(typed.get("given") or (), regimen.infusion_h, read_clock(*when)),
-        exclude_level=typed.get("exclude_level") or (),
-        confirm=[CONFIRMS_TIMES] if are_confirmed else [],
-        model=_model(typed),
-        round_to_mg=step,
-        strict=bool(typed.get("strict")),
-        folders=folders,
-    )
-    return result_of(fitted, goal)
-
-
-def _goal(typed: Typed) -> Goal | None:
-    window = typed.get("window")
-    return Goal.if_any(
-        auc=typed.get("auc"),
-        window=None if window is None else (window[0], window[1]),
-        target=typed.get("target") or None,
-        probability=typed.get("probability"),
-    )
-
-
-def _model(typed: Typed) -> str:
-    model: str = typed.get("model") or DEFAULT_MODEL
-    return model
-
-
-def _levels(levels: Sequence[Any], clock: Clock) -> list[Level]:
-    """Read levels, each a text or an object; faults say which it is."""
-    if not levels:
-        do = "give time and concentration of at least one"
-        raise InputError(Fault("levels", "no levels", whole=True, do=do))
-    numbered = enumerate(levels, start=1)
-    return gathered(*(partial(_level, place, level, clock) for place, level in numbered))
-
-
-def _level(place: int, level: str | Mapping[str, Any], clock: Clock) -> Level:
-    try:
-        if isinstance(level, str):
-            return Level.from_text(level, clock)
-        below = bool(level.get("below"))
-        return Level.from_fields(level["time"], level["conc"], below=below, clock=clock)
-    except InputError as error:
-        raise error.at(inside=("levels", place)) from None
+        return check_typed(typed, folders)
+    return dose_typed(typed, folders) if question == "dose" else update_typed(typed, folders)
 
 
 # ------------------------------------------------------------------ answers in short

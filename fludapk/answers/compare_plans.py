@@ -141,7 +141,7 @@ def _read(number: int, plan: TypedPlan) -> Made:
     if isinstance(plan, tuple) and _is_pair(plan):
         regimen, goal = plan
         return lambda _: Plan(text=f"{described(regimen)} for {goal}", regimen=regimen, goal=goal)
-    found = f"is a {type(plan).__name__}"
+    found = f"is of the type {type(plan).__name__}"
     raise _refused(number, found, allowed="a text, a Regimen, or a Regimen with a Goal")
 
 

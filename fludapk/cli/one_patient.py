@@ -23,7 +23,7 @@ from fludapk.cli.common import (
     show,
     strict_option,
 )
-from fludapk.errors import ExitStatus, Fault, InputError, gathered
+from fludapk.errors import ExitStatus, Fault, InputError
 from fludapk.patients.fields import COMMON
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ report_option = click.option(
 @models_dir_option
 @json_option
 def check(
-    strict: bool,
     report: str | None,
     is_brief: bool,
     events: str | None,
@@ -68,26 +67,16 @@ def check(
     Cumulative AUC0-inf of F-ara-A with its 90 % interval, whether it is below 13.8 or 14 mg·h/L and
     with what probability, and the calculation to re-derive it by hand.
     """
-    from fludapk.answers.check import check as run
-    from fludapk.patients.request import read_request
+    from fludapk.answers.typed import check_typed
 
     folders = folders_of(models_dir)
     opened: OpenedCase | None = None
     result: CheckResult
     if case_file is not None:
-        opened = open_from(case_file, "check", strict=strict, folders=folders)
+        opened = open_from(case_file, "check", strict=typed["strict"], folders=folders)
         result = opened.answer  # type: ignore[assignment]
     else:
-        request = read_request(typed)
-        say_first_compilation()
-        result = run(
-            request.patient,
-            request.regimen,
-            model=request.model,
-            round_to_mg=request.round_to_mg,
-            strict=strict,
-            folders=folders,
-        )
+        result = check_typed(typed, folders, ready=say_first_compilation)
     if events is not None:
         from fludapk.answers.events import events_csv
         from fludapk.atomic import write_whole
@@ -118,12 +107,6 @@ def check(
 @models_dir_option
 @json_option
 def dose(
-    target: str | None,
-    auc: float | None,
-    window: tuple[float, float] | None,
-    probability: float | None,
-    model: str,
-    strict: bool,
     report: str | None,
     is_brief: bool,
     case_file: str | None,
@@ -137,34 +120,16 @@ def dose(
     The course is that of --regimen, shown beside as planned, or --days infusions. Ceilings are
     those of a check. The dose is that of one model; others say what they expect of it.
     """
-    from fludapk.answers.dose import find_dose
-    from fludapk.answers.goal import Goal
-    from fludapk.patients.request import read_patient, read_schedule, read_step_mg
+    from fludapk.answers.typed import dose_typed
 
     folders = folders_of(models_dir)
     opened: OpenedCase | None = None
     result: DoseResult
     if case_file is not None:
-        opened = open_from(case_file, "dose", strict=strict, folders=folders)
+        opened = open_from(case_file, "dose", strict=typed["strict"], folders=folders)
         result = opened.answer  # type: ignore[assignment]
     else:
-        goal, patient, (schedule, planned), step = gathered(
-            lambda: Goal.chosen(auc=auc, window=window, target=target, probability=probability),
-            lambda: read_patient(typed),
-            lambda: read_schedule(typed),
-            lambda: read_step_mg(typed),
-        )
-        say_first_compilation()
-        result = find_dose(
-            patient,
-            schedule,
-            goal,
-            planned=planned,
-            model=model,
-            round_to_mg=1.0 if step is None else step,
-            strict=strict,
-            folders=folders,
-        )
+        result = dose_typed(typed, folders, ready=say_first_compilation)
     save_as(save_case, "dose", result, opened=opened)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
     say_changes(opened)
@@ -181,13 +146,7 @@ def dose(
 @models_dir_option
 @json_option
 def compare(
-    plans: tuple[str, ...],
-    strict: bool,
-    report: str | None,
-    is_brief: bool,
-    models_dir: str | None,
-    as_json: bool,
-    **typed: Any,
+    report: str | None, is_brief: bool, models_dir: str | None, as_json: bool, **typed: Any
 ) -> None:
     """Compare two to four plans for one patient, side by side.
 
@@ -195,26 +154,9 @@ def compare(
     against the target that fits, and AUC by every model that applies, on the same simulated
     patients; interval, infusion time, cells and cap hold for every plan.
     """
-    from fludapk.answers.compare import compare as run
-    from fludapk.answers.compare_plans import read_plans
-    from fludapk.patients.request import read_patient, read_step_mg
-    from fludapk.published.models import DEFAULT_MODEL
+    from fludapk.answers.typed import compare_typed
 
-    folders = folders_of(models_dir)
-    patient, read, step = gathered(
-        lambda: read_patient(typed),
-        lambda: read_plans(plans, typed),
-        lambda: read_step_mg(typed),
-    )
-    say_first_compilation()
-    result = run(
-        patient,
-        read,
-        model=typed["model"] or DEFAULT_MODEL,
-        round_to_mg=step,
-        strict=strict,
-        folders=folders,
-    )
+    result = compare_typed(typed, folders_of(models_dir), ready=say_first_compilation)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
 
 
@@ -262,16 +204,8 @@ def compare(
 def update(
     level_texts: tuple[str, ...],
     levels_file: str | None,
-    given: tuple[str, ...],
-    exclude_level: tuple[str, ...],
     design: bool,
     population: str | None,
-    target: str | None,
-    auc: float | None,
-    window: tuple[float, float] | None,
-    probability: float | None,
-    model: str,
-    strict: bool,
     report: str | None,
     is_brief: bool,
     case_file: str | None,
@@ -287,62 +221,33 @@ def update(
     first infusion: in hours, or by the clock if --first-dose says when that was. Levels that do not
     fit together get no dose: the page says STOP and why, and the exit code is 6.
     """
-    from fludapk.answers.fit import fit
-    from fludapk.answers.goal import Goal
-    from fludapk.answers.update import result_of
-    from fludapk.patients.clock import by_clock, read_clock
-    from fludapk.patients.course import given_of
-    from fludapk.patients.level import CONFIRMS_TIMES
-    from fludapk.patients.request import (
-        read_patient,
-        read_regimen,
-        read_step_mg,
-        times_confirmed,
-    )
+    from fludapk.answers.typed import design_typed, update_typed
 
+    folders = folders_of(models_dir)
     if population is not None and (not design or typed["weight"] is not None):
         raise InputError("--population goes with --design, and without a patient")
     if design:
-        if case_file is not None or save_case is not None:
-            found = "--design asks for no levels: leave out {case} and --save-case"
-            raise InputError(Fault("case", found, whole=True))
-        has_levels = bool(level_texts or levels_file)
-        _design(typed, population, model, models_dir, as_json, has_levels)
+        _must_be_before_levels(level_texts or levels_file, case_file or save_case)
+        whose = {**typed, "population": population}
+        found = design_typed(whose, folders, ready=say_first_compilation)
+        show(found, as_json=as_json)
         return
 
-    folders = folders_of(models_dir)
     opened: OpenedCase | None = None
-    levels: list[Level] | None = None
+    measured: list[Level] = []
     result: UpdateResult
     if case_file is not None:
-        opened = open_from(case_file, "update", strict=strict, folders=folders)
+        opened = open_from(case_file, "update", strict=typed["strict"], folders=folders)
         result = opened.answer  # type: ignore[assignment]
     else:
-        when = typed["first_dose"], typed["time_zone"]
-        about_patient, are_confirmed = times_confirmed(typed)
-        patient, regimen, (levels,), aim, step = gathered(
-            lambda: read_patient(about_patient),
-            lambda: read_regimen(typed),
-            lambda: by_clock(*when, lambda clock: _levels(level_texts, levels_file, clock)),
-            lambda: Goal.if_any(auc=auc, window=window, target=target, probability=probability),
-            lambda: read_step_mg(typed),
-        )
-        doses = given_of(given, regimen.infusion_h, read_clock(*when))
-        say_first_compilation()
-        fitted = fit(
-            patient,
-            regimen,
-            levels,
-            given=doses,
-            exclude_level=exclude_level,
-            confirm=[CONFIRMS_TIMES] if are_confirmed else [],
-            model=model,
-            round_to_mg=step,
-            strict=strict,
-            folders=folders,
-        )
-        result = result_of(fitted, aim)
-    save_as(save_case, "update", result, opened=opened, levels=levels if levels_file else None)
+
+        def levels(clock: Clock) -> list[Level]:
+            measured[:] = _levels(level_texts, levels_file, clock)
+            return measured
+
+        result = update_typed(typed, folders, ready=say_first_compilation, levels=levels)
+    from_file = measured if levels_file else None
+    save_as(save_case, "update", result, opened=opened, levels=from_file)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
     say_changes(opened)
     if not result.fits:
@@ -367,24 +272,11 @@ def _levels(texts: tuple[str, ...], file: str | None, clock: Clock) -> list[Leve
     return typed + read.levels
 
 
-def _design(
-    typed: dict[str, Any],
-    population: str | None,
-    model: str,
-    models_dir: str | None,
-    as_json: bool,
-    has_levels: bool,
-) -> None:
-    """Find the levels to draw."""
-    from fludapk.answers.design import design as run
-    from fludapk.patients.request import read_patient, read_regimen
-
-    if has_levels:
+def _must_be_before_levels(levels: object, case: object) -> None:
+    """Refuse what a question for sampling times has no use for."""
+    if case:
+        found = "--design asks for no levels: leave out {case} and --save-case"
+        raise InputError(Fault("case", found, whole=True))
+    if levels:
         found = "--design is for before levels are drawn: leave the levels out"
         raise InputError(Fault("levels", found, whole=True))
-    whose, regimen = gathered(
-        lambda: population or read_patient(typed), lambda: read_regimen(typed)
-    )
-    say_first_compilation()
-    result = run(whose, regimen, model=model, folders=folders_of(models_dir))
-    show(result, as_json=as_json)

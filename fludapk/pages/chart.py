@@ -6,7 +6,6 @@ from fludapk.answers.check_records import CheckResult
 from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.update_records import UpdateResult
-from fludapk.pages.compare_rows import kidney_line
 from fludapk.pages.dose import dose_lines as found_dose_lines
 from fludapk.pages.dose import goal_line
 from fludapk.pages.update import answer_lines
@@ -39,12 +38,12 @@ def _parts(
 ) -> tuple[str, str, str, str]:
     """Patient, plan, answer and model, each in a line."""
     if isinstance(result, CompareResult):
-        about = f"{who(result)}. {kidney_line(result)}"
+        about = f"{who(result)}. {kidney_and_size(result.patient)}"
         stops = [f"STOP: {reason}" for reason in result.headline.stops]
         plans = "; ".join(f"plan {plan.number}: {plan.plan}" for plan in result.plans)
         return about, typeset(plans), _sentences(*stops, result.headline.sentence), result.model
     check = _check_of(result)
-    about = f"{who(check)}. {kidney_and_size(check)}"
+    about = f"{who(check)}. {kidney_and_size(check.patient)}"
     first = [*stop_lines(result.headline), result.headline.sentence]
     if isinstance(result, UpdateResult):
         lines = answer_lines(result)

@@ -96,8 +96,8 @@ def page_head(result: CheckResult) -> dict[str, str]:
         "who": who(result),
         "plan": plan(result),
         "about": "; ".join([result.regimen.title, *stated]),
-        "measured": kidney_and_size(result),
-        "measured_short": _IN_BRACKETS.sub(r"\1", kidney_and_size(result)),
+        "measured": kidney_and_size(result.patient),
+        "measured_short": _IN_BRACKETS.sub(r"\1", kidney_and_size(result.patient)),
     }
 
 

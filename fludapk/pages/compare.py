@@ -13,7 +13,6 @@ from fludapk.pages.compare_rows import (
     NO_DOSE,
     Line,
     heads,
-    kidney_line,
     patient_trail,
     plan_trails,
     remark_rows,
@@ -21,7 +20,7 @@ from fludapk.pages.compare_rows import (
     would_give_lines,
 )
 from fludapk.pages.layout import Strong, fitted, paragraph, table
-from fludapk.pages.words import mg, percent, typeset, who
+from fludapk.pages.words import kidney_and_size, mg, percent, typeset, who
 
 _LEAST_CELL: Final = 10
 _LONGEST_NAME: Final = 24
@@ -60,7 +59,7 @@ def brief_page(result: CompareResult, width: int, strong: Strong = str) -> str:
 def _head(r: CompareResult, width: int, strong: Strong) -> str:
     """Patient, STOPs, and the plan with the highest chance."""
     head = r.headline
-    lines = [fitted(f"{who(r)} | {kidney_line(r)}", width), ""]
+    lines = [fitted(f"{who(r)} | {kidney_and_size(r.patient)}", width), ""]
     lines += [strong(fitted(f"STOP: {typeset(reason)}", width)) for reason in head.stops]
     lines.append(strong(fitted(typeset(head.sentence), width)))
     lines += [fitted(typeset(note), width) for note in head.notes]

@@ -270,17 +270,3 @@ def _worded(step: Step) -> str:
     """
     how = ": ".join(part for part in (step.by, step.how) if part)
     return f"{step.name} {step.value:.4g} {step.unit} ({how})"
-
-
-def kidney_line(r: CompareResult) -> str:
-    """Creatinine, renal function and body surface area in a line."""
-    p = r.patient
-    parts = [f"creatinine {p.scr_mg_dl:.3g} mg/dL" if p.scr_mg_dl is not None else ""]
-    if p.egfr_ml_min_1_73m2 is not None:
-        cap = ", the model's highest" if p.egfr_capped else ""
-        parts.append(f"eGFR {p.egfr_ml_min_1_73m2:.1f} mL/min/1.73 m2 ({p.egfr_formula}{cap})")
-    if p.crcl_ml_min is not None:
-        formula = f" ({p.crcl_formula})" if p.crcl_formula else ""
-        parts.append(f"CrCl {p.crcl_ml_min:.1f} mL/min{formula}")
-    parts.append(f"BSA {p.bsa_m2:.2f} m2 ({p.bsa_formula})")
-    return typeset("; ".join(part for part in parts if part))

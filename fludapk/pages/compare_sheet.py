@@ -9,7 +9,6 @@ from fludapk.pages.check_sheet import RemarkRow
 from fludapk.pages.compare_drawing import plans_picture
 from fludapk.pages.compare_rows import (
     heads,
-    kidney_line,
     patient_trail,
     plan_trails,
     remark_rows,
@@ -17,7 +16,7 @@ from fludapk.pages.compare_rows import (
     would_give_lines,
 )
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import typeset, who
+from fludapk.pages.words import kidney_and_size, typeset, who
 
 
 def compare_html(result: CompareResult, *, whole: bool = True) -> str:
@@ -29,7 +28,7 @@ def compare_html(result: CompareResult, *, whole: bool = True) -> str:
         whole=whole,
         r=result,
         who=who(result),
-        kidney=kidney_line(result),
+        kidney=kidney_and_size(result.patient),
         about="; ".join(f"{name} {value}" for name, value in about.items() if value),
         stops=[typeset(reason) for reason in head.stops],
         sentence=typeset(head.sentence),

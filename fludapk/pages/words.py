@@ -15,7 +15,7 @@ from fludapk.units import CREATININE_UMOL_L_PER_MG_DL, MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
     from fludapk.answers.batch import Shown
-    from fludapk.answers.check_records import CheckResult, TargetRecord
+    from fludapk.answers.check_records import CheckResult, PatientRecord, TargetRecord
     from fludapk.answers.compare_records import CompareResult
     from fludapk.answers.headline import AnswerHeadline
     from fludapk.answers.record import Remark
@@ -188,9 +188,8 @@ def plan(result: CheckResult) -> str:
     )
 
 
-def kidney_and_size(result: CheckResult) -> str:
+def kidney_and_size(patient: PatientRecord) -> str:
     """Word creatinine, eGFR or clearance, and body surface area, as they were used."""
-    patient = result.patient
     parts = []
     if patient.scr_mg_dl is not None:
         umol = patient.scr_mg_dl * CREATININE_UMOL_L_PER_MG_DL

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from fludapk.arrays import F8, I8
 from fludapk.errors import Fault, InputError, gathered
@@ -166,7 +166,7 @@ class Level:
         return f"{self.time_h:g} h {value} mg/L"
 
 
-TypedLevel: TypeAlias = Level | str | tuple[Typed, float | str]
+TypedLevel: TypeAlias = Level | str | tuple[Typed, float | str] | Mapping[str, Any]
 """A level, its text, or its time and concentration."""
 
 
@@ -175,7 +175,8 @@ def levels_of(levels: Sequence[TypedLevel], clock: Clock = NO_CLOCK) -> list[Lev
 
     Parameters
     ----------
-    levels : sequence of Level, str or (time, concentration)
+    levels : sequence of Level, str, (time, concentration) or mapping
+        A mapping has time, conc, and below: True if conc is the limit of quantification.
     clock : Clock
         For times as the clock showed them.
 
@@ -198,6 +199,9 @@ def _read(level: TypedLevel, place: int, clock: Clock) -> Level:
     try:
         if isinstance(level, str):
             return Level.from_text(level, clock)
+        if isinstance(level, Mapping):
+            below = bool(level.get("below"))
+            return Level.from_fields(level["time"], level["conc"], below=below, clock=clock)
         return Level.from_fields(*level, clock=clock)
     except InputError as error:
         raise error.at(inside=("levels", place)) from None

@@ -20,6 +20,7 @@ from fludapk.answers.design import Design
 from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.nomogram_records import Nomogram
 from fludapk.answers.record import Record
+from fludapk.answers.typed import Folders
 from fludapk.answers.update_records import UpdateResult
 from fludapk.answers.verify import verify
 from fludapk.errors import ExitStatus, FludapkError
@@ -36,7 +37,6 @@ from fludapk.web.asked import (
     CompareAsked,
     DesignAsked,
     DoseAsked,
-    Folders,
     NomogramAsked,
     UpdateAsked,
 )

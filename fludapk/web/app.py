@@ -16,13 +16,14 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from fludapk._version import __version__
+from fludapk.answers.typed import Folders
 from fludapk.errors import InputError
 from fludapk.pages.check_sheet import check_html
 from fludapk.pages.compare_sheet import compare_html
 from fludapk.pages.dose import dose_html
 from fludapk.pages.update_sheet import update_html
 from fludapk.web import api
-from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, Folders, UpdateAsked
+from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, UpdateAsked
 from fludapk.web.cds import routes as orders
 from fludapk.web.cds.settings import PATH as ORDERS
 from fludapk.web.cds.settings import Settings

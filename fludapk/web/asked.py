@@ -6,46 +6,33 @@ creatinine has none. The answers are the records behind the command line's JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
-from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.compare import compare
-from fludapk.answers.compare_plans import read_plans
 from fludapk.answers.compare_records import CompareResult
-from fludapk.answers.design import Design, design
-from fludapk.answers.dose import find_dose
+from fludapk.answers.design import Design
 from fludapk.answers.dose_records import DoseResult
-from fludapk.answers.fit import fit
-from fludapk.answers.goal import Goal
 from fludapk.answers.nomogram import nomogram
 from fludapk.answers.nomogram_grid import steps
 from fludapk.answers.nomogram_records import Nomogram
-from fludapk.answers.update import result_of
-from fludapk.answers.update_records import UpdateResult
-from fludapk.errors import Fault, InputError, gathered
-from fludapk.patients.clock import Clock, by_clock, read_clock
-from fludapk.patients.course import given_of
-from fludapk.patients.fields import COMMON, COURSE, FIELDS, PATIENT
-from fludapk.patients.level import CONFIRMS_TIMES, Level
-from fludapk.patients.patient import parse_sex
-from fludapk.patients.request import (
-    read_patient,
-    read_quantity,
-    read_regimen,
-    read_request,
-    read_schedule,
-    read_step_mg,
-    times_confirmed,
+from fludapk.answers.typed import (
+    Folders,
+    check_typed,
+    compare_typed,
+    design_typed,
+    dose_typed,
+    update_typed,
 )
+from fludapk.answers.update_records import UpdateResult
+from fludapk.errors import gathered
+from fludapk.patients.fields import COMMON, COURSE, FIELDS, PATIENT
+from fludapk.patients.patient import parse_sex
+from fludapk.patients.request import read_quantity, read_regimen, read_schedule
 from fludapk.published.models import DEFAULT_MODEL
 
-Folders = Sequence[Path] | None
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]
 Text = Annotated[str, StringConstraints(max_length=200)]
 Typed = Text | Finite
@@ -69,7 +56,7 @@ class Asked(BaseModel):
     @property
     def typed(self) -> dict[str, Any]:
         """Fields by their names."""
-        return dict(self)
+        return self.model_dump()
 
 
 def described(key: str) -> str:
@@ -134,15 +121,7 @@ class CheckAsked(Answerable):
         FludapkError
             As `fludapk.answers.check.check`.
         """
-        request = read_request(self.typed)
-        return check(
-            request.patient,
-            request.regimen,
-            model=self.model,
-            round_to_mg=request.round_to_mg,
-            strict=self.strict,
-            folders=folders,
-        )
+        return check_typed(self.typed, folders)
 
 
 class PatientAndGoal(Answerable):
@@ -154,15 +133,6 @@ class PatientAndGoal(Answerable):
         None, description=described("window")
     )
     probability: Finite | None = Field(None, description=described("probability"))
-
-    def goal(self) -> Goal | None:
-        """Goal, if any part of one is given."""
-        return Goal.if_any(
-            auc=self.auc,
-            window=None if self.window is None else (self.window[0], self.window[1]),
-            target=self.target or None,
-            probability=self.probability,
-        )
 
 
 class DoseAsked(PatientAndGoal):
@@ -180,22 +150,7 @@ class DoseAsked(PatientAndGoal):
         FludapkError
             As `fludapk.answers.dose.find_dose`.
         """
-        goal, patient, (schedule, is_planned), step = gathered(
-            lambda: self.goal() or Goal.chosen(),
-            lambda: read_patient(self.typed),
-            lambda: read_schedule(self.typed),
-            lambda: read_step_mg(self.typed),
-        )
-        return find_dose(
-            patient,
-            schedule,
-            goal,
-            planned=is_planned,
-            model=self.model,
-            round_to_mg=1.0 if step is None else step,
-            strict=self.strict,
-            folders=folders,
-        )
+        return dose_typed(self.typed, folders)
 
 
 @with_fields(*PATIENT, *COMMON)
@@ -219,19 +174,7 @@ class CompareAsked(PatientOnly):
         FludapkError
             As `fludapk.answers.compare.compare`.
         """
-        patient, plans, step = gathered(
-            lambda: read_patient(self.typed),
-            lambda: read_plans(self.plans, self.typed),
-            lambda: read_step_mg(self.typed),
-        )
-        return compare(
-            patient,
-            plans,
-            model=self.model,
-            round_to_mg=step,
-            strict=self.strict,
-            folders=folders,
-        )
+        return compare_typed(self.typed, folders)
 
 
 class LevelAsked(Asked):
@@ -264,45 +207,7 @@ class UpdateAsked(PatientAndGoal):
         FludapkError
             As `fludapk.answers.update.update`.
         """
-        when = self.typed["first_dose"], self.typed["time_zone"]
-        about_patient, are_confirmed = times_confirmed(self.typed)
-        patient, regimen, (levels,), goal, step = gathered(
-            lambda: read_patient(about_patient),
-            lambda: read_regimen(self.typed),
-            lambda: by_clock(*when, self._levels),
-            self.goal,
-            lambda: read_step_mg(self.typed),
-        )
-        fitted = fit(
-            patient,
-            regimen,
-            levels,
-            given=given_of(self.given, regimen.infusion_h, read_clock(*when)),
-            exclude_level=self.exclude_level,
-            confirm=[CONFIRMS_TIMES] if are_confirmed else [],
-            model=self.model,
-            round_to_mg=step,
-            strict=self.strict,
-            folders=folders,
-        )
-        return result_of(fitted, goal)
-
-    def _levels(self, clock: Clock) -> list[Level]:
-        if not self.levels:
-            do = "give time and concentration of at least one"
-            raise InputError(Fault("levels", "no levels", whole=True, do=do))
-        numbered = enumerate(self.levels, start=1)
-        return gathered(*(partial(_level, place, level, clock) for place, level in numbered))
-
-
-def _level(place: int, level: str | LevelAsked, clock: Clock) -> Level:
-    """Read a level; faults say which it is."""
-    try:
-        if isinstance(level, str):
-            return Level.from_text(level, clock)
-        return Level.from_fields(level.time, level.conc, below=level.below, clock=clock)
-    except InputError as error:
-        raise error.at(inside=("levels", place)) from None
+        return update_typed(self.typed, folders)
 
 
 class DesignAsked(Answerable):
@@ -316,10 +221,7 @@ class DesignAsked(Answerable):
         FludapkError
             As `fludapk.answers.design.design`.
         """
-        patient, regimen = gathered(
-            lambda: read_patient(self.typed), lambda: read_regimen(self.typed)
-        )
-        return design(patient, regimen, model=self.model, folders=folders)
+        return design_typed(self.typed, folders)
 
 
 Grid = Annotated[list[Finite], Field(min_length=3, max_length=3)]

@@ -14,12 +14,13 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from fludapk.answers.batch import Chunk, Done, Plan, Tally, chunks, compute, log2_points_of
+from fludapk.answers.typed import Folders
 from fludapk.errors import InputError
 from fludapk.patients.columns import opened
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, REQUIRED
 from fludapk.patients.nonmem import survey
 from fludapk.units import as_typed
-from fludapk.web.asked import Asked, Folders, Text, described, with_fields
+from fludapk.web.asked import Asked, Text, described, with_fields
 from fludapk.web.case_form import renal_fields
 
 _AT_ONCE: Final = 25

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.dose_records import DoseResult
+from fludapk.answers.typed import Folders
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.chart import chart_lines
@@ -27,7 +28,6 @@ from fludapk.pages.words import (
     stop_lines,
 )
 from fludapk.patients.fields import label
-from fludapk.web.asked import Folders
 from fludapk.web.case_form import changes_since
 from fludapk.web.entries import Entries, compared_entries
 from fludapk.web.forms import (

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from fludapk.answers.case import Answer as Answered
 from fludapk.answers.case import opened, save_case
+from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.patients.case_file import CaseFile, Question
 from fludapk.patients.fields import FIELDS, RENAL
 from fludapk.units import as_typed, canonical_unit, parse_number
-from fludapk.web.asked import Asked, Folders
+from fludapk.web.asked import Asked
 from fludapk.web.forms import (
     LEVEL_ROWS,
     box_name,

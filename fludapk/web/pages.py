@@ -24,6 +24,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from fludapk._version import __version__
 from fludapk.answers.record import DISCLAIMER
+from fludapk.answers.typed import Folders
 from fludapk.answers.verify import Verification, Verified, verify
 from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
@@ -43,7 +44,6 @@ from fludapk.published.models import Model, ModelFolders, load_models
 from fludapk.published.regimens import label_rules, regimens
 from fludapk.published.targets import targets
 from fludapk.units import UNITS
-from fludapk.web.asked import Folders
 from fludapk.web.batch import BatchAsked, Computed, pairs_of
 from fludapk.web.beside_form import (
     Answer,

@@ -174,7 +174,7 @@ def test_in_python_a_plan_is_a_text_a_course_or_a_course_with_a_goal() -> None:
     assert plans[1] == plans[0]
     assert plans[2].goal == goal
     number: Any = 3
-    with pytest.raises(InputError, match=r"plan 2: is a int; allowed: a text, a Regimen"):
+    with pytest.raises(InputError, match=r"plan 2: is of the type int; allowed: a text, a Regimen"):
         read_plans(["axi_cel", number])
 
 

@@ -102,4 +102,4 @@ def test_a_notebook_and_a_file_show_the_same_sheet(four: CompareResult) -> None:
     assert "Plans side by side" in part
     assert four.to_html().startswith("<!DOCTYPE html>")
     assert repr(four).startswith("<compare by langenhorst2019: axi_cel; axi_cel 24 mg/m2")
-    assert str(four).startswith("male, 61 y, 82 kg, 176 cm | creatinine 1.2 mg/dL")
+    assert str(four).startswith("male, 61 y, 82 kg, 176 cm | Creatinine 1.2 mg/dL")

@@ -178,8 +178,9 @@ def test_a_report_is_one_file_with_nothing_from_elsewhere(tmp_path: Path) -> Non
     page = Page(file.read_text("utf-8"))
     assert not page.of("script", "link", "img")
     for said in (
-        "Patient label", "| calculated 20", "creatinine 1.2 mg/dL", "eGFR 64.8",
-        "BSA 2.00 m²", "Plan 4 rule 0.8 of the full dose", "mosteller: √(176 cm × 82 kg / 3600)",
+        "Patient label", "| calculated 20", "Creatinine 1.2 mg/dL", "eGFR 65 mL",
+        "body surface area 2.002 m²", "Plan 4 rule 0.8 of the full dose",
+        "mosteller: √(176 cm × 82 kg / 3600)",
     ):  # fmt: skip
         assert said in page.text
 

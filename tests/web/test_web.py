@@ -758,7 +758,7 @@ def test_a_large_body_is_refused() -> None:
 
 
 def test_a_request_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fludapk.web.asked.check", lambda *_, **__: time.sleep(0.4))
+    monkeypatch.setattr("fludapk.answers.typed.check", lambda *_, **__: time.sleep(0.4))
     short = create_app(limits=Limits(seconds=0.1))
     found = ask("POST", f"{PREFIX}/check", short, json=GIRL)
     assert "no answer within 0.1 s" in problem(found, 503)["detail"]
@@ -784,7 +784,7 @@ def test_an_error_of_ours_says_nothing_of_the_patient(
     def broken(*_: object, **__: object) -> None:
         raise ValueError("the girl of 18.2 kg")
 
-    monkeypatch.setattr("fludapk.web.asked.check", broken)
+    monkeypatch.setattr("fludapk.answers.typed.check", broken)
     found = problem(post("check", GIRL), 500)
     assert found["exit_status"] == 1
     said = capfd.readouterr().err

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from fludapk.web.asked import Folders
+from fludapk.answers.typed import Folders
 from fludapk.web.cds.bundles import parsed
 from fludapk.web.cds.hooks import IDS, SERVICES, Answer, Asked, Feedback, Hook, Services
 from fludapk.web.cds.service import answer

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from fludapk.answers.check import checks
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.record import Remark, note
+from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, FludapkError, InputError, gathered
 from fludapk.patients.fields import keyword, label
 from fludapk.patients.request import Request, read_patient
-from fludapk.web.asked import CheckAsked, Folders
+from fludapk.web.asked import CheckAsked
 from fludapk.web.cds.bundles import Library, entries, unreadable
 from fludapk.web.cds.card import (
     Card,

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.dose_records import DoseResult
+from fludapk.answers.typed import Folders
 from fludapk.errors import FludapkError
 from fludapk.pages.words import mg
 from fludapk.published.targets import targets
-from fludapk.web.asked import DoseAsked, Folders
+from fludapk.web.asked import DoseAsked
 from fludapk.web.cds.card import Action, Suggestion, identifier
 from fludapk.web.cds.orders import Ordered
 from fludapk.web.cds.resources import Raw
