@@ -101,7 +101,7 @@ def page_head(result: CheckResult) -> dict[str, str]:
     }
 
 
-_IN_BRACKETS: Final = re.compile(r" \([^)]*?(?:,( capped [^)]*))?\)")
+_IN_BRACKETS: Final = re.compile(r" \([^)]*?(?:(, capped [^)]*))?\)")
 """Formulas and other units, which the calculation on the same page has."""
 
 

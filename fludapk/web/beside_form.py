@@ -216,11 +216,13 @@ def refusal(
     empty = list(needed or ())
     if needed is not None:
         waited_for = {*needed, *(name.removesuffix("_unit") for name in needed)}
+        if any(name.startswith("plan_") for name in needed):
+            waited_for.add("plan_1")  # where a fault of their number points
         lacking = [lacks_only(fault, form) for fault in error.faults]
         wrong = [
             (fault, names)
             for (fault, names), lacks in zip(wrong, lacking, strict=True)
-            if not lacks and not (names and set(names) <= waited_for)
+            if not (lacks or waited_for.intersection(names))
         ]
         empty = empty or list(dict.fromkeys(lacks[0] for lacks in lacking if lacks))
     last = {fault.confirm: fault for fault, _ in wrong if fault.confirm}

@@ -297,7 +297,12 @@ CALLED: Final = {
     **{f"plan_{k}": f"row {k} of the plans" for k in range(1, PLAN_ROWS + 1)},
     **{
         f"{part}_{k}": f"{word} of level {k}"
-        for part, word in (("time", "time"), ("conc", "concentration"))
+        for part, word in (
+            ("time", "time"),
+            ("conc", "concentration"),
+            ("below", "limit"),
+            ("exclude", "leaving out"),
+        )
         for k in range(1, LEVEL_ROWS + 1)
     },
 }

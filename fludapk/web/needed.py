@@ -65,6 +65,7 @@ def needed_as(name: str) -> str:
 
 
 _OR: Final = {
+    **{f"plan_{k}": f"plan {k}" for k in range(1, PLAN_ROWS + 1)},
     "target": "goal (target, AUC or window)",
     "regimen": "course, or dose and number of infusions",
 }
