@@ -194,6 +194,25 @@ def parse_number(text: str, field: str) -> tuple[float, str]:
     return value, stripped[match.end() :].strip()
 
 
+_DECIMAL_COMMA: Final = re.compile(
+    r"(?<![\w.,])([+-]?)(0*,\d{1,30}|\d{1,30},(?:\d{1,2}|\d{4,30}))(?![\d.,])"
+)
+"""A comma between digits that cannot separate thousands: 18,2 and 0,345, but not 1,234."""
+
+
+def pointed(text: str) -> str:
+    """Write decimal commas as points, in a text that a person typed; a telephone may have no point.
+
+    A comma that could separate thousands stays, and is refused where the number is read.
+
+    Examples
+    --------
+    >>> pointed("18,2"), pointed("24,5h 0,345 mg/L"), pointed("1,234"), pointed("window 18, 20")
+    ('18.2', '24.5h 0.345 mg/L', '1,234', 'window 18, 20')
+    """
+    return _DECIMAL_COMMA.sub(lambda match: match[0].replace(",", "."), text)
+
+
 def as_typed(value: str | float) -> str:
     """Return an input as a person would type it.
 

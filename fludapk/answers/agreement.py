@@ -6,19 +6,22 @@ The limits are those of `fludapk.pk.surprise`.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Final
 
 import numpy as np
 
+from fludapk.answers.check_records import SensitivityRecord
 from fludapk.answers.fit import Fit
-from fludapk.answers.update_records import WithoutLevel
-from fludapk.errors import ConvergenceError
+from fludapk.answers.prediction import Prediction, predict
+from fludapk.answers.update_records import UpdateByModel, WithoutLevel
+from fludapk.errors import ConvergenceError, FludapkError
 from fludapk.patience import go_on
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import MapEstimate, map_estimate
 from fludapk.pk.exposure import course_exposure, individual_parameters
 from fludapk.pk.surprise import SURPRISING, surprise
-from fludapk.published.models import Model
+from fludapk.published.models import Model, load_model
 
 NOTEWORTHY_RATIO: Final = 1.5
 """A clearance so many times, or one over so many times, the typical one is told with a misfit."""
@@ -106,11 +109,30 @@ def _without(fit: Fit, place: int) -> WithoutLevel:
     except ConvergenceError:
         return WithoutLevel(level=place, auc_0_inf=None, fits=False)
     fits = not before_drug and surprise(estimate).fits
-    return WithoutLevel(level=place, auc_0_inf=_auc(fit, estimate), fits=fits)
+    return WithoutLevel(level=place, auc_0_inf=_auc(prediction, estimate), fits=fits)
 
 
-def _auc(fit: Fit, estimate: MapEstimate) -> float:
-    prediction = fit.prediction
+def by_other_models(fit: Fit) -> list[UpdateByModel]:
+    """Put the same levels to use with every other model that applies to the patient."""
+    rivals = [row for row in fit.prior.sensitivity if row.applies]
+    return [_by(fit, row) for row in rivals if row.model != fit.prediction.model.id]
+
+
+def _by(fit: Fit, row: SensitivityRecord) -> UpdateByModel:
+    entry = partial(UpdateByModel, model=row.model, name=row.name, reading_of=row.reading_of)
+    model = load_model(row.model, fit.folders)
+    patient, regimen, _ = fit.prediction.case
+    try:
+        prediction = predict(model, patient, regimen, fit.course)
+        levels = fit.measured.arrays(fit.measured.used)
+        estimate = map_estimate(model.program, prediction.tv, *prediction.arrays, levels)
+    except FludapkError:
+        return entry(auc_0_inf=None, fits=False)
+    fits = not fit.measured.before_drug and surprise(estimate).fits
+    return entry(auc_0_inf=_auc(prediction, estimate), fits=fits)
+
+
+def _auc(prediction: Prediction, estimate: MapEstimate) -> float:
     return float(
         course_exposure(
             prediction.model.program,

@@ -123,6 +123,8 @@ class UpdateCurve:
     """(3, times) mg/L: 5 %, typical patient, 95 %."""
     after: F8
     """(3, times) mg/L: 5 %, most likely patient, 95 %."""
+    adjusted: F8 | None
+    """(times,) mg/L, the most likely patient with the dose that is proposed; None without one."""
 
 
 def update_curve_of(result: UpdateResult) -> UpdateCurve:
@@ -132,7 +134,16 @@ def update_curve_of(result: UpdateResult) -> UpdateCurve:
     until_h = horizon_h(course.times_h, fitted.request.regimen.cells_at_h)
     until_h = max(until_h, 24.0 * math.ceil(max(level.time_h for level in result.levels) / 24.0))
     at = _dense_grid(course.times_h, course.infusion_h, until_h)
-    return UpdateCurve(at, *fitted.bands(at))
+    return UpdateCurve(at, *fitted.bands(at), _adjusted(result, at))
+
+
+def _adjusted(result: UpdateResult, at_h: F8) -> F8 | None:
+    if result.remaining is None:
+        return None
+    fitted = result.fit
+    doses = np.array(fitted.course.doses_mg)
+    doses[len(doses) - fitted.left :] = result.remaining.dose_mg
+    return fitted.likely_mg_l(at_h, doses)
 
 
 def concentrations(

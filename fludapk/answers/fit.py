@@ -23,7 +23,7 @@ from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Request
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, MapEstimate, map_estimate
-from fludapk.pk.exposure import course_exposure
+from fludapk.pk.exposure import course_concentrations, course_exposure
 from fludapk.pk.posterior import Posterior, sample_posterior
 from fludapk.pk.surprise import Surprise, surprise
 from fludapk.published.models import DEFAULT_MODEL, load_model
@@ -92,6 +92,8 @@ class Fit:
     """Doses as given, if they were typed."""
     left: int
     """Infusions that are left."""
+    folders: Sequence[Path] | None = None
+    """Folders of models; see `fludapk.published.models.model_folders`."""
 
     @cached_property
     def surprise(self) -> Surprise:
@@ -116,6 +118,16 @@ class Fit:
         return course_exposure(
             model.program, self.prediction.typical_values, effects, times, lengths, amounts
         ).auc_0_inf
+
+    def likely_mg_l(self, at_h: F8, doses_mg: F8) -> F8:
+        """Concentration of the most likely patient for other doses, (times,) mg/L."""
+        model, effects = self.prediction.model, self.estimate.effects
+        times, lengths, _ = self.course.arrays(1.0)
+        amounts = doses_mg[np.newaxis] * model.file.dose.factor
+        tv = self.prediction.tv
+        return np.asarray(
+            course_concentrations(model.program, tv, effects, times, lengths, amounts, at_h)[0][0]
+        )
 
     def bands(self, at_h: F8) -> tuple[F8, F8]:
         """Concentrations over time, (3, times) mg/L, before and after the levels.
@@ -186,6 +198,7 @@ def fit(
         course=course,
         given=given,
         left=left,
+        folders=folders,
     )
 
 

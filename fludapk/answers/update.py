@@ -14,6 +14,7 @@ import numpy as np
 
 from fludapk._version import __version__
 from fludapk.answers.agreement import (
+    by_other_models,
     misfit_in_short,
     surprises_of,
     without_each,
@@ -252,6 +253,7 @@ def _averaged(
         targets=_target_records(first, shown) if first.fits else [],
         remaining=remaining,
         would_give=proposal if stops else None,
+        by_models=[],  # they are what is averaged
         provenance=replace(
             lead.provenance,
             model_sha256=hash_of({member.model: member.sha256 for member in members}),
@@ -323,6 +325,7 @@ def result_of(fitted: Fit, goal: Goal | None = None, *, draws: int | None = None
         draws=None
         if draws is None
         else {name: column.tolist() for name, column in posterior_draws(fitted, draws).items()},
+        by_models=by_other_models(fitted),
         provenance=UpdateProvenance(
             version=__version__,
             model_sha256=prediction.model.sha256,

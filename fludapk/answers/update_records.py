@@ -104,6 +104,21 @@ class WithoutLevel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UpdateByModel:
+    """The same levels put to use with another model that applies."""
+
+    model: str
+    name: str
+    """Name as people cite it."""
+    reading_of: str | None
+    """Model of the same paper that it is another reading of."""
+    auc_0_inf: float | None
+    """mg·h/L, of the most likely patient and the course as planned; None without an estimate."""
+    fits: bool
+    """The levels fit together by this model."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class UpdateProvenance:
     """Origin of a result: version, hashes, seed and draws."""
 
@@ -151,6 +166,8 @@ class UpdateResult(Record):
     surprises: list[str]
     draws: dict[str, list[float]] | None
     """Equally likely draws of the posterior by column, where asked for."""
+    by_models: list[UpdateByModel]
+    """The same levels by every other model that applies to the patient."""
     disclaimer: str = DISCLAIMER
     provenance: UpdateProvenance
 

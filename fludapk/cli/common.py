@@ -201,10 +201,10 @@ def options_of(*keys: str, **help_texts: str) -> Callable[[_Command], _Command]:
             FIELDS[key].name,
             type=int if key == "days" else str,
             multiple=FIELDS[key].several or key in RENAL,
-            callback=_at_times if key in RENAL else None,
             metavar=FIELDS[key].metavar,
             default=_DEFAULTS.get(key),
             show_default=key in _DEFAULTS,
+            callback=_reader_of(key),
             help=help_texts.get(key, FIELDS[key].help)
             + (" Repeatable." if FIELDS[key].several else ""),
         )
@@ -219,9 +219,31 @@ def options_of(*keys: str, **help_texts: str) -> Callable[[_Command], _Command]:
     return decorate
 
 
+def _reader_of(key: str) -> Callable[[click.Context, click.Parameter, Any], Any] | None:
+    """Choose what reads the texts of an option."""
+    if key in RENAL:
+        return _at_times
+    return pointed_option if FIELDS[key].dimension or key in _WITH_NUMBERS else None
+
+
 def _at_times(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> str | None:
     """Join a renal function with its later values: --scr "0.8 mg/dL" --scr "48h 1.2 mg/dL"."""
-    return "; ".join(values) or None
+    from fludapk.units import pointed
+
+    return "; ".join(map(pointed, values)) or None
+
+
+_WITH_NUMBERS: Final = ("plans",)
+"""Options whose texts hold numbers among words."""
+
+
+def pointed_option(_: click.Context, __: click.Parameter, value: Any) -> Any:
+    """Read decimal commas as a page does."""
+    from fludapk.units import pointed
+
+    if isinstance(value, str):
+        return pointed(value)
+    return tuple(map(pointed, value)) if isinstance(value, tuple) else value
 
 
 _DEFAULTS: Final = {"bsa_formula": "mosteller", "model": "langenhorst2019"}
@@ -318,6 +340,20 @@ brief_option = click.option(
 strict_option = click.option("--strict", is_flag=True, help=FIELDS["strict"].help)
 
 
+class _Number(click.types.FloatParamType):
+    """A number, with a decimal point or comma."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read a number as typed."""
+        from fludapk.units import pointed
+
+        typed: Any = pointed(value) if isinstance(value, str) else value
+        return super().convert(typed, param, ctx)
+
+
+_NUMBER: Final = _Number()
+
+
 def goal_options(about: str = "") -> Callable[[_Command], _Command]:
     """Make the options of a goal.
 
@@ -329,10 +365,12 @@ def goal_options(about: str = "") -> Callable[[_Command], _Command]:
     target, auc, window, probability = (FIELDS[key] for key in GOAL)
     made = [
         click.option(target.option, metavar=target.metavar, help=f"{about}{target.help}"),
-        click.option(auc.option, type=float, metavar=auc.metavar, help=auc.help),
-        click.option(window.option, type=(float, float), metavar=window.metavar, help=window.help),
+        click.option(auc.option, type=_NUMBER, metavar=auc.metavar, help=auc.help),
         click.option(
-            probability.option, type=float, metavar=probability.metavar, help=probability.help
+            window.option, type=(_NUMBER, _NUMBER), metavar=window.metavar, help=window.help
+        ),
+        click.option(
+            probability.option, type=_NUMBER, metavar=probability.metavar, help=probability.help
         ),
     ]
 

@@ -17,6 +17,7 @@ from fludapk.cli.common import (
     one_line,
     options_of,
     patient_options,
+    pointed_option,
     regimen_options,
     say_first_compilation,
     show,
@@ -171,6 +172,7 @@ def compare(
     "--level",
     "level_texts",
     multiple=True,
+    callback=pointed_option,
     metavar='"TIME CONC"',
     help='A level, from the first dose: "2.0h 0.62mg/L", "24h <10ng/mL"; or, with --first-dose, '
     '"2026-01-14 10:30 0.62mg/L". Repeatable.',
@@ -184,6 +186,7 @@ def compare(
 @click.option(
     "--given",
     multiple=True,
+    callback=pointed_option,
     metavar='"START DOSE"',
     help='A dose as given, if not as planned: "24.5h 22mg", "2026-01-15 09:00 22mg 45min". '
     "Repeatable, from the first.",

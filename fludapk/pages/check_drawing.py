@@ -8,8 +8,25 @@ from typing import Final
 from fludapk.answers.check_records import CheckResult, RegimenRecord, TargetRecord
 from fludapk.answers.curve import Curve
 from fludapk.answers.headline import auc_text
-from fludapk.pages.drawing import WIDTH, LogScale, Scale, Tick, decades, points, round_steps, ticks
-from fludapk.pages.words import STATUS_WORDS, concentration, target_name, window
+from fludapk.pages.drawing import (
+    WIDTH,
+    LogScale,
+    Scale,
+    Tick,
+    ValueRow,
+    decades,
+    every,
+    points,
+    round_steps,
+    ticks,
+)
+from fludapk.pages.words import (
+    STATUS_WORDS,
+    concentration,
+    target_chances,
+    target_name,
+    window,
+)
 
 HOUR_STEPS: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 12.0, 24.0, 48.0, 72.0, 96.0, 120.0, 168.0, 336.0)
 
@@ -67,6 +84,7 @@ class Bar:
     title: str
     desc: str
     caption: list[str]
+    values: list[ValueRow]
 
 
 def bar(result: CheckResult) -> Bar:
@@ -107,7 +125,20 @@ def bar(result: CheckResult) -> Bar:
             *([f"◇ other models that apply: {others}."] if others else []),
             words,
         ],
-    )
+        values=sorted(
+            [
+                ValueRow(scale(low), ("5 % are below", f"{low:.1f} mg·h/L")),
+                ValueRow(scale(auc), ("typical patient", f"{auc_text(auc)} mg·h/L")),
+                ValueRow(scale(high), ("5 % are above", f"{high:.1f} mg·h/L")),
+                *(ValueRow(scale(x), (f"by {row.model}", f"{x:.2f} mg·h/L"))
+                  for row, x in zip(rivals, values, strict=True)),
+                *(ValueRow(scale(edge), (target_name(target), target_chances(target)))
+                  for target in result.targets
+                  if target.applies
+                  and (edge := target.low or target.optimum or target.high) is not None),
+            ]
+        ),
+    )  # fmt: skip
 
 
 def _lane(target: TargetRecord, scale: Scale, auc_x: float, y: float, height: float) -> Lane:
@@ -170,6 +201,7 @@ class CourseFigure:
     title: str
     desc: str
     caption: list[str]
+    values: list[ValueRow]
 
 
 def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -> CourseFigure:
@@ -195,6 +227,7 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
         [y(value) for value in values] for values in (drawn.typical, drawn.low, drawn.high)
     )
     caption = _course_caption(course, until)
+    curves = (drawn.typical, drawn.low, drawn.high)
     place = 0.0 if cells is None else cells / until
     return CourseFigure(
         height=height,
@@ -215,7 +248,19 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
         desc=f"{len(course.times_h)} infusions; highest typical concentration "
         f"{result.exposure.cmax_mg_l:.2f} mg/L. {' '.join(caption)}",
         caption=caption,
+        values=[
+            ValueRow(
+                across[k],
+                (f"{drawn.times_h[k]:.3g}", *(concentration(v[k]) for v in curves)),
+            )
+            for k in every(drawn.times_h.tolist(), 2.0, _ends_h(course))
+        ],
     )
+
+
+def _ends_h(course: RegimenRecord) -> list[float]:
+    """Ends of the infusions, where concentrations are highest, h."""
+    return [start + course.infusion_h for start in course.times_h]
 
 
 def _course_caption(course: RegimenRecord, until_h: float) -> list[str]:

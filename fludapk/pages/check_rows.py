@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fludapk.answers.check_records import (
     CheckResult,
@@ -142,6 +142,33 @@ def _if_phosphate(row: SensitivityRecord) -> str:
     """Word the other AUC of a paper that leaves open of which substance its doses are."""
     other = row.auc_0_inf_other_basis
     return "" if other is None else f"; {auc_text(other)} if its doses are of the other substance"
+
+
+LEVELS_FIRST: Final = "levels after the first dose"
+ONLY_THE_STOP: Final = "only another patient or dose than typed; the STOP holds at any AUC"
+
+
+def change_line(result: CheckResult) -> str:
+    """Name what would change the answer: other models, rules of labels, levels."""
+    if result.headline.stops:
+        return ONLY_THE_STOP
+    shown = next((row.verdict for row in model_rows(result) if row.model == result.model), "")
+    others = [
+        f"by {_other_reading(row)} {auc_text(row.auc_0_inf)}, {words.verdict}"
+        for row, words in zip(result.sensitivity, model_rows(result), strict=True)
+        if row.applies and row.auc_0_inf is not None and words.verdict != shown
+    ]
+    rules = [
+        f"by the rule of {rule.title} AUC {rule.auc_0_inf:.2f}"
+        for rule in result.label_rules
+        if rule.applies and rule.auc_0_inf is not None and rule.factor != 1.0
+    ]
+    same = [] if others else ["every model that applies agrees on the side"]
+    return "; ".join([*others, *rules, *same, LEVELS_FIRST])
+
+
+def _other_reading(row: SensitivityRecord) -> str:
+    return f"another reading of {row.name}" if row.reading_of else row.name
 
 
 def label_rows(result: CheckResult) -> list[LabelRow]:

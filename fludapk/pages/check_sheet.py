@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.curve import curve_of
@@ -11,6 +12,7 @@ from fludapk.answers.headline import AnswerHeadline
 from fludapk.answers.record import Remark
 from fludapk.pages.check_drawing import bar, course_figure
 from fludapk.pages.check_rows import (
+    change_line,
     label_rows,
     labels_of_others,
     model_rows,
@@ -58,7 +60,12 @@ def blocks_of(result: CheckResult) -> dict[str, Any]:
     return {
         "r": result,
         "head": page_head(result),
-        "answer": answer_block(result.headline, typical_by(result.model), dose_lines(result)),
+        "answer": answer_block(
+            result.headline,
+            typical_by(result.model),
+            dose_lines(result),
+            change=change_line(result),
+        ),
         "remarks": remark_rows(result.remarks),
         "bar": bar(result),
         "course": course_figure(result, curve_of(result)),
@@ -91,10 +98,17 @@ def page_head(result: CheckResult) -> dict[str, str]:
         "plan": plan(result),
         "about": "; ".join([result.regimen.title, *stated]),
         "measured": kidney_and_size(result.patient),
+        "measured_short": _IN_BRACKETS.sub(r"\1", kidney_and_size(result.patient)),
     }
 
 
-def answer_block(headline: AnswerHeadline, by: str, lines: Sequence[str]) -> dict[str, Any]:
+_IN_BRACKETS: Final = re.compile(r" \([^)]*?(?:(, capped [^)]*))?\)")
+"""Formulas and other units, which the calculation on the same page has."""
+
+
+def answer_block(
+    headline: AnswerHeadline, by: str, lines: Sequence[str], *, change: str = ""
+) -> dict[str, Any]:
     """Prepare stop, chance with its bar, AUC, and lines below them.
 
     Parameters
@@ -104,6 +118,8 @@ def answer_block(headline: AnswerHeadline, by: str, lines: Sequence[str]) -> dic
         The patient and the model that the AUC is of.
     lines : sequence of str
         Doses, below the AUC.
+    change : str
+        Facts that would change the answer, on a page.
     """
     return {
         "stops": headline.stops,
@@ -115,12 +131,27 @@ def answer_block(headline: AnswerHeadline, by: str, lines: Sequence[str]) -> dic
         "by": by,
         "lines": [typeset(line) for line in lines],
         "notes": [typeset(note) for note in headline.notes],
+        "change": typeset(change),
     }
 
 
-def remark_rows(remarks: Sequence[Remark]) -> list[tuple[str, str, str]]:
+class RemarkRow(NamedTuple):
+    """A remark in words."""
+
+    word: str
+    """Its severity."""
+    message: str
+    source: str
+
+    @property
+    def urgent(self) -> bool:
+        """Tell if it is a caution, which no page folds."""
+        return self.word == SEVERITY_WORDS["caution"]
+
+
+def remark_rows(remarks: Sequence[Remark]) -> list[RemarkRow]:
     """Word severity, message and source of every remark."""
-    return [(SEVERITY_WORDS[x.severity], typeset(x.message), x.source) for x in remarks]
+    return [RemarkRow(SEVERITY_WORDS[x.severity], typeset(x.message), x.source) for x in remarks]
 
 
 def made_of(result: CheckResult) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Final
 from fludapk.answers.compare_records import CompareResult, PlanRecord
 from fludapk.answers.headline import auc_text
 from fludapk.pages.compare_rows import NO_DOSE
-from fludapk.pages.drawing import Scale, Tick, round_steps, ticks
+from fludapk.pages.drawing import Scale, Tick, ValueRow, round_steps, ticks
 from fludapk.pages.words import typeset, window
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.targets import targets
@@ -65,6 +65,7 @@ class PlansPicture:
     title: str
     desc: str
     caption: str
+    values: list[ValueRow]
 
 
 def plans_picture(result: CompareResult) -> PlansPicture:
@@ -93,6 +94,18 @@ def plans_picture(result: CompareResult) -> PlansPicture:
         title="AUC0-inf of each plan with its 90 % interval, mg·h/L",
         desc=" ".join(_said(plan) for plan in result.plans),
         caption=f"● typical patient; bar: 90 % interval.{shaded}",
+        values=[
+            ValueRow(
+                row.auc_x or _LEFT,
+                (
+                    row.name,
+                    row.auc_label or row.word,
+                    f"{row.low_label}-{row.high_label}".strip("-"),
+                ),
+                row.y,
+            )
+            for row in rows
+        ],
     )
 
 

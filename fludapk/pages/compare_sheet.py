@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fludapk.answers.compare_records import CompareResult
+from fludapk.pages.check_sheet import RemarkRow
 from fludapk.pages.compare_drawing import plans_picture
 from fludapk.pages.compare_rows import (
     heads,
@@ -36,7 +37,7 @@ def compare_html(result: CompareResult, *, whole: bool = True) -> str:
         heads=heads(result),
         lines=table_lines(result),
         picture=plans_picture(result),
-        remarks=remark_rows(result),
+        remarks=[RemarkRow(word, text, "") for word, text in remark_rows(result)],
         would_give=would_give_lines(result),
         patient_trail=patient_trail(result),
         plan_trails=plan_trails(result),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from fludapk.answers.headline import auc_text, percent
 from fludapk.pages.check import LABELS, REMARKS, headline_block, page_footer, page_labels
+from fludapk.pages.check_rows import change_line
 from fludapk.pages.check_sheet import answer_block, blocks_of, remark_rows
 from fludapk.pages.layout import Strong, fitted, table
 from fludapk.pages.templates import sheet
@@ -159,6 +160,7 @@ def dose_html(result: DoseResult, *, whole: bool = True) -> str:
         result.headline,
         typical_by(result.dose.model),
         [] if result.answer is None else dose_lines(result),
+        change=change_line(check),
     )
     blocks["remarks"] = remark_rows(result.remarks)
     return sheet(

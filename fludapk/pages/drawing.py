@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 WIDTH: Final = 344.0
 """Width of a picture, CSS px: two fit side by side on A4, one on a telephone."""
@@ -64,6 +64,40 @@ class Tick:
 
     at: float
     label: str
+
+
+class ValueRow(NamedTuple):
+    """Row of the table of a figure: where it stands in it, and its cells."""
+
+    x: float
+    """px"""
+    cells: tuple[str, ...]
+    y: float | None = None
+    """px, where rows lie below each other."""
+
+
+def every(times_h: Sequence[float], step_h: float, always_h: Sequence[float] = ()) -> list[int]:
+    """Choose places of a time axis that lie a step apart, and some times in any case.
+
+    Parameters
+    ----------
+    times_h : sequence of float
+        Ascending, h.
+    step_h : float
+    always_h : sequence of float
+        Times among them that are chosen, h.
+
+    Examples
+    --------
+    >>> every([0.0, 0.5, 1.0, 1.5, 2.0, 3.0], 1.0, [0.5])
+    [0, 1, 3, 5]
+    """
+    chosen, last = [], -math.inf
+    for k, time in enumerate(times_h):
+        if time - last >= step_h - 1e-9 or any(abs(time - t) < 1e-6 for t in always_h):
+            chosen.append(k)
+            last = time
+    return chosen
 
 
 def round_steps(last: float, most: int, steps: Sequence[float] = ()) -> list[float]:

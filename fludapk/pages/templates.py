@@ -62,7 +62,7 @@ def calculated_at(when: datetime | None = None) -> Iterator[None]:
     ...     print(_CALCULATED.get())
     2026-01-14 08:30:00+00:00
     """
-    token = _CALCULATED.set(when or _now())
+    token = _CALCULATED.set(when or now())
     try:
         yield
     finally:
@@ -72,7 +72,8 @@ def calculated_at(when: datetime | None = None) -> Iterator[None]:
 _CALCULATED: Final[ContextVar[datetime | None]] = ContextVar("calculated", default=None)
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """Time of a calculation, or of ``SOURCE_DATE_EPOCH``."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if epoch.isdecimal():
         return datetime.fromtimestamp(int(epoch), tz=UTC)
@@ -109,7 +110,10 @@ def environment(*folders: Path) -> jinja2.Environment:
         import jinja2
     except ModuleNotFoundError as error:
         raise InputError("reports need the extra: pip install 'fludapk[report]'") from error
-    return jinja2.Environment(
+    from fludapk.pages.glossary import TERMS
+    from fludapk.pages.links import cited
+
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -117,3 +121,9 @@ def environment(*folders: Path) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.globals["TERMS"] = TERMS
+    made.filters["cited"] = jinja2.pass_context(
+        # A report stands for itself and leads nowhere.
+        lambda context, text: text if context.get("whole") else cited(text)
+    )
+    return made

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from fludapk.answers.update_records import (
         LevelRecord,
         RemainingDose,
+        UpdateByModel,
         UpdateResult,
         WithoutLevel,
     )
 
 WOULD_GIVE: Final = "Not proposed: what the model would give, were there no STOP"
 WITHOUT: Final = "The estimate without each level in turn"
+BY_MODELS: Final = "The same levels by other models"
 LEVELS: Final = "Levels"
 MODELS: Final = "Models of the average"
 PARAMETERS: Final = "This patient beside the typical one"
@@ -53,6 +55,7 @@ def update_page(r: UpdateResult, width: int = 100, strong: Strong = str) -> str:
     sections = {
         "What to know": remark_table(r.remarks, width),
         WITHOUT: table(without_rows(r), width) if r.without else "",
+        BY_MODELS: table(by_model_rows(r), width, right="1"),
         WOULD_GIVE: "\n".join(paragraph(line, width, 2) for line in would_give_lines(r)),
         LEVELS: "\n".join(part for level in r.levels for part in _level_lines(level, width)),
         MODELS: table(member_rows(r), width, right="12"),
@@ -182,6 +185,35 @@ def without_rows(r: UpdateResult) -> list[tuple[str, str]]:
     """Name each level, and the AUC that the others give."""
     called = {level.level: level for level in r.levels}
     return [(_name(called[row.level]), _without(row)) for row in r.without]
+
+
+def by_model_rows(r: UpdateResult) -> list[tuple[str, str, str]]:
+    """Name each other model, with the AUC that it gives by the same levels."""
+    return [
+        (
+            row.model,
+            "" if row.auc_0_inf is None else f"AUC {auc_text(row.auc_0_inf)}",
+            _about_model(row),
+        )
+        for row in r.by_models
+    ]
+
+
+def _about_model(row: UpdateByModel) -> str:
+    if row.auc_0_inf is None:
+        return "no estimate from these levels"
+    fits = "the levels fit" if row.fits else "the levels do not fit together"
+    return f"{fits}; another reading of {row.reading_of}" if row.reading_of else fits
+
+
+def change_line(r: UpdateResult) -> str:
+    """Name what would change the answer: other models on the same levels, further levels."""
+    models = [
+        f"by {row.model} and the same levels AUC {auc_text(row.auc_0_inf)}"
+        for row in r.by_models
+        if row.auc_0_inf is not None
+    ]
+    return "; ".join([*models, "levels after a further dose"])
 
 
 def _name(level: LevelRecord) -> str:

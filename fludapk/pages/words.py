@@ -325,7 +325,7 @@ def window(target: TargetRecord | TargetEntry) -> str:
     return f"{target.low:g}-{target.high:g}" if target.low is not None else f"≤ {target.high:g}"
 
 
-def target_name(target: TargetRecord) -> str:
+def target_name(target: TargetRecord | TargetEntry) -> str:
     """Name a target with its window."""
     return f"{target.name}, {window(target)}"
 

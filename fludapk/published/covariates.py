@@ -234,6 +234,20 @@ def formula_switch(
     return next(near, None)
 
 
+def needs_sex(model: Model, *, age_years: float) -> bool:
+    """Tell if a model's kidney function from a creatinine needs the sex at an age.
+
+    Examples
+    --------
+    >>> needs_sex(load_model(), age_years=61.0), needs_sex(load_model(), age_years=5.0)
+    (True, False)
+    """
+    rules = model.file.covariates[model.renal_covariate].rules if model.renal_covariate else []
+    fitting = (rule for rule in rules if rule.age_from is None or age_years >= rule.age_from)
+    rule = next(fitting, None)
+    return rule is not None and (rule.sex is not None or "female" in FORMULAS[rule.formula].needs)
+
+
 @lru_cache(maxsize=64)
 def _formula_switches(model: Model, sex: str) -> list[tuple[float, str, str]]:
     """All ages at which the formula changes."""

@@ -91,7 +91,7 @@ EXAMPLES: Final[dict[str, list[dict[str, Any]]]] = {
         },
     ],
     "UpdateAsked": [
-        {**GIRL, "levels": ["1h 1.0mg/L", "2h 0.6mg/L", "7h 0.2mg/L"], "target": "scordo2023"},
+        {**GIRL, "levels": ["1h 1.0mg/L", "2h 0.6mg/L", "7h 0.2mg/L"], "target": "fabrizio2022"},
         {
             **MAN,
             "levels": [

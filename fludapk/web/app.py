@@ -30,7 +30,7 @@ from fludapk.web.cds.settings import Settings
 from fludapk.web.connections import ConnectionLimits, Connections, limited
 from fludapk.web.guard import Guard, Limits, Shared
 from fludapk.web.jobs import Jobs
-from fludapk.web.pages import DOWNLOAD, TABS, Pages
+from fludapk.web.pages import ABOUT, DESIGN, DOWNLOAD, TABS, Pages
 
 PORT: Final = 8765
 LEAST_TOKEN: Final = 16
@@ -40,9 +40,12 @@ _SWITCH_S: Final = 0.02
 _OPEN: Final = frozenset(
     {tab.path for tab in TABS}
     | {
+        ABOUT,
         DOWNLOAD,
+        DESIGN,
         f"{simulate_page.PATH}/",
         "/static/",
+        "/case/",
         "/healthz",
         "/version",
         "/openapi.json",
@@ -51,8 +54,10 @@ _OPEN: Final = frozenset(
 )
 """Without a token: pages without an answer, and pages that ask for it in their form."""
 _LISTS: Final = frozenset({api.BATCH, "/list", DOWNLOAD, evaluate_page.REQUEST, evaluate_page.PATH})
-_LONG: Final = _LISTS | {f"{api.PREFIX}/design", f"{api.PREFIX}/nomogram", f"{api.PREFIX}/models/",
-                         "/models", nomogram_page.PATH}  # fmt: skip
+_LONG: Final = _LISTS | {
+    *(f"{api.PREFIX}/{name}" for name in ("design", "nomogram", "models/")),
+    *(DESIGN, "/models", nomogram_page.PATH),
+}
 """Answers that take seconds."""
 _SLOW: Final = frozenset(
     {f"{api.PREFIX}/{name}" for name in ("dose", "compare", "update")}

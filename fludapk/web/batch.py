@@ -19,8 +19,9 @@ from fludapk.errors import InputError
 from fludapk.patients.columns import opened
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, REQUIRED
 from fludapk.patients.nonmem import survey
-from fludapk.units import as_typed, canonical_unit, parse_number
+from fludapk.units import as_typed
 from fludapk.web.asked import Asked, Text, described, with_fields
+from fludapk.web.case_form import renal_fields
 
 _AT_ONCE: Final = 25
 """Rows computed before another request has its turn."""
@@ -150,19 +151,8 @@ class Computed:
         fields = {name: text for name, text in texts.items() if name in _OF_FORM}
         for key in RENAL:
             if text := texts.get(FIELDS[key].name):
-                fields |= _renal_fields(key, text)
+                fields |= renal_fields(key, text)
         return urlencode(fields)
-
-
-def _renal_fields(key: str, text: str) -> dict[str, str]:
-    """Number and unit of a kidney function; the unit says which one it is."""
-    dimension = FIELDS[key].dimension or ""
-    try:
-        number, rest = parse_number(text, key)
-    except InputError:
-        return {"renal": text}
-    unit = canonical_unit(rest, dimension) if rest else FIELDS[key].unit
-    return {"renal": as_typed(number), "renal_unit": unit} if unit else {"renal": text}
 
 
 def pairs_of(text: str) -> list[str]:

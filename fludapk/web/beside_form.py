@@ -15,8 +15,10 @@ from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.typed import Folders
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, FludapkError, InputError
+from fludapk.pages.chart import chart_lines
 from fludapk.pages.check_sheet import check_html
 from fludapk.pages.compare_sheet import compare_html
+from fludapk.pages.design import best_line, design_html
 from fludapk.pages.dose import dose_html, goal_line
 from fludapk.pages.templates import calculated_at, environment
 from fludapk.pages.update import answer_lines
@@ -27,17 +29,23 @@ from fludapk.pages.words import (
     typical_by,
 )
 from fludapk.patients.fields import label
+from fludapk.web.case_form import changes_since
+from fludapk.web.entries import Entries, compared_entries
 from fludapk.web.forms import (
-    CALLED,
     as_typed,
     box_name,
+    called,
     check_asked,
     compare_asked,
     confirmed_in,
+    design_asked,
     dose_asked,
     fields_of_form,
+    read_back,
     update_asked,
+    with_points,
 )
+from fludapk.web.needed import lacks_only, needed_as, still_needed
 from fludapk.web.problems import TITLES, validation_faults
 
 HERE: Final = Path(__file__).parent
@@ -77,6 +85,16 @@ class Answer:
     """Fields of the form that were refused."""
     boxes: Sequence[Box] = field(default_factory=tuple)
     """Values that were confirmed, to stay so with the next question."""
+    chart: Sequence[str] = field(default_factory=tuple)
+    """The answer in a few lines of text, to be copied into a chart."""
+    read: Sequence[str] = field(default_factory=tuple)
+    """Numbers that were read from a decimal comma."""
+    result: Any = None
+    """Record behind the sheet."""
+    changes: Sequence[str] = field(default_factory=tuple)
+    """Changes since the case was saved that the form was opened from."""
+    entries: Entries | None = None
+    """Two entries of one patient beside each other, if this is the second."""
 
 
 def _said(r: CheckResult) -> str:
@@ -104,37 +122,76 @@ def _said_of_update(r: UpdateResult) -> str:
 def checked(form: Mapping[str, str], folders: Folders) -> Answer:
     """Answer the form of a check."""
     result = check_asked(form).answer(folders)
-    return Answer(check_html(result, whole=False), _said(result))
+    html, said = check_html(result, whole=False), _said(result)
+    return Answer(html, said, chart=chart_lines(result), result=result)
 
 
 def dosed(form: Mapping[str, str], folders: Folders) -> Answer:
     """Answer the form of a dose."""
     result = dose_asked(form).answer(folders)
-    return Answer(dose_html(result, whole=False), _said_of_dose(result))
+    html, said = dose_html(result, whole=False), _said_of_dose(result)
+    return Answer(html, said, chart=chart_lines(result), result=result)
 
 
 def compared(form: Mapping[str, str], folders: Folders) -> Answer:
     """Answer the form of a comparison."""
     result = compare_asked(form).answer(folders)
-    return Answer(compare_html(result, whole=False), _said_of_comparison(result))
+    html, said = compare_html(result, whole=False), _said_of_comparison(result)
+    return Answer(html, said, chart=chart_lines(result), result=result)
 
 
 def updated(form: Mapping[str, str], folders: Folders) -> Answer:
     """Answer the form of levels."""
     result = update_asked(form).answer(folders)
-    return Answer(update_html(result, whole=False), _said_of_update(result))
+    html, said = update_html(result, whole=False), _said_of_update(result)
+    return Answer(html, said, chart=chart_lines(result), result=result)
 
 
-def answered(make: Callable[[], Answer], form: Mapping[str, str]) -> Answer:
-    """Return an answer, or why there is none."""
+def designed(form: Mapping[str, str], folders: Folders) -> Answer:
+    """Answer the form of levels with the times to measure them at."""
+    result = design_asked(form).answer(folders)
+    said = f"Best times by number of levels, h from the first dose: {best_line(result)}."
+    return Answer(design_html(result, whole=False), said)
+
+
+def answered(
+    make: Callable[[Mapping[str, str], Folders], Answer],
+    typed: Mapping[str, str],
+    path: str,
+    folders: Folders,
+) -> Answer:
+    """Return an answer, or what is still needed and what was refused.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the answer of a form.
+    typed : mapping of str to str
+        The form as it was typed.
+    path : str
+        Page of the form.
+    folders : sequence of Path, optional
+        See `fludapk.published.models.model_folders`.
+    """
+    form = with_points(typed)
     try:
         with calculated_at():
-            answer = make()
+            answer = make(form, folders)
+            changes = changes_since(form, path, answer.result)
+            answer = replace(answer, entries=compared_entries(typed), changes=changes)
     except FludapkError as error:
-        answer = refusal(error, form)
+        answer = refusal(error, form, still_needed(form, path, folders))
     except ValidationError as error:
-        answer = refusal(InputError(*validation_faults(map(dict, error.errors()))), form)
-    return replace(answer, boxes=confirmed_boxes(form))
+        faults = InputError(*validation_faults(map(dict, error.errors())))
+        answer = refusal(faults, form, still_needed(form, path, folders))
+    return replace(answer, boxes=confirmed_boxes(form), read=read_back(typed))
+
+
+def refused(error: FludapkError | ValidationError, form: Mapping[str, str]) -> Answer:
+    """Say what was refused, whoever has refused it."""
+    if isinstance(error, ValidationError):
+        error = InputError(*validation_faults(map(dict, error.errors())))
+    return refusal(error, form)
 
 
 def _asking_box(name: str, faults: Sequence[Fault], form: Mapping[str, str]) -> Box:
@@ -144,19 +201,49 @@ def _asking_box(name: str, faults: Sequence[Fault], form: Mapping[str, str]) -> 
     return Box(box_name(name), as_typed(form, name), f"Yes, {' and '.join(meant)} {verb} meant")
 
 
-def refusal(error: FludapkError, form: Mapping[str, str]) -> Answer:
-    """Say what was refused, with a box for each value that may be confirmed."""
-    title = TITLES[error.exit_status]
-    last = {fault.confirm: fault for fault in error.faults if fault.confirm}
+def refusal(
+    error: FludapkError, form: Mapping[str, str], needed: Sequence[str] | None = None
+) -> Answer:
+    """Say what is still needed, and what was refused, with a box for each value that may be meant.
+
+    Parameters
+    ----------
+    error : FludapkError
+    form : mapping of str to str
+    needed : sequence of str, optional
+        Fields that are empty and needed: a fault of empty fields alone is no refusal then.
+    """
+    wrong = [(fault, fields_of_form(fault, form)) for fault in error.faults]
+    empty = list(needed or ())
+    if needed is not None:
+        waited_for = {*needed, *(name.removesuffix("_unit") for name in needed)}
+        if any(name.startswith("plan_") for name in needed):
+            waited_for.add("plan_1")  # where a fault of their number points
+        lacking = [lacks_only(fault, form) for fault in error.faults]
+        wrong = [
+            (fault, names)
+            for (fault, names), lacks in zip(wrong, lacking, strict=True)
+            if not (lacks or waited_for.intersection(names))
+        ]
+        empty = empty or list(dict.fromkeys(lacks[0] for lacks in lacking if lacks))
+    last = {fault.confirm: fault for fault, _ in wrong if fault.confirm}
     boxes = {name: _asking_box(name, error.faults, form) for name in last}
     faults = [
         (
             replace(fault, confirm="").text(label),  # the box says it
-            fields_of_form(fault, form),
+            names,
             boxes.pop(fault.confirm, None) if fault is last.get(fault.confirm) else None,
         )
-        for fault in error.faults
+        for fault, names in wrong
     ]
-    html = rendered("refused.html", title=title, faults=faults, called=CALLED)
-    said = f"{title}: {'; '.join(message for message, *_ in faults)}"
-    return Answer(html, said, tuple(name for _, names, _ in faults for name in names))
+    title = TITLES[error.exit_status]
+    html = rendered(
+        "refused.html",
+        title=title,
+        faults=faults,
+        needed=[(name, needed_as(name)) for name in empty],
+        called=called,
+    )
+    said = [f"Still needed: {', '.join(map(needed_as, empty))}"] if empty else []
+    said += [f"{title}: {'; '.join(message for message, *_ in faults)}"] if faults else []
+    return Answer(html, ". ".join(said), tuple(name for _, names, _ in faults for name in names))

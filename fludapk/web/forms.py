@@ -8,10 +8,18 @@ from typing import Any, Final
 from fludapk.answers.compare_plans import MOST
 from fludapk.errors import Fault, InputError
 from fludapk.patients.clock import is_clock
-from fludapk.patients.fields import COURSE, FIELDS, PATIENT, QUANTITIES, RENAL, request_name
+from fludapk.patients.fields import (
+    COURSE,
+    FIELDS,
+    PATIENT,
+    QUANTITIES,
+    RENAL,
+    label,
+    request_name,
+)
 from fludapk.patients.level import CONFIRMS_TIMES
-from fludapk.units import UNITS, parse_number
-from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, UpdateAsked
+from fludapk.units import UNITS, parse_number, pointed
+from fludapk.web.asked import CheckAsked, CompareAsked, DesignAsked, DoseAsked, UpdateAsked
 
 # ------------------------------------------------------------------ what a form holds
 
@@ -38,7 +46,7 @@ CHOICES: Final = {
 
 LEVEL_ROWS: Final = 8
 MOST_CHARACTERS: Final = 1000
-"""Characters of a field that are read."""
+"""Characters of a field that are read; of the first of two entries, all its fields."""
 PLAN_ROWS: Final = MOST
 
 _TYPED: Final = [FIELDS[key] for key in (*PATIENT, *COURSE, "model", "round_to_mg")]
@@ -49,6 +57,56 @@ _PLAIN: Final = [
     if field.name not in _WITH_UNIT and field.key not in RENAL and not field.several
 ]
 _CONFIRMABLE: Final = [*(FIELDS[key].name for key in QUANTITIES), CONFIRMS_TIMES]
+
+
+_NUMBERS: Final = frozenset(
+    {
+        *(field.name for field in _TYPED if field.dimension and field.key not in RENAL),
+        *("renal", "days", "auc", "window_low", "window_high", "probability", "given"),
+        *(f"plan_{k}" for k in range(1, PLAN_ROWS + 1)),
+        *(f"{part}_{k}" for part in ("time", "conc") for k in range(1, LEVEL_ROWS + 1)),
+    }
+)
+"""Fields whose text holds numbers."""
+
+
+def with_points(form: Mapping[str, str]) -> dict[str, str]:
+    """Return a form with decimal points in its numbers: many telephones can only type a comma.
+
+    Examples
+    --------
+    >>> with_points({"weight": "18,2", "time_zone": "a,b"})
+    {'weight': '18.2', 'time_zone': 'a,b'}
+    """
+    return {name: pointed(text) if name in _NUMBERS else text for name, text in form.items()}
+
+
+def read_back(form: Mapping[str, str]) -> list[str]:
+    """Say how numbers with a decimal comma were read.
+
+    Examples
+    --------
+    >>> read_back({"weight": "18,2", "age": "5"})
+    ['weight 18,2 = 18.2']
+    """
+    read = with_points(form)
+    return [
+        f"{called(name)} {text} = {read[name]}" for name, text in form.items() if read[name] != text
+    ]
+
+
+def called(name: str) -> str:
+    """Name of a field as the page calls it.
+
+    Examples
+    --------
+    >>> called("renal"), called("conc_2"), called("infusion_time")
+    ('kidney function', 'concentration of level 2', 'infusion time')
+    """
+    return CALLED.get(name) or label(_KEYS.get(name, name))
+
+
+_KEYS: Final = {field.name: field.key for field in FIELDS.values()}
 
 
 def typed(form: Mapping[str, str]) -> dict[str, Any]:
@@ -215,6 +273,13 @@ def update_asked(form: Mapping[str, str]) -> UpdateAsked:
     return asked
 
 
+def design_asked(form: Mapping[str, str]) -> DesignAsked:
+    """The sampling times a form asks for."""
+    fields = {name: value for name, value in typed(form).items() if name != "round_to"}
+    asked: DesignAsked = DesignAsked.model_validate(fields)
+    return asked
+
+
 _OF_FORM: Final = {
     **dict.fromkeys(RENAL, "renal"),
     "window": "window_low",
@@ -227,6 +292,10 @@ _OF_FORM: Final = {
 """Keyword -> field of a form, where they differ from the name of a request."""
 CALLED: Final = {
     "renal": "kidney function",
+    "renal_unit": "unit of the kidney function",
+    "dose_unit": "unit of the dose",
+    "dose": "dose per infusion",
+    "auc": "AUC",
     "window_low": "window",
     "conc_unit": "unit of the levels",
     "weights_from": "weights",
@@ -234,7 +303,12 @@ CALLED: Final = {
     **{f"plan_{k}": f"row {k} of the plans" for k in range(1, PLAN_ROWS + 1)},
     **{
         f"{part}_{k}": f"{word} of level {k}"
-        for part, word in (("time", "time"), ("conc", "concentration"))
+        for part, word in (
+            ("time", "time"),
+            ("conc", "concentration"),
+            ("below", "limit"),
+            ("exclude", "leaving out"),
+        )
         for k in range(1, LEVEL_ROWS + 1)
     },
 }

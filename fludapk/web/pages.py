@@ -11,18 +11,18 @@ import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from markupsafe import Markup, escape
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from fludapk._version import __version__
-from fludapk.answers.batch import Done, doubts
 from fludapk.answers.record import DISCLAIMER
 from fludapk.answers.typed import Folders
 from fludapk.answers.verify import Verification, Verified, verify
@@ -30,17 +30,18 @@ from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES
 from fludapk.pages.words import (
-    age_text,
     counts_line,
-    row_cells,
+    typeset,
     window,
 )
+from fludapk.patients.case_file import QUESTIONS, CaseFile, Question
 from fludapk.patients.encodings import ENCODINGS
 from fludapk.patients.xlsx_results import MEDIA_TYPE as XLSX
+from fludapk.published.course_files import RegimenEntry
 from fludapk.published.equations import equation
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import AVERAGED, Model, ModelFolders, load_models
-from fludapk.published.regimens import regimens
+from fludapk.published.regimens import label_rules, regimens
 from fludapk.published.targets import targets
 from fludapk.units import UNITS
 from fludapk.web.batch import BatchAsked, Computed, pairs_of
@@ -50,25 +51,32 @@ from fludapk.web.beside_form import (
     checked,
     compared,
     confirmed_boxes,
+    designed,
     dosed,
     refusal,
+    refused,
     rendered,
     updated,
 )
+from fludapk.web.case_form import CASE, PATHS, case_of, form_of
+from fludapk.web.case_form import MOST_CHARACTERS as MOST_OF_CASE
+from fludapk.web.entries import FIRST, as_first
 from fludapk.web.forms import (
     CHOICES,
     LEVEL_ROWS,
     MOST_CHARACTERS,
     PLAN_ROWS,
     typed,
+    with_points,
 )
 from fludapk.web.guard import address_of
+from fludapk.web.listed import list_shown
 from fludapk.web.problems import TITLES, slug
 
 HERE: Final = Path(__file__).parent
 DOWNLOAD: Final = "/list/download"
-SHOWN_ROWS: Final = 1000
-"""Rows of a list on the page; all are in the download."""
+ABOUT: Final = "/about"
+DESIGN: Final = "/levels/design"
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,9 @@ TABS: Final = (
     Tab("Models", "/models"),
     Tab("API", "/docs"),
 )
+
+CASES: Final = ("/", "/dose", "/compare", "/levels")
+"""Pages of one patient, who goes along from one to the other."""
 
 STATIC: Final = {
     "app.js": (HERE / "static" / "app.js", "text/javascript"),
@@ -127,13 +138,27 @@ def _options() -> dict[str, Any]:
             ("eGFR", list(UNITS["eGFR"])),
             ("Creatinine clearance", list(UNITS["CrCl"])),
         ],
-        "regimens": [(r.id, f"{r.title}: {r.dose:g} {r.unit} × {r.days}") for r in courses],
-        "targets": [(t.id, f"{t.id}: {window(t)} ({t.title})") for t in known],
+        "regimens": [(r.id, f"{_planned(r)}, {r.title}") for r in courses],
+        "courses": [
+            {
+                "id": r.id,
+                "text": f"{_planned(r)}, {r.title}",
+                "dose": f"{r.dose:g} {r.unit}",
+                "days": r.days,
+            }
+            for r in courses
+        ],
+        "targets": [(t.id, f"{t.name}: {window(t)} mg·h/L") for t in known],
         "bsa": [name for name, f in FORMULAS.items() if f.quantity == "BSA"],
         "egfr": [name for name, f in FORMULAS.items() if f.quantity in ("eGFR", "CrCl")],
         "products": sorted({r.product for r in courses if r.product}),
         "diagnoses": sorted({r.disease for r in courses if r.disease}),
     }
+
+
+def _planned(course: RegimenEntry) -> str:
+    """Dose and number of infusions of a published course."""
+    return f"{course.dose:g} {typeset(course.unit)} × {course.days}"
 
 
 # ------------------------------------------------------------------ the models
@@ -170,45 +195,6 @@ def _verified(folders: tuple[Path, ...], allow: bool, _hashes: tuple[str, ...]) 
     return verify((), ModelFolders(folders, allow_override=allow) if folders else None)
 
 
-# ------------------------------------------------------------------ lists
-
-
-def list_shown(done: Computed) -> str:
-    """A computed list as a part of the page; refused rows stand in their place."""
-    rows = [row for k, row in enumerate(done.done) if k < SHOWN_ROWS or row.error is not None]
-    tally = done.tally()
-    return rendered(
-        "listed.html",
-        tally=tally,
-        counts=counts_line(tally.counts),
-        rows=[_of_row(row, done.form_of(row.row)) for row in rows[: 2 * SHOWN_ROWS]],
-        hidden=len(done.done) - len(rows[: 2 * SHOWN_ROWS]),
-        unused=done.plan.layout.unused,
-        read_as=done.plan.layout.read_as,
-        doubts=doubts(tally),
-        points=2**done.plan.log2_points,
-        disclaimer=DISCLAIMER,
-    )
-
-
-class ListRow(NamedTuple):
-    """A row of a list on the page."""
-
-    done: Done
-    standing: str
-    age: str
-    cells: tuple[str, ...]
-    form: str
-    """Form of its check, as in a link."""
-
-
-def _of_row(done: Done, form: str) -> ListRow:
-    if done.shown is None:
-        return ListRow(done, "bad", "", (), form)
-    age = age_text(done.shown.age_years)
-    return ListRow(done, done.shown.headline.standing, age, row_cells(done.shown), form)
-
-
 # ------------------------------------------------------------------ routes
 
 
@@ -239,21 +225,20 @@ class Pages:
         """The routes."""
         routes = APIRouter(include_in_schema=False)
         get, post = routes.get, routes.post
-        get("/")(lambda: self.page("check.form.html", "/"))
-        get("/dose")(lambda: self.page("dose.form.html", "/dose"))
-        get("/compare")(lambda: self.page("compare.form.html", "/compare"))
-        get("/levels")(lambda: self.page("levels.form.html", "/levels"))
+        for path in CASES:
+            get(path)(partial(self.form, path))
+            post(path)(partial(self.answer, path))
+        post(DESIGN)(self.design)
         get("/list")(lambda: self.page("list.form.html", "/list"))
         get("/models")(self.models)
         get("/docs")(self.docs)
+        get(ABOUT)(self.about)
         get("/static/{name}")(static)
-        post("/")(self.check)
-        post("/dose")(self.dose)
-        post("/compare")(self.compare)
-        post("/levels")(self.levels)
         post("/list")(self.list)
         post(DOWNLOAD)(self.download)
         post("/models")(self.models_with_token)
+        post("/case/open")(self.open_case)
+        post("/case/{question}")(self.save_case)
         return routes
 
     def page(
@@ -271,6 +256,7 @@ class Pages:
             replaced=[model.not_shipped for model in models if model.not_shipped],
             tabs=TABS,
             here=path,
+            cases=CASES,
             form=defaultdict(str, form or {}),
             answer=answer,
             boxes=confirmed_boxes(form or {}),
@@ -283,37 +269,37 @@ class Pages:
         )
         return HTMLResponse(html)
 
-    async def check(self, request: Request) -> Response:
-        """Answer the form of a check."""
-        return await self._answered(request, "check.form.html", "/", checked)
+    def form(self, path: str) -> Response:
+        """The empty form of a page."""
+        return self.page(_FORMS[path], path)
 
-    async def dose(self, request: Request) -> Response:
-        """Answer the form of a dose."""
-        return await self._answered(request, "dose.form.html", "/dose", dosed)
+    async def answer(self, path: str, request: Request) -> Response:
+        """Answer the form of a page."""
+        return await self._answered(request, path, path, _MAKERS[path])
 
-    async def compare(self, request: Request) -> Response:
-        """Answer the form of a comparison."""
-        return await self._answered(request, "compare.form.html", "/compare", compared)
-
-    async def levels(self, request: Request) -> Response:
-        """Answer the form of an update."""
-        return await self._answered(request, "levels.form.html", "/levels", updated)
+    async def design(self, request: Request) -> Response:
+        """Answer the form of levels with the times to measure them at."""
+        return await self._answered(request, "/levels", "/", designed)
 
     async def _answered(
         self,
         request: Request,
-        template: str,
         path: str,
+        asks_like: str,
         make: Callable[[Mapping[str, str], Folders], Answer],
     ) -> Response:
+        template = _FORMS[path]
         form = _texts(await request.form(max_files=0, max_fields=100))
         if not await self.admits(form.get("token", ""), address_of(request.scope)):
             answer = refusal(InputError("token is wrong or missing"), form)
             form.pop("token", None)
         elif form.get("carry"):
             return self.page(template, path, form)
+        elif form.get("second"):
+            kept = {name: form[name] for name in ("token",) if name in form}
+            return self.page(template, path, {**kept, FIRST: as_first(form)})
         else:
-            answer = await run_in_threadpool(answered, lambda: make(form, self.folders), form)
+            answer = await run_in_threadpool(answered, make, form, asks_like, self.folders)
         return self._shown(request, template, path, form, answer)
 
     def _shown(
@@ -375,6 +361,44 @@ class Pages:
         said = counts_line(done.tally().counts)
         return Answer(await run_in_threadpool(list_shown, done), f"{said}."), done
 
+    async def save_case(self, question: str, request: Request) -> Response:
+        """The form as a case file, to be kept by whoever asked for it."""
+        form = with_points(_texts(await request.form(max_files=0, max_fields=100)))
+        if question not in QUESTIONS:
+            return Response(status_code=404)
+        asked: Question = question
+        path = PATHS[asked]
+        try:
+            if not await self.admits(form.get("token", ""), address_of(request.scope)):
+                raise InputError("token is wrong or missing")
+            case = await run_in_threadpool(case_of, form, asked, self.folders)
+            content = case.to_json()
+        except (FludapkError, ValidationError) as error:
+            return self.page(_FORMS[path], path, form, refused(error, form))
+        disposition = 'attachment; filename="fludapk-case.json"'
+        return Response(
+            content, media_type="application/json", headers={"content-disposition": disposition}
+        )
+
+    async def open_case(self, request: Request) -> Response:
+        """The page of a case file, filled and computed again."""
+        async with request.form(max_files=1, max_fields=10) as sent:
+            texts, file = _texts(sent), sent.get("file")
+            content = await file.read() if isinstance(file, UploadFile) else b""
+        is_part = request.headers.get("x-part") == "answer"
+        try:
+            if not await self.admits(texts.get("token", ""), address_of(request.scope)):
+                raise InputError("token is wrong or missing")
+            case = CaseFile.from_json(content)
+            path, form = PATHS[case.question], form_of(case)
+        except FludapkError as error:
+            return self._shown(request, _FORMS["/"], "/", {}, refused(error, {}))
+        if is_part:
+            return JSONResponse({"path": path, "form": form})
+        make = _MAKERS[path]
+        answer = await run_in_threadpool(answered, make, form, path, self.folders)
+        return self.page(_FORMS[path], path, form, answer)
+
     def models(self) -> Response:
         """Every model, unless a token is asked."""
         shown = None if self.asks_token else models_shown(self.folders)
@@ -387,10 +411,39 @@ class Pages:
         shown = await run_in_threadpool(models_shown, self.folders) if allowed else None
         return self.page("models.html", "/models", form if allowed else {}, shown=shown)
 
-    def docs(self) -> Response:
+    def about(self) -> Response:
+        """Terms and sources of an answer."""
+        return self.page(
+            "about.html",
+            ABOUT,
+            targets=list(targets().values()),
+            rules=label_rules(),
+            window=window,
+        )
+
+    def docs(self, request: Request) -> Response:
         """The documentation of the API."""
         kinds = [(slug(kind), int(kind), title) for kind, title in TITLES.items()]
-        return self.page("docs.html", "/docs", api=self.document(), problems=kinds, dumped=_dumped)
+        return self.page(
+            "docs.html",
+            "/docs",
+            api=self.document(),
+            problems=kinds,
+            dumped=_dumped,
+            address=str(request.base_url).rstrip("/"),
+            code=_code,
+        )
+
+
+_FORMS: Final = {
+    "/": "check.form.html",
+    "/dose": "dose.form.html",
+    "/compare": "compare.form.html",
+    "/levels": "levels.form.html",
+}
+_MAKERS: Final[Mapping[str, Callable[[Mapping[str, str], Folders], Answer]]] = {
+    "/": checked, "/dose": dosed, "/compare": compared, "/levels": updated,
+}  # fmt: skip
 
 
 def static(name: str) -> Response:
@@ -401,9 +454,27 @@ def static(name: str) -> Response:
     return Response(path.read_bytes(), media_type=media_type)
 
 
+def _code(text: str) -> Markup:
+    """Text whose words between backticks are code.
+
+    Examples
+    --------
+    >>> print(_code("see `fludapk check`"))
+    see <code>fludapk check</code>
+    """
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+_LONG: Final = {FIRST: 20 * MOST_CHARACTERS, CASE: MOST_OF_CASE}
+
+
 def _texts(form: FormData) -> dict[str, str]:
     """The fields of a form, cut to what a field may hold."""
-    return {name: value[:MOST_CHARACTERS] for name, value in form.items() if isinstance(value, str)}
+    return {
+        name: value[: _LONG.get(name, MOST_CHARACTERS)]
+        for name, value in form.items()
+        if isinstance(value, str)
+    }
 
 
 def _dumped(example: object) -> str:

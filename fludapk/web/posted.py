@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from io import BytesIO
 from itertools import count
@@ -17,13 +17,15 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from fludapk.errors import Fault, InputError
-from fludapk.units import parse_number
-from fludapk.web.beside_form import Answer, answered, refusal, rendered
-from fludapk.web.forms import MOST_CHARACTERS
+from fludapk.errors import Fault, FludapkError, InputError
+from fludapk.pages.templates import calculated_at
+from fludapk.units import parse_number, pointed
+from fludapk.web.beside_form import Answer, confirmed_boxes, refusal, refused, rendered
+from fludapk.web.forms import MOST_CHARACTERS, with_points
 from fludapk.web.guard import address_of
 from fludapk.web.pages import Pages
 
@@ -78,14 +80,24 @@ async def reply(
         texts = texts_of(form)
         if await pages.admits(texts.get("token", ""), address_of(request.scope)):
             file = next((v for v in form.values() if isinstance(v, UploadFile)), None)
-            posted = Posted(texts, file if file and file.filename else None)
-            answer = await run_in_threadpool(answered, lambda: make(posted), texts)
+            posted = Posted(with_points(texts), file if file and file.filename else None)
+            answer = await run_in_threadpool(_answered, make, posted)
         else:
             answer = refusal(InputError("token is wrong or missing"), texts)
             texts.pop("token", None)
     if request.headers.get("x-part") == "answer":
         return HTMLResponse(rendered("answer.html", answer=answer))
     return pages.page(template, path, texts, answer)
+
+
+def _answered(make: Callable[[Posted], Answer], posted: Posted) -> Answer:
+    """Return an answer, or why there is none."""
+    try:
+        with calculated_at():
+            answer = make(posted)
+    except (FludapkError, ValidationError) as error:
+        answer = refused(error, posted.texts)
+    return replace(answer, boxes=confirmed_boxes(posted.texts))
 
 
 def texts_of(form: FormData) -> dict[str, str]:
@@ -114,7 +126,7 @@ def number_in(texts: Mapping[str, str], name: str, key: str = "") -> float | Non
     >>> number_in({"target_auc": "17"}, "target_auc"), number_in({}, "target_auc")
     (17.0, None)
     """
-    text = texts.get(name, "").strip()
+    text = pointed(texts.get(name, "").strip())
     if not text:
         return None
     value, unit = parse_number(text, key or name)

@@ -450,7 +450,7 @@ def test_the_page_repeats_what_the_reader_must_know(
 
 # --- Input refused: exit 3 ------------------------------------------------------------------------
 
-NAN_AND_CO: Final = ("nan", "inf", "-inf", "1e999", "five", "18,2", "1,234", "0", "-5")
+NAN_AND_CO: Final = ("nan", "inf", "-inf", "1e999", "five", "1.8,2", "1,234", "0", "-5")
 
 
 def test_a_creatinine_without_a_unit_is_refused() -> None:
@@ -471,6 +471,13 @@ def test_a_number_in_the_wrong_unit_is_refused_with_the_right_one(
     changes: dict[str, str | None], suggestion: str
 ) -> None:
     assert suggestion in refusal(GIRL, **changes)
+
+
+def test_a_decimal_comma_is_a_decimal_point_and_is_read_back() -> None:
+    changes: dict[str, str | None] = {"weight": "18,2", "scr": "0,3 mg/dL"}
+    comma = checked(GIRL, **changes)
+    assert comma.stdout == checked(GIRL).stdout
+    assert "18.2 kg" in comma.stdout
 
 
 @pytest.mark.parametrize("text", NAN_AND_CO)
@@ -551,7 +558,7 @@ def test_bad_input_is_refused_in_one_line(
 
 
 def test_every_fault_has_its_line() -> None:
-    said = refusals(GIRL, age="five", weight="18,2", height="nan", scr="0.3")
+    said = refusals(GIRL, age="five", weight="1,820", height="nan", scr="0.3")
     assert [line.split(" = ")[0] for line in said] == ["--age", "--weight", "--height", "--scr"]
 
 

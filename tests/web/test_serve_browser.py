@@ -6,9 +6,6 @@ with ``pytest -m browser``.
 
 import json
 import random
-import subprocess
-import sys
-from collections.abc import Iterator
 from importlib import import_module
 from io import BytesIO
 from itertools import pairwise
@@ -19,15 +16,14 @@ import pytest
 from browsing import browser
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
+from serving import GIRL, LEVELS, READY, filled, home, page, until
 
 from fludapk.cli import main
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser"]  # fixture
+__all__ = ["browser", "home", "page"]  # fixtures
 
-GIRL: Final = {"#age": "5", "#weight": "18.2", "#height": "110", "#renal": "0.3"}
-PATHS: Final = ("/", "/dose", "/compare", "/levels", "/list", "/models", "/docs")
-LEVELS: Final = {"#time_1": "1", "#conc_1": "1000", "#time_2": "2", "#conc_2": "600"}
+PATHS: Final = ("/", "/dose", "/compare", "/levels", "/list", "/models", "/docs", "/about")
 WORDS: Final = (
     "--age=5", "--sex=female", "--weight=18.2", "--height=110", "--scr=0.3 mg/dL",
     "--regimen=tisa_cel_ball", "--level=1h 1000ng/mL", "--level=2h 600ng/mL", "--json",
@@ -37,61 +33,6 @@ LIST: Final = (
     "a,female,5,18.2,110,0.3,tisa_cel_ball\n"
     "b,female,5,,110,0.3,axi_cel\n"
 )
-READY: Final = "!document.querySelector('[aria-busy]') && document.querySelector('.sheet')"
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[str]:
-    """Address of a server of our own."""
-    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        yield next(line for line in server.stderr if "listening on" in line).split()[3].rstrip("/")
-        server.terminate()
-        assert server.stderr.read() == ""
-
-
-@pytest.fixture
-def page(browser: Any, home: str) -> Iterator[Any]:
-    """A page that may not complain, nor ask anybody but us, nor put a patient into an address."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    complaints: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    yield page
-    assert context.cookies() == []
-    context.close()
-    assert complaints == []
-    assert all(url.startswith(home) for url in asked)
-    assert not [url for url in asked if "?" in url or "18.2" in url]
-
-
-def until(page: Any, expression: str) -> None:
-    """Wait for something; playwright's own way would need a script the policy forbids."""
-    for _ in range(200):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never: {expression}")
-
-
-def filled(page: Any, home: str, unit: str = "mg/dL", path: str = "/") -> None:
-    page.goto(f"{home}{path}")
-    for field, text in GIRL.items():
-        page.fill(field, text)
-    page.select_option("#sex", "female")
-    page.select_option("#regimen", "tisa_cel_ball")
-    page.select_option("#renal_unit", unit)
-    if path == "/dose":
-        page.fill("#auc", "15")
-    if path == "/levels":
-        page.select_option("#conc_unit", "ng/mL")
-        for field, text in LEVELS.items():
-            page.fill(field, text)
-    until(page, READY)
 
 
 def choose_list(page: Any) -> None:
@@ -104,6 +45,9 @@ def choose_list(page: Any) -> None:
 def full(page: Any, home: str, path: str) -> None:
     """A page with its answer."""
     if path in ("/", "/dose", "/levels"):
+        filled(page, home, path=path)
+        return
+    if path == "/compare":
         filled(page, home, path=path)
         return
     page.goto(f"{home}{path}")
@@ -128,12 +72,12 @@ def test_the_answer_appears_and_follows_what_is_typed(page: Any, home: str) -> N
     assert page.url == f"{home}/"
 
 
-def test_a_bare_creatinine_is_refused_and_units_can_be_switched(page: Any, home: str) -> None:
+def test_a_bare_creatinine_has_no_answer_and_units_can_be_switched(page: Any, home: str) -> None:
     filled(page, home, "")
-    assert "has no unit" in page.inner_text(".refused")
-    assert page.get_attribute("#renal", "aria-invalid") == "true"
-    page.click(".refused a")
-    assert page.evaluate("document.activeElement.id") == "renal"
+    assert "unit of the kidney function" in page.inner_text(".needed")
+    assert page.query_selector("[aria-invalid=true]") is None
+    page.click(".needed a")
+    assert page.evaluate("document.activeElement.id") == "renal_unit"
     page.fill("#renal", "26.52")
     page.select_option("#renal_unit", "umol/L")
     page.wait_for_selector(".sheet .auc")
@@ -188,9 +132,9 @@ def test_the_page_says_what_the_command_line_says(page: Any, home: str) -> None:
 
 def test_by_keyboard_alone(page: Any, home: str) -> None:
     page.goto(home)
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
-    typed = {"age": "5", "sex": "f", "weight": "18.2", "height": "110", "renal": "0.3",
+    assert page.evaluate("document.activeElement.id") == "age"
+    page.keyboard.type("5")
+    typed = {"sex": "f", "weight": "18.2", "height": "110", "renal": "0.3",
              "renal_unit": "mg", "regimen": "tis"}  # fmt: skip
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -210,8 +154,9 @@ def test_by_keyboard_alone(page: Any, home: str) -> None:
 
 def test_a_dose(page: Any, home: str) -> None:
     filled(page, home)
-    page.click("text=Find a dose for this patient")
+    page.click("nav >> text=Dose")
     page.wait_for_url(f"{home}/dose")
+    until(page, "document.querySelector('#auc') && document.querySelector('#weight').value")
     assert page.input_value("#weight") == "18.2"
     page.fill("#auc", "15")
     page.wait_for_selector("#h-expected")
@@ -242,12 +187,12 @@ def test_levels(page: Any, home: str) -> None:
     assert page.url == f"{home}/levels"
 
 
-def test_a_bare_level_is_refused_and_a_slip_of_its_unit_is_named(page: Any, home: str) -> None:
+def test_a_bare_level_has_no_answer_and_a_slip_of_its_unit_is_named(page: Any, home: str) -> None:
     filled(page, home, path="/levels")
     page.select_option("#conc_unit", "")
-    page.wait_for_selector(".refused")
-    assert "has no unit" in page.inner_text(".refused")
-    page.click(".refused a >> nth=0")
+    page.wait_for_selector(".needed")
+    assert "unit of the levels" in page.inner_text(".needed")
+    page.click(".needed a >> nth=0")
     assert page.evaluate("document.activeElement.id") == "conc_unit"
     page.select_option("#conc_unit", "mg/L")
     until(page, "document.querySelector('.refused')?.innerText.includes('is it ng/mL?')")
@@ -259,7 +204,8 @@ def test_a_bare_level_is_refused_and_a_slip_of_its_unit_is_named(page: Any, home
 
 def test_levels_by_keyboard_alone(page: Any, home: str) -> None:
     page.goto(f"{home}/levels")
-    typed = {"age": "5", "sex": "f", "weight": "18.2", "height": "110", "renal": "0.3",
+    page.keyboard.type("5")
+    typed = {"sex": "f", "weight": "18.2", "height": "110", "renal": "0.3",
              "renal_unit": "mg", "regimen": "tis", "conc_unit": "ng", "time_1": "1",
              "conc_1": "1000", "time_2": "2", "conc_2": "600", "below_2": " "}  # fmt: skip
     for _ in range(60):
@@ -446,8 +392,10 @@ def test_everything_that_can_be_used_has_a_name(page: Any, home: str, path: str)
     ("path", "state"),
     [
         *((path, "empty") for path in PATHS),
-        *((path, "full") for path in ("/", "/dose", "/levels", "/list")),
+        *((path, "full") for path in ("/", "/dose", "/compare", "/levels", "/list")),
         ("/levels", "refused"),
+        ("/", "needed"),
+        ("/", "stop"),
     ],
 )
 def test_axe_finds_nothing(browser: Any, home: str, path: str, scheme: str, state: str) -> None:
@@ -458,8 +406,16 @@ def test_axe_finds_nothing(browser: Any, home: str, path: str, scheme: str, stat
         page.goto(f"{home}{path}")
     else:
         full(page, home, path)
+    if state == "needed":
+        page.fill("#weight", "")
+        page.wait_for_selector(".needed")
+    if state == "stop":
+        page.fill("#renal", "4")
+        page.focus("#age")
+        until(page, "document.querySelector('.sheet .stop')")
     if state == "refused":
-        page.select_option("#conc_unit", "")
+        page.fill("#conc_1", "x")
+        page.focus("#conc_2")
         page.wait_for_selector(".refused")
     for part in page.query_selector_all("details:not([open]) > summary")[:6]:
         part.click()

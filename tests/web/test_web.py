@@ -456,9 +456,9 @@ def test_a_creatinine_has_no_unit_until_one_is_chosen() -> None:
     assert "selected" not in unit.group()
     assert unit.group().index('value=""') < unit.group().index("mg/dL")
     answer = ask("POST", "/", data={**FORM, "renal_unit": ""}).text
-    assert "has no unit" in Page(answer).text
+    assert "Still needed unit of the kidney function" in Page(answer).text
     fields = {a["id"]: a for a in Page(answer).of("input")}
-    assert fields["renal"].get("aria-invalid") == "true"
+    assert fields["renal"].get("aria-invalid") is None
     assert fields["renal"]["value"] == "0.3"
 
 
@@ -541,17 +541,14 @@ def test_levels_on_the_page() -> None:
 @pytest.mark.parametrize(
     ("changes", "fields", "said"),
     [
-        ({"conc_unit": ""}, ["conc_unit"] * 3, "has no unit"),
         ({"conc_unit": "mg/L"}, ["conc_1", "conc_2", "conc_3"], "is it ng/mL?"),
         ({"conc_2": "600000"}, ["conc_2"], "is it ng/mL?"),
         ({"time_2": "2.0 pm"}, ["time_2"], "unknown unit"),
-        ({"conc_2": ""}, ["conc_2"], "is not a number"),
         ({"conc_2": "0"}, ["conc_2"], "must be finite and above 0"),
         ({"conc_2": "6" * 300}, ["conc_2"], "at most 200 characters"),
         ({"time_2": "30", "given": "0h 22mg"}, ["conc_2"], "not said to be given"),
         ({"given": "today"}, ["given"], "24.5h 22mg"),
         ({"time_1": "", "conc_1": "", "conc_2": "x"}, ["conc_2"], "is not a number"),
-        ({f"{name}_{k}": "" for name in ("time", "conc") for k in (1, 2, 3)}, ["conc_1"], "none"),
     ],
 )
 def test_a_level_that_is_refused_is_marked(
@@ -563,6 +560,27 @@ def test_a_level_that_is_refused_is_marked(
     assert invalid(page) == list(dict.fromkeys(fields))
     links = {a["data-to"] for a in page.of("a") if "data-to" in a}
     assert links == set(fields)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"conc_unit": ""}, ["conc_unit"]),
+        ({"conc_2": ""}, ["conc_2"]),
+        (
+            {f"{name}_{k}": "" for name in ("time", "conc") for k in (1, 2, 3)},
+            ["time_1", "conc_1"],
+        ),
+    ],
+)
+def test_what_is_still_empty_is_asked_for_and_not_refused(
+    changes: dict[str, str], fields: list[str]
+) -> None:
+    page = Page(ask("POST", "/levels", data={**LEVELS, **changes}).text)
+    assert "Still needed" in page.text
+    assert "refused" not in page.text
+    assert invalid(page) == []
+    assert [a["data-to"] for a in page.of("a") if "data-to" in a] == fields
 
 
 def test_a_level_has_no_unit_until_one_is_chosen() -> None:
