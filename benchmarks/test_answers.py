@@ -30,7 +30,8 @@ from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, MapEstimate, map_estimates
 from fludapk.pk.exposure import course_concentrations
 from fludapk.published.models import load_model
-from fludapk.studies.counts import PROFILES, Counts, SimulatedBlock, SimulatedDraw, cells, quantile
+from fludapk.studies.counts import PROFILES, Counts, SimulatedBlock, SimulatedDraw
+from fludapk.studies.grid import cells, quantile
 from fludapk.studies.study import BLOCK
 from fludapk.studies.summary import summary
 

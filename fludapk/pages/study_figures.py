@@ -14,15 +14,8 @@ from fludapk.pages.figure import Figures, plain
 from fludapk.pages.outcome_figures import answer_pictures
 from fludapk.published.targets import HIGH, LOW, MET
 from fludapk.studies.bands import Band
-from fludapk.studies.counts import (
-    CELLS,
-    GRID_LOW,
-    GRID_WIDTH,
-    PROFILES,
-    Counts,
-    coarse_quantile,
-    quantile,
-)
+from fludapk.studies.counts import PROFILES, Counts
+from fludapk.studies.grid import CELLS, GRID_LOW, GRID_WIDTH, coarse_quantile, quantile
 from fludapk.studies.simulate import StudyResult
 
 if TYPE_CHECKING:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
+from fludapk.arrays import F8
+from fludapk.errors import FludapkError
+from fludapk.patients.population import Patients
 from fludapk.pk.exposure import course_concentrations, course_exposure
+from fludapk.published.models import Model
 from fludapk.studies.counts import SimulatedBlock, SimulatedDraw
 from fludapk.studies.dosing import Block, Doses, DosingStrategy, clearance, half_life, predicted_auc
 from fludapk.studies.outcome_source import association_of
@@ -118,3 +123,46 @@ def in_order(
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def with_uncertain_numbers(block: Block, normals: F8) -> Block:
+    """Return a block whose true numbers are those of an outer draw.
+
+    Parameters
+    ----------
+    block : Block
+    normals : (dimensions,)
+        Standard normals behind the numbers of its model.
+    """
+    uncertainty = block.truth.uncertainty
+    theta, scale = uncertainty.draw(normals[None])
+    everybody = np.repeat(theta, len(block.rows), axis=1)
+    return replace(
+        block,
+        tv=block.program.typical_values(block.rows, everybody)[0],
+        effects=uncertainty.varied(block.effects, scale),
+    )
+
+
+def studied_faults(truths: Sequence[Model], pilot: Sequence[Patients]) -> list[str]:
+    """Return the faults of models that were built from none of such patients.
+
+    Parameters
+    ----------
+    truths : sequence of Model
+    pilot : sequence of Patients
+        Some of the patients of the study.
+    """
+    faults = []
+    for i, truth in enumerate(truths):
+        try:
+            outside = [patients.rows_of(truth)[1] for patients in pilot]
+            if np.concatenate(outside).all():
+                studied = truth.file.population.who
+                faults.append(
+                    f"models[{i}]: every patient is outside what {truth.id} was built from "
+                    f"({studied})"
+                )
+        except FludapkError as error:
+            faults += [f"models[{i}]: {fault}" for fault in error.faults]
+    return faults

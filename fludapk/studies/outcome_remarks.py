@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fludapk.answers.record import Remark, caution, note, worst_first
 from fludapk.patients.regimen import Regimen
 from fludapk.published.outcome_files import OutcomeEntry
-from fludapk.studies.counts import coarse_quantile
+from fludapk.studies.grid import coarse_quantile
 from fludapk.studies.outcome_readings import e_value, fraction_above, highest_ratio
 
 if TYPE_CHECKING:

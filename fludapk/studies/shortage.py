@@ -13,7 +13,8 @@ from fludapk.arrays import F8, I8
 from fludapk.errors import InputError
 from fludapk.patients.course import COURSE_CEILING_MG_M2, DAILY_CEILING_MG_M2
 from fludapk.patients.regimen import Regimen, parse_dose
-from fludapk.studies.counts import COUNTED, GRID_LOW, GRID_WIDTH, HISTOGRAMS, Counts, quantile
+from fludapk.studies.counts import COUNTED, HISTOGRAMS, Counts
+from fludapk.studies.grid import GRID_LOW, GRID_WIDTH, quantile
 from fludapk.studies.scenario import FixedStrategy, Scenario
 from fludapk.units import VIAL_MG
 
@@ -226,7 +227,7 @@ def vials_per_dose(doses: I8, scale: float, patients_a_day: Sequence[int]) -> di
 
     Examples
     --------
-    >>> from fludapk.studies.counts import cells
+    >>> from fludapk.studies.grid import cells
     >>> everybody_40_mg = np.bincount(cells(np.full(10, 40.0)), minlength=13818)
     >>> vials_per_dose(everybody_40_mg, 1.0, [1, 5])
     {1: 1.0, 5: 0.8}

@@ -16,8 +16,9 @@ from fludapk.errors import FileError, FludapkError
 from fludapk.patients.cohort import read_cohort
 from fludapk.patients.csv_list import line
 from fludapk.published.tables import CATEGORICAL, check_table, read_toml
-from fludapk.studies.counts import PROFILES, Counts, coarse_quantile
+from fludapk.studies.counts import PROFILES, Counts
 from fludapk.studies.drivers import DriversResult, drivers_of
+from fludapk.studies.grid import coarse_quantile
 from fludapk.studies.outcome import outcome_of
 from fludapk.studies.outcome_records import OutcomeResult, TrialResult
 from fludapk.studies.outputs import PatientsWriter, patients_writer

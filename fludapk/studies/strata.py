@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final, Literal
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk.arrays import F8, I8
-from fludapk.errors import InputError, nearest
+from fludapk.errors import FludapkError, InputError, nearest
 from fludapk.patients.population import Patients
 from fludapk.published.covariates import renal_function
 from fludapk.published.tables import CATEGORICAL
@@ -154,3 +155,41 @@ def grouping_of(stratum: Stratum, patients: Patients, offset: int) -> Grouping:
     if is_number:
         raise InputError(f"{stratum.by} is a number: give edges")
     return Grouping(stratum.by, None, tuple(sorted(set(map(str, values)))), offset)
+
+
+def groupings_of(
+    strata: Sequence[Stratum], cohort: Patients | None, pilot: Sequence[Patients]
+) -> tuple[list[Grouping], list[str]]:
+    """Return the groupings of a scenario, and the faults that only patients show.
+
+    Parameters
+    ----------
+    strata : sequence of Stratum
+    cohort : Patients, optional
+        All patients, if they are not drawn.
+    pilot : sequence of Patients
+        Some of the patients of the study.
+    """
+    groupings: list[Grouping] = []
+    faults: list[str] = []
+    offset, drawn = 1, sum(patients.n for patients in pilot)
+    for i, stratum in ((i, part) for i, whole in enumerate(strata) for part in whole.parts):
+        try:
+            grouping = grouping_of(stratum, cohort or pilot[0], offset)
+            if any(other.by == stratum.by and other.has_unknown for other in groupings):
+                grouping = replace(grouping, has_unknown=False)
+            counts = np.zeros(len(grouping.labels), np.int64)
+            for patients in pilot:
+                members = grouping.members(patients) - offset
+                np.add.at(counts, members[members >= 0], 1)
+        except FludapkError as error:
+            faults += [f"strata[{i}].by: {fault}" for fault in error.faults]
+            continue
+        faults += [
+            f"strata[{i}]: nobody in {label} among the first {drawn} patients"
+            for label, n in zip(grouping.labels, counts, strict=True)
+            if n == 0 and label != grouping.unknown
+        ]
+        offset += len(grouping.labels)
+        groupings.append(grouping)
+    return groupings, faults

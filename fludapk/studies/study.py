@@ -32,16 +32,19 @@ from fludapk.studies.blocks import (
     in_order,
     shard_range,
     simulated_draw,
+    studied_faults,
+    with_uncertain_numbers,
 )
-from fludapk.studies.counts import GRID_WIDTH, PROFILES, Counts, SimulatedBlock, SimulatedDraw
+from fludapk.studies.counts import PROFILES, Counts, SimulatedBlock, SimulatedDraw
 from fludapk.studies.described import described, resampled, scr_range_mg_dl, with_constants
 from fludapk.studies.dosing import Block, DosingStrategy
+from fludapk.studies.grid import GRID_WIDTH
 from fludapk.studies.outcome_pilot import drivers_faults, outcome_faults, trial_faults
 from fludapk.studies.outcome_source import association_of
 from fludapk.studies.records import StudyProvenance
 from fludapk.studies.scenario import CohortFile, Scenario, Strategy
 from fludapk.studies.shortage import shortage_faults
-from fludapk.studies.strata import Grouping, column, grouping_of
+from fludapk.studies.strata import Grouping, column, groupings_of
 from fludapk.studies.strategies import build
 
 BLOCK: Final = 4096
@@ -127,39 +130,8 @@ class Study:
 
     def _pilot_faults(self, pilot: Sequence[Patients]) -> list[str]:
         """Return the faults that only patients show."""
-        faults, offset = [], 1
-        parts = [(i, part) for i, s in enumerate(self.scenario.strata) for part in s.parts]
-        for i, stratum in parts:
-            try:
-                grouping = grouping_of(stratum, self.cohort or pilot[0], offset)
-                if any(other.by == stratum.by and other.has_unknown for other in self.groupings):
-                    grouping = replace(grouping, has_unknown=False)
-                counts = np.zeros(len(grouping.labels), np.int64)
-                for patients in pilot:
-                    members = grouping.members(patients) - offset
-                    np.add.at(counts, members[members >= 0], 1)
-            except FludapkError as error:
-                faults += [f"strata[{i}].by: {fault}" for fault in error.faults]
-                continue
-            drawn = sum(patients.n for patients in pilot)
-            faults += [
-                f"strata[{i}]: nobody in {label} among the first {drawn} patients"
-                for label, n in zip(grouping.labels, counts, strict=True)
-                if n == 0 and label != grouping.unknown
-            ]
-            offset += len(grouping.labels)
-            self.groupings.append(grouping)
-        for i, truth in enumerate(self.truths):
-            try:
-                outside = [patients.rows_of(truth)[1] for patients in pilot]
-                if np.concatenate(outside).all():
-                    studied = truth.file.population.who
-                    faults.append(
-                        f"models[{i}]: every patient is outside what {truth.id} was built from "
-                        f"({studied})"
-                    )
-            except FludapkError as error:
-                faults += [f"models[{i}]: {fault}" for fault in error.faults]
+        self.groupings[:], faults = groupings_of(self.scenario.strata, self.cohort, pilot)
+        faults += studied_faults(self.truths, pilot)
         faults += [*shortage_faults(self.scenario), *trial_faults(self)]
         if self.scenario.outcome is not None and not faults:
             faults += outcome_faults(self)
@@ -418,7 +390,7 @@ class Study:
         """Simulate a block once for each row of normals behind the true numbers, or as printed."""
         doses, draws = None, []
         for row in normals:
-            drawn = block if row is None else self._uncertain(block, row)
+            drawn = block if row is None else with_uncertain_numbers(block, row)
             # What is measured or known of patients is of those simulated: by the numbers of a draw.
             if doses is None or strategy.follows_truth:
                 doses = strategy.doses(drawn)
@@ -444,24 +416,6 @@ class Study:
             )
             for truth in self.truths
         }
-
-    def _uncertain(self, block: Block, normals: F8) -> Block:
-        """Return a block whose true numbers are those of an outer draw.
-
-        Parameters
-        ----------
-        block : Block
-        normals : (dimensions,)
-            A row of `outer_normals`.
-        """
-        uncertainty = block.truth.uncertainty
-        theta, scale = uncertainty.draw(normals[None])
-        everybody = np.repeat(theta, len(block.rows), axis=1)
-        return replace(
-            block,
-            tv=block.program.typical_values(block.rows, everybody)[0],
-            effects=uncertainty.varied(block.effects, scale),
-        )
 
     # -------------------------------------------------------------- running
 

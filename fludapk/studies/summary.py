@@ -11,14 +11,8 @@ import numpy as np
 
 from fludapk.arrays import I8
 from fludapk.published.uncertainty import CORRELATION, Z95
-from fludapk.studies.counts import (
-    COUNTED,
-    FIXED_POINT,
-    OUTCOMES,
-    QUANTITIES,
-    Counts,
-    quantile,
-)
+from fludapk.studies.counts import COUNTED, FIXED_POINT, OUTCOMES, QUANTITIES, Counts
+from fludapk.studies.grid import quantile
 from fludapk.studies.records import (
     QUANTILES,
     CorrelationRecord,

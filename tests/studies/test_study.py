@@ -25,8 +25,9 @@ from fludapk.published.covariates import renal_function
 from fludapk.published.models import load_model
 from fludapk.published.regimens import label_rules, label_step
 from fludapk.published.tables import check_table
-from fludapk.studies.counts import CELLS, GRID_WIDTH, Counts, cells, quantile
+from fludapk.studies.counts import Counts
 from fludapk.studies.dosing import Doses
+from fludapk.studies.grid import CELLS, GRID_WIDTH, cells, quantile
 from fludapk.studies.outputs import PARTS, PATIENT_COLUMNS, Parts
 from fludapk.studies.scenario import Scenario
 from fludapk.studies.shards import Shard, merge, run_shard
