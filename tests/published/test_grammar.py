@@ -15,9 +15,11 @@ from papers import PAPERS, paper
 from reference import Infusion, Table
 from reference_map import Level
 
+from fludapk.answers.check import check
 from fludapk.answers.verify import verify
 from fludapk.errors import FileError, InputError
 from fludapk.patients.patient import Patient, columns_of
+from fludapk.patients.regimen import Regimen
 from fludapk.pk.descent import minimum
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import Levels, Problem, map_estimate, map_estimates
@@ -357,6 +359,28 @@ def test_a_matrix_that_no_rounding_explains_is_refused(tmp_path: Path) -> None:
 def test_a_valid_matrix_stays_what_it_is() -> None:
     matrix = np.array([[0.4, 0.1], [0.1, 0.3]])
     assert nearest_valid(matrix, np.full((2, 2), 0.05)) is matrix
+
+
+def test_a_check_tells_what_a_file_made_it_assume(tmp_path: Path) -> None:
+    text = paper(HEAD, "of_doses").replace('"0.04", "0.12"', '"0.10", "0.11"')
+    (tmp_path / "of_doses.toml").write_text(text, encoding="utf-8")
+    folders, plan = model_folders(tmp_path), Regimen.named("tisa_cel_ball")
+    codes = {
+        known: {r.code for r in check(one, plan, model="of_doses", folders=folders).remarks}
+        for known, one in ((True, patient(0)), (False, patient(2)))
+    }
+    assert {"gestational_age", "repaired_matrix"} <= codes[False]
+    assert "gestational_age" not in codes[True]
+
+
+def test_a_check_with_unbound_drug_tells_both_areas(folder: Path) -> None:
+    plan, folders = Regimen.named("axi_cel"), model_folders(folder)
+    result = check(patient(2), plan, model="other_units", folders=folders)
+    exposure = result.exposure
+    assert exposure.auc_0_inf_unbound == pytest.approx(0.8 * exposure.auc_0_inf)
+    assert result.regimen.amount_f_ara_a_mg == pytest.approx(result.regimen.total_mg * 0.781)
+    (step,) = (step for step in result.trail if step.name == "AUC unbound")
+    assert step.value == exposure.auc_0_inf_unbound
 
 
 # --- Covariates that are unknown ------------------------------------------------------------------
