@@ -100,14 +100,17 @@ class Fault:
             sentence += f"{'; ' if self.allowed else ': '}{self.do}"
         if self.confirm:
             sentence += f"; if {self.meant} is meant, {{confirm}} {self.confirm}"
-        sentence = _PLACEHOLDER.sub(lambda match: named(match[1]), sentence)
+        sentence = _PLACEHOLDER.sub(
+            lambda match: named(match[2]) if match[2] else match[0], sentence
+        )
         return f"{self.where}: {sentence}" if self.where else sentence
 
     def __str__(self) -> str:
         return self.text()
 
 
-_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_PLACEHOLDER = re.compile(r"""(?<!\w)(['"]).*?\1(?!\w)|\{([a-z][a-z0-9_]*)\}""")
+"""A name in braces, but not inside quotation marks: what was typed stands there."""
 
 
 class FludapkError(Exception):

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from hostile.mutations import DOORS
 
-from fludapk.errors import InputError
+from fludapk.errors import Fault, InputError
 from fludapk.patients.columns import is_column
 from fludapk.patients.csv_list import open_list
 from fludapk.published.engines.draft import draft_of
@@ -66,3 +66,10 @@ def test_a_name_of_a_column_that_goes_on_and_on_is_refused_before_it_is_read() -
 def test_a_text_longer_than_any_model_is_refused() -> None:
     with pytest.raises(InputError, match="a model has at most 100000"):
         draft_of("$PK\n" + " " * MOST_CHARACTERS, "mine")
+
+
+def test_braces_that_were_typed_name_no_field() -> None:
+    fault = Fault("model", "unknown model 'a {dose} b'", do="see {model} and the paper's {dose}")
+    assert fault.text(lambda field: f"--{field}") == (
+        "--model unknown model 'a {dose} b': see --model and the paper's --dose"
+    )
