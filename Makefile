@@ -5,7 +5,7 @@ VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(shell $(PYTHON) -c "import
 BIN := $(VENV)/bin
 DEMO := check --age 5 --sex female --weight 18.2 --height 110 --scr "0.3 mg/dL" --regimen tisa_cel_ball
 
-.PHONY: demo docs test-docs test test-browser test-lowest attack lint unit bench bench-quick bench-compare clean
+.PHONY: demo docs test-docs test test-browser test-lowest attack lint unit bench bench-quick bench-compare sbom clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/fludapk $(DEMO)
@@ -66,6 +66,15 @@ bench-quick: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest -q -o addopts= benchmarks --benchmark-json=bench-quick.json --benchmark-max-time=0.2 --benchmark-min-rounds=3
 	$(BIN)/python benchmarks/ratios.py bench-quick.json --check
 	$(BIN)/python benchmarks/cold_start.py --runs 3 --slack 2
+
+# A bill of materials (CycloneDX) and a table of licences, of what is installed with the extras of users: in build/.
+sbom: pyproject.toml
+	$(PYTHON) -m venv build/installed
+	$(PYTHON) -m venv build/tools
+	build/installed/bin/python -m pip install --quiet --disable-pip-version-check ".[report,excel,parquet,web]"
+	build/tools/bin/python -m pip install --quiet --disable-pip-version-check "cyclonedx-bom>=7" "pip-licenses>=5"
+	build/tools/bin/cyclonedx-py environment build/installed/bin/python --pyproject pyproject.toml --output-reproducible -o build/sbom.json
+	build/tools/bin/pip-licenses --python build/installed/bin/python --format markdown --with-urls --output-file build/licences.md
 
 # make bench-compare OLD=before.json NEW=bench.json
 bench-compare: $(VENV)/.installed-bench

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -302,3 +303,11 @@ def test_no_file_mentions_the_place_where_it_was_made() -> None:
         if any(place in path.read_bytes() for place in places)
     ]
     assert guilty == []
+
+
+def test_what_is_installed_has_every_folder_of_the_sources() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "fludapk").rglob("*.py")}
+    data = {name for name in settings["package-data"] if name != "fludapk.models"}
+    assert {".".join(folder.parts) for folder in folders} <= set(settings["packages"])
+    assert data <= set(settings["packages"])
