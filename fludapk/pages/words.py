@@ -223,9 +223,10 @@ def kidney_and_size(patient: PatientRecord) -> str:
 def dose_lines(result: CheckResult) -> list[str]:
     """Word the doses, and how they are drawn up if they were rounded."""
     course = result.regimen
+    volume = f" ({mg(course.volume_ml_per_dose)} mL of {MG_PER_ML:g} mg/mL)"
     lines = [
-        f"Per dose {mg(course.doses_mg[0])} {DRUG}; course {mg(course.total_mg)} mg "
-        f"(= {mg(course.amount_f_ara_a_mg)} mg F-ara-A)"
+        f"Per dose {mg(course.doses_mg[0])} {DRUG}{volume if course.round_to_mg is None else ''}; "
+        f"course {mg(course.total_mg)} mg (= {mg(course.amount_f_ara_a_mg)} mg F-ara-A)"
     ]
     if course.round_to_mg is not None:
         lines.append(

@@ -138,11 +138,11 @@ def _options() -> dict[str, Any]:
             ("eGFR", list(UNITS["eGFR"])),
             ("Creatinine clearance", list(UNITS["CrCl"])),
         ],
-        "regimens": [(r.id, f"{_planned(r)}, {r.title}") for r in courses],
+        "regimens": [(r.id, f"{r.title}: {_planned(r)}") for r in courses],
         "courses": [
             {
                 "id": r.id,
-                "text": f"{_planned(r)}, {r.title}",
+                "text": f"{r.title}: {_planned(r)}",
                 "dose": f"{r.dose:g} {r.unit}",
                 "days": r.days,
             }
