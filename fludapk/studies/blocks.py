@@ -69,7 +69,7 @@ def simulated_draw(block: Block, strategy: DosingStrategy, doses: Doses) -> Simu
     exposure = course_exposure(block.program, block.tv, block.effects, times, lengths, amounts)
     return SimulatedDraw(
         auc=exposure.auc_0_inf,
-        predicted=predicted_auc(block, amounts),
+        predicted=predicted_auc(block, times, lengths, amounts),
         cl_l_h=clearance(block),
         doses_mg=doses.mg,
         total_mg_m2=doses.mg.sum(axis=1) / block.patients.columns["BSA"],
