@@ -227,9 +227,9 @@ def unknown_dose_basis(facts: CheckFacts) -> Remark | None:
     dose = facts.model.file.dose
     if dose.basis != "unknown":
         return None
-    auc = facts.prediction.auc_0_inf
-    both = f"AUC {auc:.2f} mg·h/L with the factor, {auc / dose.factor:.2f} without it"
-    return caution("dose_basis", f"{facts.model.id}: {dose.evidence} Here: {both}")
+    auc, factor = facts.prediction.auc_0_inf, dose.factor
+    both = f"Here: AUC {auc:.2f} mg·h/L with the factor, {auc / factor:.2f} without it"
+    return caution("dose_basis", f"{facts.model.id}: {dose.evidence} {both}")
 
 
 def chosen_egfr_formula(facts: CheckFacts) -> Remark | None:
@@ -431,34 +431,30 @@ def inferred_dose_basis(facts: CheckFacts) -> Remark | None:
 def renal_changes(facts: CheckFacts) -> Remark | None:
     """Note which doses a renal function that changes counts for."""
     patient, course = facts.patient, facts.prediction.case.course
-    key = patient.renal_key
-    if key is None or not patient.renal_changes:
+    key, times, changes = patient.renal_key, course.times_h, patient.renal_changes
+    if key is None or not changes:
         return None
-    starts = [
-        next((start for start in course.times_h if start + 1e-9 >= time), None)
-        for time, _ in patient.renal_changes
-    ]
+    starts = [next((t for t in times if t + 1e-9 >= time), None) for time, _ in changes]
     used = "; ".join(
         f"{described(key, [change])} counts "
         + (f"from the dose at {start:g} h" if start is not None else "for no dose of this course")
-        for change, start in zip(patient.renal_changes, starts, strict=True)
+        for change, start in zip(changes, starts, strict=True)
     )
-    measures = "of the lowest function" if any(s is not None for s in starts) else "of the first"
-    return note("renal_changes", f"{used}. Rules of labels are those {measures} of the course")
+    return note("renal_changes", f"{used}. Labels' rules go by the lowest function at any dose")
 
 
 def gestational_age(facts: CheckFacts) -> Remark | None:
     """Note that a birth at term was assumed."""
     uses = {"PMA", "GA"} & facts.model.file.covariates.keys()
-    if not uses or facts.patient.gestational_age_weeks is not None:
-        return None
-    return note("gestational_age", f"{facts.model.id}: born at 40 weeks, as nothing else is given")
+    message = f"{facts.model.id}: born at 40 weeks, as nothing else is given"
+    is_given = facts.patient.gestational_age_weeks is not None
+    return note("gestational_age", message) if uses and not is_given else None
 
 
 def repaired_matrix(facts: CheckFacts) -> Remark | None:
     """Note that a printed matrix of variability was moved within its rounding."""
-    adjusted = facts.model.adjusted
-    return note("repaired_matrix", f"{facts.model.id}: {'; '.join(adjusted)}") if adjusted else None
+    message = "; ".join(facts.model.adjusted)
+    return note("repaired_matrix", f"{facts.model.id}: {message}") if message else None
 
 
 def cells_by_clock(facts: CheckFacts) -> Remark | None:
