@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -22,16 +22,20 @@ from fludapk.patients.plausible import (
     to_be_confirmed,
     unusual_for_age,
 )
-from fludapk.patients.renal_changes import RenalChange, at, parted, read_changes, time_faults
+from fludapk.patients.renal_changes import RenalChange, at
+from fludapk.patients.typed import (
+    Typed,
+    parted_functions,
+    read_categories,
+    read_renal_changes,
+    read_typed,
+)
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model
 from fludapk.published.tables import CATEGORICAL
-from fludapk.units import UNITS, Quantity, canonical_unit, parse_number, parse_quantity
+from fludapk.units import UNITS, Quantity
 
 Sex = Literal["female", "male"]
-Typed = str | float | None
-"""A quantity as typed, or a number in the default unit of its field."""
-
 SEXES: Final[dict[str, Sex]] = {"female": "female", "f": "female", "male": "male", "m": "male"}
 
 
@@ -139,18 +143,18 @@ class Patient:
             *(age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min),
             gestational_age_weeks,
         )
-        first, later, unparted = _parted((scr, egfr, crcl))
+        first, later, unparted = parted_functions((scr, egfr, crcl))
         texts = (age, weight, height, *first, gestational_age)
         values, quantities, faults = _read_quantities(numbers, texts, typed or {})
         faults += unparted
-        changes, own_faults = _changes(values, later, renal_changes)
+        changes, own_faults = read_renal_changes(values, later, renal_changes)
         faults += own_faults
         parsed_sex: Sex | None = None
         try:
             parsed_sex = parse_sex(sex)
         except InputError as error:
             faults += error.faults
-        own, unreadable = _categories(categories or category)
+        own, unreadable = read_categories(categories or category)
         faults += unreadable
         attributes = values | {
             "sex": parsed_sex,
@@ -328,68 +332,6 @@ def _internal_unit(key: str) -> str:
     return next(iter(UNITS[FIELDS[key].dimension or ""]))
 
 
-def _parted(
-    texts: Sequence[Typed | Sequence[str]],
-) -> tuple[list[Typed], list[list[str]], list[Fault]]:
-    """Part each renal function at the first dose from its later values."""
-    first: list[Typed] = []
-    later: list[list[str]] = []
-    faults: list[Fault] = []
-    for key, text in zip(RENAL, texts, strict=True):
-        try:
-            one, rest = parted(key, text)
-        except InputError as error:
-            faults += error.faults
-            one, rest = None, []
-        first.append(one)
-        later.append(rest)
-    return first, later, faults
-
-
-def _changes(
-    values: Mapping[str, Any], later: Sequence[Sequence[str]], given: Sequence[tuple[float, float]]
-) -> tuple[list[tuple[float, float]], list[Fault]]:
-    """Read the later values of the renal function, from texts or numbers."""
-    key = next((key for key in RENAL if values[key] is not None), RENAL[0])
-    try:
-        for own, texts in zip(RENAL, later, strict=True):
-            if texts:
-                typed = read_changes(own, texts, partial(_parsed, own))
-                return [(time, quantity.value) for time, quantity in typed], []
-    except InputError as error:
-        return [], list(error.faults)
-    changes = [(float(time), float(value)) for time, value in given]
-    faults = time_faults(key, [time for time, _ in changes])
-    if changes and values[key] is None:
-        faults.append(Fault(key, "changes, but of the first dose there is none"))
-    return ([] if faults else changes), faults
-
-
-def _categories(
-    given: Mapping[str, str] | str | Sequence[str] | None,
-) -> tuple[dict[str, str], list[Fault]]:
-    """Read categories: their levels by name, and faults.
-
-    Examples
-    --------
-    >>> _categories("transplant=autologous; sedation = yes")[0]
-    {'transplant': 'autologous', 'sedation': 'yes'}
-    """
-    if not given:
-        return {}, []
-    if isinstance(given, Mapping):
-        return dict(given), []
-    texts = [given] if isinstance(given, str) else given
-    parts = [part.strip() for text in texts for part in text.split(";") if part.strip()]
-    pairs = [part.partition("=") for part in parts]
-    faults = [
-        Fault("categories", f"= {part[:50]!r}", do="write NAME=LEVEL; NAME=LEVEL")
-        for part, (name, _, level) in zip(parts, pairs, strict=True)
-        if not name.strip() or not level.strip()
-    ]
-    return {name.strip(): level.strip() for name, _, level in pairs}, faults
-
-
 def _confirmations(confirm: str | Sequence[str]) -> tuple[set[str], list[Fault]]:
     """Read names of what is confirmed: their keywords, and faults of unknown names.
 
@@ -440,7 +382,7 @@ def _read_quantities(
             if text is not None and text != "":
                 if number is not None:
                     raise InputError(Fault(key, f"is given twice: {number} and {text!r}"))
-                quantities[key] = _parsed(key, text)
+                quantities[key] = read_typed(key, text)
                 values[key] = quantities[key].value
         except InputError as error:
             faults += error.faults
@@ -450,23 +392,6 @@ def _read_quantities(
             faults.append(Fault(key, f"is missing{why}", do=f"give {{{key}}}"))
             values[key] = math.nan
     return values, quantities, faults
-
-
-def _parsed(key: str, text: str | float) -> Quantity:
-    """Read a quantity; a unit of the other kind of renal function is pointed to that."""
-    entry = FIELDS[key]
-    try:
-        return parse_quantity(text, dimension=entry.dimension or "", field=key, unit=entry.unit)
-    except InputError as error:
-        rest = parse_number(str(text), key)[1]
-        if key == "egfr_ml_min_1_73m2" and canonical_unit(rest, "CrCl"):
-            do = "a creatinine clearance in mL/min goes to {crcl_ml_min}"
-        elif key == "crcl_ml_min" and canonical_unit(rest, "eGFR"):
-            do = "an eGFR in mL/min/1.73 m2 goes to {egfr_ml_min_1_73m2}"
-        else:
-            raise
-        fault = error.faults[0]
-        raise InputError(Fault(key, fault.found, allowed=fault.allowed, do=do)) from None
 
 
 def columns_of(

@@ -181,7 +181,7 @@ class Uncertainty:
 
     def added_in_clearance(self, program: Program) -> tuple[int, int] | None:
         """Places of the two uncertain estimates whose terms add up to clearance; None otherwise."""
-        terms = [index for slot, index, _ in program.terms.tolist() if slot == 0]
+        terms = [index for slot, index, *_ in program.terms.tolist() if slot == 0]
         if len(terms) != 2 or not all(index >= 0 and self.theta_log_sd[index] for index in terms):
             return None
         return terms[0], terms[1]

@@ -78,7 +78,7 @@ def simulated_draw(block: Block, strategy: DosingStrategy, doses: Doses) -> Simu
     exposure = course_exposure(*course)
     return SimulatedDraw(
         auc=exposure.auc_0_inf,
-        predicted=predicted_auc(block, amounts),
+        predicted=predicted_auc(block, times, lengths, amounts),
         cl_l_h=clearance(block),
         half_life_h=half_life(block),
         cmax_mg_l=exposure.cmax,

@@ -201,12 +201,14 @@ def log_sd_from_covariates(program: Program, days: int) -> float:
     return math.sqrt(float(between @ between) + float(occasions @ occasions) / days)
 
 
-def predicted_auc(block: Block, amounts_mg: F8) -> F8:
+def predicted_auc(block: Block, times_h: F8, infusion_h: F8, amounts_mg: F8) -> F8:
     """Return the AUC of given doses that covariates predict, as dosing observes them, mg h/L.
 
     Parameters
     ----------
     block : Block
+    times_h, infusion_h : (doses,)
+        Starts and durations of the infusions, h.
     amounts_mg : (n, doses)
         Doses, mg F-ara-A.
 
@@ -218,7 +220,11 @@ def predicted_auc(block: Block, amounts_mg: F8) -> F8:
     rows = block.rows
     if block.observed is not block.patients:
         rows, _ = block.observed.rows_of(block.truth)
-    tv, _ = block.truth.program.typical_values(rows)
+    program = block.truth.program
+    tv, _ = program.typical_values(rows)
+    if program.changes:
+        none = RandomEffects.none(program, len(times_h))
+        return course_exposure(program, tv, none, times_h, infusion_h, amounts_mg).auc_0_inf
     # Without random effects clearance is the same on every occasion.
     return np.asarray(amounts_mg.sum(axis=1) / tv[:, 0])
 

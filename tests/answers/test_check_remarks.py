@@ -138,8 +138,8 @@ CASES: Final = (
     Case("no_iov", "no inter-occasion variability", ADULT, regimen="axi_cel",
          options={"model": "varela2025"}),
     Case("inferred_dose_basis", "is inferred, not printed in the paper", GIRL),
-    Case("renal_changes", "creatinine 0.6 mg/dL from 30 h counts from the dose at 48 h. Rules of "
-         "labels are those of the lowest function", GIRL, {"scr": "0.3 mg/dL; 30h 0.6 mg/dL"}),
+    Case("renal_changes", "creatinine 0.6 mg/dL from 30 h counts from the dose at 48 h. Labels' "
+         "rules go by the lowest function", GIRL, {"scr": "0.3 mg/dL; 30h 0.6 mg/dL"}),
     Case("cells_by_clock", "cell infusion 2026-04-01 10:00 is 121.5 h after the first dose", GIRL,
          regimen=CELLS_BY_CLOCK),
 )  # fmt: skip
