@@ -112,7 +112,8 @@ def test_a_fault_goes_to_the_row_that_holds_the_plan() -> None:
     answer = ask("POST", "/compare", data=fields, headers={"x-part": "answer"}).text
     assert 'data-invalid="plan_4"' in answer
     one = ask("POST", "/compare", data=form(("axi_cel",)), headers={"x-part": "answer"}).text
-    assert "1 is given: give from 2 to 4" in one
+    assert "Still needed: plan 2" in one
+    assert "refused" not in one
 
 
 def test_a_slip_of_the_patient_is_asked_about_and_confirmed_at_every_door() -> None:
