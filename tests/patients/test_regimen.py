@@ -65,17 +65,6 @@ PUBLISHED: Final[Mapping[str, Row]] = {
 PANETTA: Final = [name for name in PUBLISHED if name.startswith("panetta2025")]
 
 
-def test_a_course_by_age_tells_its_doubt_and_whom_it_is_for() -> None:
-    """One course of Panetta 2025 for every age, each with the warning of its substance."""
-    bands = [regimens()[name] for name in PUBLISHED if name.startswith("panetta2025")]
-    for entry, later in pairwise(bands):
-        assert entry.ages is not None
-        assert later.ages is not None
-        assert entry.ages[1] == later.ages[0]
-        assert entry.dose > later.dose
-    assert all("mg of phosphate for mg of F-ara-A" in entry.unsettled for entry in bands)
-
-
 def test_these_are_the_published_courses() -> None:
     assert list(regimens()) == list(PUBLISHED)
 

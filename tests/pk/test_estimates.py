@@ -61,8 +61,8 @@ def columns(infusions: Sequence[Infusion]) -> Doses:
     return Doses(start.copy(), duration.copy(), amount[np.newaxis].copy())
 
 
-def ruv(proportional: float = 0.0, additive: float = 0.0, log: float = 0.0) -> F8:
-    return np.array([proportional, additive, log])
+def ruv(proportional: float = 0.0, additive: float = 0.0, log: float = 0.0, sds: float = 0.0) -> F8:
+    return np.array([proportional, additive, log, sds])
 
 
 def with_error(program: Program, error: F8) -> Program:
@@ -277,6 +277,7 @@ ERRORS = {
     "proportional": ruv(proportional=0.1),
     "additive": ruv(additive=0.03),
     "both": ruv(proportional=0.1, additive=0.02),
+    "SDs that add": ruv(proportional=0.1, additive=0.02, sds=1.0),
     "log": ruv(log=0.25),
 }
 SPREAD_OUT = np.array([0.3, 0.5, 6.0, 23.9, 24.2, 31.0, 31.0, 48.0, 60.0])
@@ -284,8 +285,10 @@ SPREAD_OUT = np.array([0.3, 0.5, 6.0, 23.9, 24.2, 31.0, 31.0, 48.0, 60.0])
 
 
 def ruv_of_twin(error: F8) -> Table:
-    kinds = zip(("proportional", "additive", "log"), error.tolist(), strict=True)
-    return {name: {"value": value} for name, value in kinds if value}
+    *sds, adds = error.tolist()
+    kinds = zip(("proportional", "additive", "log"), sds, strict=True)
+    table: Table = {name: {"value": value} for name, value in kinds if value}
+    return table | ({"combined": "sds"} if adds else {})
 
 
 def problem_off_the_mode(model: Model, error: F8, seed: int) -> tuple[Problem, Levels, F8]:

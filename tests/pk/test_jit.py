@@ -258,8 +258,8 @@ print(*answers, sep="\\n")
     [
         "courses.course(*map(np.ones, [(1, 6), (6, 1), (1, 1), (6, 1), (1, 1, 1), 1, 1, (1, 1),"
         " 3, (1, 3), (1, 3)]))",
-        "estimates.log_posterior(*map(np.ones, [(1, 6), (6, 2)]), 1,"
-        " *map(np.ones, [(1, 3, 1), (1, 3, 2), 3, (1, 2), (1, 2)]))",
+        "estimates.log_posterior(*map(np.ones, [(1, 1, 6), (6, 2)]), 1,"
+        " *map(np.ones, [(1, 3, 1), (1, 3, 2), 4, (1, 2), (1, 2)]))",
     ],
     ids=["course", "log_posterior"],
 )
