@@ -28,7 +28,7 @@ RECORDS: Final = {
     "fludapk.studies.evaluation_records": ("EvaluationRecord",),
     "fludapk.errors": ("FludapkError", "Fault"),
 }
-"""What the functions return and raise."""
+"""Values that the functions return, and errors."""
 CLASSES: Final = {"Patient", "Regimen"}
 _GIRL: Final = (
     '--age 5 --sex female --weight 18.2 --height 110 --scr "0.3 mg/dL" --regimen tisa_cel_ball'

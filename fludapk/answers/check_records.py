@@ -74,7 +74,7 @@ class PatientRecord:
     renal_changes: str | None
     """Words for later values of the renal function that was given; None if there are none."""
     renal_at_doses: list[float] | None
-    """That renal function at every dose, if it changes."""
+    """Renal function at every dose, if it changes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -280,7 +280,7 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
 def _covariates_at(
     model: Model, cases: Sequence[Case], time_h: float
 ) -> tuple[dict[str, F8], Covariates]:
-    """What is given of patients at a dose, and the covariates that follow."""
+    """Patients as given at a dose, and the covariates that follow."""
     given = columns_of(
         [case.patient for case in cases],
         model,

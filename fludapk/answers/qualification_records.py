@@ -96,7 +96,7 @@ class ModelFileRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """Where it runs: versions, hashes, platform."""
+    """Machine that it runs on: versions, hashes, platform."""
 
     version: str
     python: str
@@ -180,7 +180,7 @@ class Since:
     """Comparison with an earlier record."""
 
     version: str
-    """Of the earlier record."""
+    """Version of the earlier record."""
     sha256: str
     versions: list[str]
     """Changes of the platform, of packages, and of fludapk itself."""

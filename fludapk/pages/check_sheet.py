@@ -139,7 +139,7 @@ class RemarkRow(NamedTuple):
     """A remark in words."""
 
     word: str
-    """Its severity."""
+    """Severity of the remark."""
     message: str
     source: str
 

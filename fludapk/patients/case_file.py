@@ -42,7 +42,7 @@ _SHA256_DIGITS: Final = 64
 
 @dataclass(frozen=True, kw_only=True)
 class CaseFile:
-    """What was typed about one patient, and what came of it.
+    """Inputs about one patient as typed, and what came of it.
 
     Parameters
     ----------

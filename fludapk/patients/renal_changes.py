@@ -27,7 +27,7 @@ class RenalChange(NamedTuple):
     time_h: float
     """From the start of the first dose, h; it counts from the first dose at or after this."""
     value: float
-    """In the internal unit."""
+    """Value in the internal unit."""
 
 
 def parted(

@@ -63,7 +63,7 @@ class Job:
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
     doing: str = "starting"
-    """What the process does."""
+    """Work of the process."""
     done: int = 0
     total: int = 0
     """Patients of all strategies: simulated so far, and in all."""

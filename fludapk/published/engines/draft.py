@@ -25,7 +25,7 @@ _OURS: Final[Mapping[str, Sequence[str]]] = {
 MOST_PARTS: Final = 1000
 """Parts of an expression that is read, names written out."""
 DEEPEST: Final = 60
-"""How deeply they may be nested."""
+"""Levels of nesting of an expression at most."""
 _UNITS: Final = {"C": "L/h", "Q": "L/h", "V": "L", "k": "1/h"}
 
 
