@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from fludapk._version import __version__
 from fludapk.answers.check_records import (
@@ -41,6 +41,7 @@ from fludapk.answers.headline import (
 from fludapk.answers.label_weights import Kidney, kidneys_by_weight, label_by_weight
 from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predictions
 from fludapk.answers.record import Provenance, Remark, hash_of
+from fludapk.answers.simulation import simulated_of_many
 from fludapk.answers.trail import trail_of
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.patients.course import Course
@@ -168,22 +169,74 @@ def checks(
     patients = [case.patient for case in cases.values()]
     kidneys = dict(zip(cases, _kidneys(patients), strict=True))
     weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
-    for i, request in enumerate(requests):
-        outcome = refused.get(i) or by_model[request.model][i]
+    chosen = [refused.get(i) or by_model[r.model][i] for i, r in enumerate(requests)]
+    if strict:
+        chosen = list(map(_refused_outside, chosen))
+    rivals = [
+        {name: rows[i] for name, rows in by_model.items() if i in rows}
+        for i in range(len(requests))
+    ]
+    shown = _simulations(chosen, rivals, log2_points)
+    every = tuple(models.values())
+    for i, outcome in enumerate(chosen):
         if isinstance(outcome, FludapkError):
             yield outcome
-        elif strict and outcome.outside:
-            listed = ", ".join(map(str, outcome.outside))
-            yield StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
-        else:
-            rivals = {name: rows[i] for name, rows in by_model.items() if i in rows}
-            try:
-                every = tuple(models.values())
-                trail = trail_of(outcome) if trails else []
-                kidney = kidneys[i], weighed[i]
-                yield _result(outcome, request, rivals, every, *kidney, log2_points, trail)
-            except InputError as error:  # more random effects than there are points for
-                yield error
+            continue
+        try:
+            computed = _Computed(requests[i], outcome, rivals[i], shown[i], kidneys[i], weighed[i])
+            yield _result(computed, every, log2_points, trail_of(outcome) if trails else [])
+        except InputError as error:  # more random effects than there are points for
+            yield error
+
+
+class _Computed(NamedTuple):
+    """Numbers of a check."""
+
+    request: Request
+    prediction: Prediction
+    rivals: Mapping[str, Outcome]
+    """By every model that was built from such patients."""
+    shown: Mapping[str, Simulated | InputError]
+    """Simulated patients, by the chosen model and that of the leading target."""
+    kidney: Mapping[str, float]
+    by_weight: Sequence[Kidney]
+
+    def simulated(self, model: str) -> Simulated:
+        """Return the simulated patients by a model; raises the error that they gave."""
+        shown = self.shown[model]
+        if isinstance(shown, InputError):
+            raise shown
+        return shown
+
+
+def _refused_outside(outcome: Outcome | FludapkError) -> Outcome | FludapkError:
+    """Refuse a patient outside the studied range of the model."""
+    if isinstance(outcome, FludapkError) or not outcome.outside:
+        return outcome
+    listed = ", ".join(map(str, outcome.outside))
+    return StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
+
+
+def _simulations(
+    chosen: Sequence[Outcome | FludapkError],
+    rivals: Sequence[Mapping[str, Outcome]],
+    log2_points: int,
+) -> list[dict[str, Simulated | InputError]]:
+    """Simulate all patients by their models, and by those that their leading targets are of."""
+    wanted: dict[tuple[int, str], Prediction] = {}
+    for i, outcome in enumerate(chosen):
+        if isinstance(outcome, FludapkError):
+            continue
+        wanted[i, outcome.model.id] = outcome
+        target = leading_of(outcome.case.patient, outcome.case.regimen)
+        own = None if target is None else rivals[i].get(target.derived_with)
+        if isinstance(own, Prediction):
+            wanted[i, own.model.id] = own
+    shown: list[dict[str, Simulated | InputError]] = [{} for _ in chosen]
+    simulated = simulated_of_many(list(wanted.values()), log2_points)
+    for (i, model), patients in zip(wanted, simulated, strict=True):
+        shown[i][model] = patients
+    return shown
 
 
 def _case(
@@ -228,40 +281,33 @@ def _predicted(
 
 
 def _result(
-    prediction: Prediction,
-    request: Request,
-    rivals: Mapping[str, Outcome],
-    models: Sequence[Model],
-    kidney: Mapping[str, float],
-    by_weight: Sequence[Kidney],
-    log2_points: int,
-    trail: list[Step],
+    computed: _Computed, models: Sequence[Model], log2_points: int, trail: list[Step]
 ) -> CheckResult:
+    prediction, rivals = computed.prediction, computed.rivals
     patient, regimen, _ = prediction.case
-    shown = simulated(prediction, log2_points)
     chosen, auc = prediction.model, prediction.auc_0_inf
+    shown = computed.simulated(chosen.id)
     leading = leading_of(patient, regimen)
     sensitivity = [_sensitivity(model, prediction.case, rivals.get(model.id)) for model in models]
     facts = CheckFacts(
         prediction=prediction,
         sensitivity=sensitivity,
         leading=leading,
-        targets=[
-            target_record(entry, auc, shown.drawn, patient, regimen, shown.uncertain)
-            for entry in targets().values()
-        ],
-        label_rules=_labels(patient, auc * _full_dose(prediction), kidney, by_weight),
+        targets=[target_record(entry, shown, patient, regimen) for entry in targets().values()],
+        label_rules=_labels(
+            patient, auc * _full_dose(prediction), computed.kidney, computed.by_weight
+        ),
     )
     remarks = remarks_of(facts)
     return CheckResult(
-        headline=_headline(facts, remarks, shown, rivals, log2_points),
+        headline=_headline(facts, remarks, computed),
         remarks=remarks,
         model=chosen.id,
         model_title=chosen.file.title,
         model_citation=chosen.file.citation.short,
         patient=patient_record(prediction),
-        regimen=regimen_record(prediction, request.round_to_mg),
-        exposure=exposure_record(prediction, shown.drawn, shown.uncertain),
+        regimen=regimen_record(prediction, computed.request.round_to_mg),
+        exposure=exposure_record(prediction, shown),
         flag=flag(auc),
         flag_context=FLAG_CONTEXT,
         targets=list(facts.targets),
@@ -273,7 +319,7 @@ def _result(
         provenance=Provenance(
             version=__version__,
             model_sha256=chosen.sha256,
-            input_sha256=_input_hash(request),
+            input_sha256=_input_hash(computed.request),
             seed=POINT_SET_SEED,
             points=2**log2_points,
         ),
@@ -281,31 +327,16 @@ def _result(
     )
 
 
-def simulated(prediction: Prediction, log2_points: int = LOG2_POINTS) -> Simulated:
-    """Simulate the courses behind chance and interval of a prediction."""
-    return Simulated(
-        model=prediction.model.id,
-        auc_0_inf=prediction.auc_0_inf,
-        drawn=prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf,
-        uncertain=prediction.auc_with_uncertainty(log2_points),
-    )
-
-
-def _headline(
-    facts: CheckFacts,
-    remarks: Sequence[Remark],
-    shown: Simulated,
-    rivals: Mapping[str, Outcome],
-    log2_points: int,
-) -> Headline:
+def _headline(facts: CheckFacts, remarks: Sequence[Remark], computed: _Computed) -> Headline:
     """Word the headline: the chance by the model that the leading target was found with."""
     target, judged = facts.leading, None
+    shown = computed.simulated(facts.model.id)
     notes = notes_in_headline(remarks, _IN_THE_HEADLINE)
     notes.append(COVARIATES_ONLY)
     if target is not None and target.derived_with != shown.model:
-        own = rivals.get(target.derived_with)
+        own = computed.rivals.get(target.derived_with)
         if isinstance(own, Prediction):
-            judged = simulated(own, log2_points)
+            judged = computed.simulated(own.model.id)
         else:
             notes.append(
                 f"{target.name} was found with {target.derived_with}, which cannot be used for "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal
 
-from fludapk.answers.headline import Chances, Headline, is_noteworthy
+from fludapk.answers.headline import Chances, Headline, Simulated, is_noteworthy
 from fludapk.answers.record import (
     DISCLAIMER,
     Provenance,
@@ -15,7 +15,6 @@ from fludapk.answers.record import (
     Row,
     scalars,
 )
-from fludapk.arrays import F8
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Treated
@@ -26,10 +25,8 @@ from fludapk.published.targets import (
     TargetStatus,
     applies,
     bounds,
-    prediction_interval,
     status,
     targets,
-    window_probabilities,
 )
 
 if TYPE_CHECKING:
@@ -284,42 +281,22 @@ def result_columns(models: Sequence[str]) -> list[str]:
 
 
 def target_record(
-    entry: TargetEntry,
-    auc: float,
-    simulated: F8,
-    patient: Patient,
-    regimen: Regimen,
-    uncertain: F8 | None = None,
-    weights: F8 | None = None,
+    entry: TargetEntry, shown: Simulated, patient: Patient, regimen: Regimen
 ) -> TargetRecord:
-    """Set the AUC of a patient, likely and simulated, against a published target.
-
-    Parameters
-    ----------
-    entry : TargetEntry
-    auc : float
-        AUC0-inf of the typical or most likely patient, mg·h/L.
-    simulated : (n,)
-        AUC0-inf of simulated patients, mg·h/L.
-    patient : Patient
-    regimen : Regimen
-    uncertain : (n,), optional
-        The same with the uncertainty of the model's numbers.
-    weights : (n,), optional
-        Weights of `simulated`; equal if absent.
-    """
-    below, within, above = window_probabilities(simulated, *bounds(entry), weights)
+    """Set the AUC of a patient, likely and simulated, against a published target."""
+    low, high = bounds(entry)
+    below, within, above = shown.chance(low, high)
     has_window, treated = entry.optimum is None, Treated.by(patient, regimen)
     wider: tuple[float | None, ...] = (None, None, None)
-    if uncertain is not None:
-        wider = window_probabilities(uncertain, *bounds(entry))
+    if shown.uncertain is not None:
+        wider = shown.chance(low, high, wide=True)
     return TargetRecord(
         id=entry.id,
         name=entry.name,
         low=entry.low,
         high=entry.high,
         optimum=entry.optimum,
-        status=status(entry, auc),
+        status=status(entry, shown.auc_0_inf),
         p_below=below,
         p_within=within if has_window else None,
         p_above=above,
@@ -387,24 +364,15 @@ def regimen_record(prediction: Prediction, round_to_mg: float | None) -> Regimen
     )
 
 
-def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None) -> ExposureRecord:
-    """Record the exposure of a prediction, with its interval from simulated AUCs.
-
-    Parameters
-    ----------
-    prediction : Prediction
-    simulated : (n,)
-        AUC0-inf over IIV and IOV, mg·h/L.
-    uncertain : (n,) or None
-        The same with the uncertainty of the model's numbers.
-    """
+def exposure_record(prediction: Prediction, shown: Simulated) -> ExposureRecord:
+    """Record the exposure of a prediction, with its intervals."""
     typical = prediction.typical
     to_cells, at_cells = prediction.at_cells
     has_renal_term = prediction.model.program.has_renal_term
     return ExposureRecord(
         auc_0_inf=prediction.auc_0_inf,
-        auc_0_inf_pi90=prediction_interval(simulated),
-        auc_0_inf_uncertain_pi90=None if uncertain is None else prediction_interval(uncertain),
+        auc_0_inf_pi90=shown.interval(),
+        auc_0_inf_uncertain_pi90=None if shown.uncertain is None else shown.interval(wide=True),
         auc_per_dose=typical.auc_per_dose[0].tolist(),
         cmax_mg_l=float(typical.cmax[0]),
         auc_to_cells=to_cells,

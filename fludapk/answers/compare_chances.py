@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fludapk.answers.check import simulated
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.headline import NOTEWORTHY, Simulated
 from fludapk.answers.prediction import predict
-from fludapk.arrays import F8
+from fludapk.answers.simulation import simulated
 from fludapk.published.models import load_model
-from fludapk.published.targets import bounds, targets, window_probabilities
+from fludapk.published.targets import bounds, targets
 
 
 def compared_chances(
@@ -46,8 +45,7 @@ def compared_chances(
             continue
         by = _judged(result, folders)
         low, high = bounds(targets()[target])
-        without = window_probabilities(by.drawn, low, high)
-        with_it = _with_uncertainty(by.uncertain, low, high) or without
+        without, with_it = (by.chance(low, high, wide=wide) for wide in (False, True))
         moved = max(abs(a - b) for a, b in zip(without, with_it, strict=True))
         is_noteworthy = is_noteworthy or moved > NOTEWORTHY
         narrow.append(without[1])
@@ -61,9 +59,3 @@ def _judged(result: CheckResult, folders: Sequence[Path] | None) -> Simulated:
     if judging is not None and judging != prediction.model.id:
         prediction = predict(load_model(judging, folders), *prediction.case)
     return simulated(prediction)
-
-
-def _with_uncertainty(
-    uncertain: F8 | None, low: float, high: float
-) -> tuple[float, float, float] | None:
-    return None if uncertain is None else window_probabilities(uncertain, low, high)

@@ -17,7 +17,13 @@ from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case
 from fludapk.pk.effects import MOST_DIMENSIONS, RandomEffects, standard_normal_points
-from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure, rates
+from fludapk.pk.exposure import (
+    Exposure,
+    course_areas,
+    course_concentrations,
+    course_exposure,
+    rates,
+)
 from fludapk.pk.program import Program
 from fludapk.published.covariates import (
     Covariates,
@@ -130,15 +136,8 @@ class Prediction:
         (n,) or None
             mg·h/L; None if nothing is printed, or there are more numbers than points have.
         """
-        doses = len(self.case.course.doses_mg)
-        draws = uncertain_effects(self.model.program, self.model.uncertainty, doses, log2_points)
-        if draws is None:
-            return None
-        theta, effects = draws
-        program = self.model.program
-        row = covariate_rows(self.model, self.values, 1)
-        tv, _ = program.typical_values(np.repeat(row, theta.shape[1], axis=0), theta)
-        return course_exposure(program, tv, effects, *self.arrays).auc_0_inf
+        auc = uncertain_areas([self], log2_points)
+        return None if auc is None else np.asarray(auc[0])
 
 
 Outcome: TypeAlias = Prediction | InputError
@@ -182,6 +181,47 @@ def simulated_effects(program: Program, doses: int, log2_points: int) -> RandomE
     """Draw random effects of a course on the fixed Sobol points."""
     z = standard_normal_points(log2_points, program.n_eta + doses * program.n_kappa)
     return RandomEffects.from_normals(program, z, doses)
+
+
+def drawn_areas(alike: Sequence[Prediction], log2_points: int) -> F8:
+    """Compute AUC0-inf of simulated patients for predictions by one model, with the same times.
+
+    Parameters
+    ----------
+    alike : sequence of Prediction
+    log2_points : int
+        2 to this power simulated patients, n, stand for each.
+
+    Returns
+    -------
+    (predictions, n)
+        mg·h/L.
+    """
+    tv = np.stack([prediction.tv for prediction in alike])
+    times, lengths, amounts = _arrays(alike)
+    effects = simulated_effects(alike[0].model.program, len(times), log2_points)
+    return course_areas(alike[0].model.program, tv, effects, times, lengths, amounts)
+
+
+def uncertain_areas(alike: Sequence[Prediction], log2_points: int) -> F8 | None:
+    """Compute the same by models with uncertain numbers; see `Prediction.auc_with_uncertainty`."""
+    model, (times, lengths, amounts) = alike[0].model, _arrays(alike)
+    draws = uncertain_effects(model.program, model.uncertainty, len(times), log2_points)
+    if draws is None:
+        return None
+    theta, effects = draws
+    names = model.program.covariates
+    values = {name: np.concatenate([p.values[name] for p in alike]) for name in names}
+    rows = covariate_rows(model, values, len(alike))
+    tv, _ = model.program.typical_values(rows[:, None], theta)
+    return course_areas(model.program, tv, effects, times, lengths, amounts)
+
+
+def _arrays(alike: Sequence[Prediction]) -> tuple[F8, F8, F8]:
+    """Times, durations and (predictions, doses) amounts of F-ara-A of courses at the same times."""
+    times, lengths, _ = alike[0].arrays
+    doses = np.array([prediction.case.course.doses_mg for prediction in alike])
+    return times, lengths, doses * alike[0].model.file.dose.factor
 
 
 def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) -> Prediction:

@@ -76,6 +76,51 @@ def course_exposure(
     return Exposure(*areas)
 
 
+def course_areas(
+    program: Program, tv: F8, effects: RandomEffects, times_h: F8, infusion_h: F8, amounts_mg: F8
+) -> F8:
+    """Compute AUC0-inf of courses of many patients, each with the same random effects.
+
+    Parameters
+    ----------
+    program : Program
+    tv : (patients, n or 1, 6) array
+        Typical CL, V1, Q2, V2, Q3, V3 of each patient; L/h and L.
+    effects : RandomEffects
+        n of them.
+    times_h, infusion_h : (doses,) array
+        As in `course_exposure`.
+    amounts_mg : (patients, doses) array
+        Doses, mg F-ara-A.
+
+    Returns
+    -------
+    (patients, n) array
+        mg h/L.
+
+    Raises
+    ------
+    InputError
+        As `course_exposure`.
+
+    Examples
+    --------
+    >>> from fludapk.published.models import load_model
+    >>> program = load_model().program
+    >>> tv = np.array([[[10.0, 39.0, 8.6, 20.0, 3.8, 50.0]]])
+    >>> typical = RandomEffects.none(program, n_doses=1)
+    >>> course_areas(program, tv, typical, np.zeros(1), np.ones(1), np.array([[50.0]]))
+    array([[5.]])
+    """
+    amounts = _array(amounts_mg, 2)
+    check_infusions(times_h, infusion_h, amounts)
+    shared = _arguments(program, tv[0], effects, times_h, infusion_h, amounts[:1])[1:7]
+    auc, status = kernels.areas(_array(tv, 3), *shared, amounts[:, None])
+    _raise_for(status.ravel())
+    _raise_unless_finite(auc.ravel())
+    return auc
+
+
 def course_concentrations(
     program: Program,
     tv: F8,

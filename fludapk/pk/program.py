@@ -33,16 +33,16 @@ def usable(tv: F8) -> Bools:
 
     Parameters
     ----------
-    tv : (n, 6) array
+    tv : (..., 6) array
         CL, V1, Q2, V2, Q3, V3; L/h and L.
 
     Returns
     -------
-    (n,) array of bool
+    (...) array of bool
     """
     may_be_zero = [slot in ("Q2", "Q3") for slot in SLOTS]
     allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
-    return np.asarray(allowed.all(axis=1))
+    return np.asarray(allowed.all(axis=-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,16 +94,17 @@ class Program:
 
         Parameters
         ----------
-        rows : (n, c) array
+        rows : (n, c) array, or (patients, 1, c)
             Values of `covariates`; categories by their number.
         theta : (t, n) array, optional
-            Estimates and constants of each row; those of the model if absent.
+            Estimates and constants of each row, or of n subjects that each patient stands for;
+            those of the model if absent.
 
         Returns
         -------
-        tv : (n, 6) array
+        tv : (n, 6) array, or (patients, n, 6)
             L/h and L.
-        renal : (n,) array
+        renal : (n,) array, or (patients, n)
 
         Raises
         ------
@@ -111,18 +112,21 @@ class Program:
             If parameters are not finite and positive; the first such row is named.
         """
         rows = np.array(rows, dtype=np.float64, ndmin=2)
+        columns = np.ascontiguousarray(np.moveaxis(rows, -1, 0))
         with np.errstate(all="ignore"):
-            parameters, renal = self._typical_values(rows.T, theta)
-        tv = np.empty((len(rows), 6))
+            parameters, renal = self._typical_values(columns, theta)
+        shape = rows.shape[:-1]
+        shape = shape if theta is None else np.broadcast_shapes(shape, theta.shape[1:])
+        tv = np.empty((*shape, 6))
         for slot, parameter in enumerate(parameters):
-            tv[:, slot] = parameter
-        valid = usable(tv) & ~np.isnan(rows).any(axis=1)  # NaN to the power of 0 is 1
+            tv[..., slot] = parameter
+        valid = usable(tv) & ~np.isnan(rows).any(axis=-1)  # NaN to the power of 0 is 1
         if not valid.all():
-            bad = np.flatnonzero(~valid)[0]
-            named = zip(self.covariates, rows[bad], strict=True)
+            bad = int(np.argwhere(~valid)[0][0])
+            named = zip(self.covariates, rows[bad].ravel(), strict=True)
             values = ", ".join(f"{name} = {value:g}" for name, value in named)
             raise InputError(f"row {bad + 1}: no valid parameters from {values or 'no covariate'}")
-        return tv, np.full(len(rows), renal)
+        return tv, np.broadcast_to(renal, shape).copy()
 
     def _typical_values(self, columns: F8, own: F8 | None) -> tuple[list[F8], F8]:
         """Compute the six parameters, and the renal fraction, from covariates in columns."""
@@ -133,7 +137,7 @@ class Program:
             x = columns[column]
             if kind == CATEGORY:
                 number = self.category_thetas[a + np.nan_to_num(x).astype(np.int64)]
-                factor = self.theta[number] if own is None else own[number, np.arange(len(x))]
+                factor = self.theta[number] if own is None else own[number, np.arange(own.shape[1])]
             else:  # computed once for all parameters: a power of weight is often on every flow
                 key = (kind, column, self.theta[a], self.theta[b])
                 key = key if own is None else (kind, column, a, b)
