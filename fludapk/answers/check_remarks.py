@@ -62,10 +62,10 @@ class CheckFacts:
 Rule: TypeAlias = Callable[[CheckFacts], Remark | None]
 
 
-def remarks_of(facts: CheckFacts) -> list[Remark]:
+def remarks_of(facts: CheckFacts, rules: Sequence[Rule] | None = None) -> list[Remark]:
     """Apply every rule; the worst first, and within a severity in the order of `RULES`."""
-    remarks = (rule(facts) for rule in RULES)
-    return worst_first(remark for remark in remarks if remark is not None)
+    remarks = [remark for rule in rules or RULES if (remark := rule(facts)) is not None]
+    return worst_first(remarks) if len(remarks) > 1 else remarks
 
 
 def other_disease(model: Model, case: Case) -> str | None:
@@ -429,7 +429,7 @@ def cells_by_clock(facts: CheckFacts) -> Remark | None:
     return hours_counted((), facts.prediction.case.regimen.cells_clock)
 
 
-RULES: Final[tuple[Rule, ...]] = (
+WARNINGS: Final[tuple[Rule, ...]] = (
     label_contraindicated,
     given_above_ceiling,
     replaced_model,
@@ -452,6 +452,9 @@ RULES: Final[tuple[Rule, ...]] = (
     label_by_weight,
     cells_before_last_dose,
     comparison_reading,
+)
+"""Rules whose remarks may be stops or cautions; these need no facts about targets."""
+NOTES: Final[tuple[Rule, ...]] = (
     bsa_capped,
     renal_converted,
     units_converted,
@@ -462,3 +465,5 @@ RULES: Final[tuple[Rule, ...]] = (
     inferred_dose_basis,
     cells_by_clock,
 )
+"""Rules whose remarks only explain."""
+RULES: Final = (*WARNINGS, *NOTES)

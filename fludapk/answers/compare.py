@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fludapk._version import __version__
 from fludapk.answers.check import check
-from fludapk.answers.check_records import CheckResult, LabelRecord, patient_record
+from fludapk.answers.check_records import CheckResult, LabelRecord, PatientRecord, patient_values
 from fludapk.answers.check_remarks import reading_note
 from fludapk.answers.compare_chances import compared_chances
 from fludapk.answers.compare_headline import table_headline
@@ -127,7 +127,7 @@ def compare(
         model=chosen.id,
         model_title=chosen.file.title,
         model_citation=chosen.file.citation.short,
-        patient=patient_record(prediction),
+        patient=PatientRecord(**patient_values(prediction)),
         round_to_mg=round_to_mg,
         plans=records,
         reading_note=reading_note(chosen, patient),

@@ -148,7 +148,8 @@ class Headline(AnswerHeadline):
 
     def preceded_by(self, warnings: Iterable[str]) -> Headline:
         """Return the headline with warnings before everything else that it says."""
-        return replace(self, sentence=": ".join([*warnings, self.sentence]))
+        sentence = ": ".join([*warnings, self.sentence])
+        return self if sentence == self.sentence else replace(self, sentence=sentence)
 
 
 @dataclass(frozen=True, eq=False)

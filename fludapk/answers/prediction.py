@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from fludapk.arrays import F8
+from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError
 from fludapk.patients.course import Course
 from fludapk.patients.patient import Patient, columns_of
@@ -33,6 +33,7 @@ from fludapk.published.covariates import (
     covariate_rows,
     missing_covariates,
     outside_studied_range,
+    studied_range,
 )
 from fludapk.published.models import Model
 from fludapk.published.uncertainty import Uncertainty
@@ -48,28 +49,96 @@ percentiles of the AUC, the root mean square of the error was 0.0003 to 0.0014, 
 
 
 @dataclass(frozen=True, eq=False)
+class Together:
+    """Typical patients by one model, with the same times; arrays have a row for each."""
+
+    covariates: Covariates
+    """Of these, and of others who could not be predicted."""
+    tv: F8
+    renal_fraction: F8
+    half_life_h: F8
+    typical: Exposure
+    at_cells: list[tuple[float | None, float | None]]
+    steps: list[Step] | None
+    """Steps by which the covariates of the only one were computed."""
+
+    @cached_property
+    def auc_0_inf(self) -> list[float]:
+        """AUC0-inf of each, mg·h/L."""
+        aucs: list[float] = self.typical.auc_0_inf.tolist()
+        return aucs
+
+
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """The typical patient by one model; arrays have one row."""
 
     model: Model
     case: Case
-    values: dict[str, F8]
-    """Covariate of the model -> (1,)."""
-    uncapped: float | None
-    """eGFR or CrCl before the cap of the model."""
-    origin: str | None
-    """The formula that gave it, or "given", or "from" the other kind."""
     outside: list[Outside]
-    tv: F8
-    """(1, 6) Typical CL V1 Q2 V2 Q3 V3."""
-    renal_fraction: float
-    """Renal fraction of the clearance."""
-    half_life_h: float
-    typical: Exposure
-    at_cells: tuple[float | None, float | None]
-    """AUC so far, mg·h/L, and concentration, mg/L, when the cells are given."""
-    computed_steps: list[Step] | None = None
-    """`steps`, where they were computed on the way."""
+    together: Together
+    """The patient among those who were predicted at once."""
+    place: int
+    """Row of the patient there; among the covariates it is `covariate_place`."""
+    covariate_place: int
+
+    @property
+    def values(self) -> dict[str, F8]:
+        """Covariate of the model -> (1,)."""
+        at = slice(self.covariate_place, self.covariate_place + 1)
+        return {name: column[at] for name, column in self.together.covariates.values.items()}
+
+    @property
+    def uncapped(self) -> float | None:
+        """eGFR or CrCl before the cap of the model."""
+        name, free = self.model.renal_covariate, self.together.covariates.uncapped
+        return None if name is None else float(free[name][self.covariate_place])
+
+    @property
+    def origin(self) -> str | None:
+        """The formula that gave it, or "given", or "from" the other kind."""
+        name, origin = self.model.renal_covariate, self.together.covariates.origin
+        return None if name is None else origin[name][self.covariate_place]
+
+    @property
+    def tv(self) -> F8:
+        """(1, 6) Typical CL V1 Q2 V2 Q3 V3."""
+        return self.together.tv[self.place : self.place + 1]
+
+    def covariate(self, name: str) -> float | None:
+        """Return a covariate of the model; None if it has no such covariate."""
+        column = self.together.covariates.values.get(name)
+        return None if column is None else float(column[self.covariate_place])
+
+    @property
+    def clearance_l_h(self) -> float:
+        """Clearance of the typical patient."""
+        return float(self.together.tv[self.place, 0])
+
+    @property
+    def cmax_mg_l(self) -> float:
+        """Highest concentration of the typical patient."""
+        return float(self.together.typical.cmax[self.place])
+
+    @property
+    def renal_fraction(self) -> float:
+        """Renal fraction of the clearance."""
+        return float(self.together.renal_fraction[self.place])
+
+    @property
+    def half_life_h(self) -> float:
+        """Half-life of the last phase."""
+        return float(self.together.half_life_h[self.place])
+
+    @property
+    def typical(self) -> Exposure:
+        """Exposure of the typical patient, one row."""
+        return self.together.typical.row(self.place)
+
+    @property
+    def at_cells(self) -> tuple[float | None, float | None]:
+        """AUC so far, mg·h/L, and concentration, mg/L, when the cells are given."""
+        return self.together.at_cells[self.place]
 
     @property
     def arrays(self) -> tuple[F8, F8, F8]:
@@ -79,13 +148,13 @@ class Prediction:
     @property
     def auc_0_inf(self) -> float:
         """AUC0-inf of the typical patient, mg·h/L."""
-        return float(self.typical.auc_0_inf[0])
+        return self.together.auc_0_inf[self.place]
 
     @property
     def steps(self) -> list[Step]:
         """Steps by which the covariates were computed."""
-        if self.computed_steps is not None:
-            return self.computed_steps
+        if self.together.steps is not None:
+            return self.together.steps
         return covariate_columns(self.model, self._columns, self.case.patient.egfr_formula).steps
 
     @property
@@ -111,8 +180,7 @@ class Prediction:
         """Compute AUC0-inf of the typical patient by another formula of renal function, mg·h/L."""
         values = covariate_columns(self.model, self._columns, formula).values
         tv, _ = self.model.program.typical_values(covariate_rows(self.model, values))
-        exposure = course_exposure(self.model.program, tv, self.no_effects, *self.arrays)
-        return float(exposure.auc_0_inf[0])
+        return self.case.course.total_mg * self.model.file.dose.factor / float(tv[0, 0])
 
     def typical_mg_l(self, at_h: F8) -> F8:
         """Compute the concentration of the typical patient at ascending times, (times,) mg/L."""
@@ -261,12 +329,9 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
     covariates = covariate_columns(model, given, cases[0].patient.egfr_formula)
     outcomes: dict[int, Outcome] = {}
     studied: dict[int, list[Outside]] = {}
-    for i in range(len(cases)):
+    for i, is_plain in enumerate(_plainly_usable(model, covariates, len(cases)).tolist()):
         try:
-            lacking = missing_covariates(model, covariates.values, given, i)
-            if lacking:
-                raise InputError(*lacking)
-            studied[i] = outside_studied_range(model, covariates.values, i)
+            studied[i] = [] if is_plain else _outside(model, covariates, given, i)
         except InputError as error:
             outcomes[i] = error
     try:
@@ -276,6 +341,25 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
             return [error]
         return [_alike(model, [case])[0] for case in cases]
     return [outcomes[i] for i in range(len(cases))]
+
+
+def _plainly_usable(model: Model, covariates: Covariates, n: int) -> Bools:
+    """Tell which patients lack nothing and are inside the studied range."""
+    possible, outside = studied_range(model, covariates.values)
+    is_plain = np.full(n, True) & possible & ~outside
+    for value in covariates.values.values():
+        is_plain &= ~np.isnan(value)
+    return is_plain
+
+
+def _outside(
+    model: Model, covariates: Covariates, given: Mapping[str, F8], i: int
+) -> list[Outside]:
+    """Return the covariates of a patient outside the studied range; refuse one who lacks some."""
+    lacking = missing_covariates(model, covariates.values, given, i)
+    if lacking:
+        raise InputError(*lacking)
+    return outside_studied_range(model, covariates.values, i)
 
 
 def _typical_patients(
@@ -308,25 +392,18 @@ def _typical_patients(
     amounts = np.array([cases[i].course.doses_mg for i in rows]) * model.file.dose.factor
     no_effects = RandomEffects.none(model.program, len(times))
     typical = course_exposure(model.program, tv, no_effects, times, lengths, amounts)
-    half_life = math.log(2) / rates(tv)[:, 3 - model.program.compartments]
-    at_cells = _at_cells(model, tv, times, lengths, amounts, cases[0].regimen.cells_at_h)
-    name = model.renal_covariate
+    together = Together(
+        covariates=covariates,
+        tv=tv,
+        renal_fraction=renal,
+        half_life_h=math.log(2) / rates(tv)[:, 3 - model.program.compartments],
+        typical=typical,
+        at_cells=_at_cells(model, tv, times, lengths, amounts, cases[0].regimen.cells_at_h),
+        steps=covariates.steps if len(cases) == 1 else None,
+    )
     return {
-        i: Prediction(
-            model=model,
-            case=cases[i],
-            values={key: column[i : i + 1] for key, column in covariates.values.items()},
-            uncapped=None if name is None else float(covariates.uncapped[name][i]),
-            origin=None if name is None else covariates.origin[name][i],
-            outside=studied[i],
-            tv=tv[j : j + 1],
-            renal_fraction=float(renal[j]),
-            half_life_h=float(half_life[j]),
-            typical=typical.row(j),
-            at_cells=at_cells[j],
-            computed_steps=covariates.steps if len(cases) == 1 else None,
-        )
-        for j, i in enumerate(rows)
+        i: Prediction(model, cases[i], outside, together, place, i)
+        for place, (i, outside) in enumerate(studied.items())
     }
 
 

@@ -132,7 +132,10 @@ def hash_of(table: object) -> str:
     >>> hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})
     True
     """
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_SORTED.encode(table).encode()).hexdigest()
+
+
+_SORTED: Final = json.JSONEncoder(sort_keys=True)
 
 
 def document(value: Any, *, indent: int | None = 2) -> str:

@@ -293,8 +293,7 @@ def _posterior_record(fitted: Fit, drawn: Simulated) -> PosteriorRecord:
 
 
 def _target_records(fitted: Fit, drawn: Simulated) -> list[TargetRecord]:
-    patient, regimen, _ = fitted.prediction.case
-    return [target_record(entry, drawn, patient, regimen) for entry in targets().values()]
+    return [target_record(entry, drawn, fitted.prediction.case) for entry in targets().values()]
 
 
 def _input_hash(fitted: Fit, goal: Goal | None) -> str:

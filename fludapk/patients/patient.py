@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -176,7 +176,7 @@ class Patient:
 
     def _formula_faults(self, key: str, quantities: tuple[str, ...]) -> list[Fault]:
         name = getattr(self, key)
-        choices = [name for name, entry in FORMULAS.items() if entry.quantity in quantities]
+        choices = _formulas_of(quantities)
         if name not in choices:
             return [Fault(key, f"= {name!r} is unknown", do=nearest(name, choices))]
         low, high = FORMULAS[name].ages
@@ -243,6 +243,11 @@ class Patient:
                 name = FIELDS[key].label
                 lines.append(f"{name} {typed.given:g} {typed.unit} = {typed.value:.4g} {unit}")
         return lines
+
+
+@cache
+def _formulas_of(quantities: tuple[str, ...]) -> list[str]:
+    return [name for name, entry in FORMULAS.items() if entry.quantity in quantities]
 
 
 def _internal_unit(key: str) -> str:

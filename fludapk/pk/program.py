@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -40,6 +41,8 @@ def usable(tv: F8) -> Bools:
     -------
     (...) array of bool
     """
+    if (tv > 0.0).all() and (tv < np.inf).all():  # as a rule
+        return np.ones(tv.shape[:-1], np.bool_)
     may_be_zero = [slot in ("Q2", "Q3") for slot in SLOTS]
     allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
     return np.asarray(allowed.all(axis=-1))
@@ -84,7 +87,7 @@ class Program:
         """Number of kappas of an occasion."""
         return int(self.load_kappa.shape[1])
 
-    @property
+    @cached_property
     def has_renal_term(self) -> bool:
         """True if clearance is split into renal and non-renal."""
         return bool(self.terms[:, 2].any())
