@@ -73,7 +73,7 @@ class Record:
         InputError
             If a number is not finite; the message says which.
         """
-        return document(self.to_dict(), indent=indent)
+        return document(self, indent=indent)
 
     def rows(self) -> list[Row]:
         """Return the record as rows of a table."""
@@ -144,7 +144,7 @@ def document(value: Any, *, indent: int | None = 2) -> str:
     Parameters
     ----------
     value : object
-        Dictionaries, lists and scalars.
+        Records, dictionaries, lists and scalars.
     indent : int, optional
         None: without blanks and line ends.
 
@@ -156,10 +156,15 @@ def document(value: Any, *, indent: int | None = 2) -> str:
     separators = (",", ":") if indent is None else None
     try:
         return json.dumps(
-            value, indent=indent, separators=separators, ensure_ascii=False, allow_nan=False
+            value,
+            indent=indent,
+            separators=separators,
+            ensure_ascii=False,
+            allow_nan=False,
+            default=_fields_of,
         )
     except ValueError as error:
-        places = list(_not_finite(value, ""))
+        places = list(_not_finite(_plain(value), ""))
         if not places:
             raise
         raise InputError(*(f"{place}: {_NOT_FINITE}" for place in places[:20])) from error
@@ -202,6 +207,14 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
     frame = frame if index is None else frame.set_index(index)
     frame.attrs["units"] = units
     return frame
+
+
+def _fields_of(record: Any) -> dict[str, Any]:
+    """Return the fields of a record, which may hold further records."""
+    if not is_dataclass(record):
+        raise TypeError(f"{type(record).__name__} is no record")
+    kind: Any = type(record)
+    return {name: getattr(record, name) for name in _names(kind)}
 
 
 def _plain(value: Any) -> Any:

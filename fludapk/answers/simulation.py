@@ -1,19 +1,35 @@
-"""Simulated patients behind chances and intervals, for many patients at once."""
+"""Simulated patients behind chances and intervals, for many patients at once.
+
+As many as a check has are counted. Fewer, as in long lists, are smoothed: counting them would give
+chances off by up to 0.02 and intervals off by up to 5 %. Against 2 million pseudo-random draws of
+27 courses (three models, three patients, 1 to 5 doses; chances at 11 percentiles) the errors were
+
+==============================  ==================  ====================  ====================
+simulated courses               chance: RMS, worst  with uncertain        width of the interval:
+                                                    numbers               mean, RMS
+==============================  ==================  ====================  ====================
+8192, counted                   0.0009, 0.004       0.0014, 0.006         -0.1 %, 0.3 %
+512, smoothed                   0.0008, 0.003       0.0024, 0.008         0.0 %, 0.3 %
+512, counted                    0.0045, 0.019       0.0061, 0.021         -0.3 %, 1.8 %
+==============================  ==================  ====================  ====================
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
-from fludapk.answers.headline import Chances, Simulated
+from fludapk.answers.headline import Chances, Interval, Simulated
 from fludapk.answers.prediction import (
     LOG2_POINTS,
     Prediction,
     drawn_areas,
     uncertain_areas,
 )
+from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.pk.smoothing import Smoothed
 from fludapk.published.targets import (
     LOW,
     bounds,
@@ -83,12 +99,51 @@ def _together(alike: Sequence[Prediction], log2_points: int) -> list[Simulated]:
         Simulated(prediction.model.id, prediction.auc_0_inf, *rows)
         for prediction, *rows in zip(alike, *tables.values(), strict=True)
     ]
-    windows = {(LOW, math.inf), *map(bounds, targets().values())}
+    is_few = log2_points < LOG2_POINTS
     for wide, table in tables.items():
-        for low, high in windows:
-            chances = window_probabilities_of_many(table, low, high)
-            for patient, chance in zip(patients, chances, strict=True):
-                patient.chances[low, high, wide] = Chances(*chance)
-        for patient, interval in zip(patients, prediction_intervals(table), strict=True):
+        chances, intervals = (_smoothed if is_few else _counted)(table)
+        for window, rows in chances.items():
+            for patient, chance in zip(patients, rows, strict=True):
+                patient.chances[*window, wide] = chance
+        for patient, interval in zip(patients, intervals, strict=True):
             patient.intervals[wide] = interval
     return patients
+
+
+_Judged: TypeAlias = tuple[dict[tuple[float, float], list[Chances]], list[Interval]]
+"""Chances of many patients by window, and their intervals."""
+
+
+def _windows() -> set[tuple[float, float]]:
+    """Windows that answers ask about, mg·h/L."""
+    return {(LOW, math.inf), *map(bounds, targets().values())}
+
+
+def _counted(aucs: F8) -> _Judged:
+    """Count the simulated patients in each window."""
+    chances = {
+        window: [Chances(*each) for each in window_probabilities_of_many(aucs, *window)]
+        for window in _windows()
+    }
+    return chances, prediction_intervals(aucs)
+
+
+def _smoothed(aucs: F8) -> _Judged:
+    """Compute chances and intervals of smoothed distributions, from fewer simulated patients."""
+    smooth = Smoothed.of_values(aucs)
+    edges = {edge for window in _windows() for edge in window if 0.0 < edge < math.inf}
+    below = {0.0: [0.0] * len(aucs), math.inf: [1.0] * len(aucs)}
+    below |= {edge: smooth.below(edge).tolist() for edge in edges}
+    chances = {
+        (low, high): [
+            Chances(short, max(reached - short, 0.0), 1.0 - reached)
+            for short, reached in zip(below[low], below[high], strict=True)
+        ]
+        for low, high in _windows()
+    }
+    ends = (smooth.quantile(chance).tolist() for chance in ((1 - PI) / 2, (1 + PI) / 2))
+    return chances, list(zip(*ends, strict=True))
+
+
+PI: Final = 0.90
+"""Coverage of the intervals."""
