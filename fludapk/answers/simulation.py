@@ -38,8 +38,8 @@ from fludapk.published.targets import (
     window_probabilities_of_many,
 )
 
-LOG2_TOGETHER: Final = 17
-"""2 to this power simulated courses are in memory at once: 256 patients of 512, or 16 of 8192."""
+LOG2_TOGETHER: Final = 15
+"""2 to this power simulated courses are in memory at once: 64 patients of 512, or 4 of 8192."""
 
 
 def simulated(prediction: Prediction, log2_points: int = LOG2_POINTS) -> Simulated:
