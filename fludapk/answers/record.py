@@ -73,7 +73,8 @@ class Record:
         InputError
             If a number is not finite; the message says which.
         """
-        return document(self, indent=indent)
+        has_own_form = type(self).to_dict is not Record.to_dict
+        return document(self.to_dict() if has_own_form else self, indent=indent)
 
     def rows(self) -> list[Row]:
         """Return the record as rows of a table."""
