@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from typing import Any, Final, Literal
+from functools import cache, cached_property
+from typing import Literal
 
 import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
-from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, REQUIRED, keyword
+from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, keyword
 from fludapk.patients.plausible import (
     LIMITS,
     Values,
@@ -22,17 +21,22 @@ from fludapk.patients.plausible import (
     to_be_confirmed,
     unusual_for_age,
 )
-from fludapk.patients.renal_changes import RenalChange, at, parted, read_changes, time_faults
+from fludapk.patients.renal_changes import RenalChange, at
+from fludapk.patients.typed_patient import (
+    Sex,
+    Typed,
+    internal_unit,
+    parse_sex,
+    parted_functions,
+    read_categories,
+    read_confirmations,
+    read_later,
+    read_quantities,
+)
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model
 from fludapk.published.tables import CATEGORICAL
-from fludapk.units import UNITS, Quantity, canonical_unit, parse_number, parse_quantity
-
-Sex = Literal["female", "male"]
-Typed = str | float | None
-"""A quantity as typed, or a number in the default unit of its field."""
-
-SEXES: Final[dict[str, Sex]] = {"female": "female", "f": "female", "male": "male", "m": "male"}
+from fludapk.units import Quantity
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
@@ -139,18 +143,18 @@ class Patient:
             *(age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min),
             gestational_age_weeks,
         )
-        first, later, unparted = _parted((scr, egfr, crcl))
+        first, later, unparted = parted_functions((scr, egfr, crcl))
         texts = (age, weight, height, *first, gestational_age)
-        values, quantities, faults = _read_quantities(numbers, texts, typed or {})
+        values, quantities, faults = read_quantities(numbers, texts, typed or {})
         faults += unparted
-        changes, own_faults = _changes(values, later, renal_changes)
+        changes, own_faults = read_later(values, later, renal_changes)
         faults += own_faults
         parsed_sex: Sex | None = None
         try:
             parsed_sex = parse_sex(sex)
         except InputError as error:
             faults += error.faults
-        own, unreadable = _categories(categories or category)
+        own, unreadable = read_categories(categories or category)
         faults += unreadable
         attributes = values | {
             "sex": parsed_sex,
@@ -181,7 +185,7 @@ class Patient:
         impossible = self._faults(sound)
         for fault in impossible:
             sound.pop(fault.field, None)
-        asked, unknown = _confirmations(confirm)
+        asked, unknown = read_confirmations(confirm)
         asked |= {keyword(name) for name in confirmed}  # of the patient this is a copy of
         in_doubt, needed = to_be_confirmed(Values(typed=sound, sex=self.sex), asked)
         faults = [*unreadable, *impossible, *in_doubt, *unknown]
@@ -191,10 +195,10 @@ class Patient:
         """Judge every later value of the renal function as the first is judged."""
         faults: list[Fault] = []
         key = self.renal_key
-        asked, _ = _confirmations(confirm)
+        asked, _ = read_confirmations(confirm)
         asked |= {keyword(name) for name in confirmed}
         for time, value in self.renal_changes if key else ():
-            typed = Quantity(value, _internal_unit(key or ""), value, bare=False)
+            typed = Quantity(value, internal_unit(key or ""), value, bare=False)
             own = quantity_faults(key or "", typed, self.age_years)
             values = Values(typed={**self.quantities, str(key): typed}, sex=self.sex)
             own = own or [f for f in to_be_confirmed(values, asked)[0] if f.field == key]
@@ -255,7 +259,7 @@ class Patient:
 
     def _formula_faults(self, key: str, quantities: tuple[str, ...]) -> list[Fault]:
         name = getattr(self, key)
-        choices = [name for name, entry in FORMULAS.items() if entry.quantity in quantities]
+        choices = _formulas_of(quantities)
         if name not in choices:
             return [Fault(key, f"= {name!r} is unknown", do=nearest(name, choices))]
         low, high = FORMULAS[name].ages
@@ -274,7 +278,7 @@ class Patient:
             if number is None:
                 continue
             if typed is None or typed.value != number:  # of a copy with another number
-                typed = Quantity(number, _internal_unit(key), number, bare=False)
+                typed = Quantity(number, internal_unit(key), number, bare=False)
             quantities[key] = typed
         return quantities
 
@@ -317,156 +321,16 @@ class Patient:
         """List quantities typed in another unit, and how they were read."""
         lines = []
         for key, typed in self.typed.items():
-            unit = _internal_unit(key)
+            unit = internal_unit(key)
             if typed.unit != unit:
                 name = FIELDS[key].label
                 lines.append(f"{name} {typed.given:g} {typed.unit} = {typed.value:.4g} {unit}")
         return lines
 
 
-def _internal_unit(key: str) -> str:
-    return next(iter(UNITS[FIELDS[key].dimension or ""]))
-
-
-def _parted(
-    texts: Sequence[Typed | Sequence[str]],
-) -> tuple[list[Typed], list[list[str]], list[Fault]]:
-    """Part each renal function at the first dose from its later values."""
-    first: list[Typed] = []
-    later: list[list[str]] = []
-    faults: list[Fault] = []
-    for key, text in zip(RENAL, texts, strict=True):
-        try:
-            one, rest = parted(key, text)
-        except InputError as error:
-            faults += error.faults
-            one, rest = None, []
-        first.append(one)
-        later.append(rest)
-    return first, later, faults
-
-
-def _changes(
-    values: Mapping[str, Any], later: Sequence[Sequence[str]], given: Sequence[tuple[float, float]]
-) -> tuple[list[tuple[float, float]], list[Fault]]:
-    """Read the later values of the renal function, from texts or numbers."""
-    key = next((key for key in RENAL if values[key] is not None), RENAL[0])
-    try:
-        for own, texts in zip(RENAL, later, strict=True):
-            if texts:
-                typed = read_changes(own, texts, partial(_parsed, own))
-                return [(time, quantity.value) for time, quantity in typed], []
-    except InputError as error:
-        return [], list(error.faults)
-    changes = [(float(time), float(value)) for time, value in given]
-    faults = time_faults(key, [time for time, _ in changes])
-    if changes and values[key] is None:
-        faults.append(Fault(key, "changes, but of the first dose there is none"))
-    return ([] if faults else changes), faults
-
-
-def _categories(
-    given: Mapping[str, str] | str | Sequence[str] | None,
-) -> tuple[dict[str, str], list[Fault]]:
-    """Read categories: their levels by name, and faults.
-
-    Examples
-    --------
-    >>> _categories("transplant=autologous; sedation = yes")[0]
-    {'transplant': 'autologous', 'sedation': 'yes'}
-    """
-    if not given:
-        return {}, []
-    if isinstance(given, Mapping):
-        return dict(given), []
-    texts = [given] if isinstance(given, str) else given
-    parts = [part.strip() for text in texts for part in text.split(";") if part.strip()]
-    pairs = [part.partition("=") for part in parts]
-    faults = [
-        Fault("categories", f"= {part[:50]!r}", do="write NAME=LEVEL; NAME=LEVEL")
-        for part, (name, _, level) in zip(parts, pairs, strict=True)
-        if not name.strip() or not level.strip()
-    ]
-    return {name.strip(): level.strip() for name, _, level in pairs}, faults
-
-
-def _confirmations(confirm: str | Sequence[str]) -> tuple[set[str], list[Fault]]:
-    """Read names of what is confirmed: their keywords, and faults of unknown names.
-
-    Examples
-    --------
-    >>> sorted(_confirmations("weight; scr")[0])
-    ['scr_mg_dl', 'weight_kg']
-    """
-    if not confirm:
-        return set(), []
-    names = [confirm] if isinstance(confirm, str) else confirm
-    parts = [part for name in names for part in re.split(r"[\s,;]+", name.strip()) if part]
-    choices = [FIELDS[key].name for key in QUANTITIES]
-    unknown = [part for part in parts if part not in choices]
-    faults = [
-        Fault("confirm", f"= {part[:50]!r} is unknown", do=nearest(part[:50], choices))
-        for part in dict.fromkeys(unknown)
-    ]
-    return {keyword(part) for part in parts if part in choices}, faults
-
-
-def _read_quantities(
-    numbers: Sequence[float | None], texts: Sequence[Typed], typed: Mapping[str, Quantity]
-) -> tuple[dict[str, Any], dict[str, Quantity], list[Fault]]:
-    """Read every quantity of a patient, from its number or from its text.
-
-    Parameters
-    ----------
-    numbers, texts : sequences
-        One for each of `QUANTITIES`, of which at most one is given.
-    typed : mapping of str to Quantity
-        Quantities read before, of the patient this is a copy of.
-
-    Returns
-    -------
-    values : dict
-        Keyword -> value in the internal unit; NaN if it is missing or cannot be read.
-    quantities : dict
-        `typed` with what the texts say.
-    faults : list of Fault
-    """
-    values: dict[str, Any] = {}
-    quantities = dict(typed)
-    faults: list[Fault] = []
-    for key, number, text in zip(QUANTITIES, numbers, texts, strict=True):
-        values[key] = number
-        try:
-            if text is not None and text != "":
-                if number is not None:
-                    raise InputError(Fault(key, f"is given twice: {number} and {text!r}"))
-                quantities[key] = _parsed(key, text)
-                values[key] = quantities[key].value
-        except InputError as error:
-            faults += error.faults
-            values[key] = math.nan
-        if values[key] is None and key in REQUIRED:
-            why = " (body surface area needs it)" if key == "height_cm" else ""
-            faults.append(Fault(key, f"is missing{why}", do=f"give {{{key}}}"))
-            values[key] = math.nan
-    return values, quantities, faults
-
-
-def _parsed(key: str, text: str | float) -> Quantity:
-    """Read a quantity; a unit of the other kind of renal function is pointed to that."""
-    entry = FIELDS[key]
-    try:
-        return parse_quantity(text, dimension=entry.dimension or "", field=key, unit=entry.unit)
-    except InputError as error:
-        rest = parse_number(str(text), key)[1]
-        if key == "egfr_ml_min_1_73m2" and canonical_unit(rest, "CrCl"):
-            do = "a creatinine clearance in mL/min goes to {crcl_ml_min}"
-        elif key == "crcl_ml_min" and canonical_unit(rest, "eGFR"):
-            do = "an eGFR in mL/min/1.73 m2 goes to {egfr_ml_min_1_73m2}"
-        else:
-            raise
-        fault = error.faults[0]
-        raise InputError(Fault(key, fault.found, allowed=fault.allowed, do=do)) from None
+@cache
+def _formulas_of(quantities: tuple[str, ...]) -> list[str]:
+    return [name for name, entry in FORMULAS.items() if entry.quantity in quantities]
 
 
 def columns_of(
@@ -522,23 +386,3 @@ def columns_of(
         name: np.array([math.nan if v is None else v for v in values], dtype=np.float64)
         for name, values in table.items()
     }
-
-
-def parse_sex(text: str | None) -> Sex | None:
-    """Read a sex as typed; None if nothing was.
-
-    Raises
-    ------
-    InputError
-        If it is neither.
-
-    Examples
-    --------
-    >>> parse_sex("F"), parse_sex(None)
-    ('female', None)
-    """
-    if text is None:
-        return None
-    if text.strip().lower() not in SEXES:
-        raise InputError(Fault("sex", f"= {text!r}", do="write female or male"))
-    return SEXES[text.strip().lower()]
