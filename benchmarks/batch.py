@@ -28,7 +28,7 @@ def patients(n: int) -> str:
     for k in range(n):
         age = draw.uniform(1, 80)
         height = 75 + 5.8 * min(age, 17) + draw.uniform(-5, 5)
-        weight = draw.uniform(16, 28) * (height / 100) ** 2
+        weight = draw.uniform(16, 28 if age > 2 else 20) * (height / 100) ** 2
         lines.append(
             f"p{k},{age:.1f},{draw.choice(('female', 'male'))},{weight:.1f},{height:.0f},"
             f"{draw.uniform(0.3, 1.6):.2f},{draw.choice(REGIMENS)},{k % 7}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from fludapk.errors import Fault, InputError
@@ -111,8 +112,11 @@ def canonical_unit(text: str, dimension: str) -> str | None:
     >>> canonical_unit("µmol/l", "creatinine"), canonical_unit("mo", "age")
     ('umol/L', 'months')
     """
-    if len(text) > LONGEST:
-        return None
+    return None if len(text) > LONGEST else _canonical_unit(text, dimension)
+
+
+@lru_cache(maxsize=256)
+def _canonical_unit(text: str, dimension: str) -> str | None:
     word = text.strip().lower().replace("µ", "u").replace("μ", "u")
     word = word.replace("²", "2").replace("^", "").replace("1.73m2", "1.73 m2").replace("per", "/")
     word = " ".join("/".join(part.strip() for part in word.split("/")).split())
@@ -165,6 +169,8 @@ def parse_number(text: str, field: str) -> tuple[float, str]:
     """
     check_length(text, field)
     stripped = text.strip().replace("\N{MINUS SIGN}", "-")
+    if (plain := _NUMBER.fullmatch(stripped)) and math.isfinite(value := float(plain[0])):
+        return value, ""
 
     def refused(why: str, do: str = "") -> InputError:
         return InputError(Fault(field, f"= {text!r} {why}", do=do))
@@ -179,8 +185,8 @@ def parse_number(text: str, field: str) -> tuple[float, str]:
         if re.match(r"[+-]?(nan|inf)", lowered):
             raise refused("is not a finite number")
         if re.match(r"[+-]?\d{1,3}(,\d{3})+(?!\d)", stripped):
-            plain = re.match(r"[+-]?[\d,.]+", stripped)
-            digits = plain.group().replace(",", "") if plain else ""
+            signs = re.match(r"[+-]?[\d,.]+", stripped)
+            digits = signs.group().replace(",", "") if signs else ""
             raise refused(
                 "has a comma that could be a thousands separator or a decimal comma",
                 f"write {digits} without separator, or use a decimal point",

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from fludapk.answers.check_answer import Answer, input_hash
 from fludapk.answers.check_records import (
     CheckResult,
     ExposureRecord,
@@ -34,29 +36,15 @@ from fludapk.answers.headline import (
     notes_in_headline,
 )
 from fludapk.answers.prediction import LOG2_POINTS, Prediction
-from fludapk.answers.record import Remark, caution, hash_of, note, worst_first
+from fludapk.answers.record import Remark, Row, caution, hash_of, note, worst_first
+from fludapk.answers.simulation import simulated
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError
+from fludapk.patients.request import Request
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import Step
 from fludapk.published.models import AVERAGED
-from fludapk.published.targets import (
-    bounds,
-    flag,
-    prediction_interval,
-    targets,
-    window_probabilities,
-)
-
-
-def simulated(prediction: Prediction, log2_points: int = LOG2_POINTS) -> Simulated:
-    """Simulate the courses behind chance and interval of a prediction."""
-    return Simulated(
-        model=prediction.model.id,
-        auc_0_inf=prediction.auc_0_inf,
-        drawn=prediction.exposure(prediction.random_effects(log2_points)).auc_0_inf,
-        uncertain=prediction.auc_with_uncertainty(log2_points),
-    )
+from fludapk.published.targets import bounds, flag, targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +109,8 @@ def pooled(shown: Sequence[Simulated], weights: F8) -> Simulated:
     weights : (models,)
         With a sum of 1.
     """
+    if len(shown) == 1:  # nothing is pooled: chance and interval are those of the model
+        return replace(shown[0], model=AVERAGED)
     own = [
         weight * (np.full(len(s.drawn), 1.0 / len(s.drawn)) if s.weights is None else s.weights)
         for s, weight in zip(shown, weights.tolist(), strict=True)
@@ -136,8 +126,64 @@ def pooled(shown: Sequence[Simulated], weights: F8) -> Simulated:
     )
 
 
+class AveragedAnswer:
+    """Average of the answers of several models, as an `Answer` is of one.
+
+    Parameters
+    ----------
+    request : Request
+    answers : sequence of Answer
+        By each model of `blend`, in its order.
+    blend : Blend
+    """
+
+    model_id: Final = AVERAGED
+
+    def __init__(self, request: Request, answers: Sequence[Answer], blend: Blend) -> None:
+        self._request, self._answers, self._blend = request, answers, blend
+        self.patient, self.regimen, self.course = blend.lead.case
+
+    @property
+    def headline(self) -> Headline:
+        """Headline of the average."""
+        return self._brief.headline
+
+    @property
+    def model_sha256(self) -> str:
+        """Hash of the files of all models."""
+        return self._brief.provenance.model_sha256
+
+    def values(self) -> list[Any]:
+        """Return the row of a list, in the order of `result_columns`."""
+        return list(self.row().values())
+
+    def row(self) -> Row:
+        """Return the row of a list by the names of its columns."""
+        return self._brief.rows()[0]
+
+    def result(self, *, trail: bool = True) -> CheckResult:
+        """Return the whole result; see `Answer.result`."""
+        return averaged_result(
+            [answer.result(trail=trail) for answer in self._answers],
+            self._blend,
+            [answer.shown for answer in self._answers],
+            input_hash(self._request),
+        )
+
+    @cached_property
+    def _brief(self) -> CheckResult:
+        return self.result(trail=False)
+
+
+AnyAnswer: TypeAlias = Answer | AveragedAnswer
+"""Answer by a model, or by the average of several."""
+
+
 def averaged_result(
-    results: Sequence[CheckResult], blend: Blend, log2_points: int, input_sha256: str
+    results: Sequence[CheckResult],
+    blend: Blend,
+    each: Sequence[Simulated],
+    input_sha256: str,
 ) -> CheckResult:
     """Average checks of one course by several models.
 
@@ -146,14 +192,14 @@ def averaged_result(
     results : sequence of CheckResult
         By each model of `blend`, in its order.
     blend : Blend
-    log2_points : int
+    each : sequence of Simulated
+        Simulated patients by each model.
     input_sha256 : str
         Hash of what was asked.
     """
-    lead, shown = results[0], blend.simulated(log2_points)
-    patient, regimen, _ = blend.lead.case
-    target = leading_of(patient, regimen)
-    members = member_records([simulated(p, log2_points) for p in blend.predictions], blend, target)
+    lead, shown, case = results[0], pooled(each, blend.weights), blend.lead.case
+    target = leading_of(case.patient, case.regimen)
+    members = member_records(each, blend, target)
     said = [remark for result in results for remark in result.remarks]
     remarks = list(dict.fromkeys(worst_first([*said, _said(members, lead)])))
     exposure = _exposure([result.exposure for result in results], blend.weights, shown)
@@ -166,13 +212,7 @@ def averaged_result(
         model_citation="; ".join(result.model_citation for result in results),
         exposure=exposure,
         flag=flag(shown.auc_0_inf),
-        targets=[
-            target_record(
-                entry, shown.auc_0_inf, shown.drawn, patient, regimen, shown.uncertain,
-                shown.weights,
-            )
-            for entry in targets().values()
-        ],
+        targets=[target_record(entry, shown, case) for entry in targets().values()],
         models_agree=len({flag(m.auc_0_inf) for m in members} | {flag(shown.auc_0_inf)}) == 1,
         averaged=members,
         label_rules=[
@@ -186,7 +226,7 @@ def averaged_result(
             input_sha256=input_sha256,
         ),
         source=blend,
-    )  # fmt: skip
+    )
 
 
 def member_records(
@@ -213,7 +253,7 @@ def member_records(
     ):
         chances: tuple[float | None, ...] = (None, None, None)
         if target is not None:
-            chances = window_probabilities(one.drawn, *bounds(target), one.weights)
+            chances = one.chance(*bounds(target))
         records.append(
             MemberRecord(
                 model=prediction.model.id,
@@ -221,7 +261,7 @@ def member_records(
                 weight=weight,
                 prior_weight=weight if prior is None else prior[prediction.model.id],
                 auc_0_inf=one.auc_0_inf,
-                auc_0_inf_pi90=prediction_interval(one.drawn, weights=one.weights),
+                auc_0_inf_pi90=one.interval(),
                 p_below=chances[0],
                 p_within=None if target is None or target.optimum is not None else chances[1],
                 p_above=chances[2],
@@ -286,11 +326,9 @@ def _exposure(records: Sequence[ExposureRecord], weights: F8, shown: Simulated) 
         return average.tolist() if average.ndim else float(average)
 
     numbers = {part.name: mean(part.name) for part in fields(ExposureRecord)}
-    numbers["auc_0_inf_pi90"] = prediction_interval(shown.drawn, weights=shown.weights)
+    numbers["auc_0_inf_pi90"] = shown.interval()
     numbers["auc_0_inf_uncertain_pi90"] = (
-        None
-        if shown.uncertain is None
-        else prediction_interval(shown.uncertain, weights=shown.weights)
+        None if shown.uncertain is None else shown.interval(wide=True)
     )
     return ExposureRecord(**numbers)
 

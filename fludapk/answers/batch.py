@@ -16,9 +16,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from fludapk.answers.averaging import AnyAnswer
 from fludapk.answers.batch_rows import clear_names, distinct_names
-from fludapk.answers.check import checks
-from fludapk.answers.check_records import CheckResult, result_columns
+from fludapk.answers.check import answers
+from fludapk.answers.check_records import result_columns
 from fludapk.answers.headline import Headline
 from fludapk.answers.prediction import LOG2_POINTS
 from fludapk.answers.processes import in_processes
@@ -47,22 +48,6 @@ def log2_points_of(rows: int) -> int:
     (13, 9)
     """
     return LOG2_POINTS if rows <= SMALL else _FEW_LOG2_POINTS
-
-
-# ------------------------------------------------------------------ results
-
-
-def outcomes(
-    requests: Sequence[Request | FludapkError],
-    *,
-    log2_points: int = LOG2_POINTS,
-    folders: Sequence[Path] | None = None,
-) -> Iterator[CheckResult | FludapkError]:
-    """Check what could be read; what could not keeps its place."""
-    readable = [request for request in requests if isinstance(request, Request)]
-    checked = checks(readable, log2_points=log2_points, trails=False, folders=folders)
-    for request in requests:
-        yield next(checked) if isinstance(request, Request) else request
 
 
 # ------------------------------------------------------------------ whole lists
@@ -97,20 +82,25 @@ class Plan:
         """Number of columns that come from the list."""
         return len(self._kept)
 
-    def values(self, cells: Sequence[str], record: Row) -> list[Value]:
-        """A row of the results."""
-        kept = (cells[place] if place < len(cells) else "" for place in self._kept)
-        return [*kept, *map({**record, COLUMNS_READ: self._read_as}.get, self._results)]
+    def values(self, cells: Sequence[str], answer: AnyAnswer | str) -> list[Value]:
+        """A row of the results, of an answer or the reason why there is none."""
+        if len(cells) < len(self.layout.header):
+            cells = [*cells, *[""] * (len(self.layout.header) - len(cells))]
+        if isinstance(answer, str):
+            results = [answer, *[None] * (len(self._results) - 2)]
+        else:
+            results = answer.values()
+        return [*[cells[place] for place in self._kept], *results, self._read_as]
 
-    def text(self, row: int, cells: Sequence[str], record: Row) -> str:
+    def text(self, row: int, cells: Sequence[str], answer: AnyAnswer | str) -> str:
         """A line of the results."""
-        values = self.values(cells, record)
+        values = self.values(cells, answer)
         if not self.as_json:
             return line(values, self.delimiter, decimal_comma=self.layout.decimal_comma)
         as_read = dict(zip(self._kept_names, values, strict=False))
-        answers = {clear: record.get(name) for name, clear in self._results.items()}
-        answers[self._results[COLUMNS_READ]] = self.layout.read_as
-        return json.dumps({"row": row, "input": as_read, **answers}, allow_nan=False) + "\n"
+        results: Row = dict(zip(self._results.values(), values[len(self._kept) :], strict=True))
+        results[self._results[COLUMNS_READ]] = self.layout.read_as
+        return json.dumps({"row": row, "input": as_read, **results}, allow_nan=False) + "\n"
 
     @cached_property
     def _read_as(self) -> str:
@@ -132,7 +122,8 @@ class Plan:
     @cached_property
     def _results(self) -> dict[str, str]:
         """Names of the results, and what their columns are called beside those of the list."""
-        names = [*result_columns([model.id for model in load_models(self.folders)]), COLUMNS_READ]
+        models = [model.id for model in load_models(self.folders)]
+        names = [*result_columns(models), COLUMNS_READ]
         taken = ["row", "input"] if self.as_json else list(self._kept.values())
         return dict(zip(names, clear_names(names, taken), strict=True))
 
@@ -179,7 +170,7 @@ def answered(
     amount: str | None = None,
     again: frozenset[str] = frozenset(),
     folders: Sequence[Path] | None = None,
-) -> Iterator[CheckResult | FludapkError]:
+) -> Iterator[AnyAnswer | FludapkError]:
     """Read and check some courses; parameters as those of `Plan`."""
     requests: list[Request | FludapkError] = []
     for _, rows in chunk:
@@ -192,12 +183,15 @@ def answered(
                 requests.append(request_of_records(layout, rows, amount, folders))
         except InputError as error:
             requests.append(error)
-    return outcomes(requests, log2_points=log2_points, folders=folders)
+    readable = [request for request in requests if isinstance(request, Request)]
+    checked = answers(readable, log2_points=log2_points, folders=folders)
+    for request in requests:
+        yield next(checked) if isinstance(request, Request) else request
 
 
 def compute(plan: Plan, chunk: Chunk) -> list[Done]:
     """Compute some courses."""
-    answers = answered(
+    outcomes = answered(
         plan.layout,
         chunk,
         log2_points=plan.log2_points,
@@ -207,34 +201,34 @@ def compute(plan: Plan, chunk: Chunk) -> list[Done]:
     )
     return [
         _done(plan, row, rows[0], outcome)
-        for (row, rows), outcome in zip(chunk, answers, strict=True)
+        for (row, rows), outcome in zip(chunk, outcomes, strict=True)
     ]
 
 
-def _done(plan: Plan, row: int, cells: Sequence[str], outcome: CheckResult | FludapkError) -> Done:
+def _done(plan: Plan, row: int, cells: Sequence[str], outcome: AnyAnswer | FludapkError) -> Done:
     asked: tuple[str, ...] = ()
+    answer: AnyAnswer | str
     if isinstance(outcome, FludapkError):
-        error: str | None = "; ".join(outcome.sentences(plan.layout.name))
-        record, shown = Row({"error": error}), None
+        answer, shown = "; ".join(outcome.sentences(plan.layout.name)), None
         asked = tuple(plan.layout.name(x.field) for x in outcome.faults if x.confirm)
     else:
-        error, record = None, outcome.rows()[0]
+        answer = outcome
         shown = Shown(
             headline=outcome.headline,
-            doses=len(outcome.regimen.doses_mg),
-            dose_mg=outcome.regimen.doses_mg[0],
-            model=outcome.model,
-            model_sha256=outcome.provenance.model_sha256,
+            doses=len(outcome.course.doses_mg),
+            dose_mg=outcome.course.doses_mg[0],
+            model=outcome.model_id,
+            model_sha256=outcome.model_sha256,
             age_years=outcome.patient.age_years,
         )
-    name = plan.layout.id_of(cells)
+    name, error = plan.layout.id_of(cells), answer if isinstance(answer, str) else None
     if plan.as_values:
-        return Done(row, "", name, error, shown, plan.values(cells, record), asked)
-    return Done(row, plan.text(row, cells, record), name, error, shown, asked=asked)
+        return Done(row, "", name, error, shown, plan.values(cells, answer), asked)
+    return Done(row, plan.text(row, cells, answer), name, error, shown, asked=asked)
 
 
 def chunks(
-    layout: Layout, rows: Iterable[Sequence[str]], size: int = 250, first_row: int = 2
+    layout: Layout, rows: Iterable[Sequence[str]], size: int = 500, first_row: int = 2
 ) -> Iterator[Chunk]:
     """Courses of a list, some at a time; rows are numbered from the first below the header."""
     if layout.is_events:

@@ -6,53 +6,29 @@ and what the terminal page and the report are drawn from.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
-from fludapk._version import __version__
-from fludapk.answers.averaging import Blend, averaged_result, simulated
-from fludapk.answers.check_facts import CheckFacts, counts, other_disease, reading_note
-from fludapk.answers.check_records import (
-    FLAG_CONTEXT,
-    CheckResult,
-    LabelRecord,
-    SensitivityRecord,
-    exposure_record,
-    patient_record,
-    regimen_record,
-    target_record,
-)
-from fludapk.answers.check_remarks import remarks_of
-from fludapk.answers.headline import (
-    COVARIATES_ONLY,
-    Headline,
-    Simulated,
-    headline_of,
-    leading_of,
-    notes_in_headline,
-)
-from fludapk.answers.label_weights import Kidney, kidneys_by_weight, label_by_weight
+from fludapk.answers.averaging import AnyAnswer, AveragedAnswer, Blend
+from fludapk.answers.check_answer import Answer, Computed, sensitivity_record
+from fludapk.answers.check_facts import counts, other_disease
+from fludapk.answers.check_records import CheckResult
+from fludapk.answers.headline import Simulated, leading_of
+from fludapk.answers.label_weights import kidneys_by_weight
 from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predictions
-from fludapk.answers.record import Provenance, Remark, hash_of
-from fludapk.answers.trail import trail_of
+from fludapk.answers.simulation import simulated_of_many
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.patience import go_on
-from fludapk.patients.course import Course
-from fludapk.patients.fields import label
 from fludapk.patients.model_weights import read_weights
 from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case, Request
-from fludapk.pk.effects import POINT_SET_SEED
-from fludapk.published.covariates import Step, renal_function
+from fludapk.published.course_files import TargetEntry
+from fludapk.published.covariates import renal_function
 from fludapk.published.models import DEFAULT_MODEL, Model, is_averaged, load_model, load_models
-from fludapk.published.regimens import ADULT_YEARS, label_rules, label_step, regimens
-from fludapk.published.targets import flag, targets
+from fludapk.published.regimens import regimens
 
 
 def check(
@@ -130,7 +106,7 @@ def checks(
 ) -> Iterator[CheckResult | FludapkError]:
     """Check many courses: yield the result of each request in order, or why it was refused.
 
-    Patients are computed together, only the simulated courses one patient after the other.
+    Patients are computed together.
 
     Parameters
     ----------
@@ -160,42 +136,58 @@ def checks(
     >>> [r.flag for r in checks([Request(patient=girl, regimen=plan)] * 2, log2_points=9)]
     ['below', 'below']
     """
+    for answer in answers(requests, log2_points=log2_points, strict=strict, folders=folders):
+        try:
+            yield answer if isinstance(answer, FludapkError) else answer.result(trail=trails)
+        except InputError as error:
+            yield error
+
+
+def answers(
+    requests: Sequence[Request],
+    *,
+    log2_points: int = LOG2_POINTS,
+    strict: bool = False,
+    folders: Sequence[Path] | None = None,
+) -> Iterator[AnyAnswer | FludapkError]:
+    """Check many courses; parameters as those of `checks`, whose results these become.
+
+    Raises
+    ------
+    FileError
+        If a model file is bad.
+    """
     models = {model.id: model for model in load_models(folders)}
     names = _names_in_use(models.values())
     read = [_case(request, models, names, folders) for request in requests]
     cases = {i: case for i, case in enumerate(read) if isinstance(case, Case)}
-    refused = {i: error for i, error in enumerate(read) if isinstance(error, FludapkError)}
     by_model = {model.id: _predicted(model, requests, cases) for model in models.values()}
+    rivals = {i: {name: rows[i] for name, rows in by_model.items() if i in rows} for i in cases}
+    blends = [
+        _blend(request, case, rivals[i], models, strict=strict) if isinstance(case, Case) else case
+        for i, (request, case) in enumerate(zip(requests, read, strict=True))
+    ]
     patients = [case.patient.at_worst(case.course.times_h[-1]) for case in cases.values()]
     kidneys = dict(zip(cases, _kidneys(patients), strict=True))
     weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
-    for i, request in enumerate(requests):
+    leading = {i: leading_of(case.patient, case.regimen) for i, case in cases.items()}
+    shown = _simulations(blends, rivals, leading, log2_points)
+    every = tuple(models.values())
+    for i, (request, blend) in enumerate(zip(requests, blends, strict=True)):
         go_on()
-        rivals = {name: rows[i] for name, rows in by_model.items() if i in rows}
+        if isinstance(blend, FludapkError):
+            yield blend
+            continue
+        known = rivals[i], leading[i], shown[i], kidneys[i], weighed[i]
         try:
-            blend = refused.get(i) or _blend(request, cases[i], rivals, models, strict=strict)
-            if isinstance(blend, FludapkError):
-                yield blend
-                continue
-            results = [
-                _result(
-                    prediction,
-                    replace(request, model=prediction.model.id),
-                    rivals,
-                    tuple(models.values()),
-                    kidneys[i],
-                    weighed[i],
-                    log2_points,
-                    trail_of(prediction) if trails else [],
-                )
+            each = [
+                Answer(Computed(request, prediction, *known), every, log2_points)
                 for prediction in blend.predictions
             ]
-            if is_averaged(request.model):
-                yield averaged_result(results, blend, log2_points, _input_hash(request))
-            else:
-                yield results[0]
-        except InputError as error:  # such as more random effects than there are points for
+        except InputError as error:  # more random effects than there are points for
             yield error
+            continue
+        yield AveragedAnswer(request, each, blend) if is_averaged(request.model) else each[0]
 
 
 def _blend(
@@ -211,9 +203,13 @@ def _blend(
         applying = [
             outcome
             for name, outcome in rivals.items()
-            if isinstance(outcome, Prediction) and counts(_sensitivity(models[name], case, outcome))
+            if isinstance(outcome, Prediction)
+            and counts(sensitivity_record(models[name], case, outcome))
         ]
-        return Blend.of(applying, read_weights(request.model, models))
+        try:
+            return Blend.of(applying, read_weights(request.model, models))
+        except InputError as error:
+            return error
     outcome = rivals[request.model]
     if isinstance(outcome, FludapkError):
         return outcome
@@ -221,6 +217,29 @@ def _blend(
         listed = ", ".join(map(str, outcome.outside))
         return StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
     return Blend([outcome], np.ones(1))
+
+
+def _simulations(
+    blends: Sequence[Blend | FludapkError],
+    rivals: Mapping[int, Mapping[str, Outcome]],
+    leading: Mapping[int, TargetEntry | None],
+    log2_points: int,
+) -> list[dict[str, Simulated | InputError]]:
+    """Simulate all patients by their models, and by those that their leading targets are of."""
+    wanted: dict[tuple[int, str], Prediction] = {}
+    for i, blend in enumerate(blends):
+        if isinstance(blend, FludapkError):
+            continue
+        target = leading[i]
+        judging = None if target is None else rivals[i].get(target.derived_with)
+        for prediction in (*blend.predictions, judging):
+            if isinstance(prediction, Prediction):
+                wanted[i, prediction.model.id] = prediction
+    shown: list[dict[str, Simulated | InputError]] = [{} for _ in blends]
+    simulated = simulated_of_many(list(wanted.values()), log2_points)
+    for (i, model), patients in zip(wanted, simulated, strict=True):
+        shown[i][model] = patients
+    return shown
 
 
 def _case(
@@ -266,92 +285,6 @@ def _predicted(
     return dict(zip(rows, predictions(model, [cases[i] for i in rows]), strict=True))
 
 
-def _result(
-    prediction: Prediction,
-    request: Request,
-    rivals: Mapping[str, Outcome],
-    models: Sequence[Model],
-    kidney: Mapping[str, float],
-    by_weight: Sequence[Kidney],
-    log2_points: int,
-    trail: list[Step],
-) -> CheckResult:
-    patient, regimen, _ = prediction.case
-    shown = simulated(prediction, log2_points)
-    chosen, auc = prediction.model, prediction.auc_0_inf
-    leading = leading_of(patient, regimen)
-    sensitivity = [_sensitivity(model, prediction.case, rivals.get(model.id)) for model in models]
-    facts = CheckFacts(
-        prediction=prediction,
-        sensitivity=sensitivity,
-        leading=leading,
-        targets=[
-            target_record(entry, auc, shown.drawn, patient, regimen, shown.uncertain)
-            for entry in targets().values()
-        ],
-        label_rules=_labels(patient, auc * _full_dose(prediction), kidney, by_weight),
-    )
-    remarks = remarks_of(facts)
-    return CheckResult(
-        headline=_headline(facts, remarks, shown, rivals, log2_points),
-        remarks=remarks,
-        model=chosen.id,
-        model_title=chosen.file.title,
-        model_citation=chosen.file.citation.short,
-        patient=patient_record(prediction),
-        regimen=regimen_record(prediction, request.round_to_mg),
-        exposure=exposure_record(prediction, shown.drawn, shown.uncertain),
-        flag=flag(auc),
-        flag_context=FLAG_CONTEXT,
-        targets=list(facts.targets),
-        sensitivity=sensitivity,
-        models_agree=len({row.flag for row in sensitivity if counts(row)} | {flag(auc)}) == 1,
-        averaged=None,
-        label_rules=list(facts.label_rules),
-        reading_note=reading_note(chosen, patient),
-        trail=trail,
-        provenance=Provenance(
-            version=__version__,
-            model_sha256=chosen.sha256,
-            input_sha256=_input_hash(request),
-            seed=POINT_SET_SEED,
-            points=2**log2_points,
-        ),
-        source=prediction,
-    )
-
-
-def _headline(
-    facts: CheckFacts,
-    remarks: Sequence[Remark],
-    shown: Simulated,
-    rivals: Mapping[str, Outcome],
-    log2_points: int,
-) -> Headline:
-    """Word the headline: the chance by the model that the leading target was found with."""
-    target, judged = facts.leading, None
-    notes = notes_in_headline(remarks, _IN_THE_HEADLINE)
-    notes.append(COVARIATES_ONLY)
-    if target is not None and target.derived_with != shown.model:
-        own = rivals.get(target.derived_with)
-        if isinstance(own, Prediction):
-            judged = simulated(own, log2_points)
-        else:
-            notes.append(
-                f"{target.name} was found with {target.derived_with}, which cannot be used for "
-                "this patient"
-            )
-    headline = headline_of(remarks, target, shown, judged, notes)
-    warnings = [facts.model.not_shipped]
-    if judged is not None:
-        warnings.append(own.model.not_shipped if isinstance(own, Prediction) else "")
-    return headline.preceded_by(dict.fromkeys(filter(None, warnings)))
-
-
-_IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
-"""Codes of remarks without which the chance would mislead."""
-
-
 def _names_in_use(models: Iterable[Model]) -> dict[str, set[str | None]]:
     """Collect the products, diagnoses and genotypes that some regimen or model has."""
     entries = list(regimens().values())
@@ -385,36 +318,6 @@ def _check_names(
         raise InputError(*faults)
 
 
-def _sensitivity(model: Model, case: Case, other: Outcome | None) -> SensitivityRecord:
-    """Record the AUC by another model, if its population covers the patient."""
-    who = model.file.population.who
-    reason: str | None = None
-    auc: float | None = None
-    if other is None or other_disease(model, case) is not None:
-        reason = who
-    elif isinstance(other, InputError):
-        reason = f"{who}; {'; '.join(other.sentences(label))}"
-    elif other.outside:
-        reason = f"{who}; {', '.join(map(str, other.outside))}"
-    else:
-        auc = other.auc_0_inf
-    return SensitivityRecord(
-        model=model.id,
-        name=model.file.citation.name,
-        who=who,
-        applies=reason is None,
-        auc_0_inf=auc,
-        flag=None if auc is None else flag(auc),
-        reading_of=model.file.reading_of,
-        reason=reason,
-        auc_0_inf_other_basis=(
-            other.auc_0_inf_other_basis
-            if reason is None and isinstance(other, Prediction)
-            else None
-        ),
-    )
-
-
 def _kidneys(patients: Sequence[Patient]) -> list[dict[str, float]]:
     """Compute CrCl and eGFR of each patient for label rules; NaN if unknown."""
     if not patients:
@@ -422,74 +325,3 @@ def _kidneys(patients: Sequence[Patient]) -> list[dict[str, float]]:
     columns = columns_of(patients)
     both = (renal_function(measure, columns).tolist() for measure in ("CrCl", "eGFR"))
     return [{"CrCl": crcl, "eGFR": egfr} for crcl, egfr in zip(*both, strict=True)]
-
-
-def _full_dose(prediction: Prediction) -> float:
-    """Divide the total of the published course by that of this one, perhaps reduced already."""
-    patient, regimen, course = prediction.case
-    entry = regimen.published
-    if entry is None or not regimen.change:
-        return 1.0
-    full = replace(regimen, dose=entry.dose, unit=entry.unit, days=entry.days)
-    each = float(full.dose_mg(patient.bsa_m2, patient.weight_kg))
-    return each * full.days / course.total_mg
-
-
-def _labels(
-    patient: Patient, auc: float, kidney: Mapping[str, float], by_weight: Sequence[Kidney]
-) -> list[LabelRecord]:
-    """Apply label rules to the AUC of the full dose; those for adults only to adults."""
-    adult = patient.age_years >= ADULT_YEARS
-    rows = []
-    for rule in label_rules():
-        value = kidney[rule.measure]
-        usable = (adult or not rule.adults_only) and math.isfinite(value)
-        step = label_step(rule, value) if usable else None
-        given = any(value is not None for value in patient.renal_inputs)
-        lacking = "needs sex" if given else "needs a renal function"
-        why_not = f"not computed: {lacking}" if adult else "written for adults"
-        factor = step.factor if step else None
-        rows.append(
-            LabelRecord(
-                id=rule.id,
-                title=rule.title,
-                applies=usable,
-                measure=rule.measure,
-                value=value if usable else None,
-                unit="mL/min" if rule.measure == "CrCl" else "mL/min/1.73 m2",
-                advice=step.advice if step else why_not,
-                refused=step.refuse if step else False,
-                factor=factor,
-                auc_0_inf=None if factor is None else auc * factor,
-                source=rule.source,
-                by_weight=label_by_weight(rule, by_weight, auc) if usable else [],
-            )
-        )
-    return rows
-
-
-def _input_hash(request: Request) -> str:
-    """Hash what was asked, whatever the order or unit it was typed in.
-
-    A choice that nobody made is not in it, so that old hashes stay.
-    """
-    patient, course = vars(request.patient), request.course
-    names = [name for name in Patient.__dataclass_fields__ if name != "typed"]
-    rare = ("confirmed", "renal_changes", "gestational_age_weeks", "categories")
-    asked = {
-        "patient": {k: patient[k] for k in names if k not in rare or patient[k]},
-        "regimen": {
-            k: v
-            for k, v in vars(request.regimen).items()
-            if k not in ("cells_clock", "warning") and (k != "bsa_cap_m2" or v is not None)
-        },
-        "model": request.model,
-        "round_to_mg": request.round_to_mg,
-        **({} if course is None else {"course": _asked_course(course)}),
-    }
-    return hash_of(asked)
-
-
-def _asked_course(course: Course) -> dict[str, object]:
-    """A course as it is hashed: how many doses have been given only if some have."""
-    return {k: v for k, v in vars(course).items() if k != "given" or v}

@@ -159,8 +159,6 @@ def cells_by_clock(facts: CheckFacts) -> Remark | None:
 
 
 NOTES: Final[tuple[Rule, ...]] = (
-    infant_practice,
-    comparison_reading,
     bsa_capped,
     renal_converted,
     units_converted,
@@ -174,3 +172,4 @@ NOTES: Final[tuple[Rule, ...]] = (
     repaired_matrix,
     cells_by_clock,
 )
+"""Rules whose remarks only explain."""

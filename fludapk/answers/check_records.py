@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from fludapk.answers.headline import Chances, Headline, is_noteworthy
+from fludapk.answers.headline import Chances, Headline, Simulated, is_noteworthy
 from fludapk.answers.record import (
     DISCLAIMER,
     Provenance,
     Record,
     Remark,
     Row,
-    scalars,
 )
-from fludapk.arrays import F8
-from fludapk.patients.patient import Patient
-from fludapk.patients.regimen import Regimen
 from fludapk.patients.renal_changes import described
-from fludapk.patients.request import Treated
+from fludapk.patients.request import Case, Treated
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import Step
 from fludapk.published.targets import (
@@ -27,10 +24,8 @@ from fludapk.published.targets import (
     TargetStatus,
     applies,
     bounds,
-    prediction_interval,
     status,
     targets,
-    window_probabilities,
 )
 
 if TYPE_CHECKING:
@@ -290,27 +285,23 @@ class CheckResult(Record):
 
     def rows(self) -> list[Row]:
         """Return the scalars of the check as one row, with the names of `fludapk batch`."""
-        head = self.headline
-        row: Row = {"error": None, "stop": "; ".join(head.stops), "headline": head.sentence}
-        row |= {name: getattr(head, name) for name in _HEADLINE}
-        row |= {"flag": self.flag} | scalars(self.exposure)
-        for name in ("auc_0_inf_pi90", "auc_0_inf_uncertain_pi90"):
-            row.pop(name, None)
-            row[f"{name}_low"], row[f"{name}_high"] = getattr(self.exposure, name) or (None, None)
-        row["models_agree"] = self.models_agree
-        row["remarks"] = "; ".join(r.code for r in self.remarks if r.severity != "note")
-        for target in self.targets:
-            row |= {f"{target.id}_{what}": getattr(target, what) for what in _TARGET}
-        for rival in self.sensitivity:
-            row |= {f"{rival.model}_{what}": getattr(rival, what) for what in _RIVAL}
-        row |= scalars(self.patient) | {"confirmed": "; ".join(self.patient.confirmed)}
-        row |= {_REGIMEN.get(k, k): v for k, v in scalars(self.regimen).items()}
-        row["doses_mg"] = " ".join(f"{dose:.12g}" for dose in self.regimen.doses_mg)
-        row["times_h"] = " ".join(f"{time:.12g}" for time in self.regimen.times_h)
-        row["model"] = self.model
-        row["weights"] = "; ".join(f"{m.model}={m.weight:.6g}" for m in self.averaged or ())
-        row["label_rules_refusing"] = "; ".join(r.id for r in self.label_rules if r.refused)
-        return [row | scalars(self.provenance)]
+        names = result_columns([rival.model for rival in self.sensitivity])
+        values = row_values(
+            headline=self.headline,
+            flag=self.flag,
+            exposure=vars(self.exposure),
+            models_agree=self.models_agree,
+            remarks=self.remarks,
+            targets=[vars(target) for target in self.targets],
+            sensitivity=self.sensitivity,
+            patient=vars(self.patient),
+            regimen=vars(self.regimen),
+            model=self.model,
+            weights=[f"{m.model}={m.weight:.6g}" for m in self.averaged or ()],
+            refusing=[rule.id for rule in self.label_rules if rule.refused],
+            provenance=vars(self.provenance).values(),
+        )
+        return [dict(zip(names, values, strict=True))]
 
 
 _HEADLINE: Final = ("target", "p_below", "p_within", "p_above")
@@ -319,8 +310,13 @@ _RIVAL: Final = ("applies", "auc_0_inf", "flag")
 _REGIMEN: Final = {"id": "regimen", "title": "regimen_title"}
 
 
-def result_columns(models: Sequence[str]) -> list[str]:
+def result_columns(models: Sequence[str]) -> tuple[str, ...]:
     """Name the columns of `CheckResult.rows` with these models; the answer first."""
+    return _columns(tuple(models))
+
+
+@lru_cache(maxsize=16)
+def _columns(models: tuple[str, ...]) -> tuple[str, ...]:
     names = ["error", "stop", "headline", *_HEADLINE, "flag"]
     for part in fields(ExposureRecord):
         pair = [f"{part.name}_low", f"{part.name}_high"]
@@ -331,153 +327,172 @@ def result_columns(models: Sequence[str]) -> list[str]:
     names += [f"{model}_{what}" for model in models for what in _RIVAL]
     names += [part.name for part in fields(PatientRecord)]
     names += [_REGIMEN.get(part.name, part.name) for part in fields(RegimenRecord)]
-    return [
-        *names,
-        "model",
-        "weights",
-        "label_rules_refusing",
-        *(part.name for part in fields(Provenance)),
-    ]
+    names += ["model", "weights", "label_rules_refusing"]
+    return (*names, *(part.name for part in fields(Provenance)))
 
 
-def target_record(
-    entry: TargetEntry,
-    auc: float,
-    simulated: F8,
-    patient: Patient,
-    regimen: Regimen,
-    uncertain: F8 | None = None,
-    weights: F8 | None = None,
-) -> TargetRecord:
-    """Set the AUC of a patient, likely and simulated, against a published target.
+def row_values(
+    *,
+    headline: Headline,
+    flag: Flag,
+    exposure: Mapping[str, Any],
+    models_agree: bool,
+    remarks: Iterable[Remark],
+    targets: Iterable[Mapping[str, Any]],
+    sensitivity: Iterable[SensitivityRecord],
+    patient: Mapping[str, Any],
+    regimen: Mapping[str, Any],
+    model: str,
+    weights: Iterable[str] = (),
+    refusing: Iterable[str],
+    provenance: Iterable[str | int],
+) -> list[Any]:
+    """Return the values of a row in the order of `result_columns`.
 
-    Parameters
-    ----------
-    entry : TargetEntry
-    auc : float
-        AUC0-inf of the typical or most likely patient, mg·h/L.
-    simulated : (n,)
-        AUC0-inf of simulated patients, mg·h/L.
-    patient : Patient
-    regimen : Regimen
-    uncertain : (n,), optional
-        The same with the uncertainty of the model's numbers.
-    weights : (n,), optional
-        Weights of `simulated`; equal if absent.
+    Parameters are those of `CheckResult`; of targets the values that `target_values` names, of
+    label rules the ids of those that refuse, and of models that are averaged their weights.
     """
-    below, within, above = window_probabilities(simulated, *bounds(entry), weights)
-    has_window, treated = entry.optimum is None, Treated.by(patient, regimen)
+    values: list[Any] = [None, "; ".join(headline.stops), headline.sentence]
+    values += [headline.target, headline.p_below, headline.p_within, headline.p_above, flag]
+    for name, value in exposure.items():
+        if name.endswith("_pi90"):
+            values += value or (None, None)
+        elif name != "auc_per_dose":
+            values.append(value)
+    values += [models_agree, "; ".join(r.code for r in remarks if r.severity != "note")]
+    for target in targets:
+        values += [target[what] for what in _TARGET]
+    for rival in sensitivity:
+        values += [rival.applies, rival.auc_0_inf, rival.flag]
+    for part in (patient, regimen):
+        values += [_joined(value) if type(value) is list else value for value in part.values()]
+    return [*values, model, "; ".join(weights), "; ".join(refusing), *provenance]
+
+
+def _joined(values: Sequence[str | float]) -> str:
+    """Put names, or numbers, into one cell."""
+    if all(isinstance(value, str) for value in values):
+        return "; ".join(map(str, values))
+    return " ".join(f"{value:.12g}" for value in values)
+
+
+def target_values(
+    entry: TargetEntry, shown: Simulated, age_years: float, treated: Treated
+) -> dict[str, Any]:
+    """Set the AUC of a patient, likely and simulated, against a published target."""
+    low, high = bounds(entry)
+    below, within, above = shown.chance(low, high)
+    return {
+        "status": status(entry, shown.auc_0_inf),
+        "p_below": below,
+        "p_within": within if entry.optimum is None else None,
+        "p_above": above,
+        "applies": applies(
+            entry, age_years=age_years, product=treated.product, disease=treated.disease
+        ),
+    }
+
+
+def target_record(entry: TargetEntry, shown: Simulated, case: Case) -> TargetRecord:
+    """Record a target with the chances of a patient, also with uncertain numbers of the model."""
     wider: tuple[float | None, ...] = (None, None, None)
-    if uncertain is not None:
-        wider = window_probabilities(uncertain, *bounds(entry), weights)
+    if shown.uncertain is not None:
+        wider = shown.chance(*bounds(entry), wide=True)
     return TargetRecord(
         id=entry.id,
         name=entry.name,
         low=entry.low,
         high=entry.high,
         optimum=entry.optimum,
-        status=status(entry, auc),
-        p_below=below,
-        p_within=within if has_window else None,
-        p_above=above,
         p_below_uncertain=wider[0],
-        p_within_uncertain=wider[1] if has_window else None,
+        p_within_uncertain=wider[1] if entry.optimum is None else None,
         p_above_uncertain=wider[2],
-        applies=applies(entry, age_years=patient.age_years, **treated._asdict()),
         derived_with=entry.derived_with,
         derived_with_doubt=entry.derived_with_doubt,
         context=entry.context,
         finding=entry.finding,
         citation=entry.citation,
+        **target_values(entry, shown, case.patient.age_years, case.treated),
     )
 
 
-def patient_record(prediction: Prediction) -> PatientRecord:
-    """Record the patient of a prediction."""
-    (patient, regimen, course), values = prediction.case, prediction.values
-    key = patient.renal_key
-    at_doses = [patient.renal_at(key, time) or 0.0 for time in course.times_h] if key else []
-    egfr = float(values["eGFR"][0]) if "eGFR" in values else None
-    uncapped = prediction.uncapped if egfr is not None else None
-    treated = Treated.by(patient, regimen)
-    return PatientRecord(
-        age_years=patient.age_years,
-        sex=patient.sex,
-        weight_kg=patient.weight_kg,
-        height_cm=patient.height_cm,
-        bsa_m2=patient.bsa_m2,
-        bsa_formula=patient.bsa_formula,
-        scr_mg_dl=patient.scr_mg_dl,
-        egfr_ml_min_1_73m2=egfr,
-        egfr_uncapped_ml_min_1_73m2=uncapped,
-        egfr_formula=prediction.origin if "eGFR" in values else None,
-        egfr_capped=egfr is not None and uncapped is not None and egfr < uncapped,
-        crcl_ml_min=float(values["CrCl"][0]) if "CrCl" in values else patient.crcl_ml_min,
-        crcl_formula=prediction.origin if "CrCl" in values else None,
-        product=treated.product,
-        diagnosis=treated.disease,
-        genotype=patient.genotype,
-        confirmed=list(patient.confirmed),
-        gestational_age_weeks=patient.gestational_age_weeks,
-        renal_changes=(
-            described(key, patient.renal_changes) if key and patient.renal_changes else None
-        ),
-        renal_at_doses=at_doses if patient.renal_changes else None,
-    )
+def patient_values(prediction: Prediction) -> dict[str, Any]:
+    """Return the fields of `PatientRecord` for a prediction, in their order."""
+    patient, treated = prediction.case.patient, prediction.case.treated
+    egfr, crcl = prediction.covariate("eGFR"), prediction.covariate("CrCl")
+    uncapped = None if egfr is None else prediction.uncapped
+    key = patient.renal_key if patient.renal_changes else None
+    times = prediction.case.course.times_h
+    return {
+        "age_years": patient.age_years,
+        "sex": patient.sex,
+        "weight_kg": patient.weight_kg,
+        "height_cm": patient.height_cm,
+        "bsa_m2": patient.bsa_m2,
+        "bsa_formula": patient.bsa_formula,
+        "scr_mg_dl": patient.scr_mg_dl,
+        "egfr_ml_min_1_73m2": egfr,
+        "egfr_uncapped_ml_min_1_73m2": uncapped,
+        "egfr_formula": None if egfr is None else prediction.origin,
+        "egfr_capped": egfr is not None and uncapped is not None and egfr < uncapped,
+        "crcl_ml_min": patient.crcl_ml_min if crcl is None else crcl,
+        "crcl_formula": None if crcl is None else prediction.origin,
+        "product": treated.product,
+        "diagnosis": treated.disease,
+        "genotype": patient.genotype,
+        "confirmed": list(patient.confirmed),
+        "gestational_age_weeks": patient.gestational_age_weeks,
+        "renal_changes": described(key, patient.renal_changes) if key else None,
+        "renal_at_doses": [patient.renal_at(key, t) or 0.0 for t in times] if key else None,
+    }
 
 
-def regimen_record(prediction: Prediction, round_to_mg: float | None) -> RegimenRecord:
-    """Record the course of a prediction."""
+def regimen_values(prediction: Prediction, round_to_mg: float | None) -> dict[str, Any]:
+    """Return the fields of `RegimenRecord` for a prediction, in their order."""
     patient, regimen, course = prediction.case
-    bench = course.preparation()
-    return RegimenRecord(
-        id=regimen.id,
-        title=regimen.title,
-        dose=regimen.dose,
-        dose_unit=regimen.unit,
-        doses_mg=list(course.doses_mg),
-        planned_dose_mg=course.planned_mg if course.planned_mg is not None else course.doses_mg[0],
-        round_to_mg=round_to_mg,
-        total_mg=course.total_mg,
-        total_mg_m2=course.total_mg / patient.bsa_m2,
-        amount_f_ara_a_mg=course.total_mg * prediction.model.file.dose.factor,
-        times_h=list(course.times_h),
-        infusion_h=course.infusion_h[0],
-        volume_ml_per_dose=bench.volume_ml,
-        vials_per_dose=bench.vials,
-        waste_mg_per_dose=bench.waste_mg,
-        cells_at_h=regimen.cells_at_h,
-        change=regimen.change,
-        cells=regimen.cells,
-        bsa_cap_m2=regimen.bsa_cap_m2,
-    )
+    bench, total_mg = course.preparation(), course.total_mg
+    return {
+        "id": regimen.id,
+        "title": regimen.title,
+        "dose": regimen.dose,
+        "dose_unit": regimen.unit,
+        "doses_mg": list(course.doses_mg),
+        "planned_dose_mg": (
+            course.planned_mg if course.planned_mg is not None else course.doses_mg[0]
+        ),
+        "round_to_mg": round_to_mg,
+        "total_mg": total_mg,
+        "total_mg_m2": total_mg / patient.bsa_m2,
+        "amount_f_ara_a_mg": total_mg * prediction.model.file.dose.factor,
+        "times_h": list(course.times_h),
+        "infusion_h": course.infusion_h[0],
+        "volume_ml_per_dose": bench.volume_ml,
+        "vials_per_dose": bench.vials,
+        "waste_mg_per_dose": bench.waste_mg,
+        "cells_at_h": regimen.cells_at_h,
+        "change": regimen.change,
+        "cells": regimen.cells,
+        "bsa_cap_m2": regimen.bsa_cap_m2,
+    }
 
 
-def exposure_record(prediction: Prediction, simulated: F8, uncertain: F8 | None) -> ExposureRecord:
-    """Record the exposure of a prediction, with its interval from simulated AUCs.
-
-    Parameters
-    ----------
-    prediction : Prediction
-    simulated : (n,)
-        AUC0-inf over IIV and IOV, mg·h/L.
-    uncertain : (n,) or None
-        The same with the uncertainty of the model's numbers.
-    """
-    typical, fu = prediction.typical, prediction.model.file.fu
+def exposure_values(prediction: Prediction, shown: Simulated) -> dict[str, Any]:
+    """Return the fields of `ExposureRecord`, in their order, without the areas per dose."""
     to_cells, at_cells = prediction.at_cells
-    has_renal_term = prediction.model.program.has_renal_term
-    return ExposureRecord(
-        auc_0_inf=prediction.auc_0_inf,
-        auc_0_inf_pi90=prediction_interval(simulated),
-        auc_0_inf_uncertain_pi90=None if uncertain is None else prediction_interval(uncertain),
-        auc_0_inf_other_basis=prediction.auc_0_inf_other_basis,
-        auc_per_dose=typical.auc_per_dose[0].tolist(),
-        cmax_mg_l=float(typical.cmax[0]),
-        auc_to_cells=to_cells,
-        conc_at_cells_mg_l=at_cells,
-        clearance_l_h=float(prediction.tv[0, 0]),
-        renal_fraction=prediction.renal_fraction if has_renal_term else None,
-        half_life_h=prediction.half_life_h,
-        auc_0_inf_unbound=None if fu is None else prediction.auc_0_inf * fu,
-    )
+    has_renal_term, fu = prediction.model.program.has_renal_term, prediction.model.file.fu
+    auc = prediction.auc_0_inf
+    return {
+        "auc_0_inf": auc,
+        "auc_0_inf_pi90": shown.interval(),
+        "auc_0_inf_uncertain_pi90": (
+            None if shown.uncertain is None else shown.interval(wide=True)
+        ),
+        "auc_0_inf_other_basis": prediction.auc_0_inf_other_basis,
+        "cmax_mg_l": prediction.cmax_mg_l,
+        "auc_to_cells": to_cells,
+        "conc_at_cells_mg_l": at_cells,
+        "clearance_l_h": prediction.clearance_l_h,
+        "renal_fraction": prediction.renal_fraction if has_renal_term else None,
+        "half_life_h": prediction.half_life_h,
+        "auc_0_inf_unbound": None if fu is None else auc * fu,
+    }

@@ -6,10 +6,11 @@ order of `RULES`, after the severity, is the order in which remarks are read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from fludapk.answers.check_facts import CheckFacts, Rule, counts, other_disease
-from fludapk.answers.check_notes import NOTES
+from fludapk.answers.check_notes import NOTES, comparison_reading, infant_practice
 from fludapk.answers.clock_remarks import clocks_may_change
 from fludapk.answers.headline import auc_text
 from fludapk.answers.record import Remark, caution, stop, worst_first
@@ -20,10 +21,10 @@ from fludapk.published.covariates import formula_switch
 from fludapk.published.targets import HIGH, verdict
 
 
-def remarks_of(facts: CheckFacts) -> list[Remark]:
+def remarks_of(facts: CheckFacts, rules: Sequence[Rule] | None = None) -> list[Remark]:
     """Apply every rule; the worst first, and within a severity in the order of `RULES`."""
-    remarks = (rule(facts) for rule in RULES)
-    return worst_first(remark for remark in remarks if remark is not None)
+    remarks = [remark for rule in rules or RULES if (remark := rule(facts)) is not None]
+    return worst_first(remarks) if len(remarks) > 1 else remarks
 
 
 # ------------------------------------------------------------------ stops
@@ -276,7 +277,7 @@ def cells_before_last_dose(facts: CheckFacts) -> Remark | None:
     return caution("cells_before_last_dose", message)
 
 
-RULES: Final[tuple[Rule, ...]] = (
+WARNINGS: Final[tuple[Rule, ...]] = (
     label_contraindicated,
     given_above_ceiling,
     replaced_model,
@@ -299,5 +300,8 @@ RULES: Final[tuple[Rule, ...]] = (
     formula_near_switch,
     label_by_weight,
     cells_before_last_dose,
-    *NOTES,
+    infant_practice,
+    comparison_reading,
 )
+"""Rules up to the last that may stop or caution; these need no facts about targets."""
+RULES: Final = (*WARNINGS, *NOTES)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fludapk.answers.averaging import AnyAnswer
 from fludapk.answers.batch import COLUMNS_READ, answered, chunks, log2_points_of
 from fludapk.answers.batch_rows import clear_names
-from fludapk.answers.check_records import CheckResult, result_columns
+from fludapk.answers.check_records import result_columns
 from fludapk.answers.record import Frame, Row, frame_of
 from fludapk.errors import Fault, FludapkError, InputError
 from fludapk.patients.columns import Layout
@@ -122,10 +123,10 @@ def _plain(value: object) -> str | float:
     return float(number) if isinstance(number, int | float) else str(number)
 
 
-def _row(layout: Layout, outcome: CheckResult | FludapkError) -> Row:
+def _row(layout: Layout, outcome: AnyAnswer | FludapkError) -> Row:
     if isinstance(outcome, FludapkError):
         return {"error": "; ".join(outcome.sentences(layout.name))}
-    return outcome.rows()[0]
+    return outcome.row()
 
 
 def _beside(table: Frame, results: Sequence[Row], models: Sequence[str]) -> Frame:

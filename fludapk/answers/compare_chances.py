@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fludapk.answers.averaging import Blend, simulated
+from fludapk.answers.averaging import Blend
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.headline import NOTEWORTHY, Simulated
 from fludapk.answers.prediction import predict
+from fludapk.answers.simulation import simulated
 from fludapk.published.models import load_model
-from fludapk.published.targets import bounds, targets, window_probabilities
+from fludapk.published.targets import bounds, targets
 
 
 def compared_chances(
@@ -45,10 +46,7 @@ def compared_chances(
             continue
         by = _judged(result, folders)
         low, high = bounds(targets()[target])
-        without = window_probabilities(by.drawn, low, high, by.weights)
-        with_it = without
-        if by.uncertain is not None:
-            with_it = window_probabilities(by.uncertain, low, high, by.weights)
+        without, with_it = (by.chance(low, high, wide=wide) for wide in (False, True))
         moved = max(abs(a - b) for a, b in zip(without, with_it, strict=True))
         is_noteworthy = is_noteworthy or moved > NOTEWORTHY
         narrow.append(without[1])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fludapk.answers.averaging import Blend, simulated
+from fludapk.answers.averaging import Blend
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.dose_records import DoseResult, Expectation, Proposal
@@ -25,6 +25,7 @@ from fludapk.answers.dose_remarks import DoseFacts, remarks_of_dose
 from fludapk.answers.goal import Candidates, Goal, candidate_doses, choose
 from fludapk.answers.headline import Simulated, nothing_proposed
 from fludapk.answers.prediction import PROBABILITY_SE, predict
+from fludapk.answers.simulation import simulated
 from fludapk.patients.course import most_mg
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen

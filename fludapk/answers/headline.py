@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from fludapk.answers.record import Remark, only_stops
@@ -47,6 +47,12 @@ _SLACK: Final = 1e-9
 
 
 Standing: TypeAlias = Literal["stop", "below", "above", "within", "no_target"]
+
+
+Window: TypeAlias = tuple[float, float, bool]
+"""Low and high, mg·h/L, and whether with the uncertainty of the model's numbers."""
+Interval: TypeAlias = tuple[float, float]
+"""90 % interval, mg·h/L."""
 
 
 class Chances(NamedTuple):
@@ -142,10 +148,12 @@ class Headline(AnswerHeadline):
 
     def preceded_by(self, warnings: Iterable[str]) -> Headline:
         """Return the headline with warnings before everything else that it says."""
-        return replace(self, sentence=": ".join([*warnings, self.sentence]))
+        sentence = ": ".join([*warnings, self.sentence])
+        return self if sentence == self.sentence else replace(self, sentence=sentence)
 
 
-class Simulated(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Simulated:
     """AUC of the typical or most likely patient, and of simulated ones, by a model."""
 
     model: str
@@ -156,6 +164,28 @@ class Simulated(NamedTuple):
     """(n,) Over the uncertainty of the model's numbers, too."""
     weights: F8 | None = None
     """(n,) Weights of `drawn` and `uncertain`, with a sum of 1; equal if absent."""
+    chances: dict[Window, Chances] = field(default_factory=dict)
+    """Chances that were computed with those of other patients."""
+    intervals: dict[bool, Interval] = field(default_factory=dict)
+    """The same of intervals."""
+
+    def chance(self, low: float, high: float, *, wide: bool = False) -> Chances:
+        """Compute the chances of a window; `wide`: with the uncertainty of the model's numbers."""
+        key = low, high, wide
+        if key not in self.chances:
+            values = self._values(wide=wide)
+            self.chances[key] = Chances(*window_probabilities(values, low, high, self.weights))
+        return self.chances[key]
+
+    def interval(self, *, wide: bool = False) -> Interval:
+        """Compute the 90 % interval, mg·h/L."""
+        if wide not in self.intervals:
+            values = self._values(wide=wide)
+            self.intervals[wide] = prediction_interval(values, weights=self.weights)
+        return self.intervals[wide]
+
+    def _values(self, *, wide: bool) -> F8:
+        return self.uncertain if wide and self.uncertain is not None else self.drawn
 
 
 def leading_of(patient: Patient, regimen: Regimen) -> TargetEntry | None:
@@ -196,7 +226,7 @@ def headline_of(
     """
     judged, target = judged or shown, None if no_chance else target
     chances, is_wider = _chances(target, judged)
-    drawn = shown.uncertain if is_wider and shown.uncertain is not None else shown.drawn
+    is_wide = is_wider and shown.uncertain is not None
     low, high = (None, None) if target is None else (target.low, target.high)
     optimum = None if target is None else target.optimum
     return Headline(
@@ -211,9 +241,9 @@ def headline_of(
         p_within=None if target is None or optimum is not None else chances.within,
         p_above=None if target is None else chances.above,
         auc_0_inf=shown.auc_0_inf,
-        interval=prediction_interval(drawn, weights=shown.weights),
-        with_uncertainty=is_wider and drawn is shown.uncertain,
-        notes=[*notes, *([WITH_UNCERTAINTY] if is_wider and drawn is shown.uncertain else [])],
+        interval=shown.interval(wide=is_wide),
+        with_uncertainty=is_wide,
+        notes=[*notes, *([WITH_UNCERTAINTY] if is_wide else [])],
     )
 
 
@@ -240,10 +270,10 @@ def nothing_proposed(headline: Headline) -> AnswerHeadline:
 def _chances(target: TargetEntry | None, judged: Simulated) -> tuple[Chances, bool]:
     """Chances, with the uncertainty of the model's numbers where it moves one of them."""
     low, high = (LOW, math.inf) if target is None else bounds(target)
-    narrow = Chances(*window_probabilities(judged.drawn, low, high, judged.weights))
+    narrow = judged.chance(low, high)
     if judged.uncertain is None:
         return narrow, False
-    wide = Chances(*window_probabilities(judged.uncertain, low, high, judged.weights))
+    wide = judged.chance(low, high, wide=True)
     return (wide, True) if is_noteworthy(narrow, wide) else (narrow, False)
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from fludapk.answers.averaging import AnyAnswer
 from fludapk.answers.batch import answered, chunks
-from fludapk.answers.check_records import CheckResult, result_columns
+from fludapk.answers.check_records import result_columns
 from fludapk.answers.operation import is_number, short_answer, tolerance
 from fludapk.answers.qualification_records import Checked
 from fludapk.errors import Fault, FludapkError, InputError, nearest
@@ -155,7 +156,7 @@ def _wanted(
 def _of_row(
     layout: Layout,
     cells: Sequence[str],
-    outcome: CheckResult | FludapkError,
+    outcome: AnyAnswer | FludapkError,
     wanted: Sequence[_Wanted],
     where: str,
     origin: str,
@@ -168,7 +169,7 @@ def _of_row(
     if isinstance(outcome, FludapkError):
         why = "; ".join(outcome.sentences(layout.name))
     else:
-        computed = outcome.rows()[0] | {"dose_mg": outcome.regimen.doses_mg[0]}
+        computed = outcome.row() | {"dose_mg": outcome.course.doses_mg[0]}
     may_be_refused = _yes_or_no(texts.get(REFUSED, ""), where)
     titles = [title.strip().upper() for title in layout.header]
     origin = _cell(cells, titles.index("SOURCE") if "SOURCE" in titles else None) or origin

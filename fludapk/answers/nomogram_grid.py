@@ -12,9 +12,10 @@ import numpy as np
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError
 from fludapk.patients.fields import FIELDS, QUANTITIES
-from fludapk.patients.patient import SEXES, Patient
+from fludapk.patients.patient import Patient
 from fludapk.patients.plausible import LIMITS
 from fludapk.patients.regimen import Regimen
+from fludapk.patients.typed_patient import SEXES
 from fludapk.published.covariates import covariate_columns
 from fludapk.published.formulas import mosteller
 from fludapk.published.growth import growth_reference

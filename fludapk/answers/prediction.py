@@ -5,20 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from fludapk.arrays import F8
+from fludapk.answers.drawn_effects import simulated_effects, uncertain_effects
+from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError
 from fludapk.patients.course import Course
 from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case
-from fludapk.pk.effects import MOST_DIMENSIONS, RandomEffects, standard_normal_points
-from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure, rates
-from fludapk.pk.program import Program
+from fludapk.pk.effects import RandomEffects
+from fludapk.pk.exposure import (
+    Exposure,
+    course_areas,
+    course_concentrations,
+    course_exposure,
+    rates,
+)
 from fludapk.published.covariates import (
     Covariates,
     Outside,
@@ -27,9 +33,9 @@ from fludapk.published.covariates import (
     covariate_rows,
     missing_covariates,
     outside_studied_range,
+    studied_range,
 )
 from fludapk.published.models import Model
-from fludapk.published.uncertainty import Uncertainty
 from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE
 
 LOG2_POINTS: Final = 13
@@ -43,30 +49,111 @@ percentiles of the AUC, the root mean square of the error was 0.0003 to 0.0014, 
 
 
 @dataclass(frozen=True, eq=False)
+class Together:
+    """Typical patients by one model, with the same times; arrays have a row for each."""
+
+    covariates: Sequence[Covariates]
+    """Of these, and of others who could not be predicted: at the first dose, or at every one if
+    they change."""
+    tv: F8
+    """(n, 6 or more) Typical CL V1 Q2 V2 Q3 V3 at the first dose; see `Program.typical_values`."""
+    tv_by_dose: F8 | None
+    """(n, doses, 6 or more) The same at every dose, if the covariates change; else None."""
+    renal_fraction: F8
+    half_life_h: F8
+    typical: Exposure
+    at_cells: list[tuple[float | None, float | None]]
+    steps: list[Step] | None
+    """Steps by which the covariates of the only one were computed."""
+
+    @cached_property
+    def auc_0_inf(self) -> list[float]:
+        """AUC0-inf of each, mg·h/L."""
+        aucs: list[float] = self.typical.auc_0_inf.tolist()
+        return aucs
+
+
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """The typical patient by one model; arrays have one row."""
 
     model: Model
     case: Case
-    values: dict[str, F8]
-    """Covariate of the model -> (1,)."""
-    uncapped: float | None
-    """eGFR or CrCl before the cap of the model."""
-    origin: str | None
-    """The formula that gave it, or "given", or "from" the other kind."""
     outside: list[Outside]
-    tv: F8
-    """(1, 6 or more) Typical CL V1 Q2 V2 Q3 V3 at the first dose; see `Program.typical_values`."""
-    renal_fraction: float
-    """Renal fraction of the clearance."""
-    half_life_h: float
-    typical: Exposure
-    at_cells: tuple[float | None, float | None]
-    """AUC so far, mg·h/L, and concentration, mg/L, when the cells are given."""
-    computed_steps: list[Step] | None = None
-    """`steps`, where they were computed on the way."""
-    tv_by_dose: F8 | None = None
-    """(1, doses, 6 or more) The same at every dose, if the covariates change; else None."""
+    together: Together
+    """The patient among those who were predicted at once."""
+    place: int
+    """Row of the patient there; among the covariates it is `covariate_place`."""
+    covariate_place: int
+
+    @property
+    def values(self) -> dict[str, F8]:
+        """Covariate of the model -> (1,)."""
+        at = slice(self.covariate_place, self.covariate_place + 1)
+        return {name: column[at] for name, column in self._covariates.values.items()}
+
+    @property
+    def uncapped(self) -> float | None:
+        """eGFR or CrCl before the cap of the model."""
+        name, free = self.model.renal_covariate, self._covariates.uncapped
+        return None if name is None else float(free[name][self.covariate_place])
+
+    @property
+    def origin(self) -> str | None:
+        """The formula that gave it, or "given", or "from" the other kind."""
+        name, origin = self.model.renal_covariate, self._covariates.origin
+        return None if name is None else origin[name][self.covariate_place]
+
+    @property
+    def tv(self) -> F8:
+        """(1, 6 or more) Typical CL V1 Q2 V2 Q3 V3 at the first dose."""
+        return self.together.tv[self.place : self.place + 1]
+
+    @property
+    def tv_by_dose(self) -> F8 | None:
+        """(1, doses, 6 or more) The same at every dose, if the covariates change; else None."""
+        every = self.together.tv_by_dose
+        return None if every is None else every[self.place : self.place + 1]
+
+    @property
+    def _covariates(self) -> Covariates:
+        """Covariates at the first dose, among others."""
+        return self.together.covariates[0]
+
+    def covariate(self, name: str, dose: int = 0) -> float | None:
+        """Return a covariate of the model at a dose; None if it has no such covariate."""
+        column = self.together.covariates[dose].values.get(name)
+        return None if column is None else float(column[self.covariate_place])
+
+    @property
+    def clearance_l_h(self) -> float:
+        """Clearance of the typical patient at the first dose."""
+        return float(self.together.tv[self.place, 0])
+
+    @property
+    def cmax_mg_l(self) -> float:
+        """Highest concentration of the typical patient."""
+        return float(self.together.typical.cmax[self.place])
+
+    @property
+    def renal_fraction(self) -> float:
+        """Renal fraction of the clearance."""
+        return float(self.together.renal_fraction[self.place])
+
+    @property
+    def half_life_h(self) -> float:
+        """Half-life of the last phase."""
+        return float(self.together.half_life_h[self.place])
+
+    @property
+    def typical(self) -> Exposure:
+        """Exposure of the typical patient, one row."""
+        return self.together.typical.row(self.place)
+
+    @property
+    def at_cells(self) -> tuple[float | None, float | None]:
+        """AUC so far, mg·h/L, and concentration, mg/L, when the cells are given."""
+        return self.together.at_cells[self.place]
 
     @property
     def arrays(self) -> tuple[F8, F8, F8]:
@@ -86,7 +173,7 @@ class Prediction:
     @property
     def auc_0_inf(self) -> float:
         """AUC0-inf of the typical patient, mg·h/L."""
-        return float(self.typical.auc_0_inf[0])
+        return self.together.auc_0_inf[self.place]
 
     @property
     def auc_0_inf_other_basis(self) -> float | None:
@@ -103,8 +190,8 @@ class Prediction:
     @property
     def steps(self) -> list[Step]:
         """Steps by which the covariates were computed."""
-        if self.computed_steps is not None:
-            return self.computed_steps
+        if self.together.steps is not None:
+            return self.together.steps
         return covariate_columns(self.model, self._columns, self.case.patient.egfr_formula).steps
 
     @property
@@ -166,60 +253,58 @@ class Prediction:
         (n,) or None
             mg·h/L; None if nothing is printed, or there are more numbers than points have.
         """
-        doses = len(self.case.course.doses_mg)
-        draws = uncertain_effects(self.model.program, self.model.uncertainty, doses, log2_points)
-        if draws is None:
-            return None
-        theta, effects = draws
-        program = self.model.program
-        rows = self._covariate_rows(self.case.patient.egfr_formula)
-        each = [
-            program.typical_values(np.repeat(row, theta.shape[1], axis=0), theta)[0] for row in rows
-        ]
-        tv = each[0] if len(each) == 1 else np.stack(each, axis=1)
-        return course_exposure(program, tv, effects, *self.arrays, theta).auc_0_inf
+        auc = uncertain_areas([self], log2_points)
+        return None if auc is None else np.asarray(auc[0])
 
 
 Outcome: TypeAlias = Prediction | InputError
 """A prediction, or why there is none."""
 
 
-@lru_cache(maxsize=16)
-def uncertain_effects(
-    program: Program, uncertainty: Uncertainty, doses: int, log2_points: int
-) -> tuple[F8, RandomEffects] | None:
-    """Draw numbers of a model, and random effects with the variability drawn, on fixed points.
+def drawn_areas(alike: Sequence[Prediction], log2_points: int) -> F8:
+    """Compute AUC0-inf of simulated patients for predictions by one model, with the same times.
 
     Parameters
     ----------
-    program : Program
-    uncertainty : Uncertainty
-        Uncertainty of the printed numbers.
-    doses : int
-        Number of doses: occasions of kappa.
+    alike : sequence of Prediction
     log2_points : int
-        2 to this power draws, n.
+        2 to this power simulated patients, n, stand for each.
 
     Returns
     -------
-    theta : (thetas, n)
-    effects : RandomEffects
-        The effects of `simulated_effects`, times the SD drawn over the printed one.
+    (predictions, n)
+        mg·h/L.
     """
-    certain, uncertain = program.n_eta + doses * program.n_kappa, uncertainty.dimensions
-    if not uncertain or certain + uncertain > MOST_DIMENSIONS:
+    tv = np.stack([prediction.typical_values for prediction in alike])
+    times, lengths, amounts = _arrays(alike)
+    effects = simulated_effects(alike[0].model.program, len(times), log2_points)
+    return course_areas(alike[0].model.program, tv, effects, times, lengths, amounts)
+
+
+def uncertain_areas(alike: Sequence[Prediction], log2_points: int) -> F8 | None:
+    """Compute the same by models with uncertain numbers; see `Prediction.auc_with_uncertainty`."""
+    model, (times, lengths, amounts) = alike[0].model, _arrays(alike)
+    draws = uncertain_effects(model.program, model.uncertainty, len(times), log2_points)
+    if draws is None:
         return None
-    z = standard_normal_points(log2_points, certain + uncertain)
-    theta, scale = uncertainty.draw(z[:, certain:])
-    effects = RandomEffects.from_normals(program, z[:, :certain], doses)
-    return theta, uncertainty.varied(effects, scale)
+    theta, effects = draws
+    each = []
+    for dose in range(len(alike[0].together.covariates)):
+        values = {
+            name: np.array([p.covariate(name, dose) for p in alike])
+            for name in model.program.covariates
+        }
+        rows = covariate_rows(model, values, len(alike))
+        each.append(model.program.typical_values(rows[:, None], theta)[0])
+    tv = each[0] if len(each) == 1 else np.stack(each, axis=2)
+    return course_areas(model.program, tv, effects, times, lengths, amounts, theta)
 
 
-@lru_cache(maxsize=16)
-def simulated_effects(program: Program, doses: int, log2_points: int) -> RandomEffects:
-    """Draw random effects of a course on the fixed Sobol points."""
-    z = standard_normal_points(log2_points, program.n_eta + doses * program.n_kappa)
-    return RandomEffects.from_normals(program, z, doses)
+def _arrays(alike: Sequence[Prediction]) -> tuple[F8, F8, F8]:
+    """Times, durations and (predictions, doses) amounts of F-ara-A of courses at the same times."""
+    times, lengths, _ = alike[0].arrays
+    doses = np.array([prediction.case.course.doses_mg for prediction in alike])
+    return times, lengths, doses * alike[0].model.file.dose_factor
 
 
 def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) -> Prediction:
@@ -241,7 +326,8 @@ def predictions(model: Model, cases: Sequence[Case]) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
     alike: dict[Hashable, list[int]] = {}
     for i, (patient, regimen, course) in enumerate(cases):
-        key = patient.egfr_formula, course.times_h, course.infusion_h, regimen.cells_at_h
+        changing = bool(patient.renal_changes)
+        key = patient.egfr_formula, course.times_h, course.infusion_h, regimen.cells_at_h, changing
         alike.setdefault(key, []).append(i)
     for rows in alike.values():
         outcomes.update(zip(rows, _alike(model, [cases[i] for i in rows]), strict=True))
@@ -249,21 +335,16 @@ def predictions(model: Model, cases: Sequence[Case]) -> list[Outcome]:
 
 
 def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
-    """Predict cases with the same times and eGFR formula, all at once."""
+    """Predict cases with the same times and eGFR formula, all or none that change, all at once."""
     times = cases[0].course.times_h
-    changing = any(case.patient.renal_changes for case in cases)
-    doses = [_covariates_at(model, cases, time) for time in (times if changing else times[:1])]
+    times = times if cases[0].patient.renal_changes else times[:1]
+    doses = [_covariates_at(model, cases, time) for time in times]
     outcomes: dict[int, Outcome] = {}
     studied: dict[int, list[Outside]] = {}
-    for i, case in enumerate(cases):
+    plain = np.logical_and.reduce([_plainly_usable(model, at, len(cases)) for _, at in doses])
+    for i, is_plain in enumerate(plain.tolist()):
         try:
-            for given, covariates in doses if case.patient.renal_changes else doses[:1]:
-                lacking = missing_covariates(model, covariates.values, given, i)
-                if lacking:
-                    raise InputError(*lacking)
-                outside = outside_studied_range(model, covariates.values, i)
-                told = {entry.covariate for entry in studied.setdefault(i, [])}
-                studied[i] += [entry for entry in outside if entry.covariate not in told]
+            studied[i] = [] if is_plain else _outside(model, doses, i)
         except InputError as error:
             outcomes[i] = error
             studied.pop(i, None)
@@ -280,7 +361,7 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
 def _covariates_at(
     model: Model, cases: Sequence[Case], time_h: float
 ) -> tuple[dict[str, F8], Covariates]:
-    """Patients as given at a dose, and the covariates that follow."""
+    """Return what is given of patients at a dose, and the covariates that follow."""
     given = columns_of(
         [case.patient for case in cases],
         model,
@@ -289,6 +370,29 @@ def _covariates_at(
         time_h,
     )
     return given, covariate_columns(model, given, cases[0].patient.egfr_formula)
+
+
+def _plainly_usable(model: Model, covariates: Covariates, n: int) -> Bools:
+    """Tell which patients lack nothing and are inside the studied range."""
+    possible, outside = studied_range(model, covariates.values)
+    is_plain = np.full(n, True) & possible & ~outside
+    for value in covariates.values.values():
+        is_plain &= ~np.isnan(value)
+    return is_plain
+
+
+def _outside(
+    model: Model, doses: Sequence[tuple[Mapping[str, F8], Covariates]], i: int
+) -> list[Outside]:
+    """Return the covariates of a patient outside the studied range; refuse one who lacks some."""
+    outside: dict[str, Outside] = {}
+    for given, covariates in doses:
+        lacking = missing_covariates(model, covariates.values, given, i)
+        if lacking:
+            raise InputError(*lacking)
+        for entry in outside_studied_range(model, covariates.values, i):
+            outside.setdefault(entry.covariate, entry)
+    return list(outside.values())
 
 
 def _typical_patients(
@@ -305,7 +409,7 @@ def _typical_patients(
     cases : sequence of Case
         With the same times.
     doses : sequence of Covariates
-        A row for each case: at the first dose, or at every dose if any of them change.
+        A row for each case: at the first dose, or at every dose if they change.
     studied : mapping of int to list of Outside
         Place of a case that can be used -> its covariates outside the studied range.
 
@@ -314,7 +418,7 @@ def _typical_patients(
     dict of int to Prediction
         With the places of `studied`.
     """
-    rows, covariates = list(studied), doses[0]
+    rows = list(studied)
     each = []
     for at_dose in doses:
         usable = {name: column[rows] for name, column in at_dose.values.items()}
@@ -326,33 +430,21 @@ def _typical_patients(
     amounts = np.array([cases[i].course.doses_mg for i in rows]) * model.file.dose_factor
     no_effects = RandomEffects.none(model.program, len(times))
     typical = course_exposure(model.program, typical_values, no_effects, times, lengths, amounts)
-    half_life = math.log(2) / rates(tv)[:, 3 - model.program.compartments]
-    at_cells = _at_cells(
-        model, typical_values, times, lengths, amounts, cases[0].regimen.cells_at_h
+    at_h = cases[0].regimen.cells_at_h
+    together = Together(
+        covariates=doses,
+        tv=tv,
+        tv_by_dose=by_dose,
+        renal_fraction=renal,
+        half_life_h=math.log(2) / rates(tv)[:, 3 - model.program.compartments],
+        typical=typical,
+        at_cells=_at_cells(model, typical_values, times, lengths, amounts, at_h),
+        steps=doses[0].steps if len(cases) == 1 else None,
     )
-    name = model.renal_covariate
     return {
-        i: Prediction(
-            model=model,
-            case=cases[i],
-            values={key: column[i : i + 1] for key, column in covariates.values.items()},
-            uncapped=None if name is None else float(covariates.uncapped[name][i]),
-            origin=None if name is None else covariates.origin[name][i],
-            outside=studied[i],
-            tv=tv[j : j + 1],
-            renal_fraction=float(renal[j]),
-            half_life_h=float(half_life[j]),
-            typical=typical.row(j),
-            at_cells=at_cells[j],
-            computed_steps=covariates.steps if len(cases) == 1 else None,
-            tv_by_dose=by_dose[j : j + 1] if by_dose is not None and _change(cases[i]) else None,
-        )
-        for j, i in enumerate(rows)
+        i: Prediction(model, cases[i], outside, together, place, i)
+        for place, (i, outside) in enumerate(studied.items())
     }
-
-
-def _change(case: Case) -> bool:
-    return bool(case.patient.renal_changes)
 
 
 def _at_cells(

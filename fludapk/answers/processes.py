@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from fludapk.errors import FludapkError
 
@@ -36,7 +37,7 @@ def in_processes(
         If a process was ended from outside.
     """
     waiting: deque[Future[_Result]] = deque()
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent)
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin)
     try:
         for part in parts:
             with without_interrupts():
@@ -62,6 +63,20 @@ def without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin() -> None:
+    """Arrange that this process ends with its parent, and seldom looks for cyclic garbage.
+
+    Only refused rows leave some; looking after every 700 objects takes a sixth of the time.
+    """
+    gc.freeze()
+    gc.set_threshold(_OBJECTS)
+    end_with_parent()
+
+
+_OBJECTS: Final = 100_000
+"""Number of new objects after which a process looks for garbage."""
 
 
 def end_with_parent() -> None:

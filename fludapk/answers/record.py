@@ -73,7 +73,8 @@ class Record:
         InputError
             If a number is not finite; the message says which.
         """
-        return document(self.to_dict(), indent=indent)
+        has_own_form = type(self).to_dict is not Record.to_dict
+        return document(self.to_dict() if has_own_form else self, indent=indent)
 
     def rows(self) -> list[Row]:
         """Return the record as rows of a table."""
@@ -132,7 +133,10 @@ def hash_of(table: object) -> str:
     >>> hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})
     True
     """
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_SORTED.encode(table).encode()).hexdigest()
+
+
+_SORTED: Final = json.JSONEncoder(sort_keys=True)
 
 
 def document(value: Any, *, indent: int | None = 2) -> str:
@@ -141,7 +145,7 @@ def document(value: Any, *, indent: int | None = 2) -> str:
     Parameters
     ----------
     value : object
-        Dictionaries, lists and scalars.
+        Records, dictionaries, lists and scalars.
     indent : int, optional
         None: without blanks and line ends.
 
@@ -153,10 +157,15 @@ def document(value: Any, *, indent: int | None = 2) -> str:
     separators = (",", ":") if indent is None else None
     try:
         return json.dumps(
-            value, indent=indent, separators=separators, ensure_ascii=False, allow_nan=False
+            value,
+            indent=indent,
+            separators=separators,
+            ensure_ascii=False,
+            allow_nan=False,
+            default=_fields_of,
         )
     except ValueError as error:
-        places = list(_not_finite(value, ""))
+        places = list(_not_finite(to_plain(value), ""))
         if not places:
             raise
         raise InputError(*(f"{place}: {_NOT_FINITE}" for place in places[:20])) from error
@@ -199,6 +208,14 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
     frame = frame if index is None else frame.set_index(index)
     frame.attrs["units"] = units
     return frame
+
+
+def _fields_of(record: Any) -> dict[str, Any]:
+    """Return the fields of a record, which may hold further records."""
+    if not is_dataclass(record):
+        raise TypeError(f"{type(record).__name__} is no record")
+    kind: Any = type(record)
+    return {name: getattr(record, name) for name in _names(kind)}
 
 
 def to_plain(value: Any) -> Any:

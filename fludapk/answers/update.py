@@ -278,7 +278,7 @@ def _averaged_posterior(
         auc_so_far=float(weights @ [record.auc_so_far for record in records]),
         auc_so_far_pi90=prediction_interval(np.concatenate(so_far), weights=shown.weights),
         auc_0_inf=shown.auc_0_inf,
-        auc_0_inf_pi90=prediction_interval(shown.drawn, weights=shown.weights),
+        auc_0_inf_pi90=shown.interval(),
         draws=len(shown.drawn),
         effective_size=float(1.0 / np.sum(weights**2 / sizes)),
     )
@@ -432,7 +432,7 @@ def _posterior_record(fitted: Fit, drawn: Simulated) -> PosteriorRecord:
         auc_so_far=float(likely[0]),
         auc_so_far_pi90=prediction_interval(spread, weights=posterior.weights),
         auc_0_inf=drawn.auc_0_inf,
-        auc_0_inf_pi90=prediction_interval(drawn.drawn, weights=posterior.weights),
+        auc_0_inf_pi90=drawn.interval(),
         draws=len(posterior.weights),
         effective_size=posterior.effective_size,
         method=posterior.method,
@@ -440,11 +440,7 @@ def _posterior_record(fitted: Fit, drawn: Simulated) -> PosteriorRecord:
 
 
 def _target_records(fitted: Fit, drawn: Simulated) -> list[TargetRecord]:
-    patient, regimen, _ = fitted.prediction.case
-    return [
-        target_record(entry, drawn.auc_0_inf, drawn.drawn, patient, regimen, weights=drawn.weights)
-        for entry in targets().values()
-    ]
+    return [target_record(entry, drawn, fitted.prediction.case) for entry in targets().values()]
 
 
 def _input_hash(fitted: Fit, goal: Goal | None) -> str:

@@ -74,8 +74,8 @@ def nomogram(
     """
     from fludapk.answers.nomogram import nomogram as run
     from fludapk.answers.nomogram_grid import steps
-    from fludapk.patients.patient import parse_sex
     from fludapk.patients.request import read_quantity, read_regimen, read_schedule
+    from fludapk.patients.typed_patient import parse_sex
 
     if figure is not None and not figure.endswith((".svg", ".png")):
         raise InputError(Fault("figure", f"= {figure!r}", do="a file that ends in .svg or .png"))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, Final, Literal
+from functools import cache, cached_property
+from typing import Literal
 
 import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
-from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, REQUIRED, keyword
+from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, keyword
 from fludapk.patients.plausible import (
     LIMITS,
     Values,
@@ -23,20 +22,21 @@ from fludapk.patients.plausible import (
     unusual_for_age,
 )
 from fludapk.patients.renal_changes import RenalChange, at
-from fludapk.patients.typed import (
+from fludapk.patients.typed_patient import (
+    Sex,
     Typed,
+    internal_unit,
+    parse_sex,
     parted_functions,
     read_categories,
+    read_confirmations,
+    read_quantities,
     read_renal_changes,
-    read_typed,
 )
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model
 from fludapk.published.tables import CATEGORICAL
-from fludapk.units import UNITS, Quantity
-
-Sex = Literal["female", "male"]
-SEXES: Final[dict[str, Sex]] = {"female": "female", "f": "female", "male": "male", "m": "male"}
+from fludapk.units import Quantity
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
@@ -145,7 +145,7 @@ class Patient:
         )
         first, later, unparted = parted_functions((scr, egfr, crcl))
         texts = (age, weight, height, *first, gestational_age)
-        values, quantities, faults = _read_quantities(numbers, texts, typed or {})
+        values, quantities, faults = read_quantities(numbers, texts, typed or {})
         faults += unparted
         changes, own_faults = read_renal_changes(values, later, renal_changes)
         faults += own_faults
@@ -185,7 +185,7 @@ class Patient:
         impossible = self._faults(sound)
         for fault in impossible:
             sound.pop(fault.field, None)
-        asked, unknown = _confirmations(confirm)
+        asked, unknown = read_confirmations(confirm)
         asked |= {keyword(name) for name in confirmed}  # of the patient this is a copy of
         in_doubt, needed = to_be_confirmed(Values(typed=sound, sex=self.sex), asked)
         faults = [*unreadable, *impossible, *in_doubt, *unknown]
@@ -195,10 +195,10 @@ class Patient:
         """Judge every later value of the renal function as the first is judged."""
         faults: list[Fault] = []
         key = self.renal_key
-        asked, _ = _confirmations(confirm)
+        asked, _ = read_confirmations(confirm)
         asked |= {keyword(name) for name in confirmed}
         for time, value in self.renal_changes if key else ():
-            typed = Quantity(value, _internal_unit(key or ""), value, bare=False)
+            typed = Quantity(value, internal_unit(key or ""), value, bare=False)
             own = quantity_faults(key or "", typed, self.age_years)
             values = Values(typed={**self.quantities, str(key): typed}, sex=self.sex)
             own = own or [f for f in to_be_confirmed(values, asked)[0] if f.field == key]
@@ -259,7 +259,7 @@ class Patient:
 
     def _formula_faults(self, key: str, quantities: tuple[str, ...]) -> list[Fault]:
         name = getattr(self, key)
-        choices = [name for name, entry in FORMULAS.items() if entry.quantity in quantities]
+        choices = _formulas_of(quantities)
         if name not in choices:
             return [Fault(key, f"= {name!r} is unknown", do=nearest(name, choices))]
         low, high = FORMULAS[name].ages
@@ -278,7 +278,7 @@ class Patient:
             if number is None:
                 continue
             if typed is None or typed.value != number:  # of a copy with another number
-                typed = Quantity(number, _internal_unit(key), number, bare=False)
+                typed = Quantity(number, internal_unit(key), number, bare=False)
             quantities[key] = typed
         return quantities
 
@@ -321,77 +321,16 @@ class Patient:
         """List quantities typed in another unit, and how they were read."""
         lines = []
         for key, typed in self.typed.items():
-            unit = _internal_unit(key)
+            unit = internal_unit(key)
             if typed.unit != unit:
                 name = FIELDS[key].label
                 lines.append(f"{name} {typed.given:g} {typed.unit} = {typed.value:.4g} {unit}")
         return lines
 
 
-def _internal_unit(key: str) -> str:
-    return next(iter(UNITS[FIELDS[key].dimension or ""]))
-
-
-def _confirmations(confirm: str | Sequence[str]) -> tuple[set[str], list[Fault]]:
-    """Read names of what is confirmed: their keywords, and faults of unknown names.
-
-    Examples
-    --------
-    >>> sorted(_confirmations("weight; scr")[0])
-    ['scr_mg_dl', 'weight_kg']
-    """
-    if not confirm:
-        return set(), []
-    names = [confirm] if isinstance(confirm, str) else confirm
-    parts = [part for name in names for part in re.split(r"[\s,;]+", name.strip()) if part]
-    choices = [FIELDS[key].name for key in QUANTITIES]
-    unknown = [part for part in parts if part not in choices]
-    faults = [
-        Fault("confirm", f"= {part[:50]!r} is unknown", do=nearest(part[:50], choices))
-        for part in dict.fromkeys(unknown)
-    ]
-    return {keyword(part) for part in parts if part in choices}, faults
-
-
-def _read_quantities(
-    numbers: Sequence[float | None], texts: Sequence[Typed], typed: Mapping[str, Quantity]
-) -> tuple[dict[str, Any], dict[str, Quantity], list[Fault]]:
-    """Read every quantity of a patient, from its number or from its text.
-
-    Parameters
-    ----------
-    numbers, texts : sequences
-        One for each of `QUANTITIES`, of which at most one is given.
-    typed : mapping of str to Quantity
-        Quantities read before, of the patient this is a copy of.
-
-    Returns
-    -------
-    values : dict
-        Keyword -> value in the internal unit; NaN if it is missing or cannot be read.
-    quantities : dict
-        `typed` with what the texts say.
-    faults : list of Fault
-    """
-    values: dict[str, Any] = {}
-    quantities = dict(typed)
-    faults: list[Fault] = []
-    for key, number, text in zip(QUANTITIES, numbers, texts, strict=True):
-        values[key] = number
-        try:
-            if text is not None and text != "":
-                if number is not None:
-                    raise InputError(Fault(key, f"is given twice: {number} and {text!r}"))
-                quantities[key] = read_typed(key, text)
-                values[key] = quantities[key].value
-        except InputError as error:
-            faults += error.faults
-            values[key] = math.nan
-        if values[key] is None and key in REQUIRED:
-            why = " (body surface area needs it)" if key == "height_cm" else ""
-            faults.append(Fault(key, f"is missing{why}", do=f"give {{{key}}}"))
-            values[key] = math.nan
-    return values, quantities, faults
+@cache
+def _formulas_of(quantities: tuple[str, ...]) -> list[str]:
+    return [name for name, entry in FORMULAS.items() if entry.quantity in quantities]
 
 
 def columns_of(
@@ -447,23 +386,3 @@ def columns_of(
         name: np.array([math.nan if v is None else v for v in values], dtype=np.float64)
         for name, values in table.items()
     }
-
-
-def parse_sex(text: str | None) -> Sex | None:
-    """Read a sex as typed; None if nothing was.
-
-    Raises
-    ------
-    InputError
-        If it is neither.
-
-    Examples
-    --------
-    >>> parse_sex("F"), parse_sex(None)
-    ('female', None)
-    """
-    if text is None:
-        return None
-    if text.strip().lower() not in SEXES:
-        raise InputError(Fault("sex", f"= {text!r}", do="write female or male"))
-    return SEXES[text.strip().lower()]

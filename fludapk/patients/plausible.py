@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -93,6 +94,7 @@ def quantity_faults(key: str, typed: Quantity, age_years: float) -> list[Fault]:
     return [Fault(key, f"= {_with_unit(typed)} is {edge}{_would_be(typed, dimension, readings)}")]
 
 
+@lru_cache(maxsize=256)
 def _usual(dimension: str, age_years: float) -> tuple[float, float]:
     """Bound what is usual at an age, inside the limits."""
     low, high = LIMITS[dimension]
@@ -132,8 +134,8 @@ class Values:
     def sd(self, dimension: str, value: float, age_years: float) -> float:
         """Compute the modified z-score for age, 0 near the median; without a sex the nearer one."""
         references = _references(dimension, age_years, self.sex)
-        if any(abs(value / M - 1.0) <= S for _, M, S in references):
-            return 0.0  # about one SD: most people, whose exact score nobody needs
+        if any(_is_usual(value, M, S) for _, M, S in references):
+            return 0.0
         scores = (float(modified_zscore(value=value, L=L, M=M, S=S)) for L, M, S in references)
         return min(scores, key=abs)
 
@@ -321,6 +323,7 @@ def creatinine_for_age(values: Values) -> Fault | None:
     return _asked("scr_mg_dl", typed, found + _would_be(typed, "creatinine", readings))
 
 
+@lru_cache(maxsize=256)
 def _normal_creatinine(age_years: float, sex: str) -> float:
     return float(fas_q(age_years=age_years, female=sex == "female"))
 
@@ -427,6 +430,11 @@ def bmi_kg_m2(weight: float, height: float) -> float:
     return weight / (height / 100) ** 2
 
 
+def _is_usual(value: float, M: float, S: float) -> bool:
+    """Tell if a size is within about one SD: most people, whose exact score nobody needs."""
+    return abs(value / M - 1.0) <= S
+
+
 def _references(
     dimension: str, age_years: float, sex: str | None
 ) -> tuple[tuple[float, float, float], ...]:
@@ -434,6 +442,7 @@ def _references(
     return _references_to_the_end(dimension, min(age_years, GROWTH_END_YEARS), sex)
 
 
+@lru_cache(maxsize=256)
 def _references_to_the_end(
     dimension: str, age_years: float, sex: str | None
 ) -> tuple[tuple[float, float, float], ...]:
@@ -468,10 +477,10 @@ def unusual_for_age(
     """
     if age_years > GROWTH_END_YEARS:
         return None
-    scores = [
-        float(lms_zscore(value=value, L=L, M=M, S=S))
-        for L, M, S in _references(dimension, age_years, sex)
-    ]
+    references = _references(dimension, age_years, sex)
+    if any(_is_usual(value, M, S) for _, M, S in references):
+        return None
+    scores = [float(lms_zscore(value=value, L=L, M=M, S=S)) for L, M, S in references]
     z = min(scores, key=abs)
     if abs(z) <= 3:
         return None

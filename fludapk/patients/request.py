@@ -48,6 +48,11 @@ class Case(NamedTuple):
     regimen: Regimen
     course: Course
 
+    @property
+    def treated(self) -> Treated:
+        """Product and disease."""
+        return Treated.by(self.patient, self.regimen)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:

@@ -248,7 +248,7 @@ class Problem:
         evaluations, status = np.zeros(n, np.int64), np.zeros(n, np.int8)
         for i in range(n):
             alone = self if n == 1 else self._alone(i)
-            if not usable(alone.typical[..., :6])[0]:
+            if not usable(alone.typical[..., :6]).all():
                 status[i] = BAD_PARAMETER
                 continue
             lowest, evaluations[i] = alone._lowest(starts)

@@ -86,6 +86,66 @@ def course_exposure(
     return Exposure(*areas)
 
 
+def course_areas(
+    program: Program,
+    tv: F8,
+    effects: RandomEffects,
+    times_h: F8,
+    infusion_h: F8,
+    amounts_mg: F8,
+    theta: F8 | None = None,
+) -> F8:
+    """Compute AUC0-inf of courses of many patients, each with the same random effects.
+
+    Parameters
+    ----------
+    program : Program
+    tv : (patients, n or 1, 6 + moving) or (patients, n or 1, doses, 6 + moving) array
+        What `course_exposure` takes, for each patient.
+    effects : RandomEffects
+        n of them.
+    times_h, infusion_h : (doses,) array
+        As in `course_exposure`.
+    amounts_mg : (patients, doses) array
+        Doses, mg F-ara-A.
+    theta : (t, n) array, optional
+        Estimates of each of the n, as in `Program.typical_values`.
+
+    Returns
+    -------
+    (patients, n) array
+        mg h/L.
+
+    Raises
+    ------
+    InputError
+        As `course_exposure`.
+
+    Examples
+    --------
+    >>> from fludapk.published.models import load_model
+    >>> program = load_model().program
+    >>> tv = np.array([[[10.0, 39.0, 8.6, 20.0, 3.8, 50.0]]])
+    >>> typical = RandomEffects.none(program, n_doses=1)
+    >>> course_areas(program, tv, typical, np.zeros(1), np.ones(1), np.array([[50.0]]))
+    array([[5.]])
+    """
+    amounts = _array(amounts_mg, 2)
+    if np.ndim(tv) == 4 or not program.only_shifts:  # occasions that differ from patient to patient
+        course = times_h, infusion_h
+        each = (
+            course_exposure(program, own, effects, *course, mg[None], theta).auc_0_inf
+            for own, mg in zip(tv, amounts, strict=True)
+        )
+        return np.array(list(each))
+    check_infusions(times_h, infusion_h, amounts)
+    shared = _arguments(program, tv[0], effects, times_h, infusion_h, amounts[:1])[1:7]
+    auc, status = kernels.areas(_array(tv, 3), *shared, amounts[:, None])
+    _raise_for(status.ravel())
+    _raise_unless_finite(auc.ravel())
+    return auc
+
+
 def course_concentrations(
     program: Program,
     tv: F8,

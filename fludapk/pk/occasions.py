@@ -68,7 +68,7 @@ def ratios(program: Program, tv: F8, eta: F8, times_h: F8, theta: F8 | None = No
     >>> ratios(program, both, np.zeros((1, 2)), np.array([0.0, 24.0]))[0, 1]
     array([0.8, 1. , 1. , 1. , 1. , 1. ])
     """
-    if tv.ndim == 2 and not (program.changes or program.is_curved):
+    if tv.ndim == 2 and program.only_shifts:
         return None
     numbers: Any = program.theta if theta is None else theta[..., None]
     base = tv if tv.ndim == 3 else tv[:, None]

@@ -39,17 +39,18 @@ def usable(tv: F8) -> Bools:
 
     Parameters
     ----------
-    tv : (n, ..., 6) array
+    tv : (..., 6) array
         CL, V1, Q2, V2, Q3, V3; L/h and L.
 
     Returns
     -------
-    (n,) array of bool
-        True where those of every occasion are.
+    (...) array of bool
     """
+    if (tv > 0.0).all() and (tv < np.inf).all():  # as a rule
+        return np.ones(tv.shape[:-1], np.bool_)
     may_be_zero = [slot in ("Q2", "Q3") for slot in SLOTS]
     allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
-    return np.asarray(allowed.reshape(len(tv), -1).all(axis=1))
+    return np.asarray(allowed.all(axis=-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ class Program:
         """Number of kappas of an occasion."""
         return int(self.load_kappa.shape[1])
 
-    @property
+    @cached_property
     def has_renal_term(self) -> bool:
         """True if clearance is split into renal and non-renal."""
         return bool(self.terms[:, 2].any())
@@ -123,6 +124,11 @@ class Program:
         return bool(len(self.curves)) or bool((self.terms[:, 3] >= 0).any())
 
     @cached_property
+    def only_shifts(self) -> bool:
+        """True if subjects and occasions differ by shifts of logarithms alone, as kernels take."""
+        return not (self.changes or self.is_curved)
+
+    @cached_property
     def changes(self) -> bool:
         """True if a typical parameter changes from dose to dose."""
         return bool(np.isin(self.effects[:, 3], list(FIRST)).any())
@@ -132,17 +138,18 @@ class Program:
 
         Parameters
         ----------
-        rows : (n, c) array
+        rows : (n, c) array, or (patients, 1, c)
             Values of `covariates`; categories by their number.
         theta : (t, n) array, optional
-            Estimates and constants of each row; those of the model if absent.
+            Estimates and constants of each row, or of n subjects that each patient stands for;
+            those of the model if absent.
 
         Returns
         -------
-        tv : (n, 6 + moving) array
+        tv : (n, 6 + moving) array, or (patients, n, 6 + moving)
             L/h and L, at the first dose; then the share of each `moving` term in the sum of its
             terms, without effects of time and dose.
-        renal : (n,) array
+        renal : (n,) array, or (patients, n)
 
         Raises
         ------
@@ -150,18 +157,21 @@ class Program:
             If parameters are not finite and positive; the first such row is named.
         """
         rows = np.array(rows, dtype=np.float64, ndmin=2)
+        columns = np.ascontiguousarray(np.moveaxis(rows, -1, 0))
         with np.errstate(all="ignore"):
-            parameters, renal = self._typical_values(rows.T, theta)
-        tv = np.empty((len(rows), len(parameters)))
+            parameters, renal = self._typical_values(columns, theta)
+        shape = rows.shape[:-1]
+        shape = shape if theta is None else np.broadcast_shapes(shape, theta.shape[1:])
+        tv = np.empty((*shape, len(parameters)))
         for slot, parameter in enumerate(parameters):
-            tv[:, slot] = parameter
-        valid = usable(tv[:, :6]) & ~np.isnan(rows).any(axis=1)  # NaN to the power of 0 is 1
+            tv[..., slot] = parameter
+        valid = usable(tv[..., :6]) & ~np.isnan(rows).any(axis=-1)  # NaN to the power of 0 is 1
         if not valid.all():
-            bad = np.flatnonzero(~valid)[0]
-            named = zip(self.covariates, rows[bad], strict=True)
+            bad = int(np.argwhere(~valid)[0][0])
+            named = zip(self.covariates, rows[bad].ravel(), strict=True)
             values = ", ".join(f"{name} = {value:g}" for name, value in named)
             raise InputError(f"row {bad + 1}: no valid parameters from {values or 'no covariate'}")
-        return tv, np.full(len(rows), renal)
+        return tv, np.broadcast_to(renal, shape).copy()
 
     def _typical_values(self, columns: F8, own: F8 | None) -> tuple[list[F8], F8]:
         """Compute the six parameters, and the renal fraction, from covariates in columns."""
@@ -177,7 +187,7 @@ class Program:
             x = columns[column] if column >= 0 else columns
             if kind == CATEGORY:
                 number = self.category_thetas[a + np.nan_to_num(x).astype(np.int64)]
-                factor = self.theta[number] if own is None else own[number, np.arange(len(x))]
+                factor = self.theta[number] if own is None else own[number, np.arange(own.shape[1])]
             elif kind >= STEPS:
                 factor = self.effect(kind, x, a, b, theta)
             else:  # computed once for all parameters: a power of weight is often on every flow

@@ -172,18 +172,32 @@ def model_paths(folders: Sequence[Path] | None = None) -> dict[str, Path]:
     searched = folders or model_folders()
     paths: dict[str, Path] = {}
     for folder in searched:
-        for path in sorted(Path(folder).glob("*.toml")):
+        for path in _listed(folder):
             paths.setdefault(path.stem, path)
     if not getattr(searched, "allow_override", False):
         _refuse_replacements(paths)
     return dict(sorted(paths.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
 
 
+def _listed(folder: Path) -> tuple[Path, ...]:
+    """List the model files of a folder, in order; none if there is no such folder."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - several times as fast, at every check
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    return _files(folder, tuple(sorted(name for name in names if name.endswith(".toml"))))
+
+
+@lru_cache(maxsize=32)
+def _files(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:
+    return tuple(Path(folder, name) for name in names)
+
+
 def _refuse_replacements(paths: Mapping[str, Path]) -> None:
     """Refuse files that have the name of a shipped model, with other contents."""
     faults = []
     for name, path in paths.items():
-        if path.parent == _shipped() or name not in _shipped_hashes():
+        if name not in _shipped_hashes() or path.parent == _shipped():
             continue
         try:
             sha256 = _sha256(path)

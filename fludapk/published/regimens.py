@@ -23,6 +23,7 @@ def _file() -> RegimenFile:
     return read_toml(DATA / "regimens.toml", RegimenFile)
 
 
+@lru_cache(maxsize=1)
 def regimens() -> Mapping[str, RegimenEntry]:
     """Return the published regimens by name."""
     return {entry.id: entry for entry in _file().regimens}

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from fludapk.arrays import F8
+from fludapk.arrays import F8, Bools
 from fludapk.errors import Fault, InputError
 from fludapk.pk.auc_by_dose import weighted_quantiles
 from fludapk.published.course_files import TargetEntry, TargetFile
@@ -48,9 +48,10 @@ def finite_auc(auc_0_inf: float) -> float:
 
 def _finite_aucs(values: F8, weights: F8 | None = None) -> None:
     """Refuse simulated values of which any is no finite number, or has no weight."""
-    bad = ~np.isfinite(values) if weights is None else ~(np.isfinite(values) & (weights >= 0.0))
-    if not len(values) or bad.any():
-        found = f"{_FAILED} for {int(np.count_nonzero(bad))} of {len(values)} simulated courses"
+    good = np.isfinite(values) if weights is None else np.isfinite(values) & (weights >= 0.0)
+    if not values.size or not good.all():
+        bad = values.size - int(np.count_nonzero(good))
+        found = f"{_FAILED} for {bad} of {values.size} simulated courses"
         raise InputError(Fault("", found, do=_DO, whole=True))
 
 
@@ -220,14 +221,35 @@ def window_probabilities(
     >>> window_probabilities(np.array([10.0, 15.0, 16.0, 25.0]), 13.8, 20.0)
     (0.25, 0.5, 0.25)
     """
+    if weights is None:
+        return window_probabilities_of_many(auc_0_inf[None], low, high)[0]
     _finite_aucs(auc_0_inf, weights)
     is_below, is_above = auc_0_inf < low, auc_0_inf > high
-    if weights is None:
-        n = len(auc_0_inf)
-        below, above = int(np.count_nonzero(is_below)) / n, int(np.count_nonzero(is_above)) / n
-    else:
-        below, above = float(weights[is_below].sum()), float(weights[is_above].sum())
+    below, above = float(weights[is_below].sum()), float(weights[is_above].sum())
     return below, max(0.0, 1.0 - below - above), above
+
+
+def window_probabilities_of_many(
+    auc_0_inf: F8, low: float, high: float
+) -> list[tuple[float, float, float]]:
+    """Return `window_probabilities` of many patients, a row of simulated AUCs for each.
+
+    Examples
+    --------
+    >>> window_probabilities_of_many(np.array([[10.0, 15.0], [16.0, 25.0]]), 13.8, 20.0)
+    [(0.5, 0.5, 0.0), (0.0, 0.5, 0.5)]
+    """
+    _finite_aucs(auc_0_inf)
+    below, above = (_shares(side) for side in (auc_0_inf < low, auc_0_inf > high))
+    return [(b, max(0.0, 1.0 - b - a), a) for b, a in zip(below, above, strict=True)]
+
+
+def _shares(rows: Bools) -> list[float]:
+    """Return the fraction that is true in each row; narrow integers are added quickly."""
+    n = rows.shape[1]
+    counts = rows.view(np.uint8).sum(axis=1, dtype=np.uint16 if n < 2**16 else np.int64)
+    shares: list[float] = (counts / n).tolist()
+    return shares
 
 
 def prediction_interval(
@@ -248,18 +270,35 @@ def prediction_interval(
     >>> prediction_interval(np.arange(101.0), coverage=0.5)
     (25.0, 75.0)
     """
+    if weights is None:
+        return prediction_intervals(values[None], coverage)[0]
     _finite_aucs(values, weights)
-    if weights is not None:
-        ends = weighted_quantiles(
-            values, weights, np.array([(1 - coverage) / 2, (1 + coverage) / 2])
-        )
-        return float(ends[0]), float(ends[1])
-    ordered = np.sort(values)
-    low, high = (len(ordered) - 1) * (1 - coverage) / 2, (len(ordered) - 1) * (1 + coverage) / 2
-    return _interpolated(ordered, low), _interpolated(ordered, high)
+    low, high = weighted_quantiles(
+        values, weights, np.array([(1 - coverage) / 2, (1 + coverage) / 2])
+    ).tolist()
+    return low, high
 
 
-def _interpolated(ordered: F8, position: float) -> float:
-    i = min(int(position), len(ordered) - 2) if len(ordered) > 1 else 0
-    left, right = float(ordered[i]), float(ordered[min(i + 1, len(ordered) - 1)])
-    return left + (right - left) * (position - i)
+def prediction_intervals(values: F8, coverage: float = 0.90) -> list[tuple[float, float]]:
+    """Return `prediction_interval` of many patients, a row of simulated values for each.
+
+    Examples
+    --------
+    >>> prediction_intervals(np.array([[3.0, 1.0], [4.0, 4.0]]), coverage=0.5)
+    [(1.5, 2.5), (4.0, 4.0)]
+    """
+    _finite_aucs(values)
+    last = values.shape[1] - 1
+    places = [last * (1 + side * coverage) / 2 for side in (-1, 1)]
+    near = sorted({min(k, last) for place in places for k in (int(place), int(place) + 1)})
+    ordered = np.partition(values, near, axis=1)
+    ends = (_at(ordered, place) for place in places)
+    return list(zip(*(end.tolist() for end in ends), strict=True))
+
+
+def _at(ordered: F8, place: float) -> F8:
+    """Interpolate each row at a place, counted from 0."""
+    last = ordered.shape[1] - 1
+    i = min(int(place), max(last - 1, 0))
+    left, right = ordered[:, i], ordered[:, min(i + 1, last)]
+    return np.asarray(left + (right - left) * (place - i))

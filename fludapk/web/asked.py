@@ -29,8 +29,8 @@ from fludapk.answers.typed import (
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import gathered
 from fludapk.patients.fields import COMMON, COURSE, FIELDS, PATIENT, RENAL
-from fludapk.patients.patient import parse_sex
 from fludapk.patients.request import read_quantity, read_regimen, read_schedule
+from fludapk.patients.typed_patient import parse_sex
 from fludapk.published.models import DEFAULT_MODEL
 
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e9, le=1e9)]

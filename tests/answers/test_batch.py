@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import random
 import re
 import resource
 import signal
@@ -294,6 +295,66 @@ def test_many_checks_together_are_each_check_alone(
         else:
             assert isinstance(found, FludapkError)
             assert (type(found), found.faults) == (type(alone), alone.faults)
+
+
+def random_rows(n: int) -> list[dict[str, str]]:
+    """Patients and courses of every age, size and renal function, as typed."""
+    draw = random.Random(16)
+    rows = []
+    for _ in range(n):
+        age = draw.choice((draw.uniform(0.4, 3), draw.uniform(3, 18), draw.uniform(18, 82)))
+        height = (75 + 5.8 * min(age, 17)) * draw.uniform(0.92, 1.08)
+        rows.append(
+            {
+                "age": f"{age:.2f}",
+                "sex": draw.choice(("female", "male", "")),
+                "weight": f"{draw.uniform(15, 36) * (height / 100) ** 2:.1f}",
+                "height": f"{height:.0f}",
+                **draw.choice(
+                    (
+                        {"scr": f"{draw.uniform(0.2, 2.5):.2f} mg/dL"},
+                        {"egfr": f"{draw.uniform(20, 160):.0f}"},
+                        {"crcl": f"{draw.uniform(20, 180):.0f}"},
+                    )
+                ),
+                **draw.choice(
+                    (
+                        {"regimen": draw.choice(sorted(regimens()))},
+                        {
+                            "dose": f"{draw.uniform(15, 40):.0f} mg/m2",
+                            "days": f"{draw.randint(1, 5)}",
+                        },
+                    )
+                ),
+                "model": draw.choice(("langenhorst2019", "varela2025")),
+                "diagnosis": draw.choice(("", "", "b_all", "lbcl")),
+            }
+        )
+    return rows
+
+
+def test_300_rows_together_have_the_bits_of_each_check_alone() -> None:
+    people = random_rows(620)
+    requests = [(asked, request) for asked in people if (request := request_of(asked)) is not None]
+    header = list(dict.fromkeys(name for asked in people for name in asked))
+    text = io.StringIO()
+    csv.writer(text).writerows(
+        [header, *([asked.get(name, "") for name in header] for asked, _ in requests)]
+    )
+    lines = batch(text.getvalue(), "--json", "--points=9").objects
+    computed = 0
+    for (_, request), found in zip(requests, lines, strict=True):
+        (alone,) = checks([request], log2_points=9)
+        if isinstance(alone, FludapkError):
+            assert found["error"]
+            continue
+        computed += 1
+        expected = flat(alone.to_dict())
+        for name in ("doses_mg", "times_h"):
+            assert [float(word) for word in found.pop(name).split()] == expected.pop(name)
+        own = {k: v for k, v in found.items() if k not in ("row", "input", "columns_read")}
+        assert own == expected
+    assert computed >= 300
 
 
 def test_patients_of_every_kind_together_strictly() -> None:

@@ -26,8 +26,9 @@ from fludapk.answers.nomogram_records import Nomogram
 from fludapk.errors import InputError
 from fludapk.pages.nomogram import cell, nomogram_page
 from fludapk.pages.nomogram_figure import nomogram_png, nomogram_svg
-from fludapk.patients.patient import SEXES, Patient
+from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
+from fludapk.patients.typed_patient import SEXES
 from fludapk.published.growth import growth_lms
 from fludapk.published.models import load_model
 

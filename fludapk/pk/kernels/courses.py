@@ -334,17 +334,25 @@ def _courses(
     end of each infusion, after an unused first column, and up to the start of each dose, with all
     times in the last column. `spacing` is that of an even grid, or 0. `whole` gets three rows:
     areas, peaks, and 1 where a subject can be computed. `each` gets areas and troughs.
+
+    `tv` and `amount` have a first axis of patients; each patient has the same effects, and the
+    subjects of one come after those of another in the arrays that are written.
     """
-    n, doses = whole.shape[1], infusions.shape[1]
+    patients, doses = tv.shape[0], infusions.shape[1]
+    n = whole.shape[1] // patients
+    blocks = (n + LANES - 1) // LANES
     together = factors_kappa == 2
     steady = kappa.shape[1] == 0  # every occasion is like the first
-    for first in range(0, n, LANES):
-        mine = min(LANES, n - first)
+    for block in range(patients * blocks):
+        patient = block // blocks
+        first = (block - patient * blocks) * LANES
+        mine, row = min(LANES, n - first), patient * n + first
+        amounts = amount[row_of(patient, amount.shape[0])]
         _shift_lanes(first, n, factors_eta, load_eta, eta, 0, w)
-        _enter_lanes(first, n, tv, w)
+        _enter_lanes(first, n, tv[patient], w)
         for k in range(doses):
             for j in range(LANES):
-                w[_DOSE + j] = amount[row_of(min(first + j, n - 1), amount.shape[0]), k]
+                w[_DOSE + j] = amounts[row_of(min(first + j, n - 1), amounts.shape[0]), k]
             if k == 0 or not steady:
                 column = k * load_kappa.shape[1]
                 _shift_lanes(first, n, factors_kappa, load_kappa, kappa, column, w)
@@ -376,16 +384,16 @@ def _courses(
             if not (together or is_last):
                 _leave_lanes(w)
             for j in range(mine if each.shape[1] > 0 else 0):
-                each[0, first + j, k] = w[_AREA + j]
-                each[1, first + j, k] = w[_TROUGH + j]
+                each[0, row + j, k] = w[_AREA + j]
+                each[1, row + j, k] = w[_TROUGH + j]
         if conc.shape[0] > 0:
-            _write(first, mine, found[0], conc)
+            _write(row, mine, found[0], conc)
         if auc.shape[0] > 0:
-            _write(first, mine, found[1], auc)
+            _write(row, mine, found[1], auc)
         for j in range(mine):
-            whole[0, first + j] = w[_TOTAL + j]
-            whole[1, first + j] = w[_PEAK + j]
-            whole[2, first + j] = w[_USABLE + j]
+            whole[0, row + j] = w[_TOTAL + j]
+            whole[1, row + j] = w[_PEAK + j]
+            whole[2, row + j] = w[_USABLE + j]
 
 
 def _run(
@@ -399,9 +407,9 @@ def _run(
         reached[1] = np.searchsorted(times, np.append(start, np.inf), "right")
     found = np.zeros((2 if auc.size else 1, times.size, LANES))
     _courses(
-        tv, factors_of(load_eta), load_eta, eta, factors_of(load_kappa), load_kappa,
+        _by_patient(tv), factors_of(load_eta), load_eta, eta, factors_of(load_kappa), load_kappa,
         kappa.reshape(len(kappa), start.size * load_kappa.shape[1]),
-        np.array((start, duration)), amount, times, _even_spacing(times),
+        np.array((start, duration)), _by_patient(amount), times, _even_spacing(times),
         reached, np.empty(_WORKSPACE), found, whole, each, conc, auc,
     )  # fmt: skip
     bad = whole[2] != 1.0
@@ -411,6 +419,42 @@ def _run(
             if array.size:
                 array[bad] = np.nan
     return np.where(bad, BAD_PARAMETER, OK).astype(np.int8)
+
+
+def _by_patient(rows: F8) -> F8:
+    """Return rows with an axis of patients before them; of one patient if there is none."""
+    return rows if rows.ndim == 3 else rows[None]
+
+
+def areas(
+    tv: F8, load_eta: F8, eta: F8, load_kappa: F8, kappa: F8, start: F8, duration: F8, amount: F8
+) -> tuple[F8, Status]:
+    """Compute areas of many patients with the same effects.
+
+    Parameters
+    ----------
+    tv : (patients, n or 1, 6)
+        Typical CL, V1, Q2, V2, Q3, V3; L/h and L.
+    load_eta, eta, load_kappa, kappa, start, duration
+        As in `exposure`, for the n subjects that each patient stands for.
+    amount : (patients or 1, n or 1, doses)
+        Doses, mg F-ara-A.
+
+    Returns
+    -------
+    auc_0_inf : (patients, n)
+        mg h/L, from the first dose to infinity.
+    status : (patients, n)
+        As in `exposure`.
+    """
+    shape = tv.shape[0], max(tv.shape[1], eta.shape[0], kappa.shape[0], amount.shape[1])
+    whole, nothing = np.empty((3, shape[0] * shape[1])), np.empty((2, 0, 0))
+    nowhere = np.empty((0, 0))
+    status = _run(
+        tv, load_eta, eta, load_kappa, kappa, start, duration, amount,
+        np.empty(0), whole, nothing, nowhere, nowhere,
+    )  # fmt: skip
+    return whole[0].reshape(shape), status.reshape(shape)
 
 
 def exposure(

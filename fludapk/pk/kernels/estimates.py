@@ -542,7 +542,8 @@ def _search(
 
 def _status_before(tv: F8, n: int) -> Status:
     """Return `BAD_PARAMETER` for subjects without valid typical values, `BAD_LEVEL` for others."""
-    return np.full(n, np.where(usable(tv), BAD_LEVEL, BAD_PARAMETER), np.int8)
+    every = usable(tv).reshape(len(tv), -1).all(axis=1)  # occasion
+    return np.full(n, np.where(every, BAD_LEVEL, BAD_PARAMETER), np.int8)
 
 
 def _known_occasions(doses: F8, levels: F8, n: int) -> I8:

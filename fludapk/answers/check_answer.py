@@ -1,0 +1,359 @@
+"""Answer of a check: its headline and warnings at once, its records when somebody asks.
+
+A list needs a row of every answer, a person the whole result; both are read from the same values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from fludapk._version import __version__
+from fludapk.answers.check_facts import CheckFacts, counts, other_disease, reading_note
+from fludapk.answers.check_notes import NOTES
+from fludapk.answers.check_records import (
+    FLAG_CONTEXT,
+    CheckResult,
+    ExposureRecord,
+    LabelRecord,
+    PatientRecord,
+    RegimenRecord,
+    SensitivityRecord,
+    exposure_values,
+    patient_values,
+    regimen_values,
+    result_columns,
+    row_values,
+    target_record,
+    target_values,
+)
+from fludapk.answers.check_remarks import WARNINGS, remarks_of
+from fludapk.answers.headline import (
+    COVARIATES_ONLY,
+    Headline,
+    Simulated,
+    headline_of,
+    notes_in_headline,
+)
+from fludapk.answers.label_weights import Kidney, label_by_weight
+from fludapk.answers.prediction import Outcome, Prediction
+from fludapk.answers.record import Provenance, Row, hash_of, worst_first
+from fludapk.answers.trail import trail_of
+from fludapk.errors import InputError
+from fludapk.patients.course import Course
+from fludapk.patients.fields import label
+from fludapk.patients.patient import Patient
+from fludapk.patients.request import Case, Request
+from fludapk.pk.effects import POINT_SET_SEED
+from fludapk.published.course_files import LabelRule, LabelStep, TargetEntry
+from fludapk.published.models import Model
+from fludapk.published.regimens import ADULT_YEARS, label_rules, label_step
+from fludapk.published.targets import flag, targets
+
+
+class Computed(NamedTuple):
+    """Numbers of a check."""
+
+    request: Request
+    prediction: Prediction
+    rivals: Mapping[str, Outcome]
+    """By every model that was built from such patients, and by the one that was asked for."""
+    leading: TargetEntry | None
+    """The target that leads the answer."""
+    shown: Mapping[str, Simulated | InputError]
+    """Simulated patients, by every chosen model and that of the leading target."""
+    kidney: Mapping[str, float]
+    """CrCl and eGFR for label rules, the lowest of the course; NaN if unknown."""
+    by_weight: Sequence[Kidney]
+
+    def simulated(self, model: str) -> Simulated:
+        """Return the simulated patients by a model; raises the error that they gave."""
+        shown = self.shown[model]
+        if isinstance(shown, InputError):
+            raise shown
+        return shown
+
+
+class Answer:
+    """Answer of a check, before it is written out.
+
+    Parameters
+    ----------
+    computed : Computed
+    models : sequence of Model
+        All of them.
+    log2_points : int
+        2 to this power simulated courses stand behind it.
+
+    Raises
+    ------
+    InputError
+        If its courses cannot be simulated.
+    """
+
+    def __init__(self, computed: Computed, models: Sequence[Model], log2_points: int) -> None:
+        self._computed, self._log2_points = computed, log2_points
+        self.prediction = computed.prediction
+        self.model = self.prediction.model
+        self.patient, self.regimen, self.course = self.prediction.case
+        self.shown = computed.simulated(self.model.id)
+        self._sensitivity = [
+            sensitivity_record(model, self.prediction.case, computed.rivals.get(model.id))
+            for model in models
+        ]
+        self._labels = _labels(self.patient, computed.kidney)
+        self._facts = CheckFacts(
+            prediction=self.prediction,
+            sensitivity=self._sensitivity,
+            leading=computed.leading,
+            targets=(),
+            label_rules=self._label_records() if self._refusing or computed.by_weight else (),
+        )
+        self._warnings = remarks_of(self._facts, WARNINGS)
+        self.headline = self._headline()
+
+    @property
+    def model_id(self) -> str:
+        """Id of the model."""
+        return self.model.id
+
+    @property
+    def model_sha256(self) -> str:
+        """Hash of its file."""
+        return self.model.sha256
+
+    def _headline(self) -> Headline:
+        """Word the headline: the chance by the model that the leading target was found with."""
+        computed, target, judged = self._computed, self._computed.leading, None
+        notes = notes_in_headline(self._warnings, _IN_THE_HEADLINE)
+        notes.append(COVARIATES_ONLY)
+        doubts = [self.model.not_shipped]
+        if target is not None and target.derived_with != self.model.id:
+            own = computed.rivals.get(target.derived_with)
+            if isinstance(own, Prediction):
+                judged = computed.simulated(own.model.id)
+                doubts.append(own.model.not_shipped)
+            else:
+                notes.append(
+                    f"{target.name} was found with {target.derived_with}, which cannot be used for "
+                    "this patient"
+                )
+        headline = headline_of(self._warnings, target, self.shown, judged, notes)
+        return headline.preceded_by(dict.fromkeys(filter(None, doubts)))
+
+    @property
+    def _refusing(self) -> list[str]:
+        """Rules of labels that say not to give it."""
+        return [rule.id for rule, _, step in self._labels if step is not None and step.refuse]
+
+    def _label_records(self) -> list[LabelRecord]:
+        auc = self.prediction.auc_0_inf * _full_dose(self.prediction)
+        return [
+            _label_record(rule, value, step, self.patient, auc, self._computed.by_weight)
+            for rule, value, step in self._labels
+        ]
+
+    @property
+    def _models_agree(self) -> bool:
+        flags = {row.flag for row in self._sensitivity if counts(row)}
+        return len(flags | {flag(self.prediction.auc_0_inf)}) == 1
+
+    @property
+    def _provenance(self) -> dict[str, Any]:
+        """Fields of `Provenance`, in their order."""
+        return {
+            "version": __version__,
+            "model_sha256": self.model.sha256,
+            "input_sha256": input_hash(self._computed.request),
+            "seed": POINT_SET_SEED,
+            "points": 2**self._log2_points,
+        }
+
+    def values(self) -> list[Any]:
+        """Return the row of a list, in the order of `result_columns`."""
+        treated = self.prediction.case.treated
+        return row_values(
+            headline=self.headline,
+            flag=flag(self.prediction.auc_0_inf),
+            exposure=exposure_values(self.prediction, self.shown),
+            models_agree=self._models_agree,
+            remarks=self._warnings,
+            targets=[
+                target_values(entry, self.shown, self.patient.age_years, treated)
+                for entry in targets().values()
+            ],
+            sensitivity=self._sensitivity,
+            patient=patient_values(self.prediction),
+            regimen=regimen_values(self.prediction, self._computed.request.round_to_mg),
+            model=self.model.id,
+            refusing=self._refusing,
+            provenance=self._provenance.values(),
+        )
+
+    def row(self) -> Row:
+        """Return the row of a list by the names of its columns."""
+        names = result_columns([rival.model for rival in self._sensitivity])
+        return dict(zip(names, self.values(), strict=True))
+
+    def result(self, *, trail: bool = True) -> CheckResult:
+        """Return the whole result.
+
+        Parameters
+        ----------
+        trail : bool
+            Without is quicker.
+
+        Raises
+        ------
+        InputError
+            If a number is not finite.
+        """
+        prediction, shown = self.prediction, self.shown
+        judged = [target_record(entry, shown, prediction.case) for entry in targets().values()]
+        facts = replace(self._facts, targets=judged)
+        return CheckResult(
+            headline=self.headline,
+            remarks=worst_first([*self._warnings, *remarks_of(facts, NOTES)]),
+            model=self.model.id,
+            model_title=self.model.file.title,
+            model_citation=self.model.file.citation.short,
+            patient=PatientRecord(**patient_values(prediction)),
+            regimen=RegimenRecord(**regimen_values(prediction, self._computed.request.round_to_mg)),
+            exposure=ExposureRecord(
+                auc_per_dose=prediction.typical.auc_per_dose[0].tolist(),
+                **exposure_values(prediction, shown),
+            ),
+            flag=flag(prediction.auc_0_inf),
+            flag_context=FLAG_CONTEXT,
+            targets=judged,
+            sensitivity=self._sensitivity,
+            models_agree=self._models_agree,
+            averaged=None,
+            label_rules=self._label_records(),
+            reading_note=reading_note(self.model, self.patient),
+            trail=trail_of(prediction) if trail else [],
+            provenance=Provenance(**self._provenance),
+            source=prediction,
+        )
+
+
+_IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
+"""Codes of remarks without which the chance would mislead."""
+
+
+def sensitivity_record(model: Model, case: Case, other: Outcome | None) -> SensitivityRecord:
+    """Record the AUC by another model, if its population covers the patient."""
+    who = model.file.population.who
+    reason: str | None = None
+    auc: float | None = None
+    other_basis: float | None = None
+    if other is None or other_disease(model, case) is not None:
+        reason = who
+    elif isinstance(other, InputError):
+        reason = f"{who}; {'; '.join(other.sentences(label))}"
+    elif other.outside:
+        reason = f"{who}; {', '.join(map(str, other.outside))}"
+    else:
+        auc, other_basis = other.auc_0_inf, other.auc_0_inf_other_basis
+    return SensitivityRecord(
+        model=model.id,
+        name=model.file.citation.name,
+        who=who,
+        applies=reason is None,
+        auc_0_inf=auc,
+        flag=None if auc is None else flag(auc),
+        reading_of=model.file.reading_of,
+        reason=reason,
+        auc_0_inf_other_basis=other_basis,
+    )
+
+
+# ------------------------------------------------------------------ labels
+
+
+def _labels(
+    patient: Patient, kidney: Mapping[str, float]
+) -> list[tuple[LabelRule, float, LabelStep | None]]:
+    """Return each label rule, its renal function, and its row; those for adults only for adults."""
+    adult = patient.age_years >= ADULT_YEARS
+    rows: list[tuple[LabelRule, float, LabelStep | None]] = []
+    for rule in label_rules():
+        value = kidney[rule.measure]
+        usable = (adult or not rule.adults_only) and math.isfinite(value)
+        rows.append((rule, value, label_step(rule, value) if usable else None))
+    return rows
+
+
+def _label_record(
+    rule: LabelRule,
+    value: float,
+    step: LabelStep | None,
+    patient: Patient,
+    auc: float,
+    by_weight: Sequence[Kidney],
+) -> LabelRecord:
+    """Apply a row of a rule to the AUC of the full dose."""
+    given = any(value is not None for value in patient.renal_inputs)
+    lacking = "needs sex" if given else "needs a renal function"
+    adult = patient.age_years >= ADULT_YEARS
+    why_not = f"not computed: {lacking}" if adult else "written for adults"
+    factor = step.factor if step else None
+    return LabelRecord(
+        id=rule.id,
+        title=rule.title,
+        applies=step is not None,
+        measure=rule.measure,
+        value=value if step else None,
+        unit="mL/min" if rule.measure == "CrCl" else "mL/min/1.73 m2",
+        advice=step.advice if step else why_not,
+        refused=step.refuse if step else False,
+        factor=factor,
+        auc_0_inf=None if factor is None else auc * factor,
+        source=rule.source,
+        by_weight=label_by_weight(rule, by_weight, auc) if step else [],
+    )
+
+
+def _full_dose(prediction: Prediction) -> float:
+    """Divide the total of the published course by that of this one, perhaps reduced already."""
+    patient, regimen, course = prediction.case
+    entry = regimen.published
+    if entry is None or not regimen.change:
+        return 1.0
+    full = replace(regimen, dose=entry.dose, unit=entry.unit, days=entry.days)
+    each = float(full.dose_mg(patient.bsa_m2, patient.weight_kg))
+    return each * full.days / course.total_mg
+
+
+# ------------------------------------------------------------------ provenance
+
+
+def input_hash(request: Request) -> str:
+    """Hash what was asked, whatever the order or unit it was typed in.
+
+    A choice that nobody made is not in it, so that old hashes stay.
+    """
+    patient, course = vars(request.patient), request.course
+    asked = {
+        "patient": {k: patient[k] for k in _OF_PATIENT if k not in _RARE or patient[k]},
+        "regimen": {
+            k: v
+            for k, v in vars(request.regimen).items()
+            if k not in ("cells_clock", "warning") and (k != "bsa_cap_m2" or v is not None)
+        },
+        "model": request.model,
+        "round_to_mg": request.round_to_mg,
+        **({} if course is None else {"course": _asked_course(course)}),
+    }
+    return hash_of(asked)
+
+
+_RARE: Final = ("confirmed", "renal_changes", "gestational_age_weeks", "categories")
+_OF_PATIENT: Final = [name for name in Patient.__dataclass_fields__ if name != "typed"]
+
+
+def _asked_course(course: Course) -> dict[str, object]:
+    """A course as it is hashed: how many doses have been given only if some have."""
+    return {k: v for k, v in vars(course).items() if k != "given" or v}
