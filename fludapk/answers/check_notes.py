@@ -135,8 +135,7 @@ def renal_changes(facts: CheckFacts) -> Remark | None:
         + (f"from the dose at {start:g} h" if start is not None else "for no dose of this course")
         for change, start in zip(patient.renal_changes, starts, strict=True)
     )
-    measures = "of the lowest function" if any(s is not None for s in starts) else "of the first"
-    return note("renal_changes", f"{used}. Rules of labels are those {measures} of the course")
+    return note("renal_changes", f"{used}. Labels' rules go by the lowest function at any dose")
 
 
 def gestational_age(facts: CheckFacts) -> Remark | None:
