@@ -341,7 +341,8 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
     doses = [_covariates_at(model, cases, time) for time in times]
     outcomes: dict[int, Outcome] = {}
     studied: dict[int, list[Outside]] = {}
-    plain = np.logical_and.reduce([_plainly_usable(model, at, len(cases)) for _, at in doses])
+    usable_at = np.array([_plainly_usable(model, at, len(cases)) for _, at in doses])
+    plain = np.all(usable_at, axis=0)
     for i, is_plain in enumerate(plain.tolist()):
         try:
             studied[i] = [] if is_plain else _outside(model, doses, i)

@@ -130,7 +130,7 @@ def correlation(counts: Counts, between: Sequence[str]) -> CorrelationRecord | N
         strategy=counts.strategy,
         between=list(between),
         correlation=CORRELATION,
-        patients=int(given.max()),
+        patients=int(np.max(given)),
         p_below_13_8=both[0],
         p_below_13_8_correlated=both[1],
     )

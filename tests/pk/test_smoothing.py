@@ -12,6 +12,7 @@ from scipy.stats import norm
 from fludapk.answers.headline import Simulated
 from fludapk.answers.prediction import LOG2_POINTS, predict
 from fludapk.answers.simulation import simulated, simulated_of_many
+from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
@@ -23,8 +24,8 @@ ADULT = Patient(age_years=60, sex="male", weight_kg=80, height_cm=178, scr_mg_dl
 GIRL = Patient(age_years=5, sex="female", weight_kg=18.2, height_cm=110, scr_mg_dl=0.3)
 
 
-def log_normal(n: int, sd: float = 0.3, mean: float = 2.7) -> np.ndarray:
-    return np.exp(mean + sd * norm.ppf((np.arange(n) + 0.5) / n))[None]
+def log_normal(n: int, sd: float = 0.3, mean: float = 2.7) -> F8:
+    return np.asarray(np.exp(mean + sd * norm.ppf((np.arange(n) + 0.5) / n))[None])
 
 
 @pytest.mark.parametrize("n", [64, 512])

@@ -268,7 +268,7 @@ def test_a_posterior_of_curved_effects_is_the_prior_weighted_by_the_likelihood(
     z = np.random.default_rng(9).standard_normal((100_000, program.n_eta + 3 * program.n_kappa))
     known = z[:, : program.n_eta + program.n_kappa]
     log_likelihood = -0.5 * (fit.problem.log_posterior(known) - np.sum(known**2, axis=1))
-    weight = np.exp(log_likelihood - log_likelihood.max())
+    weight = np.exp(log_likelihood - np.max(log_likelihood))
     slow = course_exposure(program, tv, fit.problem.effects(z), *arrays()).auc_0_inf
     for power in (1, 2):
         expected = float(weight @ slow**power / weight.sum())
