@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from fludapk.errors import Fault, InputError
@@ -112,11 +111,10 @@ def canonical_unit(text: str, dimension: str) -> str | None:
     >>> canonical_unit("µmol/l", "creatinine"), canonical_unit("mo", "age")
     ('umol/L', 'months')
     """
-    return None if len(text) > LONGEST else _canonical_unit(text, dimension)
-
-
-@lru_cache(maxsize=256)
-def _canonical_unit(text: str, dimension: str) -> str | None:
+    if text in UNITS[dimension]:  # as a rule
+        return text
+    if len(text) > LONGEST:
+        return None
     word = text.strip().lower().replace("µ", "u").replace("μ", "u")
     word = word.replace("²", "2").replace("^", "").replace("1.73m2", "1.73 m2").replace("per", "/")
     word = " ".join("/".join(part.strip() for part in word.split("/")).split())

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -315,7 +315,6 @@ def _days(times_h: Sequence[float], day_h: float) -> list[list[int]]:
     return _days_of(tuple(times_h), day_h)
 
 
-@lru_cache(maxsize=64)
 def _days_of(times_h: tuple[float, ...], day_h: float) -> list[list[int]]:
     day = day_h - _SLACK_H
     return [[k for k, t in enumerate(times_h) if start <= t < start + day] for start in times_h]

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from io import BufferedReader, BytesIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -390,20 +390,8 @@ def cell(value: Value, *, decimal_comma: bool = False) -> str:
 
 
 def _text_cell(text: str) -> str:
-    return _often(text) if len(text) <= _LONG else _text_as_cell(text)
-
-
-_LONG: Final = 200
-"""Characters of a text that is not kept although it may come again."""
-
-
-@lru_cache(maxsize=4096)
-def _often(text: str) -> str:
-    """A text as a cell, kept because most come again from row to row."""
-    return text if _PLAIN.fullmatch(text) else _text_as_cell(text)
-
-
-def _text_as_cell(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
     text = safe(text)
     return '"' + text.replace('"', '""') + '"' if _SPLITS.search(text) else text
 

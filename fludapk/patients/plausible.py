@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -94,7 +93,6 @@ def quantity_faults(key: str, typed: Quantity, age_years: float) -> list[Fault]:
     return [Fault(key, f"= {_with_unit(typed)} is {edge}{_would_be(typed, dimension, readings)}")]
 
 
-@lru_cache(maxsize=256)
 def _usual(dimension: str, age_years: float) -> tuple[float, float]:
     """Bound what is usual at an age, inside the limits."""
     low, high = LIMITS[dimension]
@@ -323,7 +321,6 @@ def creatinine_for_age(values: Values) -> Fault | None:
     return _asked("scr_mg_dl", typed, found + _would_be(typed, "creatinine", readings))
 
 
-@lru_cache(maxsize=256)
 def _normal_creatinine(age_years: float, sex: str) -> float:
     return float(fas_q(age_years=age_years, female=sex == "female"))
 
@@ -442,7 +439,6 @@ def _references(
     return _references_to_the_end(dimension, min(age_years, GROWTH_END_YEARS), sex)
 
 
-@lru_cache(maxsize=256)
 def _references_to_the_end(
     dimension: str, age_years: float, sex: str | None
 ) -> tuple[tuple[float, float, float], ...]:

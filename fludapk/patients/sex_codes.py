@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from fludapk.errors import Fault
@@ -85,7 +84,6 @@ class SexCodes:
         return ", ".join(f"{code} = {sex}" for code, sex in self.sexes.items())
 
 
-@lru_cache(maxsize=1024)
 def code_of(cell: str) -> str:
     """Return a code without capitals, and a number as a whole one.
 

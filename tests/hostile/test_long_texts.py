@@ -128,13 +128,18 @@ def test_the_search_for_kept_texts_sees_one() -> None:
 def test_no_cache_holds_what_was_typed() -> None:
     from asking import ask
 
-    girl = {"age": "5", "weight": "18.239", "height": "110", "scr": "0.3 mg/dL", "sex": "female"}
+    girl = {"age": "5.0317", "weight": "18.239", "height": "110.371", "scr": "0.3179 mg/dL"}
+    girl["sex"] = "female"
     for name in [*girl, "dose", "regimen", "product", "diagnosis", "first_dose", "confirm"]:
         asked = {**girl, "dose": "30 mg/m2", "days": "3", name: f"1 {SECRET}"}
         ask("POST", "/api/v1/check", json=asked)
         ask("POST", "/", data=asked)
-    content = f"id,name,age,weight,height,scr,regimen\n1,{SECRET},5,18.2,110,0.3,{SECRET}\n"
+    content = "id,name,sex,age,weight,height,scr,interval,regimen\n" + "".join(
+        f"1,{SECRET},{sex},5.0317,18.239,110.371,0.3179,17.513,{course}\n"
+        for sex, course in (("female", "tisa_cel_ball"), (SECRET, SECRET))
+    )
     for path in ("/api/v1/batch", "/list"):
         ask("POST", path, files={"file": ("list.csv", content)}, data={"map": "scr=scr_mg_dl"})
     assert kept(SECRET) == []
-    assert kept("18.239") == []
+    for number in ("5.0317", "18.239", "110.371", "0.3179", "17.513"):
+        assert kept(number) == []
