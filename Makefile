@@ -29,8 +29,7 @@ unit: $(VENV)/.installed-test
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m interpreted
 
 # Needs Chromium: `apt-get install chromium`, or its path in FLUDAPK_CHROMIUM.
-test-browser: $(VENV)/.installed-test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
+test-browser: $(VENV)/.installed-browser
 	$(BIN)/python -m pytest -q -m browser
 
 # The site, in build/site: open index.html. Every command and notebook in it is run; a warning fails.
@@ -93,6 +92,10 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	@touch $@
+
+$(VENV)/.installed-browser: pyproject.toml | $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	@touch $@
 
 $(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
