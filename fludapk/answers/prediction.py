@@ -53,8 +53,8 @@ class Together:
     """Typical patients by one model, with the same times; arrays have a row for each."""
 
     covariates: Sequence[Covariates]
-    """Of these, and of others who could not be predicted: at the first dose, or at every one if
-    they change."""
+    """Covariates of these, and of others who could not be predicted: at the first dose, or at every
+    one if they change."""
     tv: F8
     """(n, 6 or more) Typical CL V1 Q2 V2 Q3 V3 at the first dose; see `Program.typical_values`."""
     tv_by_dose: F8 | None

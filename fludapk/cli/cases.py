@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from fludapk.answers.case import Answer, OpenedCase
     from fludapk.patients.case_file import Question
     from fludapk.patients.level import Level
+    from fludapk.patients.request import Typed
+
+_Answer = TypeVar("_Answer", bound="Answer")
 
 case_option = click.option(
     FIELDS["case"].option, "case_file", metavar=FIELDS["case"].metavar, help=FIELDS["case"].help
@@ -31,35 +34,45 @@ _BESIDE_A_CASE: Final = {
 """Parameters that may stand beside a case file: all that is not about the patient."""
 
 
-def open_from(
-    path: str, question: Question, *, strict: bool, folders: Sequence[Path]
-) -> OpenedCase:
-    """Open a case file with nothing else typed, and compute it again.
+def answered(
+    question: Question,
+    answer: Callable[..., _Answer],
+    typed: Typed,
+    folders: Sequence[Path],
+    case_file: str | None,
+) -> tuple[_Answer, OpenedCase | None]:
+    """Answer what was typed, or a case file with nothing else typed.
 
     Parameters
     ----------
-    path : str
     question : {'check', 'dose', 'update'}
         The command.
-    strict : bool
-        Refuse a patient outside the studied range, also if the case does not say so.
+    answer : callable
+        Its function in `fludapk.answers.typed`.
+    typed : mapping of str to object
+        With ``strict``, a case is refused outside the studied range even if it does not say so.
     folders : sequence of Path
         Folders of models.
+    case_file : str, optional
     """
-    from fludapk.answers.case import answer_to, opened
     from fludapk.cli.common import say_first_compilation
+
+    if case_file is None:
+        return answer(typed, folders, ready=say_first_compilation), None
+    from fludapk.answers.case import opened
     from fludapk.patients.case_file import read_case
 
     context = click.get_current_context()
     names = _typed_names(context) - _BESIDE_A_CASE
-    typed = [part.opts[0] for part in context.command.params if part.name in names]
-    if typed:
-        found = f"{{case}} holds everything that was typed: leave out {', '.join(typed)}"
+    beside = [part.opts[0] for part in context.command.params if part.name in names]
+    if beside:
+        found = f"{{case}} holds everything that was typed: leave out {', '.join(beside)}"
         raise InputError(Fault("case", found, whole=True))
-    case = read_case(path)
+    case = read_case(case_file)
     say_first_compilation()
-    asked = {**case.typed, "strict": True} if strict else case.typed
-    return opened(case, question, answer_to(question, asked, folders))
+    asked = {**case.typed, "strict": True} if typed["strict"] else case.typed
+    result = answer(asked, folders)
+    return result, opened(case, question, result)
 
 
 def save_as(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fludapk.cli.cases import case_option, open_from, save_as, save_case_option, say_changes
+from fludapk.cli.cases import answered, case_option, save_as, save_case_option, say_changes
 from fludapk.cli.common import (
     brief_option,
     folders_of,
@@ -29,10 +30,6 @@ from fludapk.errors import ExitStatus, Fault, InputError
 from fludapk.patients.fields import COMMON, FIELDS
 
 if TYPE_CHECKING:
-    from fludapk.answers.case import OpenedCase
-    from fludapk.answers.check_records import CheckResult
-    from fludapk.answers.dose_records import DoseResult
-    from fludapk.answers.update_records import UpdateResult
     from fludapk.patients.clock import Clock
     from fludapk.patients.level import Level
 
@@ -73,13 +70,7 @@ def check(
     from fludapk.answers.typed import check_typed
 
     folders = folders_of(models_dir)
-    opened: OpenedCase | None = None
-    result: CheckResult
-    if case_file is not None:
-        opened = open_from(case_file, "check", strict=typed["strict"], folders=folders)
-        result = opened.answer  # type: ignore[assignment]
-    else:
-        result = check_typed(_by_weights(typed), folders, ready=say_first_compilation)
+    result, opened = answered("check", check_typed, _by_weights(typed), folders, case_file)
     if events is not None:
         from fludapk.answers.events import events_csv
         from fludapk.atomic import write_whole
@@ -127,13 +118,7 @@ def dose(
     from fludapk.answers.typed import dose_typed
 
     folders = folders_of(models_dir)
-    opened: OpenedCase | None = None
-    result: DoseResult
-    if case_file is not None:
-        opened = open_from(case_file, "dose", strict=typed["strict"], folders=folders)
-        result = opened.answer  # type: ignore[assignment]
-    else:
-        result = dose_typed(_by_weights(typed), folders, ready=say_first_compilation)
+    result, opened = answered("dose", dose_typed, _by_weights(typed), folders, case_file)
     save_as(save_case, "dose", result, opened=opened)
     show(result, as_json=as_json, report=report, is_brief=is_brief)
     say_changes(opened)
@@ -249,21 +234,14 @@ def update(
         show(found, as_json=as_json)
         return
 
-    opened: OpenedCase | None = None
     measured: list[Level] = []
-    result: UpdateResult
-    if case_file is not None:
-        opened = open_from(case_file, "update", strict=typed["strict"], folders=folders)
-        result = opened.answer  # type: ignore[assignment]
-    else:
 
-        def levels(clock: Clock) -> list[Level]:
-            measured[:] = _levels(level_texts, levels_file, clock)
-            return measured
+    def levels(clock: Clock) -> list[Level]:
+        measured[:] = _levels(level_texts, levels_file, clock)
+        return measured
 
-        result = update_typed(
-            _by_weights(typed), folders, ready=say_first_compilation, levels=levels
-        )
+    answer = update_typed if case_file else partial(update_typed, levels=levels)
+    result, opened = answered("update", answer, _by_weights(typed), folders, case_file)
     from_file = measured if levels_file else None
     save_as(save_case, "update", result, opened=opened, levels=from_file)
     if draws_file is not None:
