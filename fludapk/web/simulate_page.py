@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, FileError, FludapkError, InputError, gathered
+from fludapk.patience import AbandonedError, go_on
 from fludapk.patients.population import populations
 from fludapk.patients.request import read_step_mg
 from fludapk.published.models import DEFAULT_MODEL
@@ -106,10 +107,11 @@ class SimulatePage:
         if request.headers.get("x-part") != "answer":
             answer = await run_in_threadpool(status_of, job, self.jobs)
             return self.page(job.form, answer, job)
+        if not job.is_over:
+            await asyncio.sleep(_FOLLOWED_S)
         try:
-            if not job.is_over:
-                await asyncio.sleep(_FOLLOWED_S)
-        except asyncio.CancelledError:
+            go_on()
+        except AbandonedError:
             job.keep(LEFT_S)
             raise
         answer = await run_in_threadpool(status_of, job, self.jobs)

@@ -20,6 +20,7 @@ import httpx
 import pytest
 from asking import APP, HOME, Page, ask
 from click.testing import CliRunner
+from starlette.types import Message
 
 from fludapk.cli import main
 from fludapk.web import jobs, simulate_page
@@ -327,15 +328,22 @@ def test_a_study_ends_when_its_client_has_left(app: Guard, monkeypatch: pytest.M
     address = begun(app, LONG)
     until(lambda: len(multiprocessing.active_children()) == 1)
 
-    async def hung_up() -> None:
-        transport = httpx.ASGITransport(app=app.app)
-        async with httpx.AsyncClient(transport=transport, base_url=HOME) as client:
-            following = client.get(address, headers=PART)
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(following, 0.3)
+    headers = {"host": httpx.URL(HOME).host, **PART}
+    scope = {
+        **{"type": "http", "method": "GET", "path": address, "query_string": b""},
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    messages = [{"type": "http.request"}, {"type": "http.disconnect"}]
 
-    asyncio.run(hung_up())
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        """Lose an answer, as a closed connection does."""
+
+    asyncio.run(app(scope, receive, send))
     until(lambda: multiprocessing.active_children() == [], 10)
+    assert "The study was cancelled." in ask("GET", address, app).text
 
 
 def test_a_study_that_nobody_asks_for_never_starts() -> None:

@@ -3,6 +3,8 @@
 Needs what `test_serve_browser` needs; run with ``pytest -m browser``.
 """
 
+import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -175,11 +177,11 @@ def test_a_study_is_cancelled_by_its_button(page: Any, home: str) -> None:
     assert page.input_value("#patients") == "100000"
 
 
-def studies(server: subprocess.Popen[str]) -> list[str]:
+def studies(server: subprocess.Popen[str]) -> list[int]:
     """Processes of studies."""
-    words = ["ps", "--ppid", str(server.pid), "-o", "args="]
+    words = ["ps", "-ww", "--ppid", str(server.pid), "-o", "pid=,args="]  # of any width
     listed = subprocess.run(words, capture_output=True, text=True, check=False).stdout
-    return [line for line in listed.splitlines() if "spawn_main" in line]
+    return [int(line.split()[0]) for line in listed.splitlines() if "spawn_main" in line]
 
 
 def test_a_study_ends_when_its_page_is_closed(
@@ -193,6 +195,7 @@ def test_a_study_ends_when_its_page_is_closed(
     other.click("text=Run the study")
     until(other, lambda: len(studies(server)) == 1)
     until(other, lambda: "simulating" in other.inner_text("[data-progress]"))
+    os.kill(studies(server)[0], signal.SIGSTOP)  # on a fast machine it would be finished too soon
     other.reload()  # is not leaving
     other.wait_for_timeout(7000)
     assert "The study runs" in other.inner_text("#answer")
