@@ -16,7 +16,7 @@ PACKAGE: Final = ROOT / "fludapk"
 ROOMS: Final = ("pk", "published", "patients", "answers", "studies", "pages", "web", "cli")
 """From the ground up: a file imports from rooms to its left, and inside its own no circle."""
 
-GROUND: Final = ("_version", "arrays", "atomic", "errors", "patience", "units")
+GROUND: Final = ("_version", "arrays", "atomic", "errors", "language", "patience", "units")
 """Files below all rooms."""
 
 HOMES: Final = {
@@ -28,6 +28,7 @@ HOMES: Final = {
     "rich": ("fludapk.cli",),
     "matplotlib": ("fludapk.pages",),
     "jinja2": ("fludapk.pages",),
+    "babel": ("fludapk.language",),
     "openpyxl": ("fludapk.patients.xlsx_list", "fludapk.patients.xlsx_results"),
     "pyarrow": ("fludapk.answers.draws", "fludapk.studies"),
     "distributed": ("fludapk.studies.shards",),

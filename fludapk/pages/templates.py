@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fludapk.errors import InputError
+from fludapk.language import language, ntr, tr
 from fludapk.published.models import replacement_warning
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals["TERMS"] = TERMS
+    made.globals |= {"TERMS": TERMS, "tr": tr, "ntr": ntr, "language": language}
     made.filters["cited"] = jinja2.pass_context(
         # A report stands for itself and leads nowhere.
         lambda context, text: text if context.get("whole") else cited(text)

@@ -1,0 +1,1 @@
+"""Translations: a gettext catalog for each language (`tools/make_catalogs.py`)."""

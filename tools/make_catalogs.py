@@ -1,0 +1,107 @@
+"""Bring the catalogs of the languages up to date with the texts in the code.
+
+Run ``python tools/make_catalogs.py`` after a text that is shown has changed: new messages come
+without a translation, and `tests/test_languages.py` fails until they have one.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po, write_po
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from fludapk.language import LANGUAGES, SOURCE  # noqa: E402
+
+PACKAGE: Final = ROOT / "fludapk"
+CATALOGS: Final = PACKAGE / "catalogs"
+KEYWORDS: Final[dict[str, Any]] = {
+    "tr": None, "marked": None, "ntr": (1, 2), "_": None, "gettext": None, "ngettext": (1, 2),
+}  # fmt: skip
+JINJA: Final = {"trimmed": "true", "silent": "false", "trim_blocks": "true"}
+TABLES: Final[dict[str, tuple[str, ...]]] = {}
+"""Glob of shipped TOML files -> keys whose texts are shown, as ``"population.who"``."""
+
+
+def messages() -> Iterator[str | tuple[str, str]]:
+    """Yield every text that is shown, in the order of the files."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield from _extracted("python", path, {})
+    for path in sorted(PACKAGE.rglob("templates/*.html")):
+        yield from _extracted("jinja2.ext:babel_extract", path, JINJA)
+    for pattern, keys in TABLES.items():
+        for path in sorted(ROOT.glob(pattern)):
+            table = tomllib.loads(path.read_text("utf-8"))
+            for key in keys:
+                yield from _texts(table, key.split("."))
+
+
+def _extracted(method: str, path: Path, options: dict[str, str]) -> Iterator[str | tuple[str, str]]:
+    with path.open("rb") as file:
+        for _, message, _, _ in extract(method, file, KEYWORDS, (), options):
+            yield message if isinstance(message, str) else (message[0], message[1])
+
+
+def _texts(table: Any, keys: list[str]) -> Iterator[str]:
+    """Yield the texts under a dotted key; ``*`` stands for every key or item."""
+    if not keys:
+        if isinstance(table, str) and table:
+            yield table
+        return
+    inside = list(table.values()) if isinstance(table, dict) else list(table or ())
+    chosen = inside if keys[0] == "*" else [table.get(keys[0])]
+    for value in chosen:
+        if value is not None:
+            yield from _texts(value, keys[1:])
+
+
+def updated(code: str) -> bytes:
+    """Return a catalog with every message, and no other; translations are kept."""
+    path = CATALOGS / f"{code}.po"
+    old = read_po(BytesIO(path.read_bytes()), locale=code) if path.exists() else Catalog(code)
+    reviewed = dict(old.mime_headers).get("X-Reviewed-By", "")
+    new = Catalog(code, header_comment=f"# {LANGUAGES[code]}", charset="utf-8")
+    for message in dict.fromkeys(messages()):
+        before = old.get(message)
+        new.add(message, before.string if before is not None else "")
+    written = BytesIO()
+    write_po(written, new, width=100, no_location=True, omit_header=True)
+    head = "\n".join([
+        f"# {LANGUAGES[code]}. Whoever reviews it as a clinician signs below: name, date.",
+        'msgid ""',
+        'msgstr ""',
+        f'"Language: {code}\\n"',
+        f'"Plural-Forms: {new.plural_forms}\\n"',
+        '"Content-Type: text/plain; charset=utf-8\\n"',
+        f'"X-Reviewed-By: {reviewed}\\n"',
+        "", "",
+    ])  # fmt: skip
+    return head.encode() + written.getvalue()
+
+
+def main() -> None:
+    """Write the catalogs, and say how many messages lack a translation."""
+    for code in LANGUAGES:
+        if code != SOURCE:
+            text = updated(code)
+            (CATALOGS / f"{code}.po").write_bytes(text)
+            read = read_po(BytesIO(text), locale=code)
+            missing = [
+                m
+                for m in read
+                if m.id and not (m.string if isinstance(m.string, str) else all(m.string))
+            ]
+            print(f"{code}: {len(read)} messages, {len(missing)} without a translation")
+
+
+if __name__ == "__main__":
+    main()
