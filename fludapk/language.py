@@ -15,8 +15,6 @@ from importlib import resources
 from io import BytesIO
 from typing import Any, Final
 
-from fludapk.errors import InputError, nearest
-
 LANGUAGES: Final = {
     "en": "English",
     "de": "Deutsch",
@@ -46,8 +44,14 @@ def speaking(code: str) -> Iterator[None]:
 
     Raises
     ------
-    InputError
-        If there is no such language, or Babel, of the extra ``report``, is not installed.
+    ValueError
+        If there is no such language.
+    ModuleNotFoundError
+        If Babel, of the extra ``report``, is not installed.
+
+    Notes
+    -----
+    Faults are worded here, so that none of `fludapk.errors` can be raised.
 
     Examples
     --------
@@ -56,7 +60,7 @@ def speaking(code: str) -> Iterator[None]:
     'en'
     """
     if code not in LANGUAGES:
-        raise InputError(f"language = {code[:20]!r}: {nearest(code, list(LANGUAGES))}")
+        raise ValueError(f"language = {code[:20]!r} is not one of {', '.join(LANGUAGES)}")
     catalog(code)  # so that it fails here if at all
     token = _LANGUAGE.set(code)
     try:
@@ -126,7 +130,7 @@ def catalog(code: str) -> NullTranslations:
 
     Raises
     ------
-    InputError
+    ModuleNotFoundError
         If Babel, of the extra ``report``, is not installed.
     """
     if code == SOURCE:
@@ -135,7 +139,8 @@ def catalog(code: str) -> NullTranslations:
         from babel.messages.mofile import write_mo
         from babel.messages.pofile import read_po
     except ModuleNotFoundError as error:
-        raise InputError("languages need the extra: pip install 'fludapk[report]'") from error
+        message = "languages need the extra: pip install 'fludapk[report]'"
+        raise ModuleNotFoundError(message) from error
     compiled = BytesIO()
     text = resources.files("fludapk.catalogs").joinpath(f"{code}.po").read_bytes()
     write_mo(compiled, read_po(BytesIO(text), locale=code))

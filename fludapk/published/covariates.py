@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fludapk.arrays import F8, Bools
 from fludapk.errors import Fault, InputError
+from fludapk.language import marked, tr
 from fludapk.published.formulas import FORMULAS, capped_by_knots
 from fludapk.published.formulas.body_size import TERM_WEEKS
 from fludapk.published.model_faults import COLUMN_OF, sources_of
@@ -27,6 +28,10 @@ Columns = Mapping[str, F8]
 # ------------------------------------------------------------------ covariates of patients
 
 
+ORIGINS: Final = (marked("given"), marked("from CrCl"), marked("from eGFR"), marked("cap"))
+"""Origins of a renal function that are no formula."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A line of the calculation, for a second person to repeat."""
@@ -35,7 +40,7 @@ class Step:
     value: float
     unit: str
     by: str
-    """A published formula, "given", "from CrCl", "from eGFR", "cap", or empty."""
+    """A published formula, or one of `ORIGINS`, or empty."""
     how: str
     """Arithmetic with its numbers."""
 
@@ -114,7 +119,7 @@ def covariate_columns(
                     capped_by_knots(value=uncapped, at=at, knots=covariate.cap.knots)
                 )
                 if available[name][0] < uncapped[0]:
-                    how = f"the model's highest value at {at[0]:.3g} y"
+                    how = tr("the model's highest value at {age:.3g} y", age=at[0])
                     result.steps.append(Step(name, float(available[name][0]), unit, "cap", how))
         elif covariate.derived is not None:
             sources = _sources(model, covariate, available)
@@ -305,7 +310,14 @@ class Outside:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.covariate} {self.value:.3g} {self.unit} (studied {self.low:g}-{self.high:g})"
+        return tr(
+            "{covariate} {value:.3g} {unit} (studied {low:g}-{high:g})",
+            covariate=self.covariate,
+            value=self.value,
+            unit=tr(self.unit),
+            low=self.low,
+            high=self.high,
+        )
 
 
 def studied_range(model: Model, values: Mapping[str, F8]) -> tuple[Bools, Bools]:
@@ -350,10 +362,15 @@ def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) 
     for name, (low, high), (lowest, highest) in _bounds(model):
         value, unit = float(values[name][row]), model.file.covariates[name].unit or ""
         if value < lowest or value > highest:
-            message = (
-                f"= {value:.4g} {unit} is outside {lowest:g}-{highest:g}, the limits of {model.id}"
+            message = tr(
+                "= {value:.4g} {unit} is outside {low:g}-{high:g}, the limits of {of}",
+                value=value,
+                unit=tr(unit),
+                low=lowest,
+                high=highest,
+                of=model.id,
             )
-            do = "check the value, or choose another {model}"
+            do = tr("check the value, or choose another {model}")
             field = _FIELDS.get(name, "")
             faults.append(Fault(field, message if field else f"{name} {message}", do=do))
         elif not low <= value <= high:
@@ -398,19 +415,20 @@ def missing_covariates(
         if name == SEX:
             needs["{sex}"] = ("sex",)
         elif name in CATEGORICAL:
-            needs[f"{{{name}}} ({' or '.join(model.categories(name))})"] = (name,)
+            needs[f"{{{name}}} ({_any_of(model.categories(name))})"] = (name,)
         elif model.categories(name):
-            named = f"{{categories}} {name} ({' or '.join(model.categories(name))})"
+            named = f"{{categories}} {name} ({_any_of(model.categories(name))})"
             needs[named] = ("categories",)
         elif name in ("eGFR", "CrCl"):
             if not any(np.isfinite(columns[key][row]) for key in ("SCR", "eGFR", "CrCl")):
-                needs[_A_RENAL_FUNCTION] = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
+                needs[tr(_A_RENAL_FUNCTION)] = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
             elif np.isnan(columns["SEX"][row]):
-                needs[f"{{sex}} (the {name} formula at this age needs it)"] = ("sex",)
+                why = tr("{sex} (the {name} formula at this age needs it)", name=name)
+                needs[why] = ("sex",)
     fields = [field for named in needs.values() for field in named]
-    message = f"{model.id} needs {'; '.join(needs)}"
     if needs:
-        return [Fault(fields[0], message, also=tuple(fields[1:]), whole=True)]
+        fault = _needs(model, "; ".join(needs))
+        return [replace(fault, field=fields[0], also=tuple(fields[1:]), whole=True)]
     return _undefined(model, values, columns, row)
 
 
@@ -422,18 +440,28 @@ def _undefined(model: Model, values: Mapping[str, F8], columns: Columns, row: in
             continue
         formula = FORMULAS[covariate.derived]
         if "female" in formula.needs and np.isnan(columns["SEX"][row]):
-            found = f"{model.id} needs {{sex}} ({name} by {covariate.derived})"
+            found = tr("{id} needs {sex} ({name} by {formula})",
+                       id=model.id, name=name, formula=covariate.derived)  # fmt: skip
             return [Fault("sex", found, whole=True)]
         first, last = formula.ages
-        found = (
-            f"{model.id} needs {name}, but {covariate.derived} is not defined for this patient "
-            f"(published for {first:g} to {last:g} y)"
+        found = tr(
+            "{id} needs {name}, but {formula} is not defined for this patient (published for "
+            "{first:g} to {last:g} y)",
+            id=model.id,
+            name=name,
+            formula=covariate.derived,
+            first=first,
+            last=last,
         )
-        faults.append(Fault("", found, do="choose another {model}", whole=True))
+        faults.append(Fault("", found, do=tr("choose another {model}"), whole=True))
     return faults
 
 
-_A_RENAL_FUNCTION: Final = (
+def _any_of(names: Sequence[str]) -> str:
+    return reduce(lambda a, b: tr("{first} or {second}", first=a, second=b), names)
+
+
+_A_RENAL_FUNCTION: Final = marked(
     'a renal function: {scr_mg_dl} "0.3 mg/dL", {egfr_ml_min_1_73m2} or {crcl_ml_min}'
 )
 
@@ -468,11 +496,15 @@ def studied_rows(
         unknown = np.flatnonzero(np.isnan(value))
         if unknown.size:
             faults = missing_covariates(model, values, columns, int(unknown[0]))
-            raise InputError(*(faults or [Fault("", f"{model.id} needs {name}")]))
+            raise InputError(*(faults or [_needs(model, name)]))
     possible, outside = studied_range(model, values)
     if not possible.all():
         outside_studied_range(model, values, int(np.flatnonzero(~possible)[0]))  # raises
     return covariate_rows(model, values, len(columns["WT"])), outside
+
+
+def _needs(model: Model, inputs: str) -> Fault:
+    return Fault("", tr("{id} needs {inputs}", id=model.id, inputs=inputs))
 
 
 def renal_function(measure: str, columns: Columns) -> F8:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fludapk.errors import Fault, FileError, InputError, nearest
+from fludapk.language import tr
 from fludapk.pk.program import Program
 from fludapk.published.compile import compile_program, omega
 from fludapk.published.model_files import ModelFile
@@ -250,15 +251,18 @@ def load_model(
     """
     paths = model_paths(folders)
     if is_averaged(name) and name not in paths:
-        found = "one model is needed here, not an average"
-        raise InputError(Fault("model", found, do=f"name {' or '.join(paths)}", whole=True))
+        found = tr("one model is needed here, not an average")
+        do = tr("name {models}", models=" or ".join(paths))
+        raise InputError(Fault("model", found, do=do, whole=True))
     if name not in paths:
         do = nearest(name, list(paths))
-        raise InputError(Fault("model", f"unknown model {name!r}", do=do, whole=True))
+        found = tr("unknown model {name!r}", name=name)
+        raise InputError(Fault("model", found, do=do, whole=True))
     model = _load(paths[name], paths[name].stat().st_mtime_ns)
     if model.drug != FLUDARABINE and not any_drug:
-        found = f"{name} is a model of {model.drug}, and doses are of {FLUDARABINE}"
-        do = "it can be shown, verified and exported"
+        found = tr("{name} is a model of {drug}, and doses are of {own}",
+                   name=name, drug=model.drug, own=FLUDARABINE)  # fmt: skip
+        do = tr("it can be shown, verified and exported")
         raise InputError(Fault("model", found, do=do, whole=True))
     return model
 
