@@ -6,10 +6,10 @@ A text that is shown is written ``tr("… {auc:.1f} mg·h/L …", auc=auc)``; a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, reduce
 from gettext import GNUTranslations, NullTranslations
 from importlib import resources
 from io import BytesIO
@@ -99,6 +99,17 @@ def ntr(singular: str, plural: str, n: int, /, **values: Any) -> str:
     """
     text = catalog(_LANGUAGE.get()).ngettext(singular, plural, n)
     return text.format_map(_Values(values, n=n))
+
+
+def any_of(texts: Iterable[str]) -> str:
+    """Join texts of which one is to be chosen.
+
+    Examples
+    --------
+    >>> any_of(["CrCl", "eGFR", "creatinine"])
+    'CrCl or eGFR or creatinine'
+    """
+    return reduce(lambda a, b: tr("{first} or {second}", first=a, second=b), texts)
 
 
 def marked(message: str, /) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fludapk.errors import Fault, InputError
-from fludapk.language import marked, tr
+from fludapk.language import any_of, marked, tr
 
 MOLAR_MASS_PHOSPHATE: Final = 365.21
 """Fludarabine phosphate (F-ara-AMP), C10H13FN5O7P, g/mol."""
@@ -289,11 +289,7 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
 
 def _without_unit(field: str, typed: str, number: float, units: Sequence[str]) -> Fault:
     examples = [f'"{number:g} {unit}"' for unit in units[:2]]
-    if len(examples) == 1:
-        do = tr("write for example {example}", example=examples[0])
-    else:
-        first, second = examples
-        do = tr("write for example {first} or {second}", first=first, second=second)
+    do = tr("write for example {example}", example=any_of(examples))
     return Fault(field, tr("= {typed!r} has no unit", typed=typed), do=do)
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Final
 
 from fludapk.errors import Fault, InputError
-from fludapk.language import tr
+from fludapk.language import any_of, tr
 
 _ORDERS: Final = {
     "iso": ("%Y-%m-%d",),
@@ -101,7 +101,7 @@ def read_day(text: str, *, key: str, order: str = "") -> dt.date:
         do = tr("check the column")
     elif len(possible) > 1:
         found = tr("= {typed!r} is ambiguous, day or month first", typed=shown)
-        do = tr("write {first} or {second}", first=possible[0], second=possible[1])
+        do = tr("write {example}", example=any_of(possible))
     else:
         found = tr("= {typed!r} is not a date as we read them", typed=shown)
         do = (

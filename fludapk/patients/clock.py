@@ -10,11 +10,11 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from fludapk.errors import Fault, InputError, gathered
-from fludapk.language import tr
+from fludapk.language import any_of, tr
 from fludapk.units import parse_quantity
 
 if TYPE_CHECKING:
@@ -351,10 +351,10 @@ def _unreadable(text: str, key: str) -> Fault:
 def _write(days: Sequence[str], time: str) -> str:
     """Say how a date of unknown order is written, as far as it can be a date."""
     shown = [f'"{day} {time:0>5}"' if time else f'"{day}"' for day in days] or [_EXAMPLE]
-    date = reduce(lambda a, b: tr("{first} or {second}", first=a, second=b), shown)
     if time or not days:
-        return tr("write {example}", example=date)
-    return tr("write {date}, with its clock time, as in {example}", date=date, example=_EXAMPLE)
+        return tr("write {example}", example=any_of(shown))
+    return tr("write {date}, with its clock time, as in {example}",
+              date=any_of(shown), example=_EXAMPLE)  # fmt: skip
 
 
 def _readings(first: str, second: str, year: str) -> list[str]:
@@ -431,4 +431,4 @@ def _doubtful(
         found = tr("= {typed!r} does not exist in {zone}, where clocks go forward",
                    typed=typed, zone=zone.key)  # fmt: skip
         texts = [f'"{moment.replace(tzinfo=None).isoformat(" ", "minutes")}"' for moment in both]
-    return Fault(key, found, do=tr("write {first} or {second}", first=texts[0], second=texts[1]))
+    return Fault(key, found, do=tr("write {example}", example=any_of(texts)))

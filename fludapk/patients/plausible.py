@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
 from typing import Final, TypeAlias
 
 from fludapk.errors import Fault
-from fludapk.language import tr
+from fludapk.language import any_of, tr
 from fludapk.patients.fields import FIELDS
 from fludapk.published.formulas import fas_q, lms_zscore, modified_zscore
 from fludapk.published.growth import growth_lms
@@ -324,14 +323,9 @@ def creatinine_for_age(values: Values) -> Fault | None:
         for unit, factor in units.items()
         if unit != typed.unit and usual_low <= typed.given * factor <= usual_high
     ]
-    found = tr(
-        "= {typed} is {times:.2g} times the normal of {normal:.3g} {unit} at {age:.3g} y",
-        typed=_with_unit(typed),
-        times=typed.value / normal,
-        normal=normal / scale[typed.unit],
-        unit=typed.unit,
-        age=values.age_years,
-    )
+    found = tr("= {typed} is {times:.2g} times the normal of {normal:.3g} {unit} at {age:.3g} y",
+               typed=_with_unit(typed), times=typed.value / normal, unit=typed.unit,
+               normal=normal / scale[typed.unit], age=values.age_years)  # fmt: skip
     return _asked("scr_mg_dl", typed, found + _would_be(typed, "creatinine", readings))
 
 
@@ -406,11 +400,7 @@ def _would_be(typed: Quantity, dimension: str, readings: Iterable[Reading]) -> s
             texts.append(tr("{typed} would be {value}", typed=other, value=would_be))
         else:
             texts.append(tr("with digits transposed it would be {value}", value=would_be))
-    return f"; {reduce(_either, texts)}" if texts else ""
-
-
-def _either(first: str, second: str) -> str:
-    return tr("{first} or {second}", first=first, second=second)
+    return f"; {any_of(texts)}" if texts else ""
 
 
 def _nearest_readings(values: Values, key: str, off: Callable[[float], float]) -> list[Reading]:
@@ -461,14 +451,8 @@ def _references(
     dimension: str, age_years: float, sex: str | None
 ) -> tuple[tuple[float, float, float], ...]:
     """Return L, M and S for age of the sex, or of both sexes."""
-    return _references_to_the_end(dimension, min(age_years, GROWTH_END_YEARS), sex)
-
-
-def _references_to_the_end(
-    dimension: str, age_years: float, sex: str | None
-) -> tuple[tuple[float, float, float], ...]:
-    sexes = (sex,) if sex else _SEXES
-    return tuple(growth_lms(dimension, either, age_years) for either in sexes)
+    sexes, years = (sex,) if sex else _SEXES, min(age_years, GROWTH_END_YEARS)
+    return tuple(growth_lms(dimension, either, years) for either in sexes)
 
 
 _SEXES: Final = ("female", "male")
@@ -505,10 +489,6 @@ def unusual_for_age(
     z = min(scores, key=abs)
     if abs(z) <= 3:
         return None
-    return tr(
-        "{size} {value:.4g} {unit} is {score:+.1f} SD for age (CDC 2000)",
-        size=tr(dimension),
-        value=value,
-        unit=next(iter(UNITS[dimension])),
-        score=z,
-    )
+    return tr("{size} {value:.4g} {unit} is {score:+.1f} SD for age (CDC 2000)",
+              size=tr(dimension), value=value, unit=next(iter(UNITS[dimension])),
+              score=z)  # fmt: skip

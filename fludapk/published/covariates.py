@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fludapk.arrays import F8, Bools
 from fludapk.errors import Fault, InputError
-from fludapk.language import marked, tr
+from fludapk.language import any_of, marked, tr
 from fludapk.published.formulas import FORMULAS, capped_by_knots
 from fludapk.published.formulas.body_size import TERM_WEEKS
 from fludapk.published.model_faults import COLUMN_OF, sources_of
@@ -210,70 +210,6 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, result
     return np.where(is_given, columns[name], np.where(is_converted, converted, out))
 
 
-def formula_switch(
-    model: Model, *, age_years: float, sex: str, within_years: float
-) -> tuple[float, str, str] | None:
-    """Find the age near a patient's at which a model turns to another formula of renal function.
-
-    Parameters
-    ----------
-    model : Model
-    age_years : float
-    sex : {'female', 'male'}
-    within_years : float
-        Nearer than this.
-
-    Returns
-    -------
-    tuple of (float, str, str) or None
-        The age, and the formulas below and from it on.
-
-    Examples
-    --------
-    >>> formula_switch(load_model(), age_years=13.5, sex="male", within_years=1.0)
-    (14.0, 'schwartz_bedside', 'cockcroft_gault')
-    >>> formula_switch(load_model(), age_years=13.5, sex="female", within_years=1.0) is None
-    True
-    """
-    near = (s for s in _formula_switches(model, sex) if abs(age_years - s[0]) <= within_years)
-    return next(near, None)
-
-
-def needs_sex(model: Model, *, age_years: float) -> bool:
-    """Tell if a model's kidney function from a creatinine needs the sex at an age.
-
-    Examples
-    --------
-    >>> needs_sex(load_model(), age_years=61.0), needs_sex(load_model(), age_years=5.0)
-    (True, False)
-    """
-    rules = model.file.covariates[model.renal_covariate].rules if model.renal_covariate else []
-    fitting = (rule for rule in rules if rule.age_from is None or age_years >= rule.age_from)
-    rule = next(fitting, None)
-    return rule is not None and (rule.sex is not None or "female" in FORMULAS[rule.formula].needs)
-
-
-@lru_cache(maxsize=64)
-def _formula_switches(model: Model, sex: str) -> list[tuple[float, str, str]]:
-    """All ages at which the formula changes."""
-    rules = model.file.covariates[model.renal_covariate].rules if model.renal_covariate else []
-
-    def formula(age: float) -> str | None:
-        fitting = (
-            rule.formula
-            for rule in rules
-            if rule.sex in (None, sex) and (rule.age_from is None or age >= rule.age_from)
-        )
-        return next(fitting, None)
-
-    switches = []
-    for edge in sorted({rule.age_from for rule in rules if rule.age_from}):
-        below, above = formula(float(np.nextafter(edge, 0.0))), formula(edge)
-        if below and above and below != above:
-            switches.append((edge, below, above))
-    return switches
-
-
 def covariate_rows(model: Model, values: Mapping[str, F8], n: int = 1) -> F8:
     """Return the rows of covariates that `Program.typical_values` takes.
 
@@ -415,9 +351,9 @@ def missing_covariates(
         if name == SEX:
             needs["{sex}"] = ("sex",)
         elif name in CATEGORICAL:
-            needs[f"{{{name}}} ({_any_of(model.categories(name))})"] = (name,)
+            needs[f"{{{name}}} ({any_of(model.categories(name))})"] = (name,)
         elif model.categories(name):
-            named = f"{{categories}} {name} ({_any_of(model.categories(name))})"
+            named = f"{{categories}} {name} ({any_of(model.categories(name))})"
             needs[named] = ("categories",)
         elif name in ("eGFR", "CrCl"):
             if not any(np.isfinite(columns[key][row]) for key in ("SCR", "eGFR", "CrCl")):
@@ -455,10 +391,6 @@ def _undefined(model: Model, values: Mapping[str, F8], columns: Columns, row: in
         )
         faults.append(Fault("", found, do=tr("choose another {model}"), whole=True))
     return faults
-
-
-def _any_of(names: Sequence[str]) -> str:
-    return reduce(lambda a, b: tr("{first} or {second}", first=a, second=b), names)
 
 
 _A_RENAL_FUNCTION: Final = marked(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fludapk.errors import Fault, FileError, InputError, nearest
-from fludapk.language import tr
+from fludapk.language import any_of, tr
 from fludapk.pk.program import Program
 from fludapk.published.compile import compile_program, omega
 from fludapk.published.model_files import ModelFile
@@ -252,7 +252,7 @@ def load_model(
     paths = model_paths(folders)
     if is_averaged(name) and name not in paths:
         found = tr("one model is needed here, not an average")
-        do = tr("name {models}", models=" or ".join(paths))
+        do = tr("name {models}", models=any_of(paths))
         raise InputError(Fault("model", found, do=do, whole=True))
     if name not in paths:
         do = nearest(name, list(paths))
