@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from fludapk.published.formulas import FORMULAS
-from fludapk.published.models import Model, load_model
+from fludapk.published.models import Model
 
 
 def formula_switch(
@@ -30,6 +30,7 @@ def formula_switch(
 
     Examples
     --------
+    >>> from fludapk.published.models import load_model
     >>> formula_switch(load_model(), age_years=13.5, sex="male", within_years=1.0)
     (14.0, 'schwartz_bedside', 'cockcroft_gault')
     >>> formula_switch(load_model(), age_years=13.5, sex="female", within_years=1.0) is None
@@ -44,6 +45,7 @@ def needs_sex(model: Model, *, age_years: float) -> bool:
 
     Examples
     --------
+    >>> from fludapk.published.models import load_model
     >>> needs_sex(load_model(), age_years=61.0), needs_sex(load_model(), age_years=5.0)
     (True, False)
     """
