@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import reduce
 from typing import Any, Self, TypeAlias
 
-from fludapk.language import tr
+from fludapk.language import all_of, tr
 
 Namer: TypeAlias = Callable[[str], str]
 """Function from the name of a field in Python to its name at a door: option, column, label."""
@@ -53,6 +52,8 @@ class Fault:
         Name under which somebody may confirm the field, ``"weight"``; empty if nobody may.
     meant : str, optional
         Value that would be confirmed, ``"160 kg"``.
+    no_unit : bool, optional
+        True if a unit is missing; lists say what may be done about it for all rows.
 
     Notes
     -----
@@ -79,6 +80,7 @@ class Fault:
     where: str = ""
     confirm: str = ""
     meant: str = ""
+    no_unit: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -96,19 +98,20 @@ class Fault:
         named = name or (lambda field: field)
         sentence = self.found
         if not self.whole and self.fields:
-            sentence = f"{reduce(_both, map(named, self.fields))} {sentence}"
+            sentence = f"{all_of(map(named, self.fields))} {sentence}"
         if self.inside is not None and not self.whole:
             field, place = self.inside
             item = named(field)
             item = item.removesuffix("s") if item == field else item
             sentence = f"{item} {place}: {sentence}"
         if self.allowed:
-            sentence += tr("; allowed: {values}", values=self.allowed)
+            sentence += "; " + tr("allowed: {values}", values=self.allowed)
         if self.do:
             sentence += f"{'; ' if self.allowed else ': '}{self.do}"
         if self.confirm:
-            sentence += tr("; if {meant} is meant, {confirm} {name}",
-                           meant=self.meant, name=self.confirm)  # fmt: skip
+            asked = tr("if {meant} is meant, {confirm} {name}",
+                       meant=self.meant, name=self.confirm)  # fmt: skip
+            sentence += f"; {asked}"
         sentence = _PLACEHOLDER.sub(
             lambda match: named(match[2]) if match[2] else match[0], sentence
         )
@@ -116,10 +119,6 @@ class Fault:
 
     def __str__(self) -> str:
         return self.text()
-
-
-def _both(first: str, second: str) -> str:
-    return tr("{first} and {second}", first=first, second=second)
 
 
 _PLACEHOLDER = re.compile(r"""(?<!\w)(['"]).*?\1(?!\w)|\{([a-z][a-z0-9_]*)\}""")

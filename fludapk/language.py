@@ -112,6 +112,17 @@ def any_of(texts: Iterable[str]) -> str:
     return reduce(lambda a, b: tr("{first} or {second}", first=a, second=b), texts)
 
 
+def all_of(texts: Iterable[str]) -> str:
+    """Join texts that belong together.
+
+    Examples
+    --------
+    >>> all_of(["dose", "days"])
+    'dose and days'
+    """
+    return reduce(lambda a, b: tr("{first} and {second}", first=a, second=b), texts)
+
+
 def marked(message: str, /) -> str:
     """Mark a constant for the catalogs; `tr` translates it where it is shown.
 

@@ -290,7 +290,7 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
 def _without_unit(field: str, typed: str, number: float, units: Sequence[str]) -> Fault:
     examples = [f'"{number:g} {unit}"' for unit in units[:2]]
     do = tr("write for example {example}", example=any_of(examples))
-    return Fault(field, tr("= {typed!r} has no unit", typed=typed), do=do)
+    return Fault(field, tr("= {typed!r} has no unit", typed=typed), do=do, no_unit=True)
 
 
 def other_readings(

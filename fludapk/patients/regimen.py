@@ -397,7 +397,7 @@ def _likely(key: str, value: float) -> str:
     if not low <= value / scale <= high:
         return ""
     number, would_be = f"{value:g} {smaller}", f"{value / scale:.4g} {unit}"
-    return f"; {tr('{typed} would be {value}', typed=number, value=would_be)}"
+    return "; " + tr("{typed} would be {value}", typed=number, value=would_be)
 
 
 def _count(days: str | float) -> int:
