@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache, reduce
 from gettext import GNUTranslations, NullTranslations
-from importlib import resources
 from io import BytesIO
 from typing import Any, Final
 
@@ -157,6 +156,8 @@ def catalog(code: str) -> NullTranslations:
     """
     if code == SOURCE:
         return NullTranslations()
+    from importlib import resources
+
     try:
         from babel.messages.mofile import write_mo
         from babel.messages.pofile import read_po

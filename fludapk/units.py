@@ -59,7 +59,19 @@ UNITS: Final[dict[str, dict[str, float]]] = {
 UNIT_WORDS: Final = (
     marked("years"), marked("months"), marked("weeks"), marked("days"), marked("y"),
 )  # fmt: skip
-"""Units that are words."""
+"""Units that are words; all others are the same in every language."""
+
+
+def shown_unit(unit: str) -> str:
+    """Return a unit as it is shown.
+
+    Examples
+    --------
+    >>> shown_unit("months"), shown_unit("in")
+    ('months', 'in')
+    """
+    return tr(unit) if unit in UNIT_WORDS else unit
+
 
 CONC_COLUMNS: Final = {
     "conc_mg_l": "mg/L", "conc_ng_ml": "ng/mL", "conc_ug_ml": "ug/mL", "conc_ug_l": "ug/L",

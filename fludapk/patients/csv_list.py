@@ -134,7 +134,7 @@ def open_list(
     source: str | Path | bytes,
     understood: Callable[[str], bool],
     *,
-    name: str = "the list",
+    name: str = "",
     encoding: str | None = None,
     sheet: str | None = None,
 ) -> CsvList:
@@ -148,7 +148,7 @@ def open_list(
         Tells whether a column name is understood: separator and header are those that give most of
         these.
     name : str
-        Name of a list of bytes in faults.
+        Name of a list of bytes in faults; "the list" if empty.
     encoding : str, optional
         Of a text that neither is UTF-8 nor has a byte-order mark; see
         `fludapk.patients.encodings`.
@@ -166,7 +166,9 @@ def open_list(
     >>> ages.delimiter, ages.decimal_comma, ages.header
     (';', True, ('id', 'wt'))
     """
-    path = Source(name, source) if isinstance(source, bytes) else Source(str(source))
+    path = Source(str(source))
+    if isinstance(source, bytes):
+        path = Source(name or tr("the list"), source)
     with path.opened() as file:
         start = file.read(8)
 

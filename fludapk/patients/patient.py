@@ -37,7 +37,7 @@ from fludapk.patients.typed_patient import (
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model
 from fludapk.published.tables import CATEGORICAL
-from fludapk.units import Quantity
+from fludapk.units import Quantity, shown_unit
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
@@ -334,8 +334,8 @@ class Patient:
         for key, typed in self.typed.items():
             unit = internal_unit(key)
             if typed.unit != unit:
-                given = f"{typed.given:g} {tr(typed.unit)}"
-                lines.append(f"{label(key)} {given} = {typed.value:.4g} {tr(unit)}")
+                given = f"{typed.given:g} {shown_unit(typed.unit)}"
+                lines.append(f"{label(key)} {given} = {typed.value:.4g} {shown_unit(unit)}")
         return lines
 
 

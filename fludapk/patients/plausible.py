@@ -18,7 +18,14 @@ from fludapk.language import any_of, tr
 from fludapk.patients.fields import FIELDS
 from fludapk.published.formulas import fas_q, lms_zscore, modified_zscore
 from fludapk.published.growth import growth_lms
-from fludapk.units import CREATININE_UMOL_L_PER_MG_DL, UNITS, Quantity, as_typed, other_readings
+from fludapk.units import (
+    CREATININE_UMOL_L_PER_MG_DL,
+    UNITS,
+    Quantity,
+    as_typed,
+    other_readings,
+    shown_unit,
+)
 
 LIMITS: Final = {
     "age": (0.001, 120.0),
@@ -90,9 +97,8 @@ def quantity_faults(key: str, typed: Quantity, age_years: float) -> list[Fault]:
         return []
     scale = UNITS[dimension][typed.unit]
     shown = _with_unit(typed)
-    if value < low:
-        found = tr("= {typed} is below {low:.3g}", typed=shown, low=low / scale)
-    else:
+    found = tr("= {typed} is below {low:.3g}", typed=shown, low=low / scale)
+    if value > high:
         found = tr("= {typed} is above {high:.3g}", typed=shown, high=high / scale)
     readings = _usual_readings(typed, dimension, *_usual(dimension, age_years))
     return [Fault(key, f"{found}{_would_be(typed, dimension, readings)}")]
@@ -372,15 +378,14 @@ SLIPS: Final[tuple[Slip, ...]] = (
 def _asked(key: str, typed: Quantity, found: str, other: str = "") -> Fault:
     """Make a fault that stands until the field is confirmed."""
     fields = [f"{{{name}}}" for name in (key, other)]
+    do = tr("check {field} and its unit", field=fields[0])
     if other:
         do = tr("check {first} and {second}", first=fields[0], second=fields[1])
-    else:
-        do = tr("check {field} and its unit", field=fields[0])
     return Fault(key, found, do=do, confirm=FIELDS[key].name, meant=_with_unit(typed))
 
 
 def _with_unit(typed: Quantity) -> str:
-    return f"{typed.given:g} {tr(typed.unit)}"
+    return f"{typed.given:g} {shown_unit(typed.unit)}"
 
 
 def _usual_readings(typed: Quantity, dimension: str, low: float, high: float) -> list[Reading]:
@@ -394,9 +399,9 @@ def _would_be(typed: Quantity, dimension: str, readings: Iterable[Reading]) -> s
     own = "y" if typed.unit == "years" else typed.unit
     texts = []
     for unit, value in readings:
-        would_be = f"{value / scale:.4g} {tr(own)}"
+        would_be = f"{value / scale:.4g} {shown_unit(own)}"
         if unit:
-            other = f"{typed.given:g} {tr(unit)}"
+            other = f"{typed.given:g} {shown_unit(unit)}"
             texts.append(tr("{typed} would be {value}", typed=other, value=would_be))
         else:
             texts.append(tr("with digits transposed it would be {value}", value=would_be))

@@ -19,6 +19,7 @@ from fludapk.published.model_faults import COLUMN_OF, sources_of
 from fludapk.published.model_files import Covariate, Rule
 from fludapk.published.models import Model, load_model
 from fludapk.published.tables import CATEGORICAL, COURSE_COVARIATES, SEX, SEXES
+from fludapk.units import shown_unit
 
 Columns = Mapping[str, F8]
 """(n,) arrays of AGE, SEX (1 female, 0 male), WT, HT, BSA, SCR, eGFR, CrCl, in the units of
@@ -250,7 +251,7 @@ class Outside:
             "{covariate} {value:.3g} {unit} (studied {low:g}-{high:g})",
             covariate=self.covariate,
             value=self.value,
-            unit=tr(self.unit),
+            unit=shown_unit(self.unit),
             low=self.low,
             high=self.high,
         )
@@ -301,7 +302,7 @@ def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) 
             message = tr(
                 "= {value:.4g} {unit} is outside {low:g}-{high:g}, the limits of {of}",
                 value=value,
-                unit=tr(unit),
+                unit=shown_unit(unit),
                 low=lowest,
                 high=highest,
                 of=model.id,

@@ -44,15 +44,24 @@ class Model:
         """Drug as prescribed."""
         return self.file.dose.prescribed
 
-    @cached_property
+    @property
     def adjusted(self) -> list[str]:
         """Sentences on matrices that are valid only within their printed rounding."""
         return [
-            f"{kind.upper()}: the printed matrix is no covariance, by its rounding; the nearest "
-            f"valid one within it is used (a correlation moves by up to {moved:.2g})"
-            for kind in ("iiv", "iov")
-            if (moved := omega(self.file, kind)[1]) > 0.0
+            tr(
+                "{kind}: the printed matrix is no covariance, by its rounding; the nearest valid "
+                "one within it is used (a correlation moves by up to {moved:.2g})",
+                kind=kind.upper(),
+                moved=moved,
+            )
+            for kind, moved in self._moved.items()
+            if moved > 0.0
         ]
+
+    @cached_property
+    def _moved(self) -> dict[str, float]:
+        """Largest move of a correlation in each kind of matrix until it is valid."""
+        return {kind: omega(self.file, kind)[1] for kind in ("iiv", "iov")}
 
     @property
     def not_shipped(self) -> str:
@@ -144,7 +153,9 @@ def replacement_warning(name: str, sha256: str) -> str:
     ''
     """
     shipped = _shipped_hashes().get(name, sha256)
-    return "" if shipped == sha256 else f"NOT the shipped {name} (sha {sha256[:12]})"
+    if shipped == sha256:
+        return ""
+    return tr("NOT the shipped {name} (sha {sha})", name=name, sha=sha256[:12])
 
 
 def _sha256(path: Path) -> str:
