@@ -18,7 +18,7 @@ from fludapk.language import tr
 from fludapk.patients.course import NEUROTOXICITY, NEUROTOXICITY_MG_M2, ROUNDING_CAUTION
 from fludapk.patients.fields import FIELDS, keyword
 from fludapk.patients.plausible import bmi_kg_m2
-from fludapk.published.covariates import formula_switch
+from fludapk.published.formula_rules import formula_switch
 from fludapk.published.targets import HIGH, verdict
 
 

@@ -158,13 +158,21 @@ def change_line(result: CheckResult) -> str:
         for row, words in zip(result.sensitivity, model_rows(result), strict=True)
         if row.applies and row.auc_0_inf is not None and words.verdict != shown
     ]
-    rules = [
-        f"by the rule of {rule.title} AUC {rule.auc_0_inf:.2f}"
+    return "; ".join([*others, *_by_rules(result), LEVELS_FIRST])
+
+
+def _by_rules(result: CheckResult) -> list[str]:
+    """Word the AUC under the rules of labels that change the dose: one, or the range of several."""
+    rules = {
+        rule.title: rule.auc_0_inf
         for rule in result.label_rules
         if rule.applies and rule.auc_0_inf is not None and rule.factor != 1.0
-    ]
-    same = [] if others else ["every model that applies agrees on the side"]
-    return "; ".join([*others, *rules, *same, LEVELS_FIRST])
+    }
+    if not rules:
+        return []
+    low, high = f"{min(rules.values()):.2f}", f"{max(rules.values()):.2f}"
+    who = f"the rule of {next(iter(rules))}" if len(rules) == 1 else "the labels' kidney rules"
+    return [f"by {who} AUC {low if low == high else f'{low}-{high}'}"]
 
 
 def _other_reading(row: SensitivityRecord) -> str:

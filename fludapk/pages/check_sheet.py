@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.curve import curve_of
 from fludapk.answers.headline import AnswerHeadline
-from fludapk.answers.record import Remark
 from fludapk.pages.check_drawing import bar, course_figure
 from fludapk.pages.check_rows import (
     change_line,
@@ -20,9 +19,9 @@ from fludapk.pages.check_rows import (
     targets_of_others,
     trail_rows,
 )
+from fludapk.pages.remarks import remark_rows
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import (
-    SEVERITY_WORDS,
     auc_of,
     chance_parts,
     course_facts,
@@ -51,11 +50,11 @@ def check_html(result: CheckResult, *, whole: bool = True) -> str:
         whole=whole,
         models=model_rows(result),
         reading_note=typeset(result.reading_note or ""),
-        **blocks_of(result),
+        **blocks_of(result, whole=whole),
     )
 
 
-def blocks_of(result: CheckResult) -> dict[str, Any]:
+def blocks_of(result: CheckResult, *, whole: bool) -> dict[str, Any]:
     """Prepare the blocks that the sheet of a check and that of a dose share."""
     return {
         "r": result,
@@ -63,7 +62,7 @@ def blocks_of(result: CheckResult) -> dict[str, Any]:
         "answer": answer_block(
             result.headline,
             typical_by(result.model),
-            dose_lines(result),
+            dose_lines(result, in_short=not whole),
             change=change_line(result),
         ),
         "remarks": remark_rows(result.remarks),
@@ -98,12 +97,22 @@ def page_head(result: CheckResult) -> dict[str, str]:
         "plan": plan(result),
         "about": "; ".join([result.regimen.title, *stated]),
         "measured": kidney_and_size(result.patient),
-        "measured_short": _IN_BRACKETS.sub(r"\1", kidney_and_size(result.patient)),
+        "measured_short": in_short(kidney_and_size(result.patient)),
     }
 
 
+def in_short(measured: str) -> str:
+    """Leave formulas and other units out of a line: the calculation on the same page has them.
+
+    Examples
+    --------
+    >>> in_short("eGFR 140 mL/min/1.73 m² (schwartz_bedside, capped from 151)")
+    'eGFR 140 mL/min/1.73 m², capped from 151'
+    """
+    return _IN_BRACKETS.sub(r"\1", measured).replace("body surface area", "BSA")
+
+
 _IN_BRACKETS: Final = re.compile(r" \([^)]*?(?:(, capped [^)]*))?\)")
-"""Formulas and other units, which the calculation on the same page has."""
 
 
 def answer_block(
@@ -133,25 +142,6 @@ def answer_block(
         "notes": [typeset(note) for note in headline.notes],
         "change": typeset(change),
     }
-
-
-class RemarkRow(NamedTuple):
-    """A remark in words."""
-
-    word: str
-    """Severity of the remark."""
-    message: str
-    source: str
-
-    @property
-    def urgent(self) -> bool:
-        """Tell if it is a caution, which no page folds."""
-        return self.word == SEVERITY_WORDS["caution"]
-
-
-def remark_rows(remarks: Sequence[Remark]) -> list[RemarkRow]:
-    """Word severity, message and source of every remark."""
-    return [RemarkRow(SEVERITY_WORDS[x.severity], typeset(x.message), x.source) for x in remarks]
 
 
 def made_of(result: CheckResult) -> dict[str, Any]:

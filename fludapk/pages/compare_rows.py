@@ -29,13 +29,18 @@ class Line(NamedTuple):
 
     name: str
     cells: list[str]
+    decides: bool = False
+    """Tell if a page shows it at once; the others are folded."""
 
 
 def table_lines(r: CompareResult) -> list[Line]:
     """Lines of the table, plans side by side; those that are empty for every plan are left out."""
-    lines = [Line(name, [typeset(cell(plan)) for plan in r.plans]) for name, cell in _LINES.items()]
+    lines = [
+        Line(name, [typeset(cell(plan)) for plan in r.plans], name in _DECIDING)
+        for name, cell in _LINES.items()
+    ]
     lines += [
-        Line(name, [cell(plan) for plan in r.plans])
+        Line(name, [cell(plan) for plan in r.plans], decides=True)
         for target in _leading(r)
         for name, cell in _chances_of(target).items()
     ]
@@ -153,6 +158,9 @@ _LINES: Final[dict[str, Callable[[PlanRecord], str]]] = {
     "Typical patient": _side,
     "90 % interval": _interval,
 }
+
+
+_DECIDING: Final = {"STOP", "Per dose", "Goal", "AUC0-inf, mg·h/L", "90 % interval"}
 
 
 def _leading(r: CompareResult) -> list[TargetEntry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fludapk.answers.compare_records import CompareResult
-from fludapk.pages.check_sheet import RemarkRow
+from fludapk.pages.check_sheet import in_short
 from fludapk.pages.compare_drawing import plans_picture
 from fludapk.pages.compare_rows import (
     heads,
@@ -15,6 +15,7 @@ from fludapk.pages.compare_rows import (
     table_lines,
     would_give_lines,
 )
+from fludapk.pages.remarks import RemarkRow
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import kidney_and_size, typeset, who
 
@@ -29,6 +30,7 @@ def compare_html(result: CompareResult, *, whole: bool = True) -> str:
         r=result,
         who=who(result),
         kidney=kidney_and_size(result.patient),
+        kidney_short=in_short(kidney_and_size(result.patient)),
         about="; ".join(f"{name} {value}" for name, value in about.items() if value),
         stops=[typeset(reason) for reason in head.stops],
         sentence=typeset(head.sentence),

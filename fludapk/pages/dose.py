@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from fludapk.answers.headline import auc_text, percent
 from fludapk.pages.check import LABELS, REMARKS, headline_block, page_footer, page_labels
 from fludapk.pages.check_rows import change_line
-from fludapk.pages.check_sheet import answer_block, blocks_of, remark_rows
+from fludapk.pages.check_sheet import answer_block, blocks_of
 from fludapk.pages.layout import Strong, fitted, table
+from fludapk.pages.remarks import remark_rows
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import (
     DRUG,
@@ -65,35 +66,45 @@ def course(r: DoseResult) -> str:
     return f"{r.dose.doses} infusions | goal: {r.goal}"
 
 
-def dose_lines(r: DoseResult) -> list[str]:
-    """Word the dose as it is prepared, and its goal."""
+def dose_lines(r: DoseResult, *, in_short: bool = False) -> list[str]:
+    """Word the dose as it is prepared, and its goal.
+
+    Parameters
+    ----------
+    r : DoseResult
+    in_short : bool
+        Leave out the name of the model, and the chance with the uncertainty of its numbers.
+    """
     p = r.dose
     return [
         f"Per dose {mg(p.dose_mg)} {DRUG} ({p.dose_mg_m2:.1f} mg/m2, {p.dose_mg_kg:.2f} mg/kg); "
         f"{p.doses} doses = {mg(p.total_mg)} mg ({p.total_mg_m2:.0f} mg/m2)",
         f"Draw up {mg(p.volume_ml_per_dose)} mL ({MG_PER_ML:g} mg/mL), {p.vials_per_dose} × "
         f"{VIAL_MG:g}-mg vial, {mg(p.waste_mg_per_dose)} mg waste per dose",
-        goal_line(r),
+        goal_line(r, in_short=in_short),
     ]
 
 
-def goal_line(r: DoseResult) -> str:
+def goal_line(r: DoseResult, *, in_short: bool = False) -> str:
     """Say if the goal is reached, and its chance over patients."""
     p = r.dose
-    chance = _goal_chances(r)
+    chance = _goal_chances(r, in_short)
     if p.reached:
         reached = "Goal reached" if r.goal_probability else "The typical AUC reaches the goal"
         return f"{reached}{f'; {chance}' if chance else ''}"
     return f"GOAL NOT REACHED: {p.reason}{f'. {chance[0].upper()}{chance[1:]}' if chance else ''}"
 
 
-def _goal_chances(r: DoseResult) -> str:
+def _goal_chances(r: DoseResult, in_short: bool) -> str:
     """Word the probabilities of the goal over patients and occasions, if it is a window."""
     p = r.dose
     if r.goal_high is not None and r.goal_low == r.goal_high:
         return ""
-    by = f"between patients, {typical_by(p.model).removeprefix('typical patient').strip(', ')},"
-    wider = "" if p.p_within_uncertain is None else f" ({percent(p.p_within_uncertain)} {WIDER})"
+    model = typical_by(p.model).removeprefix("typical patient").strip(", ")
+    by = f"between patients,{'' if in_short else f' {model},'}"
+    wider = ""
+    if p.p_within_uncertain is not None and not in_short:
+        wider = f" ({percent(p.p_within_uncertain)} {WIDER})"
     if r.goal_high is None:
         return f"{by} {percent(p.p_within)} at {r.goal_low:g} or more{wider}"
     return (
@@ -154,12 +165,12 @@ def _dose_and_auc(check: CheckResult) -> tuple[str, str, str]:
 def dose_html(result: DoseResult, *, whole: bool = True) -> str:
     """Draw the dose for a target on one sheet; see `fludapk.pages.templates.sheet`."""
     check = result.check
-    blocks = blocks_of(check)
+    blocks = blocks_of(check, whole=whole)
     blocks["head"] = {**blocks["head"], "plan": course(result).replace(" | ", "; ")}
     blocks["answer"] = answer_block(
         result.headline,
         typical_by(result.dose.model),
-        [] if result.answer is None else dose_lines(result),
+        [] if result.answer is None else dose_lines(result, in_short=not whole),
         change=change_line(check),
     )
     blocks["remarks"] = remark_rows(result.remarks)
@@ -174,5 +185,6 @@ def dose_html(result: DoseResult, *, whole: bool = True) -> str:
         planned_title=PLANNED,
         planned=planned_rows(result),
         is_proposed=result.answer is not None,
+        is_reached=result.dose.reached,
         **blocks,
     )

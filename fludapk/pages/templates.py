@@ -113,6 +113,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         raise InputError("reports need the extra: pip install 'fludapk[report]'") from error
     from fludapk.pages.glossary import TERMS
     from fludapk.pages.links import cited
+    from fludapk.pages.remarks import in_sight
 
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
@@ -123,6 +124,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     made.globals |= {"TERMS": TERMS, "tr": tr, "ntr": ntr, "language": language}
+    made.filters["in_sight"] = in_sight
     made.filters["cited"] = jinja2.pass_context(
         # A report stands for itself and leads nowhere.
         lambda context, text: text if context.get("whole") else cited(text)

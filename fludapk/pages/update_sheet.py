@@ -8,7 +8,7 @@ from fludapk.answers.curve import UpdateCurve, update_curve_of
 from fludapk.arrays import F8
 from fludapk.pages.check_drawing import HOUR_STEPS
 from fludapk.pages.check_rows import trail_rows
-from fludapk.pages.check_sheet import answer_block, page_head, remark_rows, target_blocks
+from fludapk.pages.check_sheet import answer_block, page_head, target_blocks
 from fludapk.pages.drawing import (
     LogScale,
     Scale,
@@ -19,6 +19,7 @@ from fludapk.pages.drawing import (
     round_steps,
     ticks,
 )
+from fludapk.pages.remarks import remark_rows
 from fludapk.pages.templates import sheet
 from fludapk.pages.update import (
     BY_MODELS,
@@ -51,7 +52,8 @@ def update_html(result: UpdateResult, *, whole: bool = True) -> str:
         whole=whole,
         r=result,
         head=page_head(result.prior),
-        answer=_answer(result),
+        answer=_answer(result, whole),
+        covariates=covariates_line(result),
         remarks=remark_rows(result.remarks),
         without=without_rows(result),
         without_title=WITHOUT,
@@ -73,9 +75,9 @@ def update_html(result: UpdateResult, *, whole: bool = True) -> str:
     )
 
 
-def _answer(result: UpdateResult) -> dict[str, Any]:
+def _answer(result: UpdateResult, whole: bool) -> dict[str, Any]:
     """Box of the answer: stop, chance, AUC, the dose that is left; no AUC from a misfit."""
-    lines = [*remaining_lines(result), covariates_line(result)]
+    lines = [*remaining_lines(result), *([covariates_line(result)] if whole else [])]
     if result.fits:
         change = change_line(result)
         return answer_block(result.headline, by_levels(result), lines, change=change)

@@ -220,13 +220,21 @@ def kidney_and_size(patient: PatientRecord) -> str:
     return "; ".join(parts)
 
 
-def dose_lines(result: CheckResult) -> list[str]:
-    """Word the doses, and how they are drawn up if they were rounded."""
+def dose_lines(result: CheckResult, *, in_short: bool = False) -> list[str]:
+    """Word the doses, and how they are drawn up if they were rounded.
+
+    Parameters
+    ----------
+    result : CheckResult
+    in_short : bool
+        Leave out the mass as F-ara-A, which no syringe holds.
+    """
     course = result.regimen
     volume = f" ({mg(course.volume_ml_per_dose)} mL of {MG_PER_ML:g} mg/mL)"
     lines = [
         f"Per dose {mg(course.doses_mg[0])} {DRUG}{volume if course.round_to_mg is None else ''}; "
-        f"course {mg(course.total_mg)} mg (= {mg(course.amount_f_ara_a_mg)} mg F-ara-A)"
+        f"course {mg(course.total_mg)} mg"
+        + ("" if in_short else f" (= {mg(course.amount_f_ara_a_mg)} mg F-ara-A)")
     ]
     if course.round_to_mg is not None:
         lines.append(

@@ -8,7 +8,7 @@ from typing import Final
 from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, InputError
 from fludapk.patients.request import read_quantity
-from fludapk.published.covariates import needs_sex
+from fludapk.published.formula_rules import needs_sex
 from fludapk.published.models import DEFAULT_MODEL, load_model
 from fludapk.units import parse_number
 from fludapk.web.forms import (
