@@ -42,7 +42,7 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
         doubts=doubts(tally),
         left_out=tally.rows - tally.counts["refused"] - len(rows),
         refused_left_out=tally.counts["refused"] - len(tally.refused),
-        disclaimer=tr(DISCLAIMER),
+        disclaimer=DISCLAIMER,
         made={
             "version": f"fludapk {__version__}",
             "hashes": [

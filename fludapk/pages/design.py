@@ -30,7 +30,7 @@ def design_html(d: Design, *, whole: bool = True) -> str:
         "design.html",
         whole=whole,
         d=d,
-        disclaimer=tr(d.disclaimer),
+        disclaimer=d.disclaimer,
         best=best_line(d),
         simulated=simulated_line(d),
         rows=rows,

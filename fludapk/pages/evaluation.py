@@ -265,7 +265,7 @@ def evaluation_html(
         left_out=[left_out_line(omitted) for omitted in result.left_out],
         note=" ".join([*(f"{text}." for text in evaluation_counts(result)), tr(EVALUATION_NOTE)]),
         figures={name: svg[svg.index("<svg") :] for name, svg in figures.items()},
-        disclaimer=tr(result.disclaimer),
+        disclaimer=result.disclaimer,
         made={
             "version": f"fludapk {made.version}",
             "hashes": [

@@ -283,7 +283,7 @@ def nomogram_html(chart: Nomogram, figure: str, *, whole: bool = True) -> str:
         renal=[f"{chart.renal[j]:g}" for j in shown],
         is_auc=chart.quantity == "auc_0_inf",
         figure=figure[figure.index("<svg") :] if figure else "",
-        disclaimer=tr(chart.disclaimer),
+        disclaimer=chart.disclaimer,
         made={
             "version": f"fludapk {chart.version}",
             "hashes": [(f"model {chart.model}", chart.model_sha256)],

@@ -265,7 +265,7 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
         figures=[svg for svg in drawings.values() if svg not in placed],
         certain=run.certain,
         notes=[*_quantities(result), *_correlated(result), *_in_no_band(result)],
-        disclaimer=tr(DISCLAIMER),
+        disclaimer=DISCLAIMER,
         made={
             "version": f"fludapk {run.version}",
             "hashes": hashes,
