@@ -67,7 +67,7 @@ def step_rows(steps: Sequence[Step]) -> list[TrailRow]:
     """Word steps of a calculation."""
     return [
         TrailRow(
-            step.name,
+            tr(step.name),
             f"{step.value:.4g}",
             typeset(step.unit),
             typeset(": ".join(part for part in (step.by, step.how) if part)),

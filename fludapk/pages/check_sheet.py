@@ -163,7 +163,10 @@ def remark_rows(remarks: Sequence[Remark]) -> list[RemarkRow]:
     """Word severity, message and source of every remark."""
     return [
         RemarkRow(
-            tr(SEVERITY_WORDS[x.severity]), typeset(x.message), x.source, x.severity == "caution"
+            tr(SEVERITY_WORDS[x.severity]),
+            typeset(x.message),
+            tr(x.source),
+            x.severity == "caution",
         )
         for x in remarks
     ]

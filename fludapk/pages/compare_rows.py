@@ -310,4 +310,4 @@ def _worded(step: Step) -> str:
     'dose 60.07 mg fludarabine phosphate (30 mg/m2 × 2.0022 m2)'
     """
     how = ": ".join(part for part in (step.by, step.how) if part)
-    return f"{step.name} {step.value:.4g} {step.unit} ({how})"
+    return f"{tr(step.name)} {step.value:.4g} {step.unit} ({how})"

@@ -91,7 +91,7 @@ def outcome_source_lines(result: OutcomeResult) -> list[str]:
             "{numbers} ({title}; AUC from {model})",
             numbers=numbers,
             title=result.title,
-            model=result.auc_by,
+            model=tr(result.auc_by),
         )
     else:
         first = f"{numbers} ({result.title})"
@@ -120,6 +120,11 @@ def outcome_source_lines(result: OutcomeResult) -> list[str]:
     return lines
 
 
+_EXPOSURES: Final = {
+    "true": marked("true"),
+    "predicted": marked("predicted"),
+    "corrected": marked("corrected"),
+}
 _READINGS: Final = {
     "true": marked("true AUC"),
     "predicted": marked("AUC predicted from covariates"),
@@ -182,7 +187,7 @@ def reading_rows(result: OutcomeResult) -> list[list[str]]:
     arms = [arm for arm in result.arms if arm.stratum == "all"]
     if not arms or not arms[0].readings:
         return []
-    rows = [["", *arms[0].readings]]
+    rows = [["", *map(tr, arms[0].readings)]]
     for arm in arms:
         cells = [
             percent(value) if value is not None else tr("not defined")
@@ -194,7 +199,7 @@ def reading_rows(result: OutcomeResult) -> list[list[str]]:
 
 def other_readings(result: OutcomeResult) -> str:
     """Title of the incidences by the other readings."""
-    return tr("Other readings ({reading} is above)", reading=result.exposure)
+    return tr("Other readings ({reading} is above)", reading=tr(_EXPOSURES[result.exposure]))
 
 
 def outcome_page(result: OutcomeResult, width: int) -> list[str]:
