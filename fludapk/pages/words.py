@@ -40,7 +40,7 @@ SEVERITY_WORDS: Final = {
     "note": marked("- note"),
 }
 DRUG: Final = "mg fludarabine phosphate"
-SEX_WORDS: Final = {"female": marked("female"), "male": marked("male")}
+SEXES: Final = (marked("female"), marked("male"))
 LABELS: Final = marked("Dose by the labels' kidney rules (for comparison)")
 """Title of the rules of labels."""
 _BAR: Final = 48
@@ -222,7 +222,7 @@ def who(result: CheckResult | CompareResult) -> str:
         weight=patient.weight_kg,
         height=patient.height_cm,
     )
-    return f"{tr(SEX_WORDS[patient.sex])}, {size}" if patient.sex else size
+    return f"{tr(patient.sex)}, {size}" if patient.sex else size
 
 
 def plan(result: CheckResult) -> str:
