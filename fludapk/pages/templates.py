@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fludapk.errors import InputError
 from fludapk.language import language, ntr, tr
+from fludapk.pages.decimals import marked_html, marked_text
 from fludapk.published.models import replacement_warning
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def sheet(template: str, *, whole: bool = True, **context: Any) -> str:
     context["replaced"] = _replaced(context.get("made", {}).get("hashes", ()))
     when = _CALCULATED.get()
     text = "" if when is None else when.isoformat(" ", "minutes")
-    return environment().get_template(template).render(whole=whole, calculated=text, **context)
+    drawn = environment().get_template(template).render(whole=whole, calculated=text, **context)
+    return marked_html(drawn)
 
 
 @contextmanager
@@ -123,6 +125,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     made.globals |= {"TERMS": TERMS, "tr": tr, "ntr": ntr, "language": language}
+    made.globals["marked_text"] = marked_text
     made.filters["cited"] = jinja2.pass_context(
         # A report stands for itself and leads nowhere.
         lambda context, text: text if context.get("whole") else cited(text)
