@@ -16,7 +16,7 @@ _COMMA: Final = frozenset({"de", "fr", "es", "nl"})
 _NUMBER: Final = (
     r"(?:https?://|\b10\.\d{4,9}/)[^\s<]+"  # an address, a DOI
     r"|(?:[Ss]ections?|[Aa]bschnitte?n?|[Ss]ecci(?:ón|ones)|[Rr]ubri(?:ek|que)s?|§)\s*\d+\.\d+"
-    r"|(?<![\w.])(?P<whole>\d+)\.(?P<part>\d+(?:e[+-]?\d+)?)(?!\.?\w)"
+    r"|(?:(?<![\w.])|(?<=\x1b\[1m))(?P<whole>\d+)\.(?P<part>\d+(?:e[+-]?\d+)?)(?!\.?\w)"
 )
 _TEXT: Final = re.compile(_NUMBER)
 _HTML: Final = re.compile(

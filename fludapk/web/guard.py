@@ -266,8 +266,8 @@ class Guard:
                 error = task.exception()
                 if error is not None:
                     _say(error)
-                    await answer.refuse(500, tr("this is our fault, not yours; the server has "
-                                        "noted where"), exit_status=ExitStatus.INTERNAL)  # fmt: skip
+                    why = tr("this is our fault, not yours; the server has noted where")
+                    await answer.refuse(500, why, exit_status=ExitStatus.INTERNAL)
             elif not gone.done():
                 await answer.refuse(
                     503,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fludapk.language import LANGUAGES, SOURCE, speaking
-from fludapk.web.guard import App, Guard, Message, Receive, Scope, Send
+from fludapk.web.guard import Guard, Message, Receive, Scope, Send
 
 _AT: Final[ContextVar[str]] = ContextVar("at", default="")
 

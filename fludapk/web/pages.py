@@ -133,7 +133,7 @@ def plan_suggestions() -> list[str]:
 
 
 @lru_cache(maxsize=len(LANGUAGES))
-def _options(_spoken: str) -> dict[str, Any]:
+def choices(_spoken: str) -> dict[str, Any]:
     """Choices that the selectors offer, in the language that is spoken."""
     known = list(targets().values())
     courses = list(regimens().values())
@@ -272,7 +272,7 @@ class Pages:
             form=defaultdict(str, form or {}),
             answer=answer,
             boxes=confirmed_boxes(form or {}),
-            options=_options(language()),
+            options=choices(language()),
             models=[*(model.id for model in models), AVERAGED],
             asks_token=self.asks_token,
             version=__version__,
@@ -354,6 +354,7 @@ class Pages:
             if not isinstance(file, UploadFile) or not file.filename:
                 do = tr("choose a CSV file or a workbook")
                 raise InputError(Fault("file", tr("is missing"), do=do))
+            await file.seek(0)  # it may be read once in each language
             asked = BatchAsked.model_validate(
                 {
                     **typed(texts),
@@ -385,8 +386,7 @@ class Pages:
         try:
             if not await self.admits(form.get("token", ""), address_of(request.scope)):
                 raise InputError(tr("token is wrong or missing"))
-            with speaking(SOURCE):  # a file that any language opens
-                case = await run_in_threadpool(case_of, form, asked, self.folders)
+            case = await run_in_threadpool(case_of, form, asked, self.folders)
             content = case.to_json()
         except (FludapkError, ValidationError) as error:
             return self.page(_FORMS[path], path, form, refused(error, form))
