@@ -53,8 +53,10 @@ class Group(click.Group):
             message = f"{error.message} {others}"
             raise click.NoSuchOption(error.option_name, message, ctx=error.ctx) from None
         except FludapkError as error:
+            from fludapk.pages.decimals import marked_text
+
             for sentence in error.sentences(option_of):
-                click.echo(f"fludapk: {sentence}", err=True)
+                click.echo(f"fludapk: {marked_text(sentence)}", err=True)
             ctx.exit(int(error.exit_status))
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader has seen enough
