@@ -44,6 +44,10 @@ CHOICES: Final = {
     "conc_unit": ["", *UNITS["concentration"]],
 }
 """Units beside a number; the first is the default. A dose, a creatinine and a level have none."""
+UNIT_WORDS: Final = (
+    marked("years"), marked("months"), marked("weeks"), marked("days"), marked("unit"),
+)  # fmt: skip
+"""Units that are words, which the page translates."""
 
 LEVEL_ROWS: Final = 8
 MOST_CHARACTERS: Final = 1000

@@ -1,8 +1,10 @@
 """Pages in other languages: the same numbers, every text worded, links that keep the language."""
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from gettext import NullTranslations
 from html.parser import HTMLParser
 from pathlib import Path
@@ -62,6 +64,7 @@ FORMS: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "/about": ("/about", {}),
 }
 PAGES: Final = {**FORMS, **ANSWERS}
+TOOLS: Final = Path(__file__).parents[2] / "tools"
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 
 
@@ -149,14 +152,27 @@ def test_a_list_to_download_is_the_same_in_every_language() -> None:
 # --- Every text is worded ---------------------------------------------------------------------
 
 
+@cache
+def catalogued() -> frozenset[str | tuple[str, str]]:
+    """Messages of the catalogs."""
+    sys.path.insert(0, str(TOOLS))
+    try:
+        from make_catalogs import messages  # type: ignore[import-not-found] # a tool
+
+        return frozenset(messages())
+    finally:
+        sys.path.remove(str(TOOLS))
+
+
 class Brackets(NullTranslations):
-    """A language in which every message stands in brackets."""
+    """A language in which every message of the catalogs stands in brackets."""
 
     def gettext(self, message: str) -> str:
-        return f"⟦{message}⟧"
+        return f"⟦{message}⟧" if message in catalogued() else message
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        return f"⟦{msgid1 if n == 1 else msgid2}⟧"
+        text = msgid1 if n == 1 else msgid2
+        return f"⟦{text}⟧" if (msgid1, msgid2) in catalogued() else text
 
 
 class Texts(HTMLParser):
@@ -204,13 +220,13 @@ IDS: Final = {AVERAGED, *FORMULAS, *(r.disease for r in regimens().values() if r
 NAMES: Final = re.compile(
     rf"\b(?:{'|'.join(sorted(IDS))})\b"
     r"|\b\d+(?:\.\d+)?(?:h|mg|min)\b|\b10\.\d{4,9}/\S+|sha256|fludapk(?: [\d.]+)?"
-    r"|F-ara-A|AUC0-inf|AUC|BSA|CL|V[12]|Q[23]?|k\d\d|eGFR|CrCl|NPDE|STOP"
-    r"|NT5E rs2295890|GG|ID|DV|AMT|API|CSV|UTF-8"
+    r"|\b(?:F-ara-A|AUC0-inf|AUC|BSA|CL|V[12]|Q[23]?|k\d\d|eGFR|CrCl|NPDE|STOP)\b"
+    r"|\b(?:NT5E rs2295890|GG|ID|DV|AMT|API|CSV|UTF-8|UTF-16|Mac OS Roman)\b"
     r"|mL/min/1[.,]73 ?m[²2]|[mµkn]*(?:g|mol)·?h?/(?:d?m?L|kg|m[²2])|mL/s|mL/min|L/h|L/min|1/h"
     r"|[a-z]+(?:_[a-z0-9]+)+|[a-z]+\d{4}[a-z]?(?:_\w+)?"
     r"|[A-Z][\w'-]+(?: & [\w'-]+| et al\.?)? \d{4}[a-z]?"
     r"|[a-z0-9-]+\.(?:csv|json|html|svg|png|toml|zip)"
-    r"|\b(?:h|kg|mg|cm|mL|min|in|lb|ft|oz|g|x|doi)\b"
+    r"|\b(?:h|kg|mg|cm|mm|mL|min|in|lb|ft|oz|g|x|doi)\b"
 )
 """Names, ids, units and formulas that are the same in every language."""
 WORD: Final = re.compile(r"[^\W\d_]{2,}")
