@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fludapk.errors import InputError
 from fludapk.language import LANGUAGES, SOURCE, language, ntr, reviewer, tr
+from fludapk.pages.decimals import marked_html, marked_text
 from fludapk.published.models import replacement_warning
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def sheet(template: str, *, whole: bool = True, **context: Any) -> str:
     context["replaced"] = _replaced(context.get("made", {}).get("hashes", ()))
     when = _CALCULATED.get()
     text = "" if when is None else when.isoformat(" ", "minutes")
-    return environment().get_template(template).render(whole=whole, calculated=text, **context)
+    drawn = environment().get_template(template).render(whole=whole, calculated=text, **context)
+    return marked_html(drawn)
 
 
 @contextmanager
@@ -147,6 +149,7 @@ def environment(*folders: Path) -> jinja2.Environment:
         "ntr": ntr,
         "language": language,
         "hash_name": hash_name,
+        "marked_text": marked_text,
         "translated_by": translated_by,
     }
     made.filters["in_sight"] = in_sight
