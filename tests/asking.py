@@ -7,13 +7,13 @@ from typing import Any, Final
 import httpx
 
 from fludapk.web.app import create_app
-from fludapk.web.guard import Guard
+from fludapk.web.guard import App
 
 HOME: Final = "http://127.0.0.1:8765"
 APP: Final = create_app()
 
 
-def ask(method: str, path: str, app: Guard = APP, **more: Any) -> httpx.Response:
+def ask(method: str, path: str, app: App = APP, **more: Any) -> httpx.Response:
     """One request, without a network."""
 
     async def asked() -> httpx.Response:

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from asking import APP, ask
 
-from fludapk.web.guard import Guard
+from fludapk.web.guard import App
 
 Raw = dict[str, Any]
 
@@ -177,7 +177,7 @@ def request(
     return deepcopy(body)
 
 
-def cards(body: Raw, app: Guard = APP, path: str = "") -> list[Raw]:
+def cards(body: Raw, app: App = APP, path: str = "") -> list[Raw]:
     """Cards for a request."""
     path = path or (SIGN if body.get("hook") == "order-sign" else SELECT)
     response = ask("POST", path, app, json=body)

@@ -15,6 +15,7 @@ import click
 from fludapk.cli.common import (
     amount_option,
     folders_of,
+    language_option,
     list_options,
     map_option,
     model_option,
@@ -27,9 +28,10 @@ from fludapk.cli.common import (
     weights_option,
 )
 from fludapk.errors import ExitStatus, InputError
+from fludapk.language import SOURCE, language, marked, speaking, tr
 
 if TYPE_CHECKING:
-    from fludapk.answers.batch import Done, Plan, Tally
+    from fludapk.answers.batch import Chunk, Done, Plan, Tally
     from fludapk.patients.columns import Layout
     from fludapk.patients.csv_list import CsvList
 
@@ -59,6 +61,7 @@ _DEFAULTS_OF_ROWS: Final = (
     help="2 to this power simulated courses per row: 13 (as check) up to 1000 rows, 9 above.",
 )
 @click.option("--report", metavar="FILE", help="Write the list as HTML, the lowest AUC first.")
+@language_option
 @click.option(
     "--share-vials",
     is_flag=True,
@@ -90,6 +93,7 @@ def batch(
     (ID TIME AMT RATE or DUR, EVID) give one row per ID. A terminal without -o shows a table.
     """
     from fludapk.answers.batch import SMALL, Plan, Tally, chunks, log2_points_of, run
+    from fludapk.pages.decimals import marked_text
     from fludapk.patients.columns import opened
     from fludapk.patients.nonmem import not_used, survey
 
@@ -122,6 +126,7 @@ def batch(
     writing = _table() if as_table else _written(output, plan, source.written_encoding)
     parts = chunks(layout, source.rows(), first_row=source.first_row)
     with (
+        speaking(language() if as_table else SOURCE),  # results are English
         _stopped_by_signals() as told_to_stop,
         writing as write,
         closing(run(plan, parts, processes)) as done,
@@ -133,15 +138,17 @@ def batch(
             tally.add(answer)
             if share_vials and answer.shown and not answer.shown.headline.stops:
                 doses_of_the_day.append((answer.id or f"row {answer.row}", answer.shown.dose_mg))
+    if not as_table and language() != SOURCE:
+        tally = _worded_again(tally, plan, chunks(layout, source.rows(), 500, source.first_row))
     summary = _summary(list_file, source, layout, tally, plan.log2_points, is_short=as_table)
-    click.echo(summary, err=True)
+    click.echo(marked_text(summary), err=True)
     if layout.is_events and (n := not_used(layout, source.rows())):
-        click.echo(f"  records marked in the file as not to be used: {n}", err=True)
+        click.echo("  " + tr("records marked in the file as not to be used: {n}", n=n), err=True)
     if share_vials:
         from fludapk.pages.batch import vials_lines
 
         lines = vials_lines(doses_of_the_day, tally.rows - len(doses_of_the_day))
-        click.echo("\n".join(lines), err=True)
+        click.echo(marked_text("\n".join(lines)), err=True)
     if report is not None:
         from fludapk.atomic import write_whole
         from fludapk.pages.batch import batch_html
@@ -149,6 +156,20 @@ def batch(
         write_whole(report, batch_html(tally, sha256, plan.log2_points))
     if tally.counts["refused"]:
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
+
+
+def _worded_again(tally: Tally, plan: Plan, parts: Iterable[Chunk]) -> Tally:
+    """Compute the rows that a report shows once more, in the language that is spoken."""
+    from fludapk.answers.batch import Tally, compute
+
+    shown = {done.row for done in (*tally.worst, *tally.refused)}
+    again = Tally()
+    for part in parts:
+        for done in compute(plan, [course for course in part if course[0] in shown]):
+            again.add(done)
+    again.rows, again.counts = tally.rows, tally.counts
+    again.models, again.asked = tally.models, tally.asked
+    return again
 
 
 def _check_report(report: str | None, *others: str | None) -> None:
@@ -191,12 +212,13 @@ def _table() -> Iterator[_Write]:
     from rich.table import Table
     from rich.text import Text
 
+    from fludapk.pages.decimals import marked_text
     from fludapk.pages.words import age_text, row_cells
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in _COLUMNS:
         side: Literal["right", "left"] = "right" if name in _TO_THE_RIGHT else "left"
-        table.add_column(name, justify=side, overflow="fold", no_wrap=name in _WHOLE)
+        table.add_column(tr(name), justify=side, overflow="fold", no_wrap=name in _WHOLE)
     hidden = 0
 
     def add(done: Done) -> None:
@@ -206,24 +228,26 @@ def _table() -> Iterator[_Write]:
             return
         name = one_line(done.id)
         if done.shown is None:
-            answer = Text(one_line(f"refused: {done.error}"), "red")
+            answer = Text(one_line(tr("refused: {why}", why=done.error)), "red")
             table.add_row(f"{done.row}", Text(name), "", "", "", answer)
             return
         chance, auc, interval, doses = row_cells(done.shown)
         style = "bold red" if done.shown.headline.standing == "stop" else ""
         table.add_row(
-            f"{done.row}", Text(name), age_text(done.shown.age_years), doses,
-            f"{auc} ({interval})", Text(chance, style),
+            f"{done.row}", Text(name), age_text(done.shown.age_years), marked_text(doses),
+            marked_text(f"{auc} ({interval})"), Text(marked_text(chance), style),
         )  # fmt: skip
 
     yield add
     width = min(Console().width, _WIDEST)
     Console(width=width, highlight=False).print(table)
     if hidden:
-        click.echo(f"... and {hidden} more rows: -o FILE writes all")
+        click.echo(tr("... and {n} more rows: -o FILE writes all", n=hidden))
 
 
-_COLUMNS: Final = ("row", "ID", "age", "dose", "AUC (90 %)", "answer")
+_COLUMNS: Final = (
+    marked("row"), "ID", marked("age"), marked("dose"), "AUC (90 %)", marked("answer"),
+)  # fmt: skip
 _TO_THE_RIGHT: Final = ("row", "age", "dose")
 _WHOLE: Final = ("row", "age", "dose", "AUC (90 %)")
 _WIDEST: Final = 100
@@ -317,16 +341,24 @@ def _summary(
     from fludapk.patients.columns import few
 
     lines = [
-        f"{name}: {tally.rows} rows: {counts_line(tally.counts)}; AUC0-inf in mg·h/L, "
-        f"{2**log2_points} simulated courses per patient"
+        tr(
+            "{name}: {n} rows: {counts}; AUC0-inf in mg·h/L, {courses} simulated courses per "
+            "patient",
+            name=name,
+            n=tally.rows,
+            counts=counts_line(tally.counts),
+            courses=2**log2_points,
+        )
     ]
     if source.titles:
-        lines.append(f"  lines above the header, left out: {few(source.titles)}")
+        lines.append(
+            "  " + tr("lines above the header, left out: {lines}", lines=few(source.titles))
+        )
     if layout.is_translated:
         read_as = (f"{what} = {column}" for what, column in layout.read_as.items())
-        lines.append(f"  columns read: {'; '.join(read_as)}")
+        lines.append("  " + tr("columns read: {columns}", columns="; ".join(read_as)))
     if layout.unused:
-        lines.append(f"  columns kept but not read: {few(layout.unused)}")
+        lines.append("  " + tr("columns kept but not read: {columns}", columns=few(layout.unused)))
     lines += [f"  {sentence}" for sentence in doubts(tally)]
     if not is_short:
         lines += _urgent_lines(tally)
@@ -340,18 +372,19 @@ def _urgent_lines(tally: Tally) -> Iterator[str]:
     urgent = [row for row in tally.worst if row.shown and row.shown.headline.standing in _URGENT]
     for row in urgent[:_SHOWN]:
         if row.shown:
-            yield f"  row {row.row}{_called(row)}: {row_line(row.shown)}"
+            yield "  " + tr("row {row}: {words}", row=_called(row), words=row_line(row.shown))
     more = sum(tally.counts[standing] for standing in _URGENT) - _SHOWN
     if more > 0:
-        yield f"  ... and {more} more: see stop and headline"
+        yield "  " + tr("... and {n} more: see stop and headline", n=more)
     for row in tally.refused[:_SHOWN]:
-        yield f"  row {row.row}{_called(row)}: REFUSED: {row.error}"
+        yield "  " + tr("row {row}: REFUSED: {why}", row=_called(row), why=row.error)
     if tally.counts["refused"] > _SHOWN:
-        yield f"  ... and {tally.counts['refused'] - _SHOWN} more refused: see error"
+        n = tally.counts["refused"] - _SHOWN
+        yield "  " + tr("... and {n} more refused: see error", n=n)
 
 
 _URGENT: Final = ("stop", "below", "above")
 
 
 def _called(row: Done) -> str:
-    return f" ({row.id})" if row.id else ""
+    return f"{row.row} ({row.id})" if row.id else f"{row.row}"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from fludapk.errors import ExitStatus, Fault, FludapkError, InputError
+from fludapk.language import LANGUAGES, SOURCE, language, speaking
 from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT, RENAL
 from fludapk.patients.fields import option as option_of
 
@@ -52,8 +53,10 @@ class Group(click.Group):
             message = f"{error.message} {others}"
             raise click.NoSuchOption(error.option_name, message, ctx=error.ctx) from None
         except FludapkError as error:
+            from fludapk.pages.decimals import marked_text
+
             for sentence in error.sentences(option_of):
-                click.echo(f"fludapk: {sentence}", err=True)
+                click.echo(f"fludapk: {marked_text(sentence)}", err=True)
             ctx.exit(int(error.exit_status))
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader has seen enough
@@ -286,7 +289,34 @@ def weighted(model: str) -> str:
     return averaged_by(file)
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a page.")
+def _speak(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
+    """Speak a language until the program ends: its errors are worded in it as well."""
+    if code and not ctx.resilient_parsing:
+        ctx.find_root().with_resource(speaking(code))
+
+
+def _in_english(_: click.Context, __: click.Parameter, as_json: bool) -> bool:
+    """Refuse JSON in another language."""
+    if as_json and language() != SOURCE:
+        raise InputError("JSON is English: leave out --json, or --language")
+    return as_json
+
+
+language_option = click.option(
+    "--language",
+    type=click.Choice(list(LANGUAGES)),
+    is_eager=True,
+    expose_value=False,
+    callback=_speak,
+    help="Word the page, and the report, in this language. JSON and CSV stay English.",
+)
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_in_english,
+    help="Print JSON instead of a page.",
+)
 _MODELS_DIR: Final = click.option(
     "--models-dir",
     metavar="DIR",

@@ -11,6 +11,7 @@ from fludapk.cli.common import (
     amount_option,
     folders_of,
     json_option,
+    language_option,
     list_options,
     map_option,
     models_dir_option,
@@ -50,6 +51,7 @@ CATEGORIES: Final = ("product", "diagnosis", "genotype")
     metavar="N",
     help="Of each patient's levels, for NPDE and the visual predictive check.",
 )
+@language_option
 @models_dir_option
 @json_option
 def evaluate(
@@ -102,10 +104,11 @@ def evaluate(
     if as_json:
         click.echo(result.record.to_json())
     else:
+        from fludapk.pages.decimals import marked_text
         from fludapk.pages.evaluation import evaluation_page
         from fludapk.pages.layout import width
 
-        click.echo(evaluation_page(result.record, Path(data_file).name, width()))
+        click.echo(marked_text(evaluation_page(result.record, Path(data_file).name, width())))
     if result.record.refused:
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
 

@@ -16,6 +16,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         f'fludapk check {_GIRL} {_COURSE} --dose "24 mg/m2" --brief',
         f"fludapk check {_GIRL} {_COURSE} --save-case girl.json",
         "fludapk check --case girl.json",
+        "fludapk check --case girl.json --report girl.html --language de",
     ),
     "dose": (
         f"fludapk dose {_GIRL} {_COURSE} --target fabrizio2022 --probability 0.8",

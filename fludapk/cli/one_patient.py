@@ -13,6 +13,7 @@ from fludapk.cli.common import (
     folders_of,
     goal_options,
     json_option,
+    language_option,
     model_option,
     models_dir_option,
     one_line,
@@ -46,6 +47,7 @@ report_option = click.option(
 @options_of("round_to_mg")
 @strict_option
 @report_option
+@language_option
 @brief_option
 @click.option("--events", metavar="FILE", help="Write the course as NONMEM-style CSV.")
 @case_option
@@ -96,6 +98,7 @@ def check(
 )
 @strict_option
 @report_option
+@language_option
 @brief_option
 @case_option
 @save_case_option
@@ -132,6 +135,7 @@ def dose(
 @options_of("round_to_mg")
 @strict_option
 @report_option
+@language_option
 @brief_option
 @models_dir_option
 @json_option
@@ -195,6 +199,7 @@ def compare(
 @options_of("round_to_mg")
 @strict_option
 @report_option
+@language_option
 @brief_option
 @case_option
 @save_case_option

@@ -15,6 +15,7 @@ import click
 from fludapk.cli.common import (
     folders_of,
     json_option,
+    language_option,
     models_dir_option,
     say_first_compilation,
     show,
@@ -73,6 +74,7 @@ def simulate() -> None:
 )
 @click.option("--dask", metavar="ADDRESS", help="Run the parts on this Dask cluster.")
 @click.option("--replay", metavar="RUN.json", help="Repeat a run from its record.")
+@language_option
 @models_dir_option
 @json_option
 def run(
@@ -123,6 +125,7 @@ def run(
 @simulate.command()
 @click.argument("shards", nargs=-1, required=True, metavar="SHARD.json...")
 @click.option("-o", "--output", metavar="DIR", help="Folder of results; without it only a table.")
+@language_option
 @models_dir_option
 @json_option
 def merge(

@@ -11,6 +11,7 @@ import click
 from fludapk.cli.common import (
     folders_of,
     json_option,
+    language_option,
     model_option,
     models_dir_option,
     options_of,
@@ -52,6 +53,7 @@ from fludapk.patients.fields import FIELDS
 @click.option("-o", "--output", metavar="FILE", help="Write every cell as CSV.")
 @click.option("--figure", metavar="FILE", help="Draw it: a file that ends in .svg or .png.")
 @click.option("--report", metavar="FILE", help="Write figure and table as HTML, for the wall.")
+@language_option
 @model_option
 @models_dir_option
 @json_option

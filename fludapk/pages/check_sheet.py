@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from fludapk.answers.check_records import CheckResult, TargetRecord
+from fludapk.answers.check_records import CheckResult, PatientRecord, TargetRecord
 from fludapk.answers.curve import curve_of
 from fludapk.answers.headline import AnswerHeadline
+from fludapk.language import marked, tr
+from fludapk.pages.check import draws_line
 from fludapk.pages.check_drawing import bar, course_figure
 from fludapk.pages.check_rows import (
     change_line,
@@ -64,6 +65,7 @@ def blocks_of(result: CheckResult, *, whole: bool) -> dict[str, Any]:
             typical_by(result.model),
             dose_lines(result, in_short=not whole),
             change=change_line(result),
+            is_typical=True,
         ),
         "remarks": remark_rows(result.remarks),
         "bar": bar(result),
@@ -85,38 +87,36 @@ def target_blocks(targets: Sequence[TargetRecord]) -> dict[str, Any]:
     }
 
 
-def page_head(result: CheckResult) -> dict[str, str]:
+def page_head(result: CheckResult) -> dict[str, Any]:
     """Word patient, plan and regimen for the head of a sheet."""
-    stated = [
-        f"{name} {value}"
-        for name in ("product", "diagnosis", "genotype")
-        if (value := getattr(result.patient, name))
-    ]
+    stated = stated_facts(result.patient, (PRODUCT, DIAGNOSIS, GENOTYPE))
     return {
         "who": who(result),
         "plan": plan(result),
-        "about": "; ".join([result.regimen.title, *stated]),
+        "about": "; ".join([tr(result.regimen.title), *stated]),
         "measured": kidney_and_size(result.patient),
-        "measured_short": in_short(kidney_and_size(result.patient)),
+        "measured_short": kidney_and_size(result.patient, short=True),
+        "has_egfr": result.patient.egfr_ml_min_1_73m2 is not None,
     }
 
 
-def in_short(measured: str) -> str:
-    """Leave formulas and other units out of a line: the calculation on the same page has them.
-
-    Examples
-    --------
-    >>> in_short("eGFR 140 mL/min/1.73 m² (schwartz_bedside, capped from 151)")
-    'eGFR 140 mL/min/1.73 m², capped from 151'
-    """
-    return _IN_BRACKETS.sub(r"\1", measured).replace("body surface area", "BSA")
+PRODUCT: Final = marked("product")
+DIAGNOSIS: Final = marked("diagnosis")
+GENOTYPE: Final = marked("genotype")
 
 
-_IN_BRACKETS: Final = re.compile(r" \([^)]*?(?:(, capped [^)]*))?\)")
+def stated_facts(patient: PatientRecord, names: Sequence[str]) -> list[str]:
+    """Word the categories of a patient that were typed, with their names."""
+    return [f"{tr(name)} {value}" for name in names if (value := getattr(patient, name))]
 
 
 def answer_block(
-    headline: AnswerHeadline, by: str, lines: Sequence[str], *, change: str = ""
+    headline: AnswerHeadline,
+    by: str,
+    lines: Sequence[str],
+    *,
+    change: str = "",
+    is_typical: bool = False,
 ) -> dict[str, Any]:
     """Prepare stop, chance with its bar, AUC, and lines below them.
 
@@ -129,6 +129,8 @@ def answer_block(
         Doses, below the AUC.
     change : str
         Facts that would change the answer, on a page.
+    is_typical : bool
+        The AUC is that of the typical patient.
     """
     return {
         "stops": headline.stops,
@@ -138,6 +140,7 @@ def answer_block(
         "side": side(headline),
         "interval": interval_text(headline),
         "by": by,
+        "is_typical": is_typical,
         "lines": [typeset(line) for line in lines],
         "notes": [typeset(note) for note in headline.notes],
         "change": typeset(change),
@@ -153,5 +156,5 @@ def made_of(result: CheckResult) -> dict[str, Any]:
             (f"model {result.model}", made.model_sha256),
             ("input", made.input_sha256),
         ],
-        "draws": f"{made.points} simulated courses, seed {made.seed}",
+        "draws": draws_line(result),
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from fludapk.answers.record import Remark
+from fludapk.language import tr
 from fludapk.pages.words import SEVERITY_WORDS, typeset
 
 
@@ -17,11 +18,8 @@ class RemarkRow(NamedTuple):
     """Severity of the remark."""
     message: str
     source: str
-
-    @property
-    def urgent(self) -> bool:
-        """Tell if it is a caution, which no page folds."""
-        return self.word == SEVERITY_WORDS["caution"]
+    urgent: bool
+    """A caution."""
 
     @property
     def words(self) -> int:
@@ -68,4 +66,12 @@ def _first_sentence(row: RemarkRow) -> RemarkRow:
 
 def remark_rows(remarks: Sequence[Remark]) -> list[RemarkRow]:
     """Word severity, message and source of every remark."""
-    return [RemarkRow(SEVERITY_WORDS[x.severity], typeset(x.message), x.source) for x in remarks]
+    return [
+        RemarkRow(
+            tr(SEVERITY_WORDS[x.severity]),
+            typeset(x.message),
+            tr(x.source),
+            x.severity == "caution",
+        )
+        for x in remarks
+    ]

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fludapk.answers.renderer import Renderer, register
+from fludapk.answers import renderer
+from fludapk.answers.renderer import Renderer
+from fludapk.pages.decimals import marked_text
 
 if TYPE_CHECKING:
     from fludapk.answers.case import OpenedCase
@@ -29,6 +31,16 @@ Strong: TypeAlias = Callable[[str], str]
 """Sets off what must not be missed."""
 Sheet: TypeAlias = Callable[[Any, bool], str]
 """Function from a record, and True for a page of its own, to HTML."""
+
+
+def register(kind: str, drawn: Renderer) -> None:
+    """Register what draws the records of a class; its text has the decimal mark of the language."""
+    brief = None if drawn.brief is None else _marked(drawn.brief)
+    renderer.register(kind, drawn._replace(text=_marked(drawn.text), brief=brief))
+
+
+def _marked(text: Callable[[Any, Strong], str]) -> Callable[[Any, Strong], str]:
+    return lambda record, strong: marked_text(text(record, strong))
 
 
 def register_all() -> None:
@@ -66,7 +78,7 @@ def _preformatted(text: Callable[[Any, Strong], str]) -> Sheet:
     def html(record: Record, _: bool) -> str:
         from html import escape
 
-        return f"<pre>{escape(text(record, str))}</pre>"
+        return f"<pre>{escape(marked_text(text(record, str)))}</pre>"
 
     return html
 

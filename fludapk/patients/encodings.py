@@ -15,18 +15,18 @@ from fludapk.language import marked, tr
 
 ENCODINGS: Final = {
     "utf-8": "UTF-8",
-    "cp1252": "Windows-1252 (Western Europe)",
+    "cp1252": marked("Windows-1252 (Western Europe)"),
     "latin-1": "ISO 8859-1",
-    "iso8859-15": "ISO 8859-15, with the euro sign",
-    "cp1250": "Windows-1250 (Central Europe)",
-    "cp850": "DOS, Western Europe",
+    "iso8859-15": marked("ISO 8859-15, with the euro sign"),
+    "cp1250": marked("Windows-1250 (Central Europe)"),
+    "cp850": marked("DOS, Western Europe"),
     "mac-roman": "Mac OS Roman",
     "utf-16": "UTF-16",
-    "utf-16-le": "UTF-16, little-endian",
-    "utf-16-be": "UTF-16, big-endian",
-    "cp932": "Shift-JIS (Japan)",
-    "gb18030": "GB 18030 (China)",
-    "cp949": "Windows-949 (Korea)",
+    "utf-16-le": marked("UTF-16, little-endian"),
+    "utf-16-be": marked("UTF-16, big-endian"),
+    "cp932": marked("Shift-JIS (Japan)"),
+    "gb18030": marked("GB 18030 (China)"),
+    "cp949": marked("Windows-949 (Korea)"),
 }
 """Encodings that may be chosen, and their names."""
 

@@ -30,6 +30,7 @@ from fludapk.web.cds.settings import Settings
 from fludapk.web.connections import ConnectionLimits, Connections, limited
 from fludapk.web.guard import Guard, Limits, Shared
 from fludapk.web.jobs import Jobs
+from fludapk.web.languages import Languages
 from fludapk.web.pages import ABOUT, DESIGN, DOWNLOAD, TABS, Pages
 
 PORT: Final = 8765
@@ -65,6 +66,8 @@ _SLOW: Final = frozenset(
 )
 """Answers that take longer than a check."""
 _FREE: Final = frozenset({"/static/", "/healthz", "/version"})
+_MACHINES: Final = _FREE | {"/api/", "/openapi.json", ORDERS, f"{ORDERS}/"}
+"""Answers that are English whoever asks."""
 _ABOUT: Final = (
     "The JSON of the command line. Quantities are text with a unit, or numbers where the command "
     "line has a default unit; creatinine has none. Errors are problem details (RFC 9457) that "
@@ -80,8 +83,8 @@ def create_app(
     limits: Limits | None = None,
     settings: Settings | None = None,
     jobs: Jobs | None = None,
-) -> Guard:
-    """The pages and the API, guarded.
+) -> Languages:
+    """The pages and the API, guarded, and the pages in the language of their readers.
 
     Parameters
     ----------
@@ -165,7 +168,7 @@ def create_app(
     app.include_router(nomogram_page.router(pages))
     app.include_router(evaluate_page.router(pages))
     app.include_router(simulate_page.SimulatePage(pages, jobs).router())
-    return guard
+    return Languages(guard=guard, machines=_MACHINES)
 
 
 def is_local(host: str) -> bool:

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from fludapk.answers.batch import Chunk, Done, Plan, Tally, chunks, compute, log2_points_of
 from fludapk.answers.typed import Folders
 from fludapk.errors import InputError
+from fludapk.language import tr
 from fludapk.patients.columns import opened
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, REQUIRED
 from fludapk.patients.nonmem import survey
@@ -92,7 +93,7 @@ class BatchAsked(Asked):
         rows = list(islice(source.rows(), most_rows + 1))
         if len(rows) > most_rows:
             raise InputError(
-                f"the list has more than {most_rows} rows: split it, or use fludapk batch"
+                tr("the list has more than {n} rows: split it, or use fludapk batch", n=most_rows)
             )
         plan = Plan(
             layout=layout,

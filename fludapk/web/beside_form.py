@@ -15,9 +15,11 @@ from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.typed import Folders
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, FludapkError, InputError
+from fludapk.language import ntr, tr
 from fludapk.pages.chart import chart_lines
 from fludapk.pages.check_sheet import check_html
 from fludapk.pages.compare_sheet import compare_html
+from fludapk.pages.decimals import marked_html, writes_comma
 from fludapk.pages.design import best_line, design_html
 from fludapk.pages.dose import dose_html, goal_line
 from fludapk.pages.templates import calculated_at, environment
@@ -45,6 +47,7 @@ from fludapk.web.forms import (
     update_asked,
     with_points,
 )
+from fludapk.web.languages import at
 from fludapk.web.needed import lacks_only, needed_as, still_needed
 from fludapk.web.problems import TITLES, validation_faults
 
@@ -52,8 +55,9 @@ HERE: Final = Path(__file__).parent
 
 
 def rendered(template: str, **context: Any) -> str:
-    """Fill a template of the server."""
-    return environment(HERE / "templates").get_template(template).render(**context)
+    """Fill a template of the server, in the language that is spoken."""
+    filled = environment(HERE / "templates").get_template(template).render(at=at(), **context)
+    return marked_html(filled)
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Box:
 def confirmed_boxes(form: Mapping[str, str]) -> list[Box]:
     """Boxes that are ticked."""
     return [
-        Box(box_name(name), as_typed(form, name), f"Confirmed: {name}")
+        Box(box_name(name), as_typed(form, name), tr("Confirmed: {field}", field=tr(name)))
         for name in confirmed_in(form)
     ]
 
@@ -105,12 +109,17 @@ def _said(r: CheckResult) -> str:
 
 def _said_of_dose(r: DoseResult) -> str:
     chance = [*stop_lines(r.headline), r.headline.sentence]
-    dose = [] if r.answer is None else [f"{r.answer.dose_mg:g} mg per dose", goal_line(r)]
+    dose = (
+        []
+        if r.answer is None
+        else [tr("{dose:g} mg per dose", dose=r.answer.dose_mg), goal_line(r)]
+    )
     return f"{'. '.join([*chance, *dose])}."
 
 
 def _said_of_comparison(r: CompareResult) -> str:
-    return f"{'. '.join([*(f'STOP: {stop}' for stop in r.headline.stops), r.headline.sentence])}."
+    stops = [tr("STOP: {why}", why=stop) for stop in r.headline.stops]
+    return f"{'. '.join([*stops, r.headline.sentence])}."
 
 
 def _said_of_update(r: UpdateResult) -> str:
@@ -150,7 +159,9 @@ def updated(form: Mapping[str, str], folders: Folders) -> Answer:
 def designed(form: Mapping[str, str], folders: Folders) -> Answer:
     """Answer the form of levels with the times to measure them at."""
     result = design_asked(form).answer(folders)
-    said = f"Best times by number of levels, h from the first dose: {best_line(result)}."
+    said = tr(
+        "Best times by number of levels, h from the first dose: {times}.", times=best_line(result)
+    )
     return Answer(design_html(result, whole=False), said)
 
 
@@ -184,7 +195,8 @@ def answered(
     except ValidationError as error:
         faults = InputError(*validation_faults(map(dict, error.errors())))
         answer = refusal(faults, form, still_needed(form, path, folders))
-    return replace(answer, boxes=confirmed_boxes(form), read=read_back(typed))
+    read = [] if writes_comma() else read_back(typed)  # a comma is nothing to be told about
+    return replace(answer, boxes=confirmed_boxes(form), read=read)
 
 
 def refused(error: FludapkError | ValidationError, form: Mapping[str, str]) -> Answer:
@@ -197,8 +209,9 @@ def refused(error: FludapkError | ValidationError, form: Mapping[str, str]) -> A
 def _asking_box(name: str, faults: Sequence[Fault], form: Mapping[str, str]) -> Box:
     """Box that confirms everything that is asked about by one name."""
     meant = [fault.meant for fault in faults if fault.confirm == name]
-    verb = "is" if len(meant) == 1 else "are"
-    return Box(box_name(name), as_typed(form, name), f"Yes, {' and '.join(meant)} {verb} meant")
+    values = tr(" and ").join(meant)
+    text = ntr("Yes, {values} is meant", "Yes, {values} are meant", len(meant), values=values)
+    return Box(box_name(name), as_typed(form, name), text)
 
 
 def refusal(
@@ -236,7 +249,7 @@ def refusal(
         )
         for fault, names in wrong
     ]
-    title = TITLES[error.exit_status]
+    title = tr(TITLES[error.exit_status])
     html = rendered(
         "refused.html",
         title=title,
@@ -244,6 +257,6 @@ def refusal(
         needed=[(name, needed_as(name)) for name in empty],
         called=called,
     )
-    said = [f"Still needed: {', '.join(map(needed_as, empty))}"] if empty else []
+    said = [tr("Still needed: {fields}", fields=", ".join(map(needed_as, empty)))] if empty else []
     said += [f"{title}: {'; '.join(message for message, *_ in faults)}"] if faults else []
     return Answer(html, ". ".join(said), tuple(name for _, names, _ in faults for name in names))

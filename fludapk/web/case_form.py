@@ -10,6 +10,7 @@ from fludapk.answers.case import Answer as Answered
 from fludapk.answers.case import opened, save_case
 from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, FludapkError, InputError
+from fludapk.language import tr
 from fludapk.patients.case_file import CaseFile, Question
 from fludapk.patients.fields import FIELDS, RENAL
 from fludapk.units import as_typed, canonical_unit, parse_number
@@ -88,7 +89,7 @@ def form_of(case: CaseFile) -> dict[str, str]:
     form |= {box_name(name): as_typed_in(form, name) for name in typed.get("confirm") or ()}
     text = case.to_json()
     if len(text) > MOST_CHARACTERS:
-        raise InputError(Fault("case", "is larger than a page can open: use `fludapk --case`"))
+        raise InputError(Fault("case", tr("is larger than a page can open: use `fludapk --case`")))
     return {**form, CASE: text}
 
 
@@ -114,7 +115,7 @@ def renal_fields(key: str, text: str) -> dict[str, str]:
 
 def _levels(levels: Sequence[Any]) -> dict[str, str]:
     if len(levels) > LEVEL_ROWS:
-        found = f"{len(levels)} levels: the page has room for {LEVEL_ROWS}"
+        found = tr("{n} levels: the page has room for {most}", n=len(levels), most=LEVEL_ROWS)
         raise InputError(Fault("levels", found, whole=True))
     form = {}
     for k, level in enumerate(levels, start=1):

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from fludapk.errors import InputError
+from fludapk.language import tr
 from fludapk.units import parse_number, pointed
 from fludapk.web.case_form import CASE
 from fludapk.web.forms import called
@@ -41,7 +42,7 @@ def compared_entries(form: Mapping[str, str]) -> Entries | None:
     first, second = _entered(dict(parse_qsl(form[FIRST]))), _entered(form)
     names = list(dict.fromkeys([*first, *second]))
     differing = [
-        (called(name), first.get(name, "empty"), second.get(name, "empty"))
+        (called(name), first.get(name, tr("empty")), second.get(name, tr("empty")))
         for name in names
         if _plain(first.get(name, "")) != _plain(second.get(name, ""))
     ]

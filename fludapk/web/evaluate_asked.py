@@ -10,6 +10,7 @@ from pydantic import Field
 
 from fludapk.answers.typed import Folders
 from fludapk.errors import InputError
+from fludapk.language import tr
 from fludapk.patients.columns import opened
 from fludapk.patients.fields import FIELDS
 from fludapk.studies.evaluation import SIMULATIONS, Evaluation, evaluation_of
@@ -67,7 +68,9 @@ class EvaluateAsked(Asked):
         )
         rows = list(islice(source.rows(), most_rows + 1))
         if len(rows) > most_rows:
-            raise InputError(f"the file has more than {most_rows} records: use fludapk evaluate")
+            raise InputError(
+                tr("the file has more than {n} records: use fludapk evaluate", n=most_rows)
+            )
         data = read_subjects(
             layout,
             rows,

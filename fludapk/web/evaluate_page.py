@@ -15,6 +15,7 @@ from starlette.datastructures import UploadFile
 
 from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, InputError
+from fludapk.language import marked, tr
 from fludapk.pages.evaluation import evaluation_answer, evaluation_files, evaluation_html
 from fludapk.published.models import model_paths
 from fludapk.studies.evaluation_records import EvaluationRecord
@@ -30,9 +31,9 @@ REQUEST: Final = f"{PREFIX}/evaluate"
 _FORM: Final = "evaluate.form.html"
 _PLAIN: Final = ("product", "diagnosis", "genotype", "encoding", "sheet", "dv", "lloq", "amt")
 _FIGURES: Final = {
-    "vpc": "Prediction-corrected visual predictive check",
-    "predicted": "Measured against predicted levels",
-    "npde": "Normalised prediction distribution errors",
+    "vpc": marked("Prediction-corrected visual predictive check"),
+    "predicted": marked("Measured against predicted levels"),
+    "npde": marked("Normalised prediction distribution errors"),
 }
 
 
@@ -105,7 +106,7 @@ def evaluate_asked(
 def evaluated(posted: Posted, folders: Folders, most_rows: int) -> Answer:
     """Answer the form: the page and figures of the comparison, and its files."""
     if posted.file is None:
-        raise InputError(Fault("file", "is missing", do="choose a CSV file or a workbook"))
+        raise InputError(Fault("file", tr("is missing"), do=tr("choose a CSV file or a workbook")))
     name = PurePath(posted.file.filename or "levels").name
     asked = evaluate_asked(posted.texts, posted.file, folders)
     result = asked.answer(posted.file.file.read(), folders, most_rows)
@@ -115,5 +116,7 @@ def evaluated(posted: Posted, folders: Folders, most_rows: int) -> Answer:
     }
     part = evaluation_html(result.record, name, drawings, whole=False)
     sentence = ". ".join(evaluation_answer(result.record))
-    html = as_images(part, list(_FIGURES.values())) + downloads(files, whole="evaluation.zip")
+    html = as_images(part, [tr(name) for name in _FIGURES.values()]) + downloads(
+        files, whole="evaluation.zip"
+    )
     return Answer(html, f"{sentence}.")

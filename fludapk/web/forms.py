@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fludapk.answers.compare_plans import MOST
 from fludapk.errors import Fault, InputError
+from fludapk.language import marked, tr
 from fludapk.patients.clock import is_clock
 from fludapk.patients.fields import (
     COURSE,
@@ -43,6 +44,10 @@ CHOICES: Final = {
     "conc_unit": ["", *UNITS["concentration"]],
 }
 """Units beside a number; the first is the default. A dose, a creatinine and a level have none."""
+UNIT_WORDS: Final = (
+    marked("years"), marked("months"), marked("weeks"), marked("days"), marked("unit"),
+)  # fmt: skip
+"""Units that are words, which the page translates."""
 
 LEVEL_ROWS: Final = 8
 MOST_CHARACTERS: Final = 1000
@@ -103,7 +108,10 @@ def called(name: str) -> str:
     >>> called("renal"), called("conc_2"), called("infusion_time")
     ('kidney function', 'concentration of level 2', 'infusion time')
     """
-    return CALLED.get(name) or label(_KEYS.get(name, name))
+    part, _, row = name.rpartition("_")
+    if part in _OF_ROWS:
+        return tr(_OF_ROWS[part], n=row)
+    return tr(CALLED[name]) if name in CALLED else label(_KEYS.get(name, name))
 
 
 _KEYS: Final = {field.name: field.key for field in FIELDS.values()}
@@ -184,7 +192,7 @@ def _number(form: Mapping[str, str], name: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise InputError(Fault(name, f"= {text!r} is not a number")) from None
+        raise InputError(Fault(name, tr("= {text} is not a number", text=repr(text)))) from None
 
 
 def check_asked(form: Mapping[str, str]) -> CheckAsked:
@@ -197,7 +205,7 @@ def _goal(form: Mapping[str, str]) -> dict[str, Any]:
     """Goal that the doses are for."""
     low, high = _number(form, "window_low"), _number(form, "window_high")
     if (low is None) != (high is None):
-        raise InputError(Fault("window", "needs both: its lower and its upper AUC"))
+        raise InputError(Fault("window", tr("needs both: its lower and its upper AUC")))
     return {
         "target": form.get("target") or None,
         "auc": _number(form, "auc"),
@@ -291,26 +299,22 @@ _OF_FORM: Final = {
 }
 """Keyword -> field of a form, where they differ from the name of a request."""
 CALLED: Final = {
-    "renal": "kidney function",
-    "renal_unit": "unit of the kidney function",
-    "dose_unit": "unit of the dose",
-    "dose": "dose per infusion",
+    "renal": marked("kidney function"),
+    "renal_unit": marked("unit of the kidney function"),
+    "dose_unit": marked("unit of the dose"),
+    "dose": marked("dose per infusion"),
     "auc": "AUC",
-    "window_low": "window",
-    "conc_unit": "unit of the levels",
-    "weights_from": "weights",
-    "renal_from": "kidney function",
-    **{f"plan_{k}": f"row {k} of the plans" for k in range(1, PLAN_ROWS + 1)},
-    **{
-        f"{part}_{k}": f"{word} of level {k}"
-        for part, word in (
-            ("time", "time"),
-            ("conc", "concentration"),
-            ("below", "limit"),
-            ("exclude", "leaving out"),
-        )
-        for k in range(1, LEVEL_ROWS + 1)
-    },
+    "window_low": marked("window"),
+    "conc_unit": marked("unit of the levels"),
+    "weights_from": marked("weights"),
+    "renal_from": marked("kidney function"),
+}
+_OF_ROWS: Final = {
+    "plan": marked("row {n} of the plans"),
+    "time": marked("time of level {n}"),
+    "conc": marked("concentration of level {n}"),
+    "below": marked("limit of level {n}"),
+    "exclude": marked("leaving out of level {n}"),
 }
 
 

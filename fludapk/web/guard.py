@@ -20,6 +20,7 @@ from threading import Event
 from typing import Any, Final
 
 from fludapk.errors import ExitStatus
+from fludapk.language import tr
 from fludapk.patience import AbandonedError, abandon_when
 from fludapk.web.problems import MEDIA_TYPE, ShownFault, problem
 from fludapk.web.queues import FullError, Queue
@@ -167,15 +168,18 @@ class Guard:
         try:
             body = await asyncio.wait_for(self._read(scope, receive, most), seconds)
         except TimeoutError:
-            await answer.refuse(408, f"the request did not arrive within {seconds:g} s")
+            await answer.refuse(408, tr("the request did not arrive within {n:g} s", n=seconds))
             return
         except FullError:
-            await answer.refuse(429, "too many uploads at once: send it again in a moment")
+            await answer.refuse(429, tr("too many uploads at once: send it again in a moment"))
             return
         if body is None:
             await answer.refuse(
                 413,
-                f"the request is larger than {most // KIB} KiB: send less, or use fludapk batch",
+                tr(
+                    "the request is larger than {n} KiB: send less, or use fludapk batch",
+                    n=most // KIB,
+                ),
             )
             return
         try:
@@ -187,7 +191,7 @@ class Guard:
                 async with queue.place(seconds):
                     await self._answered(scope, _replay(body, receive), receive, answer, seconds)
             except FullError:
-                await answer.refuse(429, "too much to compute at once: ask again in a moment")
+                await answer.refuse(429, tr("too much to compute at once: ask again in a moment"))
         finally:
             self._held[0] -= len(body)
 
@@ -262,11 +266,14 @@ class Guard:
                 error = task.exception()
                 if error is not None:
                     _say(error)
-                    await answer.refuse(500, "this is our fault, not yours; the server has noted "
-                                        "where", exit_status=ExitStatus.INTERNAL)  # fmt: skip
+                    why = tr("this is our fault, not yours; the server has noted where")
+                    await answer.refuse(500, why, exit_status=ExitStatus.INTERNAL)
             elif not gone.done():
                 await answer.refuse(
-                    503, f"no answer within {seconds:g} s: ask for less, or use the command line"
+                    503,
+                    tr(
+                        "no answer within {n:g} s: ask for less, or use the command line", n=seconds
+                    ),
                 )
         finally:
             is_over.set()
@@ -287,21 +294,21 @@ class Guard:
         headers = _headers(scope)
         host = headers.get("host", "")
         if not self._is_ours(host):
-            return 421, "this server does not answer to the name in the Host header"
+            return 421, tr("this server does not answer to the name in the Host header")
         if scope["method"] not in _SAFE and not self._foreign(scope):
             origin, site = headers.get("origin"), headers.get("sec-fetch-site")
             if site not in (None, "same-origin", "none"):
-                return 403, "posts from other sites are not answered"
+                return 403, tr("posts from other sites are not answered")
             if origin == "null":  # a form without script, whose referrer policy hides it
                 if site is None and self.token is None:
-                    return 403, "posts from unknown origins are not answered"
+                    return 403, tr("posts from unknown origins are not answered")
             elif origin is not None and origin.partition("://")[2] != host:
-                return 403, "posts from other sites are not answered"
+                return 403, tr("posts from other sites are not answered")
         if self.token is not None and not self._is_open(scope["path"]):
             kind, _, given = headers.get("authorization", "").partition(" ")
             given = given.strip() if kind.lower() == "bearer" else ""
             if not await self.admits(given, address_of(scope)):
-                return 401, "give the token of this server: Authorization: Bearer ..."
+                return 401, tr("give the token of this server: Authorization: Bearer ...")
         return None
 
     def _foreign(self, scope: Scope) -> str:

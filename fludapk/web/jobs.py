@@ -23,6 +23,7 @@ from typing import Any, Final, Literal
 
 from fludapk.answers.processes import end_with_parent, without_interrupts
 from fludapk.errors import Fault, FludapkError
+from fludapk.language import language, speaking, tr
 
 State = Literal["waiting", "running", "done", "refused", "cancelled", "failed"]
 
@@ -60,9 +61,11 @@ class Job:
     scenario: Mapping[str, Any]
     form: Mapping[str, str]
     folders: Sequence[Path] | None = None
+    language: str = field(default_factory=language)
+    """Language that the process words its page in."""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
-    doing: str = "starting"
+    doing: str = field(default_factory=lambda: tr("starting"))
     """Work of the process."""
     done: int = 0
     total: int = 0
@@ -97,7 +100,7 @@ class Job:
     def run(self) -> None:
         """Run the study in a process of its own until it is over."""
         here, there = get_context("spawn").Pipe(duplex=False)
-        arguments = dict(self.scenario), self.folders, there
+        arguments = dict(self.scenario), self.folders, there, self.language
         process = get_context("spawn").Process(target=_work, args=arguments, daemon=True)
         try:
             self.state = "running"
@@ -206,14 +209,17 @@ class Jobs:
 # ------------------------------------------------------------------ the process
 
 
-def _work(scenario: Mapping[str, Any], folders: Sequence[Path] | None, there: Connection) -> None:
+def _work(
+    scenario: Mapping[str, Any], folders: Sequence[Path] | None, there: Connection, spoken: str
+) -> None:
     """Run a study, tell of its progress, and send its results."""
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends us
     with suppress(AttributeError, OSError):
         os.nice(10)  # a check of a patient goes before
     try:
-        there.send(("done", *_results(scenario, folders, there)))
+        with speaking(spoken):
+            there.send(("done", *_results(scenario, folders, there)))
     except FludapkError as error:
         there.send(("refused", error.faults))
     finally:
@@ -237,10 +243,12 @@ def _results(
             nonlocal told
             if time.monotonic() - told > _TELL_S:
                 told = time.monotonic()
-                there.send(("progress", f"simulating {name}", before + done, total))
+                there.send(
+                    ("progress", tr("simulating {strategy}", strategy=name), before + done, total)
+                )
 
         counts.append(study.run(truth, name, progress=tell))
-    there.send(("progress", "drawing figures", total, total))
+    there.send(("progress", tr("drawing figures"), total, total))
     result = StudyResult(run=study.provenance, counts=counts, source=study)
     with calculated_at():
         files = {**study_tables(result), **study_files(result, study)}

@@ -7,6 +7,7 @@ from typing import Final
 
 from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, InputError
+from fludapk.language import marked, tr
 from fludapk.patients.request import read_quantity
 from fludapk.published.formula_rules import needs_sex
 from fludapk.published.models import DEFAULT_MODEL, load_model
@@ -61,13 +62,15 @@ def needed_as(name: str) -> str:
     >>> needed_as("target"), needed_as("weight")
     ('goal (target, AUC or window)', 'weight')
     """
-    return _OR.get(name) or called(name)
+    part, _, place = name.partition("_")
+    if part == "plan":
+        return tr("plan {n}", n=place)
+    return tr(_OR[name]) if name in _OR else called(name)
 
 
 _OR: Final = {
-    **{f"plan_{k}": f"plan {k}" for k in range(1, PLAN_ROWS + 1)},
-    "target": "goal (target, AUC or window)",
-    "regimen": "course, or dose and number of infusions",
+    "target": marked("goal (target, AUC or window)"),
+    "regimen": marked("course, or dose and number of infusions"),
 }
 
 

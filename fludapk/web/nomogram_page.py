@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from fludapk.answers.nomogram_records import Nomogram
 from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.language import tr
 from fludapk.pages.figure import can_draw
 from fludapk.pages.nomogram import nomogram_html, target_line, title
 from fludapk.pages.nomogram_figure import nomogram_png, nomogram_svg
@@ -65,7 +66,7 @@ def _axis(form: Mapping[str, str], name: str, key: str) -> list[float] | None:
     numbers = gathered(*(partial(number_in, form, part, key) for part in parts))
     given: list[float] = [number for number in numbers if number is not None]
     if given and len(given) < len(parts):
-        raise InputError(Fault(key, "need all three, or none", do="give from, to and step"))
+        raise InputError(Fault(key, tr("need all three, or none"), do=tr("give from, to and step")))
     return given or None
 
 
@@ -82,7 +83,7 @@ def charted(posted: Posted, folders: Folders) -> Answer:
         **figures,
     }
     part = nomogram_html(chart, svg, whole=False)
-    drawing = f"{title(chart)}, as contours; its numbers are in the table below"
+    drawing = tr("{title}, as contours; its numbers are in the table below", title=title(chart))
     html = f'<div class="wide">{as_images(part, [drawing])}</div>' + downloads(files)
     return Answer(html, f"{title(chart)}. {_sentence(chart)}")
 

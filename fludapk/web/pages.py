@@ -27,6 +27,7 @@ from fludapk.answers.record import DISCLAIMER
 from fludapk.answers.typed import Folders
 from fludapk.answers.verify import Verification, Verified, verify
 from fludapk.errors import Fault, FludapkError, InputError
+from fludapk.language import LANGUAGES, SOURCE, language, marked, speaking, tr
 from fludapk.pages.sources import NUMBER_HEADER, number_rows
 from fludapk.pages.templates import TEMPLATES
 from fludapk.pages.words import (
@@ -70,6 +71,7 @@ from fludapk.web.forms import (
     with_points,
 )
 from fludapk.web.guard import address_of
+from fludapk.web.languages import at
 from fludapk.web.listed import list_shown
 from fludapk.web.problems import TITLES, slug
 
@@ -88,17 +90,25 @@ class Tab:
 
 
 TABS: Final = (
-    Tab("Check", "/"),
-    Tab("Dose", "/dose"),
-    Tab("Compare", "/compare"),
-    Tab("Levels", "/levels"),
-    Tab("List", "/list"),
-    Tab("Nomogram", "/nomogram"),
-    Tab("Evaluate", "/evaluate"),
-    Tab("Simulate", "/simulate"),
-    Tab("Models", "/models"),
+    Tab(marked("Check"), "/"),
+    Tab(marked("Dose"), "/dose"),
+    Tab(marked("Compare"), "/compare"),
+    Tab(marked("Levels"), "/levels"),
+    Tab(marked("List"), "/list"),
+    Tab(marked("Nomogram"), "/nomogram"),
+    Tab(marked("Evaluate"), "/evaluate"),
+    Tab(marked("Simulate"), "/simulate"),
+    Tab(marked("Models"), "/models"),
     Tab("API", "/docs"),
 )
+
+_OF_SCRIPT: Final = {
+    "silent": marked("No answer from the server: is fludapk serve still running?"),
+    "noClipboard": marked("No clipboard here: select the text and copy it"),
+    "copiedChart": marked("Copied: four lines of text"),
+    "copiedLink": marked("Copied: the link holds what was typed"),
+}
+"""Sentences that the scripts say."""
 
 CASES: Final = ("/", "/dose", "/compare", "/levels")
 """Pages of one patient, who goes along from one to the other."""
@@ -122,27 +132,27 @@ def plan_suggestions() -> list[str]:
     return [*courses, "30 mg/m2 x 3", *(f"axi_cel {aim}" for aim in aims)]
 
 
-@lru_cache(maxsize=1)
-def _options() -> dict[str, Any]:
-    """Choices that the selectors offer."""
+@lru_cache(maxsize=len(LANGUAGES))
+def choices(_spoken: str) -> dict[str, Any]:
+    """Choices that the selectors offer, in the language that is spoken."""
     known = list(targets().values())
     courses = list(regimens().values())
     return {
         "units": CHOICES,
-        "encodings": [(name, words) for name, words in ENCODINGS.items() if name != "utf-8"],
+        "encodings": [(name, tr(words)) for name, words in ENCODINGS.items() if name != "utf-8"],
         "level_rows": LEVEL_ROWS,
         "plan_rows": PLAN_ROWS,
         "plans": plan_suggestions(),
         "renal": [
-            ("Creatinine", list(UNITS["creatinine"])),
+            (tr("Creatinine"), list(UNITS["creatinine"])),
             ("eGFR", list(UNITS["eGFR"])),
-            ("Creatinine clearance", list(UNITS["CrCl"])),
+            (tr("Creatinine clearance"), list(UNITS["CrCl"])),
         ],
-        "regimens": [(r.id, f"{r.title}: {_planned(r)}") for r in courses],
+        "regimens": [(r.id, f"{tr(r.title)}: {_planned(r)}") for r in courses],
         "courses": [
             {
                 "id": r.id,
-                "text": f"{r.title}: {_planned(r)}",
+                "text": f"{tr(r.title)}: {_planned(r)}",
                 "dose": f"{r.dose:g} {r.unit}",
                 "days": r.days,
             }
@@ -255,12 +265,14 @@ class Pages:
             template,
             replaced=[model.not_shipped for model in models if model.not_shipped],
             tabs=TABS,
+            languages=LANGUAGES,
+            spoken={name: tr(text) for name, text in _OF_SCRIPT.items()},
             here=path,
             cases=CASES,
             form=defaultdict(str, form or {}),
             answer=answer,
             boxes=confirmed_boxes(form or {}),
-            options=_options(),
+            options=choices(language()),
             models=[*(model.id for model in models), AVERAGED],
             asks_token=self.asks_token,
             version=__version__,
@@ -291,7 +303,7 @@ class Pages:
         template = _FORMS[path]
         form = _texts(await request.form(max_files=0, max_fields=100))
         if not await self.admits(form.get("token", ""), address_of(request.scope)):
-            answer = refusal(InputError("token is wrong or missing"), form)
+            answer = refusal(InputError(tr("token is wrong or missing")), form)
             form.pop("token", None)
         elif form.get("carry"):
             return self.page(template, path, form)
@@ -319,8 +331,10 @@ class Pages:
     async def download(self, request: Request) -> Response:
         """Results of a list as a file."""
         async with request.form(max_files=1, max_fields=100) as form:
-            answer, done = await self._computed(form, address_of(request.scope))
+            with speaking(SOURCE):  # as the command line writes it
+                answer, done = await self._computed(form, address_of(request.scope))
             if done is None:
+                answer, _ = await self._computed(form, address_of(request.scope))
                 return self.page("list.form.html", "/list", _texts(form), answer)
         content = await run_in_threadpool(done.content)
         media_type, end = ("text/csv; charset=utf-8", "csv")
@@ -335,11 +349,12 @@ class Pages:
         texts = _texts(form)
         try:
             if not await self.admits(texts.get("token", ""), address):
-                raise InputError("token is wrong or missing")
+                raise InputError(tr("token is wrong or missing"))
             file = form.get("file")
             if not isinstance(file, UploadFile) or not file.filename:
-                do = "choose a CSV file or a workbook"
-                raise InputError(Fault("file", "is missing", do=do))
+                do = tr("choose a CSV file or a workbook")
+                raise InputError(Fault("file", tr("is missing"), do=do))
+            await file.seek(0)  # it may be read once in each language
             asked = BatchAsked.model_validate(
                 {
                     **typed(texts),
@@ -370,7 +385,7 @@ class Pages:
         path = PATHS[asked]
         try:
             if not await self.admits(form.get("token", ""), address_of(request.scope)):
-                raise InputError("token is wrong or missing")
+                raise InputError(tr("token is wrong or missing"))
             case = await run_in_threadpool(case_of, form, asked, self.folders)
             content = case.to_json()
         except (FludapkError, ValidationError) as error:
@@ -388,13 +403,13 @@ class Pages:
         is_part = request.headers.get("x-part") == "answer"
         try:
             if not await self.admits(texts.get("token", ""), address_of(request.scope)):
-                raise InputError("token is wrong or missing")
+                raise InputError(tr("token is wrong or missing"))
             case = CaseFile.from_json(content)
             path, form = PATHS[case.question], form_of(case)
         except FludapkError as error:
             return self._shown(request, _FORMS["/"], "/", {}, refused(error, {}))
         if is_part:
-            return JSONResponse({"path": path, "form": form})
+            return JSONResponse({"path": f"{at()}{path}", "form": form})
         make = _MAKERS[path]
         answer = await run_in_threadpool(answered, make, form, path, self.folders)
         return self.page(_FORMS[path], path, form, answer)

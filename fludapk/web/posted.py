@@ -22,6 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from fludapk.errors import Fault, FludapkError, InputError
+from fludapk.language import tr
 from fludapk.pages.templates import calculated_at
 from fludapk.units import parse_number, pointed
 from fludapk.web.beside_form import Answer, confirmed_boxes, refusal, refused, rendered
@@ -83,7 +84,7 @@ async def reply(
             posted = Posted(with_points(texts), file if file and file.filename else None)
             answer = await run_in_threadpool(_answered, make, posted)
         else:
-            answer = refusal(InputError("token is wrong or missing"), texts)
+            answer = refusal(InputError(tr("token is wrong or missing")), texts)
             texts.pop("token", None)
     if request.headers.get("x-part") == "answer":
         return HTMLResponse(rendered("answer.html", answer=answer))
@@ -131,7 +132,7 @@ def number_in(texts: Mapping[str, str], name: str, key: str = "") -> float | Non
         return None
     value, unit = parse_number(text, key or name)
     if unit:
-        raise InputError(Fault(key or name, f"= {text!r} is not a number"))
+        raise InputError(Fault(key or name, tr("= {text} is not a number", text=repr(text))))
     return value
 
 
@@ -156,7 +157,7 @@ def as_images(html: str, names: Sequence[str]) -> str:
 
     def image(match: re.Match[str]) -> str:
         place = next(number)
-        alt = escape(names[place] if place < len(names) else "figure")
+        alt = escape(names[place] if place < len(names) else tr("figure"))
         return f'<img alt="{alt}" src="{data_link("figure.svg", match[0].encode())}">'
 
     return re.sub(r"<svg\b.*?</svg>", image, html, flags=re.DOTALL)

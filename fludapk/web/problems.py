@@ -9,17 +9,18 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from fludapk.errors import ExitStatus, Fault, FludapkError
+from fludapk.language import marked, tr
 from fludapk.patients.fields import FIELDS, request_name
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 TITLES: Final = {
-    ExitStatus.INTERNAL: "Internal error",
-    ExitStatus.USAGE: "Not a request we understand",
-    ExitStatus.INPUT_REFUSED: "Input refused",
-    ExitStatus.FILE_REFUSED: "Model file refused",
-    ExitStatus.OUTSIDE_STUDIED_RANGE: "Outside the studied range",
-    ExitStatus.NOT_CONVERGED: "Not converged",
+    ExitStatus.INTERNAL: marked("Internal error"),
+    ExitStatus.USAGE: marked("Not a request we understand"),
+    ExitStatus.INPUT_REFUSED: marked("Input refused"),
+    ExitStatus.FILE_REFUSED: marked("Model file refused"),
+    ExitStatus.OUTSIDE_STUDIED_RANGE: marked("Outside the studied range"),
+    ExitStatus.NOT_CONVERGED: marked("Not converged"),
 }
 """Titles by the exit code of the command line."""
 
@@ -86,7 +87,7 @@ def problem(
     listed = list(faults)
     return Problem(
         type=f"/docs#{slug(exit_status)}",
-        title=TITLES[exit_status],
+        title=tr(TITLES[exit_status]),
         status=status,
         detail="; ".join(fault.message for fault in listed),
         exit_status=int(exit_status),
@@ -127,13 +128,13 @@ def validation_faults(errors: Iterable[Mapping[str, Any]]) -> list[Fault]:
 
 def _misshapen(place: tuple[Any, ...], do: str) -> Fault:
     if not place:
-        return Fault("", "the request is not as documented", do=do)
+        return Fault("", tr("the request is not as documented"), do=do)
     name = str(place[0])[:50]
     if name not in _KEYWORDS:
-        return Fault("", f"{name} is not as documented", do=do)
+        return Fault("", tr("{name} is not as documented", name=name), do=do)
     if len(place) > 1:
-        return Fault("", "not as documented", do=do, inside=(_KEYWORDS[name], place[1] + 1))
-    return Fault(_KEYWORDS[name], "is not as documented", do=do)
+        return Fault("", tr("not as documented"), do=do, inside=(_KEYWORDS[name], place[1] + 1))
+    return Fault(_KEYWORDS[name], tr("is not as documented"), do=do)
 
 
 _KEYWORDS: Final = {field.name: field.key for field in FIELDS.values()}

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, FileError, FludapkError, InputError, gathered
+from fludapk.language import marked, ntr, tr
 from fludapk.patience import AbandonedError, go_on
 from fludapk.patients.population import populations
 from fludapk.patients.request import read_step_mg
@@ -24,6 +25,7 @@ from fludapk.web.beside_form import Answer, refusal, rendered
 from fludapk.web.forms import plans_of
 from fludapk.web.guard import address_of
 from fludapk.web.jobs import LEFT_S, BusyError, Job, Jobs
+from fludapk.web.languages import at
 from fludapk.web.pages import Pages
 from fludapk.web.posted import as_images, downloads, number_in, texts_of
 
@@ -34,10 +36,10 @@ _FORM: Final = "simulate.form.html"
 _FOLLOWED_S: Final = 1.0
 """Seconds that an answer about a running study takes: so a page that is not seen goes on asking."""
 _WORDS: Final = {
-    "cancelled": "The study was cancelled.",
-    "failed": "The study ended without a result: out of memory? Ask for fewer patients.",
+    "cancelled": marked("The study was cancelled."),
+    "failed": marked("The study ended without a result: out of memory? Ask for fewer patients."),
 }
-_GONE: Final = (
+_GONE: Final = marked(
     "This study is no longer kept: results stay until newer studies are finished or the server "
     "stops. Run it again, or use its scenario file."
 )
@@ -73,7 +75,7 @@ class SimulatePage:
         job: Job | None = None,
     ) -> Response:
         """Return the whole page."""
-        offered = [(name, entry.title) for name, entry in populations().items()]
+        offered = [(name, tr(entry.title)) for name, entry in populations().items()]
         return self.pages.page(_FORM, PATH, form, answer, job=job, populations=offered)
 
     async def start(self, request: Request) -> Response:
@@ -81,7 +83,7 @@ class SimulatePage:
         texts = texts_of(await request.form(max_files=0, max_fields=100))
         kept = {name: text for name, text in texts.items() if name != "token"}
         if not await self.pages.admits(texts.get("token", ""), address_of(request.scope)):
-            return self.page(kept, refusal(InputError("token is wrong or missing"), kept))
+            return self.page(kept, refusal(InputError(tr("token is wrong or missing")), kept))
         folders = self.pages.folders
         try:
             scenario = await run_in_threadpool(scenario_asked, kept, folders)
@@ -90,17 +92,19 @@ class SimulatePage:
         except FludapkError as error:
             return self.page(texts, refusal(error, texts))
         except BusyError:
-            why = f"a study runs and {self.jobs.waiting} others wait: start yours in a minute"
+            why = tr(
+                "a study runs and {n} others wait: start yours in a minute", n=self.jobs.waiting
+            )
             response = self.page(texts, refusal(InputError(why), texts))
             response.status_code = 429
             return response
-        return RedirectResponse(f"{PATH}/{job.id}#answer", 303)
+        return RedirectResponse(f"{at()}{PATH}/{job.id}#answer", 303)
 
     async def follow(self, request: Request, name: str) -> Response:
         """Return the page of a study; for the script its status alone, after a moment."""
         job = self.jobs.find(name)
         if job is None:
-            response = self.page({}, Answer(rendered("study_over.html", text=_GONE), _GONE))
+            response = self.page({}, Answer(rendered("study_over.html", text=tr(_GONE)), tr(_GONE)))
             response.status_code = 404
             return response
         job.keep()
@@ -122,7 +126,7 @@ class SimulatePage:
         job = self.jobs.find(name)
         if job is not None:
             job.cancel()
-        return RedirectResponse(f"{PATH}/{name}", 303)
+        return RedirectResponse(f"{at()}{PATH}/{name}", 303)
 
 
 def scenario_asked(form: Mapping[str, str], folders: Folders = None) -> dict[str, Any]:
@@ -143,9 +147,9 @@ def scenario_asked(form: Mapping[str, str], folders: Folders = None) -> dict[str
         lambda: common_study(population, plans),  # so that every fault is named at once
     )
     if (low is None) != (high is None):
-        raise InputError(Fault("window", "needs both: its lower and its upper AUC"))
+        raise InputError(Fault("window", tr("needs both: its lower and its upper AUC")))
     if patients > MOST_PATIENTS:
-        do = f"at most {MOST_PATIENTS} here; fludapk simulate takes more"
+        do = tr("at most {most} here; fludapk simulate takes more", most=MOST_PATIENTS)
         raise InputError(Fault("patients", f"= {patients}", do=do))
     scenario = common_study(
         population,
@@ -170,7 +174,7 @@ def _whole(form: Mapping[str, str], name: str, default: int) -> int:
     if number is None:
         return default
     if number != int(number):
-        raise InputError(Fault(name, f"= {number:g} is not a whole number"))
+        raise InputError(Fault(name, tr("= {number:g} is not a whole number", number=number)))
     return int(number)
 
 
@@ -181,15 +185,16 @@ def status_of(job: Job, jobs: Jobs) -> Answer:
         files = {**scenario, **job.files}
         names = [Path(name).stem.replace("_", " ") for name in files if name.endswith(".svg")]
         html = as_images(job.html, names) + downloads(files, whole="study.zip")
-        return Answer(html, f"The study is finished: {job.scenario['title']}.")
+        return Answer(html, tr("The study is finished: {title}.", title=job.scenario["title"]))
     if job.state == "refused":
         return refusal(InputError(*job.faults), job.form)
     if job.is_over:
-        text = _WORDS[job.state]
+        text = tr(_WORDS[job.state])
         return Answer(rendered("study_over.html", text=text) + downloads(scenario), text)
     ahead = jobs.ahead(job)
-    text = f"{job.doing}, {100 * job.done // max(job.total, 1)} %"
+    percent = 100 * job.done // max(job.total, 1)
+    text = tr("{work}, {percent} %", work=job.doing, percent=percent)
     if ahead or job.state == "waiting":
-        text = f"waiting: {ahead} {'study' if ahead == 1 else 'studies'} first"
-    part = rendered("study_running.html", job=job, path=f"{PATH}/{job.id}", text=text)
-    return Answer(part + downloads(scenario), f"The study runs: {text}")
+        text = ntr("waiting: {n} study first", "waiting: {n} studies first", ahead)
+    part = rendered("study_running.html", job=job, path=f"{at()}{PATH}/{job.id}", text=text)
+    return Answer(part + downloads(scenario), tr("The study runs: {text}", text=text))

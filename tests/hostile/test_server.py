@@ -186,7 +186,7 @@ def test_a_wrong_token_takes_time_and_is_counted_without_its_value(
         "4 so far",
     ]
     assert "guess" not in log
-    assert sum(app.wrong_tokens.values()) == 5
+    assert sum(app.guard.wrong_tokens.values()) == 5
 
 
 def test_the_command_reads_the_token_from_a_file_or_the_environment_only() -> None:
@@ -265,11 +265,11 @@ def test_an_answer_that_comes_too_late_keeps_its_place_while_it_is_computed() ->
 def test_bodies_are_limited_in_total() -> None:
     app = create_app(limits=Limits(uploads_bytes=50))
     assert ask("POST", f"{PREFIX}/check", app, json=GIRL).status_code == 429
-    assert app._held == [0]
+    assert app.guard._held == [0]
     roomy = create_app()
     assert ask("POST", f"{PREFIX}/check", roomy, json=GIRL).status_code == 200
     ask("POST", f"{PREFIX}/check", roomy, content=b"x" * 70_000)
-    assert roomy._held == [0]
+    assert roomy.guard._held == [0]
 
 
 def test_the_work_of_a_client_that_left_ends(server: tuple[str, int]) -> None:

@@ -26,8 +26,9 @@ from fludapk.cli import main
 from fludapk.web import jobs, simulate_page
 from fludapk.web.api import PREFIX
 from fludapk.web.app import create_app
-from fludapk.web.guard import Guard, Limits
+from fludapk.web.guard import Limits
 from fludapk.web.jobs import Job, Jobs
+from fludapk.web.languages import Languages
 
 LEVELS: Final = Path(__file__).parents[2] / "examples" / "levels.csv"
 PART: Final = {"x-part": "answer"}
@@ -257,7 +258,7 @@ def test_too_many_records_are_refused() -> None:
 
 
 @pytest.fixture
-def app() -> Iterator[Guard]:
+def app() -> Iterator[Languages]:
     """A server of our own, whose studies end with it."""
     own = Jobs()
     yield create_app(jobs=own)
@@ -265,7 +266,7 @@ def app() -> Iterator[Guard]:
     assert multiprocessing.active_children() == []
 
 
-def begun(app: Guard, data: dict[str, str]) -> str:
+def begun(app: Languages, data: dict[str, str]) -> str:
     """Start a study; the address of its page."""
     response = ask("POST", "/simulate", app, data=data)
     assert response.status_code == 303, response.text
@@ -279,13 +280,13 @@ def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-def progress(app: Guard, address: str) -> str:
+def progress(app: Languages, address: str) -> str:
     """Word of a study that runs; empty if it is over."""
     found = re.search(r"data-progress>([^<]*)<", ask("GET", address, app).text)
     return found[1] if found else ""
 
 
-def test_a_study_of_the_page_is_that_of_its_scenario_file(app: Guard, tmp_path: Path) -> None:
+def test_a_study_of_the_page_is_that_of_its_scenario_file(app: Languages, tmp_path: Path) -> None:
     address = begun(app, {**STUDY, "window_low": "14", "window_high": "18", "patients": "600"})
     running = ask("GET", address, app).text
     assert '<noscript><meta http-equiv="refresh"' in running
@@ -307,7 +308,7 @@ def test_a_study_of_the_page_is_that_of_its_scenario_file(app: Guard, tmp_path: 
     assert all(picture["alt"] for picture in Page(html).of("img"))
 
 
-def test_one_study_runs_and_a_few_wait_for_it(app: Guard) -> None:
+def test_one_study_runs_and_a_few_wait_for_it(app: Languages) -> None:
     addresses = [begun(app, LONG) for _ in range(1 + jobs.WAITING)]
     full = ask("POST", "/simulate", app, data=LONG)
     assert full.status_code == 429
@@ -323,7 +324,9 @@ def test_one_study_runs_and_a_few_wait_for_it(app: Guard) -> None:
     assert progress(app, addresses[2]) == "waiting: 1 study first"
 
 
-def test_a_study_ends_when_its_client_has_left(app: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_ends_when_its_client_has_left(
+    app: Languages, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(simulate_page, "LEFT_S", 0.5)
     address = begun(app, LONG)
     until(lambda: len(multiprocessing.active_children()) == 1)
@@ -355,7 +358,7 @@ def test_a_study_that_nobody_asks_for_never_starts() -> None:
     until(lambda: second.state == "cancelled", 5)
 
 
-def test_a_process_that_dies_is_told_and_lets_the_next_begin(app: Guard) -> None:
+def test_a_process_that_dies_is_told_and_lets_the_next_begin(app: Languages) -> None:
     address = begun(app, LONG)
     until(lambda: len(multiprocessing.active_children()) == 1)
     (child,) = multiprocessing.active_children()

@@ -5,6 +5,7 @@ const form = document.getElementById("asked");
 const answer = document.getElementById("answer");
 const said = document.getElementById("said");
 const blank = answer && answer.innerHTML;
+const words = JSON.parse(document.body.dataset.words); // in the language of the page
 const PAUSE_MS = 200;
 const LOOK_UP_MS = 1200; // a number that is being typed is not yet wrong
 const NOT_LINKED = ["first", "case"];
@@ -139,7 +140,7 @@ async function ask(button) {
     }
   } catch (error) {
     if (mine.signal.aborted) return;
-    tell("No answer from the server: is fludapk serve still running?");
+    tell(words.silent);
   }
   if (running === mine) running = null;
 }
@@ -167,13 +168,13 @@ function edited() {
 
 // ---------------------------------------------------------------- copies, prints, entries
 
-async function copied(button, text, words) {
+async function copied(button, text, done) {
   const before = button.textContent;
   try {
     await navigator.clipboard.writeText(text);
-    button.textContent = words;
+    button.textContent = done;
   } catch (error) {
-    button.textContent = "No clipboard here: select the text and copy it";
+    button.textContent = words.noClipboard;
   }
   said.textContent = button.textContent;
   setTimeout(() => (button.textContent = before), 4000);
@@ -217,20 +218,20 @@ function askable(figure) {
   const svg = figure.querySelector("svg");
   const rows = [...figure.querySelectorAll("tr[data-x]")];
   const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
-  const words = document.createElement("output");
+  const output = document.createElement("output");
   const area = svg.viewBox.baseVal;
   let at = -1;
   line.setAttribute("class", "cursor");
   line.setAttribute("y1", 16);
   line.setAttribute("y2", area.height - 28);
-  words.className = "values";
-  svg.after(words);
+  output.className = "values";
+  svg.after(output);
   svg.setAttribute("tabindex", "0");
   function to(k) {
     at = Math.min(Math.max(k, 0), rows.length - 1);
     for (const end of ["x1", "x2"]) line.setAttribute(end, rows[at].dataset.x);
     svg.append(line);
-    words.textContent = [...rows[at].cells]
+    output.textContent = [...rows[at].cells]
       .map((cell, k) => `${figure.querySelectorAll("thead th")[k].textContent} ${cell.textContent}`)
       .join("; ");
   }
@@ -254,7 +255,7 @@ function askable(figure) {
 // ---------------------------------------------------------------- beginning
 
 addEventListener("popstate", () => location.reload());
-document.querySelector("nav")?.addEventListener("click", (event) => {
+document.querySelector(".top").addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   if (isCase && value("token")) return;
@@ -324,13 +325,13 @@ if (form) {
     if (!button) return;
     if (button.hasAttribute("data-print")) print();
     if (button.hasAttribute("data-chart")) {
-      copied(button, document.getElementById("chart").textContent, "Copied: four lines of text");
+      copied(button, document.getElementById("chart").textContent, words.copiedChart);
     }
     if (button.hasAttribute("data-copy")) {
       const state = filled();
       for (const name of NOT_LINKED) delete state[name];
       const link = `${location.origin}${location.pathname}#${new URLSearchParams(state)}`;
-      copied(button, link, "Copied: the link holds what was typed");
+      copied(button, link, words.copiedLink);
     }
   });
   answer.addEventListener("click", (event) => {

@@ -39,7 +39,7 @@
       }
     }
     const text = running(place) && running(place).querySelector("[data-progress]");
-    if (text) text.textContent = "No answer from the server: is fludapk serve still running?";
+    if (text) text.textContent = JSON.parse(document.body.dataset.words).silent;
   }
 
   follow();
