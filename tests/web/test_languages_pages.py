@@ -1,24 +1,31 @@
 """Pages in other languages: the same numbers, every text worded, links that keep the language."""
 
+import base64
+import io
 import re
 import sys
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from gettext import NullTranslations
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 import pytest
 from asking import Page, ask
 
 from fludapk import language
 from fludapk.language import LANGUAGES, SOURCE
+from fludapk.pages.study import study_tables
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import AVERAGED
 from fludapk.published.regimens import regimens
 from fludapk.studies.common_study import common_study
+from fludapk.studies.simulate import StudyResult, read_scenario
 from fludapk.web.jobs import Job
 from fludapk.web.pages import TABS
 
@@ -318,3 +325,57 @@ def test_a_study_is_worded_in_the_language_it_was_asked_in() -> None:
     text = Texts(job.html).texts
     assert not POINT.findall("\n".join(text))
     assert "13,8" in "\n".join(text)
+
+
+# --- Data are English -------------------------------------------------------------------------
+
+
+def data_of(path: str, form: dict[str, str], file: bytes | None = None) -> dict[str, str]:
+    """Tables and JSON that the German page offers, by name."""
+    files = None if file is None else {"file": ("levels.csv", file, "text/csv")}
+    html = ask("POST", f"/de{path}", data=form, files=files).text
+    links = re.findall(r'href="data:[^,]*;base64,([^"]*)" download="([^"]*)"', html)
+    made = {name: base64.b64decode(unquote(unescape(content))) for content, name in links}
+    for name in [name for name in made if name.endswith(".zip")]:
+        with zipfile.ZipFile(io.BytesIO(made[name])) as folder:
+            made |= {inside: folder.read(inside) for inside in folder.namelist()}
+    return {
+        name: content.decode()
+        for name, content in made.items()
+        if name.endswith((".csv", ".json", ".toml"))
+    }
+
+
+@pytest.mark.usefixtures("brackets")
+def test_files_of_a_nomogram_are_english() -> None:
+    data = data_of(*ANSWERS["nomogram"])
+    assert set(data) == {"nomogram.csv", "nomogram.json"}
+    assert [name for name, text in data.items() if "⟦" in text] == []
+
+
+@pytest.mark.usefixtures("brackets")
+def test_files_of_an_evaluation_are_english() -> None:
+    levels = "\n".join((EXAMPLES / "levels.csv").read_text("utf-8").splitlines()[:40]).encode()
+    form = {"dv": "mg/L", "amt": "phosphate", "simulations": "100"}
+    data = data_of("/evaluate", form, levels)
+    assert len(data) > 1
+    assert [name for name, text in data.items() if "⟦" in text] == []
+
+
+@pytest.mark.usefixtures("brackets")
+def test_a_case_and_a_downloaded_list_are_english() -> None:
+    saved = ask("POST", "/de/case/check", data=PLANNED)
+    assert saved.headers["content-type"] == "application/json"
+    assert "⟦" not in saved.text
+    files = {"file": ("clinic.csv", (EXAMPLES / "clinic.csv").read_bytes(), "text/csv")}
+    assert "⟦" not in ask("POST", "/de/list/download", files=files).text
+
+
+@pytest.mark.usefixtures("brackets")
+def test_tables_of_a_study_are_english() -> None:
+    scenario = common_study("prwcc_ball", ["tisa_cel_ball", "x 4 auc 17"], patients=100)
+    with language.speaking("de"):
+        study = read_scenario(scenario)
+        counts = [study.run(truth, s.id) for truth in study.truths for s in study.strategies]
+        tables = study_tables(StudyResult(run=study.provenance, counts=counts, source=study))
+    assert [name for name, content in tables.items() if "⟦" in str(content)] == []
