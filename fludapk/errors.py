@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Self, TypeAlias
 
+from fludapk.language import all_of, tr
+
 Namer: TypeAlias = Callable[[str], str]
 """Function from the name of a field in Python to its name at a door: option, column, label."""
 
@@ -50,6 +52,8 @@ class Fault:
         Name under which somebody may confirm the field, ``"weight"``; empty if nobody may.
     meant : str, optional
         Value that would be confirmed, ``"160 kg"``.
+    no_unit : bool, optional
+        True if a unit is missing; lists say what may be done about it for all rows.
 
     Notes
     -----
@@ -76,6 +80,7 @@ class Fault:
     where: str = ""
     confirm: str = ""
     meant: str = ""
+    no_unit: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -91,15 +96,22 @@ class Fault:
             Name of a field at a door; names in Python if absent.
         """
         named = name or (lambda field: field)
-        parts = [] if self.whole else [" and ".join(map(named, self.fields))]
+        sentence = self.found
+        if not self.whole and self.fields:
+            sentence = f"{all_of(map(named, self.fields))} {sentence}"
         if self.inside is not None and not self.whole:
-            parts.insert(0, f"{named(self.inside[0]).removesuffix('s')} {self.inside[1]}:")
-        sentence = " ".join(part for part in (*parts, self.found) if part)
-        sentence += f"; allowed: {self.allowed}" if self.allowed else ""
+            field, place = self.inside
+            item = named(field)
+            item = item.removesuffix("s") if item == field else item
+            sentence = f"{item} {place}: {sentence}"
+        if self.allowed:
+            sentence += "; " + tr("allowed: {values}", values=self.allowed)
         if self.do:
             sentence += f"{'; ' if self.allowed else ': '}{self.do}"
         if self.confirm:
-            sentence += f"; if {self.meant} is meant, {{confirm}} {self.confirm}"
+            asked = tr("if {meant} is meant, {confirm} {name}",
+                       meant=self.meant, name=self.confirm)  # fmt: skip
+            sentence += f"; {asked}"
         sentence = _PLACEHOLDER.sub(
             lambda match: named(match[2]) if match[2] else match[0], sentence
         )
@@ -200,18 +212,31 @@ def gathered(*readings: Callable[[], Any]) -> list[Any]:
     return results
 
 
-def nearest(word: str, choices: Sequence[str]) -> str:
+def nearest(word: str, choices: Sequence[str], *, others: bool = True) -> str:
     """Name the choices there are, the likeliest first.
+
+    Parameters
+    ----------
+    word : str
+        As typed.
+    choices : sequence of str
+    others : bool
+        False: all choices are named only if none is likely.
 
     Examples
     --------
     >>> nearest("axicel", ["tisa_cel_ball", "axi_cel"])
     "did you mean 'axi_cel'? Known: axi_cel, tisa_cel_ball"
+    >>> nearest("axicel", ["tisa_cel_ball", "axi_cel"], others=False)
+    "did you mean 'axi_cel'?"
     """
     from difflib import get_close_matches
 
     word = word[:100]  # looking for likeness takes long in a long word
     lowered = {name.lower(): name for name in choices}
     close = [lowered[c] for c in get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)]
-    names = ", ".join(sorted(choices))
-    return (f"did you mean {close[0]!r}? " if close else "") + f"Known: {names}"
+    question = tr("did you mean {name!r}?", name=close[0]) if close else ""
+    if question and not others:
+        return question
+    names = tr("Known: {names}", names=", ".join(sorted(choices)))
+    return f"{question} {names}" if question else names

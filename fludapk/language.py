@@ -6,16 +6,13 @@ A text that is shown is written ``tr("… {auc:.1f} mg·h/L …", auc=auc)``; a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, reduce
 from gettext import GNUTranslations, NullTranslations
-from importlib import resources
 from io import BytesIO
 from typing import Any, Final
-
-from fludapk.errors import InputError, nearest
 
 LANGUAGES: Final = {
     "en": "English",
@@ -46,8 +43,14 @@ def speaking(code: str) -> Iterator[None]:
 
     Raises
     ------
-    InputError
-        If there is no such language, or Babel, of the extra ``report``, is not installed.
+    ValueError
+        If there is no such language.
+    ModuleNotFoundError
+        If Babel, of the extra ``report``, is not installed.
+
+    Notes
+    -----
+    Faults are worded here, so that none of `fludapk.errors` can be raised.
 
     Examples
     --------
@@ -56,7 +59,7 @@ def speaking(code: str) -> Iterator[None]:
     'en'
     """
     if code not in LANGUAGES:
-        raise InputError(f"language = {code[:20]!r}: {nearest(code, list(LANGUAGES))}")
+        raise ValueError(f"language = {code[:20]!r} is not one of {', '.join(LANGUAGES)}")
     catalog(code)  # so that it fails here if at all
     token = _LANGUAGE.set(code)
     try:
@@ -97,6 +100,28 @@ def ntr(singular: str, plural: str, n: int, /, **values: Any) -> str:
     return text.format_map(_Values(values, n=n))
 
 
+def any_of(texts: Iterable[str]) -> str:
+    """Join texts of which one is to be chosen.
+
+    Examples
+    --------
+    >>> any_of(["CrCl", "eGFR", "creatinine"])
+    'CrCl or eGFR or creatinine'
+    """
+    return reduce(lambda a, b: tr("{first} or {second}", first=a, second=b), texts)
+
+
+def all_of(texts: Iterable[str]) -> str:
+    """Join texts that belong together.
+
+    Examples
+    --------
+    >>> all_of(["dose", "days"])
+    'dose and days'
+    """
+    return reduce(lambda a, b: tr("{first} and {second}", first=a, second=b), texts)
+
+
 def marked(message: str, /) -> str:
     """Mark a constant for the catalogs; `tr` translates it where it is shown.
 
@@ -126,16 +151,19 @@ def catalog(code: str) -> NullTranslations:
 
     Raises
     ------
-    InputError
+    ModuleNotFoundError
         If Babel, of the extra ``report``, is not installed.
     """
     if code == SOURCE:
         return NullTranslations()
+    from importlib import resources
+
     try:
         from babel.messages.mofile import write_mo
         from babel.messages.pofile import read_po
     except ModuleNotFoundError as error:
-        raise InputError("languages need the extra: pip install 'fludapk[report]'") from error
+        message = "languages need the extra: pip install 'fludapk[report]'"
+        raise ModuleNotFoundError(message) from error
     compiled = BytesIO()
     text = resources.files("fludapk.catalogs").joinpath(f"{code}.po").read_bytes()
     write_mo(compiled, read_po(BytesIO(text), locale=code))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from fludapk.errors import Fault, InputError
+from fludapk.language import any_of, marked, tr
 
 MOLAR_MASS_PHOSPHATE: Final = 365.21
 """Fludarabine phosphate (F-ara-AMP), C10H13FN5O7P, g/mol."""
@@ -53,6 +55,23 @@ UNITS: Final[dict[str, dict[str, float]]] = {
     "dose": {"mg/m2": 1.0, "mg/kg": 1.0, "mg": 1.0},
 }
 """Dimension -> unit -> factor to the internal unit (the first of each)."""
+
+UNIT_WORDS: Final = (
+    marked("years"), marked("months"), marked("weeks"), marked("days"), marked("y"),
+)  # fmt: skip
+"""Units that are words; all others are the same in every language."""
+
+
+def shown_unit(unit: str) -> str:
+    """Return a unit as it is shown.
+
+    Examples
+    --------
+    >>> shown_unit("months"), shown_unit("in")
+    ('months', 'in')
+    """
+    return tr(unit) if unit in UNIT_WORDS else unit
+
 
 CONC_COLUMNS: Final = {
     "conc_mg_l": "mg/L", "conc_ng_ml": "ng/mL", "conc_ug_ml": "ug/mL", "conc_ug_l": "ug/L",
@@ -140,8 +159,8 @@ def check_length(text: str, field: str) -> None:
     >>> check_length("0.3 mg/dL", "scr_mg_dl")
     """
     if len(text) > LONGEST:
-        found = f"= {text[:20]!r}... has {len(text)} characters"
-        raise InputError(Fault(field, found, allowed=f"at most {LONGEST}"))
+        found = tr("= {start!r}... has {n} characters", start=text[:20], n=len(text))
+        raise InputError(Fault(field, found, allowed=tr("at most {n}", n=LONGEST)))
 
 
 def parse_number(text: str, field: str) -> tuple[float, str]:
@@ -170,32 +189,39 @@ def parse_number(text: str, field: str) -> tuple[float, str]:
     if (plain := _NUMBER.fullmatch(stripped)) and math.isfinite(value := float(plain[0])):
         return value, ""
 
-    def refused(why: str, do: str = "") -> InputError:
-        return InputError(Fault(field, f"= {text!r} {why}", do=do))
+    def refused(found: str, do: str = "") -> InputError:
+        return InputError(Fault(field, found, do=do))
 
     grouped = re.match(r"[+-]?\d{1,3}(?:[ '_\u00a0\u202f]\d{3})++(?!\d)", stripped)
     if grouped:
         digits = re.sub(r"[^\d+-]", "", grouped.group())
-        raise refused("has a thousands separator", f"write {digits}")
+        raise refused(tr("= {typed!r} has a thousands separator", typed=text), _write(digits))
     match = _NUMBER.match(stripped)
     if match is None:
         lowered = stripped.lower()
         if re.match(r"[+-]?(nan|inf)", lowered):
-            raise refused("is not a finite number")
+            raise refused(tr("= {typed!r} is not a finite number", typed=text))
         if re.match(r"[+-]?\d{1,3}(,\d{3})+(?!\d)", stripped):
             signs = re.match(r"[+-]?[\d,.]+", stripped)
             digits = signs.group().replace(",", "") if signs else ""
-            raise refused(
-                "has a comma that could be a thousands separator or a decimal comma",
-                f"write {digits} without separator, or use a decimal point",
+            found = tr(
+                "= {typed!r} has a comma that could be a thousands separator or a decimal comma",
+                typed=text,
             )
+            do = tr("write {digits} without separator, or use a decimal point", digits=digits)
+            raise refused(found, do)
         if re.match(r"[+-]?\d*,\d", stripped):
-            raise refused("has a decimal comma", f"write {stripped.replace(',', '.', 1)!r}")
-        raise refused("is not a number")
+            point = stripped.replace(",", ".", 1)
+            raise refused(tr("= {typed!r} has a decimal comma", typed=text), _write(repr(point)))
+        raise refused(tr("= {typed!r} is not a number", typed=text))
     value = float(match.group())
     if not math.isfinite(value):
-        raise refused("is not a finite number")
+        raise refused(tr("= {typed!r} is not a finite number", typed=text))
     return value, stripped[match.end() :].strip()
+
+
+def _write(example: str) -> str:
+    return tr("write {example}", example=example)
 
 
 _DECIMAL_COMMA: Final = re.compile(
@@ -261,19 +287,22 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
     else:
         number, rest = float(value), ""
         if not math.isfinite(number):
-            raise InputError(Fault(field, f"= {shown!r} is not a finite number"))
+            raise InputError(Fault(field, tr("= {typed!r} is not a finite number", typed=shown)))
     if not rest:
         if unit is None:
-            examples = " or ".join(f'"{number:g} {name}"' for name in list(units)[:2])
-            fault = Fault(field, f"= {shown!r} has no unit", do=f"write for example {examples}")
-            raise InputError(fault)
+            raise InputError(_without_unit(field, shown, number, list(units)))
         return Quantity(number * units[unit], unit, number, True)
     typed_unit = canonical_unit(rest, dimension)
     if typed_unit is None:
-        raise InputError(
-            Fault(field, f"= {shown!r}: unknown unit {rest!r}", allowed=", ".join(units))
-        )
+        found = tr("= {typed!r}: unknown unit {unit!r}", typed=shown, unit=rest)
+        raise InputError(Fault(field, found, allowed=", ".join(units)))
     return Quantity(float(f"{number * units[typed_unit]:.12g}"), typed_unit, number, False)
+
+
+def _without_unit(field: str, typed: str, number: float, units: Sequence[str]) -> Fault:
+    examples = [f'"{number:g} {unit}"' for unit in units[:2]]
+    do = tr("write for example {example}", example=any_of(examples))
+    return Fault(field, tr("= {typed!r} has no unit", typed=typed), do=do, no_unit=True)
 
 
 def other_readings(

@@ -28,7 +28,25 @@ KEYWORDS: Final[dict[str, Any]] = {
     "tr": None, "marked": None, "ntr": (1, 2), "_": None, "gettext": None, "ngettext": (1, 2),
 }  # fmt: skip
 JINJA: Final = {"trimmed": "true", "silent": "false", "trim_blocks": "true"}
-TABLES: Final[dict[str, tuple[str, ...]]] = {}
+TABLES: Final[dict[str, tuple[str, ...]]] = {
+    "models/*.toml": ("title", "dose.evidence", "population.who", "departures.*.shown"),
+    "fludapk/data/regimens.toml": (
+        *("regimens.*.title", "regimens.*.who", "regimens.*.cells"),
+        *("regimens.*.unsettled", "regimens.*.warning"),
+        *("label_rules.*.title", "label_rules.*.steps.*.advice", "label_rules.*.source"),
+        "practices.*.title",
+    ),
+    "fludapk/data/targets.toml": (
+        *("targets.*.title", "targets.*.derived_with_doubt"),
+        *("targets.*.context", "targets.*.finding"),
+    ),
+    "fludapk/data/outcomes.toml": (
+        *("outcomes.*.event", "outcomes.*.competing", "outcomes.*.who", "outcomes.*.auc_by"),
+        *("outcomes.*.caveats.*", "outcomes.*.printed_ratio"),
+        *("outcomes.*.incidence.source", "outcomes.*.group_incidences.*.source"),
+    ),
+    "fludapk/data/populations.toml": ("populations.*.title",),
+}
 """Glob of shipped TOML files -> keys whose texts are shown, as ``"population.who"``."""
 
 

@@ -16,37 +16,31 @@ from fludapk.answers.fit import Fit
 from fludapk.answers.prediction import Prediction, predict
 from fludapk.answers.update_records import UpdateByModel, WithoutLevel
 from fludapk.errors import ConvergenceError, FludapkError
+from fludapk.language import marked, tr
 from fludapk.patience import go_on
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.estimates import MapEstimate, map_estimate
 from fludapk.pk.exposure import course_exposure, individual_parameters
 from fludapk.pk.surprise import SURPRISING, surprise
-from fludapk.published.models import Model, load_model
+from fludapk.published.models import load_model
 
 NOTEWORTHY_RATIO: Final = 1.5
 """A clearance so many times, or one over so many times, the typical one is told with a misfit."""
-_TERMS: Final = {"C": "clearance", "V": "volume", "Q": "flow between compartments"}
+_TERMS: Final = {
+    "C": marked("clearance"),
+    "V": marked("volume"),
+    "Q": marked("flow between compartments"),
+}
 """First letter of a parameter -> its name."""
 
 
 def surprises_of(fit: Fit) -> list[str]:
     """Word each level, effect of the patient and effect of an occasion beyond 3 SDs."""
-    scores, model = fit.surprise, fit.prediction.model
-    sentences = [
+    return [
         *(_before_drug(fit, place) for place in fit.measured.before_drug),
-        *filter(None, (_level(fit, t) for t in range(len(scores.fitted)))),
+        *filter(None, (_level(fit, t) for t in range(len(fit.surprise.fitted)))),
+        *_effects(fit),
     ]
-    eta, kappa = fit.estimate.effects.eta[0], fit.estimate.effects.kappa[0]
-    sentences += [
-        f"{_term(model, int(j))} would be {_off(eta[j])} typical ({scores.eta[j]:+.1f} SD)"
-        for j in np.flatnonzero(np.abs(scores.eta) > SURPRISING)
-    ]
-    sentences += [
-        f"{_term(model, int(j), of_occasion=True)} after dose {k + 1} would be "
-        f"{_off(kappa[k, j])} this patient's own ({scores.kappa[k, j]:+.1f} SD)"
-        for k, j in np.argwhere(np.abs(scores.kappa) > SURPRISING)
-    ]
-    return sentences
 
 
 def misfit_of(fit: Fit) -> str:
@@ -56,24 +50,24 @@ def misfit_of(fit: Fit) -> str:
     clearance = clearance_ratio(fit)
     is_far = max(clearance, 1.0 / clearance) > NOTEWORTHY_RATIO
     if is_far:
-        reasons.append(f"clearance would be {_off(math.log(clearance))} typical")
+        reasons.append(tr("clearance would be {off}", off=_off_typical(math.log(clearance))))
     worst = int(np.argmax(np.abs(scores.fitted)))
-    farthest = [text for text in surprises_of(fit) if not text.startswith(("level", "clearance w"))]
+    farthest = _effects(fit, with_clearance=False)
     if abs(scores.fitted[worst]) > SURPRISING:
         reasons.append(_level(fit, worst))
     elif farthest:
         reasons.append(farthest[0])
-    return (
-        f"{misfit_in_short(fit)}{': ' if reasons else ''}{'; '.join(reasons)}. Check time, unit, "
-        "sampling line, the doses given and the kidney function"
+    return tr(
+        "{misfit}. Check time, unit, sampling line, the doses given and the kidney function",
+        misfit=": ".join(filter(None, [misfit_in_short(fit), "; ".join(reasons)])),
     )
 
 
 def misfit_in_short(fit: Fit) -> str:
     """The misfit in short: of the levels with each other, or of the only one with the patient."""
     if len(fit.measured.used) == 1 and not fit.measured.before_drug:
-        return "the level does not fit this patient"
-    return "the levels do not fit together"
+        return tr("the level does not fit this patient")
+    return tr("the levels do not fit together")
 
 
 def clearance_ratio(fit: Fit) -> float:
@@ -150,11 +144,13 @@ def called(fit: Fit, place: int) -> str:
     """Name a level by its place, time and value."""
     level = fit.measured.at(place)
     value = f"< {level.lloq_mg_l:.3g}" if level.conc_mg_l is None else f"{level.conc_mg_l:.3g}"
-    return f"level {place} ({level.time_h:g} h, {value} mg/L)"
+    return tr(
+        "level {place} ({time:g} h, {value} mg/L)", place=place, time=level.time_h, value=value
+    )
 
 
 def _before_drug(fit: Fit, place: int) -> str:
-    return f"{called(fit, place)} is from before the first dose"
+    return tr("{level} is from before the first dose", level=called(fit, place))
 
 
 def _level(fit: Fit, t: int) -> str:
@@ -162,30 +158,71 @@ def _level(fit: Fit, t: int) -> str:
     scores, name = fit.surprise, called(fit, fit.places[t])
     residual, expected = scores.fitted[t], scores.expected[t]
     if abs(residual) > SURPRISING:
-        side = "above" if residual > 0 else "below"
-        return f"{name} is {abs(residual):.1f} residual SD {side} the fit"
-    if abs(expected) > SURPRISING:
-        side = "high" if expected > 0 else "low"
-        return f"{name} is unusually {side} for such a patient (normal score {expected:+.1f})"
-    return ""
+        if residual > 0:
+            return tr("{level} is {sd:.1f} residual SD above the fit", level=name, sd=residual)
+        return tr("{level} is {sd:.1f} residual SD below the fit", level=name, sd=-residual)
+    if abs(expected) <= SURPRISING:
+        return ""
+    message = marked("{level} is unusually low for such a patient (normal score {score:+.1f})")
+    if expected > 0:
+        message = marked("{level} is unusually high for such a patient (normal score {score:+.1f})")
+    return tr(message, level=name, score=expected)
 
 
-def _term(model: Model, j: int, *, of_occasion: bool = False) -> str:
-    """Name of what a random effect moves."""
-    entry = (model.file.iov if of_occasion else model.file.iiv)[j]
-    parameter = next(iter(entry.on))
-    return _TERMS.get(parameter[0], f"rate constant {parameter}")
+def _effects(fit: Fit, *, with_clearance: bool = True) -> list[str]:
+    """Word each surprising effect, with or without that of the patient on clearance."""
+    scores, model = fit.surprise, fit.prediction.model
+    eta, kappa = fit.estimate.effects.eta[0], fit.estimate.effects.kappa[0]
+    sentences = [
+        tr(
+            "{term} would be {off} ({sd:+.1f} SD)",
+            term=_term(parameter),
+            off=_off_typical(eta[j]),
+            sd=scores.eta[j],
+        )
+        for j in np.flatnonzero(np.abs(scores.eta) > SURPRISING)
+        if not (parameter := next(iter(model.file.iiv[j].on))).startswith("C") or with_clearance
+    ]
+    sentences += [
+        tr(
+            "{term} after dose {dose} would be {off} ({sd:+.1f} SD)",
+            term=_term(next(iter(model.file.iov[j].on))),
+            dose=k + 1,
+            off=_off_own(kappa[k, j]),
+            sd=scores.kappa[k, j],
+        )
+        for k, j in np.argwhere(np.abs(scores.kappa) > SURPRISING)
+    ]
+    return sentences
 
 
-def _off(effect: float) -> str:
-    """Word a deviation on the log scale.
+def _term(parameter: str) -> str:
+    """Name of a parameter."""
+    term = _TERMS.get(parameter[0])
+    return tr("rate constant {parameter}", parameter=parameter) if term is None else tr(term)
+
+
+def _off_typical(effect: float) -> str:
+    """Word a deviation from the typical value on the log scale.
 
     Examples
     --------
-    >>> _off(-3.3), _off(0.5), _off(1.2)
-    ('96 % below', '65 % above', '3.3 times')
+    >>> _off_typical(-3.3), _off_typical(0.5), _off_typical(1.2)
+    ('96 % below typical', '65 % above typical', '3.3 times typical')
     """
     ratio = math.exp(effect)
     if ratio < 1:
-        return f"{100 * (1 - ratio):.0f} % below"
-    return f"{100 * (ratio - 1):.0f} % above" if ratio < 2 else f"{ratio:.1f} times"
+        return tr("{percent:.0f} % below typical", percent=100 * (1 - ratio))
+    if ratio < 2:
+        return tr("{percent:.0f} % above typical", percent=100 * (ratio - 1))
+    return tr("{times:.1f} times typical", times=ratio)
+
+
+def _off_own(effect: float) -> str:
+    """Word a deviation from the patient's own value on the log scale."""
+    ratio = math.exp(effect)
+    if ratio < 1:
+        return tr("{percent:.0f} % below this patient's own", percent=100 * (1 - ratio))
+    if ratio < 2:
+        return tr("{percent:.0f} % above this patient's own", percent=100 * (ratio - 1))
+    return tr("{times:.1f} times this patient's own", times=ratio)

@@ -40,6 +40,7 @@ from fludapk.answers.record import Remark, Row, caution, hash_of, note, worst_fi
 from fludapk.answers.simulation import simulated
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError
+from fludapk.language import tr
 from fludapk.patients.request import Request
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import Step
@@ -84,9 +85,10 @@ class Blend:
             key=lambda p: -weights[p.model.id],
         )
         if not kept:
-            which = "no model with a weight" if typed else "no model"
-            found = f"{which} applies to this patient: nothing to average"
-            raise InputError(Fault("model", found, do="name one model", whole=True))
+            found = tr("no model applies to this patient: nothing to average")
+            if typed:
+                found = tr("no model with a weight applies to this patient: nothing to average")
+            raise InputError(Fault("model", found, do=tr("name one model"), whole=True))
         own = np.array([weights[p.model.id] for p in kept])
         return cls(kept, own / own.sum())
 
@@ -205,10 +207,10 @@ def averaged_result(
     exposure = _exposure([result.exposure for result in results], blend.weights, shown)
     return replace(
         lead,
-        headline=averaged_headline(remarks, target, shown, blend, [COVARIATES_ONLY]),
+        headline=averaged_headline(remarks, target, shown, blend, [tr(COVARIATES_ONLY)]),
         remarks=remarks,
         model=AVERAGED,
-        model_title="average over the models that apply",
+        model_title=tr("average over the models that apply"),
         model_citation="; ".join(result.model_citation for result in results),
         exposure=exposure,
         flag=flag(shown.auc_0_inf),
@@ -281,10 +283,15 @@ def averaged_headline(
     no_chance: str = "",
 ) -> Headline:
     """Put the headline of an average together; parameters as in `headline_of`."""
-    names = " and ".join(p.model.file.citation.name for p in blend.predictions)
-    first = f"Averaged over {names}"
+    names = tr(" and ").join(p.model.file.citation.name for p in blend.predictions)
+    first = tr("Averaged over {models}", models=names)
     if target is not None and not no_chance:
-        first += f"; {target.name} was found with {target.derived_with}"
+        first = tr(
+            "Averaged over {models}; {target} was found with {model}",
+            models=names,
+            target=target.name,
+            model=target.derived_with,
+        )
     alone = len(blend.predictions) == 1
     own = [*([] if alone else [first]), *notes_in_headline(remarks, ("averaged_alone",))]
     headline = headline_of(remarks, target, shown, notes=[*own, *notes], no_chance=no_chance)
@@ -295,10 +302,17 @@ def averaged_headline(
 def _said(members: Sequence[MemberRecord], lead: CheckResult) -> Remark:
     """Remark on what was averaged."""
     if len(members) == 1:
-        alone = f"only {members[0].model} applies to this patient: nothing is averaged"
+        alone = tr(
+            "only {model} applies to this patient: nothing is averaged", model=members[0].model
+        )
         return caution("averaged_alone", alone)
     listed = "; ".join(
-        f"{member.name} (weight {member.weight:.2g}) AUC {auc_text(member.auc_0_inf)} mg·h/L"
+        tr(
+            "{model} (weight {weight:.2g}) AUC {auc} mg·h/L",
+            model=member.name,
+            weight=member.weight,
+            auc=auc_text(member.auc_0_inf),
+        )
         for member in members
     )
     inside = {member.model for member in members}
@@ -307,8 +321,14 @@ def _said(members: Sequence[MemberRecord], lead: CheckResult) -> Remark:
         for row in lead.sensitivity
         if row.applies and row.reading_of is None and row.model not in inside
     ]
-    without = f". Without a weight: {', '.join(left)}" if left else ""
-    return note("averaged", f"averaged, as asked: {listed}{without}")
+    message = tr("averaged, as asked: {models}", models=listed)
+    if left:
+        message = tr(
+            "averaged, as asked: {models}. Without a weight: {left}",
+            models=listed,
+            left=", ".join(left),
+        )
+    return note("averaged", message)
 
 
 def _exposure(records: Sequence[ExposureRecord], weights: F8, shown: Simulated) -> ExposureRecord:

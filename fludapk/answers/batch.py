@@ -25,6 +25,7 @@ from fludapk.answers.prediction import LOG2_POINTS
 from fludapk.answers.processes import in_processes
 from fludapk.answers.record import Row
 from fludapk.errors import FludapkError, InputError
+from fludapk.language import SOURCE, speaking, tr
 from fludapk.patients.columns import Layout
 from fludapk.patients.csv_list import Value, line
 from fludapk.patients.list_rows import request_of
@@ -190,19 +191,20 @@ def answered(
 
 
 def compute(plan: Plan, chunk: Chunk) -> list[Done]:
-    """Compute some courses."""
-    outcomes = answered(
-        plan.layout,
-        chunk,
-        log2_points=plan.log2_points,
-        amount=plan.amount,
-        again=plan.again,
-        folders=plan.folders,
-    )
-    return [
-        _done(plan, row, rows[0], outcome)
-        for (row, rows), outcome in zip(chunk, outcomes, strict=True)
-    ]
+    """Compute some courses; lists are English in every language."""
+    with speaking(SOURCE):
+        outcomes = answered(
+            plan.layout,
+            chunk,
+            log2_points=plan.log2_points,
+            amount=plan.amount,
+            again=plan.again,
+            folders=plan.folders,
+        )
+        return [
+            _done(plan, row, rows[0], outcome)
+            for (row, rows), outcome in zip(chunk, outcomes, strict=True)
+        ]
 
 
 def _done(plan: Plan, row: int, cells: Sequence[str], outcome: AnyAnswer | FludapkError) -> Done:
@@ -309,8 +311,13 @@ are wrong as well
     """
     least = max(_FEWEST_DOUBTS, tally.rows / 10)
     return [
-        f"{column} looks like a slip in {n} of {tally.rows} rows: if the column is in another "
-        "unit, rows that were computed are wrong as well"
+        tr(
+            "{column} looks like a slip in {n} of {rows} rows: if the column is in another unit, "
+            "rows that were computed are wrong as well",
+            column=column,
+            n=n,
+            rows=tally.rows,
+        )
         for column, n in tally.asked.items()
         if n >= least
     ]

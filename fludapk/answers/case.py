@@ -15,6 +15,7 @@ from fludapk.answers.headline import AnswerHeadline
 from fludapk.answers.record import Record, Remark, Row, Severity, scalars
 from fludapk.answers.typed import Folders, check_typed, dose_typed, update_typed
 from fludapk.answers.update_records import UpdateResult
+from fludapk.language import tr
 from fludapk.patients.case_file import CaseFile, Question, Scalar, read_case
 from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT
 from fludapk.patients.request import (
@@ -78,21 +79,36 @@ class OpenedCase(Record):
 
     def sentences(self) -> list[str]:
         """Word what has changed since the case was saved, or that nothing has."""
-        since = f"since the case was saved by version {self.saved_by}"
         lines = []
         if self.input_is_same is None:
-            lines.append("the case was saved without an answer to this question to compare with")
+            lines.append(
+                tr("the case was saved without an answer to this question to compare with")
+            )
         elif not self.input_is_same:
             lines.append(
-                f"the input is not read as it was {since}: the file was edited, or this version "
-                f"({self.version}) reads it differently"
+                tr(
+                    "the input is not read as it was since the case was saved by version {before}: "
+                    "the file was edited, or this version ({version}) reads it differently",
+                    before=self.saved_by,
+                    version=self.version,
+                )
             )
         if self.changes:
-            lines += [f"changed {since}:", *(f"  {change}" for change in self.changes)]
+            changed = tr(
+                "changed since the case was saved by version {before}:", before=self.saved_by
+            )
+            lines += [changed, *(f"  {change}" for change in self.changes)]
         if not lines:
-            lines = [f"the answer is the one that was saved by version {self.saved_by}"]
+            lines = [
+                tr(
+                    "the answer is the one that was saved by version {version}",
+                    version=self.saved_by,
+                )
+            ]
         if self.not_used:
-            lines.append(f"in the case, but not used here: {', '.join(self.not_used)}")
+            lines.append(
+                tr("in the case, but not used here: {names}", names=", ".join(self.not_used))
+            )
         return lines
 
     def brief(self) -> str:
@@ -250,7 +266,7 @@ def _dose_in_short(answer: DoseResult) -> dict[str, Scalar]:
     return {
         "model": answer.dose.model,
         "model_sha256": answer.check.provenance.model_sha256,
-        "goal": answer.goal,
+        "goal": answer.goal_in_english,
         "doses": answer.dose.doses,
         "dose_mg": None if proposed is None else proposed.dose_mg,
         "would_give_mg": None if answer.would_give is None else answer.would_give.dose_mg,
@@ -316,7 +332,7 @@ def is_same(before: Scalar, after: Scalar) -> bool:
 
 def _shown(value: Scalar) -> str:
     if value is None or value == "":
-        return "none"
+        return tr("none")
     return f"{value:.6g}" if isinstance(value, float) else f"{value}"
 
 

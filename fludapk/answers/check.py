@@ -20,6 +20,7 @@ from fludapk.answers.label_weights import kidneys_by_weight
 from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predictions
 from fludapk.answers.simulation import simulated_of_many
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
+from fludapk.language import tr
 from fludapk.patience import go_on
 from fludapk.patients.model_weights import read_weights
 from fludapk.patients.patient import Patient, columns_of
@@ -215,7 +216,13 @@ def _blend(
         return outcome
     if strict and outcome.outside:
         listed = ", ".join(map(str, outcome.outside))
-        return StudiedRangeError(f"outside the studied range of {outcome.model.id}: {listed}")
+        return StudiedRangeError(
+            tr(
+                "outside the studied range of {model}: {ranges}",
+                model=outcome.model.id,
+                ranges=listed,
+            )
+        )
     return Blend([outcome], np.ones(1))
 
 
@@ -309,10 +316,16 @@ def _check_names(
         value = getattr(patient, category)
         if value is not None and value not in used:
             choices = sorted({name for name in used if name})
-            unknown = f"unknown {{{category}}} {value!r}"
+            field = f"{{{category}}}"
+            unknown = tr("unknown {field} {value!r}", field=field, value=value)
             faults.append(Fault(category, unknown, do=nearest(value, choices), whole=True))
     if not faults and patient.product and regimen.product not in (None, patient.product):
-        other = f"= {patient.product!r}, but {regimen.id} is a course for {regimen.product!r}"
+        other = tr(
+            "= {given!r}, but {regimen} is a course for {product!r}",
+            given=patient.product,
+            regimen=regimen.id,
+            product=regimen.product,
+        )
         faults.append(Fault("product", other))
     if faults:
         raise InputError(*faults)

@@ -42,6 +42,7 @@ from fludapk.answers.prediction import Outcome, Prediction
 from fludapk.answers.record import Provenance, Row, hash_of, worst_first
 from fludapk.answers.trail import trail_of
 from fludapk.errors import InputError
+from fludapk.language import marked, tr
 from fludapk.patients.course import Course
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient
@@ -128,7 +129,7 @@ class Answer:
         """Word the headline: the chance by the model that the leading target was found with."""
         computed, target, judged = self._computed, self._computed.leading, None
         notes = notes_in_headline(self._warnings, _IN_THE_HEADLINE)
-        notes.append(COVARIATES_ONLY)
+        notes.append(tr(COVARIATES_ONLY))
         doubts = [self.model.not_shipped]
         if target is not None and target.derived_with != self.model.id:
             own = computed.rivals.get(target.derived_with)
@@ -137,8 +138,11 @@ class Answer:
                 doubts.append(own.model.not_shipped)
             else:
                 notes.append(
-                    f"{target.name} was found with {target.derived_with}, which cannot be used for "
-                    "this patient"
+                    tr(
+                        "{target} was found with {model}, which cannot be used for this patient",
+                        target=target.name,
+                        model=target.derived_with,
+                    )
                 )
         headline = headline_of(self._warnings, target, self.shown, judged, notes)
         return headline.preceded_by(dict.fromkeys(filter(None, doubts)))
@@ -217,7 +221,7 @@ class Answer:
             headline=self.headline,
             remarks=worst_first([*self._warnings, *remarks_of(facts, NOTES)]),
             model=self.model.id,
-            model_title=self.model.file.title,
+            model_title=tr(self.model.file.title),
             model_citation=self.model.file.citation.short,
             patient=PatientRecord(**patient_values(prediction)),
             regimen=RegimenRecord(**regimen_values(prediction, self._computed.request.round_to_mg)),
@@ -226,7 +230,7 @@ class Answer:
                 **exposure_values(prediction, shown),
             ),
             flag=flag(prediction.auc_0_inf),
-            flag_context=FLAG_CONTEXT,
+            flag_context=tr(FLAG_CONTEXT),
             targets=judged,
             sensitivity=self._sensitivity,
             models_agree=self._models_agree,
@@ -245,7 +249,7 @@ _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
 
 def sensitivity_record(model: Model, case: Case, other: Outcome | None) -> SensitivityRecord:
     """Record the AUC by another model, if its population covers the patient."""
-    who = model.file.population.who
+    who = tr(model.file.population.who)
     reason: str | None = None
     auc: float | None = None
     other_basis: float | None = None
@@ -295,23 +299,24 @@ def _label_record(
     by_weight: Sequence[Kidney],
 ) -> LabelRecord:
     """Apply a row of a rule to the AUC of the full dose."""
-    given = any(value is not None for value in patient.renal_inputs)
-    lacking = "needs sex" if given else "needs a renal function"
-    adult = patient.age_years >= ADULT_YEARS
-    why_not = f"not computed: {lacking}" if adult else "written for adults"
+    why_not = marked("not computed: needs a renal function")
+    if patient.age_years < ADULT_YEARS:
+        why_not = marked("written for adults")
+    elif any(value is not None for value in patient.renal_inputs):
+        why_not = marked("not computed: needs sex")
     factor = step.factor if step else None
     return LabelRecord(
         id=rule.id,
-        title=rule.title,
+        title=tr(rule.title),
         applies=step is not None,
         measure=rule.measure,
         value=value if step else None,
         unit="mL/min" if rule.measure == "CrCl" else "mL/min/1.73 m2",
-        advice=step.advice if step else why_not,
+        advice=tr(step.advice if step else why_not),
         refused=step.refuse if step else False,
         factor=factor,
         auc_0_inf=None if factor is None else auc * factor,
-        source=rule.source,
+        source=tr(rule.source),
         by_weight=label_by_weight(rule, by_weight, auc) if step else [],
     )
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
 from fludapk.answers.prediction import Prediction
 from fludapk.answers.record import Remark
+from fludapk.language import tr
 from fludapk.patients.patient import Patient
 from fludapk.patients.request import Case, Treated
 from fludapk.published.course_files import TargetEntry
@@ -62,7 +63,7 @@ def reading_note(model: Model, patient: Patient) -> str | None:
     """Explain why this reading of the paper is the default, to those to whom it matters."""
     return next(
         (
-            departure.shown
+            tr(departure.shown)
             for departure in model.file.departures
             if departure.shown and patient.age_years < (departure.shown_below_age or math.inf)
         ),

@@ -7,6 +7,7 @@ from typing import Final
 from fludapk.answers.check_facts import CheckFacts, Rule
 from fludapk.answers.clock_remarks import hours_counted
 from fludapk.answers.record import Remark, caution, note
+from fludapk.language import tr
 from fludapk.patients.renal_changes import described
 from fludapk.published.regimens import practices
 
@@ -19,11 +20,18 @@ def infant_practice(facts: CheckFacts) -> Remark | None:
         return None
     low, high = practice.dose_mg_kg
     weight, dose = patient.weight_kg, course.doses_mg[0]
-    message = (
-        f"below {practice.below_kg:g} kg {practice.title} gives {low:g}-{high:g} mg/kg, here "
-        f"{low * weight:.3g}-{high * weight:.3g} mg per dose; this one is {dose:.3g} mg, "
-        f"{dose / weight:.2g} mg/kg. A published practice, not a rule; before CAR T cells none was "
-        "found"
+    message = tr(
+        "below {weight:g} kg {practice} gives {low:g}-{high:g} mg/kg, here "
+        "{low_mg:.3g}-{high_mg:.3g} mg per dose; this one is {dose:.3g} mg, {dose_mg_kg:.2g} "
+        "mg/kg. A published practice, not a rule; before CAR T cells none was found",
+        weight=practice.below_kg,
+        practice=tr(practice.title),
+        low=low,
+        high=high,
+        low_mg=low * weight,
+        high_mg=high * weight,
+        dose=dose,
+        dose_mg_kg=dose / weight,
     )
     return note("infant_practice", message, practice.source)
 
@@ -38,11 +46,17 @@ def comparison_reading(facts: CheckFacts) -> Remark | None:
         if row.auc_0_inf is not None and (row.model if chosen else row.reading_of) in related
     )
     if chosen:
-        message = f"{facts.model.id} is a reading kept for comparison; the evidence is for {areas}"
+        message = tr(
+            "{model} is a reading kept for comparison; the evidence is for {areas}",
+            model=facts.model.id,
+            areas=areas,
+        )
         return caution("comparison_reading", message)
     if not areas:
         return None
-    message = f"the other reading of the paper, against the evidence, would give {areas}"
+    message = tr(
+        "the other reading of the paper, against the evidence, would give {areas}", areas=areas
+    )
     return note("comparison_reading", message)
 
 
@@ -52,10 +66,14 @@ def bsa_capped(facts: CheckFacts) -> Remark | None:
     capped = regimen.capped(bsa)
     if regimen.unit != "mg/m2" or capped >= bsa:
         return None
-    message = (
-        f"the dose is computed from {capped:g} m2, the cap that was chosen, and not from "
-        f"{bsa:.2f} m2: {regimen.dose * capped:.4g} mg instead of {regimen.dose * bsa:.4g} mg. "
-        "Ceilings and mg/m2 go by the full area"
+    message = tr(
+        "the dose is computed from {capped:g} m2, the cap that was chosen, and not from "
+        "{bsa:.2f} m2: {capped_mg:.4g} mg instead of {full_mg:.4g} mg. Ceilings and mg/m2 go "
+        "by the full area",
+        capped=capped,
+        bsa=bsa,
+        capped_mg=regimen.dose * capped,
+        full_mg=regimen.dose * bsa,
     )
     return note("bsa_cap", message)
 
@@ -66,7 +84,12 @@ def renal_converted(facts: CheckFacts) -> Remark | None:
     if name is None or not (facts.prediction.origin or "").startswith("from"):
         return None
     other = "CrCl" if name == "eGFR" else "eGFR"
-    message = f"{facts.model.id} uses {name}: converted from the {other} given, with BSA"
+    message = tr(
+        "{model} uses {name}: converted from the {other} given, with BSA",
+        model=facts.model.id,
+        name=name,
+        other=other,
+    )
     return note("renal_converted", message)
 
 
@@ -81,7 +104,11 @@ def regimen_unsettled(facts: CheckFacts) -> Remark | None:
     regimen = facts.prediction.case.regimen
     if not regimen.unsettled:
         return None
-    message = f"{regimen.id}: not settled by our sources: {regimen.unsettled}"
+    message = tr(
+        "{regimen}: not settled by our sources: {unsettled}",
+        regimen=regimen.id,
+        unsettled=tr(regimen.unsettled),
+    )
     return note("regimen_unsettled", message)
 
 
@@ -90,21 +117,23 @@ def target_model(facts: CheckFacts) -> Remark | None:
     target = facts.leading
     if target is None or target.derived_with_doubt is None:
         return None
-    return note("target_model", f"{target.name}: {target.derived_with_doubt}", target.citation)
+    return note("target_model", f"{target.name}: {tr(target.derived_with_doubt)}", target.citation)
 
 
 def no_target(facts: CheckFacts) -> Remark | None:
     """Note that no published target is for such patients."""
     if any(target.applies for target in facts.targets):
         return None
-    return note("no_target", "no published target covers this disease, age and product")
+    return note("no_target", tr("no published target covers this disease, age and product"))
 
 
 def no_iov(facts: CheckFacts) -> Remark | None:
     """Note that the interval lacks inter-occasion variability."""
     if facts.model.file.iov:
         return None
-    message = f"{facts.model.id} has no inter-occasion variability: its interval is narrower"
+    message = tr(
+        "{model} has no inter-occasion variability: its interval is narrower", model=facts.model.id
+    )
     return note("no_iov", message)
 
 
@@ -113,9 +142,10 @@ def inferred_dose_basis(facts: CheckFacts) -> Remark | None:
     dose = facts.model.file.dose
     if dose.basis != "inferred":
         return None
-    message = (
-        f"{facts.model.id}: mg phosphate × {dose.factor:g} = mg F-ara-A is inferred, not printed "
-        "in the paper"
+    message = tr(
+        "{model}: mg phosphate × {factor:g} = mg F-ara-A is inferred, not printed in the paper",
+        model=facts.model.id,
+        factor=dose.factor,
     )
     return note("dose_basis", message)
 
@@ -131,11 +161,19 @@ def renal_changes(facts: CheckFacts) -> Remark | None:
         for time, _ in patient.renal_changes
     ]
     used = "; ".join(
-        f"{described(key, [change])} counts "
-        + (f"from the dose at {start:g} h" if start is not None else "for no dose of this course")
+        tr("{change} counts for no dose of this course", change=described(key, [change]))
+        if start is None
+        else tr(
+            "{change} counts from the dose at {start:g} h",
+            change=described(key, [change]),
+            start=start,
+        )
         for change, start in zip(patient.renal_changes, starts, strict=True)
     )
-    return note("renal_changes", f"{used}. Labels' rules go by the lowest function at any dose")
+    return note(
+        "renal_changes",
+        tr("{changes}. Labels' rules go by the lowest function at any dose", changes=used),
+    )
 
 
 def gestational_age(facts: CheckFacts) -> Remark | None:
@@ -143,7 +181,10 @@ def gestational_age(facts: CheckFacts) -> Remark | None:
     uses = {"PMA", "GA"} & facts.model.file.covariates.keys()
     if not uses or facts.patient.gestational_age_weeks is not None:
         return None
-    return note("gestational_age", f"{facts.model.id}: born at 40 weeks, as nothing else is given")
+    return note(
+        "gestational_age",
+        tr("{model}: born at 40 weeks, as nothing else is given", model=facts.model.id),
+    )
 
 
 def repaired_matrix(facts: CheckFacts) -> Remark | None:

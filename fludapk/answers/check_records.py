@@ -15,6 +15,7 @@ from fludapk.answers.record import (
     Remark,
     Row,
 )
+from fludapk.language import marked, tr
 from fludapk.patients.renal_changes import described
 from fludapk.patients.request import Case, Treated
 from fludapk.published.course_files import TargetEntry
@@ -31,9 +32,9 @@ from fludapk.published.targets import (
 if TYPE_CHECKING:
     from fludapk.answers.prediction import Prediction
 
-FLAG_CONTEXT: Final = (
-    "13.8: Fabrizio 2022, estimated AUC; 14: Dekker 2022, measured AUC; "
-    "both r/r B-ALL before tisa-cel"
+FLAG_CONTEXT: Final = marked(
+    "13.8: Fabrizio 2022, estimated AUC; 14: Dekker 2022, measured AUC; both r/r B-ALL "
+    "before tisa-cel"
 )
 
 
@@ -408,9 +409,9 @@ def target_record(entry: TargetEntry, shown: Simulated, case: Case) -> TargetRec
         p_within_uncertain=wider[1] if entry.optimum is None else None,
         p_above_uncertain=wider[2],
         derived_with=entry.derived_with,
-        derived_with_doubt=entry.derived_with_doubt,
-        context=entry.context,
-        finding=entry.finding,
+        derived_with_doubt=entry.derived_with_doubt and tr(entry.derived_with_doubt),
+        context=tr(entry.context),
+        finding=tr(entry.finding),
         citation=entry.citation,
         **target_values(entry, shown, case.patient.age_years, case.treated),
     )
@@ -453,7 +454,7 @@ def regimen_values(prediction: Prediction, round_to_mg: float | None) -> dict[st
     bench, total_mg = course.preparation(), course.total_mg
     return {
         "id": regimen.id,
-        "title": regimen.title,
+        "title": tr(regimen.title),
         "dose": regimen.dose,
         "dose_unit": regimen.unit,
         "doses_mg": list(course.doses_mg),
@@ -471,7 +472,7 @@ def regimen_values(prediction: Prediction, round_to_mg: float | None) -> dict[st
         "waste_mg_per_dose": bench.waste_mg,
         "cells_at_h": regimen.cells_at_h,
         "change": regimen.change,
-        "cells": regimen.cells,
+        "cells": tr(regimen.cells),
         "bsa_cap_m2": regimen.bsa_cap_m2,
     }
 

@@ -14,10 +14,11 @@ from fludapk.answers.check_notes import NOTES, comparison_reading, infant_practi
 from fludapk.answers.clock_remarks import clocks_may_change
 from fludapk.answers.headline import auc_text
 from fludapk.answers.record import Remark, caution, stop, worst_first
+from fludapk.language import tr
 from fludapk.patients.course import NEUROTOXICITY, NEUROTOXICITY_MG_M2, ROUNDING_CAUTION
 from fludapk.patients.fields import FIELDS, keyword
 from fludapk.patients.plausible import bmi_kg_m2
-from fludapk.published.covariates import formula_switch
+from fludapk.published.formula_rules import formula_switch
 from fludapk.published.targets import HIGH, verdict
 
 
@@ -36,7 +37,14 @@ def label_contraindicated(facts: CheckFacts) -> Remark | None:
     if not refusing:
         return None
     advice = "; ".join(
-        f"{rule.title}: {rule.advice} at {rule.measure} {rule.value:.0f} {rule.unit}"
+        tr(
+            "{rule}: {advice} at {measure} {value:.0f} {unit}",
+            rule=rule.title,
+            advice=rule.advice,
+            measure=rule.measure,
+            value=rule.value,
+            unit=rule.unit,
+        )
         for rule in refusing
     )
     return stop("label_renal", advice, "; ".join(dict.fromkeys(rule.source for rule in refusing)))
@@ -56,7 +64,10 @@ def replaced_model(facts: CheckFacts) -> Remark | None:
     warning = facts.model.not_shipped
     if not warning:
         return None
-    return caution("not_the_shipped_model", f"{warning}: numbers are those of a file of the user")
+    return caution(
+        "not_the_shipped_model",
+        tr("{warning}: numbers are those of a file of the user", warning=warning),
+    )
 
 
 def models_disagree(facts: CheckFacts) -> Remark | None:
@@ -65,8 +76,13 @@ def models_disagree(facts: CheckFacts) -> Remark | None:
     Without a target that fits, the flag counts.
     """
     rivals = [
-        f"{row.name}, built from {row.who}, expects {auc_text(row.auc_0_inf)} mg·h/L: "
-        f"{verdict(row.auc_0_inf, facts.leading)}"
+        tr(
+            "{model}, built from {who}, expects {auc} mg·h/L: {side}",
+            model=row.name,
+            who=row.who,
+            auc=auc_text(row.auc_0_inf),
+            side=verdict(row.auc_0_inf, facts.leading),
+        )
         for row in facts.sensitivity
         if counts(row)
         and row.model != facts.model.id
@@ -82,7 +98,7 @@ def outside_studied_range(facts: CheckFacts) -> Remark | None:
     if not facts.prediction.outside:
         return None
     listed = ", ".join(map(str, facts.prediction.outside))
-    message = f"outside the population of {facts.model.id}: {listed}"
+    message = tr("outside the population of {model}: {ranges}", model=facts.model.id, ranges=listed)
     return caution("outside_studied_range", message)
 
 
@@ -91,8 +107,11 @@ def disease_of_others(facts: CheckFacts) -> Remark | None:
     disease = other_disease(facts.model, facts.prediction.case)
     if disease is None:
         return None
-    message = (
-        f"{facts.model.id} was built from {facts.model.file.population.who}, not from {disease}"
+    message = tr(
+        "{model} was built from {who}, not from {disease}",
+        model=facts.model.id,
+        who=tr(facts.model.file.population.who),
+        disease=disease,
     )
     return caution("other_disease", message)
 
@@ -101,9 +120,10 @@ def high_exposure(facts: CheckFacts) -> Remark | None:
     """Warn above the exposure with more toxicity."""
     if facts.prediction.auc_0_inf <= HIGH:
         return None
-    message = (
-        f"AUC above {HIGH:g} mg·h/L: more ICANS and non-relapse death (Scordo 2023), more "
-        "non-relapse death (Langenhorst 2019b)"
+    message = tr(
+        "AUC above {high:g} mg·h/L: more ICANS and non-relapse death (Scordo 2023), more "
+        "non-relapse death (Langenhorst 2019b)",
+        high=HIGH,
     )
     return caution("high_exposure", message)
 
@@ -113,7 +133,14 @@ def neurotoxicity(facts: CheckFacts) -> Remark | None:
     daily_mg_m2 = facts.prediction.case.course.highest_daily_mg() / facts.patient.bsa_m2
     if daily_mg_m2 < NEUROTOXICITY_MG_M2 * (1 - 1e-9):
         return None
-    return caution("neurotoxicity", f"{daily_mg_m2:.1f} mg/m2 a day; {NEUROTOXICITY}")
+    return caution(
+        "neurotoxicity",
+        tr(
+            "{dose:.1f} mg/m2 a day; {neurotoxicity}",
+            dose=daily_mg_m2,
+            neurotoxicity=tr(NEUROTOXICITY),
+        ),
+    )
 
 
 def rounding(facts: CheckFacts) -> Remark | None:
@@ -121,16 +148,19 @@ def rounding(facts: CheckFacts) -> Remark | None:
     change = facts.prediction.case.course.rounding_change
     if abs(change) <= ROUNDING_CAUTION + 1e-12:
         return None
-    return caution("rounding", f"rounding changes each dose by {100 * change:+.1f} % of the plan")
+    return caution(
+        "rounding",
+        tr("rounding changes each dose by {percent:+.1f} % of the plan", percent=100 * change),
+    )
 
 
 def infant(facts: CheckFacts) -> Remark | None:
     """Warn below one year, where kidneys still mature."""
     if facts.patient.age_years >= 1:
         return None
-    message = (
-        "under 1 year: kidney maturation enters only through the eGFR cap; the studied range of "
-        "the default model starts at 0.3 y and 4.3 kg"
+    message = tr(
+        "under 1 year: kidney maturation enters only through the eGFR cap; the studied range "
+        "of the default model starts at 0.3 y and 4.3 kg"
     )
     return caution("infant", message)
 
@@ -140,7 +170,10 @@ def regimen_population(facts: CheckFacts) -> Remark | None:
     regimen = facts.prediction.case.regimen
     if regimen.ages is None or regimen.ages[0] <= facts.patient.age_years < regimen.ages[1]:
         return None
-    return caution("regimen_population", f"{regimen.id} is a course for {regimen.who}")
+    return caution(
+        "regimen_population",
+        tr("{regimen} is a course for {who}", regimen=regimen.id, who=tr(regimen.who)),
+    )
 
 
 def regimen_warning(facts: CheckFacts) -> Remark | None:
@@ -148,7 +181,7 @@ def regimen_warning(facts: CheckFacts) -> Remark | None:
     regimen = facts.prediction.case.regimen
     if not regimen.warning:
         return None
-    return caution("regimen_warning", f"{regimen.id}: {regimen.warning}", regimen.source)
+    return caution("regimen_warning", f"{regimen.id}: {tr(regimen.warning)}", regimen.source)
 
 
 def unusual_weight(facts: CheckFacts) -> Remark | None:
@@ -169,9 +202,14 @@ def unknown_dose_basis(facts: CheckFacts) -> Remark | None:
     if other is None:
         return None
     substance = "phosphate" if dose.factor < 1.0 else "F-ara-A"
-    message = (
-        f"{facts.model.id}: AUC from covariates {auc_text(facts.prediction.auc_0_inf)} mg·h/L as "
-        f"modelled, {auc_text(other)} if the paper fitted mg of {substance}. {dose.evidence}"
+    message = tr(
+        "{model}: AUC from covariates {auc} mg·h/L as modelled, {other} if the paper fitted "
+        "mg of {substance}. {evidence}",
+        model=facts.model.id,
+        auc=auc_text(facts.prediction.auc_0_inf),
+        other=auc_text(other),
+        substance=substance,
+        evidence=tr(dose.evidence),
     )
     return caution("dose_basis", message)
 
@@ -181,7 +219,11 @@ def chosen_egfr_formula(facts: CheckFacts) -> Remark | None:
     formula = facts.patient.egfr_formula
     if formula is None:
         return None
-    message = f"{formula} instead of the formula {facts.model.id} was built with"
+    message = tr(
+        "{formula} instead of the formula {model} was built with",
+        formula=formula,
+        model=facts.model.id,
+    )
     return caution("egfr_formula", message)
 
 
@@ -197,10 +239,12 @@ def confirmed_values(facts: CheckFacts) -> Remark | None:
         return None
     quantities = {key: patient.quantities[key] for key in map(keyword, patient.confirmed)}
     values = ", ".join(
-        f"{FIELDS[key].label} {typed.given:g} {typed.unit}" for key, typed in quantities.items()
+        f"{tr(FIELDS[key].label)} {typed.given:g} {typed.unit}" for key, typed in quantities.items()
     )
-    age = "" if "age_years" in quantities else f" at {patient.age_years:.3g} y"
-    return caution("confirmed", f"confirmed: {values}{age}")
+    if "age_years" in quantities:
+        return caution("confirmed", tr("confirmed: {values}", values=values))
+    message = tr("confirmed: {values} at {age:.3g} y", values=values, age=patient.age_years)
+    return caution("confirmed", message)
 
 
 def very_low_creatinine(facts: CheckFacts) -> Remark | None:
@@ -212,10 +256,15 @@ def very_low_creatinine(facts: CheckFacts) -> Remark | None:
     used, unit = float(facts.prediction.values[name][0]), facts.model.file.covariates[name].unit
     if free < FAR_ABOVE_CAP * used:
         return None
-    message = (
-        f"creatinine {creatinine:.3g} mg/dL is very low: {name} by it is {free:.0f} {unit}, far "
-        f"above the model's highest of {used:.0f}. So little creatinine tells of little muscle, "
-        "not of the kidney: measure GFR or levels"
+    message = tr(
+        "creatinine {creatinine:.3g} mg/dL is very low: {name} by it is {value:.0f} {unit}, "
+        "far above the model's highest of {highest:.0f}. So little creatinine tells of "
+        "little muscle, not of the kidney: measure GFR or levels",
+        creatinine=creatinine,
+        name=name,
+        value=free,
+        unit=unit,
+        highest=used,
     )
     return caution("very_low_creatinine", message)
 
@@ -239,9 +288,18 @@ def formula_near_switch(facts: CheckFacts) -> Remark | None:
     auc, by_other = facts.prediction.auc_0_inf, facts.prediction.auc_by(other)
     if abs(by_other / auc - 1.0) < NOTEWORTHY_JUMP:
         return None  # both above the model's highest renal function
-    message = (
-        f"{facts.model.id} changes from {below} to {above} at {age:g} y ({patient.sex}): AUC "
-        f"{auc:.2f} mg·h/L by {used}, {by_other:.2f} by {other}"
+    message = tr(
+        "{model} changes from {below} to {above} at {age:g} y ({sex}): AUC {auc:.2f} mg·h/L "
+        "by {used}, {by_other:.2f} by {other}",
+        model=facts.model.id,
+        below=below,
+        above=above,
+        age=age,
+        sex=tr(patient.sex),
+        auc=auc,
+        used=used,
+        by_other=by_other,
+        other=other,
     )
     return caution("formula_switch", message)
 
@@ -256,10 +314,13 @@ def label_by_weight(facts: CheckFacts) -> Remark | None:
     if not rules:
         return None
     bmi = bmi_kg_m2(facts.patient.weight_kg, facts.patient.height_cm)
-    weights = ", ".join(f"{row.weight} {row.weight_kg:.3g} kg" for row in rules[0].by_weight)
-    message = (
-        f"body mass index {bmi:.0f} kg/m2: the advice of {', '.join(rule.title for rule in rules)} "
-        f"depends on the weight in Cockcroft-Gault ({weights})"
+    weights = ", ".join(f"{tr(row.weight)} {row.weight_kg:.3g} kg" for row in rules[0].by_weight)
+    message = tr(
+        "body mass index {bmi:.0f} kg/m2: the advice of {rules} depends on the weight in "
+        "Cockcroft-Gault ({weights})",
+        bmi=bmi,
+        rules=", ".join(rule.title for rule in rules),
+        weights=weights,
     )
     return caution("label_by_weight", message)
 
@@ -270,9 +331,11 @@ def cells_before_last_dose(facts: CheckFacts) -> Remark | None:
     end_h = course.times_h[-1] + course.infusion_h[-1]
     if cells_h is None or cells_h >= end_h:
         return None
-    message = (
-        f"cells {cells_h:g} h after the first dose are given before the last infusion ends, at "
-        f"{end_h:g} h: check the time"
+    message = tr(
+        "cells {cells:g} h after the first dose are given before the last infusion ends, at "
+        "{end:g} h: check the time",
+        cells=cells_h,
+        end=end_h,
     )
     return caution("cells_before_last_dose", message)
 

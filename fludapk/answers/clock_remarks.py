@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fludapk.answers.record import Remark, caution, note
+from fludapk.language import tr
 from fludapk.patients.clock import ClockTime
 
 
@@ -25,16 +26,23 @@ def hours_counted(times: Sequence[ClockTime], cells: ClockTime | None = None) ->
     """
     called = {at: str(at) for at in sorted(times, key=lambda at: at.hours) if at.hours}
     if cells is not None:
-        called[cells] = f"cell infusion {cells}"
+        called[cells] = tr("cell infusion {time}", time=cells)
     if not called:
         return None
     first, *others = called
-    message = f"{called[first]} is {first.hours:g} h after the first dose ({first.first_dose})"
-    message += "".join(f", {called[at]} is {at.hours:g} h" for at in others)
+    message = tr(
+        "{time} is {hours:g} h after the first dose ({first_dose})",
+        time=called[first],
+        hours=first.hours,
+        first_dose=first.first_dose,
+    )
+    message += "".join(
+        tr(", {time} is {hours:g} h", time=called[at], hours=at.hours) for at in others
+    )
     if first.basis == "offset":
-        message += "; counted by the offsets from UTC"
+        message += tr("; counted by the offsets from UTC")
     elif first.basis != "clock":
-        message += f"; counted in the time zone {first.basis}"
+        message += tr("; counted in the time zone {zone}", zone=first.basis)
     return note("clock_times", message)
 
 
@@ -44,8 +52,9 @@ def clocks_may_change(times: Sequence[ClockTime], cells: ClockTime | None = None
     days = sorted({day for at in typed for day in at.changes})
     if not days:
         return None
-    message = (
-        f"clocks change on {' and '.join(days[:4])} in many places, and no time zone was given: "
-        "hours were counted as the clock showed, so an hour may be missing or counted twice"
+    message = tr(
+        "clocks change on {days} in many places, and no time zone was given: hours were "
+        "counted as the clock showed, so an hour may be missing or counted twice",
+        days=tr(" and ").join(days[:4]),
     )
     return caution("clock_change", message)

@@ -27,6 +27,7 @@ from fludapk.answers.headline import leading_of
 from fludapk.answers.prediction import LOG2_POINTS
 from fludapk.answers.record import Provenance, Remark, hash_of, note, only_stops, stop, worst_first
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError
+from fludapk.language import marked, tr
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
@@ -154,7 +155,8 @@ def with_shared_product(patient: Patient, plans: Sequence[Plan]) -> tuple[list[P
         For each plan what it was given; empty if nothing.
     """
     shared: dict[str, Any] = {}
-    for key, typed in (("product", patient.product), ("disease", patient.diagnosis)):
+    told = {marked("product"): patient.product, marked("disease"): patient.diagnosis}
+    for key, typed in told.items():
         named = {value for plan in plans if (value := getattr(plan.regimen, key)) is not None}
         if typed is None and len(named) == 1:
             shared[key] = named.pop()
@@ -162,7 +164,7 @@ def with_shared_product(patient: Patient, plans: Sequence[Plan]) -> tuple[list[P
     for plan in plans:
         lacking = {k: v for k, v in shared.items() if getattr(plan.regimen, k) is None}
         completed.append(replace(plan, regimen=replace(plan.regimen, **lacking)))
-        messages.append(", ".join(f"{key} {value}" for key, value in lacking.items()))
+        messages.append(", ".join(f"{tr(key)} {value}" for key, value in lacking.items()))
     return completed, messages
 
 
@@ -222,15 +224,28 @@ def _by_rule(plan: Plan, asked: Asked) -> Answered:
     result = _checked(reduced, asked)
     if stops:
         return Answered(plan=plan, remarks=stops, would_give=_would_give(result))
-    how = f"{_ruled(rule)}; full dose {plan.regimen.dose:g} {plan.regimen.unit}"
-    step = Step("rule", rule.factor, "of the full dose", rule.id, how)
+    how = tr(
+        "{rule}; full dose {dose:g} {unit}",
+        rule=_ruled(rule),
+        dose=plan.regimen.dose,
+        unit=plan.regimen.unit,
+    )
+    step = Step(marked("rule"), rule.factor, tr("of the full dose"), rule.id, how)
     return Answered(plan=plan, check=result, remarks=result.remarks, steps=[step, *result.trail])
 
 
 def _ruled(rule: LabelRecord) -> str:
     """Advice of a rule at this kidney function."""
-    at = "" if rule.value is None else f" at {rule.measure} {rule.value:.0f} {rule.unit}"
-    return f"{rule.title}: {rule.advice}{at}"
+    if rule.value is None:
+        return f"{rule.title}: {rule.advice}"
+    return tr(
+        "{rule}: {advice} at {measure} {value:.0f} {unit}",
+        rule=rule.title,
+        advice=rule.advice,
+        measure=rule.measure,
+        value=rule.value,
+        unit=rule.unit,
+    )
 
 
 def _aimed(plan: Plan, asked: Asked) -> Answered:
@@ -246,7 +261,9 @@ def _aimed(plan: Plan, asked: Asked) -> Answered:
     if dose.answer is None:
         stops = only_stops(result.remarks)
         return Answered(plan=plan, goal=goal, remarks=stops, would_give=_would_give(result))
-    how = f"found for {dose.goal}" if dose.answer.reached else f"the nearest to {dose.goal}"
+    how = tr("the nearest to {goal}", goal=dose.goal)
+    if dose.answer.reached:
+        how = tr("found for {goal}", goal=dose.goal)
     steps = [replace(step, how=how) if step.name == "dose" else step for step in result.trail]
     return Answered(
         plan=plan,
@@ -286,8 +303,8 @@ def _goal_of_chance(plan: Plan, patient: Patient) -> Goal:
     """The target that fits the patient, with the chance that is required of it."""
     target = leading_of(patient, plan.regimen)
     if target is None:
-        found = "no published target fits this patient"
-        do = f'name one: "target scordo2023 chance {plan.chance:g}"'
+        found = tr("no published target fits this patient")
+        do = tr('name one: "target scordo2023 chance {p:g}"', p=plan.chance)
         raise InputError(Fault("plans", found, do=do, whole=True))
     return Goal.chosen(target=target.id, probability=plan.chance)
 
@@ -331,7 +348,7 @@ def _gathered_by_plan(
     own = [
         replace(
             fault,
-            where=f"plan {number} {texts[number - 1]!r}",
+            where=tr("plan {n} {text!r}", n=number, text=texts[number - 1]),
             inside=("plans", number) if fault.field == "plans" else None,
         )
         for number, error in inputs.items()
@@ -360,7 +377,7 @@ def _record(
     plan, result = answer.plan, answer.check
     remarks = list(answer.remarks)
     if shared and result is not None:
-        message = f"taken as for {shared}, which the other plans name"
+        message = tr("taken as for {product}, which the other plans name", product=shared)
         remarks.append(note("shared_product", message))
     total = auc = None
     if result is not None and first is not None:
@@ -371,7 +388,7 @@ def _record(
         plan=plan.text,
         kind=plan.kind,
         course=plan.regimen.id,
-        title=plan.regimen.title,
+        title=tr(plan.regimen.title),
         goal=None if answer.goal is None else str(answer.goal),
         goal_reached=answer.goal_reached,
         rule=plan.rule,

@@ -10,6 +10,7 @@ from fludapk.answers.compare_records import PlanRecord, TableHeadline
 from fludapk.answers.goal import BEYOND
 from fludapk.answers.headline import NO_TARGET, percent
 from fludapk.answers.prediction import PROBABILITY_SE
+from fludapk.language import marked, tr
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.targets import bounds, targets
 
@@ -18,7 +19,7 @@ TIED: Final = BEYOND * math.sqrt(2.0) * PROBABILITY_SE
 
 As if they came from independent draws; plans share theirs, so the true error is smaller.
 """
-NO_UPPER_BOUND: Final = (
+NO_UPPER_BOUND: Final = marked(
     "This target has no upper bound: the higher dose has the higher chance, whatever its harm"
 )
 
@@ -40,7 +41,7 @@ def table_headline(plans: Sequence[PlanRecord], warning: str = "") -> TableHeadl
         dict.fromkeys(text for plan in open_plans if plan.headline for text in plan.headline.notes)
     )
     if best and target is not None and target.high is None and len(open_plans) > 1:
-        notes.insert(0, NO_UPPER_BOUND)
+        notes.insert(0, tr(NO_UPPER_BOUND))
     return TableHeadline(
         stops=stops_of(plans),
         sentence=": ".join(filter(None, [warning, _sentence(open_plans, named, target, best)])),
@@ -56,8 +57,9 @@ def stops_of(plans: Sequence[PlanRecord]) -> list[str]:
     for plan in plans:
         for reason in plan.stops:
             stopped.setdefault(reason, []).append(plan.number)
+    every = tr("every plan")
     return [
-        f"{'every plan' if len(numbers) == len(plans) else numbered(numbers)}: {reason}"
+        f"{every if len(numbers) == len(plans) else numbered(numbers)}: {reason}"
         for reason, numbers in stopped.items()
     ]
 
@@ -71,7 +73,9 @@ def numbered(numbers: Sequence[int]) -> str:
     ('plan 2', 'plans 1, 2 and 4')
     """
     *first, last = map(str, numbers)
-    return f"plans {', '.join(first)} and {last}" if first else f"plan {last}"
+    if not first:
+        return tr("plan {n}", n=last)
+    return tr("plans {first} and {last}", first=", ".join(first), last=last)
 
 
 def chance(plan: PlanRecord) -> float:
@@ -101,50 +105,58 @@ def _sentence(
     best: Sequence[PlanRecord],
 ) -> str:
     if not plans:
-        return "No plan is left to compare"
+        return tr("No plan is left to compare")
     if len(named) > 1:
-        each = "; ".join(f"plan {p.number} {_target_of(p)}" for p in plans)
-        return (
-            f"The plans are judged by different targets, so their chances are not compared: {each}"
+        each = "; ".join(f"{numbered([p.number])} {_target_of(p)}" for p in plans)
+        return tr(
+            "The plans are judged by different targets, so their chances are not compared: {plans}",
+            plans=each,
         )
     if target is None:
-        return NO_TARGET
+        return tr(NO_TARGET)
     if not best:
         sides = "; ".join(f"{p.name} {_sides(p)}" for p in plans)
-        return (
-            f"Chances against {target.name}, which has no published window, only an optimum of "
-            f"{target.optimum:g} mg·h/L: {sides}"
+        return tr(
+            "Chances against {target}, which has no published window, only an optimum of "
+            "{optimum:g} mg·h/L: {sides}",
+            target=target.name,
+            optimum=target.optimum,
+            sides=sides,
         )
     return _highest(plans, target, best)
 
 
 def _target_of(plan: PlanRecord) -> str:
     target = None if plan.headline is None else plan.headline.target
-    return "none that fits" if target is None else targets()[target].name
+    return tr("none that fits") if target is None else targets()[target].name
 
 
 def _highest(plans: Sequence[PlanRecord], target: TargetEntry, best: Sequence[PlanRecord]) -> str:
     """Name the plans with the highest chance, after the news that it is low."""
-    aim = _aim(target)
     lead = ""
     if chance(best[0]) < 0.5 and max(map(chance, best)) < 0.5:
-        lead = f"Every plan is likelier to miss {_window(target)} mg·h/L than to reach it. "
+        lead = tr(
+            "Every plan is likelier to miss {window} mg·h/L than to reach it.",
+            window=_window(target),
+        )
     others = sorted((p for p in plans if p not in best), key=chance, reverse=True)
     rest = "".join(f"; {p.name} {_percent(p)}" for p in others)
     if len(best) == 1:
         (plan,) = best
-        answer = f"{plan.name}, {_percent(plan)} ({_sides(plan)})"
+        answer = f"{plan.name}, {_percent(plan)} ({_sides(plan)}){rest}"
     else:
         listed = ", ".join(f"{p.name} {_percent(p)}" for p in best)
-        answer = f"{listed}: the sampling error does not tell them apart"
-    return f"{lead}Highest chance of {aim} ({target.name}): {answer}{rest}"
+        answer = tr("{plans}: the sampling error does not tell them apart", plans=listed) + rest
+    highest = tr(_highest_of(target), window=_window(target), target=target.name, answer=answer)
+    return f"{lead} {highest}" if lead else highest
 
 
-def _aim(target: TargetEntry) -> str:
+def _highest_of(target: TargetEntry) -> str:
     if target.high is None:
-        return f"reaching {_window(target)} mg·h/L"
-    verb = "staying" if target.low is None else "being"
-    return f"{verb} within {_window(target)} mg·h/L"
+        return marked("Highest chance of reaching {window} mg·h/L ({target}): {answer}")
+    if target.low is None:
+        return marked("Highest chance of staying within {window} mg·h/L ({target}): {answer}")
+    return marked("Highest chance of being within {window} mg·h/L ({target}): {answer}")
 
 
 def _window(target: TargetEntry) -> str:
@@ -159,9 +171,16 @@ def _sides(plan: PlanRecord) -> str:
     head = plan.headline
     if head is None or head.p_below is None or head.p_above is None:
         return ""
-    below, above = f"{percent(head.p_below)} below", f"{percent(head.p_above)} above"
+    below, above = percent(head.p_below), percent(head.p_above)
     if head.optimum is not None:
-        return f"{below}, {above} {head.optimum:g}"
+        return tr(
+            "{below} below, {above} above {optimum:g}",
+            below=below,
+            above=above,
+            optimum=head.optimum,
+        )
     if head.high is None:
-        return f"{percent(head.p_below)} of falling short"
-    return above if head.low is None else f"{below}, {above}"
+        return tr("{below} of falling short", below=below)
+    if head.low is None:
+        return tr("{above} above", above=above)
+    return tr("{below} below, {above} above", below=below, above=above)

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from fludapk.answers.goal import Goal
 from fludapk.errors import Fault, InputError, gathered, nearest
+from fludapk.language import marked, ntr, tr
 from fludapk.patients.fields import COMMON, FIELDS, label
 from fludapk.patients.regimen import DoseUnit, Regimen, parse_dose
 from fludapk.published.regimens import label_rules, regimens
@@ -96,9 +97,13 @@ def read_plans(plans: Sequence[TypedPlan], typed: Mapping[str, Any] | None = Non
     if isinstance(plans, str) or _is_pair(plans):  # a single plan, and not a sequence of them
         listed = [plans]
     if not FEWEST <= len(listed) <= MOST:
-        given = f"{len(listed)} {'is' if len(listed) == 1 else 'are'} given"
-        do = f'give from {FEWEST} to {MOST}, for example "axi_cel" and "axi_cel auc 19"'
-        raise InputError(Fault("plans", f"{{plans}}: {given}", do=do, whole=True))
+        given = ntr("{plans}: {n} is given", "{plans}: {n} are given", len(listed))
+        do = tr(
+            'give from {fewest} to {most}, for example "axi_cel" and "axi_cel auc 19"',
+            fewest=FEWEST,
+            most=MOST,
+        )
+        raise InputError(Fault("plans", given, do=do, whole=True))
     common, *read = gathered(
         lambda: _common(typed or {}),
         *(partial(_read, number, plan) for number, plan in enumerate(listed, start=1)),
@@ -140,9 +145,13 @@ def _read(number: int, plan: TypedPlan) -> Made:
         return _Reader(plan, number).plan()
     if isinstance(plan, tuple) and _is_pair(plan):
         regimen, goal = plan
-        return lambda _: Plan(text=f"{described(regimen)} for {goal}", regimen=regimen, goal=goal)
+        return lambda _: Plan(
+            text=tr("{course} for {goal}", course=described(regimen), goal=goal),
+            regimen=regimen,
+            goal=goal,
+        )
     found = f"is of the type {type(plan).__name__}"
-    raise _refused(number, found, allowed="a text, a Regimen, or a Regimen with a Goal")
+    raise _refused(number, found, allowed=tr("a text, a Regimen, or a Regimen with a Goal"))
 
 
 def _with_common(number: int, make: Made, common: Mapping[str, Any]) -> Plan:
@@ -175,7 +184,9 @@ def _refused(
     number: int, *found: str, text: str = "", allowed: str = "", do: str = ""
 ) -> InputError:
     """Refuse a plan: which it is, what is wrong with it, what is allowed."""
-    where = f"plan {number}" + (f" {text!r}" if text else "")
+    where = tr("plan {n}", n=number)
+    if text:
+        where = tr("plan {n} {text!r}", n=number, text=text)
     return InputError(
         *(
             Fault(
@@ -201,11 +212,11 @@ _AUC_UNITS: Final = ("mg·h/l", "mg*h/l", "mg.h/l", "mgh/l")
 _JOINED: Final = re.compile(r"([+-]?[\d.,]+)([^\d.,+-].*)")
 """A number and what stands directly behind it: 24mg/m2."""
 _RANGE: Final = re.compile(r"([\d.]+)[-\N{EN DASH}]([\d.]+)")
-_AFTER_COURSE: Final = (
-    'a dose ("24 mg/m2", "1 mg/kg", "40 mg"), a number of infusions ("x 3", "4 days"), or an aim: '
-    '"auc 19", "window 18 20", "target scordo2023", "chance 0.8", "rule us_iv"'
+_AFTER_COURSE: Final = marked(
+    'a dose ("24 mg/m2", "1 mg/kg", "40 mg"), a number of infusions ("x 3", "4 days"), '
+    'or an aim: "auc 19", "window 18 20", "target scordo2023", "chance 0.8", "rule us_iv"'
 )
-_COURSES: Final = 'a published course ("axi_cel") or a dose and a number ("30 mg/m2 x 3")'
+_COURSES: Final = marked('a published course ("axi_cel") or a dose and a number ("30 mg/m2 x 3")')
 
 
 def _words(text: str) -> list[str]:
@@ -245,8 +256,8 @@ class _Reader:
     def plan(self) -> Made:
         """Read the whole plan."""
         if not self.words or len(self.text) > LONGEST:
-            found = "is empty" if not self.words else f"is longer than {LONGEST} characters"
-            self.refuse(found, allowed=_COURSES)
+            found = tr("is longer than {n} characters", n=LONGEST) if self.words else tr("is empty")
+            self.refuse(found, allowed=tr(_COURSES))
         else:
             self.read_course()
             self.read_aim()
@@ -299,8 +310,10 @@ class _Reader:
         """Take a number."""
         word = self.word
         if not _is_number(word):
-            found = f"{word!r} is no number" if word else "ends"
-            self.refuse(f"{found} where {what} should be", do=f"write for example {example!r}")
+            found = tr("ends where {what} should be", what=what)
+            if word:
+                found = tr("{word!r} is no number where {what} should be", word=word, what=what)
+            self.refuse(found, do=tr("write for example {example!r}", example=example))
             return None
         self.at += 1
         try:
@@ -310,7 +323,10 @@ class _Reader:
                 self.refuse(fault.found.removeprefix("= "), do=fault.do)
             return None
         if rest:
-            self.refuse(f"{word!r} is no number", do=f"write for example {example!r}")
+            self.refuse(
+                tr("{word!r} is no number", word=word),
+                do=tr("write for example {example!r}", example=example),
+            )
             return None
         return value
 
@@ -320,13 +336,13 @@ class _Reader:
         """Read regimen, dose and number of infusions."""
         word = self.word
         if word.lower() in _AIMS:
-            self.refuse(f"{word!r} needs a course before it", allowed=_COURSES)
+            self.refuse(tr("{word!r} needs a course before it", word=word), allowed=tr(_COURSES))
         elif not _is_number(word) and word.lower() not in _TIMES:
             self.at += 1
             self.regimen = word
             if word not in regimens():
                 do = nearest(word, list(regimens()))
-                self.refuse(f"unknown course {word!r}", do=do, ends=False)
+                self.refuse(tr("unknown course {word!r}", word=word), do=do, ends=False)
         while self.word and self.word.lower() not in _AIMS:
             self.read_part()
 
@@ -335,9 +351,9 @@ class _Reader:
         word = self.word
         if word.lower() in _TIMES:
             self.at += 1
-            self.read_days(self.number_of("the number of infusions", "x 3"))
+            self.read_days(self.number_of(tr("the number of infusions"), "x 3"))
         elif _is_number(word):
-            value = self.number_of("a dose", "24 mg/m2")
+            value = self.number_of(tr("a dose"), "24 mg/m2")
             unit = self.word
             if value is None:
                 return
@@ -347,25 +363,30 @@ class _Reader:
             elif canonical_unit(unit, "dose") is not None:
                 self.at += 1
                 if self.dose is not None:
-                    self.refuse(f"has two doses, the second {word} {unit}", do="leave one out")
+                    self.refuse(
+                        tr("has two doses, the second {word} {unit}", word=word, unit=unit),
+                        do=tr("leave one out"),
+                    )
                     return
                 self.dose = parse_dose(f"{word} {unit}")
             else:
                 found = (
-                    f"{word} has no unit" if not unit else f"{word} has an unknown unit {unit!r}"
+                    tr("{word} has no unit", word=word)
+                    if not unit
+                    else tr("{word} has an unknown unit {unit!r}", word=word, unit=unit)
                 )
-                self.refuse(found, allowed="mg/m2, mg/kg or mg per infusion, or days")
+                self.refuse(found, allowed=tr("mg/m2, mg/kg or mg per infusion, or days"))
         else:
-            self.refuse(f"{word!r} is not understood", allowed=_AFTER_COURSE)
+            self.refuse(tr("{word!r} is not understood", word=word), allowed=tr(_AFTER_COURSE))
 
     def read_days(self, value: float | None) -> None:
         """Read the number of infusions."""
         if value is None:
             return
         if self.days is not None:
-            self.refuse("has two numbers of infusions", do="leave one out")
+            self.refuse(tr("has two numbers of infusions"), do=tr("leave one out"))
         elif value != int(value):
-            self.refuse(f"{value:g} is no whole number of infusions")
+            self.refuse(tr("{value:g} is no whole number of infusions", value=value))
         else:
             self.days = int(value)
 
@@ -377,17 +398,17 @@ class _Reader:
             return
         aim = self.taken().lower()
         if aim == "auc":
-            self.aims["auc"] = self.number_of("an AUC", "auc 19")
+            self.aims["auc"] = self.number_of(tr("an AUC"), "auc 19")
             if self.aims["auc"] is not None and self.aims["auc"] <= 0:
-                self.refuse(f"auc {self.aims['auc']:g}", do="an AUC in mg·h/L above zero")
+                self.refuse(f"auc {self.aims['auc']:g}", do=tr("an AUC in mg·h/L above zero"))
             self.skip_unit()
         elif aim == "window":
-            low = self.number_of("the lower AUC", "window 18 20")
-            high = None if low is None else self.number_of("the upper AUC", "window 18 20")
+            low = self.number_of(tr("the lower AUC"), "window 18 20")
+            high = None if low is None else self.number_of(tr("the upper AUC"), "window 18 20")
             self.aims["window"] = (low, high)
             self.skip_unit()
         elif aim == "target":
-            self.aims["target"] = self.name_of("a target", "target scordo2023")
+            self.aims["target"] = self.name_of(tr("a target"), "target scordo2023")
         elif aim == "rule":
             self.read_rule()
         else:
@@ -396,8 +417,12 @@ class _Reader:
             self.at += 1
             self.read_chance()
         if self.word:
-            allowed = "chance 0.8" if aim in ("window", "target") else f"nothing after {aim!r}"
-            self.refuse(f"{self.word!r} is not understood", allowed=allowed)
+            allowed = (
+                "chance 0.8"
+                if aim in ("window", "target")
+                else tr("nothing after {aim!r}", aim=aim)
+            )
+            self.refuse(tr("{word!r} is not understood", word=self.word), allowed=allowed)
 
     def skip_unit(self) -> None:
         """Skip the unit of an AUC."""
@@ -407,27 +432,30 @@ class _Reader:
     def name_of(self, what: str, example: str) -> str | None:
         """Take a name."""
         if not self.word:
-            self.refuse(f"ends where {what} should be", do=f"write for example {example!r}")
+            self.refuse(
+                tr("ends where {what} should be", what=what),
+                do=tr("write for example {example!r}", example=example),
+            )
             return None
         return self.taken()
 
     def read_rule(self) -> None:
         """Read the id of a rule of a label."""
-        name, known = self.name_of("a rule", "rule us_iv"), [rule.id for rule in label_rules()]
+        name, known = self.name_of(tr("a rule"), "rule us_iv"), [rule.id for rule in label_rules()]
         if name is not None and name not in known:
-            self.refuse(f"unknown rule {name!r}", do=nearest(name, known), ends=False)
+            self.refuse(tr("unknown rule {name!r}", name=name), do=nearest(name, known), ends=False)
         self.aims["rule"] = name
 
     def read_chance(self) -> None:
         """Read a required probability, as a fraction or in percent."""
-        value = self.number_of("a probability", "chance 0.8")
+        value = self.number_of(tr("a probability"), "chance 0.8")
         if value is None:
             return
         if self.word == "%":
             self.at += 1
             value /= 100
         if not 0 < value < 1:
-            do = 'between 0 and 1, for example "chance 0.8" or "chance 80 %"'
+            do = tr('between 0 and 1, for example "chance 0.8" or "chance 80 %"')
             self.refuse(f"chance {value:g}", do=do)
         self.aims["chance"] = value
 
@@ -437,17 +465,21 @@ class _Reader:
         """Refuse parts that do not go together."""
         has_dose = self.regimen is not None or self.dose is not None
         if self.regimen is None and self.days is None:
-            self.refuse("says no number of infusions", do='write for example "30 mg/m2 x 3"')
+            self.refuse(
+                tr("says no number of infusions"), do=tr('write for example "30 mg/m2 x 3"')
+            )
         elif not has_dose and (not self.aims or "rule" in self.aims):
-            do = "give a dose" + ("" if self.aims else ', or an aim such as "auc 19"')
-            self.refuse("says no dose", do=do)
+            do = tr('give a dose, or an aim such as "auc 19"')
+            if self.aims:
+                do = tr("give a dose")
+            self.refuse(tr("says no dose"), do=do)
         elif "rule" in self.aims and self.regimen and (self.dose or self.days):
-            found = (
+            found = tr(
                 "a rule of a label reduces the full published course, and would reduce a changed "
                 "one twice"
             )
-            rule = self.aims["rule"]
-            self.refuse(found, do=f"write {f'{self.regimen} rule {rule}'!r}")
+            plan = f"{self.regimen} rule {self.aims['rule']}"
+            self.refuse(found, do=tr("write {plan!r}", plan=plan))
         try:
             if not self.faults:
                 self.made({})

@@ -16,6 +16,7 @@ from fludapk.answers.prediction import Prediction, predict
 from fludapk.answers.record import Frame, frame_of
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.language import tr
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.auc_by_dose import weighted_quantiles
@@ -62,7 +63,9 @@ def curve(prediction: Prediction, *, until_h: float, log2_points: int = 10) -> C
         If `until_h` is not a finite number above zero.
     """
     if not (math.isfinite(until_h) and until_h > 0):
-        raise InputError(f"the curve ends at {until_h} h: a finite number above zero is needed")
+        raise InputError(
+            tr("the curve ends at {until} h: a finite number above zero is needed", until=until_h)
+        )
     at = _dense_grid(prediction.case.course.times_h, prediction.case.course.infusion_h, until_h)
     simulated, _ = prediction.concentrations(prediction.random_effects(log2_points), at)
     low, high = np.quantile(simulated, [0.05, 0.95], axis=0)

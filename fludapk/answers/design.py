@@ -21,6 +21,7 @@ from fludapk.answers.prediction import predict
 from fludapk.answers.record import DISCLAIMER, Record, Row, scalars
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.language import tr
 from fludapk.patience import go_on
 from fludapk.patients.patient import Patient
 from fludapk.patients.population import virtual_patients
@@ -128,7 +129,9 @@ def design(
     """
     chosen = load_model(model, folders)
     if regimen.days < 2:
-        raise InputError("a course of one dose has nothing left to adjust: levels come too late")
+        raise InputError(
+            tr("a course of one dose has nothing left to adjust: levels come too late")
+        )
     last_h = regimen.interval_h
     grid = [t for t in AFTER_H if regimen.infusion_h < t <= last_h]
     times_h = sorted({*grid, *(t for times in PUBLISHED for t in times if t <= last_h)})

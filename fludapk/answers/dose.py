@@ -26,6 +26,7 @@ from fludapk.answers.goal import Candidates, Goal, candidate_doses, choose
 from fludapk.answers.headline import Simulated, nothing_proposed
 from fludapk.answers.prediction import PROBABILITY_SE, predict
 from fludapk.answers.simulation import simulated
+from fludapk.language import tr
 from fludapk.patients.course import most_mg
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
@@ -129,7 +130,7 @@ def find_dose(
         change_from_planned=None if is_stopped else change,
         proposed=None if is_stopped else proposed,
         planned=plan,
-        source=proposed,
+        source=(proposed, aim),
     )
 
 
@@ -168,7 +169,7 @@ def _proposal(
         weights=by.weights,
         probability_se=PROBABILITY_SE,
     )
-    chosen = choose(goal, doses, auc, step_mg, spread="the variability between patients")
+    chosen = choose(goal, doses, auc, step_mg, spread=tr("the variability between patients"))
     dose = float(doses[chosen.place])
     course = unit.lead.case.course
     n = len(course.doses_mg)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.goal import Misses
+from fludapk.answers.goal import Goal, Misses
 from fludapk.answers.headline import AnswerHeadline
 from fludapk.answers.prediction import PROBABILITY_SE
 from fludapk.answers.record import DISCLAIMER, Record, Remark, Row, scalars
+from fludapk.language import SOURCE, speaking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +101,15 @@ class DoseResult(Record):
     @property
     def check(self) -> CheckResult:
         """Check of that dose, proposed or not."""
-        check: CheckResult = self.made_from
+        check: CheckResult = self.made_from[0]
         return check
+
+    @property
+    def goal_in_english(self) -> str:
+        """The goal in the language of case files."""
+        aim: Goal = self.made_from[1]
+        with speaking(SOURCE):
+            return str(aim)
 
     def brief(self) -> str:
         """Return the dose in a line."""

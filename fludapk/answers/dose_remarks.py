@@ -11,6 +11,7 @@ from fludapk.answers.dose_records import Expectation, Proposal
 from fludapk.answers.goal import Goal
 from fludapk.answers.headline import auc_text, percent
 from fludapk.answers.record import Remark, caution, worst_first
+from fludapk.language import marked, tr
 from fludapk.patients.course import AGAINST_MORE
 from fludapk.published.targets import targets
 
@@ -60,9 +61,11 @@ def target_of_others(facts: DoseFacts) -> Remark | None:
     record = next((t for t in facts.proposed.targets if t.id == facts.goal.target), None)
     if record is None or record.applies:
         return None
-    message = (
-        f"{record.name} was found in other patients: {record.context}. "
-        f"{_own_target(facts.proposed)}"
+    message = tr(
+        "{target} was found in other patients: {patients}. {own_target}",
+        target=record.name,
+        patients=record.context,
+        own_target=_own_target(facts.proposed),
     )
     return caution("target_of_others", message, record.citation)
 
@@ -71,8 +74,10 @@ def _own_target(check: CheckResult) -> str:
     """Name the target that fits the patient, or say that none does."""
     own = check.headline.target
     if own is None:
-        return "No published target is known to fit this patient"
-    return f"The target that fits this patient is {targets()[own].name} ({own})"
+        return tr("No published target is known to fit this patient")
+    return tr(
+        "The target that fits this patient is {target} ({id})", target=targets()[own].name, id=own
+    )
 
 
 def not_reached(facts: DoseFacts) -> Remark | None:
@@ -80,11 +85,21 @@ def not_reached(facts: DoseFacts) -> Remark | None:
     dose = facts.dose
     if dose.reached:
         return None
-    chance = f", {percent(dose.p_within)} in the window" if facts.goal.kind == "window" else ""
-    auc = auc_text(dose.auc_0_inf, facts.goal.low, facts.goal.high)
-    message = (
-        f"no dose reaches the goal: {dose.reason}; the nearest, {dose.dose_mg:g} mg per dose, "
-        f"gives AUC {auc} mg·h/L{chance}"
+    message = marked(
+        "no dose reaches the goal: {reason}; the nearest, {dose:g} mg per dose, gives AUC {auc} "
+        "mg·h/L"
+    )
+    if facts.goal.kind == "window":
+        message = marked(
+            "no dose reaches the goal: {reason}; the nearest, {dose:g} mg per dose, gives AUC "
+            "{auc} mg·h/L, {chance} in the window"
+        )
+    message = tr(
+        message,
+        reason=dose.reason,
+        dose=dose.dose_mg,
+        auc=auc_text(dose.auc_0_inf, facts.goal.low, facts.goal.high),
+        chance=percent(dose.p_within),
     )
     return caution("not_reached", message)
 
@@ -94,9 +109,12 @@ def not_with_uncertainty(facts: DoseFacts) -> Remark | None:
     required, wider = facts.goal.probability, facts.dose.p_within_uncertain
     if not facts.dose.reached or required is None or wider is None or wider > required:
         return None
-    message = (
-        f"the probability of {required:g} is reached over patients ({percent(facts.dose.p_within)})"
-        f"; with the uncertainty of the model's printed numbers it is {percent(wider)}"
+    message = tr(
+        "the probability of {required:g} is reached over patients ({chance}); with the "
+        "uncertainty of the model's printed numbers it is {wider}",
+        required=required,
+        chance=percent(facts.dose.p_within),
+        wider=percent(wider),
     )
     return caution("not_with_uncertainty", message)
 
@@ -105,8 +123,13 @@ def models_disagree(facts: DoseFacts) -> Remark | None:
     """Warn if another model puts the AUC of the dose on the other side of a limit of the goal."""
     own, *others = facts.expected
     rivals = [
-        f"{row.name}, built from {row.who}, expects "
-        f"{auc_text(row.auc_0_inf, facts.goal.low, facts.goal.high)} mg·h/L: {row.side}"
+        tr(
+            "{model}, built from {who}, expects {auc} mg·h/L: {side}",
+            model=row.name,
+            who=row.who,
+            auc=auc_text(row.auc_0_inf, facts.goal.low, facts.goal.high),
+            side=row.side,
+        )
         for row in others
         if row.side != own.side and row.reading_of is None
     ]
@@ -117,8 +140,11 @@ def above_planned(facts: DoseFacts) -> Remark | None:
     """Say what speaks against more than the planned dose."""
     if facts.change is None or facts.change <= 0:
         return None
-    message = (
-        f"{100 * facts.change:.0f} % above the planned dose, for: {facts.goal}. {AGAINST_MORE}"
+    message = tr(
+        "{percent:.0f} % above the planned dose, for: {goal}. {reasons}",
+        percent=100 * facts.change,
+        goal=facts.goal,
+        reasons=tr(AGAINST_MORE),
     )
     return caution("above_planned", message)
 

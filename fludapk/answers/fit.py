@@ -16,6 +16,7 @@ from fludapk.answers.check_records import CheckResult
 from fludapk.answers.prediction import Prediction, predict
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, StudiedRangeError
+from fludapk.language import tr
 from fludapk.patients.course import DAY_H, GIVEN_DAY_H, Course, GivenDose
 from fludapk.patients.level import CONFIRMS_TIMES, Level, slips, unlikely_times, used_places
 from fludapk.patients.patient import Patient
@@ -165,8 +166,8 @@ def fit(
     """Estimate a patient from levels; arguments as in `fludapk.answers.update.update`."""
     chosen = load_model(model, folders)
     if not levels:
-        do = 'give at least one, for example "2.0h 0.62mg/L"'
-        raise InputError(Fault("levels", "no levels", do=do, whole=True))
+        do = tr('give at least one, for example "2.0h 0.62mg/L"')
+        raise InputError(Fault("levels", tr("no levels"), do=do, whole=True))
     used = used_places(exclude_level, len(levels))
     course, left = _course(patient, regimen, levels, used, given, round_to_mg)
     request = Request(
@@ -180,7 +181,9 @@ def fit(
     prediction = predict(chosen, patient, regimen, course)
     if strict and prediction.outside:
         listed = ", ".join(map(str, prediction.outside))
-        raise StudiedRangeError(f"outside the studied range of {model}: {listed}")
+        raise StudiedRangeError(
+            tr("outside the studied range of {model}: {ranges}", model=model, ranges=listed)
+        )
     measured = _judged(levels, used, prediction, are_confirmed=CONFIRMS_TIMES in confirm)
     estimate = map_estimate(
         chosen.program,
@@ -225,7 +228,7 @@ def _judged(
         raise InputError(*faults, *([] if are_confirmed else asked))
     usable = after | np.isnan(conc)
     if not usable.any():
-        found = "every level is from before the first dose: nothing to estimate from"
+        found = tr("every level is from before the first dose: nothing to estimate from")
         raise InputError(Fault("levels", found, whole=True))
     return Measured(
         levels=levels,
@@ -253,16 +256,24 @@ def _course(
         done = sum(start < last for start in plan.times_h)
         return plan, len(plan.times_h) - done
     if len(given) > len(plan.times_h):
-        found = f"{len(given)} doses were given, the course has {len(plan.times_h)}"
-        do = "give the course that was given, by {dose} and {days}"
+        found = tr(
+            "{n} doses were given, the course has {planned}",
+            n=len(given),
+            planned=len(plan.times_h),
+        )
+        do = tr("give the course that was given, by {dose} and {days}")
         raise InputError(Fault("given", found, do=do, whole=True))
     course = _as_given(plan, given, regimen.interval_h)
     done = course.given
     not_given = [
         Fault(
             "levels",
-            f"level at {time:g} h is after the dose planned at {course.times_h[done]:g} h, "
-            "which was not said to be given",
+            tr(
+                "level at {level:g} h is after the dose planned at {planned:g} h, which was not "
+                "said to be given",
+                level=time,
+                planned=course.times_h[done],
+            ),
             inside=("levels", place),
             whole=True,
         )
@@ -279,7 +290,7 @@ def _as_given(plan: Course, given: Sequence[GivenDose], interval_h: float) -> Co
     done = len(given)
     starts, lengths, doses = zip(*sorted(dose[:3] for dose in given), strict=True)
     if abs(starts[0]) > 1e-9:
-        found = f"time counts from the first dose, which starts at {starts[0]:g} h"
+        found = tr("time counts from the first dose, which starts at {time:g} h", time=starts[0])
         raise InputError(Fault("given", found, whole=True))
     delay = max(0.0, starts[-1] - plan.times_h[done - 1])
     return Course(

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
+from fludapk.language import marked, tr
 from fludapk.patients.course import check_step, largest_steps
 from fludapk.pk.auc_by_dose import AucByDose
 from fludapk.published.targets import bounds, side_of, targets
@@ -65,15 +66,17 @@ class Goal:
     def __post_init__(self) -> None:
         faults = []
         if not (0 <= self.low <= self.high and self.low <= MOST_AUC and self.high > 0):
-            do = "two AUCs in mg·h/L, low first"
-            faults.append(Fault("window", f"{self.low:g} to {self.high:g}", do=do))
+            do = tr("two AUCs in mg·h/L, low first")
+            faults.append(
+                Fault("window", tr("{low:g} to {high:g}", low=self.low, high=self.high), do=do)
+            )
         if self.kind == "auc" and not 0 < self.low <= MOST_AUC:
-            faults.append(Fault("auc", f"= {self.low}", do="a finite AUC in mg·h/L above zero"))
+            faults.append(Fault("auc", f"= {self.low}", do=tr("a finite AUC in mg·h/L above zero")))
         if self.probability is not None and not 0 < self.probability < 1:
-            do = "between 0 and 1, for example 0.8"
+            do = tr("between 0 and 1, for example 0.8")
             faults.append(Fault("probability", f"= {self.probability:g}", do=do))
         if self.probability is not None and self.kind == "auc":
-            found = "needs a {window} or a {target} with a bound, not a single {auc}"
+            found = tr("needs a {window} or a {target} with a bound, not a single {auc}")
             faults.append(Fault("probability", found))
         if faults:
             raise InputError(*faults)
@@ -98,7 +101,7 @@ class Goal:
         18.0
         """
         if sum(value is not None for value in (auc, window, target)) != 1:
-            found = (
+            found = tr(
                 "give one goal: {target}, {auc} or {window} (and {probability} with a target or "
                 "window), for example {window} 13.8 20"
             )
@@ -112,7 +115,9 @@ class Goal:
         entry = known.get(target or "")
         if entry is None:
             do = nearest(target or "", list(known))
-            raise InputError(Fault("target", f"unknown target {target!r}", do=do, whole=True))
+            raise InputError(
+                Fault("target", tr("unknown target {target!r}", target=target), do=do, whole=True)
+            )
         low, high = bounds(entry)
         kind: Literal["auc", "window"] = "auc" if entry.optimum is not None else "window"
         return cls(kind=kind, low=low, high=high, probability=probability, target=target)
@@ -142,7 +147,7 @@ class Goal:
         if all(part is None for part in (auc, window, target, probability)):
             return goal
         if goal is not None:
-            found = "give a goal, or {target}, {auc} or {window}, not both"
+            found = tr("give a goal, or {target}, {auc} or {window}, not both")
             raise InputError(Fault("target", found, also=("auc", "window"), whole=True))
         return cls.chosen(auc=auc, window=window, target=target, probability=probability)
 
@@ -158,14 +163,16 @@ class Goal:
 
     def __str__(self) -> str:
         if self.kind == "auc":
-            aim = f"AUC0-inf {self.low:g} mg·h/L"
+            aim = tr("AUC0-inf {low:g} mg·h/L", low=self.low)
         elif math.isinf(self.high):
-            aim = f"AUC0-inf of at least {self.low:g} mg·h/L"
+            aim = tr("AUC0-inf of at least {low:g} mg·h/L", low=self.low)
         else:
-            aim = f"AUC0-inf within {self.low:g}-{self.high:g} mg·h/L"
+            aim = tr("AUC0-inf within {low:g}-{high:g} mg·h/L", low=self.low, high=self.high)
         if self.probability is not None:
-            aim += f" with probability {self.probability:g}"
-            aim += ", the default" if self.by_default else ""
+            with_chance = marked("{aim} with probability {p:g}")
+            if self.by_default:
+                with_chance = marked("{aim} with probability {p:g}, the default")
+            aim = tr(with_chance, aim=aim, p=self.probability)
         return f"{aim} ({self.target})" if self.target else aim
 
 
@@ -224,9 +231,11 @@ def candidate_doses(most: float, round_to_mg: float, *, or_none: bool = False) -
     check_step(round_to_mg)
     steps = int(largest_steps(np.array(most), round_to_mg))
     if steps < 1 and not or_none:
-        found = (
-            f"rounding to {round_to_mg:g} mg: no multiple is at or below the ceiling of "
-            f"{most:.1f} mg per dose; round more finely"
+        found = tr(
+            "rounding to {step:g} mg: no multiple is at or below the ceiling of {most:.1f} mg "
+            "per dose; round more finely",
+            step=round_to_mg,
+            most=most,
         )
         raise InputError(Fault("round_to_mg", found, whole=True))
     return Candidates(first=0 if or_none else 1, last=steps, step_mg=round_to_mg)
@@ -311,8 +320,10 @@ def _must_rise(auc: AucByDose) -> None:
     likely = 0.0 < auc.likely_per_mg < math.inf and math.isfinite(auc.likely_fixed)
     if not (likely and rises.all() and len(rises)):
         raise InputError(
-            "no dose can be found: the AUC per milligram is no finite number above zero; check "
-            "size, kidney function and levels"
+            tr(
+                "no dose can be found: the AUC per milligram is no finite number above zero; check "
+                "size, kidney function and levels"
+            )
         )
 
 
@@ -331,9 +342,12 @@ def _likeliest(goal: Goal, doses: F8, auc: AucByDose, step_mg: float, spread: st
     likely = float(auc.likely(doses[best : best + 1])[0])
     if goal.low <= likely <= goal.high:
         return Choice(best, None, None)
-    between = f"because of {spread} the likeliest dose has its typical AUC outside the window"
+    between = tr(
+        "because of {spread} the likeliest dose has its typical AUC outside the window",
+        spread=spread,
+    )
     if goal.high - goal.low < auc.likely_per_mg * step_mg:
-        between = "the window is narrower than one step of rounding"
+        between = tr("the window is narrower than one step of rounding")
     return _missed(doses, best, is_low=likely < goal.low, between=between)
 
 
@@ -350,10 +364,13 @@ def _likely_enough(goal: Goal, doses: F8, auc: AucByDose, spread: str) -> Choice
         doses,
         best,
         is_low=bool(below[best] >= above[best]),
-        between=f"because of {spread} no dose has this probability",
+        between=tr("because of {spread} no dose has this probability", spread=spread),
     )
     if within[best] > required - margin:
-        doubt = f"the probability cannot be told from {required:g} within its sampling error"
+        doubt = tr(
+            "the probability cannot be told from {required:g} within its sampling error",
+            required=required,
+        )
         return missed._replace(reason=doubt)
     return missed
 
@@ -372,8 +389,10 @@ def _best_place(goal: Goal, doses: F8, auc: AucByDose) -> int:
 def _missed(doses: F8, best: int, *, is_low: bool, between: str = "") -> Choice:
     """The best dose, which misses the goal on one side, or stands between doses on either."""
     if is_low and best == len(doses) - 1:
-        return Choice(best, "low", "too low even at the highest dose that may be given")
+        return Choice(best, "low", tr("too low even at the highest dose that may be given"))
     if not is_low and best == 0:
-        least = "at the smallest dose that can be drawn up" if doses[0] else "without another dose"
-        return Choice(best, "high", f"too high even {least}")
+        least = marked("too high even without another dose")
+        if doses[0]:
+            least = marked("too high even at the smallest dose that can be drawn up")
+        return Choice(best, "high", tr(least))
     return Choice(best, "both", between)

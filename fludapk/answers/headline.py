@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from fludapk.answers.record import Remark, only_stops
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.language import marked, tr
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Treated
@@ -26,16 +27,16 @@ from fludapk.published.targets import (
     window_probabilities,
 )
 
-NO_TARGET: Final = (
-    f"No published target fits this patient; {LOW:g} and {MET:g} mg·h/L were found in children and "
-    "young adults with B-ALL before tisa-cel"
+NO_TARGET: Final = marked(
+    "No published target fits this patient; 13.8 and 14 mg·h/L were found in children and young "
+    "adults with B-ALL before tisa-cel"
 )
-COVARIATES_ONLY: Final = (
-    "From covariates alone: of 26 measured children 11 were below 14 mg·h/L, and 9 of those had "
-    "been predicted above it (Wicha 2024). Measure levels"
+COVARIATES_ONLY: Final = marked(
+    "From covariates alone: of 26 measured children 11 were below 14 mg·h/L, and 9 of "
+    "those had been predicted above it (Wicha 2024). Measure levels"
 )
-NOTHING_PROPOSED: Final = "No dose is proposed"
-WITH_UNCERTAINTY: Final = (
+NOTHING_PROPOSED: Final = marked("No dose is proposed")
+WITH_UNCERTAINTY: Final = marked(
     "Chance and interval include the uncertainty of the model's printed numbers"
 )
 NOTEWORTHY: Final = 0.01
@@ -231,7 +232,8 @@ def headline_of(
     optimum = None if target is None else target.optimum
     return Headline(
         stops=[remark.message for remark in only_stops(remarks)],
-        sentence=no_chance or (NO_TARGET if target is None else chance_sentence(target, chances)),
+        sentence=no_chance
+        or (tr(NO_TARGET) if target is None else chance_sentence(target, chances)),
         target=None if target is None else target.id,
         model=None if target is None else judged.model,
         low=low,
@@ -243,7 +245,7 @@ def headline_of(
         auc_0_inf=shown.auc_0_inf,
         interval=shown.interval(wide=is_wide),
         with_uncertainty=is_wide,
-        notes=[*notes, *([WITH_UNCERTAINTY] if is_wide else [])],
+        notes=[*notes, *([tr(WITH_UNCERTAINTY)] if is_wide else [])],
     )
 
 
@@ -251,7 +253,7 @@ def nothing_proposed(headline: Headline) -> AnswerHeadline:
     """Return the headline of an answer that proposes nothing, because of the same stops."""
     return AnswerHeadline(
         stops=headline.stops,
-        sentence=NOTHING_PROPOSED,
+        sentence=tr(NOTHING_PROPOSED),
         target=headline.target,
         model=headline.model,
         low=headline.low,
@@ -296,19 +298,39 @@ def chance_sentence(target: TargetEntry, chances: Chances) -> str:
     low, high = bounds(target)
     below, within, above = (percent(p) for p in chances)
     if target.optimum is not None:
-        return (
-            f"{above} chance of more than {target.optimum:g} mg·h/L, the published optimum "
-            f"({target.name}), {below} of less"
+        return tr(
+            "{chance} chance of more than {optimum:g} mg·h/L, the published optimum ({target}), "
+            "{below} of less",
+            chance=above,
+            optimum=target.optimum,
+            target=target.name,
+            below=below,
         )
     if target.high is None:
-        return (
-            f"{within} chance of reaching {low:g} mg·h/L ({target.name}), {below} of falling short"
+        return tr(
+            "{chance} chance of reaching {low:g} mg·h/L ({target}), {below} of falling short",
+            chance=within,
+            low=low,
+            target=target.name,
+            below=below,
         )
     if target.low is None:
-        return f"{within} chance of staying within {high:g} mg·h/L ({target.name}), {above} of more"
-    return (
-        f"{within} chance of being within {low:g}-{high:g} mg·h/L ({target.name}): {below} below, "
-        f"{above} above"
+        return tr(
+            "{chance} chance of staying within {high:g} mg·h/L ({target}), {above} of more",
+            chance=within,
+            high=high,
+            target=target.name,
+            above=above,
+        )
+    return tr(
+        "{chance} chance of being within {low:g}-{high:g} mg·h/L ({target}): {below} below, "
+        "{above} above",
+        chance=within,
+        low=low,
+        high=high,
+        target=target.name,
+        below=below,
+        above=above,
     )
 
 
@@ -321,7 +343,9 @@ def percent(p: float) -> str:
     ('52 %', '< 1 %', '> 99 %')
     """
     if not 0.0 <= p <= 1.0 + _SLACK:
-        raise InputError(f"a probability came out as {p}: check dose, size and kidney function")
+        raise InputError(
+            tr("a probability came out as {p}: check dose, size and kidney function", p=p)
+        )
     return "< 1 %" if p < 0.01 else "> 99 %" if p > 0.99 else f"{100 * p:.0f} %"
 
 

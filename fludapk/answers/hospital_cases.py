@@ -142,7 +142,7 @@ def _wanted(
         if not _is_ours(name):
             continue
         if result not in results:
-            likely = nearest(result, results).partition(" Known:")[0]
+            likely = nearest(result, results, others=False)
             faults.append(Fault("cases", f"{name}: no result of this name: {likely}", whole=True))
         elif name.startswith(EXPECTED):
             wanted.append(_Wanted(result, place, places.get(f"{TOLERANCE}{result}")))

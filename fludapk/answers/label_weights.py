@@ -10,6 +10,7 @@ import numpy as np
 
 from fludapk.answers.check_records import LabelByWeight
 from fludapk.arrays import F8
+from fludapk.language import marked, tr
 from fludapk.patients.patient import Patient, columns_of
 from fludapk.patients.plausible import bmi_kg_m2
 from fludapk.published.course_files import LabelRule
@@ -21,6 +22,8 @@ OBESE_KG_M2: Final = 30.0
 
 
 Weight: TypeAlias = Literal["actual", "adjusted", "ideal"]
+WORDS: Final = (marked("actual"), marked("adjusted"), marked("ideal"))
+"""Words of a weight, for the catalogs."""
 
 
 class Kidney(NamedTuple):
@@ -100,7 +103,7 @@ def label_by_weight(rule: LabelRule, kidneys: Sequence[Kidney], auc: float) -> l
                 weight=kidney.weight,
                 weight_kg=kidney.weight_kg,
                 value=value,
-                advice=step.advice,
+                advice=tr(step.advice),
                 refused=step.refuse,
                 factor=step.factor,
                 auc_0_inf=None if step.factor is None else auc * step.factor,

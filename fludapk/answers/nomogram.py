@@ -22,7 +22,7 @@ from fludapk.answers.nomogram_chances import (
 )
 from fludapk.answers.nomogram_grid import GridAsked, People, people_of
 from fludapk.answers.nomogram_notes import (
-    CEILINGS,
+    ceilings,
     compared,
     dose_text,
     note_on_stops,
@@ -32,6 +32,7 @@ from fludapk.answers.nomogram_notes import (
 from fludapk.answers.nomogram_records import Nomogram
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError
+from fludapk.language import tr
 from fludapk.patients.course import Course, is_above, most_mg
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
@@ -141,7 +142,7 @@ def nomogram(
         risks = _chances(chart, cells)
     notes = _notes(chart, cells, middle)
     if chances and risks is None and not fine:
-        notes.append(f"no chances: the map has more than {MOST_CELLS} cells")
+        notes.append(tr("no chances: the map has more than {cells} cells", cells=MOST_CELLS))
     return _record(chart, cells, middle_cell, middle, risks, notes)
 
 
@@ -207,10 +208,10 @@ def _cells(chart: _Map) -> _Cells:
     most = most_mg(people.bsa, regimen.times_h)[:, None]
     allowed = possible.reshape(people.shape) & ~is_above(doses, most)
     if not allowed.any():
-        raise InputError(f"no value: every dose is {CEILINGS}")
+        raise InputError(tr("no value: every dose is {ceilings}", ceilings=ceilings()))
     stopped, example = stopped_cells(people, columns)
     if chart.target_auc is not None and not (allowed & ~stopped).any():
-        raise InputError(f"no dose: labels say not to give it, {example}")
+        raise InputError(tr("no dose: labels say not to give it, {example}", example=example))
     return _Cells(
         per_mg=per_mg,
         doses=doses,
@@ -286,9 +287,17 @@ def _notes(chart: _Map, cells: _Cells, middle: CheckResult) -> list[str]:
     notes += notes_on_doses(chart.regimen, people, daily[cells.allowed])
     notes += [remark.message for remark in middle.remarks if remark.code in _REPEATED]
     if cells.outside.any():
-        notes.append(f"{model.id} was built from {model.file.population.who}")
+        notes.append(
+            tr("{model} was built from {who}", model=model.id, who=tr(model.file.population.who))
+        )
     if not cells.allowed.all():
-        notes.append(f"no value where a dose is {CEILINGS}, or outside the limits of {model.id}")
+        notes.append(
+            tr(
+                "no value where a dose is {ceilings}, or outside the limits of {model}",
+                ceilings=ceilings(),
+                model=model.id,
+            )
+        )
     return notes
 
 
@@ -320,7 +329,7 @@ def _record(
         model_citation=chart.model.file.citation.short,
         version=__version__,
         regimen=regimen.id,
-        regimen_title=regimen.title,
+        regimen_title=tr(regimen.title),
         dose_text=dose_text(regimen, chart.target_auc),
         quantity="auc_0_inf" if is_auc else "dose_mg",
         unit="mg·h/L" if is_auc else "mg",

@@ -13,6 +13,7 @@ from fludapk.answers.check_records import CheckResult
 from fludapk.answers.nomogram_grid import People
 from fludapk.answers.nomogram_records import Grid
 from fludapk.arrays import F8, Bools
+from fludapk.language import tr
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Request
 from fludapk.published.covariates import renal_function
@@ -125,6 +126,6 @@ def stopped_cells(people: People, columns: Mapping[str, F8]) -> tuple[Bools, str
             k = int(np.flatnonzero(refusing)[0])
             i, j = divmod(k, people.renal.size)
             advice = label_step(rule, float(value[k])).advice
-            example = f"{people.described(i, j)}: {rule.title}: {advice}"
+            example = f"{people.described(i, j)}: {tr(rule.title)}: {tr(advice)}"
         stopped |= refusing
     return stopped.reshape(people.shape), example

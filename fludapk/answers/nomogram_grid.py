@@ -11,6 +11,7 @@ import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError
+from fludapk.language import marked, tr
 from fludapk.patients.fields import FIELDS, QUANTITIES
 from fludapk.patients.patient import Patient
 from fludapk.patients.plausible import LIMITS
@@ -49,12 +50,14 @@ def steps(grid: Sequence[float] | None, key: str) -> list[float] | None:
         return None
     low, high, step = grid
     if not (0 < low <= high < 1e6 and step > 0 and (high - low) / step < 1000):
-        do = "from, to and step, from above zero"
+        do = tr("from, to and step, from above zero")
         raise InputError(Fault(key, f"= {low:g} {high:g} {step:g}", do=do))
     return [low + k * step for k in range(math.floor((high - low) / step + 1e-9) + 1)]
 
 
 # ------------------------------------------------------------------ the patients of the grid
+
+_SEXES: Final = {"female": marked("female"), "male": marked("male")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +104,13 @@ class People:
     def who(self) -> str:
         """The patients in words."""
         if self.median_growth:
-            which = {"female": "girls", "male": "boys", None: "girls and boys"}[self.sex]
-            return f"children of median growth (CDC 2000), {which}"
-        sex = f"{self.sex}, " if self.sex else ""
-        return f"{sex}{self.ages[0]:g} y, {self.heights[0]:g} cm"
+            return {
+                "female": tr("children of median growth (CDC 2000), girls"),
+                "male": tr("children of median growth (CDC 2000), boys"),
+                None: tr("children of median growth (CDC 2000), girls and boys"),
+            }[self.sex]
+        sex = f"{tr(_SEXES[self.sex])}, " if self.sex else ""
+        return sex + tr("{age:g} y, {height:g} cm", age=self.ages[0], height=self.heights[0])
 
     def covariates(
         self, model: Model, regimen: Regimen, asked: Mapping[str, str | None]
@@ -139,7 +145,12 @@ class People:
 
     def described(self, i: int, j: int) -> str:
         """The patient of a cell in words."""
-        size = f"{self.weights[i]:g} kg, {self.ages[i]:.3g} y, {self.heights[i]:.4g} cm"
+        size = tr(
+            "{weight:g} kg, {age:.3g} y, {height:.4g} cm",
+            weight=self.weights[i],
+            age=self.ages[i],
+            height=self.heights[i],
+        )
         return f"{size}, {self.name} {self.renal[j]:g} {self.unit}"
 
 
@@ -202,21 +213,34 @@ def _faults_of_patients(model: Model, asked: GridAsked) -> list[Fault]:
     """Name what is wrong with everything but the axes."""
     faults: list[Fault] = []
     if not model.renal_covariate:
-        found = f"{model.id} has no renal covariate: a map over renal function would say nothing"
-        faults.append(Fault("model", found, do="choose another model", whole=True))
+        found = tr(
+            "{model} has no renal covariate: a map over renal function would say nothing",
+            model=model.id,
+        )
+        faults.append(Fault("model", found, do=tr("choose another model"), whole=True))
     if asked.sex is not None and asked.sex not in SEXES:
-        faults.append(Fault("sex", f"= {asked.sex!r}", do="write female or male"))
+        faults.append(Fault("sex", f"= {asked.sex!r}", do=tr("write female or male")))
     for key in ("age_years", "height_cm"):
         low, high = LIMITS[FIELDS[key].dimension or ""]
         value = getattr(asked, key)
         if value is not None and not low <= value <= high:
-            faults.append(Fault(key, f"= {value:g} is outside {low:g} to {high:g}"))
+            faults.append(
+                Fault(
+                    key,
+                    tr(
+                        "= {value:g} is outside {low:g} to {high:g}",
+                        value=value,
+                        low=low,
+                        high=high,
+                    ),
+                )
+            )
     if (asked.age_years is None) != (asked.height_cm is None):
-        do = "give both, or neither for children of median growth"
-        faults.append(Fault("age_years", "go together", do=do, also=("height_cm",)))
+        do = tr("give both, or neither for children of median growth")
+        faults.append(Fault("age_years", tr("go together"), do=do, also=("height_cm",)))
     auc = asked.target_auc
     if auc is not None and not (math.isfinite(auc) and auc > 0):
-        found = f"= {auc} must be a finite number above zero, mg·h/L"
+        found = tr("= {auc} must be a finite number above zero, mg·h/L", auc=auc)
         faults.append(Fault("target_auc", found))
     return faults
 
@@ -229,7 +253,7 @@ def _weights(asked: GridAsked, sex: str | None, faults: list[Fault]) -> Sequence
         heaviest = _medians("weight", sex)[-1, 1]
         return [kg for kg in CHILD_WEIGHTS_KG if kg <= heaviest]
     if asked.age_years < 18:
-        found = "a fixed age below 18 y needs its own {weights_kg}: give them"
+        found = tr("a fixed age below 18 y needs its own {weights_kg}: give them")
         faults.append(Fault("weights_kg", found, whole=True))
     return ADULT_WEIGHTS_KG
 
@@ -240,11 +264,14 @@ def _beyond_growth(weights: F8, sex: str | None) -> list[Fault]:
     beyond = weights[(weights <= lightest) | (weights > heaviest)]
     if not beyond.size:
         return []
-    found = (
-        f"= {listed(beyond)} kg is not a median weight between birth and 20 y "
-        f"({lightest:.2f} to {heaviest:.2f} kg)"
+    found = tr(
+        "= {weights} kg is not a median weight between birth and 20 y ({lightest:.2f} to "
+        "{heaviest:.2f} kg)",
+        weights=listed(beyond),
+        lightest=lightest,
+        heaviest=heaviest,
     )
-    do = "leave it out, or give {age_years} and {height_cm}"
+    do = tr("leave it out, or give {age_years} and {height_cm}")
     return [Fault("weights_kg", found, do=do)]
 
 
@@ -263,14 +290,24 @@ def _axis(
     """An axis as given; what is wrong with it is added to the faults."""
     values = np.array(given, dtype=np.float64)
     if values.ndim != 1 or not 1 <= values.size <= MAX_STEPS:
-        found = f"has {values.size} values on the axis; from 1 to {MAX_STEPS} are allowed"
+        found = tr(
+            "has {n} values on the axis; from 1 to {most} are allowed",
+            n=values.size,
+            most=MAX_STEPS,
+        )
         faults.append(Fault(key, found))
     beyond = values[~((values >= limits[0]) & (values <= limits[1]))]
     if beyond.size:
-        found = f"= {listed(beyond)} {unit} is not from {limits[0]:g} to {limits[1]:g} {unit}"
+        found = tr(
+            "= {values} {unit} is not from {low:g} to {high:g} {unit}",
+            values=listed(beyond),
+            unit=unit,
+            low=limits[0],
+            high=limits[1],
+        )
         faults.append(Fault(key, found))
     if np.any(np.diff(values) <= 0):
-        faults.append(Fault(key, "must ascend"))
+        faults.append(Fault(key, tr("must ascend")))
     return values
 
 
@@ -290,7 +327,9 @@ def _finer(axis: F8, parts: int) -> F8:
 def listed(values: F8) -> str:
     """The first five of some values, and how many more there are."""
     shown = ", ".join(f"{value:g}" for value in values[:5])
-    return shown + (f" and {values.size - 5} more" if values.size > 5 else "")
+    if values.size <= 5:
+        return shown
+    return tr("{values} and {n} more", values=shown, n=values.size - 5)
 
 
 def _medians(measure: str, sex: str | None) -> F8:

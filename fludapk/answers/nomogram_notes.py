@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
 import numpy as np
 
 from fludapk.answers.nomogram_grid import People
 from fludapk.arrays import F8
+from fludapk.language import marked, tr
 from fludapk.patients.course import (
     COURSE_CEILING_MG_M2,
     DAILY_CEILING_MG_M2,
@@ -18,9 +18,14 @@ from fludapk.patients.course import (
 from fludapk.patients.regimen import Regimen
 from fludapk.published.models import Model
 
-CEILINGS: Final = (
-    f"above {DAILY_CEILING_MG_M2:g} mg/m2 a day or {COURSE_CEILING_MG_M2:g} mg/m2 in the course"
-)
+
+def ceilings() -> str:
+    """Word the ceilings that a dose is above."""
+    return tr(
+        "above {daily:g} mg/m2 a day or {course:g} mg/m2 in the course",
+        daily=DAILY_CEILING_MG_M2,
+        course=COURSE_CEILING_MG_M2,
+    )
 
 
 def dose_text(regimen: Regimen, target_auc: float | None) -> str:
@@ -31,13 +36,23 @@ def dose_text(regimen: Regimen, target_auc: float | None) -> str:
     >>> dose_text(Regimen.named("axi_cel"), None)
     '30 mg/m2 fludarabine phosphate × 3, every 24 h, 0.5-h infusions'
     """
-    every = f", every {regimen.interval_h:g} h" if regimen.days > 1 else ""
+    every = tr("every {hours:g} h", hours=regimen.interval_h) if regimen.days > 1 else ""
     if target_auc is not None:
-        return f"{regimen.days} equal {regimen.infusion_h:g}-h infusions{every}"
-    dose = f"{regimen.dose:g} {regimen.unit} fludarabine phosphate × {regimen.days}"
-    if regimen.bsa_cap_m2 is not None and regimen.unit == "mg/m2":
-        dose += f", body surface area capped at {regimen.bsa_cap_m2:g} m2"
-    return f"{dose}{every}, {regimen.infusion_h:g}-h infusions"
+        equal = tr("{n} equal {hours:g}-h infusions", n=regimen.days, hours=regimen.infusion_h)
+        return ", ".join(filter(None, [equal, every]))
+    capped = regimen.bsa_cap_m2 is not None and regimen.unit == "mg/m2"
+    parts = [
+        tr(
+            "{dose:g} {unit} fludarabine phosphate × {n}",
+            dose=regimen.dose,
+            unit=regimen.unit,
+            n=regimen.days,
+        ),
+        tr("body surface area capped at {area:g} m2", area=regimen.bsa_cap_m2) if capped else "",
+        every,
+        tr("{hours:g}-h infusions", hours=regimen.infusion_h),
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def notes_on_patients(model: Model, people: People, caps: F8 | None) -> list[str]:
@@ -52,12 +67,15 @@ def notes_on_patients(model: Model, people: People, caps: F8 | None) -> list[str
     """
     notes = []
     if people.median_growth:
-        notes.append("age and height of a weight are the CDC 2000 medians")
+        notes.append(tr("age and height of a weight are the CDC 2000 medians"))
     if caps is not None and people.renal[-1] > np.min(caps):
-        text = f"{people.name} above the highest value of {model.id} for the age counts as that"
+        text = marked("{name} above the highest value of {model} for the age counts as that")
         if people.ages[0] < 1:
-            text += "; under 1 y the maturation of the kidney enters only through this"
-        notes.append(text)
+            text = marked(
+                "{name} above the highest value of {model} for the age counts as that; under 1 y "
+                "the maturation of the kidney enters only through this"
+            )
+        notes.append(tr(text, name=people.name, model=model.id))
     return notes
 
 
@@ -71,8 +89,12 @@ def compared(other: Model, ratios: F8) -> str:
         Its values over those of the map; NaN where it does not apply.
     """
     reading = other.file.reading_of
-    what = f"{other.id} ({f'another reading of {reading}' if reading else 'another model'})"
-    return f"{what} is {change_text(ratios)} these values where it applies"
+    message = marked("{model} (another model) is {change} these values where it applies")
+    if reading:
+        message = marked(
+            "{model} (another reading of {reading}) is {change} these values where it applies"
+        )
+    return tr(message, model=other.id, reading=reading, change=change_text(ratios))
 
 
 def change_text(ratios: F8) -> str:
@@ -89,10 +111,15 @@ def change_text(ratios: F8) -> str:
         round(100 * (float(value) - 1)) for value in (np.nanmin(ratios), np.nanmax(ratios))
     )
     if low < 0 < high:
-        return f"{-low} % below to {high} % above"
+        return tr("{low} % below to {high} % above", low=-low, high=high)
     near, far = sorted((abs(low), abs(high)))
-    side = "below" if low < 0 else "above"
-    return f"{far} % {side}" if near == far else f"{near} to {far} % {side}"
+    if near == far:
+        message = marked("{far} % below") if low < 0 else marked("{far} % above")
+    else:
+        message = (
+            marked("{near} to {far} % below") if low < 0 else marked("{near} to {far} % above")
+        )
+    return tr(message, near=near, far=far)
 
 
 def notes_on_doses(regimen: Regimen, people: People, daily_mg_m2: F8) -> list[str]:
@@ -100,9 +127,15 @@ def notes_on_doses(regimen: Regimen, people: People, daily_mg_m2: F8) -> list[st
     notes = []
     low, high = regimen.ages or (0.0, math.inf)
     if not (low <= people.ages[0] and people.ages[-1] < high):
-        notes.append(f"{regimen.id} is a course for {regimen.who}")
+        notes.append(tr("{regimen} is a course for {who}", regimen=regimen.id, who=tr(regimen.who)))
     if np.max(daily_mg_m2) >= NEUROTOXICITY_MG_M2 * (1 - 1e-9):
-        notes.append(f"doses of {NEUROTOXICITY_MG_M2:g} mg/m2 a day or more: {NEUROTOXICITY}")
+        notes.append(
+            tr(
+                "doses of {dose:g} mg/m2 a day or more: {reasons}",
+                dose=NEUROTOXICITY_MG_M2,
+                reasons=tr(NEUROTOXICITY),
+            )
+        )
     return notes
 
 
@@ -110,5 +143,12 @@ def note_on_stops(example: str | None, unit: str) -> list[str]:
     """Say what STOP means on the map, with an example."""
     if example is None:
         return []
-    shown = "no dose is shown" if unit == "mg" else "the value is what the dose would give"
-    return [f"STOP: a label says not to give it, {shown}; for example {example}"]
+    message = marked(
+        "STOP: a label says not to give it, the value is what the dose would give; for example "
+        "{example}"
+    )
+    if unit == "mg":
+        message = marked(
+            "STOP: a label says not to give it, no dose is shown; for example {example}"
+        )
+    return [tr(message, example=example)]

@@ -14,6 +14,7 @@ from multiprocessing import get_context, parent_process
 from typing import Final, TypeVar
 
 from fludapk.errors import FludapkError
+from fludapk.language import tr
 
 _Part = TypeVar("_Part")
 _Result = TypeVar("_Result")
@@ -47,7 +48,7 @@ def in_processes(
         while waiting:
             yield waiting.popleft().result()
     except BrokenExecutor as error:
-        raise FludapkError("a process was ended from outside: out of memory?") from error
+        raise FludapkError(tr("a process was ended from outside: out of memory?")) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from fludapk.answers.renderer import RENDERERS
 from fludapk.errors import InputError
+from fludapk.language import marked, tr
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DISCLAIMER: Final = (
-    "Research and second check only, not a medical device. Thresholds are retrospective: not "
-    "enough evidence to change standard regimens, prospective trials are needed."
+DISCLAIMER: Final = marked(
+    "Research and second check only, not a medical device. Thresholds are retrospective: "
+    "not enough evidence to change standard regimens, prospective trials are needed."
 )
 
 Row: TypeAlias = dict[str, Any]
@@ -48,7 +49,14 @@ class Record:
         for name in _names(kind):
             value = getattr(self, name)
             if isinstance(value, float) and not math.isfinite(value):
-                raise InputError(f"{name} came out as {value}: {_NOT_FINITE}")
+                raise InputError(
+                    tr(
+                        "{name} came out as {value}: {reason}",
+                        name=name,
+                        value=value,
+                        reason=tr(_NOT_FINITE),
+                    )
+                )
 
     @property
     def made_from(self) -> Any:
@@ -168,7 +176,7 @@ def document(value: Any, *, indent: int | None = 2) -> str:
         places = list(_not_finite(to_plain(value), ""))
         if not places:
             raise
-        raise InputError(*(f"{place}: {_NOT_FINITE}" for place in places[:20])) from error
+        raise InputError(*(f"{place}: {tr(_NOT_FINITE)}" for place in places[:20])) from error
 
 
 def _not_finite(value: Any, place: str) -> Iterator[str]:

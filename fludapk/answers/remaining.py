@@ -10,6 +10,7 @@ from fludapk.answers.fit import Fit
 from fludapk.answers.goal import Goal, candidate_doses, choose
 from fludapk.answers.update_records import RemainingDose
 from fludapk.arrays import F8
+from fludapk.language import tr
 from fludapk.patients.course import Preparation, most_mg
 from fludapk.pk.auc_by_dose import AucByDose
 from fludapk.published.targets import prediction_interval
@@ -75,7 +76,7 @@ def _remaining(
         ),
         probability_se=probability_se,
     )
-    chosen = choose(goal, candidates, auc, step_mg, spread="what the levels leave open")
+    chosen = choose(goal, candidates, auc, step_mg, spread=tr("what the levels leave open"))
     mg = float(candidates[chosen.place])
     below, within, above = auc.probabilities(np.array([mg]), goal.low, goal.high)
     bench = Preparation.of(mg)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fludapk.answers.prediction import Prediction
+from fludapk.language import marked, tr
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.exposure import individual_parameters
 from fludapk.published.covariates import Step, evaluate
@@ -22,24 +23,30 @@ def trail_of(prediction: Prediction) -> list[Step]:
     per = {
         "mg/m2": f"{regimen.dose:g} mg/m2 × {bsa_of_dose:.4f} m2",
         "mg/kg": f"{regimen.dose:g} mg/kg × {patient.weight_kg:g} kg",
-        "mg": "as prescribed",
+        "mg": tr("as prescribed"),
     }[regimen.unit]
     if course.planned_mg is not None and course.planned_mg != dose:
-        per += f" = {_decimals(course.planned_mg)} mg, rounded"
+        per = tr("{how} = {mg} mg, rounded", how=per, mg=_decimals(course.planned_mg))
     amount = course.total_mg * model.file.dose_factor
     clearance = float(prediction.tv[0, 0])
     split = ""
     if model.program.has_renal_term:
         renal = clearance * prediction.renal_fraction
-        split = f" = non-renal {clearance - renal:.3f} + renal {renal:.3f}"
+        split = tr(
+            " = non-renal {other:.3f} + renal {renal:.3f}", other=clearance - renal, renal=renal
+        )
     return [
         Step("BSA", patient.bsa_m2, "m2", patient.bsa_formula, how_bsa),
         *_capped(regimen, bsa_of_dose, patient.bsa_m2),
-        Step("dose", dose, "mg fludarabine phosphate", "", per),
+        Step(marked("dose"), dose, tr("mg fludarabine phosphate"), "", per),
         Step(
-            "course", course.total_mg, "mg fludarabine phosphate", "", f"{n} × {_decimals(dose)} mg"
+            marked("course"),
+            course.total_mg,
+            tr("mg fludarabine phosphate"),
+            "",
+            f"{n} × {_decimals(dose)} mg",
         ),
-        Step("amount", amount, "mg F-ara-A", "", _conversion(prediction)),
+        Step(marked("amount"), amount, "mg F-ara-A", "", _conversion(prediction)),
         *prediction.steps,
         Step("CL", clearance, "L/h", "", equation(model, "CL", prediction.values) + split),
         *_later_clearances(prediction),
@@ -59,7 +66,7 @@ def _later_clearances(prediction: Prediction) -> list[Step]:
         0, :, 0
     ]
     return [
-        Step("CL", float(own[k]), "L/h", "", f"from the dose at {times[k]:g} h")
+        Step("CL", float(own[k]), "L/h", "", tr("from the dose at {time:g} h", time=times[k]))
         for k in range(1, len(times))
         if own[k] != own[k - 1]
     ]
@@ -69,8 +76,12 @@ def _area(prediction: Prediction, amount: float) -> str:
     """Word how the area follows from the amount and clearance, or from those of every dose."""
     if prediction.changes:
         areas = (f"{area:.3g}" for area in prediction.typical.auc_per_dose[0])
-        return f"from each dose to the next: {' + '.join(areas)}"
-    return f"amount / CL = {_decimals(amount)} mg / {float(prediction.tv[0, 0]):.4g} L/h"
+        return tr("from each dose to the next: {areas}", areas=" + ".join(areas))
+    return tr(
+        "amount / CL = {mg} mg / {clearance:.4g} L/h",
+        mg=_decimals(amount),
+        clearance=float(prediction.tv[0, 0]),
+    )
 
 
 def _unbound(prediction: Prediction) -> list[Step]:
@@ -79,14 +90,17 @@ def _unbound(prediction: Prediction) -> list[Step]:
     if fu is None:
         return []
     auc = prediction.auc_0_inf
-    return [Step("AUC unbound", auc * fu, "mg·h/L", "", f"{auc:.4g} mg·h/L × {fu:g}")]
+    return [Step(marked("AUC unbound"), auc * fu, "mg·h/L", "", f"{auc:.4g} mg·h/L × {fu:g}")]
 
 
 def _conversion(prediction: Prediction) -> str:
     """Word the conversion from mg prescribed to the amount in the model."""
     file, total = prediction.model.file, _decimals(prediction.case.course.total_mg)
-    by_fu = f" / {file.fu:g} unbound" if file.dose_factor != file.dose.factor else ""
-    return f"{total} mg × {file.dose.factor:g}{by_fu}"
+    if file.dose_factor == file.dose.factor:
+        return f"{total} mg × {file.dose.factor:g}"
+    return tr(
+        "{mg} mg × {factor:g} / {fu:g} unbound", mg=total, factor=file.dose.factor, fu=file.fu
+    )
 
 
 def _decimals(mg: float) -> str:
@@ -98,4 +112,4 @@ def _capped(regimen: Regimen, bsa_of_dose: float, bsa_m2: float) -> list[Step]:
     """Return the step that caps the body surface area, where the cap counts."""
     if regimen.unit != "mg/m2" or bsa_of_dose >= bsa_m2:
         return []
-    return [Step("BSA", bsa_of_dose, "m2", "cap", "as chosen, for the dose only")]
+    return [Step("BSA", bsa_of_dose, "m2", tr("cap"), tr("as chosen, for the dose only"))]

@@ -23,6 +23,7 @@ from fludapk.answers.goal import Goal
 from fludapk.answers.update import answer_levels
 from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.language import tr
 from fludapk.patients.clock import Clock, by_clock, read_clock
 from fludapk.patients.course import given_of
 from fludapk.patients.level import CONFIRMS_TIMES, Level, levels_of
@@ -197,6 +198,6 @@ def _model(typed: Typed) -> str:
 def _levels(typed: Typed, clock: Clock) -> list[Level]:
     levels = typed.get("levels")
     if not levels:
-        do = "give time and concentration of at least one"
-        raise InputError(Fault("levels", "no levels", whole=True, do=do))
+        do = tr("give time and concentration of at least one")
+        raise InputError(Fault("levels", tr("no levels"), whole=True, do=do))
     return levels_of(levels, clock)

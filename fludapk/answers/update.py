@@ -38,6 +38,7 @@ from fludapk.answers.update_records import (
 from fludapk.answers.update_remarks import UpdateFacts, remarks_of_update, stops_of
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.language import tr
 from fludapk.patients.clock import Moment, by_clock
 from fludapk.patients.course import TypedDose, given_of
 from fludapk.patients.level import Level, TypedLevel, levels_of
@@ -184,8 +185,8 @@ def answer_levels(
     if not is_averaged(model):
         return result_of(fit(patient, regimen, levels, model=model, **options), goal, draws=draws)
     if draws is not None:
-        do = "name one model"
-        raise InputError(Fault("draws", "are of one model, not of an average", do=do))
+        do = tr("name one model")
+        raise InputError(Fault("draws", tr("are of one model, not of an average"), do=do))
     request = Request(
         patient=patient, regimen=regimen, model=model, round_to_mg=options.get("round_to_mg")
     )
@@ -230,9 +231,20 @@ def _averaged(
         )
     )
     others = [remark for result in results[1:] for remark in result.remarks]
-    listed = ", ".join(f"{m.name} {m.weight:.2g} (before {m.prior_weight:.2g})" for m in members)
+    listed = ", ".join(
+        tr(
+            "{model} {weight:.2g} (before {prior:.2g})",
+            model=m.name,
+            weight=m.weight,
+            prior=m.prior_weight,
+        )
+        for m in members
+    )
     said = note(
-        "averaged", f"averaged, as asked, weighted by how well levels are explained: {listed}"
+        "averaged",
+        tr(
+            "averaged, as asked, weighted by how well levels are explained: {models}", models=listed
+        ),
     )
     others = [remark for remark in others if remark.severity != "stop"]
     remarks = list(dict.fromkeys(worst_first([*own, *others, said])))
@@ -357,13 +369,18 @@ def _headline(fitted: Fit, remarks: Sequence[Remark], drawn: Simulated) -> Headl
     notes = notes_in_headline(remarks, _IN_THE_HEADLINE)
     if target is not None and fitted.fits and target.derived_with != drawn.model:
         notes.append(
-            f"{target.name} was found with {target.derived_with}; this chance is by {drawn.model} "
-            "and the levels"
+            tr(
+                "{target} was found with {model}; this chance is by {by} and the levels",
+                target=target.name,
+                model=target.derived_with,
+                by=drawn.model,
+            )
         )
     no_chance = ""
     if not fitted.fits:
         short = misfit_in_short(fitted)
-        no_chance = f"{short[0].upper()}{short[1:]}: no chance is given"
+        short = f"{short[0].upper()}{short[1:]}"
+        no_chance = tr("{misfit}: no chance is given", misfit=short)
     headline = headline_of(remarks, target, drawn, notes=notes, no_chance=no_chance)
     return headline.preceded_by(filter(None, [fitted.prediction.model.not_shipped]))
 

@@ -13,6 +13,7 @@ from fludapk.answers.fit import Fit
 from fludapk.answers.goal import Goal
 from fludapk.answers.record import Remark, caution, only_stops, stop, worst_first
 from fludapk.answers.update_records import RemainingDose
+from fludapk.language import ntr, tr
 from fludapk.patients.clock import ClockTime
 from fludapk.patients.course import AGAINST_MORE, most_mg
 from fludapk.patients.level import Level
@@ -102,10 +103,19 @@ def level_excluded(facts: UpdateFacts) -> Remark | None:
     if not excluded:
         return None
     listed = ", ".join(called(facts.fit, place) for place in excluded)
-    verb = "was" if len(excluded) == 1 else "were"
-    message = f"{listed} {verb} left out as asked; doses planned before then count as given"
+    message = ntr(
+        "{levels} was left out as asked; doses planned before then count as given",
+        "{levels} were left out as asked; doses planned before then count as given",
+        len(excluded),
+        levels=listed,
+    )
     if facts.fit.given:
-        message = f"{listed} {verb} left out as asked"
+        message = ntr(
+            "{levels} was left out as asked",
+            "{levels} were left out as asked",
+            len(excluded),
+            levels=listed,
+        )
     return caution("level_excluded", message)
 
 
@@ -121,9 +131,10 @@ def level_in_infusion(facts: UpdateFacts) -> Remark | None:
     ]
     if not during:
         return None
-    message = (
-        f"level at {', '.join(dict.fromkeys(during))} was drawn during an infusion: a small error "
-        "of time or a sample from the infusion line changes it much"
+    message = tr(
+        "level at {times} was drawn during an infusion: a small error of time or a sample "
+        "from the infusion line changes it much",
+        times=", ".join(dict.fromkeys(during)),
     )
     return caution("level_in_infusion", message)
 
@@ -135,14 +146,14 @@ def level_twice(facts: UpdateFacts) -> Remark | None:
     if not twice:
         return None
     listed = ", ".join(f"{time:g} h" for time in twice)
-    return caution("level_twice", f"more than one level at {listed}: all are used")
+    return caution("level_twice", tr("more than one level at {times}: all are used", times=listed))
 
 
 def level_order(facts: UpdateFacts) -> Remark | None:
     """Warn if the levels were not given in order of time."""
     if facts.times_h == sorted(facts.times_h):
         return None
-    return caution("level_order", "the levels were not in order of time: they were sorted")
+    return caution("level_order", tr("the levels were not in order of time: they were sorted"))
 
 
 def level_confirmed(facts: UpdateFacts) -> Remark | None:
@@ -150,19 +161,20 @@ def level_confirmed(facts: UpdateFacts) -> Remark | None:
     confirmed = facts.fit.measured.confirmed
     if not confirmed:
         return None
-    sides = {True: "long after the last", False: "before the first"}
     listed = "; ".join(
-        f"{called(facts.fit, place)} is {sides[facts.fit.measured.at(place).time_h > 0]} dose"
+        tr("{level} is long after the last dose", level=called(facts.fit, place))
+        if facts.fit.measured.at(place).time_h > 0
+        else tr("{level} is before the first dose", level=called(facts.fit, place))
         for place in confirmed
     )
-    return caution("level_confirmed", f"{listed}: confirmed as meant")
+    return caution("level_confirmed", tr("{levels}: confirmed as meant", levels=listed))
 
 
 def no_dose_left(facts: UpdateFacts) -> Remark | None:
     """Warn if there is a goal, but no dose left to adjust."""
     if facts.goal is None or facts.fit.left:
         return None
-    return caution("no_dose_left", "every dose is given: nothing is left to adjust")
+    return caution("no_dose_left", tr("every dose is given: nothing is left to adjust"))
 
 
 def plan_above_ceiling(facts: UpdateFacts) -> Remark | None:
@@ -173,9 +185,10 @@ def plan_above_ceiling(facts: UpdateFacts) -> Remark | None:
         return None
     doses = course.doses_mg[: course.given]
     most = float(most_mg(bsa_m2, course.times_h, doses, day_h=course.day_h)[0])
-    message = (
-        "with the doses given the planned ones would pass a ceiling: at most "
-        f"{math.floor(10 * most) / 10:g} mg may be given per remaining dose"
+    message = tr(
+        "with the doses given the planned ones would pass a ceiling: at most {most:g} mg may "
+        "be given per remaining dose",
+        most=math.floor(10 * most) / 10,
     )
     return caution("plan_above_ceiling", message)
 
@@ -185,9 +198,13 @@ def not_reached(facts: UpdateFacts) -> Remark | None:
     remaining = facts.remaining
     if remaining is None or remaining.reached:
         return None
-    message = (
-        f"no remaining dose reaches the goal ({remaining.goal}): {remaining.reason}; the nearest, "
-        f"{remaining.dose_mg:g} mg per dose, gives AUC {remaining.auc_0_inf:.2f} mg·h/L"
+    message = tr(
+        "no remaining dose reaches the goal ({goal}): {reason}; the nearest, {dose:g} mg per "
+        "dose, gives AUC {auc:.2f} mg·h/L",
+        goal=remaining.goal,
+        reason=remaining.reason,
+        dose=remaining.dose_mg,
+        auc=remaining.auc_0_inf,
     )
     return caution("not_reached", message)
 
@@ -197,8 +214,10 @@ def above_plan(facts: UpdateFacts) -> Remark | None:
     remaining = facts.remaining
     if remaining is None or remaining.dose_mg <= remaining.planned_mg * (1 + 1e-9):
         return None
-    message = (
-        f"{remaining.dose_mg / remaining.planned_mg - 1:.0%} above the planned dose. {AGAINST_MORE}"
+    message = tr(
+        "{change:.0%} above the planned dose. {reasons}",
+        change=remaining.dose_mg / remaining.planned_mg - 1,
+        reasons=tr(AGAINST_MORE),
     )
     return caution("above_plan", message)
 
@@ -208,10 +227,11 @@ def below_plan(facts: UpdateFacts) -> Remark | None:
     remaining = facts.remaining
     if remaining is None or remaining.dose_mg >= (1 - NOTEWORTHY_CUT) * remaining.planned_mg:
         return None
-    message = (
-        f"{1 - remaining.dose_mg / remaining.planned_mg:.0%} below the planned dose. Against it: "
-        "too little exposure lets the leukaemia come back; thresholds are retrospective, and no "
-        "trial supports a dose below the label"
+    message = tr(
+        "{change:.0%} below the planned dose. Against it: too little exposure lets the "
+        "leukaemia come back; thresholds are retrospective, and no trial supports a dose "
+        "below the label",
+        change=1 - remaining.dose_mg / remaining.planned_mg,
     )
     return caution("below_plan", message)
 
@@ -220,9 +240,10 @@ def several_explanations(facts: UpdateFacts) -> Remark | None:
     """Warn if importance sampling did not do."""
     if facts.fit.posterior.method == "importance":
         return None
-    message = (
+    message = tr(
         "the levels leave several explanations: the posterior was drawn by Metropolis steps, "
-        f"worth {facts.fit.posterior.effective_size:.0f} independent draws"
+        "worth {n:.0f} independent draws",
+        n=facts.fit.posterior.effective_size,
     )
     return caution("posterior", message)
 
@@ -238,10 +259,12 @@ def clock_shift(facts: UpdateFacts) -> Remark | None:
     done = len(facts.fit.course.times_h) - facts.fit.left
     if not shifted or facts.fit.given or done < 2:
         return None
-    message = (
-        f"{shifted[0]} is {shifted[0].shift_h:+g} h by the clock from the first dose: doses are "
-        "taken as planned in real hours, another time of day after clocks changed. Give the doses "
-        "with their times"
+    message = tr(
+        "{time} is {shift:+g} h by the clock from the first dose: doses are taken as planned "
+        "in real hours, another time of day after clocks changed. Give the doses with their "
+        "times",
+        time=shifted[0],
+        shift=shifted[0].shift_h,
     )
     return caution("clock_shift", message)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fludapk._version import __version__
 from fludapk.answers.batch import doubts
 from fludapk.answers.record import DISCLAIMER
+from fludapk.language import ntr, tr
 from fludapk.pages.layout import table
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import age_text, counts_line, mg, row_cells
@@ -48,7 +49,11 @@ def batch_html(tally: Tally, list_sha256: str, log2_points: int) -> str:
                 ("list", list_sha256),
                 *((f"model {name}", sha) for name, sha in sorted(tally.models.items())),
             ],
-            "draws": f"{2**log2_points} simulated courses per patient, seed {POINT_SET_SEED}",
+            "draws": tr(
+                "{n} simulated courses per patient, seed {seed}",
+                n=2**log2_points,
+                seed=POINT_SET_SEED,
+            ),
         },
     )
 
@@ -75,27 +80,44 @@ def vials_lines(doses_mg: Sequence[tuple[str, float]], left_out: int) -> list[st
     1 row without a dose to draw (refused, or STOP) is left out.
     """
     if not doses_mg:
-        return ["Vials shared on one day: no row has a dose to draw."]
+        return [tr("Vials shared on one day: no row has a dose to draw.")]
     shared = share_vials(doses_mg)
-    saved = f"{mg(shared.mg_saved)} mg saved, " if shared.vials_saved else ""
+    part_of_vial = tr("vial {number}: {dose} mg")
     rows = [
         (
             f"{place}", dose.patient, f"{mg(dose.dose_mg)} mg", f"{mg(dose.volume_ml)} mL",
-            "; ".join(f"vial {vial}: {mg(part)} mg" for vial, part in dose.parts_mg),
+            "; ".join(
+                part_of_vial.format(number=vial, dose=mg(part)) for vial, part in dose.parts_mg
+            ),
         )
         for place, dose in enumerate(shared.doses, 1)
     ]  # fmt: skip
+    counts = {"vials": shared.vials, "alone": shared.vials_alone, "left": mg(shared.left_mg)}
+    if shared.vials_saved:
+        title = tr(
+            "Vials shared on one day: {vials} of 50 mg instead of {alone}, {saved} mg saved, "
+            "{left} mg left",
+            saved=mg(shared.mg_saved),
+            **counts,
+        )
+    else:
+        title = tr(
+            "Vials shared on one day: {vials} of 50 mg instead of {alone}, {left} mg left", **counts
+        )
     lines = [
-        f"Vials shared on one day: {shared.vials} of 50 mg instead of {shared.vials_alone}, "
-        f"{saved}{mg(shared.left_mg)} mg left",
+        title,
         table(rows, 100, right="023"),
-        "In the order of drawing. How long an open vial may be kept is for the pharmacy to decide.",
+        tr(
+            "In the order of drawing. How long an open vial may be kept is for the pharmacy to "
+            "decide."
+        ),
     ]
     if left_out:
-        is_left = (
-            "row without a dose to draw (refused, or STOP) is"
-            if left_out == 1
-            else ("rows without a dose to draw (refused, or STOP) are")
+        lines.append(
+            ntr(
+                "{n} row without a dose to draw (refused, or STOP) is left out.",
+                "{n} rows without a dose to draw (refused, or STOP) are left out.",
+                left_out,
+            )
         )
-        lines.append(f"{left_out} {is_left} left out.")
     return lines

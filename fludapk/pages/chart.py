@@ -6,6 +6,7 @@ from fludapk.answers.check_records import CheckResult
 from fludapk.answers.compare_records import CompareResult
 from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.update_records import UpdateResult
+from fludapk.language import tr
 from fludapk.pages.dose import dose_lines as found_dose_lines
 from fludapk.pages.dose import goal_line
 from fludapk.pages.update import answer_lines
@@ -28,8 +29,13 @@ def chart_lines(result: CheckResult | DoseResult | CompareResult | UpdateResult)
         patient,
         course,
         answer,
-        f"fludapk {made.version}, model {model} {made.model_sha256[:12]}, input "
-        f"{made.input_sha256[:12]}. Second check only, not a medical device.",
+        tr(
+            "fludapk {version}, model {model}, input {input}. Second check only, not a medical "
+            "device.",
+            version=made.version,
+            model=f"{model} {made.model_sha256[:12]}",
+            input=made.input_sha256[:12],
+        ),
     ]
 
 
@@ -39,8 +45,10 @@ def _parts(
     """Patient, plan, answer and model, each in a line."""
     if isinstance(result, CompareResult):
         about = f"{who(result)}. {kidney_and_size(result.patient)}"
-        stops = [f"STOP: {reason}" for reason in result.headline.stops]
-        plans = "; ".join(f"plan {plan.number}: {plan.plan}" for plan in result.plans)
+        stops = [tr("STOP: {reason}", reason=reason) for reason in result.headline.stops]
+        plans = "; ".join(
+            tr("plan {number}: {plan}", number=plan.number, plan=plan.plan) for plan in result.plans
+        )
         return about, typeset(plans), _sentences(*stops, result.headline.sentence), result.model
     check = _check_of(result)
     about = f"{who(check)}. {kidney_and_size(check.patient)}"
@@ -50,9 +58,11 @@ def _parts(
     elif isinstance(result, DoseResult):
         lines = [] if result.answer is None else [*found_dose_lines(result)[:1], goal_line(result)]
     else:
-        auc = auc_line(result.headline, f"typical patient by {result.model}")
+        auc = auc_line(result.headline, tr("typical patient by {model}", model=result.model))
         lines = [auc, *dose_lines(result)[:1]]
-    course = typeset(f"goal: {result.goal}") if isinstance(result, DoseResult) else plan(check)
+    course = plan(check)
+    if isinstance(result, DoseResult):
+        course = typeset(tr("goal: {goal}", goal=result.goal))
     return about, course, _sentences(*first, *lines), check.model
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from fludapk.answers.check_records import CheckResult
+from fludapk.answers.check_records import CheckResult, TargetRecord
 from fludapk.answers.headline import AnswerHeadline
+from fludapk.language import marked, tr
 from fludapk.pages.check_rows import (
     label_rows,
     labels_of_others,
@@ -21,6 +23,7 @@ from fludapk.pages.words import (
     chance_bar,
     course_facts,
     dose_lines,
+    hash_name,
     plan,
     remark_table,
     stop_lines,
@@ -33,8 +36,9 @@ if TYPE_CHECKING:
     from fludapk.answers.compare_records import CompareResult
     from fludapk.answers.update_records import UpdateResult
 
-REMARKS: Final = "What to know"
-CALCULATION: Final = "Calculation, to check by hand"
+REMARKS: Final = marked("What to know")
+CALCULATION: Final = marked("Calculation, to check by hand")
+TARGETS: Final = marked("Targets that fit this patient")
 
 
 def check_page(result: CheckResult, width: int, strong: Strong = str) -> str:
@@ -51,11 +55,11 @@ def check_page(result: CheckResult, width: int, strong: Strong = str) -> str:
     sections = {
         REMARKS: remark_table(result.remarks, width),
         CALCULATION: _page_trail(result, width),
-        "Targets that fit this patient": _page_targets(result, width),
-        "Models": _page_models(result, width),
+        TARGETS: page_targets(result.targets, width),
+        marked("Models"): _page_models(result, width),
         LABELS: page_labels(result, width),
     }
-    body = [f"{title}\n{text}" for title, text in sections.items()]
+    body = [f"{tr(title)}\n{text}" for title, text in sections.items()]
     head = [brief_page(result, width, strong), *_reading(result, width)]
     return typeset("\n\n".join([*head, *body, page_footer(result, width)]))
 
@@ -91,13 +95,23 @@ def _page_trail(result: CheckResult, width: int) -> str:
     return f"{trail}\n{paragraph(course_facts(result), width, 2)}"
 
 
-def _page_targets(result: CheckResult, width: int) -> str:
+def page_targets(targets: Sequence[TargetRecord], width: int, *, with_about: bool = True) -> str:
+    """Draw the targets that fit, in columns, and name the others in a sentence.
+
+    Parameters
+    ----------
+    targets : sequence of TargetRecord
+    width : int
+        Columns.
+    with_about : bool
+        Add for whom each was published, and what was seen.
+    """
     rows = [
-        (row.name, row.window, row.status, f"{row.chances}. {row.about}")
-        for row in target_rows(result.targets)
+        (row.name, row.window, row.status, row.chances + (f". {row.about}" if with_about else ""))
+        for row in target_rows(targets)
     ]
-    applying = table(rows, width) if rows else "  None."
-    others = paragraph(targets_of_others(result.targets), width, 2)
+    applying = table(rows, width) if rows else f"  {tr('None.')}"
+    others = paragraph(targets_of_others(targets), width, 2)
     return "\n".join(part for part in (applying, others) if part)
 
 
@@ -113,17 +127,23 @@ def page_labels(result: CheckResult, width: int) -> str:
 
 def page_footer(result: CheckResult, width: int) -> str:
     """Draw disclaimer and provenance."""
+    return footer(result, draws_line(result), width)
+
+
+def draws_line(result: CheckResult) -> str:
+    """Say how many courses were simulated."""
     made = result.provenance
-    return footer(result, f"{made.points} simulated courses, seed {made.seed}", width)
+    return tr("{n} simulated courses, seed {seed}", n=made.points, seed=made.seed)
 
 
 def footer(result: CheckResult | CompareResult | UpdateResult, draws: str, width: int) -> str:
     """Draw disclaimer and provenance, and how the chances were drawn."""
     made = result.provenance
+    model = f"{hash_name(f'model {result.model}')} {made.model_sha256[:12]}"
+    typed = f"{hash_name('input')} {made.input_sha256[:12]}"
     lines = (
-        result.disclaimer,
-        f"fludapk {made.version} | model {result.model} {made.model_sha256[:12]} | "
-        f"input {made.input_sha256[:12]} | {draws}",
+        tr(result.disclaimer),
+        f"fludapk {made.version} | {model} | {typed} | {draws}",
         result.model_citation,
     )
     return "\n".join(paragraph(line, width) for line in lines)

@@ -8,6 +8,7 @@ from typing import Final
 from fludapk.answers.check_records import CheckResult, RegimenRecord, TargetRecord
 from fludapk.answers.curve import Curve
 from fludapk.answers.headline import auc_text
+from fludapk.language import tr
 from fludapk.pages.drawing import (
     WIDTH,
     LogScale,
@@ -104,7 +105,6 @@ def bar(result: CheckResult) -> Bar:
         lanes.append(_lane(target, scale, scale(auc), y + 13.0, height))
         y += 13.0 + height + (6.0 if target.applies else 4.0)
     others = "; ".join(f"{row.model} {row.auc_0_inf:.2f}" for row in rivals)
-    words = "Hatched: below; cross-hatched: above; plain: reached."
     return Bar(
         height=y + 33.0,
         axis_y=y,
@@ -118,19 +118,24 @@ def bar(result: CheckResult) -> Bar:
         rivals=[scale(value) for value in values],
         lanes=lanes,
         ticks=ticks(marks, scale),
-        title=f"AUC0-inf {auc_text(auc)} mg·h/L, 90 % {low:.1f}-{high:.1f}, against targets",
+        title=tr(
+            "AUC0-inf {auc} mg·h/L, 90 % {low:.1f}-{high:.1f}, against targets",
+            auc=auc_text(auc),
+            low=low,
+            high=high,
+        ),
         desc=" ".join(f"{lane.caption}." for lane in lanes),
         caption=[
-            "● typical patient; bar: 90 % interval.",
-            *([f"◇ other models that apply: {others}."] if others else []),
-            words,
+            tr("● typical patient; bar: 90 % interval."),
+            *([tr("◇ other models that apply: {models}.", models=others)] if others else []),
+            tr("Hatched: below; cross-hatched: above; plain: reached."),
         ],
         values=sorted(
             [
-                ValueRow(scale(low), ("5 % are below", f"{low:.1f} mg·h/L")),
-                ValueRow(scale(auc), ("typical patient", f"{auc_text(auc)} mg·h/L")),
-                ValueRow(scale(high), ("5 % are above", f"{high:.1f} mg·h/L")),
-                *(ValueRow(scale(x), (f"by {row.model}", f"{x:.2f} mg·h/L"))
+                ValueRow(scale(low), (tr("5 % are below"), f"{low:.1f} mg·h/L")),
+                ValueRow(scale(auc), (tr("typical patient"), f"{auc_text(auc)} mg·h/L")),
+                ValueRow(scale(high), (tr("5 % are above"), f"{high:.1f} mg·h/L")),
+                *(ValueRow(scale(x), (tr("by {model}", model=row.model), f"{x:.2f} mg·h/L"))
                   for row, x in zip(rivals, values, strict=True)),
                 *(ValueRow(scale(edge), (target_name(target), target_chances(target)))
                   for target in result.targets
@@ -144,22 +149,26 @@ def bar(result: CheckResult) -> Bar:
 def _lane(target: TargetRecord, scale: Scale, auc_x: float, y: float, height: float) -> Lane:
     low = target.optimum if target.optimum is not None else target.low
     high = target.optimum if target.optimum is not None else target.high
-    about = "about " if target.optimum is not None else ""
+    is_about = target.optimum is not None
     left, right = scale.start, scale.end
     parts = []
     if low is not None:
-        parts.append(("below", left, scale(low), f"below {about}{low:g}"))
+        text = tr("below about {edge:g}", edge=low) if is_about else tr("below {edge:g}", edge=low)
+        parts.append(("below", left, scale(low), text))
     if target.optimum is None:
-        within = window(target) if high is not None else f"{low:g} or more"
+        within = window(target) if high is not None else tr("{edge:g} or more", edge=low)
         start = left if low is None else scale(low)
         parts.append(("within", start, right if high is None else scale(high), within))
     if high is not None:
-        parts.append(("above", scale(high), right, f"above {about}{high:g}"))
+        text = (
+            tr("above about {edge:g}", edge=high) if is_about else tr("above {edge:g}", edge=high)
+        )
+        parts.append(("above", scale(high), right, text))
     return Lane(
         id=target.id,
-        caption=f"{target_name(target)}: {STATUS_WORDS[target.status]}"
+        caption=f"{target_name(target)}: {tr(STATUS_WORDS[target.status])}"
         if target.applies
-        else f"from other patients: {target_name(target)}",
+        else tr("from other patients: {target}", target=target_name(target)),
         applies=target.applies,
         y=y,
         height=height,
@@ -244,9 +253,8 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
         cells_anchor="end" if place > 0.6 else "middle" if place > 0.4 else "start",
         x_ticks=ticks(round_steps(until, 8, HOUR_STEPS), x),
         y_ticks=ticks(marks, y),
-        title="Concentration of F-ara-A in plasma over the course, mg/L",
-        desc=f"{len(course.times_h)} infusions; highest typical concentration "
-        f"{result.exposure.cmax_mg_l:.2f} mg/L. {' '.join(caption)}",
+        title=tr("Concentration of F-ara-A in plasma over the course, mg/L"),
+        desc=" ".join([_highest(result), *caption]),
         caption=caption,
         values=[
             ValueRow(
@@ -255,6 +263,15 @@ def course_figure(result: CheckResult, drawn: Curve, *, height: float = 192.0) -
             )
             for k in every(drawn.times_h.tolist(), 2.0, _ends_h(course))
         ],
+    )
+
+
+def _highest(result: CheckResult) -> str:
+    """Describe the curve to whoever does not see it."""
+    return tr(
+        "{n} infusions; highest typical concentration {conc:.2f} mg/L.",
+        n=len(result.regimen.times_h),
+        conc=result.exposure.cmax_mg_l,
     )
 
 
@@ -268,17 +285,25 @@ def _course_caption(course: RegimenRecord, until_h: float) -> list[str]:
     cells = course.cells_at_h
     listed = ", ".join(f"{t:g}" for t in course.times_h)
     caption = [
-        "Log scale. Line: typical patient; grey: 90 % of such patients.",
-        f"▲ {course.infusion_h:g}-h infusions from {listed} h.",
+        tr("Log scale. Line: typical patient; grey: 90 % of such patients."),
+        tr("▲ {hours:g}-h infusions from {listed} h.", hours=course.infusion_h, listed=listed),
     ]
     if cells is None:
-        return [*caption, "No cell infusion in this course."]
-    beyond = "" if cells <= until_h else ", after the end of this curve"
-    return [*caption, f"Dashed: cell infusion, {cells:g} h ({cells / 24:.3g} days){beyond}."]
+        return [*caption, tr("No cell infusion in this course.")]
+    days = cells / 24
+    if cells <= until_h:
+        text = tr("Dashed: cell infusion, {hours:g} h ({days:.3g} days).", hours=cells, days=days)
+    else:
+        text = tr(
+            "Dashed: cell infusion, {hours:g} h ({days:.3g} days), after the end of this curve.",
+            hours=cells,
+            days=days,
+        )
+    return [*caption, text]
 
 
 def _cells_label(result: CheckResult) -> str:
     """Label the cell infusion with its time, and with the concentration then."""
     cells, conc = result.regimen.cells_at_h, result.exposure.conc_at_cells_mg_l
-    label = "cell infusion" if cells is None else f"cell infusion, {cells:g} h"
+    label = tr("cell infusion") if cells is None else tr("cell infusion, {hours:g} h", hours=cells)
     return label if conc is None else f"{label}: {concentration(conc)} mg/L"

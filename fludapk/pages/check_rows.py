@@ -13,6 +13,7 @@ from fludapk.answers.check_records import (
     TargetRecord,
 )
 from fludapk.answers.headline import auc_text
+from fludapk.language import marked, tr
 from fludapk.pages.words import STATUS_WORDS, target_chances, typeset, window
 from fludapk.published.covariates import Step
 from fludapk.published.targets import targets, verdict
@@ -66,7 +67,7 @@ def step_rows(steps: Sequence[Step]) -> list[TrailRow]:
     """Word steps of a calculation."""
     return [
         TrailRow(
-            step.name,
+            tr(step.name),
             f"{step.value:.4g}",
             typeset(step.unit),
             typeset(": ".join(part for part in (step.by, step.how) if part)),
@@ -81,9 +82,9 @@ def target_rows(targets: Sequence[TargetRecord]) -> list[TargetRow]:
         TargetRow(
             target.name,
             window(target),
-            STATUS_WORDS[target.status],
+            tr(STATUS_WORDS[target.status]),
             target_chances(target),
-            typeset(f"{target.context}. {target.finding}."),
+            typeset(f"{tr(target.context)}. {tr(target.finding)}."),
             target.citation,
         )
         for target in targets
@@ -101,13 +102,15 @@ def targets_of_others(targets: Sequence[TargetRecord], *, cited: bool = False) -
         Add the citation of each.
     """
     others = [
-        f"{target.name} ({window(target)}: {target.context.split(';')[0]}"
+        f"{target.name} ({window(target)}: {tr(target.context).split(';')[0]}"
         f"{f'; {target.citation}' if cited else ''})"
         for target in targets
         if not target.applies
     ]
     listed = typeset("; ".join(others))
-    return f"Targets from other patients (do not apply): {listed}" if others else ""
+    return (
+        tr("Targets from other patients (do not apply): {listed}", listed=listed) if others else ""
+    )
 
 
 def model_rows(result: CheckResult) -> list[ModelRow]:
@@ -128,47 +131,70 @@ def model_rows(result: CheckResult) -> list[ModelRow]:
 def _about_model(row: SensitivityRecord, result: CheckResult) -> str:
     weights = {member.model: member.weight for member in result.averaged or ()}
     if row.model in weights:
-        return f"weight {weights[row.model]:.2g} in the average; built from {row.who}"
+        return tr(
+            "weight {weight:.2g} in the average; built from {who}",
+            weight=weights[row.model],
+            who=tr(row.who),
+        )
     if row.model == result.model:
-        return "shown above" if row.applies else f"shown above; built from others: {row.reason}"
+        if row.applies:
+            return tr("shown above")
+        return tr("shown above; built from others: {reason}", reason=row.reason)
     if not row.applies:
-        return f"not this patient: {row.reason}"
+        return tr("not this patient: {reason}", reason=row.reason)
     if row.reading_of:
-        return f"another reading of {row.reading_of}, for comparison"
-    return f"built from {row.who}"
+        return tr("another reading of {model}, for comparison", model=row.reading_of)
+    return tr("built from {who}", who=tr(row.who))
 
 
 def _if_phosphate(row: SensitivityRecord) -> str:
     """Word the other AUC of a paper that leaves open of which substance its doses are."""
     other = row.auc_0_inf_other_basis
-    return "" if other is None else f"; {auc_text(other)} if its doses are of the other substance"
+    if other is None:
+        return ""
+    return tr("; {auc} if its doses are of the other substance", auc=auc_text(other))
 
 
-LEVELS_FIRST: Final = "levels after the first dose"
-ONLY_THE_STOP: Final = "only another patient or dose than typed; the STOP holds at any AUC"
+LEVELS_FIRST: Final = marked("levels after the first dose")
+ONLY_THE_STOP: Final = marked("only another patient or dose than typed; the STOP holds at any AUC")
 
 
 def change_line(result: CheckResult) -> str:
     """Name what would change the answer: other models, rules of labels, levels."""
     if result.headline.stops:
-        return ONLY_THE_STOP
+        return tr(ONLY_THE_STOP)
     shown = next((row.verdict for row in model_rows(result) if row.model == result.model), "")
     others = [
-        f"by {_other_reading(row)} {auc_text(row.auc_0_inf)}, {words.verdict}"
+        tr(
+            "by {model} {auc}, {side}",
+            model=_other_reading(row),
+            auc=auc_text(row.auc_0_inf),
+            side=words.verdict,
+        )
         for row, words in zip(result.sensitivity, model_rows(result), strict=True)
         if row.applies and row.auc_0_inf is not None and words.verdict != shown
     ]
-    rules = [
-        f"by the rule of {rule.title} AUC {rule.auc_0_inf:.2f}"
+    return "; ".join([*others, *_by_rules(result), tr(LEVELS_FIRST)])
+
+
+def _by_rules(result: CheckResult) -> list[str]:
+    """Word the AUC under the rules of labels that change the dose: one, or the range of several."""
+    rules = {
+        rule.title: rule.auc_0_inf
         for rule in result.label_rules
         if rule.applies and rule.auc_0_inf is not None and rule.factor != 1.0
-    ]
-    same = [] if others else ["every model that applies agrees on the side"]
-    return "; ".join([*others, *rules, *same, LEVELS_FIRST])
+    }
+    if not rules:
+        return []
+    low, high = f"{min(rules.values()):.2f}", f"{max(rules.values()):.2f}"
+    auc = low if low == high else f"{low}-{high}"
+    if len(rules) == 1:
+        return [tr("by the rule of {label} AUC {auc}", label=tr(next(iter(rules))), auc=auc)]
+    return [tr("by the labels' kidney rules AUC {auc}", auc=auc)]
 
 
 def _other_reading(row: SensitivityRecord) -> str:
-    return f"another reading of {row.name}" if row.reading_of else row.name
+    return tr("another reading of {name}", name=row.name) if row.reading_of else row.name
 
 
 def label_rows(result: CheckResult) -> list[LabelRow]:
@@ -180,9 +206,9 @@ def label_rows(result: CheckResult) -> list[LabelRow]:
         for rule in result.label_rules
         for row in (
             LabelRow(
-                rule.title,
+                tr(rule.title),
                 typeset(_measured(rule)),
-                typeset(f"{rule.advice}{_auc_under(rule)}"),
+                typeset(f"{tr(rule.advice)}{_auc_under(rule)}"),
                 rule.applies,
             ),
             *_by_weight(rule),
@@ -194,9 +220,9 @@ def _by_weight(rule: LabelRecord) -> list[LabelRow]:
     """Word the rule by adjusted and ideal weight, below that by the actual one."""
     return [
         LabelRow(
-            f"by {row.weight} weight, {row.weight_kg:.3g} kg",
+            tr(_WEIGHTS[row.weight], weight=row.weight_kg),
             typeset(f"{rule.measure} {row.value:.0f} {rule.unit}"),
-            typeset(f"{row.advice}{_auc_under(row)}"),
+            typeset(f"{tr(row.advice)}{_auc_under(row)}"),
             True,
         )
         for row in rule.by_weight
@@ -204,10 +230,17 @@ def _by_weight(rule: LabelRecord) -> list[LabelRow]:
     ]
 
 
+_WEIGHTS: Final = {
+    "adjusted": marked("by adjusted weight, {weight:.3g} kg"),
+    "ideal": marked("by ideal weight, {weight:.3g} kg"),
+}
+
+
 def labels_of_others(result: CheckResult) -> str:
     """Say in a sentence why no label rule is for such patients."""
-    reasons = dict.fromkeys(rule.advice for rule in result.label_rules)
-    return f"{', '.join(rule.title for rule in result.label_rules)}: {'; '.join(reasons)}."
+    reasons = dict.fromkeys(tr(rule.advice) for rule in result.label_rules)
+    titles = ", ".join(tr(rule.title) for rule in result.label_rules)
+    return f"{titles}: {'; '.join(reasons)}."
 
 
 def _measured(rule: LabelRecord) -> str:
@@ -218,4 +251,8 @@ def _auc_under(rule: LabelRecord | LabelByWeight) -> str:
     """Word the AUC if the rule were followed, where it changes the dose."""
     if rule.auc_0_inf is None or rule.factor is None or rule.factor == 1.0:
         return ""
-    return f": AUC {rule.auc_0_inf:.2f} mg·h/L at {100 * rule.factor:.0f} % of the full dose"
+    return tr(
+        ": AUC {auc:.2f} mg·h/L at {percent:.0f} % of the full dose",
+        auc=rule.auc_0_inf,
+        percent=100 * rule.factor,
+    )

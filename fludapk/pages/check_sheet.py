@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from fludapk.answers.check_records import CheckResult, TargetRecord
+from fludapk.answers.check_records import CheckResult, PatientRecord, TargetRecord
 from fludapk.answers.curve import curve_of
 from fludapk.answers.headline import AnswerHeadline
-from fludapk.answers.record import Remark
+from fludapk.language import marked, tr
+from fludapk.pages.check import draws_line
 from fludapk.pages.check_drawing import bar, course_figure
 from fludapk.pages.check_rows import (
     change_line,
@@ -20,9 +20,9 @@ from fludapk.pages.check_rows import (
     targets_of_others,
     trail_rows,
 )
+from fludapk.pages.remarks import remark_rows
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import (
-    SEVERITY_WORDS,
     auc_of,
     chance_parts,
     course_facts,
@@ -51,11 +51,11 @@ def check_html(result: CheckResult, *, whole: bool = True) -> str:
         whole=whole,
         models=model_rows(result),
         reading_note=typeset(result.reading_note or ""),
-        **blocks_of(result),
+        **blocks_of(result, whole=whole),
     )
 
 
-def blocks_of(result: CheckResult) -> dict[str, Any]:
+def blocks_of(result: CheckResult, *, whole: bool) -> dict[str, Any]:
     """Prepare the blocks that the sheet of a check and that of a dose share."""
     return {
         "r": result,
@@ -63,8 +63,9 @@ def blocks_of(result: CheckResult) -> dict[str, Any]:
         "answer": answer_block(
             result.headline,
             typical_by(result.model),
-            dose_lines(result),
+            dose_lines(result, in_short=not whole),
             change=change_line(result),
+            is_typical=True,
         ),
         "remarks": remark_rows(result.remarks),
         "bar": bar(result),
@@ -86,28 +87,36 @@ def target_blocks(targets: Sequence[TargetRecord]) -> dict[str, Any]:
     }
 
 
-def page_head(result: CheckResult) -> dict[str, str]:
+def page_head(result: CheckResult) -> dict[str, Any]:
     """Word patient, plan and regimen for the head of a sheet."""
-    stated = [
-        f"{name} {value}"
-        for name in ("product", "diagnosis", "genotype")
-        if (value := getattr(result.patient, name))
-    ]
+    stated = stated_facts(result.patient, (PRODUCT, DIAGNOSIS, GENOTYPE))
     return {
         "who": who(result),
         "plan": plan(result),
-        "about": "; ".join([result.regimen.title, *stated]),
+        "about": "; ".join([tr(result.regimen.title), *stated]),
         "measured": kidney_and_size(result.patient),
-        "measured_short": _IN_BRACKETS.sub(r"\1", kidney_and_size(result.patient)),
+        "measured_short": kidney_and_size(result.patient, short=True),
+        "has_egfr": result.patient.egfr_ml_min_1_73m2 is not None,
     }
 
 
-_IN_BRACKETS: Final = re.compile(r" \([^)]*?(?:(, capped [^)]*))?\)")
-"""Formulas and other units, which the calculation on the same page has."""
+PRODUCT: Final = marked("product")
+DIAGNOSIS: Final = marked("diagnosis")
+GENOTYPE: Final = marked("genotype")
+
+
+def stated_facts(patient: PatientRecord, names: Sequence[str]) -> list[str]:
+    """Word the categories of a patient that were typed, with their names."""
+    return [f"{tr(name)} {value}" for name in names if (value := getattr(patient, name))]
 
 
 def answer_block(
-    headline: AnswerHeadline, by: str, lines: Sequence[str], *, change: str = ""
+    headline: AnswerHeadline,
+    by: str,
+    lines: Sequence[str],
+    *,
+    change: str = "",
+    is_typical: bool = False,
 ) -> dict[str, Any]:
     """Prepare stop, chance with its bar, AUC, and lines below them.
 
@@ -120,6 +129,8 @@ def answer_block(
         Doses, below the AUC.
     change : str
         Facts that would change the answer, on a page.
+    is_typical : bool
+        The AUC is that of the typical patient.
     """
     return {
         "stops": headline.stops,
@@ -129,29 +140,11 @@ def answer_block(
         "side": side(headline),
         "interval": interval_text(headline),
         "by": by,
+        "is_typical": is_typical,
         "lines": [typeset(line) for line in lines],
         "notes": [typeset(note) for note in headline.notes],
         "change": typeset(change),
     }
-
-
-class RemarkRow(NamedTuple):
-    """A remark in words."""
-
-    word: str
-    """Severity of the remark."""
-    message: str
-    source: str
-
-    @property
-    def urgent(self) -> bool:
-        """Tell if it is a caution, which no page folds."""
-        return self.word == SEVERITY_WORDS["caution"]
-
-
-def remark_rows(remarks: Sequence[Remark]) -> list[RemarkRow]:
-    """Word severity, message and source of every remark."""
-    return [RemarkRow(SEVERITY_WORDS[x.severity], typeset(x.message), x.source) for x in remarks]
 
 
 def made_of(result: CheckResult) -> dict[str, Any]:
@@ -163,5 +156,5 @@ def made_of(result: CheckResult) -> dict[str, Any]:
             (f"model {result.model}", made.model_sha256),
             ("input", made.input_sha256),
         ],
-        "draws": f"{made.points} simulated courses, seed {made.seed}",
+        "draws": draws_line(result),
     }

@@ -8,19 +8,22 @@ from typing import Final
 
 from fludapk.answers.compare_records import CompareResult, PlanRecord
 from fludapk.answers.headline import auc_text
+from fludapk.language import marked, tr
 from fludapk.pages.check import CALCULATION, REMARKS, footer
 from fludapk.pages.compare_rows import (
     NO_DOSE,
     Line,
+    draws_line,
     heads,
     patient_trail,
     plan_trails,
     remark_rows,
+    severity_word,
     table_lines,
     would_give_lines,
 )
 from fludapk.pages.layout import Strong, fitted, paragraph, table
-from fludapk.pages.words import kidney_and_size, mg, percent, typeset, who
+from fludapk.pages.words import NOTHING, kidney_and_size, mg, percent, typeset, who
 
 _LEAST_CELL: Final = 10
 _LONGEST_NAME: Final = 24
@@ -37,14 +40,16 @@ def compare_page(result: CompareResult, width: int, strong: Strong = str) -> str
     strong : callable, optional
         Sets off what must not be missed, on a terminal.
     """
-    rows = remark_rows(result)
+    rows = [(severity_word(severity), text) for severity, text in remark_rows(result)]
     sections = {
-        "Plans side by side": side_by_side(heads(result), table_lines(result), width),
-        REMARKS: table(rows, width) if rows else "  Nothing beyond the answer.",
-        "Without the STOP": "\n".join(paragraph(x, width, 2) for x in would_give_lines(result)),
+        marked("Plans side by side"): side_by_side(heads(result), table_lines(result), width),
+        REMARKS: table(rows, width) if rows else f"  {tr(NOTHING)}",
+        marked("Without the STOP"): "\n".join(
+            paragraph(x, width, 2) for x in would_give_lines(result)
+        ),
         CALCULATION: _calculation(result, width),
     }
-    body = [f"{title}\n{text}" for title, text in sections.items() if text]
+    body = [f"{tr(title)}\n{text}" for title, text in sections.items() if text]
     reading = [paragraph(result.reading_note, width)] if result.reading_note else []
     head = [_head(result, width, strong), *reading]
     return typeset("\n\n".join([*head, *body, _footer(result, width)]))
@@ -60,7 +65,9 @@ def _head(r: CompareResult, width: int, strong: Strong) -> str:
     """Patient, STOPs, and the plan with the highest chance."""
     head = r.headline
     lines = [fitted(f"{who(r)} | {kidney_and_size(r.patient)}", width), ""]
-    lines += [strong(fitted(f"STOP: {typeset(reason)}", width)) for reason in head.stops]
+    lines += [
+        strong(fitted(tr("STOP: {reason}", reason=typeset(reason)), width)) for reason in head.stops
+    ]
     lines.append(strong(fitted(typeset(head.sentence), width)))
     lines += [fitted(typeset(note), width) for note in head.notes]
     return "\n".join(lines)
@@ -69,16 +76,15 @@ def _head(r: CompareResult, width: int, strong: Strong) -> str:
 def _in_a_line(plan: PlanRecord) -> str:
     """A plan in a line: dose, AUC, chance."""
     name = f"{plan.number}. {plan.plan}"
-    stop = "STOP, " if plan.stops else ""
+    parts = [tr("STOP")] if plan.stops else []
     if plan.regimen is None or plan.headline is None:
-        return f"{name}: {stop}{NO_DOSE}"
+        return f"{name}: {', '.join([*parts, tr(NO_DOSE)])}"
     low, high = plan.headline.interval
+    parts.append(f"{mg(plan.regimen.doses_mg[0])} mg × {len(plan.regimen.doses_mg)}")
+    parts.append(f"AUC {auc_text(plan.headline.auc_0_inf)} ({low:.1f}-{high:.1f})")
     within = plan.headline.p_within
-    chance = "" if within is None else f", {percent(within)} chance"
-    return (
-        f"{name}: {stop}{mg(plan.regimen.doses_mg[0])} mg × {len(plan.regimen.doses_mg)}, AUC "
-        f"{auc_text(plan.headline.auc_0_inf)} ({low:.1f}-{high:.1f}){chance}"
-    )
+    parts += [] if within is None else [tr("{percent} chance", percent=percent(within))]
+    return f"{name}: {', '.join(parts)}"
 
 
 def side_by_side(columns: Sequence[str], lines: Sequence[Line], width: int) -> str:
@@ -123,6 +129,4 @@ def _calculation(r: CompareResult, width: int) -> str:
 
 def _footer(r: CompareResult, width: int) -> str:
     """Draw disclaimer and provenance."""
-    made = r.provenance
-    draws = f"{made.points} simulated courses, the same for every plan, seed {made.seed}"
-    return footer(r, draws, width)
+    return footer(r, draws_line(r), width)

@@ -7,6 +7,7 @@ from typing import Final
 
 from fludapk.answers.compare_records import CompareResult, PlanRecord
 from fludapk.answers.headline import auc_text
+from fludapk.language import tr
 from fludapk.pages.compare_rows import NO_DOSE
 from fludapk.pages.drawing import Scale, Tick, ValueRow, round_steps, ticks
 from fludapk.pages.words import typeset, window
@@ -80,7 +81,11 @@ def plans_picture(result: CompareResult) -> PlansPicture:
         for k, (plan, target) in enumerate(zip(result.plans, leading, strict=True))
     ]
     named = dict.fromkeys(f"{t.name}, {window(t)} mg·h/L" for t in leading if t)
-    shaded = f" Grey: {'; '.join(named)}." if named else " No published target fits."
+    shaded = (
+        tr("Grey: {targets}.", targets="; ".join(named))
+        if named
+        else tr("No published target fits.")
+    )
     return PlansPicture(
         width=WIDTH,
         height=_TOP + _ROW * len(rows) + 34.0,
@@ -91,9 +96,9 @@ def plans_picture(result: CompareResult) -> PlansPicture:
         rows=rows,
         edges=[Tick(scale(edge), f"{edge:g}") for edge in sorted(set(edges))],
         ticks=ticks(last, scale),
-        title="AUC0-inf of each plan with its 90 % interval, mg·h/L",
+        title=tr("AUC0-inf of each plan with its 90 % interval, mg·h/L"),
         desc=" ".join(_said(plan) for plan in result.plans),
-        caption=f"● typical patient; bar: 90 % interval.{shaded}",
+        caption=f"{tr('● typical patient; bar: 90 % interval.')} {shaded}",
         values=[
             ValueRow(
                 row.auc_x or _LEFT,
@@ -114,12 +119,14 @@ def _row(plan: PlanRecord, target: TargetEntry | None, scale: Scale, y: float) -
     shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 2]} …"
     head = plan.headline
     if head is None:
-        return PlanRow(y, shown, f"STOP: {NO_DOSE}", None, None, "", 0.0, "", 0.0, "")
+        return PlanRow(
+            y, shown, tr("STOP: {reason}", reason=tr(NO_DOSE)), None, None, "", 0.0, "", 0.0, ""
+        )
     low, high = head.interval
     return PlanRow(
         y=y,
         name=shown,
-        word="STOP" if plan.stops else "",
+        word=tr("STOP") if plan.stops else "",
         band=None if target is None else _band(target, scale),
         auc_x=scale(head.auc_0_inf),
         auc_label=auc_text(head.auc_0_inf),
@@ -152,7 +159,12 @@ def _band(target: TargetEntry, scale: Scale) -> Band:
 def _said(plan: PlanRecord) -> str:
     """A row in words."""
     if plan.headline is None:
-        return f"Plan {plan.number}: STOP, {NO_DOSE}."
+        return tr("Plan {number}: STOP, no dose.", number=plan.number)
     low, high = plan.headline.interval
-    auc = auc_text(plan.headline.auc_0_inf)
-    return f"Plan {plan.number}: {auc} mg·h/L, {low:.1f} to {high:.1f}."
+    return tr(
+        "Plan {number}: {auc} mg·h/L, {low:.1f} to {high:.1f}.",
+        number=plan.number,
+        auc=auc_text(plan.headline.auc_0_inf),
+        low=low,
+        high=high,
+    )

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from fludapk.answers.compare_headline import numbered
 from fludapk.answers.compare_records import CompareResult, PlanRecord
 from fludapk.answers.headline import auc_text
+from fludapk.language import marked, ntr, tr
 from fludapk.pages.check_rows import TrailRow, step_rows
 from fludapk.pages.words import (
     MAX_NOTES,
@@ -21,7 +22,7 @@ from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import Step
 from fludapk.published.targets import targets, verdict
 
-NO_DOSE: Final = "no dose"
+NO_DOSE: Final = marked("no dose")
 
 
 class Line(NamedTuple):
@@ -29,18 +30,23 @@ class Line(NamedTuple):
 
     name: str
     cells: list[str]
+    decides: bool = False
+    """Tell if a page shows it at once; the others are folded."""
 
 
 def table_lines(r: CompareResult) -> list[Line]:
     """Lines of the table, plans side by side; those that are empty for every plan are left out."""
-    lines = [Line(name, [typeset(cell(plan)) for plan in r.plans]) for name, cell in _LINES.items()]
+    lines = [
+        Line(tr(name), [typeset(cell(plan)) for plan in r.plans], name in _DECIDING)
+        for name, cell in _LINES.items()
+    ]
     lines += [
-        Line(name, [cell(plan) for plan in r.plans])
+        Line(name, [cell(plan) for plan in r.plans], decides=True)
         for target in _leading(r)
         for name, cell in _chances_of(target).items()
     ]
     lines += [
-        Line(f"AUC by {name}", [_auc_by(plan, model) for plan in r.plans])
+        Line(tr("AUC by {model}", model=name), [_auc_by(plan, model) for plan in r.plans])
         for model, name in _models(r).items()
     ]
     return [line for line in lines if any(line.cells)]
@@ -55,12 +61,12 @@ def heads(r: CompareResult) -> list[str]:
 
 
 def _stop(p: PlanRecord) -> str:
-    return "STOP" if p.stops else ""
+    return tr("STOP") if p.stops else ""
 
 
 def _per_dose(p: PlanRecord) -> str:
     if p.regimen is None:
-        return NO_DOSE
+        return tr(NO_DOSE)
     per_m2 = p.regimen.total_mg_m2 / len(p.regimen.doses_mg)
     return f"{mg(p.regimen.doses_mg[0])} mg ({tenths(per_m2)} mg/m2)"
 
@@ -79,9 +85,12 @@ def tenths(value: float) -> str:
 def _draw_up(p: PlanRecord) -> str:
     if p.regimen is None:
         return ""
-    course = p.regimen
-    vials = "vial" if course.vials_per_dose == 1 else "vials"
-    return f"{mg(course.volume_ml_per_dose)} mL, {course.vials_per_dose} {vials}"
+    return ntr(
+        "{volume} mL, {n} vial",
+        "{volume} mL, {n} vials",
+        p.regimen.vials_per_dose,
+        volume=mg(p.regimen.volume_ml_per_dose),
+    )
 
 
 def _course(p: PlanRecord) -> str:
@@ -94,8 +103,13 @@ def _infusions(p: PlanRecord) -> str:
     if p.regimen is None:
         return ""
     times = p.regimen.times_h
-    every = f", every {times[1] - times[0]:g} h" if len(times) > 1 else ""
-    return f"{p.regimen.infusion_h:g} h{every}"
+    if len(times) == 1:
+        return f"{p.regimen.infusion_h:g} h"
+    return tr(
+        "{hours:g} h, every {interval:g} h",
+        hours=p.regimen.infusion_h,
+        interval=times[1] - times[0],
+    )
 
 
 def _change(p: PlanRecord) -> str:
@@ -138,21 +152,24 @@ def _interval(p: PlanRecord) -> str:
 def _goal(p: PlanRecord) -> str:
     if p.goal_reached is None:
         return ""
-    return "reached" if p.goal_reached else "not reached, the nearest"
+    return tr("reached") if p.goal_reached else tr("not reached, the nearest")
 
 
 _LINES: Final[dict[str, Callable[[PlanRecord], str]]] = {
-    "STOP": _stop,
-    "Per dose": _per_dose,
-    "Draw up per dose": _draw_up,
-    "Course": _course,
-    "Infusions": _infusions,
-    "Dose, AUC against plan 1": _change,
-    "Goal": _goal,
-    "AUC0-inf, mg·h/L": _auc,
-    "Typical patient": _side,
-    "90 % interval": _interval,
+    marked("STOP"): _stop,
+    marked("Per dose"): _per_dose,
+    marked("Draw up per dose"): _draw_up,
+    marked("Course"): _course,
+    marked("Infusions"): _infusions,
+    marked("Dose, AUC against plan 1"): _change,
+    marked("Goal"): _goal,
+    marked("AUC0-inf, mg·h/L"): _auc,
+    marked("Typical patient"): _side,
+    marked("90 % interval"): _interval,
 }
+
+
+_DECIDING: Final = {"STOP", "Per dose", "Goal", "AUC0-inf, mg·h/L", "90 % interval"}
 
 
 def _leading(r: CompareResult) -> list[TargetEntry]:
@@ -178,11 +195,14 @@ def _chances_of(target: TargetEntry) -> dict[str, Callable[[PlanRecord], str]]:
         return cell
 
     named = f"{target.name}, {window(target)}"
-    lines = {f"Chance: reached ({named})": of("p_within")} if target.optimum is None else {}
+    lines = {}
+    if target.optimum is None:
+        lines[tr("Chance: reached ({target})", target=named)] = of("p_within")
     if low is not None:
-        lines[f"Chance: below {low:g}" + ("" if lines else f" ({named})")] = of("p_below")
+        below = tr("Chance: below {edge:g}", edge=low)
+        lines[below if lines else f"{below} ({named})"] = of("p_below")
     if high is not None:
-        lines[f"Chance: above {high:g}"] = of("p_above")
+        lines[tr("Chance: above {edge:g}", edge=high)] = of("p_above")
     return lines
 
 
@@ -207,8 +227,24 @@ def _auc_by(p: PlanRecord, model: str) -> str:
 # ------------------------------------------------------------------ sentences
 
 
-def remark_rows(r: CompareResult) -> list[tuple[str, str]]:
-    """Severity and message of every remark with its plans, the worst first; of notes the first."""
+def draws_line(r: CompareResult) -> str:
+    """Say how many courses were simulated."""
+    return tr(
+        "{n} simulated courses, the same for every plan, seed {seed}",
+        n=r.provenance.points,
+        seed=r.provenance.seed,
+    )
+
+
+class PlansRemark(NamedTuple):
+    """A remark on plans; the severity is empty where it says how many are left out."""
+
+    severity: str
+    message: str
+
+
+def remark_rows(r: CompareResult) -> list[PlansRemark]:
+    """List every remark with its plans, the worst first; of notes the first few."""
     by_remark: dict[tuple[str, str], list[int]] = {}
     for plan in r.plans:
         for remark in plan.remarks:
@@ -222,10 +258,15 @@ def remark_rows(r: CompareResult) -> list[tuple[str, str]]:
         if severity == "note" and notes > MAX_NOTES:
             continue
         plans = "" if len(numbers) == len(r.plans) else f"{numbered(numbers)}: "
-        shown.append((SEVERITY_WORDS[severity], typeset(f"{plans}{message}")))
+        shown.append(PlansRemark(severity, typeset(f"{plans}{message}")))
     if notes > MAX_NOTES:
-        shown.append(("", f"and {notes - MAX_NOTES} more in --json"))
+        shown.append(PlansRemark("", tr("and {n} more in --json", n=notes - MAX_NOTES)))
     return shown
+
+
+def severity_word(severity: str) -> str:
+    """Word the severity of a remark on plans."""
+    return tr(SEVERITY_WORDS[severity]) if severity else ""
 
 
 _IN_THE_TABLE: Final = ("note", "comparison_reading")
@@ -235,8 +276,14 @@ _IN_THE_TABLE: Final = ("note", "comparison_reading")
 def would_give_lines(r: CompareResult) -> list[str]:
     """Doses that the model would give if there were no STOP."""
     return [
-        f"Plan {p.number}, if there were no STOP, by the model: {mg(p.would_give.dose_mg)} mg per "
-        f"dose × {p.would_give.doses}, AUC0-inf {auc_text(p.would_give.auc_0_inf)} mg·h/L"
+        tr(
+            "Plan {number}, if there were no STOP, by the model: {dose} mg per dose × {n}, "
+            "AUC0-inf {auc} mg·h/L",
+            number=p.number,
+            dose=mg(p.would_give.dose_mg),
+            n=p.would_give.doses,
+            auc=auc_text(p.would_give.auc_0_inf),
+        )
         for p in r.plans
         if p.would_give is not None
     ]
@@ -252,7 +299,7 @@ def plan_trails(r: CompareResult) -> list[tuple[str, str]]:
     shared = r.patient_steps
     return [
         (
-            f"Plan {plan.number}",
+            tr("Plan {number}", number=plan.number),
             typeset("; ".join(_worded(step) for step in plan.trail if step not in shared)),
         )
         for plan in r.plans
@@ -269,4 +316,4 @@ def _worded(step: Step) -> str:
     'dose 60.07 mg fludarabine phosphate (30 mg/m2 × 2.0022 m2)'
     """
     how = ": ".join(part for part in (step.by, step.how) if part)
-    return f"{step.name} {step.value:.4g} {step.unit} ({how})"
+    return f"{tr(step.name)} {step.value:.4g} {step.unit} ({how})"

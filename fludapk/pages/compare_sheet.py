@@ -5,31 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from fludapk.answers.compare_records import CompareResult
-from fludapk.pages.check_sheet import RemarkRow
+from fludapk.pages.check_sheet import DIAGNOSIS, GENOTYPE, PRODUCT, stated_facts
 from fludapk.pages.compare_drawing import plans_picture
 from fludapk.pages.compare_rows import (
+    draws_line,
     heads,
     patient_trail,
     plan_trails,
     remark_rows,
+    severity_word,
     table_lines,
     would_give_lines,
 )
+from fludapk.pages.remarks import RemarkRow
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import kidney_and_size, typeset, who
 
 
 def compare_html(result: CompareResult, *, whole: bool = True) -> str:
     """Draw plans side by side on one sheet; see `fludapk.pages.templates.sheet`."""
-    p, head = result.patient, result.headline
-    about = {"diagnosis": p.diagnosis, "genotype": p.genotype, "product": p.product}
+    head = result.headline
     return sheet(
         "compare.html",
         whole=whole,
         r=result,
         who=who(result),
         kidney=kidney_and_size(result.patient),
-        about="; ".join(f"{name} {value}" for name, value in about.items() if value),
+        kidney_short=kidney_and_size(result.patient, short=True),
+        about="; ".join(stated_facts(result.patient, (DIAGNOSIS, GENOTYPE, PRODUCT))),
         stops=[typeset(reason) for reason in head.stops],
         sentence=typeset(head.sentence),
         notes=[typeset(text) for text in head.notes],
@@ -37,7 +40,10 @@ def compare_html(result: CompareResult, *, whole: bool = True) -> str:
         heads=heads(result),
         lines=table_lines(result),
         picture=plans_picture(result),
-        remarks=[RemarkRow(word, text, "") for word, text in remark_rows(result)],
+        remarks=[
+            RemarkRow(severity_word(severity), text, "", severity == "caution")
+            for severity, text in remark_rows(result)
+        ],
         would_give=would_give_lines(result),
         patient_trail=patient_trail(result),
         plan_trails=plan_trails(result),
@@ -51,5 +57,5 @@ def _made(r: CompareResult) -> dict[str, Any]:
     return {
         "version": f"fludapk {made.version}",
         "hashes": [(f"model {r.model}", made.model_sha256), ("input", made.input_sha256)],
-        "draws": f"{made.points} simulated courses, the same for every plan, seed {made.seed}",
+        "draws": draws_line(r),
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fludapk.language import tr
 from fludapk.pages.templates import sheet
+from fludapk.pages.update import simulated_line
 
 if TYPE_CHECKING:
     from fludapk.answers.design import Design, Schedule
@@ -20,9 +22,9 @@ def design_html(d: Design, *, whole: bool = True) -> str:
         A document of its own; otherwise a part of a page.
     """
     rows = [
-        ("no level", "", f"{d.covariates_interval_width:.1f}", ""),
-        *(_row(f"best {len(s.times_h)}", s) for s in d.best),
-        *(_row("published", s) for s in d.published),
+        (tr("no level"), "", f"{d.covariates_interval_width:.1f}", ""),
+        *(_row(tr("best {n}", n=len(s.times_h)), s) for s in d.best),
+        *(_row(tr("published"), s) for s in d.published),
     ]
     return sheet(
         "design.html",
@@ -30,12 +32,12 @@ def design_html(d: Design, *, whole: bool = True) -> str:
         d=d,
         disclaimer=d.disclaimer,
         best=best_line(d),
-        whose="like this one" if d.whose == "patient" else f"of {d.whose}",
+        simulated=simulated_line(d),
         rows=rows,
         made={
             "version": f"fludapk {d.version}",
             "hashes": [(f"model {d.model}", d.model_sha256)],
-            "draws": f"{d.patients} simulated patients, seed {d.seed}",
+            "draws": tr("{n} simulated patients, seed {seed}", n=d.patients, seed=d.seed),
         },
     )
 

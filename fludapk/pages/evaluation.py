@@ -2,57 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
+from fludapk.language import marked, ntr, tr
 from fludapk.pages.layout import table
 from fludapk.pages.templates import sheet
+from fludapk.pages.words import hash_name
 from fludapk.published.models import replacement_warning
 
 if TYPE_CHECKING:
     from fludapk.studies.evaluation import Evaluation
-    from fludapk.studies.evaluation_records import ErrorRecord, EvaluationRecord
+    from fludapk.studies.evaluation_records import ErrorRecord, EvaluationRecord, LeftOut
 
 # ------------------------------------------------------------------ measured levels
 
 
 def evaluation_page(r: EvaluationRecord, name: str, width: int = 100) -> str:
     """Draw the page of an evaluation: the model that predicts the levels best, and how well."""
-    several = len(r.models) > 1
-    below = f" ({r.levels_below_limit} below the limit)" if r.levels_below_limit else ""
     of_models = r.provenance.model_sha256
     lines = [w for model, sha in of_models.items() if (w := replacement_warning(model, sha))]
-    lines += wrap(
-        f"{name}: {r.patients} patients, {r.levels} levels of F-ara-A{below}; "
-        f"{len(r.models)} model{'s' if several else ''}",
-        width,
-    )
+    lines += wrap(_counted(r, name), width)
     lines += ["", *(part for text in evaluation_answer(r) for part in wrap(text, width))]
-    lines += ["", "Errors of predicted levels, % of the measured (95 % interval over patients)"]
+    lines += ["", tr(ERRORS)]
     lines += [table(evaluation_error_rows(r), width, right="1")]
-    lines += ["", "Models"]
+    lines += ["", tr("Models")]
     lines += [table(evaluation_model_rows(r), width)]
-    notes = [f"{one.model} left out: {one.reason}" for one in r.left_out]
-    notes += [f"row {one.row} (ID {one.id}) REFUSED: {one.error}" for one in r.refused[:_REFUSED]]
+    notes = [left_out_line(omitted) for omitted in r.left_out]
+    notes += [
+        tr(
+            "row {row} (ID {id}) REFUSED: {error}",
+            row=refused.row,
+            id=refused.id,
+            error=refused.error,
+        )
+        for refused in r.refused[:_REFUSED]
+    ]
     if len(r.refused) > _REFUSED:
-        notes.append(f"... and {len(r.refused) - _REFUSED} more refused: see patients.csv (-o DIR)")
+        more = len(r.refused) - _REFUSED
+        notes.append(tr("... and {n} more refused: see patients.csv (-o DIR)", n=more))
     notes += evaluation_counts(r)
-    notes.append(EVALUATION_NOTE)
+    notes.append(tr(EVALUATION_NOTE))
     lines += ["", *(part for note in notes for part in wrap(note, width))]
-    lines += ["", *wrap(r.disclaimer, width)]
+    lines += ["", *wrap(tr(r.disclaimer), width)]
     made = r.provenance
     hashes = ", ".join(f"{model} {sha[:12]}" for model, sha in made.model_sha256.items())
+    draws = tr(
+        "{n} simulations, {resamples} resamples, seed {seed}",
+        n=made.simulations,
+        resamples=made.resamples,
+        seed=made.seed,
+    )
     lines += wrap(
-        f"fludapk {made.version} | data {made.data_sha256[:12]} | {hashes} | {made.simulations} "
-        f"simulations, {made.resamples} resamples, seed {made.seed}",
+        f"fludapk {made.version} | {hash_name('data')} {made.data_sha256[:12]} | {hashes} | "
+        f"{draws}",
         width,
     )
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _counted(r: EvaluationRecord, name: str) -> str:
+    """Count patients, levels and models in a line."""
+    models = ntr("{n} model", "{n} models", len(r.models))
+    if not r.levels_below_limit:
+        return tr(
+            "{name}: {patients} patients, {levels} levels of F-ara-A; {models}",
+            name=name,
+            patients=r.patients,
+            levels=r.levels,
+            models=models,
+        )
+    return tr(
+        "{name}: {patients} patients, {levels} levels of F-ara-A ({below} below the limit); "
+        "{models}",
+        name=name,
+        patients=r.patients,
+        levels=r.levels,
+        below=r.levels_below_limit,
+        models=models,
+    )
+
+
+def left_out_line(omitted: LeftOut) -> str:
+    """Say which model is left out, and why."""
+    return tr("{model} left out: {reason}", model=omitted.model, reason=omitted.reason)
+
+
+ERRORS: Final = marked(
+    "Errors of predicted levels, % of the measured (95 % interval over patients)"
+)
 _REFUSED: Final = 10
-EVALUATION_NOTE: Final = (
+EVALUATION_NOTE: Final = marked(
     "Later: levels after a second or later dose, from covariates alone or from the levels before "
     "that dose. Errors are (predicted - measured)/measured; levels below the limit count in the "
     "likelihood only. Log-likelihoods are marginal (Laplace); weight: of the model given all "
@@ -66,55 +107,76 @@ EVALUATION_NOTE: Final = (
 def evaluation_counts(r: EvaluationRecord) -> list[str]:
     """Records that were not used, by reason."""
     counts = {
-        "below the limit before the first dose": r.records_before_first_dose,
-        "without level (MDV 1)": r.records_without_level,
-        "marked in the file as not to be used": r.records_set_aside,
+        marked("{n} records below the limit before the first dose: not used"): (
+            r.records_before_first_dose
+        ),
+        marked("{n} records without level (MDV 1): not used"): r.records_without_level,
+        marked("{n} records marked in the file as not to be used: not used"): r.records_set_aside,
     }
-    return [f"{n} records {why}: not used" for why, n in counts.items() if n]
+    return [tr(text, n=n) for text, n in counts.items() if n]
 
 
 def evaluation_answer(r: EvaluationRecord) -> list[str]:
     """The best model and what it is good for, in words."""
+    return [_best_fit(r), *_forecast(r.models[0].errors)]
+
+
+def _best_fit(r: EvaluationRecord) -> str:
+    """Name the model of the highest likelihood, and by how much it is higher."""
     best = r.models[0]
-    said = []
-    if len(r.models) > 1:
-        second = r.models[1]
-        near = second.behind < 2.0 * second.behind_se
-        said.append(
-            f"Best fit: {best.model}, log-likelihood {second.behind:.1f} above {second.model} "
-            f"(standard error {second.behind_se:.1f})"
-            + (": too near to tell them apart" if near else "")
+    if len(r.models) == 1:
+        return tr(
+            "{model}, log-likelihood {value:.1f}", model=best.model, value=best.log_likelihood
         )
-    else:
-        said.append(f"{best.model}, log-likelihood {best.log_likelihood:.1f}")
-    by = {one.basis: one for one in best.errors}
+    second = r.models[1]
+    fit = tr(
+        "Best fit: {model}, log-likelihood {value:.1f} above {second} (standard error {error:.1f})",
+        model=best.model,
+        value=second.behind,
+        second=second.model,
+        error=second.behind_se,
+    )
+    near = second.behind < 2.0 * second.behind_se
+    return f"{fit}: {tr('too near to tell them apart')}" if near else fit
+
+
+def _forecast(errors: Sequence[ErrorRecord]) -> list[str]:
+    """Say how near later levels are to those predicted."""
+    by = {error.basis: error for error in errors}
     if "later_from_earlier" in by:
         then, alone = by["later_from_earlier"], by["later_from_covariates"]
-        said.append(
-            f"Later levels from earlier ones: {_near(then)} are within 30 %; "
-            f"from covariates alone {_near(alone)} "
-            f"({then.levels} levels of {then.patients} patients)"
+        return [
+            tr(
+                "Later levels from earlier ones: {share} are within 30 %; from covariates alone "
+                "{alone} ({levels} levels of {patients} patients)",
+                share=_near(then),
+                alone=_near(alone),
+                levels=then.levels,
+                patients=then.patients,
+            )
+        ]
+    if "covariates" not in by:
+        return []
+    return [
+        tr(
+            "From covariates alone {share} of the levels are within 30 %; no patient has levels "
+            "after two doses, so nothing was forecast",
+            share=_near(by["covariates"]),
         )
-    elif "covariates" in by:
-        alone = by["covariates"]
-        said.append(
-            f"From covariates alone {_near(alone)} of the levels are within 30 %; "
-            "no patient has levels after two doses, so nothing was forecast"
-        )
-    return said
+    ]
 
 
 def evaluation_error_rows(r: EvaluationRecord) -> list[list[str]]:
     """Basis, levels, bias, RMSE, within 30 % under each model's name; the first row is the head."""
-    rows = [["predicted from", "n", "bias (MPE)", "RMSE", "within 30 %"]]
+    rows = [[tr("predicted from"), "n", tr("bias (MPE)"), "RMSE", tr("within 30 %")]]
     every = [(one.model, one.errors) for one in r.models]
     if r.averaged:
-        every.append(("models averaged by weight", r.averaged))
+        every.append((tr("models averaged by weight"), r.averaged))
     for name, errors in every:
         rows.append([name, "", "", "", ""])
         rows += [
             [
-                f"  {_BASES[one.basis]}",
+                f"  {tr(_BASES[one.basis])}",
                 str(one.levels),
                 _share(one.mpe, one.mpe_ci95, sign="+"),
                 _share(one.rmse, one.rmse_ci95),
@@ -126,18 +188,26 @@ def evaluation_error_rows(r: EvaluationRecord) -> list[list[str]]:
 
 
 _BASES: Final = {
-    "covariates": "covariates",
-    "own_levels": "own levels (fit)",
-    "later_from_covariates": "later: covariates",
-    "later_from_earlier": "later: earlier levels",
+    "covariates": marked("covariates"),
+    "own_levels": marked("own levels (fit)"),
+    "later_from_covariates": marked("later: covariates"),
+    "later_from_earlier": marked("later: earlier levels"),
 }
 
 
 def evaluation_model_rows(r: EvaluationRecord) -> list[list[str]]:
     """Likelihood, weights, AUC and NPDE of each model; the first row names them."""
     rows = [
-        ["", "log-lik.", "weight", "of one", "AUC moved ≥ 4", "below 13.8", "NPDE mean, var, p"]
-    ]  # fmt: skip
+        [
+            "",
+            tr("log-lik."),
+            tr("weight"),
+            tr("of one"),
+            tr("AUC moved ≥ 4"),
+            tr("below 13.8"),
+            tr("NPDE mean, var, p"),
+        ]
+    ]
     for one in r.models:
         n = one.npde
         rows.append(
@@ -147,8 +217,10 @@ def evaluation_model_rows(r: EvaluationRecord) -> list[list[str]]:
                 f"{one.weight_all:.3f}",
                 f"{one.weight_mean:.2f}",
                 f"{100 * one.moved:.0f} %",
-                f"{one.below_by_covariates}, then {one.below_by_levels}",
-                "too few" if n is None else f"{n.mean:+.2f}, {n.variance:.2f}, {n.p_global:.2g}",
+                tr("{n}, then {later}", n=one.below_by_covariates, later=one.below_by_levels),
+                tr("too few")
+                if n is None
+                else f"{n.mean:+.2f}, {n.variance:.2f}, {n.p_global:.2g}",
             ]
         )
     return rows
@@ -162,7 +234,9 @@ def _near(errors: ErrorRecord) -> str:
 
 def _share(value: float, interval: tuple[float, float] | None, sign: str = "") -> str:
     shown, *ends = (f"{round(x):{sign}d}" for x in (value, *(interval or ())))
-    return f"{shown} ({' to '.join(ends)})" if ends else shown
+    return (
+        tr("{value} ({low} to {high})", value=shown, low=ends[0], high=ends[1]) if ends else shown
+    )
 
 
 def evaluation_html(
@@ -187,7 +261,9 @@ def evaluation_html(
         answer=evaluation_answer(result),
         errors=evaluation_error_rows(result),
         models=evaluation_model_rows(result),
-        note=" ".join([*(f"{text}." for text in evaluation_counts(result)), EVALUATION_NOTE]),
+        errors_title=tr(ERRORS),
+        left_out=[left_out_line(omitted) for omitted in result.left_out],
+        note=" ".join([*(f"{text}." for text in evaluation_counts(result)), tr(EVALUATION_NOTE)]),
         figures={name: svg[svg.index("<svg") :] for name, svg in figures.items()},
         disclaimer=result.disclaimer,
         made={
@@ -196,7 +272,7 @@ def evaluation_html(
                 ("data", made.data_sha256),
                 *((f"model {model}", sha) for model, sha in made.model_sha256.items()),
             ],
-            "draws": f"{made.simulations} simulations, seed {made.seed}",
+            "draws": tr("{n} simulations, seed {seed}", n=made.simulations, seed=made.seed),
         },
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from fludapk.arrays import F8
+from fludapk.language import marked, tr
 from fludapk.pages.figure import Figures, plain
 from fludapk.pk.effects import normal_scores
 from fludapk.studies.evaluation import Evaluation
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SHOWN: Final[dict[Basis, str]] = {
-    "covariates": "from covariates",
-    "later_from_earlier": "later levels, from earlier ones",
+    "covariates": marked("from covariates"),
+    "later_from_earlier": marked("later levels, from earlier ones"),
 }
 
 
+AFTER_DOSE: Final = marked("hours after the last dose (stretched near 0)")
 _DOT: Final[Any] = {"markersize": 2.4, "markeredgewidth": 0.0}
 _HOURS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 24.0, 48.0, 96.0, 192.0, 384.0)
 
@@ -59,12 +61,17 @@ def _vpc(figure: Figure, result: Evaluation) -> None:
         axes.set_xticks([t for t in _HOURS if t <= 1.1 * np.max(result.after_dose_h)])
         axes.set_yscale("log")
         axes.set_ylim(bottom=floor)
-        axes.set_ylabel("F-ara-A, mg/L")
+        axes.set_ylabel(tr("F-ara-A, mg/L"))
         axes.set_title(score.model.id, fontsize=10, loc="left")
         plain(axes)
     panels[-1].set_xlabel(
-        "hours after the last dose (stretched near 0)\nDots: levels, prediction-corrected. Lines: "
-        "their 10, 50 and 90 %.\nShades: where 95 % of simulations by the model have these lines.",
+        "\n".join(
+            [
+                tr(AFTER_DOSE),
+                tr("Dots: levels, prediction-corrected. Lines: their 10, 50 and 90 %."),
+                tr("Shades: where 95 % of simulations by the model have these lines."),
+            ]
+        ),
         fontsize=9,
     )
 
@@ -97,11 +104,11 @@ def _predicted(figure: Figure, result: Evaluation) -> None:
             axes.set_yscale("log")
             axes.set_ylim(*ends)
             axes.set_xlim(*ends)
-            axes.set_title(f"{score.model.id}:\n{words}", fontsize=9, loc="left")
+            axes.set_title(f"{score.model.id}:\n{tr(words)}", fontsize=9, loc="left")
             plain(axes)
-        row[0].set_ylabel("measured, mg/L")
+        row[0].set_ylabel(tr("measured, mg/L"))
     for axes in panels[-1]:
-        axes.set_xlabel("predicted F-ara-A, mg/L (dotted: 30 % off)", fontsize=9)
+        axes.set_xlabel(tr("predicted F-ara-A, mg/L (dotted: 30 % off)"), fontsize=9)
 
 
 def _npde(figure: Figure, result: Evaluation) -> None:
@@ -123,5 +130,5 @@ def _npde(figure: Figure, result: Evaluation) -> None:
         left.set_title(score.model.id, fontsize=10, loc="left")
         right.plot([-3, 3], [-3, 3], color="0.6", linewidth=1.0)
         right.plot(expected, np.sort(score.npde), "o", color="0.1", **_DOT)
-    panels[-1][0].set_xlabel("hours after the last dose (stretched near 0)", fontsize=9)
-    panels[-1][1].set_xlabel("expected: standard normal quantiles", fontsize=9)
+    panels[-1][0].set_xlabel(tr(AFTER_DOSE), fontsize=9)
+    panels[-1][1].set_xlabel(tr("expected: standard normal quantiles"), fontsize=9)

@@ -6,11 +6,12 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fludapk.answers.headline import NO_TARGET, percent
+from fludapk.language import marked, tr
 from fludapk.pages.layout import paragraph
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import typeset, window
+from fludapk.pages.words import hash_name, typeset, window
 from fludapk.published.course_files import TargetEntry
-from fludapk.published.targets import bounds, targets, verdict
+from fludapk.published.targets import bounds, status, targets
 
 if TYPE_CHECKING:
     from fludapk.answers.nomogram_records import Nomogram
@@ -39,8 +40,8 @@ def cell(chart: Nomogram, i: int, j: int) -> Cell:
     """Word a cell: its value, its marks, and the chance of missing the target."""
     value, is_stopped = chart.values[i][j], chart.stopped[i][j]
     if value is None:
-        return Cell("STOP" if is_stopped else "-", "", "")
-    marks = ["STOP"] if is_stopped else _marks(chart, i, value)
+        return Cell(tr("STOP") if is_stopped else "-", "", "")
+    marks = [tr("STOP")] if is_stopped else _marks(chart, i, value)
     marks += ["*"] if chart.outside_studied[i][j] else []
     number = _number(value, chart.targets_of_weights[i]) if chart.doses_mg else f"{value:.1f}"
     missed = None if chart.p_miss is None or is_stopped else chart.p_miss[i][j]
@@ -57,7 +58,10 @@ def _marks(chart: Nomogram, i: int, auc: float) -> list[str]:
     target = _target(chart.targets_of_weights[i])
     if chart.doses_mg is None or target is None:
         return []
-    return [mark for side, mark in _MARKS.items() if verdict(auc, target).startswith(side)]
+    side = status(target, auc)
+    if side == "above" and target.optimum is not None:
+        return []
+    return [_MARKS[side]] if side in _MARKS else []
 
 
 def _number(auc: float, name: str | None) -> str:
@@ -86,9 +90,13 @@ def target_line(chart: Nomogram) -> str:
         f"{targets()[name].name}, {window(targets()[name])} mg·h/L" for name in leading if name
     ]
     if not names:
-        return f"{NO_TARGET}."
-    some = " at some weights, none at others" if None in leading else ""
-    return f"Target of these patients: {'; '.join(names)}{some}."
+        return f"{tr(NO_TARGET)}."
+    listed = "; ".join(names)
+    if None in leading:
+        return tr(
+            "Target of these patients: {targets} at some weights, none at others.", targets=listed
+        )
+    return tr("Target of these patients: {targets}.", targets=listed)
 
 
 def key_line(chart: Nomogram) -> str:
@@ -97,16 +105,18 @@ def key_line(chart: Nomogram) -> str:
     entries = [targets()[name] for name in dict.fromkeys(chart.targets_of_weights) if name]
     if chart.doses_mg is not None and entries:
         low, high = bounds(entries[0])
-        parts += [f"b: typical patient below {low:g}"] if low else []
-        parts += [f"a: above {high:g}"] if math.isfinite(high) and high != low else []
+        if low:
+            parts.append(tr("b: typical patient below {edge:g}", edge=low))
+        if math.isfinite(high) and high != low:
+            parts.append(tr("a: above {edge:g}", edge=high))
     if chart.p_miss is not None and any(p is not None for row in chart.p_miss for p in row):
-        parts.append("second number: chance of missing the target")
+        parts.append(tr("second number: chance of missing the target"))
     if any(map(any, chart.stopped)):
-        parts.append("STOP: a label says not to give it")
+        parts.append(tr("STOP: a label says not to give it"))
     if any(map(any, chart.outside_studied)):
-        parts.append(f"*: outside the studied range of {chart.model}")
+        parts.append(tr("*: outside the studied range of {model}", model=chart.model))
     if any("-" in row for row in _values(chart)):
-        parts.append("-: refused by a limit of the model or a ceiling of the dose")
+        parts.append(tr("-: refused by a limit of the model or a ceiling of the dose"))
     return f"{'; '.join(parts)}." if parts else ""
 
 
@@ -121,14 +131,22 @@ def _values(chart: Nomogram) -> list[list[str]]:
 def spread_line(chart: Nomogram) -> str:
     """Word the spread around the typical patient."""
     low, high = chart.interval_90
-    return f"90 % of patients like {chart.middle}: {low:.2f} to {high:.2f} times the typical AUC."
+    return tr(
+        "90 % of patients like {patient}: {low:.2f} to {high:.2f} times the typical AUC.",
+        patient=chart.middle,
+        low=low,
+        high=high,
+    )
 
 
 def title(chart: Nomogram) -> str:
     """Name what is tabulated."""
     if chart.target_auc is None:
-        return "AUC0-inf of F-ara-A, mg·h/L: typical patients"
-    return f"Dose for an AUC0-inf of {chart.target_auc:g} mg·h/L, mg per infusion: typical patients"
+        return tr("AUC0-inf of F-ara-A, mg·h/L: typical patients")
+    return tr(
+        "Dose for an AUC0-inf of {auc:g} mg·h/L, mg per infusion: typical patients",
+        auc=chart.target_auc,
+    )
 
 
 # ------------------------------------------------------------------ terminal
@@ -151,12 +169,20 @@ def nomogram_page(chart: Nomogram, width: int) -> str:
         "  " + "  ".join([head, *cells]).rstrip()
         for head, *cells in zip(first, *shown, strict=True)
     ]
-    about = f"Rows: weight, kg; columns: {chart.renal_covariate}, {chart.renal_unit}."
+    about = tr(
+        "Rows: weight, kg; columns: {covariate}, {unit}.",
+        covariate=chart.renal_covariate,
+        unit=chart.renal_unit,
+    )
     if every > 1:
-        about += f" Every {_ordinal(every)} column is shown; --json, -o FILE and --report have all."
+        thinned = tr(
+            "Every {ordinal} column is shown; --json, -o FILE and --report have all.",
+            ordinal=_ordinal(every),
+        )
+        about = f"{about} {thinned}"
     parts = [
         title(chart),
-        f"{chart.dose_text} | {chart.regimen_title} | {chart.who}",
+        f"{chart.dose_text} | {tr(chart.regimen_title)} | {chart.who}",
         "",
         target_line(chart),
         about,
@@ -168,8 +194,8 @@ def nomogram_page(chart: Nomogram, width: int) -> str:
         "",
         *(f"- {text}" for text in chart.notes),
         "",
-        chart.disclaimer,
-        f"fludapk {chart.version} | model {chart.model} {chart.model_sha256[:12]}",
+        tr(chart.disclaimer),
+        f"fludapk {chart.version} | {hash_name(f'model {chart.model}')} {chart.model_sha256[:12]}",
         chart.model_citation,
     ]
     laid = [part if part in rows or not part else paragraph(typeset(part), width) for part in parts]
@@ -181,7 +207,7 @@ def _row_heads(chart: Nomogram) -> list[str]:
     weights = _right(["kg", *(f"{weight:g}" for weight in chart.weights_kg)])
     if not chart.median_growth:
         return weights
-    ages = _right(["years", *(f"{age:.1f}" for age in chart.ages_years)])
+    ages = _right([tr("years"), *(f"{age:.1f}" for age in chart.ages_years)])
     return [f"{weight}  {age}" for weight, age in zip(weights, ages, strict=True)]
 
 
@@ -220,7 +246,12 @@ def _ordinal(number: int) -> str:
     >>> _ordinal(2), _ordinal(3), _ordinal(5)
     ('2nd', '3rd', '5th')
     """
-    return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+    if number in _ORDINALS:
+        return tr(_ORDINALS[number])
+    return tr("{n}th", n=number)
+
+
+_ORDINALS: Final = {2: marked("2nd"), 3: marked("3rd")}
 
 
 # ------------------------------------------------------------------ sheet
@@ -256,6 +287,6 @@ def nomogram_html(chart: Nomogram, figure: str, *, whole: bool = True) -> str:
         made={
             "version": f"fludapk {chart.version}",
             "hashes": [(f"model {chart.model}", chart.model_sha256)],
-            "draws": "typical patients",
+            "draws": tr("typical patients"),
         },
     )

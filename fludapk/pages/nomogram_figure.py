@@ -16,6 +16,7 @@ import numpy as np
 from fludapk.answers.nomogram_records import Nomogram
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.language import tr
 from fludapk.pages.figure import Figures
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.targets import HIGH, LOW, MET, OPTIMAL, targets
@@ -195,7 +196,7 @@ def _scales(axes: Axes, nomogram: Nomogram) -> None:
     axes.grid(which="major", color="0.55", linewidth=0.5)
     axes.grid(which="minor", color="0.7", linewidth=0.25)
     axes.set_axisbelow("line")  # above the tones, below the contours
-    axes.set_xlabel("Weight (kg)", fontsize=13)
+    axes.set_xlabel(tr("Weight (kg)"), fontsize=13)
     axes.set_ylabel(f"{nomogram.renal_covariate} ({_typeset(nomogram.renal_unit)})", fontsize=13)
     if nomogram.median_growth:
         room = 24 / axes.get_window_extent().width * float(np.ptp(nomogram.weights_kg))
@@ -207,7 +208,7 @@ def _scales(axes: Axes, nomogram: Nomogram) -> None:
                 marks[at] = f"{age:g}"
         top = axes.secondary_xaxis("top")
         top.set_xticks(list(marks), list(marks.values()))
-        top.set_xlabel("Age whose median weight this is (years)", fontsize=11)
+        top.set_xlabel(tr("Age whose median weight this is (years)"), fontsize=11)
 
 
 @dataclass(eq=False)
@@ -314,11 +315,13 @@ def _typeset(text: str) -> str:
 
 def _titles(nomogram: Nomogram) -> tuple[str, str]:
     if nomogram.target_auc is None:
-        title = f"Typical AUC0-inf of F-ara-A (mg·h/L): {nomogram.regimen_title}"
+        title = tr(
+            "Typical AUC0-inf of F-ara-A (mg·h/L): {regimen}", regimen=tr(nomogram.regimen_title)
+        )
     else:
-        title = (
-            "Fludarabine phosphate per infusion (mg) for a typical AUC0-inf of "
-            f"{nomogram.target_auc:g} mg·h/L"
+        title = tr(
+            "Fludarabine phosphate per infusion (mg) for a typical AUC0-inf of {auc:g} mg·h/L",
+            auc=nomogram.target_auc,
         )
     return title, _typeset(f"{nomogram.dose_text}; {nomogram.who}")
 
@@ -335,20 +338,24 @@ def _keys(nomogram: Nomogram) -> list[tuple[str, _Line | str]]:
             ]
             keys.append((f"{line.level:g} {line.unit}  {'; '.join(cited)}", line))
     if any(map(any, nomogram.stopped)):
-        keys.append(("STOP: a label says not to give it", "stopped"))
+        keys.append((tr("STOP: a label says not to give it"), "stopped"))
     if any(any(row) for row in nomogram.outside_studied):
-        keys.append((f"outside the patients of {nomogram.model}", "hatched"))
+        keys.append((tr("outside the patients of {model}", model=nomogram.model), "hatched"))
     if _capped(nomogram):
-        text = f"highest {nomogram.renal_covariate} that counts at that age: no change above"
+        text = tr(
+            "highest {covariate} that counts at that age: no change above",
+            covariate=nomogram.renal_covariate,
+        )
         keys.append((text, "cap"))
     if any(value is None for row in nomogram.values for value in row):
-        keys.append(("blank: no value, see below", "blank"))
+        keys.append((tr("blank: no value, see below"), "blank"))
     return keys
 
 
 def _for_whom(target: TargetEntry) -> str:
     """The title of a target without its outcome."""
-    return target.title.partition(", ")[2] or target.title
+    title = tr(target.title)
+    return title.partition(", ")[2] or title
 
 
 def _key(figure: Figure, look: _Line | str, x: float, y: float) -> None:
@@ -368,15 +375,21 @@ def _key(figure: Figure, look: _Line | str, x: float, y: float) -> None:
 
 def _footnote(nomogram: Nomogram) -> list[str]:
     low, high = (100 * abs(value - 1) for value in nomogram.interval_90)
-    spread = (
-        f"Typical patients: the AUC of 90 % of patients is between {low:.0f} % below and "
-        f"{high:.0f} % above the typical one ({nomogram.model}: {nomogram.middle})."
+    spread = tr(
+        "Typical patients: the AUC of 90 % of patients is between {low:.0f} % below and "
+        "{high:.0f} % above the typical one ({model}: {patient}).",
+        low=low,
+        high=high,
+        model=nomogram.model,
+        patient=nomogram.middle,
     )
-    star = [] if nomogram.target_auc is not None else ["* published for other patients than these"]
+    star = []
+    if nomogram.target_auc is None:
+        star = [tr("* published for other patients than these")]
     notes = " | ".join([*star, *(note.rstrip(".") for note in nomogram.notes)])
     made = (
         f"fludapk {nomogram.version} | {nomogram.model}, sha256 {nomogram.model_sha256[:12]}: "
-        f"{nomogram.model_citation} | regimen {nomogram.regimen}"
+        f"{nomogram.model_citation} | {tr('regimen')} {nomogram.regimen}"
     )
-    lines = [spread, f"Notes: {notes}", made, nomogram.disclaimer]
+    lines = [spread, tr("Notes: {notes}", notes=notes), made, tr(nomogram.disclaimer)]
     return [part for line in lines for part in wrap(_typeset(line), _FOOTNOTE_CHARACTERS)]

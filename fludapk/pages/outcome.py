@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
+from typing import Final
 
 from fludapk.answers.record import Record
+from fludapk.language import marked, tr
 from fludapk.pages.layout import table
 from fludapk.pages.outcome_words import (
     incidence_words,
@@ -42,7 +44,7 @@ def answers_page(result: StudyResult, width: int) -> list[str]:
     lines: list[str] = []
     for answers in result.answers.values():
         for answer in answers:
-            truth = [f"Truth: {answer.model}"] if several else []
+            truth = [tr("Truth: {model}", model=answer.model)] if several else []
             lines += ["", *truth, *answer_page(answer, width)]
     return lines
 
@@ -73,21 +75,67 @@ def answer_page(answer: Record, width: int) -> list[str]:
 
 def outcome_heading(result: OutcomeResult) -> str:
     """Return what the outcome is and on what it depends."""
-    return (
-        f"{result.event[0].upper()}{result.event[1:]} by {result.at_months:g} months, IF the "
-        "published association is causal and holds here"
+    event = tr(result.event)
+    return tr(
+        "{event} by {months:g} months, IF the published association is causal and holds here",
+        event=f"{event[0].upper()}{event[1:]}",
+        months=result.at_months,
     )
 
 
 def outcome_source_lines(result: OutcomeResult) -> list[str]:
     """Return the association, its reading and what it is calibrated to."""
-    reading = {
-        "true": "true AUC", "predicted": "AUC predicted from covariates",
-        "corrected": "true AUC, corrected for dilution",
-    }[result.exposure]  # fmt: skip
-    causal = " to ".join(f"{part:g}" for part in result.causal)
+    numbers = _association(result)
+    if result.auc_by:
+        first = tr(
+            "{numbers} ({title}; AUC from {model})",
+            numbers=numbers,
+            title=result.title,
+            model=tr(result.auc_by),
+        )
+    else:
+        first = f"{numbers} ({result.title})"
+    reading = tr(
+        "read as: {exposure}, causal fraction {fraction}",
+        exposure=tr(_READINGS[result.exposure]),
+        fraction=tr(" to ").join(f"{part:g}" for part in result.causal),
+    )
+    lines = [first, reading]
+    if result.who:
+        lines.append(tr("found in {who}", who=tr(result.who)))
+    lines.append(_calibrated(result))
+    if result.draws and result.includes_parameters:
+        text = tr(
+            "intervals: 95 %, over the association and the published incidence, and parameters of "
+            "the model ({n} draws)",
+            n=result.draws,
+        )
+        lines.append(text)
+    elif result.draws:
+        text = tr(
+            "intervals: 95 %, over the association and the published incidence ({n} draws)",
+            n=result.draws,
+        )
+        lines.append(text)
+    return lines
+
+
+_EXPOSURES: Final = {
+    "true": marked("true"),
+    "predicted": marked("predicted"),
+    "corrected": marked("corrected"),
+}
+_READINGS: Final = {
+    "true": marked("true AUC"),
+    "predicted": marked("AUC predicted from covariates"),
+    "corrected": marked("true AUC, corrected for dilution"),
+}
+
+
+def _association(result: OutcomeResult) -> str:
+    """Word the hazard ratios, or the incidences, of the groups."""
     if result.ratios:
-        numbers = ", ".join(
+        return ", ".join(
             f"HR {ratio.value:g} ({ratio.low:g}-{ratio.high:g}) {group}"
             for ratio, group in zip(result.ratios, result.groups, strict=True)
             if ratio.low is not None
@@ -95,32 +143,35 @@ def outcome_source_lines(result: OutcomeResult) -> list[str]:
             f"HR {ratio.value:g} {group}"
             for ratio, group in zip(result.ratios, result.groups, strict=True)
         )
-    else:
-        numbers = ", ".join(
-            f"{group}: {incidence_words(each)}"
-            for each, group in zip(result.group_incidences, result.groups, strict=True)
-        )
-    first = f"{numbers} ({result.title}"
-    first += f"; AUC from {result.auc_by})" if result.auc_by else ")"
-    lines = [first, f"read as: {reading}, causal fraction {causal}"]
-    if result.who:
-        lines.append(f"found in {result.who}")
+    return ", ".join(
+        f"{group}: {incidence_words(each)}"
+        for each, group in zip(result.group_incidences, result.groups, strict=True)
+    )
+
+
+def _calibrated(result: OutcomeResult) -> str:
+    """Say to which incidence the reference strategy is set, and what competes."""
+    incidence = incidence_words(result.incidence)
     if result.ratios:
-        text = f"{result.reference} set to the published {incidence_words(result.incidence)}"
-    else:
-        text = (
-            f"{result.reference}: these incidences by group imply "
-            f"{incidence_words(result.incidence)} in all"
+        text = tr(
+            "{strategy} set to the published {incidence}",
+            strategy=result.reference,
+            incidence=incidence,
         )
-    if result.competing:
-        text += f"; {result.competing_event} {100 * result.competing:g} % (assumed)"
-    lines.append(text)
-    if result.draws:
-        of = "the association and the published incidence"
-        if result.includes_parameters:
-            of += ", and parameters of the model"
-        lines.append(f"intervals: 95 %, over {of} ({result.draws} draws)")
-    return lines
+    else:
+        text = tr(
+            "{strategy}: these incidences by group imply {incidence} in all",
+            strategy=result.reference,
+            incidence=incidence,
+        )
+    if not result.competing:
+        return text
+    competing = tr(
+        "{event} {percent:g} % (assumed)",
+        event=tr(result.competing_event),
+        percent=100 * result.competing,
+    )
+    return f"{text}; {competing}"
 
 
 def arm_cells(result: OutcomeResult, arm: ArmOutcome) -> list[str]:
@@ -136,14 +187,19 @@ def reading_rows(result: OutcomeResult) -> list[list[str]]:
     arms = [arm for arm in result.arms if arm.stratum == "all"]
     if not arms or not arms[0].readings:
         return []
-    rows = [["", *arms[0].readings]]
+    rows = [["", *map(tr, arms[0].readings)]]
     for arm in arms:
         cells = [
-            percent(value) if value is not None else "not defined"
+            percent(value) if value is not None else tr("not defined")
             for value in arm.readings.values()
         ]
         rows.append([arm.strategy, *cells])
     return rows
+
+
+def other_readings(result: OutcomeResult) -> str:
+    """Title of the incidences by the other readings."""
+    return tr("Other readings ({reading} is above)", reading=tr(_EXPOSURES[result.exposure]))
 
 
 def outcome_page(result: OutcomeResult, width: int) -> list[str]:
@@ -158,7 +214,8 @@ def outcome_page(result: OutcomeResult, width: int) -> list[str]:
     lines += [line for text in outcome_source_lines(result) for line in wrap(text, width)]
     for stratum in dict.fromkeys(arm.stratum for arm in result.arms):
         head = "" if stratum == "all" else stratum
-        rows = [[head, *result.groups[:-1], result.event, f"against {result.reference}"]]
+        against = tr("against {strategy}", strategy=result.reference)
+        rows = [[head, *result.groups[:-1], tr(result.event), against]]
         rows += [
             [arm.strategy, *arm_cells(result, arm)] for arm in result.arms if arm.stratum == stratum
         ]
@@ -166,7 +223,7 @@ def outcome_page(result: OutcomeResult, width: int) -> list[str]:
         lines += table(rows, width, indent=0, right=columns).split("\n")
     others = reading_rows(result)
     if others:
-        lines += [f"Other readings ({result.exposure} is above)"]
+        lines += [other_readings(result)]
         lines += table(others, width, indent=2).split("\n")
     return lines + remark_lines(result.remarks, width)
 
@@ -174,96 +231,127 @@ def outcome_page(result: OutcomeResult, width: int) -> list[str]:
 # ------------------------------------------------------------------ trial
 
 TESTS = {
-    "logrank": "log-rank",
-    "gray": "Gray's test",
-    "incidence": "difference of incidences",
-    "binomial": "exact binomial",
+    "logrank": marked("log-rank"),
+    "gray": marked("Gray's test"),
+    "incidence": marked("difference of incidences"),
+    "binomial": marked("exact binomial"),
 }
 
 
 def trial_heading(result: TrialResult) -> str:
     """Return the test and the course of a trial."""
     if result.test == "binomial":
-        return f"Single-arm trial, hit: {result.hit}"
-    among = "" if result.among == "all" else f" among {result.among}"
-    return (
-        f"Power{among}, {TESTS[result.test]}, {100 * result.alpha:g} % two-sided; "
-        f"{follow_up_words(result)}"
+        return tr("Single-arm trial, hit: {hit}", hit=result.hit)
+    facts = {
+        "test": tr(TESTS[result.test]),
+        "alpha": f"{100 * result.alpha:g}",
+        "course": follow_up_words(result),
+    }
+    if result.among == "all":
+        return tr("Power, {test}, {alpha} % two-sided; {course}", **facts)
+    return tr(
+        "Power among {group}, {test}, {alpha} % two-sided; {course}", group=result.among, **facts
     )
 
 
 def follow_up_words(result: TrialResult) -> str:
     """Return accrual, follow-up and loss."""
-    parts = [f"accrual {result.accrual_months:g} months"]
+    parts = [tr("accrual {months:g} months", months=result.accrual_months)]
     if result.horizon_months is not None:
-        parts.append(f"everybody followed to {result.horizon_months:g} months")
+        parts.append(tr("everybody followed to {months:g} months", months=result.horizon_months))
     else:
-        parts.append(f"analysis {result.after_months:g} months after the last patient")
+        parts.append(
+            tr("analysis {months:g} months after the last patient", months=result.after_months)
+        )
     if result.loss_per_year:
-        parts.append(f"{100 * result.loss_per_year:g} % lost a year")
+        parts.append(tr("{percent:g} % lost a year", percent=100 * result.loss_per_year))
     return ", ".join(parts)
 
 
 def power_rows(comparison: Comparison) -> list[list[str]]:
     """Return the powers of a comparison by size; the first row is of sizes."""
     points = comparison.power
-    rows = [["n per arm", *(str(point.n_per_arm) for point in points)]]
+    rows = [[tr("n per arm"), *(str(point.n_per_arm) for point in points)]]
     for name, values in (
-        ("power", [point.exact for point in points]),
-        ("simulated", [point.simulated for point in points]),
-        ("averaged over the association", [point.assurance for point in points]),
-        ("also over causal fractions 0-1", [point.sceptical for point in points]),
+        (tr("power"), [point.exact for point in points]),
+        (tr("simulated"), [point.simulated for point in points]),
+        (tr("averaged over the association"), [point.assurance for point in points]),
+        (tr("also over causal fractions 0-1"), [point.sceptical for point in points]),
     ):
         if any(value is not None for value in values):
             rows.append([name, *(percent(value) for value in values)])
-    rows.append(["expected events", *(f"{point.events:.0f}" for point in points)])
+    rows.append([tr("expected events"), *(f"{point.events:.0f}" for point in points)])
     return rows
 
 
 def size_words(comparison: Comparison, result: TrialResult) -> list[str]:
     """Return the size for a power, what it turns on, and the size of the test."""
     fitted = comparison.n_simulated
-    each = "per arm" if result.ratio == 1 else f"in the control arm, {result.ratio:g} to each"
     parts = []
     if comparison.n_for_power.value is not None or fitted.value is None:
-        size = patients_words(comparison.n_for_power.value)
-        parts.append(f"{100 * result.power:g} % power: {size} {each}")
+        size = _per_arm(patients_words(comparison.n_for_power.value), result)
+        parts.append(tr("{power:g} % power: {size}", power=100 * result.power, size=size))
     if fitted.value is not None:
         span = f"{patients_words(fitted.low)}-{patients_words(fitted.high)}"
-        by = f"by simulation {patients_words(fitted.value)} ({span})"
-        parts.append(by if parts else f"{100 * result.power:g} % power, {by} {each}")
+        size = f"{patients_words(fitted.value)} ({span})"
+        if parts:
+            parts.append(tr("by simulation {size}", size=size))
+        else:
+            text = tr(
+                "{power:g} % power, by simulation {size}",
+                power=100 * result.power,
+                size=_per_arm(size, result),
+            )
+            parts.append(text)
     if comparison.null_size is not None:
-        parts.append(
-            f"significant under no effect {100 * comparison.null_size:.1f} % "
-            f"({comparison.null_n} {each})"
+        text = tr(
+            "significant under no effect {percent:.1f} % ({size})",
+            percent=100 * comparison.null_size,
+            size=_per_arm(f"{comparison.null_n}", result),
         )
+        parts.append(text)
     lines = ["; ".join(parts)]
     if comparison.depends:
-        turns = "; ".join(f"{name}: {patients_words(n)}" for name, n in comparison.depends.items())
-        lines.append(f"What that size turns on: {turns}")
+        turns = "; ".join(
+            f"{tr(name)}: {patients_words(n)}" for name, n in comparison.depends.items()
+        )
+        lines.append(tr("What that size turns on: {facts}", facts=turns))
     return lines
+
+
+def _per_arm(size: str, result: TrialResult) -> str:
+    """Say of which arm a size is."""
+    if result.ratio == 1:
+        return tr("{n} per arm", n=size)
+    return tr("{n} in the control arm, {ratio:g} to each", n=size, ratio=result.ratio)
 
 
 def comparison_heading(comparison: Comparison, alpha: float) -> str:
     """Return the arms and what is expected in them."""
     a, b = comparison.incidences
-    shared = f", tested at {100 * comparison.alpha:.3g} %" if comparison.alpha < alpha else ""
-    return (
-        f"{comparison.control} against {comparison.treated}: {percent(a, 1)} against "
-        f"{percent(b, 1)}, hazard ratio of the arms {comparison.hazard_ratio:.2f}{shared}"
+    heading = tr(
+        "{control} against {treated}: {a} against {b}, hazard ratio of the arms {ratio:.2f}",
+        control=comparison.control,
+        treated=comparison.treated,
+        a=percent(a, 1),
+        b=percent(b, 1),
+        ratio=comparison.hazard_ratio,
     )
+    if comparison.alpha >= alpha:
+        return heading
+    return f"{heading}, {tr('tested at {percent:.3g} %', percent=100 * comparison.alpha)}"
 
 
 def rule_name(rule: GoRule) -> str:
     """Return what a rule is called, with the strategy it was made for."""
-    return f"{rule.name}, {rule.treated}" if rule.treated else f"rule {rule.name}"
+    return f"{rule.name}, {rule.treated}" if rule.treated else tr("rule {name}", name=rule.name)
 
 
 def rule_rows(rules: Sequence[GoRule]) -> list[list[str]]:
     """Return rules with their errors as text; a header comes first."""
-    rows = [["", "at least", "false go / power", "stop, mean n"]]
+    rows = [["", tr("at least"), tr("false go / power"), tr("stop, mean n")]]
     for rule in rules:
-        stages = ", then ".join(f"{hits} of {n}" for hits, n in rule.stages)
+        stages = tr(", then ").join(tr("{hits} of {n}", hits=hits, n=n) for hits, n in rule.stages)
         errors = early = ""
         if rule.alpha is not None and rule.power is not None:
             errors = f"{100 * rule.alpha:.1f} / {100 * rule.power:.0f} %"
@@ -277,7 +365,7 @@ def go_rows(rules: Sequence[GoRule]) -> list[list[str]]:
     """Return the chance of a go by strategy, then by the chance of a hit; a header comes first."""
     if not rules:
         return []
-    rows = [["chance of a go", *rules[0].p_go, *(f"p {p}" for p in rules[0].over_p)]]
+    rows = [[tr("chance of a go"), *rules[0].p_go, *(f"p {p}" for p in rules[0].over_p)]]
     for rule in rules:
         chances = (*rule.p_go.values(), *rule.over_p.values())
         rows.append([rule_name(rule), *(percent(p) for p in chances)])
@@ -301,7 +389,7 @@ def trial_page(result: TrialResult, width: int) -> list[str]:
         lines += [part for text in size_words(comparison, result) for part in wrap(text, width)]
     if result.rules:
         chances = ", ".join(f"{s} {percent(p)}" for s, p in result.hit_chances.items())
-        lines += wrap(f"chance of a hit: {chances}", width)
+        lines += wrap(tr("chance of a hit: {chances}", chances=chances), width)
         lines += table(with_end(rule_rows(result.rules)), width).split("\n")
         lines += table(with_end(go_rows(result.rules)), width, right="123456789").split("\n")
     return [line.rstrip() for line in lines] + remark_lines(result.remarks, width)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.special import ndtr
 
+from fludapk.language import tr
 from fludapk.pages.curves import LABEL_PT, Curve, draw_curves
 from fludapk.pages.figure import Figures, plain
 from fludapk.pages.outcome import TESTS
@@ -70,11 +71,14 @@ def _outcome(result: OutcomeResult, figure: Figure) -> None:
     left.set_yticks(range(len(arms)), names, fontsize=LABEL_PT)
     left.set_ylim(len(arms) - 0.5, -0.5)
     left.set_xlim(0, None)
-    left.set_xlabel(f"{result.event} by {result.at_months:g} months, %", fontsize=9)
+    incidence = tr(
+        "{event} by {months:g} months, %", event=tr(result.event), months=result.at_months
+    )
+    left.set_xlabel(incidence, fontsize=9)
     right.axvline(0, color="0.35", linewidth=1.0, zorder=0)
-    right.set_xlabel(f"points against {result.reference}", fontsize=9)
+    right.set_xlabel(tr("points against {strategy}", strategy=result.reference), fontsize=9)
     figure.suptitle(
-        "If the published association is causal and holds here (95 % intervals)", fontsize=9.5
+        tr("If the published association is causal and holds here (95 % intervals)"), fontsize=9.5
     )
     for axes in (left, right):
         plain(axes)
@@ -108,13 +112,19 @@ def _power(result: TrialResult, figure: Figure) -> None:
             shift = abs(one.drift) * np.sqrt(n)
             power = np.asarray(100 * (ndtr(shift - z) + ndtr(-shift - z)))
             size = patients_words(one.n_for_power.value)
-            curves.append(Curve(f"{one.treated}: {100 * result.power:g} % at {size}", n, power))
+            name = tr(
+                "{strategy}: {power:g} % at {n}",
+                strategy=one.treated,
+                power=100 * result.power,
+                n=size,
+            )
+            curves.append(Curve(name, n, power))
         else:
             simulated = np.array([point.simulated or np.nan for point in one.power])
             curves.append(Curve(one.treated, sizes, 100 * simulated))
         for name, values in (
-            ("averaged over the ratio", [point.assurance for point in one.power]),
-            ("also over causality", [point.sceptical for point in one.power]),
+            (tr("averaged over the ratio"), [point.assurance for point in one.power]),
+            (tr("also over causality"), [point.sceptical for point in one.power]),
         ):
             if len(result.comparisons) == 1 and all(value is not None for value in values):
                 share = np.array([value or 0.0 for value in values])
@@ -126,10 +136,12 @@ def _power(result: TrialResult, figure: Figure) -> None:
                     markeredgecolor="0.0", markersize=5, zorder=4,
                 )  # fmt: skip
     draw_curves(axes, curves, height_in=3.6)
-    axes.set_xlabel("patients per arm (circles: simulated trials)")
-    axes.set_ylabel(f"power against {result.comparisons[0].control}, %")
-    among = "" if result.among == "all" else f", among {result.among}"
-    axes.set_title(f"{TESTS[result.test]}{among}", fontsize=10, loc="left")
+    axes.set_xlabel(tr("patients per arm (circles: simulated trials)"))
+    axes.set_ylabel(tr("power against {strategy}, %", strategy=result.comparisons[0].control))
+    title = tr(TESTS[result.test])
+    if result.among != "all":
+        title = tr("{test}, among {group}", test=title, group=result.among)
+    axes.set_title(title, fontsize=10, loc="left")
     plain(axes)
 
 
@@ -153,7 +165,11 @@ def _ward(result: WardResult, figure: Figure) -> None:
     axes.set_xlim(0, 100)
     low, high = result.window
     axes.set_xlabel(
-        f"patients, %: dark below {low:g}, light {low:g}-{high:g}, middle grey above {high:g}",
+        tr(
+            "patients, %: dark below {low:g}, light {low:g}-{high:g}, middle grey above {high:g}",
+            low=low,
+            high=high,
+        ),
         fontsize=9,
     )
     plain(axes)
@@ -161,20 +177,24 @@ def _ward(result: WardResult, figure: Figure) -> None:
 
 def _ward_name(levels_h: Sequence[float], dose: int, missed: float) -> str:
     if not levels_h:
-        return "no levels"
-    levels = ", ".join(f"{h:g}" for h in levels_h)
-    lost = f", {100 * missed:g} % missed" if missed else ""
-    return f"{levels} h, from dose {dose}{lost}"
+        return tr("no levels")
+    name = tr("{hours} h, from dose {n}", hours=", ".join(f"{h:g}" for h in levels_h), n=dose)
+    return f"{name}, {tr('{percent:g} % missed', percent=100 * missed)}" if missed else name
 
 
 def _drivers(result: DriversResult, figure: Figure) -> None:
     """Draw the total indices of every cause; the part alone is filled."""
     panels = figure.subplots(1, 2, sharey=True)
-    names = [driver.name for driver in result.drivers]
+    names = [tr(driver.name) for driver in result.drivers]
     places = np.arange(len(names))
     for axes, first, total, title in (
         (panels[0], "first_log_auc", "total_log_auc", "ln AUC"),
-        (panels[1], "first_below", "total_below", f"being below {result.limit:g}"),
+        (
+            panels[1],
+            "first_below",
+            "total_below",
+            tr("being below {edge:g}", edge=result.limit),
+        ),
     ):
         alone = [max(0.0, getattr(driver, first)) for driver in result.drivers]
         whole = [max(0.0, getattr(driver, total)) for driver in result.drivers]
@@ -187,4 +207,6 @@ def _drivers(result: DriversResult, figure: Figure) -> None:
         plain(axes)
     panels[0].set_yticks(places, names, fontsize=LABEL_PT)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
-    figure.supxlabel("share of the variance: filled alone, outlined with interactions", fontsize=9)
+    figure.supxlabel(
+        tr("share of the variance: filled alone, outlined with interactions"), fontsize=9
+    )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fludapk.answers.record import Remark
+from fludapk.language import tr
 from fludapk.pages import outcome as words
 from fludapk.pages import ward as tables_of
 from fludapk.pages.outcome_words import percent
@@ -52,26 +53,26 @@ def sections(result: StudyResult, figures: Mapping[str, str]) -> list[Section]:
     made += [_trial(one, truth(one.model)) for one in result.trials]
     made += [
         Section(
-            f"Levels on the ward: {one.strategy}{truth(one.model)}",
-            tables=[SheetTable("% of patients by AUC0-inf, mg·h/L", tables_of.ward_rows(one))],
+            tr("Levels on the ward: {strategy}", strategy=one.strategy) + truth(one.model),
+            tables=[SheetTable(tr("% of patients by AUC0-inf, mg·h/L"), tables_of.ward_rows(one))],
             after=[text for text in [tables_of.delay_words(one)] if text],
         )
         for one in result.wards
     ]
     made += [
         Section(
-            f"Doses under shortage{truth(one.model)}",
+            tr("Doses under shortage") + truth(one.model),
             lines=[tables_of.shortage_heading(one)],
-            tables=[SheetTable("Vials per 100 courses", tables_of.shortage_rows(one))],
+            tables=[SheetTable(tr("Vials per 100 courses"), tables_of.shortage_rows(one))],
             after=[tables_of.planned_vials_words(one)],
         )
         for one in result.shortages
     ]
     made += [
         Section(
-            f"What drives the AUC under {one.strategy}{truth(one.model)}",
+            tr("What drives the AUC under {strategy}", strategy=one.strategy) + truth(one.model),
             lines=[tables_of.drivers_heading(one)],
-            tables=[SheetTable("Sobol indices", tables_of.drivers_rows(one))],
+            tables=[SheetTable(tr("Sobol indices"), tables_of.drivers_rows(one))],
             after=[tables_of.variances_words(one)],
         )
         for one in result.drivers
@@ -108,16 +109,17 @@ def _outcome(result: OutcomeResult, truth: str) -> Section:
     """Return the section of an outcome."""
     tables = []
     for stratum in dict.fromkeys(arm.stratum for arm in result.arms):
-        rows = [["Strategy", *result.groups[:-1], result.event, f"Against {result.reference}"]]
+        against = tr("Against {strategy}", strategy=result.reference)
+        rows = [[tr("Strategy"), *result.groups[:-1], tr(result.event), against]]
         rows += [
             [arm.strategy, *words.arm_cells(result, arm)]
             for arm in result.arms
             if arm.stratum == stratum
         ]
-        tables.append(SheetTable("All patients" if stratum == "all" else stratum, rows))
+        tables.append(SheetTable(tr("All patients") if stratum == "all" else stratum, rows))
     others = words.reading_rows(result)
     if others:
-        tables.append(SheetTable(f"Other readings ({result.exposure} is above)", others))
+        tables.append(SheetTable(words.other_readings(result), others))
     return Section(
         f"{words.outcome_heading(result)}{truth}",
         words.outcome_source_lines(result),
@@ -136,8 +138,7 @@ def _trial(result: TrialResult, truth: str) -> Section:
         after += words.size_words(comparison, result)
     if result.rules:
         chances = ", ".join(f"{s} {percent(p)}" for s, p in result.hit_chances.items())
-        tables.append(
-            SheetTable(f"Rules; chance of a hit: {chances}", words.rule_rows(result.rules))
-        )
-        tables.append(SheetTable("Chance of a go", words.go_rows(result.rules)))
+        caption = tr("Rules; chance of a hit: {chances}", chances=chances)
+        tables.append(SheetTable(caption, words.rule_rows(result.rules)))
+        tables.append(SheetTable(tr("Chance of a go"), words.go_rows(result.rules)))
     return Section(f"{words.trial_heading(result)}{truth}", (), tables, after, result.remarks)

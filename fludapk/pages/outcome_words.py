@@ -7,9 +7,10 @@ from textwrap import wrap
 from typing import Final
 
 from fludapk.answers.record import Remark
+from fludapk.language import marked, tr
 from fludapk.studies.outcome_records import Estimate
 
-MARKS: Final = {"stop": "STOP", "caution": "!", "note": "-"}
+MARKS: Final = {"stop": marked("STOP"), "caution": "!", "note": "-"}
 
 
 def percent(value: float | None, digits: int = 0) -> str:
@@ -36,7 +37,7 @@ def incidence_words(estimate: Estimate) -> str:
     '36 % (28-46)'
     """
     if estimate.value is None:
-        return "not defined"
+        return tr("not defined")
     if estimate.low is None or estimate.high is None:
         return percent(estimate.value)
     return f"{percent(estimate.value)} ({100 * estimate.low:.0f}-{100 * estimate.high:.0f})"
@@ -51,11 +52,16 @@ def points_words(estimate: Estimate) -> str:
     '-6.8 points (-14.1 to -1.4)'
     """
     if estimate.value is None:
-        return "not defined"
-    text = f"{_zero(100 * estimate.value):+.1f} points"
+        return tr("not defined")
+    points = _zero(100 * estimate.value)
     if estimate.low is None or estimate.high is None:
-        return text
-    return f"{text} ({_zero(100 * estimate.low):+.1f} to {_zero(100 * estimate.high):+.1f})"
+        return tr("{points:+.1f} points", points=points)
+    return tr(
+        "{points:+.1f} points ({low:+.1f} to {high:+.1f})",
+        points=points,
+        low=_zero(100 * estimate.low),
+        high=_zero(100 * estimate.high),
+    )
 
 
 def _zero(value: float) -> float:
@@ -72,7 +78,7 @@ def patients_words(value: float | None) -> str:
     ('727', '13 400', 'no size is enough')
     """
     if value is None:
-        return "no size is enough"
+        return tr("no size is enough")
     whole = -int(-value // 1)
     if whole >= 10_000:
         digits = len(str(whole)) - 3
@@ -90,7 +96,7 @@ def remark_lines(remarks: Sequence[Remark], width: int) -> list[str]:
     """
     lines = []
     for remark in remarks:
-        mark = MARKS[remark.severity]
+        mark = tr(MARKS[remark.severity])
         lines += wrap(remark.message, width, initial_indent=f"{mark} ", subsequent_indent="  ")
     return lines
 

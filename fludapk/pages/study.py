@@ -9,10 +9,11 @@ from textwrap import wrap
 
 from fludapk.answers.record import DISCLAIMER
 from fludapk.atomic import write_folder
+from fludapk.language import marked, ntr, tr
 from fludapk.pages.outcome import answers_page
 from fludapk.pages.outcome_sheet import sections
 from fludapk.pages.templates import sheet
-from fludapk.pages.words import concentration
+from fludapk.pages.words import concentration, hash_name
 from fludapk.published.models import replacement_warning
 from fludapk.studies.records import Quantiles, Share, StratumSummary
 from fludapk.studies.simulate import StudyResult
@@ -28,26 +29,27 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     lines = [
         *_replaced(result),
         scenario.title,
-        f"{run.patients} simulated patients; model: {', '.join(scenario.models)}; seed {run.seed}",
+        tr(
+            "{n} simulated patients; model: {models}; seed {seed}",
+            n=run.patients,
+            models=", ".join(scenario.models),
+            seed=run.seed,
+        ),
     ]
     names = [_name(row, result) for row in rows]
     longest = max(map(len, names))
     head = (
-        f"{'':{longest}}  {'AUC0-inf, mg·h/L':>20}  "
-        f"{'  '.join(f'{name:>7}' for name in limits)}  {'dose, mg':>18}"
+        f"{'':{longest}}  {tr('AUC0-inf, mg·h/L'):>20}  "
+        f"{'  '.join(f'{name:>7}' for name in limits)}  {tr('dose, mg'):>18}"
     )
     for stratum in dict.fromkeys(row.stratum for row in rows):
         inside = [(n, r) for n, r in zip(names, rows, strict=True) if r.stratum == stratum]
         n = inside[0][1].n
-        lines += ["", f"{'All patients' if stratum == 'all' else stratum} (n = {n})", head]
+        named = tr("All patients") if stratum == "all" else stratum
+        lines += ["", f"{named} (n = {n})", head]
         lines += [_study_line(name, longest, row) for name, row in inside]
-    interval = (
-        "with 95 % intervals (Wilson) in summary.csv"
-        if rows[0].interval == "wilson"
-        else "with intervals over the draws of parameters in summary.csv"
-    )
     notes = [
-        f"Medians (5-95 % of patients). Percentages of those who were given a dose, {interval}.",
+        tr(_MEDIANS_WILSON) if rows[0].interval == "wilson" else tr(_MEDIANS_DRAWS),
         *(
             f"{name}: {', '.join(counted)}"
             for name, row in zip(names, rows, strict=True)
@@ -57,10 +59,21 @@ def study_page(result: StudyResult, width: int = 100) -> str:
     notes += [*_quantities(result), *_correlated(result), *_in_no_band(result)]
     lines += ["", *(part for note in notes for part in wrap(note, width))]
     lines += answers_page(result, width)
-    lines += ["", *wrap(DISCLAIMER, width)]
+    lines += ["", *wrap(tr(DISCLAIMER), width)]
     hashes = ", ".join(f"{name} {sha[:12]}" for name, sha in run.model_sha256.items())
-    lines += wrap(f"fludapk {run.version} | scenario {run.scenario_sha256[:12]} | {hashes}", width)
+    scenario_hash = f"{hash_name('scenario')} {run.scenario_sha256[:12]}"
+    lines += wrap(f"fludapk {run.version} | {scenario_hash} | {hashes}", width)
     return "\n".join(line.rstrip() for line in lines)
+
+
+_MEDIANS_WILSON = marked(
+    "Medians (5-95 % of patients). Percentages of those who were given a dose, with 95 % intervals "
+    "(Wilson) in summary.csv."
+)
+_MEDIANS_DRAWS = marked(
+    "Medians (5-95 % of patients). Percentages of those who were given a dose, with intervals over "
+    "the draws of parameters in summary.csv."
+)
 
 
 def _replaced(result: StudyResult) -> list[str]:
@@ -85,7 +98,12 @@ def _in_no_band(result: StudyResult) -> list[str]:
         outside = n["all"] - sum(n.get(name, 0) for name in labels)
         if outside:
             notes.append(
-                f"{stratum.by}: {outside} of {n['all']} patients are in none of its bands."
+                tr(
+                    "{stratum}: {outside} of {n} patients are in none of its bands.",
+                    stratum=stratum.by,
+                    outside=outside,
+                    n=n["all"],
+                )
             )
     return notes
 
@@ -95,10 +113,14 @@ def _quantities(result: StudyResult) -> list[str]:
     sentences = []
     for row in result.strata:
         parts = {
-            f"Cmax {_spread(row.cmax_mg_l, 2)} mg/L": row.cmax_mg_l,
-            f"before the last dose {_spread(row.trough_mg_l, 3)} mg/L": row.trough_mg_l,
-            f"at the cells {_small(row.conc_at_cells_mg_l)} mg/L": row.conc_at_cells_mg_l,
-            f"half-life {_spread(row.half_life_h)} h": row.half_life_h,
+            tr("Cmax {conc} mg/L", conc=_spread(row.cmax_mg_l, 2)): row.cmax_mg_l,
+            tr("before the last dose {conc} mg/L", conc=_spread(row.trough_mg_l, 3)): (
+                row.trough_mg_l
+            ),
+            tr("at the cells {conc} mg/L", conc=_small(row.conc_at_cells_mg_l)): (
+                row.conc_at_cells_mg_l
+            ),
+            tr("half-life {hours} h", hours=_spread(row.half_life_h)): row.half_life_h,
         }
         words = "; ".join(text for text, spread in parts.items() if spread.q50 is not None)
         if row.stratum == "all" and words:
@@ -109,10 +131,18 @@ def _quantities(result: StudyResult) -> list[str]:
 def _correlated(result: StudyResult) -> list[str]:
     """Say what a correlation of uncertain estimates would change."""
     return [
-        f"No paper prints how its estimates correlate. Were {' and '.join(row.between)} of "
-        f"{row.model} correlated by {row.correlation:g}, {_share(row.p_below_13_8_correlated)} % "
-        f"instead of {_share(row.p_below_13_8)} % would be below 13.8 mg·h/L with {row.strategy} "
-        f"(first {row.patients} patients)."
+        tr(
+            "No paper prints how its estimates correlate. Were {estimates} of {model} correlated "
+            "by {correlation:g}, {share} % instead of {alone} % would be below 13.8 mg·h/L with "
+            "{strategy} (first {n} patients).",
+            estimates=tr(" and ").join(row.between),
+            model=row.model,
+            correlation=row.correlation,
+            share=_share(row.p_below_13_8_correlated),
+            alone=_share(row.p_below_13_8),
+            strategy=row.strategy,
+            n=row.patients,
+        )
         for row in result.correlations
     ]
 
@@ -142,7 +172,7 @@ def _name(row: StratumSummary, result: StudyResult) -> str:
 
 def _study_line(name: str, longest: int, row: StratumSummary) -> str:
     if row.auc.q50 is None:
-        return f"{name:{longest}}  nobody is given a dose"
+        return f"{name:{longest}}  {tr('nobody is given a dose')}"
     chances = "  ".join(f"{100 * (share.value or 0.0):5.1f} %" for share in row.limits.values())
     return f"{name:{longest}}  {_spread(row.auc):>20}  {chances}  {_spread(row.dose_mg):>18}"
 
@@ -159,7 +189,7 @@ def _small(quantiles: Quantiles) -> str:
     if quantiles.q50 is None or quantiles.q05 is None or quantiles.q95 is None:
         return "-"
     middle, *ends = map(concentration, (quantiles.q50, quantiles.q05, quantiles.q95))
-    return f"{middle} ({' to '.join(ends)})"
+    return tr("{value} ({low} to {high})", value=middle, low=ends[0], high=ends[1])
 
 
 def _share(share: Share) -> str:
@@ -170,15 +200,25 @@ def _share(share: Share) -> str:
 
 
 def _study_notes(row: StratumSummary) -> list[str]:
-    lacking = f" ({row.undecided} lack what the strategy doses by)" if row.undecided else ""
+    not_given = marked("{patients} of {n} patients given no dose")
+    if row.undecided:
+        not_given = marked(
+            "{patients} of {n} patients given no dose ({lacking} lack what the strategy doses by)"
+        )
     notes = {
-        "given a dose held at a ceiling": row.held_at_ceiling,
-        f"given no dose{lacking}": row.not_given,
-        "outside the range that the model was built from": row.outside_studied_range,
-        "with a creatinine drawn again to be inside its limits": row.redrawn_scr,
+        marked("{patients} of {n} patients given a dose held at a ceiling"): row.held_at_ceiling,
+        not_given: row.not_given,
+        marked("{patients} of {n} patients outside the range that the model was built from"): (
+            row.outside_studied_range
+        ),
+        marked(
+            "{patients} of {n} patients with a creatinine drawn again to be inside its limits"
+        ): (row.redrawn_scr),
     }
     return [
-        f"{patients} of {row.n} patients {words}" for words, patients in notes.items() if patients
+        tr(text, patients=patients, n=row.n, lacking=row.undecided)
+        for text, patients in notes.items()
+        if patients
     ]
 
 
@@ -206,7 +246,15 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
         whole=whole,
         run=run,
         scenario=run.scenario,
-        several=len(run.scenario.models) > 1,
+        drawn=ntr(
+            "{patients} simulated patients; model: {models}; the same patients and draws for every "
+            "strategy",
+            "{patients} simulated patients; models: {models}; the same patients and draws for "
+            "every strategy",
+            len(run.scenario.models),
+            patients=run.patients,
+            models=", ".join(run.scenario.models),
+        ),
         tables=[
             (stratum, [_study_row(row, result) for row in rows if row.stratum == stratum])
             for stratum in dict.fromkeys(row.stratum for row in rows)
@@ -221,14 +269,16 @@ def study_html(result: StudyResult, figures: Mapping[str, str], *, whole: bool =
         made={
             "version": f"fludapk {run.version}",
             "hashes": hashes,
-            "draws": f"{run.patients} patients, seed {run.seed}",
+            "draws": tr("{n} patients, seed {seed}", n=run.patients, seed=run.seed),
         },
     )
 
 
 def _study_row(row: StratumSummary, result: StudyResult) -> list[str]:
     """Word one strategy in one stratum."""
-    n = f"{row.n}" + (f", {row.not_given} given none" if row.not_given else "")
+    n = f"{row.n}"
+    if row.not_given:
+        n = tr("{n}, {not_given} given none", n=n, not_given=row.not_given)
     return [
         _name(row, result), n, _spread(row.auc), *(_share(share) for share in row.limits.values()),
         _spread(row.dose_mg), _spread(row.total_mg_m2, 0),

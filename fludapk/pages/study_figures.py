@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk.arrays import F8
+from fludapk.language import marked, tr
 from fludapk.pages.curves import LABEL_PT, Curve, draw_curves, label_falling
 from fludapk.pages.figure import Figures, plain
 from fludapk.pages.outcome_figures import answer_pictures
@@ -26,9 +27,11 @@ _LIMITS: Final[tuple[Any, ...]] = ((0, (5, 2)), "-", (0, (1, 1.2)), (0, (8, 2, 1
 _PER_POINT: Final = 50
 """Patients a band must hold to be drawn."""
 _ALONG: Final = {
-    "age_years": "age, years",
-    "weight_kg": "weight, kg",
-    "egfr_ml_min_1_73m2": "eGFR, mL/min/1.73 m² (Schwartz in children, Cockcroft-Gault in adults)",
+    "age_years": marked("age, years"),
+    "weight_kg": marked("weight, kg"),
+    "egfr_ml_min_1_73m2": marked(
+        "eGFR, mL/min/1.73 m² (Schwartz in children, Cockcroft-Gault in adults)"
+    ),
 }
 
 
@@ -104,7 +107,7 @@ def _thresholds(
 
 
 def _key(limits: Sequence[float]) -> str:
-    return f"lines: {', '.join(f'{limit:g}' for limit in limits)} mg·h/L"
+    return ", ".join(f"{limit:g}" for limit in limits)
 
 
 def _last_auc(counts: Sequence[Counts], limits: Sequence[float]) -> float:
@@ -139,8 +142,8 @@ def _distribution(figure: Figure, counts: Sequence[Counts], limits: Sequence[flo
     axes.set_yticks(range(len(counts)), [_called(strategy, several) for strategy in counts])
     axes.set_ylim(len(counts) - 0.4, -0.8)
     axes.set_xlim(0, _last_auc(counts, limits))
-    axes.set_xlabel("AUC0-inf of F-ara-A, mg·h/L. Circle: median; thick: 25-75 %; thin: 5-95 %.\n"
-                    f"L{_key(limits)[1:]}")  # fmt: skip
+    quantiles = tr("AUC0-inf of F-ara-A, mg·h/L. Circle: median; thick: 25-75 %; thin: 5-95 %.")
+    axes.set_xlabel(f"{quantiles}\n{tr('Lines: {limits} mg·h/L', limits=_key(limits))}")
     plain(axes)
 
 
@@ -168,9 +171,9 @@ def _along(figure: Figure, counts: Sequence[Counts]) -> None:
             share = np.where(n >= _PER_POINT, below / np.maximum(n, 1), np.nan)
             label = _called(strategy, several).replace("\n", " ")
             curves.append(Curve(label, middle, 100 * share))
-        axes.set_xlabel(title)
+        axes.set_xlabel(tr(title))
         axes.set_ylim(0, 100)
-        axes.set_ylabel("below 13.8, %")
+        axes.set_ylabel(tr("below 13.8, %"))
         draw_curves(axes, curves, height_in=_panel_in(len(counts)) - 0.7)
         plain(axes)
 
@@ -190,8 +193,10 @@ def _attainment(figure: Figure, counts: Sequence[Counts], limits: Sequence[float
         above = 1.0 - np.cumsum(histogram)[:-1] / max(1, histogram.sum())
         curves.append(Curve(_called(strategy, several), grid, 100 * above))
     label_falling(axes, curves)
-    axes.set_xlabel(f"target AUC0-inf of F-ara-A, mg·h/L ({_key(limits)})")
-    axes.set_ylabel("patients who reach it, %")
+    axes.set_xlabel(
+        tr("target AUC0-inf of F-ara-A, mg·h/L (lines: {limits} mg·h/L)", limits=_key(limits))
+    )
+    axes.set_ylabel(tr("patients who reach it, %"))
     plain(axes)
 
 
@@ -222,8 +227,9 @@ def _auc_along_age(figure: Figure, counts: Sequence[Counts], limits: Sequence[fl
         axes.set_title(_called(strategy, several).replace("\n", " "), fontsize=LABEL_PT, loc="left")
         axes.set_ylim(0, _last_auc(counts, limits))
         plain(axes)
-    figure.supxlabel("age, years. Line: median; bands: 25-75 % and 5-95 % of patients", fontsize=10)
-    figure.supylabel("AUC0-inf, mg·h/L", fontsize=10)
+    text = tr("age, years. Line: median; bands: 25-75 % and 5-95 % of patients")
+    figure.supxlabel(text, fontsize=10)
+    figure.supylabel(tr("AUC0-inf, mg·h/L"), fontsize=10)
 
 
 def _concentrations(figure: Figure, drawn: Sequence[Band]) -> None:
@@ -239,6 +245,8 @@ def _concentrations(figure: Figure, drawn: Sequence[Band]) -> None:
         axes.set_title(_called(band, several).replace("\n", " "), fontsize=10, loc="left")
         plain(axes)
     panels[-1].set_xlabel(
-        f"hours from the first dose. F-ara-A: median and 5-95 % of the first {drawn[0].patients} "
-        "patients"
+        tr(
+            "hours from the first dose. F-ara-A: median and 5-95 % of the first {n} patients",
+            n=drawn[0].patients,
+        )
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fludapk.errors import InputError
-from fludapk.language import language, ntr, tr
+from fludapk.language import LANGUAGES, SOURCE, language, ntr, reviewer, tr
 from fludapk.pages.decimals import marked_html, marked_text
 from fludapk.published.models import replacement_warning
 
@@ -75,6 +75,23 @@ def calculated_at(when: datetime | None = None) -> Iterator[None]:
 _CALCULATED: Final[ContextVar[datetime | None]] = ContextVar("calculated", default=None)
 
 
+def translated_by() -> str:
+    """Say who reviewed the translation that a sheet is worded in, if anybody; empty in English.
+
+    Examples
+    --------
+    >>> translated_by()
+    ''
+    """
+    code = language()
+    if code == SOURCE:
+        return ""
+    name, clinician = LANGUAGES[code], reviewer(code)
+    if clinician:
+        return tr("Translation into {language}: reviewed by {name}", language=name, name=clinician)
+    return tr("Translation into {language}: not reviewed by a clinician", language=name)
+
+
 def now() -> datetime:
     """Time of a calculation, or of ``SOURCE_DATE_EPOCH``."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
@@ -115,6 +132,8 @@ def environment(*folders: Path) -> jinja2.Environment:
         raise InputError("reports need the extra: pip install 'fludapk[report]'") from error
     from fludapk.pages.glossary import TERMS
     from fludapk.pages.links import cited
+    from fludapk.pages.remarks import in_sight
+    from fludapk.pages.words import hash_name
 
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
@@ -124,8 +143,16 @@ def environment(*folders: Path) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals |= {"TERMS": TERMS, "tr": tr, "ntr": ntr, "language": language}
-    made.globals["marked_text"] = marked_text
+    made.globals |= {
+        "TERMS": TERMS,
+        "tr": tr,
+        "ntr": ntr,
+        "language": language,
+        "hash_name": hash_name,
+        "marked_text": marked_text,
+        "translated_by": translated_by,
+    }
+    made.filters["in_sight"] = in_sight
     made.filters["cited"] = jinja2.pass_context(
         # A report stands for itself and leads nowhere.
         lambda context, text: text if context.get("whole") else cited(text)

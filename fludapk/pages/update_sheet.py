@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from fludapk.answers.curve import UpdateCurve, update_curve_of
 from fludapk.arrays import F8
+from fludapk.language import tr
 from fludapk.pages.check_drawing import HOUR_STEPS
 from fludapk.pages.check_rows import trail_rows
-from fludapk.pages.check_sheet import answer_block, page_head, remark_rows, target_blocks
+from fludapk.pages.check_sheet import answer_block, page_head, target_blocks
 from fludapk.pages.drawing import (
     LogScale,
     Scale,
@@ -19,6 +20,7 @@ from fludapk.pages.drawing import (
     round_steps,
     ticks,
 )
+from fludapk.pages.remarks import remark_rows
 from fludapk.pages.templates import sheet
 from fludapk.pages.update import (
     BY_MODELS,
@@ -51,14 +53,15 @@ def update_html(result: UpdateResult, *, whole: bool = True) -> str:
         whole=whole,
         r=result,
         head=page_head(result.prior),
-        answer=_answer(result),
+        answer=_answer(result, whole),
+        covariates=covariates_line(result),
         remarks=remark_rows(result.remarks),
         without=without_rows(result),
-        without_title=WITHOUT,
+        without_title=tr(WITHOUT),
         by_models=by_model_rows(result),
-        by_models_title=BY_MODELS,
+        by_models_title=tr(BY_MODELS),
         would_give=[typeset(line) for line in would_give_lines(result)],
-        would_give_title=WOULD_GIVE,
+        would_give_title=tr(WOULD_GIVE),
         figure=_update_figure(result, update_curve_of(result)),
         levels=[(level, value(level), residual(level)) for level in result.levels],
         parameters=parameter_rows(result),
@@ -73,9 +76,9 @@ def update_html(result: UpdateResult, *, whole: bool = True) -> str:
     )
 
 
-def _answer(result: UpdateResult) -> dict[str, Any]:
+def _answer(result: UpdateResult, whole: bool) -> dict[str, Any]:
     """Box of the answer: stop, chance, AUC, the dose that is left; no AUC from a misfit."""
-    lines = [*remaining_lines(result), covariates_line(result)]
+    lines = [*remaining_lines(result), *([covariates_line(result)] if whole else [])]
     if result.fits:
         change = change_line(result)
         return answer_block(result.headline, by_levels(result), lines, change=change)
@@ -105,7 +108,13 @@ def _update_figure(result: UpdateResult, drawn: UpdateCurve) -> dict[str, Any]:
     columns = [drawn.after[1], drawn.after[0], drawn.after[2], drawn.before[1]]
     columns += [] if adjusted is None else [adjusted]
     ends = [t + d for t, d in zip(course.times_h, course.infusion_h, strict=True)]
-    headers = ["Hours", "this patient, mg/L", "5 % below", "5 % above", "from covariates"]
+    headers = [
+        tr("Hours"),
+        tr("this patient, mg/L"),
+        tr("5 % below"),
+        tr("5 % above"),
+        tr("from covariates"),
+    ]
     return {
         "before": band(drawn.before), "before_line": line(drawn.before[1]),
         "after": band(drawn.after), "after_line": line(drawn.after[1]),
@@ -117,8 +126,8 @@ def _update_figure(result: UpdateResult, drawn: UpdateCurve) -> dict[str, Any]:
         ],
         "infusions": [x(t) for t in course.times_h if t <= until],
         "cells_x": x(cells) if cells is not None and cells <= until else None,
-        "cells_label": "" if cells is None else f"cell infusion, {cells:g} h",
-        "headers": [*headers, *([] if adjusted is None else ["adjusted"])],
+        "cells_label": "" if cells is None else tr("cell infusion, {hours:g} h", hours=cells),
+        "headers": [*headers, *([] if adjusted is None else [tr("adjusted")])],
         "values": [
             ValueRow(across[k], (f"{drawn.times_h[k]:.3g}", *(f"{v[k]:.3g}" for v in columns)))
             for k in every(drawn.times_h.tolist(), 2.0, ends)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from fludapk.language import tr
 from fludapk.pages.layout import table
 from fludapk.pages.outcome_words import percent, with_end
 from fludapk.studies.drivers import Driver, DriversResult
@@ -14,10 +15,10 @@ from fludapk.studies.ward import WardResult
 def ward_rows(result: WardResult) -> list[list[str]]:
     """Return the table for a ward as text; a header comes first."""
     low, high = result.window
-    rows = [["levels, h", "acts from dose", "missed", f"< {low:g}", f"{low:g}-{high:g}",
-             f"> {high:g}"]]  # fmt: skip
+    rows = [[tr("levels, h"), tr("acts from dose"), tr("missed"), f"< {low:g}",
+             f"{low:g}-{high:g}", f"> {high:g}"]]  # fmt: skip
     for row in result.table:
-        levels = ", ".join(f"{h:g}" for h in row.levels_h) or "none"
+        levels = ", ".join(f"{h:g}" for h in row.levels_h) or tr("none")
         rows.append(
             [
                 levels,
@@ -38,7 +39,10 @@ def delay_words(result: WardResult) -> str:
         f"{' '.join(f'{h:g}' for h in levels)} h {points:.1f}"
         for levels, points in zip(schedules, result.points_per_dose, strict=True)
     )
-    return f"Points more below the window for every dose that a result comes later: {costs}"
+    return tr(
+        "Points more below the window for every dose that a result comes later: {costs}",
+        costs=costs,
+    )
 
 
 def ward_page(result: WardResult, width: int) -> list[str]:
@@ -49,7 +53,10 @@ def ward_page(result: WardResult, width: int) -> list[str]:
     result : WardResult
     width : int
     """
-    lines = wrap(f"Levels on the ward: {result.strategy}, % of patients by AUC0-inf", width)
+    title = tr(
+        "Levels on the ward: {strategy}, % of patients by AUC0-inf", strategy=result.strategy
+    )
+    lines = wrap(title, width)
     lines += table(with_end(ward_rows(result)), width, right="12345").split("\n")
     lines += wrap(delay_words(result), width)
     return [line.rstrip() for line in lines]
@@ -58,11 +65,11 @@ def ward_page(result: WardResult, width: int) -> list[str]:
 def shortage_rows(result: ShortageResult) -> list[list[str]]:
     """Return the lowest doses and their vials as text; a header comes first."""
     sharing = list(result.strata[0].vials_per_dose) if result.strata else []
-    names = ["alone" if k == 1 else f"{k} share" for k in sharing]
-    rows = [["", "n", "course", "dose", *names, "bound", "now"]]
+    names = [tr("alone") if k == 1 else tr("{n} share", n=k) for k in sharing]
+    rows = [["", "n", tr("course"), tr("dose"), *names, tr("bound"), tr("now")]]
     rows += [
         [
-            "all" if row.stratum == "all" else row.stratum,
+            tr("all") if row.stratum == "all" else row.stratum,
             str(row.n),
             f"{row.course_mg_m2:.1f}{' *' if row.above_ceiling else ''}",
             f"{row.dose_mg_m2:.1f}",
@@ -81,25 +88,30 @@ def planned_vials_words(result: ShortageResult) -> str:
         return ""
     row = result.strata[0]
     parts = [
-        f"{'alone' if k == 1 else f'{k} a day'} {100 * result.infusions * v:.0f}"
+        f"{tr('alone') if k == 1 else tr('{n} a day', n=k)} {100 * result.infusions * v:.0f}"
         for k, v in row.vials_at_planned.items()
     ]
-    return (
-        f"{result.strategy} as it is ({result.planned_mg_m2:g} mg/m²): {', '.join(parts)} vials "
-        "per 100 courses. Vials of 50 mg; how long an opened vial may be kept is for the pharmacy."
+    return tr(
+        "{strategy} as it is ({dose:g} mg/m²): {counts} vials per 100 courses. Vials of 50 mg; how "
+        "long an opened vial may be kept is for the pharmacy.",
+        strategy=result.strategy,
+        dose=result.planned_mg_m2,
+        counts=", ".join(parts),
     )
 
 
 def shortage_heading(result: ShortageResult) -> str:
     """Return the limit, the fraction and what the columns are."""
-    above = any(row.above_ceiling for row in result.strata)
-    return (
-        f"Lowest uniform doses with {100 * result.probability:g} % of patients at "
-        f"{result.limit:g} mg·h/L or more: mg/m² in the course and per dose; vials per 100 courses "
-        "when so many share on a day, and the bound if nothing were ever left; now: % at "
-        f"{result.limit:g} or more under {result.strategy}"
-        f"{'; * above a ceiling, not possible' if above else ''}"
+    heading = tr(
+        "Lowest uniform doses with {percent:g} % of patients at {limit:g} mg·h/L or more: mg/m² in "
+        "the course and per dose; vials per 100 courses when so many share on a day, and the bound "
+        "if nothing were ever left; now: % at {limit:g} or more under {strategy}",
+        percent=100 * result.probability,
+        limit=result.limit,
+        strategy=result.strategy,
     )
+    above = any(row.above_ceiling for row in result.strata)
+    return f"{heading}; {tr('* above a ceiling, not possible')}" if above else heading
 
 
 def shortage_page(result: ShortageResult, width: int) -> list[str]:
@@ -118,7 +130,9 @@ def shortage_page(result: ShortageResult, width: int) -> list[str]:
 
 def drivers_rows(result: DriversResult) -> list[list[str]]:
     """Return the causes of the AUC as text; a header comes first."""
-    rows = [["", "ln AUC: alone", "with others", f"< {result.limit:g}: alone", "with others"]]
+    others = tr("with others")
+    below = tr("< {edge:g}: alone", edge=result.limit)
+    rows = [["", tr("ln AUC: alone"), others, below, others]]
     rows += [_driver_cells(driver) for driver in result.drivers]
     rows += [_driver_cells(driver) for driver in result.groups]
     return rows
@@ -128,15 +142,18 @@ def _driver_cells(driver: Driver) -> list[str]:
     shares = (
         driver.first_log_auc, driver.total_log_auc, driver.first_below, driver.total_below,
     )  # fmt: skip
-    return [driver.name, *(f"{max(0.0, share):.2f}" for share in shares)]
+    return [tr(driver.name), *(f"{max(0.0, share):.2f}" for share in shares)]
 
 
 def drivers_heading(result: DriversResult) -> str:
     """Return the strategy and the measure."""
-    return (
-        f"What drives the AUC under {result.strategy}: Sobol indices, shares of the variance of "
-        f"ln AUC ({result.variance:.4f}) and of the chance of being below {result.limit:g} "
-        f"({percent(result.below)})"
+    return tr(
+        "What drives the AUC under {strategy}: Sobol indices, shares of the variance of ln AUC "
+        "({variance:.4f}) and of the chance of being below {limit:g} ({chance})",
+        strategy=result.strategy,
+        variance=result.variance,
+        limit=result.limit,
+        chance=percent(result.below),
     )
 
 
@@ -148,9 +165,11 @@ def variances_words(result: DriversResult) -> str:
         for name, variance in result.variances.items()
         if variance is not None
     )
-    return (
-        f"Covariates carry {100 * max(0.0, covariates):.0f} % of the variance of ln AUC: no dosing "
-        f"by covariates can remove more. Variance that each strategy leaves: {left}"
+    return tr(
+        "Covariates carry {percent:.0f} % of the variance of ln AUC: no dosing by covariates can "
+        "remove more. Variance that each strategy leaves: {variances}",
+        percent=100 * max(0.0, covariates),
+        variances=left,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fludapk.answers.headline import auc_text
 from fludapk.answers.headline import percent as percent
+from fludapk.language import marked, tr
 from fludapk.pages.layout import table
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.models import AVERAGED
@@ -16,17 +17,31 @@ from fludapk.units import CREATININE_UMOL_L_PER_MG_DL, MG_PER_ML, VIAL_MG
 
 if TYPE_CHECKING:
     from fludapk.answers.batch import Shown
-    from fludapk.answers.check_records import CheckResult, PatientRecord, TargetRecord
+    from fludapk.answers.check_records import (
+        CheckResult,
+        PatientRecord,
+        RegimenRecord,
+        TargetRecord,
+    )
     from fludapk.answers.compare_records import CompareResult
     from fludapk.answers.headline import AnswerHeadline
     from fludapk.answers.record import Remark
 
 MAX_NOTES: Final = 5
 """Notes on a page; stops and cautions are all there."""
-STATUS_WORDS: Final = {"below": "below", "within": "reached", "above": "above"}
-SEVERITY_WORDS: Final = {"stop": "STOP", "caution": "! caution", "note": "- note"}
+STATUS_WORDS: Final = {
+    "below": marked("below"),
+    "within": marked("reached"),
+    "above": marked("above"),
+}
+SEVERITY_WORDS: Final = {
+    "stop": marked("STOP"),
+    "caution": marked("! caution"),
+    "note": marked("- note"),
+}
 DRUG: Final = "mg fludarabine phosphate"
-LABELS: Final = "Dose by the labels' kidney rules (for comparison)"
+SEXES: Final = (marked("female"), marked("male"))
+LABELS: Final = marked("Dose by the labels' kidney rules (for comparison)")
 """Title of the rules of labels."""
 _BAR: Final = 48
 """Characters of the bar of chances."""
@@ -83,13 +98,13 @@ def typical_by(model: str) -> str:
     ('typical patient by varela2025', 'typical patient, averaged over models')
     """
     if model == AVERAGED:
-        return "typical patient, averaged over models"
-    return f"typical patient by {model}"
+        return tr("typical patient, averaged over models")
+    return tr("typical patient by {model}", model=model)
 
 
 def stop_lines(headline: AnswerHeadline) -> list[str]:
     """Word the reasons why no dose is proposed."""
-    return [f"STOP: {reason}" for reason in headline.stops]
+    return [tr("STOP: {reason}", reason=reason) for reason in headline.stops]
 
 
 def chance_bar(headline: AnswerHeadline, size: int = _BAR) -> str:
@@ -115,9 +130,9 @@ def chance_bar(headline: AnswerHeadline, size: int = _BAR) -> str:
     above = min(round(size * headline.p_above), size - below)
     low, high = headline.low or headline.optimum, headline.high or headline.optimum
     key = [
-        f"< below {low:g}" if low is not None else "",
-        "= reached" if headline.optimum is None else "",
-        f"> above {high:g}" if high is not None else "",
+        "" if low is None else f"< {tr('below {edge:g}', edge=low)}",
+        f"= {tr('reached')}" if headline.optimum is None else "",
+        "" if high is None else f"> {tr('above {edge:g}', edge=high)}",
     ]
     bar = "<" * below + "=" * (size - below - above) + ">" * above
     return f"{bar}  {'   '.join(part for part in key if part)}"
@@ -139,9 +154,13 @@ def chance_parts(headline: AnswerHeadline) -> list[ChancePart]:
     low, high = headline.low or headline.optimum, headline.high or headline.optimum
     within = 1.0 - headline.p_below - headline.p_above
     parts = (
-        ("below", headline.p_below, f"below {low:g}" if low is not None else "below"),
-        ("within", within, "reached"),
-        ("above", headline.p_above, f"above {high:g}" if high is not None else "above"),
+        ("below", headline.p_below, tr("below") if low is None else tr("below {edge:g}", edge=low)),
+        ("within", within, tr("reached")),
+        (
+            "above",
+            headline.p_above,
+            tr("above") if high is None else tr("above {edge:g}", edge=high),
+        ),
     )
     return [
         ChancePart(kind, round(100 * p, 1), f"{label}: {percent(p)}")
@@ -166,13 +185,22 @@ def auc_line(headline: AnswerHeadline, by: str) -> str:
     by : str
         The patient and the model it is of, ``"typical patient by langenhorst2019"``.
     """
-    where = f" ({side(headline)})" if headline.target else ""
-    return f"AUC0-inf {auc_of(headline)} mg·h/L{where}, {interval_text(headline)}, {by}"
+    auc, interval = auc_of(headline), interval_text(headline)
+    if not headline.target:
+        return tr("AUC0-inf {auc} mg·h/L, {interval}, {by}", auc=auc, interval=interval, by=by)
+    return tr(
+        "AUC0-inf {auc} mg·h/L ({side}), {interval}, {by}",
+        auc=auc,
+        side=side(headline),
+        interval=interval,
+        by=by,
+    )
 
 
 def interval_text(headline: AnswerHeadline) -> str:
     """Word the 90 % interval."""
-    return f"90 % interval {interval_of(headline)}" if headline.interval else ""
+    interval = interval_of(headline)
+    return tr("90 % interval {interval}", interval=interval) if interval else ""
 
 
 def auc_of(headline: AnswerHeadline) -> str:
@@ -188,78 +216,141 @@ def interval_of(headline: AnswerHeadline) -> str:
 def who(result: CheckResult | CompareResult) -> str:
     """Describe the patient in a line."""
     patient = result.patient
-    size = f"{patient.age_years:.3g} y, {patient.weight_kg:.4g} kg, {patient.height_cm:.4g} cm"
-    return f"{patient.sex}, {size}" if patient.sex else size
+    size = tr(
+        "{age:.3g} y, {weight:.4g} kg, {height:.4g} cm",
+        age=patient.age_years,
+        weight=patient.weight_kg,
+        height=patient.height_cm,
+    )
+    return f"{tr(patient.sex)}, {size}" if patient.sex else size
 
 
 def plan(result: CheckResult) -> str:
     """Describe the course in a line."""
     course = result.regimen
-    return (
-        f"{course.id}: {course.dose:g} {typeset(course.dose_unit)} × {len(course.doses_mg)} "
-        f"({course.total_mg_m2:.0f} mg/m²), {course.infusion_h:g}-h infusions"
-        + (f"; {typeset(course.change)}" if course.change else "")
+    planned = tr(
+        "{regimen}: {dose:g} {unit} × {n} ({total:.0f} mg/m²), {hours:g}-h infusions",
+        regimen=course.id,
+        dose=course.dose,
+        unit=typeset(course.dose_unit),
+        n=len(course.doses_mg),
+        total=course.total_mg_m2,
+        hours=course.infusion_h,
     )
+    return f"{planned}; {typeset(course.change)}" if course.change else planned
 
 
-def kidney_and_size(patient: PatientRecord) -> str:
-    """Word creatinine, eGFR or clearance, and body surface area, as they were used."""
+def kidney_and_size(patient: PatientRecord, *, short: bool = False) -> str:
+    """Word creatinine, eGFR or clearance, and body surface area, as they were used.
+
+    Parameters
+    ----------
+    patient : PatientRecord
+    short : bool
+        Leave out formulas and other units, where the calculation on the same page has them.
+    """
     parts = []
     if patient.scr_mg_dl is not None:
         umol = patient.scr_mg_dl * CREATININE_UMOL_L_PER_MG_DL
-        parts.append(f"Creatinine {patient.scr_mg_dl:.3g} mg/dL ({umol:.3g} µmol/L)")
-    egfr = patient.egfr_ml_min_1_73m2
-    if egfr is not None:
+        scr = tr("Creatinine {value:.3g} mg/dL", value=patient.scr_mg_dl)
+        parts.append(_with(scr, [] if short else [f"{umol:.3g} µmol/L"]))
+    if patient.egfr_ml_min_1_73m2 is not None:
+        egfr = tr("eGFR {value:.0f} mL/min/1.73 m²", value=patient.egfr_ml_min_1_73m2)
         uncapped = patient.egfr_uncapped_ml_min_1_73m2
-        capped = f", capped from {uncapped:.0f}" if patient.egfr_capped else ""
-        parts.append(f"eGFR {egfr:.0f} mL/min/1.73 m² ({patient.egfr_formula}{capped})")
+        capped = [tr("capped from {value:.0f}", value=uncapped)] if patient.egfr_capped else []
+        full = _with(egfr, [str(patient.egfr_formula), *capped])
+        parts.append(", ".join([egfr, *capped]) if short else full)
     if patient.crcl_ml_min is not None:
-        by = f" ({patient.crcl_formula})" if patient.crcl_formula else ""
-        parts.append(f"creatinine clearance {patient.crcl_ml_min:.0f} mL/min{by}")
-    parts.append(f"body surface area {patient.bsa_m2:.4g} m² ({patient.bsa_formula})")
+        crcl = tr("creatinine clearance {value:.0f} mL/min", value=patient.crcl_ml_min)
+        formula = patient.crcl_formula
+        parts.append(_with(crcl, [formula] if formula and not short else []))
+    bsa = tr("body surface area {value:.4g} m²", value=patient.bsa_m2)
+    parts.append(_with(bsa, [] if short else [str(patient.bsa_formula)]))
     return "; ".join(parts)
 
 
-def dose_lines(result: CheckResult) -> list[str]:
-    """Word the doses, and how they are drawn up if they were rounded."""
+def _with(text: str, inside: Sequence[str]) -> str:
+    """Add what stands in brackets after a text."""
+    return f"{text} ({', '.join(inside)})" if inside else text
+
+
+def dose_lines(result: CheckResult, *, in_short: bool = False) -> list[str]:
+    """Word the doses, and how they are drawn up if they were rounded.
+
+    Parameters
+    ----------
+    result : CheckResult
+    in_short : bool
+        Leave out the mass as F-ara-A, which no syringe holds.
+    """
     course = result.regimen
-    volume = f" ({mg(course.volume_ml_per_dose)} mL of {MG_PER_ML:g} mg/mL)"
-    lines = [
-        f"Per dose {mg(course.doses_mg[0])} {DRUG}{volume if course.round_to_mg is None else ''}; "
-        f"course {mg(course.total_mg)} mg (= {mg(course.amount_f_ara_a_mg)} mg F-ara-A)"
+    volume = mg(course.volume_ml_per_dose)
+    doses: dict[str, str] = {
+        "dose": mg(course.doses_mg[0]),
+        "course": _course_mass(course, in_short=in_short),
+    }
+    if course.round_to_mg is None:
+        return [
+            tr(
+                "Per dose {dose} mg fludarabine phosphate ({volume} mL of {strength:g} mg/mL); "
+                "{course}",
+                volume=volume,
+                strength=MG_PER_ML,
+                **doses,
+            )
+        ]
+    return [
+        tr(
+            "Per dose {dose} mg fludarabine phosphate; {course}",
+            **doses,
+        ),
+        tr(
+            "Rounded to {step:g} mg from {planned} mg: draw up {volume} mL ({strength:g} mg/mL), "
+            "{vials} × {vial:g}-mg vial, {waste} mg waste per dose",
+            step=course.round_to_mg,
+            planned=mg(course.planned_dose_mg),
+            volume=volume,
+            strength=MG_PER_ML,
+            vials=course.vials_per_dose,
+            vial=VIAL_MG,
+            waste=mg(course.waste_mg_per_dose),
+        ),
     ]
-    if course.round_to_mg is not None:
-        lines.append(
-            f"Rounded to {course.round_to_mg:g} mg from {mg(course.planned_dose_mg)} mg: draw up "
-            f"{mg(course.volume_ml_per_dose)} mL ({MG_PER_ML:g} mg/mL), {course.vials_per_dose} × "
-            f"{VIAL_MG:g}-mg vial, {mg(course.waste_mg_per_dose)} mg waste per dose"
-        )
-    return lines
+
+
+def _course_mass(course: RegimenRecord, *, in_short: bool) -> str:
+    total = mg(course.total_mg)
+    if in_short:
+        return tr("course {total} mg", total=total)
+    amount = mg(course.amount_f_ara_a_mg)
+    return tr("course {total} mg (= {amount} mg F-ara-A)", total=total, amount=amount)
 
 
 def course_facts(result: CheckResult) -> str:
     """Word half-life, peak and the concentration when the cells are given."""
-    exposure = result.exposure
+    exposure, course = result.exposure, result.regimen
     facts = [
-        f"terminal half-life {exposure.half_life_h:.1f} h",
-        f"Cmax {exposure.cmax_mg_l:.2f} mg/L",
+        tr("terminal half-life {hours:.1f} h", hours=exposure.half_life_h),
+        tr("Cmax {conc:.2f} mg/L", conc=exposure.cmax_mg_l),
     ]
     if exposure.conc_at_cells_mg_l is not None:
-        facts.append(
-            f"at cell infusion, {result.regimen.cells_at_h:g} h after the first dose, "
-            f"{concentration(exposure.conc_at_cells_mg_l)} mg/L"
-            + (f" (label: {result.regimen.cells})" if result.regimen.cells else "")
+        at_cells = tr(
+            "at cell infusion, {hours:g} h after the first dose, {conc} mg/L",
+            hours=course.cells_at_h,
+            conc=concentration(exposure.conc_at_cells_mg_l),
         )
+        label = [tr("label: {advice}", advice=tr(course.cells))] if course.cells else []
+        facts.append(_with(at_cells, label))
     return "; ".join(facts)
 
 
 STANDING_WORDS: Final = {
-    "stop": "STOP",
-    "below": "likelier below their target than not",
-    "above": "likelier above",
-    "within": "likeliest to reach it",
-    "no_target": "without a target that fits",
-    "refused": "refused",
+    "stop": marked("{n} STOP"),
+    "below": marked("{n} likelier below their target than not"),
+    "above": marked("{n} likelier above"),
+    "within": marked("{n} likeliest to reach it"),
+    "no_target": marked("{n} without a target that fits"),
+    "refused": marked("{n} refused"),
 }
 """Counts of a list, the worst first."""
 
@@ -273,7 +364,7 @@ def counts_line(counts: Mapping[str, int]) -> str:
     '1 STOP, 3 likeliest to reach it, 1 refused'
     """
     return ", ".join(
-        f"{counts[standing]} {words}"
+        tr(words, n=counts[standing])
         for standing, words in STANDING_WORDS.items()
         if counts.get(standing)
     )
@@ -289,7 +380,9 @@ def age_text(years: float | None) -> str:
     """
     if years is None:
         return ""
-    return f"{years:.3g} y" if years >= 2 else f"{12 * years:.2g} mo"
+    if years >= 2:
+        return tr("{years:.3g} y", years=years)
+    return tr("{months:.2g} mo", months=12 * years)
 
 
 def row_cells(shown: Shown) -> tuple[str, str, str, str]:
@@ -308,6 +401,28 @@ def row_line(shown: Shown) -> str:
     return f"{chance}; AUC0-inf {auc} ({interval})"
 
 
+def hash_name(name: str) -> str:
+    """Word the name of a hash at the foot of a page: a kind, and an id after it.
+
+    Examples
+    --------
+    >>> hash_name("model fabrizio2022"), hash_name("input")
+    ('model fabrizio2022', 'input')
+    """
+    kind, _, of_which = name.partition(" ")
+    return f"{tr(kind)} {of_which}".rstrip()
+
+
+HASHES: Final = (
+    marked("model"),
+    marked("input"),
+    marked("list"),
+    marked("data"),
+    marked("scenario"),
+    marked("cohort"),
+)
+
+
 # ------------------------------------------------------------------ targets and remarks
 
 
@@ -320,7 +435,7 @@ def window(target: TargetRecord | TargetEntry) -> str:
     ['≥ 13.8', '≥ 14', '18-20', 'about 20']
     """
     if target.optimum is not None:
-        return f"about {target.optimum:g}"
+        return tr("about {auc:g}", auc=target.optimum)
     if target.high is None:
         return f"≥ {target.low:g}"
     return f"{target.low:g}-{target.high:g}" if target.low is not None else f"≤ {target.high:g}"
@@ -334,11 +449,11 @@ def target_name(target: TargetRecord | TargetEntry) -> str:
 def target_chances(target: TargetRecord) -> str:
     """Word the chances below, within and above a target, as far as it has bounds."""
     below, within, above = target.chances
-    chances = [f"below {percent(below)}"]
+    chances = [tr("below {percent}", percent=percent(below))]
     if target.p_within is not None:
-        chances.append(f"reached {percent(within)}")
+        chances.append(tr("reached {percent}", percent=percent(within)))
     if target.high is not None or target.optimum is not None:
-        chances.append(f"above {percent(above)}")
+        chances.append(tr("above {percent}", percent=percent(above)))
     return ", ".join(chances)
 
 
@@ -354,7 +469,10 @@ def remark_table(remarks: Sequence[Remark], width: int) -> str:
     """
     notes = [remark for remark in remarks if remark.severity == "note"]
     shown = [*(remark for remark in remarks if remark.severity != "note"), *notes[:MAX_NOTES]]
-    rows = [(SEVERITY_WORDS[remark.severity], remark.message) for remark in shown]
+    rows = [(tr(SEVERITY_WORDS[remark.severity]), remark.message) for remark in shown]
     if len(notes) > MAX_NOTES:
-        rows.append(("", f"and {len(notes) - MAX_NOTES} more in --json"))
-    return table(rows, width) if rows else "  Nothing beyond the answer."
+        rows.append(("", tr("and {n} more in --json", n=len(notes) - MAX_NOTES)))
+    return table(rows, width) if rows else f"  {tr(NOTHING)}"
+
+
+NOTHING: Final = marked("Nothing beyond the answer.")

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Final
 
 from fludapk.errors import Fault, InputError
+from fludapk.language import any_of, tr
 
 _ORDERS: Final = {
     "iso": ("%Y-%m-%d",),
@@ -46,8 +47,8 @@ def age_years(born: dt.date, on: dt.date, *, key: str = "age_years") -> float:
     """
     born, on = _day(born), _day(on)
     if on < born:
-        found = f"would be negative: {on.isoformat()} is before the birth, {born.isoformat()}"
-        raise InputError(Fault(key, found, do="check both dates"))
+        found = tr("would be negative: {day} is before the birth, {born}", day=on, born=born)
+        raise InputError(Fault(key, found, do=tr("check both dates")))
     years = on.year - born.year - (_birthday(born, on.year) > on)
     last, following = (_birthday(born, born.year + n) for n in (years, years + 1))
     return float(f"{years + (on - last).days / (following - last).days:.12g}")
@@ -96,15 +97,18 @@ def read_day(text: str, *, key: str, order: str = "") -> dt.date:
     shown = text.strip()[:50]
     possible = [f'"{read.isoformat()}"' for read in _days(day, _TWO_ORDERS)]
     if order in ("dmy", "mdy"):
-        found, do = f"= {shown!r} is not a date in the order {order}", "check the column"
+        found = tr("= {typed!r} is not a date in the order {order}", typed=shown, order=order)
+        do = tr("check the column")
     elif len(possible) > 1:
-        found, do = (
-            f"= {shown!r} is ambiguous, day or month first",
-            f"write {' or '.join(possible)}",
-        )
+        found = tr("= {typed!r} is ambiguous, day or month first", typed=shown)
+        do = tr("write {example}", example=any_of(possible))
     else:
-        found = f"= {shown!r} is not a date as we read them"
-        do = f"write {possible[0] if possible else '2021-01-14 or 14.01.2021'}"
+        found = tr("= {typed!r} is not a date as we read them", typed=shown)
+        do = (
+            tr("write {example}", example=possible[0])
+            if possible
+            else tr("write 2021-01-14 or 14.01.2021")
+        )
     raise InputError(Fault(key, found, do=do))
 
 

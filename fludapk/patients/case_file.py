@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from fludapk._version import __version__
 from fludapk.errors import Fault, InputError, nearest
+from fludapk.language import marked, tr
 from fludapk.patients.fields import COURSE, FIELDS, GOAL, PATIENT
 
 SCHEMA: Final = "fludapk.case/1"
@@ -134,7 +135,7 @@ def read_case(path: str | Path) -> CaseFile:
         with Path(path).open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
-        why = f"{path}: cannot be read: {error.strerror or error}"
+        why = tr("{path}: cannot be read: {why}", path=path, why=error.strerror or error)
         raise InputError(Fault("case", why, whole=True)) from error
     try:
         return CaseFile.from_json(content)
@@ -148,26 +149,27 @@ def read_case(path: str | Path) -> CaseFile:
 def _parsed(text: str | bytes) -> Any:
     """Parse JSON; what other readers would understand in two ways is refused."""
     if len(text) > MOST_BYTES:
-        raise _fault(f"is larger than a case file may be, {MOST_BYTES // 1000} kB")
+        raise _fault(tr("is larger than a case file may be, {most} kB", most=MOST_BYTES // 1000))
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
         return json.loads(decoded, object_pairs_hook=_once_each, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
-        raise _fault("is not UTF-8 text") from error
+        raise _fault(tr("is not UTF-8 text")) from error
     except (ValueError, RecursionError) as error:
-        raise _fault(f"is not JSON: {error}") from error
+        raise _fault(tr("is not JSON: {why}", why=error)) from error
 
 
 def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"{', '.join(map(repr, twice))} more than once in one object")
+        names_twice = ", ".join(map(repr, twice))
+        raise ValueError(tr("{names} more than once in one object", names=names_twice))
     return dict(pairs)
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number")
+    raise ValueError(tr("{name} is not a number", name=name))
 
 
 def _fault(found: str) -> InputError:
@@ -180,12 +182,16 @@ def _fault(found: str) -> InputError:
 def _must_be_right(whole: Any) -> None:
     """Refuse what is no case file, with every fault."""
     if not isinstance(whole, Mapping):
-        raise _fault("is not a case file: a case file is one JSON object")
+        raise _fault(tr("is not a case file: a case file is one JSON object"))
     schema = whole.get("schema")
     if schema != SCHEMA:
         raise _fault(_of_schema(schema))
     faults = [
-        *(f"unknown key {name!r}: {_likely(name, _KEYS)}" for name in whole if name not in _KEYS),
+        *(
+            tr("unknown key {name!r}: {likely}", name=name, likely=_likely(name, _KEYS))
+            for name in whole
+            if name not in _KEYS
+        ),
         *_head_faults(whole),
         *_typed_faults(whole.get("typed")),
     ]
@@ -195,46 +201,51 @@ def _must_be_right(whole: Any) -> None:
 
 def _of_schema(schema: object) -> str:
     if isinstance(schema, str) and schema.startswith("fludapk.case/"):
-        return f"has the schema {schema!r}, which this version cannot read: update fludapk"
+        return tr("has the schema {schema!r}, which this version cannot read: update fludapk",
+                  schema=schema)  # fmt: skip
     if isinstance(schema, str) and schema.startswith("fludapk."):
-        return f"is a {schema!r}, not a case file ({SCHEMA!r})"
-    return f"is not a case file: its schema is not {SCHEMA!r}"
+        return tr("is a {schema!r}, not a case file ({own!r})", schema=schema, own=SCHEMA)
+    return tr("is not a case file: its schema is not {own!r}", own=SCHEMA)
 
 
 def _head_faults(whole: Mapping[str, Any]) -> list[str]:
     """List the faults of all but what was typed."""
     faults = []
     if not isinstance(whole.get("version"), str):
-        faults.append("version: a text is needed")
+        faults.append(tr("version: a text is needed"))
     if whole.get("question", "check") not in QUESTIONS:
-        faults.append(f"question: {whole['question']!r} is not one of {', '.join(QUESTIONS)}")
+        faults.append(
+            tr("question: {question!r} is not one of {questions}",
+               question=whole["question"], questions=", ".join(QUESTIONS))
+        )  # fmt: skip
     sha = whole.get("input_sha256")
     if sha is not None and not _is_sha256(sha):
-        faults.append("input_sha256: not a SHA-256 in hexadecimal digits")
+        faults.append(tr("input_sha256: not a SHA-256 in hexadecimal digits"))
     answer = whole.get("answer") or {}
     if not isinstance(answer, Mapping) or not all(map(_is_scalar, answer.values())):
-        faults.append("answer: an object of texts, numbers, true, false and null is needed")
+        faults.append(tr("answer: an object of texts, numbers, true, false and null is needed"))
     return faults
 
 
 def _typed_faults(typed: Any) -> list[str]:
     """List the faults of what was typed."""
     if not isinstance(typed, Mapping):
-        return ["typed: an object of what was typed is needed, by the names of fields"]
+        return [tr("typed: an object of what was typed is needed, by the names of fields")]
     faults = []
     for name, value in typed.items():
         if name not in CASE_NAMES:
-            faults.append(f"typed: unknown field {name!r}: {_likely(name, CASE_NAMES)}")
+            likely = _likely(name, CASE_NAMES)
+            faults.append(tr("typed: unknown field {name!r}: {likely}", name=name, likely=likely))
             continue
-        check, needed = _KINDS.get(name, (_is_text_or_number, "a text or a number"))
+        check, needed = _KINDS.get(name, _TEXT_OR_NUMBER)
         if not check(value):
-            faults.append(f"typed: {name}: {needed} is needed")
+            faults.append(tr("typed: {name}: {kind} is needed", name=name, kind=tr(needed)))
     return faults
 
 
 def _likely(name: str, choices: Sequence[str]) -> str:
     """Name the nearest choice; an abbreviation is nearest to what it may stand for."""
-    return nearest(_ABBREVIATED.get(str(name).lower(), str(name)), choices).partition(" Known:")[0]
+    return nearest(_ABBREVIATED.get(str(name).lower(), str(name)), choices, others=False)
 
 
 _ABBREVIATED: Final = {"wt": "weight", "ht": "height", "creatinine": "scr", "gfr": "egfr"}
@@ -307,14 +318,18 @@ def _is_true_or_false(value: object) -> bool:
 
 
 _Kind: TypeAlias = tuple[Callable[[object], bool], str]
-_TEXTS: Final[_Kind] = (_is_list_of(_is_text_or_number), "a list of texts or numbers")
+_TEXT_OR_NUMBER: Final[_Kind] = (_is_text_or_number, marked("a text or a number"))
+_TEXTS: Final[_Kind] = (_is_list_of(_is_text_or_number), marked("a list of texts or numbers"))
 _KINDS: Final[Mapping[str, _Kind]] = {
-    "levels": (_is_list_of(_is_level), "a list of texts, or of objects with time, conc, below,"),
+    "levels": (
+        _is_list_of(_is_level),
+        marked("a list of texts, or of objects with time, conc, below,"),
+    ),
     "given": _TEXTS,
     **{FIELDS[key].name: _TEXTS for key in CASE_FIELDS if FIELDS[key].several},
-    "window": (_is_window, "a list of two numbers"),
-    "auc": (_is_number, "a number"),
-    "probability": (_is_number, "a number"),
-    "strict": (_is_true_or_false, "true or false"),
+    "window": (_is_window, marked("a list of two numbers")),
+    "auc": (_is_number, marked("a number")),
+    "probability": (_is_number, marked("a number")),
+    "strict": (_is_true_or_false, marked("true or false")),
 }
 """Name of a field -> check of its value, and words for what is needed; else text or number."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.language import any_of, tr
 from fludapk.units import parse_quantity
 
 if TYPE_CHECKING:
@@ -106,19 +107,21 @@ class Clock:
         """
         at, typed = _moment(value, key)
         if self.first_dose is None:
-            do = f"give {{first_dose}} too, the date and time of the first dose, as in {_EXAMPLE}"
-            raise InputError(Fault(key, f"= {typed!r} is a clock time", do=do))
+            do = tr("give {first_dose} too, the date and time of the first dose, as in {example}",
+                    example=_EXAMPLE)  # fmt: skip
+            raise InputError(Fault(key, tr("= {typed!r} is a clock time", typed=typed), do=do))
         at = _placed(at, self.zone, typed, key)
         start = self.first_dose
         if (at.tzinfo is None) != (start.tzinfo is None):
-            has, lacks = "has no offset from UTC", "has one"
+            found = tr("= {typed!r} has no offset from UTC and {first_dose} has one", typed=typed)
             if at.tzinfo is not None:
-                has, lacks = "has an offset from UTC", "has none"
-            do = (
+                found = tr(
+                    "= {typed!r} has an offset from UTC and {first_dose} has none", typed=typed
+                )
+            do = tr(
                 'write every clock time with its offset, as in "2026-01-14 08:30+01:00", or none, '
                 "or give {time_zone}"
             )
-            found = f"= {typed!r} {has} and {{first_dose}} {lacks}"
             raise InputError(Fault(key, found, do=do))
         is_naive = at.tzinfo is None
         basis = "clock" if is_naive else "offset" if self.zone is None else self.zone.key
@@ -293,7 +296,7 @@ def _moment(value: Moment, key: str) -> tuple[dt.datetime, str]:
     """Return a date with its time, local or with an offset, and the same as text."""
     if isinstance(value, dt.datetime):
         if value != value:  # pandas writes a missing time as a date that is not itself
-            raise InputError(Fault(key, "is not a time"))
+            raise InputError(Fault(key, tr("is not a time")))
         is_full = value.second or value.microsecond
         at = dt.datetime.combine(value.date(), value.timetz())  # of pandas, too, a plain date
         typed = at.isoformat(" ", "seconds" if is_full else "minutes")
@@ -301,8 +304,8 @@ def _moment(value: Moment, key: str) -> tuple[dt.datetime, str]:
         typed = " ".join(str(value).split())
         at = _parsed(typed, key)
     if not _YEARS[0] <= at.year <= _YEARS[1]:
-        found = f"= {typed[:_LONGEST]!r} is in the year {at.year}"
-        raise InputError(Fault(key, found, do="check the year"))
+        found = tr("= {typed!r} is in the year {year}", typed=typed[:_LONGEST], year=at.year)
+        raise InputError(Fault(key, found, do=tr("check the year")))
     return at, typed
 
 
@@ -317,8 +320,8 @@ def _parsed(text: str, key: str) -> dt.datetime:
         rest = f"{minute}{seconds or ':00'}{(offset or '').upper()}"
         return dt.datetime.fromisoformat(f"{date}T{hours}:{rest}")
     except ValueError:
-        do = "check day, month and hour; midnight is 00:00 of the next day"
-        found = f"= {text!r} is not a date and time that exists"
+        do = tr("check day, month and hour; midnight is 00:00 of the next day")
+        found = tr("= {typed!r} is not a date and time that exists", typed=text)
         raise InputError(Fault(key, found, do=do)) from None
 
 
@@ -326,21 +329,32 @@ def _unreadable(text: str, key: str) -> Fault:
     """Say why a text is not a clock time as we read them, and what to write."""
     start = text.strip()
     time = _TIME_ONLY.search(start)
-    found = "is not a date and time as we read them"
-    do = f'write {_EXAMPLE} or "14.01.2026 08:30"'
+    found = tr("= {typed!r} is not a date and time as we read them", typed=start[:_LONGEST])
+    do = tr('write {example} or "14.01.2026 08:30"', example=_EXAMPLE)
     if time and _HALF_DAY.match(start, time.end()):
-        found, do = "has am or pm", 'write the hour from 00 to 23, as in "2026-01-14 20:30"'
+        found = tr("= {typed!r} has am or pm", typed=start[:_LONGEST])
+        do = tr('write the hour from 00 to 23, as in "2026-01-14 20:30"')
     elif orders := _TWO_ORDERS.match(start):
         days = _readings(*orders.groups())
-        found = "is ambiguous, day or month first" if len(days) > 1 else found
-        shown = " or ".join(f'"{day} {time.group():0>5}"' if time else f'"{day}"' for day in days)
-        do = f"write {shown or _EXAMPLE}"
-        do += "" if time or not days else f", with its clock time, as in {_EXAMPLE}"
+        if len(days) > 1:
+            found = tr("= {typed!r} is ambiguous, day or month first", typed=start[:_LONGEST])
+        do = _write(days, time.group() if time else "")
     elif _DAY_ONLY.match(start):
-        found, do = "has no clock time", f"add hours and minutes, as in {_EXAMPLE}"
+        found = tr("= {typed!r} has no clock time", typed=start[:_LONGEST])
+        do = tr("add hours and minutes, as in {example}", example=_EXAMPLE)
     elif _TIME_ONLY.match(start):
-        found, do = "is a time of day without its date", f"write both, as in {_EXAMPLE}"
-    return Fault(key, f"= {start[:_LONGEST]!r} {found}", do=do)
+        found = tr("= {typed!r} is a time of day without its date", typed=start[:_LONGEST])
+        do = tr("write both, as in {example}", example=_EXAMPLE)
+    return Fault(key, found, do=do)
+
+
+def _write(days: Sequence[str], time: str) -> str:
+    """Say how a date of unknown order is written, as far as it can be a date."""
+    shown = [f'"{day} {time:0>5}"' if time else f'"{day}"' for day in days] or [_EXAMPLE]
+    if time or not days:
+        return tr("write {example}", example=any_of(shown))
+    return tr("write {date}, with its clock time, as in {example}",
+              date=any_of(shown), example=_EXAMPLE)  # fmt: skip
 
 
 def _readings(first: str, second: str, year: str) -> list[str]:
@@ -372,12 +386,13 @@ def _no_zone(name: str) -> Fault:
 
     names = {zone.lower(): zone for zone in available_timezones()}
     close = get_close_matches(name.lower()[:_LONGEST], names, n=1)
-    do = 'write a name such as "Europe/Berlin" or "America/New_York"'
+    do = tr('write a name such as "Europe/Berlin" or "America/New_York"')
     if close:
-        do = f'did you mean "{names[close[0]]}"?'
+        do = tr('did you mean "{name}"?', name=names[close[0]])
     elif not names:
-        do = "this computer has no list of them: install the Python package tzdata"
-    return Fault("time_zone", f"= {name[:_LONGEST]!r} is not a time zone we know", do=do)
+        do = tr("this computer has no list of them: install the Python package tzdata")
+    found = tr("= {typed!r} is not a time zone we know", typed=name[:_LONGEST])
+    return Fault("time_zone", found, do=do)
 
 
 def _placed(at: dt.datetime, zone: ZoneInfo | None, typed: str, key: str) -> dt.datetime:
@@ -409,9 +424,11 @@ def _doubtful(
     """Name both moments that a local time may be when clocks change."""
     both = [moment.astimezone(zone) for moment in sorted((early, late))]
     if both[0].replace(tzinfo=None) == at:
-        found = f"= {typed!r} comes twice in {zone.key}, where clocks go back"
+        found = tr("= {typed!r} comes twice in {zone}, where clocks go back",
+                   typed=typed, zone=zone.key)  # fmt: skip
         texts = [f'"{moment.isoformat(" ", "minutes")}"' for moment in both]
     else:
-        found = f"= {typed!r} does not exist in {zone.key}, where clocks go forward"
+        found = tr("= {typed!r} does not exist in {zone}, where clocks go forward",
+                   typed=typed, zone=zone.key)  # fmt: skip
         texts = [f'"{moment.replace(tzinfo=None).isoformat(" ", "minutes")}"' for moment in both]
-    return Fault(key, found, do=f"write {texts[0]} or {texts[1]}")
+    return Fault(key, found, do=tr("write {example}", example=any_of(texts)))

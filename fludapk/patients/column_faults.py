@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
 from fludapk.errors import Fault, nearest
+from fludapk.language import marked, tr
 from fludapk.patients.column_names import COLUMNS, DATES, IGNORED, NO_FIELDS, few, known_column
 from fludapk.patients.fields import FIELDS, RENAL, REQUIRED, keyword
 from fludapk.patients.header_words import plain, unread_because
@@ -72,15 +73,17 @@ def _value_faults(
     """Faults of codes whose meaning somebody has said."""
     for column, codes in values.items():
         if column not in header:
-            yield Fault("values", f"{column}: no such column; there are {few(header)}")
+            yield Fault("values", _no_such(column, header))
             continue
         what, _ = meaning.get(header.index(column), ("", ""))
         if not what or what in ("id", *DATES):
-            yield Fault("values", f"{column}: say first what the column is, by {{names}}")
+            found = tr("{column}: say first what the column is, by {names}", column=column)
+            yield Fault("values", found)
         elif what in SEX_COLUMNS:
             wrong = sorted(set(codes.values()) - {"female", "male"})
             if wrong:
-                yield Fault("values", f"{column}: {few(wrong)}: write female or male")
+                do = tr("write female or male")
+                yield Fault("values", f"{column}: {few(wrong)}", do=do)
 
 
 def _map_faults(header: Sequence[str], chosen: Mapping[str, str]) -> Iterator[Fault]:
@@ -88,9 +91,13 @@ def _map_faults(header: Sequence[str], chosen: Mapping[str, str]) -> Iterator[Fa
     for column, name in chosen.items():
         pair = f"{column}={name}"
         if column not in header:
-            yield Fault("names", f"{pair}: no such column; there are {few(header)}")
+            yield Fault("names", _no_such(pair, header))
         if name != IGNORED and known_column(name) is None and record_column(name) is None:
             yield Fault("names", f"{pair}: {nearest(name, list(COLUMNS))}")
+
+
+def _no_such(column: str, header: Sequence[str]) -> str:
+    return tr("{column}: no such column; there are {columns}", column=column, columns=few(header))
 
 
 def twice(header: Sequence[str], meaning: Meaning) -> Iterator[Fault]:
@@ -100,15 +107,17 @@ def twice(header: Sequence[str], meaning: Meaning) -> Iterator[Fault]:
         by_field.setdefault("sex" if what in SEX_COLUMNS else what, []).append(header[place])
     for what, columns in by_field.items():
         if len(columns) > 1:
-            do = "give each a name of its own"
+            do = tr("give each a name of its own")
             if len(set(columns)) == len(columns):
                 pair = f"{columns[-1]}={IGNORED}"
-                do = f"leave one out by {{names}} {repr(pair) if ' ' in pair else pair}"
-            yield Fault("names", f"columns {few(columns)} are all {what}", do=do, whole=True)
+                pair = repr(pair) if " " in pair else pair
+                do = tr("leave one out by {names} {pair}", pair=pair)
+            found = tr("columns {columns} are all {meaning}", columns=few(columns), meaning=what)
+            yield Fault("names", found, do=do, whole=True)
 
 
 _OF_RECORDS: Final = {
-    ("id",): "ID: records are of one course per ID",
+    ("id",): marked("ID: records are of one course per ID"),
     ("time", "date"): "TIME (h)",
     ("amt", "dose_mg"): "AMT or DOSE_MG (mg)",
 }
@@ -122,20 +131,21 @@ def _lacking(header: Sequence[str], there: Set[str], is_events: bool) -> Iterato
         if {"course_date", "first_dose"} & there:
             lacking.remove("age")
         else:
-            lacking[lacking.index("age")] = (
+            lacking[lacking.index("age")] = tr(
                 "the day of the course (course_date or first_dose), for the age"
             )
     if not there & set(_RENAL):
-        lacking.append("a renal function (scr_mg_dl, scr_umol_l, egfr or crcl)")
+        lacking.append(tr("a renal function (scr_mg_dl, scr_umol_l, egfr or crcl)"))
     if is_events:
-        lacking += [text for whats, text in _OF_RECORDS.items() if not there & set(whats)]
+        lacking += [tr(text) for whats, text in _OF_RECORDS.items() if not there & set(whats)]
     if not is_events and not there & {"regimen", "dose"}:
-        lacking.append("a course (regimen, or dose and days; or {regimen} for all rows)")
+        lacking.append(tr("a course (regimen, or dose and days; or {regimen} for all rows)"))
     if lacking:
-        do = "Rename a column, or say what it is by {names} COLUMN=NAME"
-        found = f"no column for {', '.join(lacking)}; there are {few(header)}. "
-        found += "".join(_units_not_read(header, there))
-        yield Fault("names", f"{found}{do}", whole=True)
+        found = tr("no column for {lacking}; there are {columns}.",
+                   lacking=", ".join(lacking), columns=few(header))  # fmt: skip
+        do = tr("Rename a column, or say what it is by {names} COLUMN=NAME")
+        sentences = (found, *_units_not_read(header, there), do)
+        yield Fault("names", " ".join(sentences), whole=True)
 
 
 def _units_not_read(header: Sequence[str], there: Set[str]) -> Iterator[str]:
@@ -144,11 +154,13 @@ def _units_not_read(header: Sequence[str], there: Set[str]) -> Iterator[str]:
         what, rest = unread_because(column) or ("", "")
         if not what or what in there or what in NO_FIELDS:
             continue
-        dimension = FIELDS[keyword(what)].dimension
-        units = f"; units of {what}: {', '.join(UNITS[dimension])}" if dimension else ""
-        hint = ""
+        dimension, hint = FIELDS[keyword(what)].dimension, ""
+        found = tr("{column!r} is not read because of {rest!r}", column=column, rest=rest)
         if what == "egfr" and rest == "ml min":
-            hint = "; is it per 1.73 m2 (map it to egfr) or not (map it to crcl)?"
+            hint = tr("is it per 1.73 m2 (map it to egfr) or not (map it to crcl)?")
         elif what == "crcl" and "1 73" in rest:
-            hint = "; per 1.73 m2 it is an eGFR: map it to egfr if it is meant so"
-        yield f"{column!r} is not read because of {rest!r}{hint or f'{units}.'} "
+            hint = tr("per 1.73 m2 it is an eGFR: map it to egfr if it is meant so")
+        elif dimension:
+            units = ", ".join(UNITS[dimension])
+            hint = tr("units of {field}: {units}.", field=what, units=units)
+        yield f"{found}; {hint}" if hint else f"{found}."

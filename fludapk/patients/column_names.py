@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fludapk.errors import Fault, InputError
+from fludapk.language import tr
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT
 from fludapk.patients.header_words import meaning_of, plain
 from fludapk.patients.record_names import is_telling
@@ -67,7 +68,7 @@ def names_of(pairs: Sequence[str]) -> dict[str, str]:
     >>> names_of(["KREA=scr_umol_l", "a=b=-"])
     {'KREA': 'scr_umol_l', 'a=b': '-'}
     """
-    wrong = [Fault("names", f"{pair}", do="write COLUMN=NAME") for pair in pairs if "=" not in pair]
+    wrong = [Fault("names", pair, do=tr("write COLUMN=NAME")) for pair in pairs if "=" not in pair]
     if wrong:
         raise InputError(*wrong)
     return {column: name for column, _, name in (pair.rpartition("=") for pair in pairs)}
@@ -87,7 +88,7 @@ def values_of(typed: Sequence[str]) -> dict[str, dict[str, str]]:
         column, _, code = text.partition("=")[0].rpartition(":")
         pairs = text.removeprefix(f"{column}:").split(",")
         if not column or not code or not all("=" in pair for pair in pairs):
-            faults.append(Fault("values", f"{text}", do="write COLUMN:CODE=VALUE,CODE=VALUE"))
+            faults.append(Fault("values", f"{text}", do=tr("write COLUMN:CODE=VALUE,CODE=VALUE")))
             continue
         coded = (pair.partition("=") for pair in pairs)
         values.setdefault(column, {}).update(
@@ -130,7 +131,9 @@ def few(names: Sequence[str], most: int = 12) -> str:
     "'ward', 'bed' and 1 more"
     """
     shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    if len(names) <= most:
+        return shown
+    return tr("{names} and {n} more", names=shown, n=len(names) - most)
 
 
 def is_missing(cell: str) -> bool:
@@ -159,7 +162,8 @@ def with_point(cell: str, name: str) -> str:
     ('18.2', '0.3 mg/dL')
     """
     if re.match(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(?!\d)", cell):
-        do = "write the number without separator of thousands"
-        found = f"= {cell!r}: thousands or decimals? Other cells have decimal commas"
+        do = tr("write the number without separator of thousands")
+        found = tr("= {typed!r}: thousands or decimals? Other cells have decimal commas",
+                   typed=cell)  # fmt: skip
         raise InputError(Fault(name, found, do=do))
     return re.sub(r"^([+-]?\d*),(\d+)(?=$|\s|[a-zA-Zµμ])", r"\1.\2", cell)

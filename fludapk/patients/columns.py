@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.language import all_of, tr
 from fludapk.patients.age import age_years, read_day
 from fludapk.patients.clock import is_clock
 from fludapk.patients.column_faults import header_faults, twice, with_one_id
@@ -144,8 +145,8 @@ class Layout:
         )
         own = [FIELDS[keyword(what)].key for what in _OWN_OF_RECORDS if what in constants]
         if is_events and own:
-            options = " and ".join(f"{{{key}}}" for key in own)
-            found = f"leave out {options}: records say what was given"
+            options = all_of(f"{{{key}}}" for key in own)
+            found = tr("leave out {options}: records say what was given", options=options)
             faults.append(Fault(own[0], found, also=tuple(own[1:]), whole=True))
         if faults:
             raise InputError(*faults)
@@ -185,7 +186,7 @@ class Layout:
         """
         recorded = {k: what for k, name in enumerate(header) if (what := record_column(name))}
         ids = [place for place, name in enumerate(header) if known_column(name) == ("id", "")]
-        faults = [replace(fault, do="leave one out of the file")
+        faults = [replace(fault, do=tr("leave one out of the file"))
                   for fault in twice(header, recorded)]  # fmt: skip
         if faults:
             raise InputError(*faults)
@@ -219,7 +220,7 @@ class Layout:
         if not own and key == "age_years":
             own = [self.header[k] for k, (what, _) in self.meaning.items() if what == DATES[0]]
         if not own and key == "confirm":
-            return 'write in a column "confirm":'
+            return tr('write in a column "confirm":')
         return own[0] if own else field.name
 
     @property
@@ -342,7 +343,9 @@ class Layout:
         text = meanings.get(code_of(cell))
         if text is None:
             key = FIELDS[keyword(what)].key
-            raise InputError(Fault(key, f"= {cell!r} is none of the codes {', '.join(meanings)}"))
+            found = tr("= {typed!r} is none of the codes {codes}",
+                       typed=cell, codes=", ".join(meanings))  # fmt: skip
+            raise InputError(Fault(key, found))
         return text
 
     def _set_age(self, texts: dict[str, str]) -> list[Fault]:
@@ -353,8 +356,8 @@ class Layout:
         if not born:
             return []
         if not day:
-            do = "give it in a column course_date or first_dose, or the age"
-            return [Fault("age_years", "needs the day of the course as well", do=do)]
+            do = tr("give it in a column course_date or first_dose, or the age")
+            return [Fault("age_years", tr("needs the day of the course as well"), do=do)]
         try:
             birth = read_day(born, key="age_years", order=orders["date_of_birth"])
             years = age_years(
@@ -368,8 +371,9 @@ class Layout:
             return list(error.faults)
         if abs(stated.value - years) < 1.0:
             return []
-        found = f"= {texts['age']!r} contradicts the date of birth, by which it is {years:.3g} y"
-        return [Fault("age_years", found, do="check both, or leave one column unread")]
+        found = tr("= {typed!r} contradicts the date of birth, by which it is {years:.3g} y",
+                   typed=texts["age"], years=years)  # fmt: skip
+        return [Fault("age_years", found, do=tr("check both, or leave one column unread"))]
 
     @property
     def is_translated(self) -> bool:
@@ -389,7 +393,7 @@ class Layout:
             elif what in SEX_COLUMNS:
                 parts.append(self.sexes.words() if self.sexes else "")
             elif what not in NO_FIELDS and FIELDS[keyword(what)].dimension:
-                parts.append(unit or _usual_unit(what) or "unit in each cell")
+                parts.append(unit or _usual_unit(what) or tr("unit in each cell"))
             else:
                 parts.append(unit)
             shown["sex" if what in SEX_COLUMNS else what] = ": ".join(filter(None, parts))

@@ -17,6 +17,7 @@ import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.language import marked, tr
 from fludapk.patients.clock import NO_CLOCK, Clock, ClockTime, Typed, divided, read_hours
 from fludapk.units import MG_PER_ML, VIAL_MG, parse_quantity
 
@@ -24,12 +25,13 @@ DAILY_CEILING_MG_M2: Final = 50.0
 COURSE_CEILING_MG_M2: Final = 250.0
 NEUROTOXICITY_MG_M2: Final = 40.0
 """Daily dose from which the check repeats the boxed warning."""
-NEUROTOXICITY: Final = (
+NEUROTOXICITY: Final = marked(
     "neurotoxicity: 96 mg/m2/day for 5-7 days gave severe CNS toxicity in 36 % (boxed warning); "
     "≤ 0.2 % at CLL doses"
 )
-AGAINST_MORE: Final = (
-    f"Against it: {NEUROTOXICITY}; thresholds are retrospective, and no trial supports a dose "
+AGAINST_MORE: Final = marked(
+    "Against it: neurotoxicity: 96 mg/m2/day for 5-7 days gave severe CNS toxicity in 36 % (boxed "
+    "warning); ≤ 0.2 % at CLL doses; thresholds are retrospective, and no trial supports a dose "
     "above the label"
 )
 HOURS: Final = (0.01, 1000.0)
@@ -68,16 +70,23 @@ class Course:
     def __post_init__(self) -> None:
         ends = [t + d for t, d in zip(self.times_h, self.infusion_h, strict=True)]
         faults = [
-            f"infusions {k + 1} and {k + 2} overlap: the first ends at {end:g} h, the second "
-            f"starts at {t:g} h"
+            tr(
+                "infusions {first} and {second} overlap: the first ends at {end:g} h, the second "
+                "starts at {start:g} h",
+                first=k + 1,
+                second=k + 2,
+                end=end,
+                start=t,
+            )
             for k, (end, t) in enumerate(zip(ends, self.times_h[1:], strict=False))
             if t < end - _SLACK
         ]
         faults += [
-            f"infusion {k} takes {length:g} h: from {HOURS[0]:g} to {HOURS[1]:g} h"
+            tr("infusion {k} takes {length:g} h: from {low:g} to {high:g} h",
+               k=k, length=length, low=HOURS[0], high=HOURS[1])
             for k, length in enumerate(self.infusion_h, start=1)
             if not HOURS[0] <= length <= HOURS[1]
-        ]
+        ]  # fmt: skip
         if faults:
             raise InputError(*faults)
 
@@ -108,12 +117,14 @@ class Course:
         daily, total = self._above_ceilings(bsa_m2)
         faults = []
         if daily is not None:
-            found = f"{daily:.1f} mg/m2 in a day is above {DAILY_CEILING_MG_M2:g} mg/m2: refused. "
-            found += f"{NEUROTOXICITY[0].upper()}{NEUROTOXICITY[1:]}"
-            faults.append(Fault("dose", found, whole=True))
+            found = tr("{daily:.1f} mg/m2 in a day is above {most:g} mg/m2: refused.",
+                       daily=daily, most=DAILY_CEILING_MG_M2)  # fmt: skip
+            why = tr(NEUROTOXICITY)
+            faults.append(Fault("dose", f"{found} {why[0].upper()}{why[1:]}", whole=True))
         if total is not None:
-            found = f"{total:.1f} mg/m2 in the course is above {COURSE_CEILING_MG_M2:g} mg/m2"
-            faults.append(Fault("dose", f"{found}: refused", also=("days",), whole=True))
+            found = tr("{total:.1f} mg/m2 in the course is above {most:g} mg/m2: refused",
+                       total=total, most=COURSE_CEILING_MG_M2)  # fmt: skip
+            faults.append(Fault("dose", found, also=("days",), whole=True))
         return faults
 
     def given_above_ceilings(self, bsa_m2: float) -> str:
@@ -140,12 +151,15 @@ class Course:
         daily, total = alone._above_ceilings(bsa_m2)
         passed = []
         if daily is not None:
-            passed.append(f"{daily:.1f} mg/m2 in a day, at most {DAILY_CEILING_MG_M2:g}")
+            passed.append(tr("{daily:.1f} mg/m2 in a day, at most {most:g}",
+                             daily=daily, most=DAILY_CEILING_MG_M2))  # fmt: skip
         if total is not None:
-            passed.append(f"{total:.1f} mg/m2 in the course, at most {COURSE_CEILING_MG_M2:g}")
+            passed.append(tr("{total:.1f} mg/m2 in the course, at most {most:g}",
+                             total=total, most=COURSE_CEILING_MG_M2))  # fmt: skip
         if not passed:
             return ""
-        return f"given above a ceiling: {'; '.join(passed)}. No further dose; {NEUROTOXICITY}"
+        return tr("given above a ceiling: {passed}. No further dose; {why}",
+                  passed="; ".join(passed), why=tr(NEUROTOXICITY))  # fmt: skip
 
     def _above_ceilings(self, bsa_m2: float) -> tuple[float | None, float | None]:
         """Highest mg/m2 of a day and of the course, where they are above their ceilings."""
@@ -200,7 +214,7 @@ class GivenDose(NamedTuple):
         start, rest = parts or ("", text)
         match = (_GIVEN if parts is None else _AFTER_CLOCK).fullmatch(rest)
         if match is None:
-            do = (
+            do = tr(
                 "write start, mg of fludarabine phosphate, and the length if it differs: "
                 '"24.5h 22mg", "24.5h 22mg 45min" or "2026-01-15 09:00 22mg"'
             )
@@ -367,5 +381,5 @@ def check_step(step_mg: float) -> None:
     InputError
     """
     if not 0.01 <= step_mg <= 1000:
-        found = f"= {step_mg:g} must be a number of mg from 0.01 to 1000"
+        found = tr("= {step:g} must be a number of mg from 0.01 to 1000", step=step_mg)
         raise InputError(Fault("round_to_mg", found))

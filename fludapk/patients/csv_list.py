@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from fludapk.errors import Fault, InputError
+from fludapk.language import marked, tr
 from fludapk.patients.encodings import encoding_of
 from fludapk.patients.xlsx_list import is_workbook, read_sheet
 
@@ -113,12 +114,13 @@ class Source:
         try:
             mode = Path(self.name).stat().st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a pipe would wait
-                why = "is not a file on disk: a list is read more than once"
+                why = tr("is not a file on disk: a list is read more than once")
                 raise InputError(Fault("", why, where=self.name))
             with Path(self.name).open("rb") as file:
                 yield file
         except OSError as error:
-            fault = Fault("", f"cannot be read: {error.strerror}", where=self.name)
+            why = tr("cannot be read: {why}", why=error.strerror)
+            fault = Fault("", why, where=self.name)
             raise InputError(fault) from error
 
     def parts(self) -> Iterator[bytes]:
@@ -132,7 +134,7 @@ def open_list(
     source: str | Path | bytes,
     understood: Callable[[str], bool],
     *,
-    name: str = "the list",
+    name: str = "",
     encoding: str | None = None,
     sheet: str | None = None,
 ) -> CsvList:
@@ -146,7 +148,7 @@ def open_list(
         Tells whether a column name is understood: separator and header are those that give most of
         these.
     name : str
-        Name of a list of bytes in faults.
+        Name of a list of bytes in faults; "the list" if empty.
     encoding : str, optional
         Of a text that neither is UTF-8 nor has a byte-order mark; see
         `fludapk.patients.encodings`.
@@ -164,7 +166,9 @@ def open_list(
     >>> ages.delimiter, ages.decimal_comma, ages.header
     (';', True, ('id', 'wt'))
     """
-    path = Source(name, source) if isinstance(source, bytes) else Source(str(source))
+    path = Source(str(source))
+    if isinstance(source, bytes):
+        path = Source(name or tr("the list"), source)
     with path.opened() as file:
         start = file.read(8)
 
@@ -175,10 +179,12 @@ def open_list(
     try:
         if is_workbook(start):
             if encoding:
-                raise InputError(Fault("encoding", "is for text files; this is a workbook"))
+                found = tr("is for text files; this is a workbook")
+                raise InputError(Fault("encoding", found))
             return _of_rows(path, tuple(read_sheet(path.parts(), sheet)), is_known)
         if sheet:
-            raise InputError(Fault("sheet", "is for workbooks (.xlsx); this is a text file"))
+            found = tr("is for workbooks (.xlsx); this is a text file")
+            raise InputError(Fault("sheet", found))
         return _of_text(path, encoding_of(path.parts(), encoding or None), is_known)
     except InputError as error:
         if any(fault.where for fault in error.faults):
@@ -193,10 +199,11 @@ def _refused(source: Source, why: str, do: str = "") -> InputError:
 def _check_names(source: Source, header: Sequence[str]) -> None:
     """Refuse a header without names, or with one too long for the patterns that read it."""
     if not any(name.strip() for name in header):
-        raise _refused(source, "the first line must name the columns")
+        raise _refused(source, tr("the first line must name the columns"))
     longest = max(map(len, header))
     if longest > LONGEST_NAME:
-        why = f"the name of a column has {longest} characters: at most {LONGEST_NAME}"
+        why = tr("the name of a column has {n} characters: at most {most}",
+                 n=longest, most=LONGEST_NAME)  # fmt: skip
         raise _refused(source, why)
 
 
@@ -230,7 +237,7 @@ def _of_text(source: Source, encoding: str, understood: Callable[[str], bool]) -
     }
     # looked at here: what follows reads every name in many ways
     if any(len(row) > MOST_COLUMNS for top in tops.values() for row in top):
-        raise _refused(source, f"has more than {MOST_COLUMNS} columns")
+        raise _refused(source, tr("has more than {most} columns", most=MOST_COLUMNS))
     skipped = 1 if stated else 0  # the line that states the separator
     places = {
         delimiter: skipped + _place_of_header(top[skipped:], understood)
@@ -265,7 +272,10 @@ LONGEST_NAME: Final = 500
 _TOP: Final = 20
 """Rows among which the header is looked for."""
 _STATED: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-_OTHER_SEPARATORS: Final = {r"\s+": "blanks", r"\|": "upright strokes (|)"}
+_OTHER_SEPARATORS: Final = {
+    r"\s+": marked("blanks"),
+    r"\|": marked("upright strokes (|)"),
+}
 
 
 def _stated_delimiter(source: Source, encoding: str) -> str | None:
@@ -279,7 +289,8 @@ def _stated_delimiter(source: Source, encoding: str) -> str | None:
     if match is None:
         return None
     if match[1] not in DELIMITERS:
-        raise _refused(source, f"has {match[1]!r} for a separator", "use comma, semicolon or tab")
+        why = tr("has {sign!r} for a separator", sign=match[1])
+        raise _refused(source, why, tr("use comma, semicolon or tab"))
     return match[1]
 
 
@@ -313,8 +324,9 @@ def _refuse_other_separators(
         for cells in rows:
             names = re.split(pattern, " ".join(cells).strip())
             if sum(map(understood, names)) >= 3:
-                do = "separate them by commas, semicolons or tabs"
-                raise _refused(source, f"has columns that are separated by {words}", do)
+                do = tr("separate them by commas, semicolons or tabs")
+                why = tr("has columns that are separated by {signs}", signs=tr(words))
+                raise _refused(source, why, do)
 
 
 def _has_decimal_commas(
@@ -347,11 +359,12 @@ def _rows(source: Source, encoding: str, delimiter: str) -> Iterator[list[str]]:
             except StopIteration:
                 return
             except csv.Error as error:
-                where = f"{source.name} line {reader.line_num}"
-                fault = Fault("", f"quotation marks do not match ({error})", where=where)
+                where = tr("{file} line {line}", file=source.name, line=reader.line_num)
+                found = tr("quotation marks do not match ({why})", why=error)
+                fault = Fault("", found, where=where)
                 raise InputError(fault) from error
             except UnicodeError as error:
-                raise _refused(source, "changed while it was read") from error
+                raise _refused(source, tr("changed while it was read")) from error
             yield cells
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from fludapk.errors import Fault, InputError, nearest
-from fludapk.language import marked
+from fludapk.language import marked, tr
 
 ENCODINGS: Final = {
     "utf-8": "UTF-8",
@@ -40,13 +40,18 @@ _MARKS: Final = (
 """Byte-order marks, the longer ones first."""
 _SINGLE_BYTES: Final = ("cp1252", "latin-1", "iso8859-15", "cp1250", "cp850", "mac-roman")
 """Encodings in which any bytes are text, so that UTF-8 would be misread without a word."""
+_SAVE: Final = marked("save it as CSV UTF-8")
 _OTHER_KINDS: Final = (
-    (b"\x1f\x8b", "is compressed (gzip)", "unpack it"),
-    (b"%PDF", "is a PDF", "save the list as CSV UTF-8"),
-    (b"<", "is HTML or XML, whatever its name says", "save it as .xlsx or as CSV UTF-8"),
-    (b"{", "is JSON", "save it as CSV UTF-8"),
-    (b"[{", "is JSON", "save it as CSV UTF-8"),
-    (b"PAR1", "is Parquet", "save it as CSV UTF-8"),
+    (b"\x1f\x8b", marked("is compressed (gzip)"), marked("unpack it")),
+    (b"%PDF", marked("is a PDF"), marked("save the list as CSV UTF-8")),
+    (
+        b"<",
+        marked("is HTML or XML, whatever its name says"),
+        marked("save it as .xlsx or as CSV UTF-8"),
+    ),
+    (b"{", marked("is JSON"), _SAVE),
+    (b"[{", marked("is JSON"), _SAVE),
+    (b"PAR1", marked("is Parquet"), _SAVE),
 )
 """Beginnings of files that hold no list as we read them."""
 _SAMPLE: Final = 4096
@@ -77,7 +82,8 @@ def chosen_encoding(name: str) -> str:
     )
     if codec not in by_codec:
         do = nearest(asked[:50], list(ENCODINGS))
-        raise InputError(Fault("encoding", f"= {name[:50]!r} is not one we read", do=do))
+        found = tr("= {typed!r} is not one we read", typed=name[:50])
+        raise InputError(Fault("encoding", found, do=do))
     return by_codec[codec]
 
 
@@ -113,14 +119,15 @@ def encoding_of(parts: Iterable[bytes], chosen: str | None = None) -> str:
     start = next(pieces, b"")
     for beginning, found, do in _OTHER_KINDS:
         if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(beginning):
-            raise InputError(Fault("", found, do=do))
+            raise InputError(Fault("", tr(found), do=tr(do)))
     marked = next((codec for mark, codec in _MARKS if start.startswith(mark)), None)
     encoding = None if chosen is None else chosen_encoding(chosen)
     if marked is not None:
         if encoding is not None and not marked.startswith(encoding[:6]):
             shown = {"utf-8-sig": "UTF-8"}.get(marked, marked.upper())
-            found = f"= {encoding!r}, but the file begins with the mark of {shown}"
-            raise InputError(Fault("encoding", found, do="leave it out"))
+            found = tr("= {encoding!r}, but the file begins with the mark of {mark}",
+                       encoding=encoding, mark=shown)  # fmt: skip
+            raise InputError(Fault("encoding", found, do=tr("leave it out")))
         return _checked(start, pieces, marked)
     if encoding == "utf-16":
         encoding = _by_zeros(start) or "utf-16-le"
@@ -146,16 +153,17 @@ def _checked(start: bytes, pieces: Iterable[bytes], encoding: str) -> str:
     decoder = codecs.getincrementaldecoder(encoding)()
     content = [start, *pieces]
     if encoding in _SINGLE_BYTES and _is_more_than_ascii_in_utf_8(content):
-        found = f"= {encoding!r}, but the file is UTF-8"
-        raise InputError(Fault("encoding", found, do="leave it out"))
+        found = tr("= {encoding!r}, but the file is UTF-8", encoding=encoding)
+        raise InputError(Fault("encoding", found, do=tr("leave it out")))
     try:
         for piece in content:
             decoder.decode(piece)
         decoder.decode(b"", final=True)
     except UnicodeError:
         name = ENCODINGS.get(encoding, encoding.removesuffix("-sig").upper())
-        do = "check {encoding}, or save it as CSV UTF-8"
-        raise InputError(Fault("", f"is not {name} throughout", do=do)) from None
+        do = tr("check {encoding}, or save it as CSV UTF-8")
+        found = tr("is not {encoding} throughout", encoding=name)
+        raise InputError(Fault("", found, do=do)) from None
     return encoding
 
 
@@ -200,6 +208,6 @@ def _decodes(sample: bytes, encoding: str) -> bool:
 
 
 def _unlike_utf_8(encoding: str) -> Fault:
-    do = f"say so by {{encoding}} {encoding} if it is, or save it as CSV UTF-8"
-    found = f"is not UTF-8; it looks like {ENCODINGS[encoding]}"
+    do = tr("say so by {encoding} {name} if it is, or save it as CSV UTF-8", name=encoding)
+    found = tr("is not UTF-8; it looks like {encoding}", encoding=ENCODINGS[encoding])
     return Fault("encoding", found, do=do, whole=True)

@@ -11,6 +11,7 @@ from typing import Any, Final, Self, TypeAlias
 
 from fludapk.arrays import F8, I8
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.language import tr
 from fludapk.patients.clock import NO_CLOCK, Clock, ClockTime, Typed, divided, read_hours
 from fludapk.units import parse_number, parse_quantity
 
@@ -97,13 +98,13 @@ class Level:
             at, rest = parts
             after = _AFTER_CLOCK.fullmatch(rest)
             if after is None:
-                do = 'write the concentration after the time, "2026-01-14 10:30 0.62 mg/L"'
+                do = tr('write the concentration after the time, "2026-01-14 10:30 0.62 mg/L"')
                 raise InputError(Fault("levels", f"= {text[:_LONGEST]!r}", do=do))
             below, conc = after.groups()
             return cls.from_fields(at, conc, below=bool(below), typed=text.strip(), clock=clock)
         match = _LEVEL.fullmatch(text)
         if match is None:
-            do = (
+            do = tr(
                 'write time and concentration, "2.0h 0.62mg/L" or "2026-01-14 10:30 0.62mg/L"; '
                 'below the limit of quantification: "24h <0.01mg/L"'
             )
@@ -111,7 +112,8 @@ class Level:
         time, below, conc = match.groups()
         number, unit = parse_number(time, "time_h")
         if not unit:
-            raise InputError(Fault("time_h", f"= {time!r} has no unit", do=f"write {number:g}h"))
+            do = tr("write {number:g}h", number=number)
+            raise InputError(Fault("time_h", tr("= {typed!r} has no unit", typed=time), do=do))
         return cls.from_fields(time, conc, below=bool(below), typed=text.strip())
 
     @classmethod
@@ -233,10 +235,11 @@ def used_places(left_out: Sequence[int | str], levels: int) -> list[int]:
         if text.isdecimal() and 1 <= int(text[:9]) <= levels:
             places.add(int(text))
         else:
-            found = f"= {str(typed)[:50]!r} is no level: they are counted as given, 1 to {levels}"
+            found = tr("= {typed!r} is no level: they are counted as given, 1 to {levels}",
+                       typed=str(typed)[:50], levels=levels)  # fmt: skip
             faults.append(Fault("exclude_level", found))
     if len(places) == levels and not faults:
-        faults.append(Fault("exclude_level", "leaves no level out of which to estimate"))
+        faults.append(Fault("exclude_level", tr("leaves no level out of which to estimate")))
     if faults:
         raise InputError(*faults)
     return [place for place in range(1, levels + 1) if place not in places]
@@ -268,14 +271,19 @@ def unlikely_times(
     for time, expected, place in zip(times_h, typical_mg_l, places, strict=True):
         after = time - last_dose_h
         if time <= 0:
-            found = (
-                f"level {place} at {time:g} h: time counts from the start of the first infusion, "
-                "and there is no drug before it"
+            found = tr(
+                "level {place} at {time:g} h: time counts from the start of the first infusion, "
+                "and there is no drug before it",
+                place=place,
+                time=time,
             )
         elif after > LATE_H or expected < TRACE_OF_PEAK * peak_mg_l:
-            found = (
-                f"level {place} at {time:g} h is {after:g} h after the last dose: hardly any drug "
-                "is expected then. Check the time, and that doses and levels are on the same clock"
+            found = tr(
+                "level {place} at {time:g} h is {after:g} h after the last dose: hardly any drug "
+                "is expected then. Check the time, and that doses and levels are on the same clock",
+                place=place,
+                time=time,
+                after=after,
             )
         else:
             continue
@@ -307,16 +315,26 @@ def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8, places: I8 | None = None
     rows = zip(times_h, conc_mg_l, typical_mg_l, strict=True)
     for k, (time, conc, expected) in enumerate(rows):
         inside = None if places is None else ("levels", int(places[k]))
-        at = f"level at {time:g} h: "
         if time <= 0:
-            early = f"{at}time counts from the start of the first infusion, and there is no drug "
-            faults.append(Fault("levels", f"{early}before it", inside=inside, whole=True))
+            early = tr(
+                "level at {time:g} h: time counts from the start of the first infusion, and there "
+                "is no drug before it",
+                time=time,
+            )
+            faults.append(Fault("levels", early, inside=inside, whole=True))
             continue
         ratio = conc / expected if expected > TRACE_MG_L else math.nan
         far = FAR if expected > LITTLE_MG_L else FAR_OF_LITTLE
         if ratio > far or ratio < 1 / far:
             unit = "ng/mL" if ratio > 1 else "mg/L"
-            far_off = f"{at}{conc:g} mg/L is {ratio:.3g} times the {expected:.3g} mg/L expected"
-            do = f"check the unit, is it {unit}? And the time"
+            far_off = tr(
+                "level at {time:g} h: {conc:g} mg/L is {ratio:.3g} times the {expected:.3g} mg/L "
+                "expected",
+                time=time,
+                conc=conc,
+                ratio=ratio,
+                expected=expected,
+            )
+            do = tr("check the unit, is it {unit}? And the time", unit=unit)
             faults.append(Fault("levels", far_off, do=do, inside=inside, whole=True))
     return faults

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.language import tr
 from fludapk.patients.clock import NO_CLOCK, Clock, ClockTime, is_clock, read_hours
 from fludapk.patients.columns import Layout, few, is_column
 from fludapk.patients.csv_list import open_list
@@ -63,11 +64,14 @@ def read_level_file(path: str | Path, clock: Clock = NO_CLOCK) -> LevelFile:
     layout = Layout.of_levels(source.header, decimal_comma=source.decimal_comma)
     records = Records(layout, can_map=False)
     if not records.has("dv") or not records.has("time", "date"):
-        raise InputError(
-            f"{path}: needs the columns time_h (or time, with date and time) and one of "
-            f"{', '.join(CONC_COLUMNS)}; it has {few(layout.header)}"
-            f"{only_logarithms(records)}"
+        found = tr(
+            "{path}: needs the columns time_h (or time, with date and time) and one of {columns}; "
+            "it has {header}",
+            path=path,
+            columns=", ".join(CONC_COLUMNS),
+            header=few(layout.header),
         )
+        raise InputError(found + only_logarithms(records))
     rows = [
         (number, cells)
         for number, cells in enumerate(source.rows(), start=source.first_row)
@@ -97,14 +101,14 @@ def _levels(assay: Assay, rows: Sequence[Row], clock: Clock, path: str) -> tuple
         try:
             level = _level(assay, cells, clock)
         except InputError as error:
-            faults += error.at(where=f"{path} row {number}").faults
+            faults += error.at(where=tr("{file} row {row}", file=path, row=number)).faults
             continue
         if level is None:
             n_aside += 1
         else:
             levels.append(level)
     if not faults and not levels:
-        faults.append(Fault("", "no level below the header", where=path))
+        faults.append(Fault("", tr("no level below the header"), where=path))
     if faults:
         raise InputError(*faults)
     return levels, n_aside
@@ -116,8 +120,8 @@ def _file_faults(records: Records, rows: Sequence[Row]) -> Iterator[Fault]:
     cells = [cells for _, cells in rows if len(cells) == len(layout.header)]
     ids = list(dict.fromkeys(name for row in cells if (name := layout.id_of(row))))
     if len(ids) > 1:
-        found = f"the levels are of {len(ids)} patients: {few(ids, most=4)}"
-        yield Fault("", found, do="keep the rows of one patient")
+        found = tr("the levels are of {n} patients: {ids}", n=len(ids), ids=few(ids, most=4))
+        yield Fault("", found, do=tr("keep the rows of one patient"))
     yield from list_faults(records, cells, with_levels=True)
     yield from course_faults(records, cells)
     times = [records.text(row, "time") or records.text(row, "date") for row in cells]
@@ -135,11 +139,11 @@ def _level(assay: Assay, cells: Sequence[str], clock: Clock) -> Level | None:
     for what in _DOSING:
         size = records.number(cells, what)
         if size != 0:
-            found = f"= {size:g}: this is a dose, and the file is of levels"
-            do = "take it out; doses as given are typed by {given}"
+            found = tr("= {size:g}: this is a dose, and the file is of levels", size=size)
+            do = tr("take it out; doses as given are typed by {given}")
             raise InputError(Fault(records.called(what), found, do=do))
     if records.has("evid") and not records.is_level(cells):
-        raise InputError(Fault(records.called("evid"), "is not 0: this is no level"))
+        raise InputError(Fault(records.called("evid"), tr("is not 0: this is no level")))
     if records.flag(cells, "mdv"):
         return None
     (hours, at), sample = gathered(
@@ -157,13 +161,13 @@ def _level(assay: Assay, cells: Sequence[str], clock: Clock) -> Level | None:
 def _time(records: Records, cells: Sequence[str], clock: Clock) -> tuple[float, ClockTime | None]:
     text = records.time(cells)
     if not text:
-        do = 'write date and time as "2026-01-14 08:30", or hours in a column time_h'
-        raise InputError(Fault("time_h", "is missing", do=do))
+        do = tr('write date and time as "2026-01-14 08:30", or hours in a column time_h')
+        raise InputError(Fault("time_h", tr("is missing"), do=do))
     return read_hours(text, clock, key="time_h", unit=None)
 
 
 def _sample(assay: Assay, cells: Sequence[str]) -> Sample:
     sample = assay.sample(cells)
     if sample is None:
-        raise InputError(Fault(assay.records.called("dv"), "is empty: no concentration"))
+        raise InputError(Fault(assay.records.called("dv"), tr("is empty: no concentration")))
     return sample

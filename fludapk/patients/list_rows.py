@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fludapk.errors import Fault, InputError
+from fludapk.language import tr
 from fludapk.patients.column_names import IGNORED
 from fludapk.patients.columns import Layout
 from fludapk.patients.csv_list import DELIMITERS
@@ -28,7 +29,7 @@ def request_of(layout: Layout, cells: Sequence[str]) -> Request:
     18.2
     """
     if not any(cell.strip() for cell in cells):
-        raise InputError("the row is empty")
+        raise InputError(tr("the row is empty"))
     if len(cells) != len(layout.header):
         raise InputError(wrong_length(cells, len(layout.header)))
     texts, faults = layout.read_cells(cells)
@@ -50,11 +51,12 @@ def _in_a_list(layout: Layout, fault: Fault) -> Fault:
     """A fault of a typed value, with what may be done about it in a list."""
     if fault.field in RENAL and set(fault.also) & set(RENAL):
         columns = [layout.name(key) for key in fault.fields]
-        do = f"leave one unread: {{names}} {columns[-1]}={IGNORED}"
+        do = tr("leave one unread: {names} {column}={ignored}",
+                column=columns[-1], ignored=IGNORED)  # fmt: skip
         return replace(fault, do=do)
-    if fault.field == "scr_mg_dl" and "has no unit" in fault.found:
-        column = layout.name("scr_mg_dl")
-        do = f"{fault.do}, or for all rows {{names}} {column}=scr_mg_dl or {column}=scr_umol_l"
+    if fault.field == "scr_mg_dl" and fault.no_unit:
+        do = tr("{do}, or for all rows {names} {column}=scr_mg_dl or {column}=scr_umol_l",
+                do=fault.do, column=layout.name("scr_mg_dl"))  # fmt: skip
         return replace(fault, do=do)
     return fault
 
@@ -64,13 +66,15 @@ def wrong_length(cells: Sequence[str], expected: int) -> str:
     extra = ", ".join(repr(cell) for cell in cells[expected:])
     for delimiter in DELIMITERS:
         if sum(cell.count(delimiter) for cell in cells) == expected - 1:
-            return (
-                f"{len(cells)} cells, but the header has {expected}: is this row separated by "
-                f"{delimiter!r} and the header by another sign?"
+            return tr(
+                "{n} cells, but the header has {expected}: is this row separated by {sign!r} and "
+                "the header by another sign?",
+                n=len(cells),
+                expected=expected,
+                sign=delimiter,
             )
-    return f"{len(cells)} cells, but the header has {expected}" + (
-        f"; beyond it: {extra}" if extra else ""
-    )
+    found = tr("{n} cells, but the header has {expected}", n=len(cells), expected=expected)
+    return found + "; " + tr("beyond it: {cells}", cells=extra) if extra else found
 
 
 def typed_of(texts: Mapping[str, str]) -> dict[str, str]:

@@ -13,9 +13,10 @@ from typing import Any
 
 from fludapk.atomic import read_whole
 from fludapk.errors import Fault, InputError, nearest
+from fludapk.language import marked, tr
 from fludapk.published.models import AVERAGED
 
-_DO = f'write "{AVERAGED}", or "{AVERAGED}: langenhorst2019=0.7, varela2025=0.3"'
+_DO = marked('write "averaged", or "averaged: langenhorst2019=0.7, varela2025=0.3"')
 
 
 def read_weights(model: str, names: Collection[str]) -> dict[str, float]:
@@ -48,12 +49,15 @@ def read_weights(model: str, names: Collection[str]) -> dict[str, float]:
             weight = math.nan
         if name not in names:
             do = nearest(name, list(names))
-            faults.append(Fault("model", f"averaged: unknown model {name!r}", do=do, whole=True))
+            found = tr("averaged: unknown model {name!r}", name=name)
+            faults.append(Fault("model", found, do=do, whole=True))
         elif name in weights:
-            faults.append(Fault("model", f"averaged: {name} comes twice", do=_DO, whole=True))
+            found = tr("averaged: {name} comes twice", name=name)
+            faults.append(Fault("model", found, do=tr(_DO), whole=True))
         elif not 0.0 < weight < math.inf:
-            found = f"averaged: the weight of {name}, {text!r}, is no number above zero"
-            faults.append(Fault("model", found, do=_DO, whole=True))
+            found = tr("averaged: the weight of {name}, {text!r}, is no number above zero",
+                       name=name, text=text)  # fmt: skip
+            faults.append(Fault("model", found, do=tr(_DO), whole=True))
         weights[name] = weight
     if faults:
         raise InputError(*faults)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fludapk.errors import Fault, InputError, gathered
+from fludapk.language import marked, tr
 from fludapk.patients.columns import Layout
 from fludapk.patients.course import GIVEN_DAY_H, Course
 from fludapk.patients.fields import FIELDS, RENAL
@@ -99,10 +100,12 @@ def _is_marked(records: Records, cells: Row) -> bool:
 
 def comes_again(name: str) -> InputError:
     """The error of an ID whose records do not stand together."""
-    return InputError(
-        f"ID {name!r} comes again after another ID: put the records of a course together, and give "
-        "each course an ID of its own"
+    found = tr(
+        "ID {name!r} comes again after another ID: put the records of a course together, and give "
+        "each course an ID of its own",
+        name=name,
     )
+    return InputError(found)
 
 
 # ------------------------------------------------------------------ one course
@@ -166,16 +169,20 @@ def recorded(
     """
     for k, cells in enumerate(rows):
         if len(cells) != len(layout.header):
-            fault = Fault("", wrong_length(cells, len(layout.header)), where=f"record {k + 1}")
-            raise InputError(fault)
+            where = tr("record {n}", n=k + 1)
+            raise InputError(Fault("", wrong_length(cells, len(layout.header)), where=where))
     records = Records(layout)
     kept, n_aside = _kept(records, rows)
     texts = [layout.texts(cells) for cells in kept]
     faults = [
-        Fault("", f"{name} changes within the course: one course has one set of covariates")
+        Fault(
+            "",
+            tr("{column} changes within the course: one course has one set of covariates",
+               column=name),
+        )
         for name in dict.fromkeys(name for row in texts for name in row)
         if name not in _MAY_CHANGE and len({row[name] for row in texts if name in row}) > 1
-    ]
+    ]  # fmt: skip
     faults += course_faults(records, kept)
     substance = _substance(records, amount)
     doses = _doses(records, kept, faults)
@@ -230,20 +237,22 @@ def _kept(records: Records, rows: Sequence[Row]) -> tuple[list[Row], int]:
             kept.append(cells)
         elif records.is_dose(cells):
             mark = records.called("excluded")
-            found = f"= {records.text(cells, 'excluded')!r} on a dose: was it given?"
-            do = "clear the mark, or take the record out"
+            found = tr("= {typed!r} on a dose: was it given?",
+                       typed=records.text(cells, "excluded"))  # fmt: skip
+            do = tr("clear the mark, or take the record out")
             raise InputError(Fault(mark, found, do=do))
     if not kept:
-        raise InputError("all its records are marked as not to be used")
+        raise InputError(tr("all its records are marked as not to be used"))
     return kept, len(rows) - len(kept)
 
 
 def _substance(records: Records, amount: str | None) -> str:
     substance = "phosphate" if records.has("dose_mg") else amount
     if substance is None:
-        found = (
-            f"is {records.called('amt')} mg of fludarabine phosphate or of F-ara-A (0.781 of "
-            "that)? Say {amount} phosphate or {amount} f_ara_a"
+        found = tr(
+            "is {column} mg of fludarabine phosphate or of F-ara-A (0.781 of that)? Say {amount} "
+            "phosphate or {amount} f_ara_a",
+            column=records.called("amt"),
         )
         raise InputError(Fault("amount", found, whole=True))
     return substance
@@ -266,8 +275,11 @@ def _doses(records: Records, rows: Sequence[Row], faults: list[Fault]) -> list[D
         except InputError as error:
             faults += error.faults
     if not is_any and not faults:
-        how = "EVID 1" if records.has("evid") else f"{records.called('amt')} above zero"
-        faults.append(Fault("", f"no record with {how}: a course needs a dose"))
+        found = tr("no record with {column} above zero: a course needs a dose",
+                   column=records.called("amt"))  # fmt: skip
+        if records.has("evid"):
+            found = tr("no record with EVID 1: a course needs a dose")
+        faults.append(Fault("", found))
     return doses
 
 
@@ -276,7 +288,9 @@ def _no_dose(records: Records, cells: Row) -> None:
         size = records.number(cells, what)
         if size != 0:
             event, name = records.number(cells, "evid"), records.called(what)
-            raise InputError(f"EVID = {event:g} with {name} = {size:g}: a dose has EVID 1")
+            found = tr("EVID = {event:g} with {column} = {size:g}: a dose has EVID 1",
+                       event=event, column=name, size=size)  # fmt: skip
+            raise InputError(found)
 
 
 def _dose(records: Records, cells: Row, row: int, place: int) -> list[Dose]:
@@ -294,18 +308,24 @@ def _dose(records: Records, cells: Row, row: int, place: int) -> list[Dose]:
     what, least = ("amt", size) if size <= mg else ("dose_mg", mg)
     what = what if records.has(what) else "dose_mg"
     if least <= 0:
-        raise InputError(f"{records.called(what)} = {least:g}: a dose in mg above zero")
+        found = tr("{column} = {size:g}: a dose in mg above zero",
+                   column=records.called(what), size=least)  # fmt: skip
+        raise InputError(found)
     if mg > MOST_RECORDED_MG:
         name = records.called("dose_mg" if records.has("dose_mg") else "amt")
-        found = f"= {mg:g}: no infusion of fludarabine is above {MOST_RECORDED_MG:g} mg"
-        raise InputError(Fault(name, found, do="is this µg? Write mg"))
+        found = tr("= {mg:g}: no infusion of fludarabine is above {most:g} mg",
+                   mg=mg, most=MOST_RECORDED_MG)  # fmt: skip
+        raise InputError(Fault(name, found, do=tr("is this µg? Write mg")))
     if all(abs(size / mg / ratio - 1) > _SAME for ratio in (1.0, MASS_RATIO)):
-        names = records.called("amt"), records.called("dose_mg")
-        raise InputError(
-            f"{names[0]} = {size:g} with {names[1]} = {mg:g}: {names[1]} is mg of fludarabine "
-            f"phosphate, and {names[0]} the same or 0.781 of it as F-ara-A; leave the wrong one "
-            "out"
+        found = tr(
+            "{amt} = {size:g} with {dose_mg} = {mg:g}: {dose_mg} is mg of fludarabine phosphate, "
+            "and {amt} the same or 0.781 of it as F-ara-A; leave the wrong one out",
+            amt=records.called("amt"),
+            dose_mg=records.called("dose_mg"),
+            size=size,
+            mg=mg,
         )
+        raise InputError(found)
     return [Dose(row, after, length(size), mg) for after in further]
 
 
@@ -315,13 +335,14 @@ def _further(records: Records, cells: Row) -> list[float]:
     if more == 0:
         return [0.0]
     if more != int(more) or not 0 < more <= _MOST_ADDED:
-        do = "write each dose as a record of its own"
-        raise InputError(Fault(name, f"= {more:g}", allowed=f"0 to {_MOST_ADDED}", do=do))
+        do = tr("write each dose as a record of its own")
+        allowed = tr("0 to {most}", most=_MOST_ADDED)
+        raise InputError(Fault(name, f"= {more:g}", allowed=allowed, do=do))
     text = records.text(cells, "ii")
     every = _quantity(records, text, "ii") if text else 0.0
     if every <= 0:
-        do = "add their interval in h as II, or write each dose as a record of its own"
-        raise InputError(Fault(name, f"= {more:g} without II", do=do))
+        do = tr("add their interval in h as II, or write each dose as a record of its own")
+        raise InputError(Fault(name, tr("= {n:g} without II", n=more), do=do))
     return [k * every for k in range(int(more) + 1)]
 
 
@@ -336,13 +357,16 @@ def _length_h(records: Records, cells: Row, place: int) -> Callable[[float], flo
     rate, name = records.number(cells, "rate"), records.called("rate")
     text = records.text(cells, "dur")
     if rate in (-1, -2):
-        do = "give the length of each infusion in h as DUR, or RATE in mg/h"
-        raise InputError(Fault(name, f"= {rate:g}: a model would estimate it", do=do))
+        do = tr("give the length of each infusion in h as DUR, or RATE in mg/h")
+        raise InputError(Fault(name, tr("= {rate:g}: a model would estimate it", rate=rate), do=do))
     if rate < 0 or (rate == 0 and not text):
-        raise InputError(
-            f"{name} = {rate:g}: fludarabine is infused, give mg/h above zero, or the length of "
-            "the infusion in h as DUR"
+        found = tr(
+            "{column} = {rate:g}: fludarabine is infused, give mg/h above zero, or the length of "
+            "the infusion in h as DUR",
+            column=name,
+            rate=rate,
         )
+        raise InputError(found)
     length = _quantity(records, text, "dur") if text else None
     per_h = rate * (60.0 if records.unit("rate") == "mg/min" else 1.0)
 
@@ -351,18 +375,26 @@ def _length_h(records: Records, cells: Row, place: int) -> Callable[[float], flo
         hours = length if length is not None else by_rate
         assert hours is not None  # one of the two is there
         if length is not None and by_rate is not None and abs(by_rate / hours - 1) > _SAME:
-            found = f"= {text}, but {name} = {rate:g} makes {by_rate:.3g} h of the dose"
-            raise InputError(Fault(records.called("dur"), found, do="leave the wrong one out"))
+            found = tr("= {typed}, but {column} = {rate:g} makes {hours:.3g} h of the dose",
+                       typed=text, column=name, rate=rate, hours=by_rate)  # fmt: skip
+            raise InputError(Fault(records.called("dur"), found, do=tr("leave the wrong one out")))
         what = "dur" if length is not None else "rate"
         if hours > LONG_INFUSION_H and not _says_hours(records, what):
-            hint = {"dur": "DUR_MIN, or DUR_H if hours are meant",
-                    "rate": "RATE_MG_MIN, or RATE_MG_H if mg/h are meant"}[what]  # fmt: skip
-            found = f"infusion {place} takes {hours:g} h by {records.called(what)}"
-            do = f"are these minutes? Call the column {hint}"
+            found = tr("infusion {place} takes {hours:g} h by {column}",
+                       place=place, hours=hours, column=records.called(what))  # fmt: skip
+            do = tr(_IN_MINUTES[what])
             raise InputError(Fault(records.called(what), found, do=do, whole=True))
         return hours
 
     return length_of
+
+
+_IN_MINUTES: Final = {
+    "dur": marked("are these minutes? Call the column DUR_MIN, or DUR_H if hours are meant"),
+    "rate": marked(
+        "are these minutes? Call the column RATE_MG_MIN, or RATE_MG_H if mg/h are meant"
+    ),
+}
 
 
 def _says_hours(records: Records, what: str) -> bool:
@@ -375,25 +407,30 @@ def _order_faults(records: Records, times: Sequence[float], starts: Sequence[flo
     """Faults of times that go backwards, or that are too far apart or too near for hours."""
     name = records.called("time")
     if any(later <= earlier for earlier, later in itertools.pairwise(starts)):
-        return [Fault("", f"{name} of the doses must ascend, each later than the one before")]
-    do = "sort the records of an ID by time, and give each course an ID of its own"
+        found = tr("{column} of the doses must ascend, each later than the one before", column=name)
+        return [Fault("", found)]
+    do = tr("sort the records of an ID by time, and give each course an ID of its own")
     for earlier, later in itertools.pairwise(times):
         if later < earlier:
-            found = f"goes backwards within an ID, from {earlier:g} to {later:g} h after its first"
-            return [Fault(name, f"{found} dose", do=do)]
+            found = tr(
+                "goes backwards within an ID, from {earlier:g} to {later:g} h after its first dose",
+                earlier=earlier,
+                later=later,
+            )
+            return [Fault(name, found, do=do)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
     if gaps and max(gaps) > FAR_APART_H:
-        found = f"puts {max(gaps):g} h between two doses of a course"
-        return [Fault(name, found, do=_MINUTES)]
+        found = tr("puts {hours:g} h between two doses of a course", hours=max(gaps))
+        return [Fault(name, found, do=tr(_MINUTES))]
     is_bare = not records.unit("time") and not records.has("date")
     if is_bare and len(gaps) > 1 and all(0.9 <= gap <= 1.1 for gap in gaps):
-        found = "puts 1 h between all doses of a course"
-        do = "are these days? Call the column TIME_DAYS, or TIME_H if hours are meant"
+        found = tr("puts 1 h between all doses of a course")
+        do = tr("are these days? Call the column TIME_DAYS, or TIME_H if hours are meant")
         return [Fault(name, found, do=do)]
     return []
 
 
-_MINUTES: Final = (
+_MINUTES: Final = marked(
     "are these minutes? Call the column TIME_MIN. Doses of another course have an ID of their own"
 )
 
@@ -408,8 +445,9 @@ def _clocked(first: Mapping[str, str], first_dose: str | None) -> dict[str, str]
     if first_dose is None:
         return texts
     if typed and typed.replace("T", " ")[:16] != first_dose.replace("T", " ")[:16]:
-        found = f"= {typed!r}, but the first dose was recorded at {first_dose}"
-        raise InputError(Fault("first_dose", found, do="leave it out"))
+        found = tr("= {typed!r}, but the first dose was recorded at {recorded}",
+                   typed=typed, recorded=first_dose)  # fmt: skip
+        raise InputError(Fault("first_dose", found, do=tr("leave it out")))
     return texts | {"first_dose": first_dose}
 
 
@@ -440,7 +478,7 @@ def _recorded(
         cells_at_h=cells_at_h,
         cells_clock=cells_clock,
         id="records",
-        title="course as recorded",
+        title=marked("course as recorded"),
         product=published.product if published else None,
         disease=published.disease if published else None,
     )

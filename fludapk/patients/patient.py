@@ -13,7 +13,8 @@ import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
-from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, keyword
+from fludapk.language import tr
+from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, keyword, label
 from fludapk.patients.plausible import (
     LIMITS,
     Values,
@@ -36,7 +37,7 @@ from fludapk.patients.typed_patient import (
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model
 from fludapk.published.tables import CATEGORICAL
-from fludapk.units import Quantity
+from fludapk.units import Quantity, shown_unit
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
@@ -202,7 +203,10 @@ class Patient:
             own = quantity_faults(key or "", typed, self.age_years)
             values = Values(typed={**self.quantities, str(key): typed}, sex=self.sex)
             own = own or [f for f in to_be_confirmed(values, asked)[0] if f.field == key]
-            faults += [replace(fault, found=f"at {time:g} h {fault.found}") for fault in own]
+            faults += [
+                replace(fault, found=tr("at {time:g} h {fault}", time=time, fault=fault.found))
+                for fault in own
+            ]
         return faults
 
     @property
@@ -247,13 +251,13 @@ class Patient:
             faults += quantity_faults(key, typed, self.age_years)
         renal = [key for key in RENAL if getattr(self, key) is not None]
         if len(renal) > 1:
-            do = "give one renal function only"
-            faults.append(Fault(renal[0], "are given together", do=do, also=tuple(renal[1:])))
+            do = tr("give one renal function only")
+            faults.append(Fault(renal[0], tr("are given together"), do=do, also=tuple(renal[1:])))
         faults += self._formula_faults("bsa_formula", ("BSA",))
         if self.egfr_formula is not None:
             faults += self._formula_faults("egfr_formula", ("eGFR", "CrCl"))
             if self.scr_mg_dl is None:
-                unused = "is used only with {scr_mg_dl}, which is not given"
+                unused = tr("is used only with {scr_mg_dl}, which is not given")
                 faults.append(Fault("egfr_formula", unused))
         return faults
 
@@ -261,13 +265,20 @@ class Patient:
         name = getattr(self, key)
         choices = _formulas_of(quantities)
         if name not in choices:
-            return [Fault(key, f"= {name!r} is unknown", do=nearest(name, choices))]
+            found = tr("= {typed!r} is unknown", typed=name)
+            return [Fault(key, found, do=nearest(name, choices))]
         low, high = FORMULAS[name].ages
         years = self.age_years
         if not LIMITS["age"][0] <= years <= LIMITS["age"][1] or low <= years <= high:
             return []
-        age = f"{years:.3g} y"
-        return [Fault(key, f"= {name!r} is for {low:g} to {high:g} y; {{age_years}} is {age}")]
+        found = tr(
+            "= {formula!r} is for {low:g} to {high:g} y; {age_years} is {years:.3g} y",
+            formula=name,
+            low=low,
+            high=high,
+            years=years,
+        )
+        return [Fault(key, found)]
 
     @property
     def quantities(self) -> dict[str, Quantity]:
@@ -323,8 +334,8 @@ class Patient:
         for key, typed in self.typed.items():
             unit = internal_unit(key)
             if typed.unit != unit:
-                name = FIELDS[key].label
-                lines.append(f"{name} {typed.given:g} {typed.unit} = {typed.value:.4g} {unit}")
+                given = f"{typed.given:g} {shown_unit(typed.unit)}"
+                lines.append(f"{label(key)} {given} = {typed.value:.4g} {shown_unit(unit)}")
         return lines
 
 

@@ -14,10 +14,18 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from fludapk.errors import Fault
+from fludapk.language import any_of, tr
 from fludapk.patients.fields import FIELDS
 from fludapk.published.formulas import fas_q, lms_zscore, modified_zscore
 from fludapk.published.growth import growth_lms
-from fludapk.units import CREATININE_UMOL_L_PER_MG_DL, UNITS, Quantity, as_typed, other_readings
+from fludapk.units import (
+    CREATININE_UMOL_L_PER_MG_DL,
+    UNITS,
+    Quantity,
+    as_typed,
+    other_readings,
+    shown_unit,
+)
 
 LIMITS: Final = {
     "age": (0.001, 120.0),
@@ -78,19 +86,22 @@ def quantity_faults(key: str, typed: Quantity, age_years: float) -> list[Fault]:
     """
     dimension, value = FIELDS[key].dimension or "", typed.value
     if not math.isfinite(value):
-        return [Fault(key, f"= {value} is not a finite number")]
+        return [Fault(key, tr("= {typed} is not a finite number", typed=value))]
     if value <= 0:
-        return [Fault(key, f"= {_with_unit(typed)} must be above zero")]
+        return [Fault(key, tr("= {typed} must be above zero", typed=_with_unit(typed)))]
     if dimension == "age" and typed.unit == "years" and 1900 <= value <= 2100:
-        do = "give the age, in years or as 8mo"
-        return [Fault(key, f"= {_with_unit(typed)} looks like a year of birth", do=do)]
+        found = tr("= {typed} looks like a year of birth", typed=_with_unit(typed))
+        return [Fault(key, found, do=tr("give the age, in years or as 8mo"))]
     low, high = LIMITS[dimension]
     if low <= value <= high:
         return []
     scale = UNITS[dimension][typed.unit]
-    edge = f"below {low / scale:.3g}" if value < low else f"above {high / scale:.3g}"
+    shown = _with_unit(typed)
+    found = tr("= {typed} is below {low:.3g}", typed=shown, low=low / scale)
+    if value > high:
+        found = tr("= {typed} is above {high:.3g}", typed=shown, high=high / scale)
     readings = _usual_readings(typed, dimension, *_usual(dimension, age_years))
-    return [Fault(key, f"= {_with_unit(typed)} is {edge}{_would_be(typed, dimension, readings)}")]
+    return [Fault(key, f"{found}{_would_be(typed, dimension, readings)}")]
 
 
 def _usual(dimension: str, age_years: float) -> tuple[float, float]:
@@ -207,7 +218,8 @@ def age_in_another_unit(values: Values) -> Fault | None:
     if not readings:
         return None
     weight, height = (_with_unit(values.typed[key]) for key in ("weight_kg", "height_cm"))
-    found = f"= {_with_unit(typed)} does not go with {weight} and {height}"
+    found = tr("= {age} does not go with {weight} and {height}",
+               age=_with_unit(typed), weight=weight, height=height)  # fmt: skip
     return _asked("age_years", typed, found + _would_be(typed, "age", readings))
 
 
@@ -231,7 +243,7 @@ def _bare_in_another_unit(values: Values, key: str) -> Fault | None:
     readings = _usual_readings(typed, dimension, low, high)
     if not readings:
         return None  # unusual, but no other unit explains it
-    found = f"= {_with_unit(typed)} is unusual at {values.age_years:.3g} y"
+    found = tr("= {typed} is unusual at {age:.3g} y", typed=_with_unit(typed), age=values.age_years)
     return _asked(key, typed, found + _would_be(typed, dimension, readings))
 
 
@@ -255,9 +267,13 @@ def body_mass_index(values: Values) -> Fault | None:
 
     typed = values.typed[key]
     readings = _nearest_readings(values, key, off)
-    edge = f"below {low:g}" if bmi < low else f"above {high:g}"
-    both = f"{_with_unit(typed)} with {_with_unit(values.typed[other])}"
-    found = f"= {both} is a body mass index of {bmi:.3g} kg/m2, {edge}"
+    sizes = {"typed": _with_unit(typed), "other": _with_unit(values.typed[other])}
+    if bmi < low:
+        found = tr("= {typed} with {other} is a body mass index of {bmi:.3g} kg/m2, below {low:g}",
+                   bmi=bmi, low=low, **sizes)  # fmt: skip
+    else:
+        found = tr("= {typed} with {other} is a body mass index of {bmi:.3g} kg/m2, above {high:g}",
+                   bmi=bmi, high=high, **sizes)  # fmt: skip
     return _asked(key, typed, f"{found}{_would_be(typed, odd, readings)}", other)
 
 
@@ -283,9 +299,8 @@ def _size_for_age(values: Values, key: str) -> Fault | None:
         return max(0.0, abs(values.sd(dimension, value, values.age_years)) - FITS_SD)
 
     readings = _nearest_readings(values, key, off)
-    found = (
-        f"= {_with_unit(typed)} is {score:+.1f} SD at {values.age_years:.3g} y (CDC 2000, modified)"
-    )
+    found = tr("= {typed} is {score:+.1f} SD at {age:.3g} y (CDC 2000, modified)",
+               typed=_with_unit(typed), score=score, age=values.age_years)  # fmt: skip
     return _asked(key, typed, found + _would_be(typed, dimension, readings))
 
 
@@ -314,10 +329,9 @@ def creatinine_for_age(values: Values) -> Fault | None:
         for unit, factor in units.items()
         if unit != typed.unit and usual_low <= typed.given * factor <= usual_high
     ]
-    found = (
-        f"= {_with_unit(typed)} is {typed.value / normal:.2g} times the normal of "
-        f"{normal / scale[typed.unit]:.3g} {typed.unit} at {values.age_years:.3g} y"
-    )
+    found = tr("= {typed} is {times:.2g} times the normal of {normal:.3g} {unit} at {age:.3g} y",
+               typed=_with_unit(typed), times=typed.value / normal, unit=typed.unit,
+               normal=normal / scale[typed.unit], age=values.age_years)  # fmt: skip
     return _asked("scr_mg_dl", typed, found + _would_be(typed, "creatinine", readings))
 
 
@@ -340,7 +354,7 @@ def _low_renal(values: Values, key: str) -> Fault | None:
     if typed is None or typed.value >= LOW_RENAL:
         return None
     readings = _usual_readings(typed, "CrCl", low, high)
-    found = f"= {_with_unit(typed)} would be kidney failure"
+    found = tr("= {typed} would be kidney failure", typed=_with_unit(typed))
     return _asked(key, typed, found + _would_be(typed, FIELDS[key].dimension or "", readings))
 
 
@@ -363,12 +377,15 @@ SLIPS: Final[tuple[Slip, ...]] = (
 
 def _asked(key: str, typed: Quantity, found: str, other: str = "") -> Fault:
     """Make a fault that stands until the field is confirmed."""
-    do = f"check {{{key}}} and {f'{{{other}}}' if other else 'its unit'}"
+    fields = [f"{{{name}}}" for name in (key, other)]
+    do = tr("check {field} and its unit", field=fields[0])
+    if other:
+        do = tr("check {first} and {second}", first=fields[0], second=fields[1])
     return Fault(key, found, do=do, confirm=FIELDS[key].name, meant=_with_unit(typed))
 
 
 def _with_unit(typed: Quantity) -> str:
-    return f"{typed.given:g} {typed.unit}"
+    return f"{typed.given:g} {shown_unit(typed.unit)}"
 
 
 def _usual_readings(typed: Quantity, dimension: str, low: float, high: float) -> list[Reading]:
@@ -380,12 +397,15 @@ def _would_be(typed: Quantity, dimension: str, readings: Iterable[Reading]) -> s
     """Word readings of a number in other units or with other digits, after a semicolon."""
     scale = UNITS[dimension][typed.unit]
     own = "y" if typed.unit == "years" else typed.unit
-    texts = [
-        f"{f'{typed.given:g} {unit}' if unit else 'with digits transposed it'} would be "
-        f"{value / scale:.4g} {own}"
-        for unit, value in readings
-    ]
-    return f"; {' or '.join(texts)}" if texts else ""
+    texts = []
+    for unit, value in readings:
+        would_be = f"{value / scale:.4g} {shown_unit(own)}"
+        if unit:
+            other = f"{typed.given:g} {shown_unit(unit)}"
+            texts.append(tr("{typed} would be {value}", typed=other, value=would_be))
+        else:
+            texts.append(tr("with digits transposed it would be {value}", value=would_be))
+    return f"; {any_of(texts)}" if texts else ""
 
 
 def _nearest_readings(values: Values, key: str, off: Callable[[float], float]) -> list[Reading]:
@@ -436,14 +456,8 @@ def _references(
     dimension: str, age_years: float, sex: str | None
 ) -> tuple[tuple[float, float, float], ...]:
     """Return L, M and S for age of the sex, or of both sexes."""
-    return _references_to_the_end(dimension, min(age_years, GROWTH_END_YEARS), sex)
-
-
-def _references_to_the_end(
-    dimension: str, age_years: float, sex: str | None
-) -> tuple[tuple[float, float, float], ...]:
-    sexes = (sex,) if sex else _SEXES
-    return tuple(growth_lms(dimension, either, age_years) for either in sexes)
+    sexes, years = (sex,) if sex else _SEXES, min(age_years, GROWTH_END_YEARS)
+    return tuple(growth_lms(dimension, either, years) for either in sexes)
 
 
 _SEXES: Final = ("female", "male")
@@ -480,6 +494,6 @@ def unusual_for_age(
     z = min(scores, key=abs)
     if abs(z) <= 3:
         return None
-    return (
-        f"{dimension} {value:.4g} {next(iter(UNITS[dimension]))} is {z:+.1f} SD for age (CDC 2000)"
-    )
+    return tr("{size} {value:.4g} {unit} is {score:+.1f} SD for age (CDC 2000)",
+              size=tr(dimension), value=value, unit=next(iter(UNITS[dimension])),
+              score=z)  # fmt: skip

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError, nearest
+from fludapk.language import tr
 from fludapk.published.covariates import (
     covariate_columns,
     covariate_rows,
@@ -141,7 +142,10 @@ def virtual_patients(name: str, *, n: int, seed: int, model: Model | None = None
     True
     """
     if name not in populations():
-        raise InputError(f"unknown population {name!r}: {nearest(name, list(populations()))}")
+        raise InputError(
+            tr("unknown population {name!r}: {choices}",
+               name=name, choices=nearest(name, list(populations())))
+        )  # fmt: skip
     entry = populations()[name]
     return category_numbers(entry, draw(entry, np.random.default_rng(seed), n), model)
 

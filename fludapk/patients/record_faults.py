@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fludapk.errors import Fault, InputError
+from fludapk.language import marked, tr
 from fludapk.patients.columns import few
 from fludapk.patients.record_names import LOGARITHMS, NEUTRAL, OF_COURSE, SELECTORS, UNREADABLE
 from fludapk.patients.records import NO, Records
@@ -28,12 +29,12 @@ _OURS: Final = {
 """Texts that say by themselves that a row is about F-ara-A, in plasma, infused."""
 
 _NEEDS: Final = {
-    "compartment": "keep the rows of the central compartment alone",
-    "analyte": "keep the rows of F-ara-A (levels) and fludarabine (doses) alone",
-    "specimen": "keep the rows of plasma alone",
-    "kind of row": "keep the rows that are meant alone",
-    "route": "keep the infusions of fludarabine alone",
-    "choice of rows": "keep the rows that are meant alone",
+    marked("compartment"): marked("keep the rows of the central compartment alone"),
+    marked("analyte"): marked("keep the rows of F-ara-A (levels) and fludarabine (doses) alone"),
+    marked("specimen"): marked("keep the rows of plasma alone"),
+    marked("kind of row"): marked("keep the rows that are meant alone"),
+    marked("route"): marked("keep the infusions of fludarabine alone"),
+    marked("choice of rows"): marked("keep the rows that are meant alone"),
 }
 
 
@@ -53,7 +54,7 @@ def list_faults(records: Records, rows: Iterable[Row], *, with_levels: bool = Fa
     if not columns:
         return []
     doses, levels = _by_use(records, rows)
-    groups = [("doses", doses), *([("levels", levels)] if with_levels else [])]
+    groups = [(marked("doses"), doses), *([(marked("levels"), levels)] if with_levels else [])]
     return [
         fault
         for kind, name in columns
@@ -83,13 +84,18 @@ def _several(records: Records, rows: Sequence[Row], kind: str, name: str, use: s
     """Fault of one column that tells the rows apart, or names something else."""
     values = list(dict.fromkeys(_plain(records.text(cells, name)) for cells in rows))
     column = records.called(name)
-    keep = f"{_NEEDS[kind]}; if they are, {records.left_out(name)}"
+    keep = tr("{keep}; if they are, {leave_out}",
+              keep=tr(_NEEDS[kind]), leave_out=records.left_out(name))  # fmt: skip
+    shown_kind, shown_use = tr(kind), tr(use)
     if len(values) > 1:
-        shown = few([value or "(empty)" for value in values], most=4)
-        return Fault("", f"{column} ({kind}) tells {use} apart: {shown}", do=keep)
+        shown = few([value or tr("(empty)") for value in values], most=4)
+        found = tr("{column} ({kind}) tells {rows} apart: {values}",
+                   column=column, kind=shown_kind, rows=shown_use, values=shown)  # fmt: skip
+        return Fault("", found, do=keep)
     ours = _OURS.get(kind)
     if ours and values and values[0] and not _is_code(values[0]) and values[0] not in ours:
-        found = f"{column} = {values[0]!r} ({kind} of all {use}) is not one we know"
+        found = tr("{column} = {value!r} ({kind} of all {rows}) is not one we know",
+                   column=column, value=values[0], kind=shown_kind, rows=shown_use)  # fmt: skip
         return Fault("", found, do=keep)
     return None
 
@@ -113,8 +119,8 @@ def course_faults(records: Records, rows: Sequence[Row]) -> list[Fault]:
     for name in filter(records.has, OF_COURSE):
         values = {_plain(text) for cells in rows if (text := records.text(cells, name))}
         if len(values) > 1:
-            do = "give each course an ID of its own, its TIME from its own first dose"
-            found = f"tells {len(values)} courses of one ID apart"
+            do = tr("give each course an ID of its own, its TIME from its own first dose")
+            found = tr("tells {n} courses of one ID apart", n=len(values))
             faults.append(Fault(records.called(name), found, do=do))
     for name in filter(records.has, NEUTRAL):
         faults += _not_neutral(records, rows, name, NEUTRAL[name])
@@ -125,12 +131,13 @@ def course_faults(records: Records, rows: Sequence[Row]) -> list[Fault]:
 
 
 _DO: Final = {
-    "ss": "write each dose of the course as a record of its own, from the first",
-    "limit": "a level between two limits is not read: take the record out",
-    "lod": "what is below the limit of quantification has that limit in LLOQ",
-    **dict.fromkeys(("amtu", "amt_unit", "dose_unit", "doseu"), "write amounts in mg"),
+    "ss": marked("write each dose of the course as a record of its own, from the first"),
+    "limit": marked("a level between two limits is not read: take the record out"),
+    "lod": marked("what is below the limit of quantification has that limit in LLOQ"),
+    **dict.fromkeys(("amtu", "amt_unit", "dose_unit", "doseu"), marked("write amounts in mg")),
     **dict.fromkeys(
-        ("timeu", "time_unit"), "write times in h, or the unit into the name: TIME_MIN, TIME_DAYS"
+        ("timeu", "time_unit"),
+        marked("write times in h, or the unit into the name: TIME_MIN, TIME_DAYS"),
     ),
 }
 _READS: Final = {
@@ -155,12 +162,13 @@ def _not_neutral(
         except InputError:
             pass
         column = records.called(name)
-        do = _DO.get(name, f"if it changes nothing, {records.left_out(name)}")
+        leave_out = tr("if it changes nothing, {leave_out}", leave_out=records.left_out(name))
+        do = tr(_DO[name]) if name in _DO else leave_out
         if name in LOGARITHMS:
             if records.has("dv"):  # beside the levels themselves
                 continue
-            do = "write the levels themselves, not their logarithms"
-        return [Fault(column, f"= {text} is not used here", do=do)]
+            do = tr("write the levels themselves, not their logarithms")
+        return [Fault(column, tr("= {typed} is not used here", typed=text), do=do)]
     return []
 
 
@@ -177,8 +185,8 @@ def _occasion_faults(records: Records, rows: Sequence[Row]) -> list[Fault]:
     column = records.called("occ")
     fault = Fault(
         column,
-        f"tells {len(every)} occasions apart, but not dose by dose",
-        do=f"here each dose begins an occasion; {records.left_out('occ')}",
+        tr("tells {n} occasions apart, but not dose by dose", n=len(every)),
+        do=tr("here each dose begins an occasion; {leave_out}", leave_out=records.left_out("occ")),
     )
     if len(set(names)) != len(names):
         return [fault]

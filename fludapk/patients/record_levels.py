@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from fludapk.errors import Fault, InputError
+from fludapk.language import tr
 from fludapk.patients.columns import few
 from fludapk.patients.record_names import LOGARITHMS
 from fludapk.patients.records import Records
@@ -72,16 +73,18 @@ class Assay:
             If there is no column of levels, or its unit is unknown or given twice.
         """
         if not records.has("dv"):
-            raise InputError(
-                f"levels are in one column, DV or one of {', '.join(CONC_COLUMNS)}; there are "
-                f"{few(records.layout.header)}{only_logarithms(records)}"
-            )
+            found = tr("levels are in one column, DV or one of {columns}; there are {header}",
+                       columns=", ".join(CONC_COLUMNS),
+                       header=few(records.layout.header))  # fmt: skip
+            raise InputError(found + only_logarithms(records))
         name, own = records.called("dv"), records.unit("dv")
         if own and unit is not None:
-            message = f"{name} says its unit: leave out {{dv_unit}} {unit}"
+            message = tr("{column} says its unit: leave out {dv_unit} {unit}",
+                         column=name, unit=unit)  # fmt: skip
             raise InputError(Fault("dv_unit", message, whole=True))
         if not own and unit is None and not records.has("dv_unit"):
-            message = f"{name} has no unit: say {{dv_unit}} mg/L, ng/mL, ug/L or umol/L"
+            message = tr("{column} has no unit: say {dv_unit} mg/L, ng/mL, ug/L or umol/L",
+                         column=name)  # fmt: skip
             raise InputError(Fault("dv_unit", message, whole=True))
         limit = None if lloq is None else _mg_l(lloq, "lloq_mg_l", None)
         if unit is not None:
@@ -102,18 +105,21 @@ class Assay:
         marked = self._marks(cells)
         limit = self._limit(cells, "lloq", unit)
         if below and marked is False:
-            do = "clear the mark, or write the level"
-            raise InputError(Fault(name, f"= {text!r}, but the mark says it was measured", do=do))
+            do = tr("clear the mark, or write the level")
+            found = tr("= {typed!r}, but the mark says it was measured", typed=text)
+            raise InputError(Fault(name, found, do=do))
         if typed_limit is not None:
             if not math.isnan(limit) and abs(typed_limit / limit - 1) > _SAME:
-                found = f"= {text!r}, but its limit of quantification is {limit:g} mg/L"
-                raise InputError(Fault(name, found, do="leave the wrong one out"))
+                found = tr("= {typed!r}, but its limit of quantification is {limit:g} mg/L",
+                           typed=text, limit=limit)  # fmt: skip
+                raise InputError(Fault(name, found, do=tr("leave the wrong one out")))
             limit = typed_limit
         if below or marked:
             limit = self._limit_of_below(cells, limit, conc)
             if conc is not None and conc > limit * (1 + _SAME):
-                do = "clear the mark, or write the limit"
-                found = f"= {text!r} is above its limit {limit:g} mg/L, but marked as below"
+                do = tr("clear the mark, or write the limit")
+                found = tr("= {typed!r} is above its limit {limit:g} mg/L, but marked as below",
+                           typed=text, limit=limit)  # fmt: skip
                 raise InputError(Fault(name, found, do=do))
             return Sample(math.nan, limit)
         if conc is None:
@@ -131,11 +137,14 @@ class Assay:
         unit = canonical_unit(text, "concentration")
         name = self.records.called("dv_unit")
         if unit is None:
-            do = f"write mg/L, ng/mL, ug/L or umol/L, or {self.records.left_out('dv_unit')}"
-            raise InputError(Fault(name, f"= {text!r} is not a unit of levels", do=do))
+            do = tr("write mg/L, ng/mL, ug/L or umol/L, or {leave_out}",
+                    leave_out=self.records.left_out("dv_unit"))  # fmt: skip
+            found = tr("= {typed!r} is not a unit of levels", typed=text)
+            raise InputError(Fault(name, found, do=do))
         if self.unit is not None and unit != canonical_unit(self.unit, "concentration"):
-            found = f"= {text!r}, but {self.records.called('dv')} is in {self.unit}"
-            raise InputError(Fault(name, found, do="leave the wrong one out"))
+            found = tr("= {typed!r}, but {column} is in {unit}",
+                       typed=text, column=self.records.called("dv"), unit=self.unit)  # fmt: skip
+            raise InputError(Fault(name, found, do=tr("leave the wrong one out")))
         return unit
 
     def _cell(
@@ -146,10 +155,9 @@ class Assay:
         if not word:
             return False, None, None
         if word in _UNCLEAR:
-            do = "BLQ 1 marks a level below the limit, MDV 1 a record without level"
-            raise InputError(
-                Fault(name, f"= {text!r} is either not measured or below the limit", do=do)
-            )
+            do = tr("BLQ 1 marks a level below the limit, MDV 1 a record without level")
+            found = tr("= {typed!r} is either not measured or below the limit", typed=text)
+            raise InputError(Fault(name, found, do=do))
         if word[0] in ">≥" or word in _ABOVE:
             raise InputError(_above(name, text))
         rest = text.lstrip().lstrip("<≤").strip()
@@ -161,7 +169,7 @@ class Assay:
             return True, None, None
         limit = _mg_l(rest, name, unit)
         if limit <= 0:
-            raise InputError(Fault(name, f"= {text!r}: a limit is above zero"))
+            raise InputError(Fault(name, tr("= {typed!r}: a limit is above zero", typed=text)))
         return True, limit, None
 
     def _marks(self, cells: Sequence[str]) -> bool | None:
@@ -174,7 +182,10 @@ class Assay:
                 marks.append(self.records.flag(cells, what))
             except InputError:
                 name, text = self.records.called(what), self.records.text(cells, what)
-                found = f"= {text!r}: BLQ or CENS is 1 below the limit of quantification, 0 above"
+                found = tr(
+                    "= {typed!r}: BLQ or CENS is 1 below the limit of quantification, 0 above",
+                    typed=text,
+                )
                 raise InputError(Fault(name, found)) from None
         if True in marks:
             return True
@@ -188,7 +199,7 @@ class Assay:
         own, name = self.records.unit(what) or unit, self.records.called(what)
         limit = _mg_l(text.lstrip("<> "), name, own)
         if limit <= 0:
-            raise InputError(Fault(name, f"= {text}: a limit is above zero"))
+            raise InputError(Fault(name, tr("= {typed}: a limit is above zero", typed=text)))
         return limit
 
     def _limit_of_below(self, cells: Sequence[str], limit: float, conc: float | None) -> float:
@@ -199,15 +210,18 @@ class Assay:
             return self.lloq_mg_l
         if conc is not None and conc > 0 and self.records.has("cens"):
             return conc  # with CENS the level holds the limit, by convention
-        message = "below which limit? Add a column LLOQ"
-        message += ", or give {lloq_mg_l}" if self.can_give_lloq else ""
+        if self.can_give_lloq:
+            message = tr("below which limit? Add a column LLOQ, or give {lloq_mg_l}")
+        else:
+            message = tr("below which limit? Add a column LLOQ")
         raise InputError(Fault("lloq_mg_l", message, whole=True))
 
     def _within(self, cells: Sequence[str], conc: float, limit: float, unit: str | None) -> None:
         """Check a measured level against the limits of its row."""
         if 0 < conc < limit:
-            found = f"{conc:g} mg/L is below its limit of quantification {limit:g} mg/L"
-            do = "mark it with BLQ 1"
+            found = tr("{conc:g} mg/L is below its limit of quantification {limit:g} mg/L",
+                       conc=conc, limit=limit)  # fmt: skip
+            do = tr("mark it with BLQ 1")
             raise InputError(Fault(self.records.called("dv"), found, do=do, whole=True))
         upper = self._limit(cells, "uloq", unit)
         if conc >= upper:
@@ -219,12 +233,14 @@ def only_logarithms(records: Records) -> str:
     columns = [records.called(what) for what in LOGARITHMS if records.has(what)]
     if not columns:
         return ""
-    return f". {columns[0]} holds logarithms: write the levels themselves"
+    hint = tr("{column} holds logarithms: write the levels themselves", column=columns[0])
+    return f". {hint}"
 
 
 def _above(name: str, text: str) -> Fault:
-    do = "dilute and measure again, or take the record out: such levels are not read"
-    return Fault(name, f"= {text} is above the upper limit of quantification", do=do)
+    do = tr("dilute and measure again, or take the record out: such levels are not read")
+    found = tr("= {typed} is above the upper limit of quantification", typed=text)
+    return Fault(name, found, do=do)
 
 
 def _mg_l(text: str, name: str, unit: str | None) -> float:

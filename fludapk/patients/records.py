@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from fludapk.errors import Fault, InputError
+from fludapk.language import all_of, tr
 from fludapk.patients.clock import NO_CLOCK, Clock, divided, is_clock, read_clock, read_hours
 from fludapk.patients.columns import Layout
 from fludapk.units import parse_number
@@ -75,8 +76,8 @@ class Records:
     def left_out(self, what: str) -> str:
         """Say how to leave a column out."""
         if self.can_map:
-            return f"leave it out by {{names}} {self.called(what)}=-"
-        return f"take the column {self.called(what)} out of the file"
+            return tr("leave it out by {names} {column}=-", column=self.called(what))
+        return tr("take the column {column} out of the file", column=self.called(what))
 
     def text(self, cells: Sequence[str], what: str) -> str:
         """Read a cell; empty if it or its column is missing."""
@@ -94,14 +95,14 @@ class Records:
         text = self.text(cells, what)
         if not text:
             if absent is None:
-                raise InputError(Fault(self.called(what), "is missing"))
+                raise InputError(Fault(self.called(what), tr("is missing")))
             return absent
         if _DIGITS.fullmatch(text):
             return float(text)
         name = self.called(what)
         value, rest = parse_number(text, name)
         if rest:
-            raise InputError(Fault(name, f"= {text!r} is not a number"))
+            raise InputError(Fault(name, tr("= {typed!r} is not a number", typed=text)))
         return value
 
     def flag(self, cells: Sequence[str], what: str) -> bool | None:
@@ -119,7 +120,8 @@ class Records:
             return True
         if word in NO:
             return False if word else None
-        raise InputError(Fault(self.called(what), f"= {text!r}", allowed="1 (yes) or 0 (no)"))
+        allowed = tr("1 (yes) or 0 (no)")
+        raise InputError(Fault(self.called(what), f"= {text!r}", allowed=allowed))
 
     # -------------------------------------------------------------- rows
 
@@ -157,11 +159,13 @@ class Records:
             return float(any(self.number(cells, what) != 0 for what in ("amt", "dose_mg")))
         event = self.number(cells, "evid", absent=None)
         if event in (3, 4):
-            do = "give each course an ID of its own, its TIME from its own first dose"
-            found = f"= {event:g}: only 0, 1 and 2 are read; a reset begins another course"
+            do = tr("give each course an ID of its own, its TIME from its own first dose")
+            found = tr("= {event:g}: only 0, 1 and 2 are read; a reset begins another course",
+                       event=event)  # fmt: skip
             raise InputError(Fault(self.called("evid"), found, do=do))
         if event not in (0, 1, 2):
-            raise InputError(Fault(self.called("evid"), f"= {event:g}: only 0, 1 and 2 are read"))
+            found = tr("= {event:g}: only 0, 1 and 2 are read", event=event)
+            raise InputError(Fault(self.called("evid"), found))
         return event
 
     # -------------------------------------------------------------- times
@@ -177,20 +181,26 @@ class Records:
         time, name = self.text(cells, "time"), self.called("time")
         dates = [what for what in _DATES if self.text(cells, what)] if self.has(*_DATES) else []
         if len(dates) > 1:
-            names = " and ".join(map(self.called, dates))
-            raise InputError(Fault(names, "are both dates", do="leave one out"))
+            names = all_of(map(self.called, dates))
+            raise InputError(Fault(names, tr("are both dates"), do=tr("leave one out")))
         if not dates:
             unit = self.unit("time")
             return f"{time} {unit}" if unit and _is_bare(time) else time
         date = _iso(self.text(cells, dates[0]), dates[0])
         if time and not is_clock(time):
-            found = f"= {time!r} beside {self.called(dates[0])} {date!r} is no clock time"
-            do = 'write "10:30" for half past ten; if these are hours from the first dose, '
-            do += f"{self.called(dates[0])} has no place: {self.left_out(dates[0])}"
+            found = tr("= {time!r} beside {column} {date!r} is no clock time",
+                       time=time, column=self.called(dates[0]), date=date)  # fmt: skip
+            do = tr(
+                'write "10:30" for half past ten; if these are hours from the first dose, {column} '
+                "has no place: {leave_out}",
+                column=self.called(dates[0]),
+                leave_out=self.left_out(dates[0]),
+            )
             raise InputError(Fault(name, found, do=do))
         if is_clock(time) and not re.match(r"\d{1,2}:\d{2}", time):
             if not time.startswith(date):
-                found = f"= {time!r} has a date of its own beside {self.called(dates[0])} {date!r}"
+                found = tr("= {time!r} has a date of its own beside {column} {date!r}",
+                           time=time, column=self.called(dates[0]), date=date)  # fmt: skip
                 raise InputError(Fault(name, found))
             return time
         return f"{date} {time}".strip() if time else self.text(cells, dates[0])
@@ -225,8 +235,9 @@ class Records:
         clocks = [is_clock(text) for text in texts]
         name = self.called("time")
         if any(clocks) and not all(clocks):
-            found = f"= {texts[clocks.index(False)]!r}, and another record has date and time"
-            raise InputError(Fault(name, found, do="write all times of a course in one way"))
+            found = tr("= {typed!r}, and another record has date and time",
+                       typed=texts[clocks.index(False)])  # fmt: skip
+            raise InputError(Fault(name, found, do=tr("write all times of a course in one way")))
         if all(clocks) and all(_MIDNIGHT.search(text) for text in texts):
             raise InputError(midnight(name, texts[0]))
         for text in texts:
@@ -239,14 +250,15 @@ class Records:
     def hours(self, text: str, clock: Clock, *, key: str) -> float:
         """Read the text of a time; a number without unit is in h."""
         if not text:
-            raise InputError(Fault(key, "is missing"))
+            raise InputError(Fault(key, tr("is missing")))
         return read_hours(text, clock, key=key)[0]
 
 
 def midnight(name: str, text: str) -> Fault:
     """Word the fault of times that are all midnight, as a spreadsheet writes dates."""
-    found = f"= {text!r}: all times are midnight, so this is a date without its time of day"
-    return Fault(name, found, do="add the hours and minutes; 00:01 if midnight is meant")
+    found = tr("= {typed!r}: all times are midnight, so this is a date without its time of day",
+               typed=text)  # fmt: skip
+    return Fault(name, found, do=tr("add the hours and minutes; 00:01 if midnight is meant"))
 
 
 def is_midnight(text: str) -> bool:
@@ -276,5 +288,6 @@ def _iso(text: str, column: str) -> str:
         return text
     parts = dict(zip(_ORDERS[column], match.groups(), strict=True))
     if len(parts["y"]) != 4:
-        raise InputError(Fault(column.upper(), f"= {text!r}", do="write the year with four digits"))
+        do = tr("write the year with four digits")
+        raise InputError(Fault(column.upper(), f"= {text!r}", do=do))
     return f"{parts['y']}-{parts['m']:0>2}-{parts['d']:0>2}"

@@ -11,6 +11,7 @@ import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, gathered, nearest
+from fludapk.language import marked, tr
 from fludapk.patients.clock import ClockTime, Moment, Typed, by_clock, read_hours
 from fludapk.patients.course import HOURS, ROUNDING_REFUSED, Course, rounded_mg
 from fludapk.patients.fields import FIELDS
@@ -72,7 +73,7 @@ class Regimen:
     cells_clock: ClockTime | None = None
     bsa_cap_m2: float | None = None
     id: str = "custom"
-    title: str = "custom course"
+    title: str = marked("custom course")
     product: str | None = None
     disease: str | None = None
     who: str = ""
@@ -80,7 +81,7 @@ class Regimen:
     cells: str = ""
     unsettled: str = ""
     warning: str = ""
-    source: str = "as typed"
+    source: str = marked("as typed")
 
     def __post_init__(self) -> None:
         possible = {
@@ -89,31 +90,34 @@ class Regimen:
             "infusion_h": (self.infusion_h, *HOURS),
         }
         faults = [
-            Fault(
-                key, f"= {value:g} must be a number from {low:g} to {high:g}{_likely(key, value)}"
-            )
+            Fault(key, _from_to(value, low, high) + _likely(key, value))
             for key, (value, low, high) in possible.items()
             if not low <= value <= high
         ]
         if self.unit not in UNITS["dose"]:
-            do = f"write {', '.join(UNITS['dose'])}"
-            faults.append(Fault("dose", f"unit {self.unit!r}", do=do))
+            do = tr("write {example}", example=", ".join(UNITS["dose"]))
+            faults.append(Fault("dose", tr("unit {unit!r}", unit=self.unit), do=do))
         if not 1 <= self.days <= MAX_DOSES:
-            faults.append(Fault("days", f"= {self.days}", do=f"from 1 to {MAX_DOSES} doses"))
+            do = tr("from 1 to {most} doses", most=MAX_DOSES)
+            faults.append(Fault("days", f"= {self.days}", do=do))
         if not faults and self.days > 1 and self.interval_h < self.infusion_h:
-            found = (
-                f"infusions overlap: {{interval_h}} {self.interval_h:g} h is shorter than "
-                f"{{infusion_h}} {self.infusion_h:g} h{_likely('infusion_h', self.infusion_h)}"
+            found = tr(
+                "infusions overlap: {interval_h} {interval:g} h is shorter than "
+                "{infusion_h} {infusion:g} h",
+                interval=self.interval_h,
+                infusion=self.infusion_h,
             )
+            found += _likely("infusion_h", self.infusion_h)
             faults.append(Fault("interval_h", found, also=("infusion_h",), whole=True))
         if self.cells_at_h is not None and not (
             math.isfinite(self.cells_at_h) and self.cells_at_h > 0
         ):
-            do = "hours from the first dose, above zero"
+            do = tr("hours from the first dose, above zero")
             faults.append(Fault("cells_at_h", f"= {self.cells_at_h}", do=do))
         cap, (low, high) = self.bsa_cap_m2, BSA_CAP_M2
         if cap is not None and not low <= cap <= high:
-            found = f"= {cap:g} m2 must be from {low:g} to {high:g} m2"
+            found = tr("= {cap:g} m2 must be from {low:g} to {high:g} m2",
+                       cap=cap, low=low, high=high)  # fmt: skip
             faults.append(Fault("bsa_cap_m2", found))
         if faults:
             raise InputError(*faults)
@@ -130,7 +134,8 @@ class Regimen:
         entry = regimens().get(name)
         if entry is None:
             do = nearest(name, list(regimens()))
-            raise InputError(Fault("regimen", f"unknown regimen {name!r}", do=do, whole=True))
+            found = tr("unknown regimen {name!r}", name=name)
+            raise InputError(Fault("regimen", found, do=do, whole=True))
         published = entry.model_dump(exclude={"cyclophosphamide", "ages"})
         return cls(**published, ages=(entry.ages[0], entry.ages[1]) if entry.ages else None)
 
@@ -242,7 +247,7 @@ class Regimen:
         """
         is_planned = regimen is not None or dose is not None
         if not is_planned and days is None:
-            found = "give {days}, the number of infusions, or {regimen}"
+            found = tr("give {days}, the number of infusions, or {regimen}")
             raise InputError(Fault("days", found, also=("regimen",), whole=True))
         given = dose if is_planned else "1 mg"
         return cls.from_text(regimen=regimen, dose=given, days=days, **others), is_planned
@@ -265,7 +270,8 @@ class Regimen:
         own = (self.dose, self.unit, self.days)
         if entry is None or own == (entry.dose, entry.unit, entry.days):
             return ""
-        return f"changed from {entry.dose:g} {entry.unit} × {entry.days}"
+        return tr("changed from {dose:g} {unit} × {days}",
+                  dose=entry.dose, unit=entry.unit, days=entry.days)  # fmt: skip
 
     @property
     def times_h(self) -> tuple[float, ...]:
@@ -324,10 +330,14 @@ class Regimen:
         faults = course.ceiling_faults(patient.bsa_m2)
         change = course.rounding_change
         if abs(change) > ROUNDING_REFUSED + 1e-12:
-            found = (
-                f"rounding to {round_to_mg:g} mg changes each dose from {planned:.2f} mg to "
-                f"{given:g} mg, {100 * change:+.1f} %: above {100 * ROUNDING_REFUSED:.0f} % is "
-                "refused, round more finely"
+            found = tr(
+                "rounding to {step:g} mg changes each dose from {planned:.2f} mg to {given:g} mg, "
+                "{change:+.1f} %: above {most:.0f} % is refused, round more finely",
+                step=round_to_mg,
+                planned=planned,
+                given=given,
+                change=100 * change,
+                most=100 * ROUNDING_REFUSED,
             )
             faults.append(Fault("round_to_mg", found, whole=True))
         if faults:
@@ -335,13 +345,18 @@ class Regimen:
         return course
 
 
+def _from_to(value: float, low: float, high: float) -> str:
+    return tr("= {value:g} must be a number from {low:g} to {high:g}",
+              value=value, low=low, high=high)  # fmt: skip
+
+
 def _check_choice(regimen: object, dose: object, days: object) -> None:
     """Refuse what is neither a regimen, changed or not, nor a dose with days."""
     if regimen is None and dose is None:
-        found = "give {regimen}, or {dose} with {days}"
+        found = tr("give {regimen}, or {dose} with {days}")
         raise InputError(Fault("regimen", found, also=("dose", "days"), whole=True))
     if regimen is None and days is None:
-        found = "{dose} needs {days}, the number of infusions"
+        found = tr("{dose} needs {days}, the number of infusions")
         raise InputError(Fault("days", found, also=("dose",), whole=True))
 
 
@@ -381,13 +396,15 @@ def _likely(key: str, value: float) -> str:
     )
     if not low <= value / scale <= high:
         return ""
-    return f"; {value:g} {smaller} would be {value / scale:.4g} {unit}"
+    number, would_be = f"{value:g} {smaller}", f"{value / scale:.4g} {unit}"
+    return "; " + tr("{typed} would be {value}", typed=number, value=would_be)
 
 
 def _count(days: str | float) -> int:
     number, rest = parse_number(as_typed(days), "days")
     if rest or number != int(number):
-        raise InputError(Fault("days", f"= {as_typed(days)!r}", do="a whole number of infusions"))
+        do = tr("a whole number of infusions")
+        raise InputError(Fault("days", f"= {as_typed(days)!r}", do=do))
     return int(number)
 
 
@@ -408,11 +425,13 @@ def parse_dose(typed: str | float) -> tuple[float, DoseUnit]:
     number, rest = parse_number(text, "dose")
     unit = canonical_unit(rest, "dose")
     if unit is None:
-        found = f"has an unknown unit {rest!r}" if rest else "needs a unit"
-        found += "" if rest else _likely("dose", number)
-        do = (
+        if rest:
+            found = tr("= {typed!r} has an unknown unit {unit!r}", typed=text, unit=rest)
+        else:
+            found = tr("= {typed!r} needs a unit", typed=text) + _likely("dose", number)
+        do = tr(
             'write for example "30 mg/m2", "1 mg/kg" or "45 mg" (of fludarabine phosphate, per '
             "infusion)"
         )
-        raise InputError(Fault("dose", f"= {text!r} {found}", do=do))
+        raise InputError(Fault("dose", found, do=do))
     return number, cast(DoseUnit, unit)

@@ -9,8 +9,9 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from fludapk.errors import Fault, InputError
+from fludapk.language import tr
 from fludapk.patients.clock import is_clock
-from fludapk.patients.fields import FIELDS
+from fludapk.patients.fields import FIELDS, label
 from fludapk.units import UNITS, Quantity, parse_quantity
 
 MOST: Final = 40
@@ -59,14 +60,18 @@ def parted(
     timed = [part for part in parts if _TIMED.fullmatch(part) or is_clock(part)]
     first = [part for part in parts if part not in timed]
     if len(first) > 1:
-        found = f"= {first[0]!r} and {first[1]!r} are both of the first dose"
-        do = f'write the time of the later one, "48h {first[1]}"'
+        found = tr("= {one!r} and {other!r} are both of the first dose",
+                   one=first[0], other=first[1])  # fmt: skip
+        do = tr('write the time of the later one, "48h {value}"', value=first[1])
         raise InputError(Fault(key, found, do=do))
     if timed and not first:
-        found = f"= {timed[0]!r} is of a later time, and of the first dose there is none"
-        raise InputError(Fault(key, found, do=f'write both, "0.8 mg/dL; {timed[0]}"'))
+        found = tr("= {typed!r} is of a later time, and of the first dose there is none",
+                   typed=timed[0])  # fmt: skip
+        do = tr('write both, "0.8 mg/dL; {later}"', later=timed[0])
+        raise InputError(Fault(key, found, do=do))
     if len(timed) > MOST:
-        raise InputError(Fault(key, f"has {len(timed)} changes", allowed=f"at most {MOST}"))
+        found = tr("has {n} changes", n=len(timed))
+        raise InputError(Fault(key, found, allowed=tr("at most {n}", n=MOST)))
     return (first[0] if first else None), timed
 
 
@@ -101,8 +106,9 @@ def read_changes(
         match = _TIMED.fullmatch(text)
         try:
             if match is None:
-                do = 'write hours from the first dose, "48h 1.2 mg/dL"'
-                raise InputError(Fault(key, f"= {text!r}: a date is not read here", do=do))
+                do = tr('write hours from the first dose, "48h 1.2 mg/dL"')
+                found = tr("= {typed!r}: a date is not read here", typed=text)
+                raise InputError(Fault(key, found, do=do))
             time = parse_quantity(match[1], dimension="time", field=key, unit="h").value
             changes.append((time, read(match[2])))
         except InputError as error:
@@ -125,10 +131,10 @@ def time_faults(key: str, times_h: Sequence[float]) -> list[Fault]:
     """
     faults = []
     if any(not 0.0 < time < 10_000.0 for time in times_h):
-        do = "the value without a time is that of the first dose"
-        faults.append(Fault(key, "changes at a time that is not after the first dose", do=do))
+        do = tr("the value without a time is that of the first dose")
+        faults.append(Fault(key, tr("changes at a time that is not after the first dose"), do=do))
     if any(later <= earlier for earlier, later in pairwise(times_h)):
-        faults.append(Fault(key, "changes at times that do not ascend"))
+        faults.append(Fault(key, tr("changes at times that do not ascend")))
     return faults
 
 
@@ -161,5 +167,8 @@ def described(key: str, changes: Sequence[RenalChange]) -> str:
     'creatinine 1.2 mg/dL from 48 h'
     """
     unit = next(iter(UNITS[FIELDS[key].dimension or ""]))
-    values = (f"{value:.4g} {unit} from {time:g} h" for time, value in changes)
-    return f"{FIELDS[key].label} {', '.join(values)}"
+    values = (
+        tr("{value:.4g} {unit} from {time:g} h", value=value, unit=unit, time=time)
+        for time, value in changes
+    )
+    return f"{label(key)} {', '.join(values)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fludapk.errors import Fault
+from fludapk.language import marked, tr
 from fludapk.patients.header_words import plain
 
 SEX_COLUMNS: Final = ("sex", "sexf", "sexm")
@@ -32,7 +33,7 @@ _IBERIAN_WORDS: Final = ("hombre", "mujer", "homem", "mulher", "varon")
 _DUTCH_HEADERS: Final = ("geslacht",)
 _YES: Final = ("1", "true", "yes", "y")
 _NO: Final = ("0", "false", "no", "n")
-_OTHER_SEX: Final = {"female": "male", "male": "female"}
+_OTHER_SEX: Final = {marked("female"): "male", marked("male"): "female"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class SexCodes:
     sexes : mapping of str to str
         Code, see `code_of` -> female or male.
     doubt : str
-        Why further codes are not read; empty for words that nobody knows.
+        Why further codes of a sex are not read, in English, or another code in a column of 1 and
+        0; empty for words that nobody knows.
     """
 
     column: str
@@ -61,18 +63,25 @@ class SexCodes:
         sex = self.sexes.get(code)
         if sex is not None:
             return sex
-        do = f"say by {{values}} {self.column}:{cell.strip()}=female or =male"
+        do = tr("say by {values} {column}:{code}=female or =male",
+                column=self.column, code=cell.strip())  # fmt: skip
         if self.kind != "sex":
             yes = "female" if self.kind == "sexf" else "male"
-            rule = f"1 is {yes}, 0 is {_OTHER_SEX[yes]}"
-            found = f"{self.kind.upper()} = {cell!r}: {rule}{self.doubt}"
+            rule = tr("1 is {yes}, 0 is {no}", yes=tr(yes), no=tr(_OTHER_SEX[yes]))
+            found = f"{self.kind.upper()} = {cell!r}: {rule}"
+            if self.doubt:
+                found += "; " + tr("the column also holds {code!r}", code=self.doubt)
             return Fault("sex", found, do=do, whole=True)
         if self.doubt:
-            return Fault("sex", f"= {cell!r}{self.doubt}", do=do)
+            return Fault("sex", f"= {cell!r} {tr(self.doubt)}", do=do)
         if code.replace(".", "").isdigit():
-            do = f"{do}; or write female or male, or call the column SEXF if 1 is female and 0 male"
-            return Fault("sex", f"= {cell!r} is a code we do not know", do=do)
-        return Fault("sex", f"= {cell!r}", do=f"write female or male, or {do}")
+            do = tr(
+                "{do}; or write female or male, or call the column SEXF if 1 is female and 0 male",
+                do=do,
+            )
+            found = tr("= {typed!r} is a code we do not know", typed=cell)
+            return Fault("sex", found, do=do)
+        return Fault("sex", f"= {cell!r}", do=tr("write female or male, or {do}", do=do))
 
     @property
     def is_coded(self) -> bool:
@@ -81,7 +90,7 @@ class SexCodes:
 
     def words(self) -> str:
         """Codes and what they mean."""
-        return ", ".join(f"{code} = {sex}" for code, sex in self.sexes.items())
+        return ", ".join(f"{code} = {tr(sex)}" for code, sex in self.sexes.items())
 
 
 def code_of(cell: str) -> str:
@@ -137,7 +146,7 @@ def _letters(letters: set[str], *, iberian: bool, dutch: bool) -> tuple[dict[str
     sexes = {letter: sure[letter] for letter in sorted(letters) if letter in sure}
     if "v" in letters:
         if iberian == dutch or {"f", "h", "w", "k"} & letters:
-            return sexes, " may be vrouw or varón" if "m" not in letters else _DUTCH_OR_SPANISH
+            return sexes, _VROUW_OR_VARON if "m" not in letters else _DUTCH_OR_SPANISH
         sexes["v"] = "female" if dutch else "male"
         if "m" in letters:
             sexes["m"] = _OTHER_SEX[sexes["v"]]
@@ -145,16 +154,17 @@ def _letters(letters: set[str], *, iberian: bool, dutch: bool) -> tuple[dict[str
     if "m" in letters:
         if "h" in letters:
             if {"f", "w", "k"} & letters:
-                return sexes, " beside F and H may be male or mujer"
+                return sexes, marked("beside F and H may be male or mujer")
             sexes["m"] = "female"
         elif iberian and not {"f", "w", "k"} & letters:
-            return sexes, " may be masculino or mujer"
+            return sexes, marked("may be masculino or mujer")
         else:
             sexes["m"] = "male"
     return sexes, ""
 
 
-_DUTCH_OR_SPANISH: Final = " may be Dutch (vrouw, man) or Spanish (varón, mujer)"
+_VROUW_OR_VARON: Final = marked("may be vrouw or varón")
+_DUTCH_OR_SPANISH: Final = marked("may be Dutch (vrouw, man) or Spanish (varón, mujer)")
 
 
 def _indicator(column: str, kind: str, codes: list[str]) -> SexCodes:
@@ -162,6 +172,6 @@ def _indicator(column: str, kind: str, codes: list[str]) -> SexCodes:
     yes = "female" if kind == "sexf" else "male"
     others = [code for code in codes if code not in (*_YES, *_NO)]
     if others:
-        return SexCodes(column, kind, {}, f"; the column also holds {others[0]!r}")
+        return SexCodes(column, kind, {}, others[0])
     sexes = {code: yes if code in _YES else _OTHER_SEX[yes] for code in codes}
     return SexCodes(column, kind, sexes)

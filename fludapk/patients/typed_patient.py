@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from fludapk.errors import Fault, InputError, nearest
+from fludapk.language import tr
 from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, REQUIRED, keyword
 from fludapk.patients.renal_changes import parted, read_changes, time_faults
 from fludapk.units import UNITS, Quantity, canonical_unit, parse_number, parse_quantity
@@ -58,7 +59,7 @@ def read_renal_changes(
     changes = [(float(time), float(value)) for time, value in given]
     faults = time_faults(key, [time for time, _ in changes])
     if changes and values[key] is None:
-        faults.append(Fault(key, "changes, but of the first dose there is none"))
+        faults.append(Fault(key, tr("changes, but of the first dose there is none")))
     return ([] if faults else changes), faults
 
 
@@ -80,7 +81,7 @@ def read_categories(
     parts = [part.strip() for text in texts for part in text.split(";") if part.strip()]
     pairs = [part.partition("=") for part in parts]
     faults = [
-        Fault("categories", f"= {part[:50]!r}", do="write NAME=LEVEL; NAME=LEVEL")
+        Fault("categories", f"= {part[:50]!r}", do=tr("write NAME=LEVEL; NAME=LEVEL"))
         for part, (name, _, level) in zip(parts, pairs, strict=True)
         if not name.strip() or not level.strip()
     ]
@@ -102,7 +103,11 @@ def read_confirmations(confirm: str | Sequence[str]) -> tuple[set[str], list[Fau
     choices = [FIELDS[key].name for key in QUANTITIES]
     unknown = [part for part in parts if part not in choices]
     faults = [
-        Fault("confirm", f"= {part[:50]!r} is unknown", do=nearest(part[:50], choices))
+        Fault(
+            "confirm",
+            tr("= {typed!r} is unknown", typed=part[:50]),
+            do=nearest(part[:50], choices),
+        )
         for part in dict.fromkeys(unknown)
     ]
     return {keyword(part) for part in parts if part in choices}, faults
@@ -136,15 +141,18 @@ def read_quantities(
         try:
             if text is not None and text != "":
                 if number is not None:
-                    raise InputError(Fault(key, f"is given twice: {number} and {text!r}"))
+                    found = tr("is given twice: {number} and {text!r}", number=number, text=text)
+                    raise InputError(Fault(key, found))
                 quantities[key] = _parsed(key, text)
                 values[key] = quantities[key].value
         except InputError as error:
             faults += error.faults
             values[key] = math.nan
         if values[key] is None and key in REQUIRED:
-            why = " (body surface area needs it)" if key == "height_cm" else ""
-            faults.append(Fault(key, f"is missing{why}", do=f"give {{{key}}}"))
+            found, field = tr("is missing"), f"{{{key}}}"
+            if key == "height_cm":
+                found = tr("is missing (body surface area needs it)")
+            faults.append(Fault(key, found, do=tr("give {field}", field=field)))
             values[key] = math.nan
     return values, quantities, faults
 
@@ -157,9 +165,9 @@ def _parsed(key: str, text: str | float) -> Quantity:
     except InputError as error:
         rest = parse_number(str(text), key)[1]
         if key == "egfr_ml_min_1_73m2" and canonical_unit(rest, "CrCl"):
-            do = "a creatinine clearance in mL/min goes to {crcl_ml_min}"
+            do = tr("a creatinine clearance in mL/min goes to {crcl_ml_min}")
         elif key == "crcl_ml_min" and canonical_unit(rest, "eGFR"):
-            do = "an eGFR in mL/min/1.73 m2 goes to {egfr_ml_min_1_73m2}"
+            do = tr("an eGFR in mL/min/1.73 m2 goes to {egfr_ml_min_1_73m2}")
         else:
             raise
         fault = error.faults[0]
@@ -182,5 +190,5 @@ def parse_sex(text: str | None) -> Sex | None:
     if text is None:
         return None
     if text.strip().lower() not in SEXES:
-        raise InputError(Fault("sex", f"= {text!r}", do="write female or male"))
+        raise InputError(Fault("sex", f"= {text!r}", do=tr("write female or male")))
     return SEXES[text.strip().lower()]

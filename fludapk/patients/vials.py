@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fludapk.errors import Fault, InputError
+from fludapk.language import tr
 from fludapk.units import MG_PER_ML, VIAL_MG
 
 _SLACK: Final = 1e-9
@@ -96,7 +97,11 @@ def share_vials(doses_mg: Sequence[tuple[str, float]]) -> SharedVials:
     (2, 3, 7.0)
     """
     faults = [
-        Fault("dose", f"of {patient}: {mg:g} mg cannot be drawn", do="give a dose above 0 mg")
+        Fault(
+            "dose",
+            tr("of {patient}: {mg:g} mg cannot be drawn", patient=patient, mg=mg),
+            do=tr("give a dose above 0 mg"),
+        )
         for patient, mg in doses_mg
         if not (mg > 0 and math.isfinite(mg))
     ]

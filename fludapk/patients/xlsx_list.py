@@ -11,6 +11,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from fludapk.errors import Fault, InputError, nearest
+from fludapk.language import tr
 from fludapk.units import as_typed
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ def read_sheet(parts: Iterable[bytes], sheet: str | None = None) -> list[list[st
     """
     content = b"".join(parts)
     if content.startswith(_OLE):
-        do = "save it as .xlsx without a password, or as CSV UTF-8"
-        raise InputError(Fault("", "is an old workbook (.xls), or locked by a password", do=do))
+        do = tr("save it as .xlsx without a password, or as CSV UTF-8")
+        found = tr("is an old workbook (.xls), or locked by a password")
+        raise InputError(Fault("", found, do=do))
     values, formulas = _loaded(content)
     try:
         name = _chosen(values, sheet)
@@ -75,12 +77,13 @@ def _loaded(content: bytes) -> tuple[Workbook, Workbook]:
     try:
         import openpyxl
     except ImportError as error:
-        do = "save the sheet as CSV UTF-8, or pip install 'fludapk[excel]'"
-        raise InputError(Fault("", "is a workbook; to read it needs the extra", do=do)) from error
+        do = tr("save the sheet as CSV UTF-8, or pip install 'fludapk[excel]'")
+        found = tr("is a workbook; to read it needs the extra")
+        raise InputError(Fault("", found, do=do)) from error
     try:
         with zipfile.ZipFile(BytesIO(content)) as packed:
             if sum(entry.file_size for entry in packed.infolist()) > _MOST_BYTES:
-                raise InputError("unpacks to more than 150 MB: save the sheet as CSV UTF-8")
+                raise InputError(tr("unpacks to more than 150 MB: save the sheet as CSV UTF-8"))
         values, formulas = (
             openpyxl.load_workbook(BytesIO(content), read_only=True, data_only=is_value)
             for is_value in (True, False)
@@ -93,8 +96,8 @@ def _loaded(content: bytes) -> tuple[Workbook, Workbook]:
 
 
 def _unreadable(error: Exception) -> Fault:
-    found = f"is no workbook that we can read ({type(error).__name__})"
-    return Fault("", found, do="save it as .xlsx, or as CSV UTF-8")
+    found = tr("is no workbook that we can read ({why})", why=type(error).__name__)
+    return Fault("", found, do=tr("save it as .xlsx, or as CSV UTF-8"))
 
 
 def _chosen(book: Workbook, sheet: str | None) -> str:
@@ -102,15 +105,16 @@ def _chosen(book: Workbook, sheet: str | None) -> str:
     names = [page.title for page in book.worksheets]
     if sheet is not None:
         if sheet not in names:
-            raise InputError(Fault("sheet", f"= {sheet!r} is not there", do=nearest(sheet, names)))
+            found = tr("= {sheet!r} is not there", sheet=sheet)
+            raise InputError(Fault("sheet", found, do=nearest(sheet, names)))
         return sheet
     filled = [page.title for page in book.worksheets if not _is_blank(page)]
     if len(filled) > 1:
         listed = ", ".join(repr(name) for name in filled)
-        found = f"has several sheets: {listed}"
-        raise InputError(Fault("sheet", found, do="name one by {sheet}", whole=True))
+        found = tr("has several sheets: {sheets}", sheets=listed)
+        raise InputError(Fault("sheet", found, do=tr("name one by {sheet}"), whole=True))
     if not filled:
-        raise InputError("holds no sheet with anything on it")
+        raise InputError(tr("holds no sheet with anything on it"))
     return str(filled[0])
 
 
@@ -130,8 +134,9 @@ def _texts(values: Any, formulas: Any) -> list[list[str]]:
         rows.append([_text(cell) for cell in cells])
     if without:
         shown = ", ".join(without[:_SHOWN]) + (" ..." if len(without) > _SHOWN else "")
-        do = "open it in a spreadsheet program, let it calculate and save it"
-        raise InputError(Fault("", f"has formulas without a value: {shown}", do=do))
+        do = tr("open it in a spreadsheet program, let it calculate and save it")
+        found = tr("has formulas without a value: {cells}", cells=shown)
+        raise InputError(Fault("", found, do=do))
     while rows and not any(rows[-1]):
         rows.pop()
     width = max(map(_width, rows), default=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from fludapk.arrays import F8, Bools
 from fludapk.errors import Fault, InputError
+from fludapk.language import any_of, marked, tr
 from fludapk.published.formulas import FORMULAS, capped_by_knots
 from fludapk.published.formulas.body_size import TERM_WEEKS
 from fludapk.published.model_faults import COLUMN_OF, sources_of
 from fludapk.published.model_files import Covariate, Rule
 from fludapk.published.models import Model, load_model
 from fludapk.published.tables import CATEGORICAL, COURSE_COVARIATES, SEX, SEXES
+from fludapk.units import shown_unit
 
 Columns = Mapping[str, F8]
 """(n,) arrays of AGE, SEX (1 female, 0 male), WT, HT, BSA, SCR, eGFR, CrCl, in the units of
@@ -25,6 +27,10 @@ Columns = Mapping[str, F8]
 
 
 # ------------------------------------------------------------------ covariates of patients
+
+
+ORIGINS: Final = (marked("given"), marked("from CrCl"), marked("from eGFR"), marked("cap"))
+"""Origins of a renal function that are no formula."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Step:
     value: float
     unit: str
     by: str
-    """A published formula, "given", "from CrCl", "from eGFR", "cap", or empty."""
+    """A published formula, or one of `ORIGINS`, or empty."""
     how: str
     """Arithmetic with its numbers."""
 
@@ -114,7 +120,7 @@ def covariate_columns(
                     capped_by_knots(value=uncapped, at=at, knots=covariate.cap.knots)
                 )
                 if available[name][0] < uncapped[0]:
-                    how = f"the model's highest value at {at[0]:.3g} y"
+                    how = tr("the model's highest value at {age:.3g} y", age=at[0])
                     result.steps.append(Step(name, float(available[name][0]), unit, "cap", how))
         elif covariate.derived is not None:
             sources = _sources(model, covariate, available)
@@ -205,70 +211,6 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, result
     return np.where(is_given, columns[name], np.where(is_converted, converted, out))
 
 
-def formula_switch(
-    model: Model, *, age_years: float, sex: str, within_years: float
-) -> tuple[float, str, str] | None:
-    """Find the age near a patient's at which a model turns to another formula of renal function.
-
-    Parameters
-    ----------
-    model : Model
-    age_years : float
-    sex : {'female', 'male'}
-    within_years : float
-        Nearer than this.
-
-    Returns
-    -------
-    tuple of (float, str, str) or None
-        The age, and the formulas below and from it on.
-
-    Examples
-    --------
-    >>> formula_switch(load_model(), age_years=13.5, sex="male", within_years=1.0)
-    (14.0, 'schwartz_bedside', 'cockcroft_gault')
-    >>> formula_switch(load_model(), age_years=13.5, sex="female", within_years=1.0) is None
-    True
-    """
-    near = (s for s in _formula_switches(model, sex) if abs(age_years - s[0]) <= within_years)
-    return next(near, None)
-
-
-def needs_sex(model: Model, *, age_years: float) -> bool:
-    """Tell if a model's kidney function from a creatinine needs the sex at an age.
-
-    Examples
-    --------
-    >>> needs_sex(load_model(), age_years=61.0), needs_sex(load_model(), age_years=5.0)
-    (True, False)
-    """
-    rules = model.file.covariates[model.renal_covariate].rules if model.renal_covariate else []
-    fitting = (rule for rule in rules if rule.age_from is None or age_years >= rule.age_from)
-    rule = next(fitting, None)
-    return rule is not None and (rule.sex is not None or "female" in FORMULAS[rule.formula].needs)
-
-
-@lru_cache(maxsize=64)
-def _formula_switches(model: Model, sex: str) -> list[tuple[float, str, str]]:
-    """All ages at which the formula changes."""
-    rules = model.file.covariates[model.renal_covariate].rules if model.renal_covariate else []
-
-    def formula(age: float) -> str | None:
-        fitting = (
-            rule.formula
-            for rule in rules
-            if rule.sex in (None, sex) and (rule.age_from is None or age >= rule.age_from)
-        )
-        return next(fitting, None)
-
-    switches = []
-    for edge in sorted({rule.age_from for rule in rules if rule.age_from}):
-        below, above = formula(float(np.nextafter(edge, 0.0))), formula(edge)
-        if below and above and below != above:
-            switches.append((edge, below, above))
-    return switches
-
-
 def covariate_rows(model: Model, values: Mapping[str, F8], n: int = 1) -> F8:
     """Return the rows of covariates that `Program.typical_values` takes.
 
@@ -305,7 +247,14 @@ class Outside:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.covariate} {self.value:.3g} {self.unit} (studied {self.low:g}-{self.high:g})"
+        return tr(
+            "{covariate} {value:.3g} {unit} (studied {low:g}-{high:g})",
+            covariate=self.covariate,
+            value=self.value,
+            unit=shown_unit(self.unit),
+            low=self.low,
+            high=self.high,
+        )
 
 
 def studied_range(model: Model, values: Mapping[str, F8]) -> tuple[Bools, Bools]:
@@ -350,10 +299,15 @@ def outside_studied_range(model: Model, values: Mapping[str, F8], row: int = 0) 
     for name, (low, high), (lowest, highest) in _bounds(model):
         value, unit = float(values[name][row]), model.file.covariates[name].unit or ""
         if value < lowest or value > highest:
-            message = (
-                f"= {value:.4g} {unit} is outside {lowest:g}-{highest:g}, the limits of {model.id}"
+            message = tr(
+                "= {value:.4g} {unit} is outside {low:g}-{high:g}, the limits of {of}",
+                value=value,
+                unit=shown_unit(unit),
+                low=lowest,
+                high=highest,
+                of=model.id,
             )
-            do = "check the value, or choose another {model}"
+            do = tr("check the value, or choose another {model}")
             field = _FIELDS.get(name, "")
             faults.append(Fault(field, message if field else f"{name} {message}", do=do))
         elif not low <= value <= high:
@@ -398,19 +352,20 @@ def missing_covariates(
         if name == SEX:
             needs["{sex}"] = ("sex",)
         elif name in CATEGORICAL:
-            needs[f"{{{name}}} ({' or '.join(model.categories(name))})"] = (name,)
+            needs[f"{{{name}}} ({any_of(model.categories(name))})"] = (name,)
         elif model.categories(name):
-            named = f"{{categories}} {name} ({' or '.join(model.categories(name))})"
+            named = f"{{categories}} {name} ({any_of(model.categories(name))})"
             needs[named] = ("categories",)
         elif name in ("eGFR", "CrCl"):
             if not any(np.isfinite(columns[key][row]) for key in ("SCR", "eGFR", "CrCl")):
-                needs[_A_RENAL_FUNCTION] = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
+                needs[tr(_A_RENAL_FUNCTION)] = ("scr_mg_dl", "egfr_ml_min_1_73m2", "crcl_ml_min")
             elif np.isnan(columns["SEX"][row]):
-                needs[f"{{sex}} (the {name} formula at this age needs it)"] = ("sex",)
+                why = tr("{sex} (the {name} formula at this age needs it)", name=name)
+                needs[why] = ("sex",)
     fields = [field for named in needs.values() for field in named]
-    message = f"{model.id} needs {'; '.join(needs)}"
     if needs:
-        return [Fault(fields[0], message, also=tuple(fields[1:]), whole=True)]
+        fault = _needs(model, "; ".join(needs))
+        return [replace(fault, field=fields[0], also=tuple(fields[1:]), whole=True)]
     return _undefined(model, values, columns, row)
 
 
@@ -422,18 +377,24 @@ def _undefined(model: Model, values: Mapping[str, F8], columns: Columns, row: in
             continue
         formula = FORMULAS[covariate.derived]
         if "female" in formula.needs and np.isnan(columns["SEX"][row]):
-            found = f"{model.id} needs {{sex}} ({name} by {covariate.derived})"
+            found = tr("{id} needs {sex} ({name} by {formula})",
+                       id=model.id, name=name, formula=covariate.derived)  # fmt: skip
             return [Fault("sex", found, whole=True)]
         first, last = formula.ages
-        found = (
-            f"{model.id} needs {name}, but {covariate.derived} is not defined for this patient "
-            f"(published for {first:g} to {last:g} y)"
+        found = tr(
+            "{id} needs {name}, but {formula} is not defined for this patient (published for "
+            "{first:g} to {last:g} y)",
+            id=model.id,
+            name=name,
+            formula=covariate.derived,
+            first=first,
+            last=last,
         )
-        faults.append(Fault("", found, do="choose another {model}", whole=True))
+        faults.append(Fault("", found, do=tr("choose another {model}"), whole=True))
     return faults
 
 
-_A_RENAL_FUNCTION: Final = (
+_A_RENAL_FUNCTION: Final = marked(
     'a renal function: {scr_mg_dl} "0.3 mg/dL", {egfr_ml_min_1_73m2} or {crcl_ml_min}'
 )
 
@@ -468,11 +429,15 @@ def studied_rows(
         unknown = np.flatnonzero(np.isnan(value))
         if unknown.size:
             faults = missing_covariates(model, values, columns, int(unknown[0]))
-            raise InputError(*(faults or [Fault("", f"{model.id} needs {name}")]))
+            raise InputError(*(faults or [_needs(model, name)]))
     possible, outside = studied_range(model, values)
     if not possible.all():
         outside_studied_range(model, values, int(np.flatnonzero(~possible)[0]))  # raises
     return covariate_rows(model, values, len(columns["WT"])), outside
+
+
+def _needs(model: Model, inputs: str) -> Fault:
+    return Fault("", tr("{id} needs {inputs}", id=model.id, inputs=inputs))
 
 
 def renal_function(measure: str, columns: Columns) -> F8:

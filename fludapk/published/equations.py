@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fludapk.arrays import F8
+from fludapk.language import tr
 from fludapk.published.effect_files import Category, Effect, Steps
 from fludapk.published.model_files import ModelFile
 from fludapk.published.models import Model
@@ -40,15 +41,21 @@ class Notation:
 
     def category(self, effect: Category) -> str:
         """Write the factor of a category."""
-        rows = (f"{self.number(factor)} if {name}" for name, factor in effect.factors.items())
+        rows = (
+            tr("{factor} if {category}", factor=self.number(factor), category=name)
+            for name, factor in effect.factors.items()
+        )
         return f"({', '.join(rows)})"
 
     def steps(self, effect: Steps) -> str:
         """Write the factors of steps."""
         first, *others = (self.number(factor) for factor in effect.factors)
         x = self.covariate(effect.covariate)
-        later = (f"{factor} from {at:g}" for at, factor in zip(effect.at, others, strict=True))
-        return f"({first}, {', '.join(later)} of {x} on)"
+        later = (
+            tr("{factor} from {at:g}", factor=factor, at=at)
+            for at, factor in zip(effect.at, others, strict=True)
+        )
+        return tr("({first}, {later} of {x} on)", first=first, later=", ".join(later), x=x)
 
     def power(self, base: str, exponent: str) -> str:
         """Write a power."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fludapk.errors import Fault, FileError, InputError, nearest
+from fludapk.language import any_of, tr
 from fludapk.pk.program import Program
 from fludapk.published.compile import compile_program, omega
 from fludapk.published.model_files import ModelFile
@@ -43,15 +44,24 @@ class Model:
         """Drug as prescribed."""
         return self.file.dose.prescribed
 
-    @cached_property
+    @property
     def adjusted(self) -> list[str]:
         """Sentences on matrices that are valid only within their printed rounding."""
         return [
-            f"{kind.upper()}: the printed matrix is no covariance, by its rounding; the nearest "
-            f"valid one within it is used (a correlation moves by up to {moved:.2g})"
-            for kind in ("iiv", "iov")
-            if (moved := omega(self.file, kind)[1]) > 0.0
+            tr(
+                "{kind}: the printed matrix is no covariance, by its rounding; the nearest valid "
+                "one within it is used (a correlation moves by up to {moved:.2g})",
+                kind=kind.upper(),
+                moved=moved,
+            )
+            for kind, moved in self._moved.items()
+            if moved > 0.0
         ]
+
+    @cached_property
+    def _moved(self) -> dict[str, float]:
+        """Largest move of a correlation in each kind of matrix until it is valid."""
+        return {kind: omega(self.file, kind)[1] for kind in ("iiv", "iov")}
 
     @property
     def not_shipped(self) -> str:
@@ -143,7 +153,9 @@ def replacement_warning(name: str, sha256: str) -> str:
     ''
     """
     shipped = _shipped_hashes().get(name, sha256)
-    return "" if shipped == sha256 else f"NOT the shipped {name} (sha {sha256[:12]})"
+    if shipped == sha256:
+        return ""
+    return tr("NOT the shipped {name} (sha {sha})", name=name, sha=sha256[:12])
 
 
 def _sha256(path: Path) -> str:
@@ -250,15 +262,18 @@ def load_model(
     """
     paths = model_paths(folders)
     if is_averaged(name) and name not in paths:
-        found = "one model is needed here, not an average"
-        raise InputError(Fault("model", found, do=f"name {' or '.join(paths)}", whole=True))
+        found = tr("one model is needed here, not an average")
+        do = tr("name {models}", models=any_of(paths))
+        raise InputError(Fault("model", found, do=do, whole=True))
     if name not in paths:
         do = nearest(name, list(paths))
-        raise InputError(Fault("model", f"unknown model {name!r}", do=do, whole=True))
+        found = tr("unknown model {name!r}", name=name)
+        raise InputError(Fault("model", found, do=do, whole=True))
     model = _load(paths[name], paths[name].stat().st_mtime_ns)
     if model.drug != FLUDARABINE and not any_drug:
-        found = f"{name} is a model of {model.drug}, and doses are of {FLUDARABINE}"
-        do = "it can be shown, verified and exported"
+        found = tr("{name} is a model of {drug}, and doses are of {own}",
+                   name=name, drug=model.drug, own=FLUDARABINE)  # fmt: skip
+        do = tr("it can be shown, verified and exported")
         raise InputError(Fault("model", found, do=do, whole=True))
     return model
 

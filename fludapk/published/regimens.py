@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from fludapk.errors import InputError
+from fludapk.language import tr
 from fludapk.published.course_files import (
     LabelRule,
     LabelStep,
@@ -63,5 +64,6 @@ def label_step(rule: LabelRule, renal_function: float) -> LabelStep:
     '20 % less (20 mg/m2 in CLL)'
     """
     if not 0.0 <= renal_function < math.inf:
-        raise InputError(f"{rule.title}: {rule.measure} is no number: {renal_function}")
+        found = tr("{measure} is no number: {value}", measure=rule.measure, value=renal_function)
+        raise InputError(f"{rule.title}: {found}")
     return next(step for step in rule.steps if renal_function >= step.at_least)

@@ -11,6 +11,7 @@ import numpy as np
 
 from fludapk.arrays import F8, Bools
 from fludapk.errors import Fault, InputError
+from fludapk.language import marked, tr
 from fludapk.pk.auc_by_dose import weighted_quantiles
 from fludapk.published.course_files import TargetEntry, TargetFile
 from fludapk.published.tables import DATA, read_toml
@@ -42,7 +43,8 @@ def finite_auc(auc_0_inf: float) -> float:
     13.58
     """
     if not math.isfinite(auc_0_inf):
-        raise InputError(Fault("", f"{_FAILED}: {auc_0_inf} mg·h/L", do=_DO, whole=True))
+        found = f"{tr(_FAILED)}: {auc_0_inf} mg·h/L"
+        raise InputError(Fault("", found, do=tr(_DO), whole=True))
     return auc_0_inf
 
 
@@ -51,12 +53,16 @@ def _finite_aucs(values: F8, weights: F8 | None = None) -> None:
     good = np.isfinite(values) if weights is None else np.isfinite(values) & (weights >= 0.0)
     if not values.size or not good.all():
         bad = values.size - int(np.count_nonzero(good))
-        found = f"{_FAILED} for {bad} of {values.size} simulated courses"
-        raise InputError(Fault("", found, do=_DO, whole=True))
+        found = tr(
+            "the AUC cannot be judged: it is no finite number for {bad} of {n} simulated courses",
+            bad=bad,
+            n=values.size,
+        )
+        raise InputError(Fault("", found, do=tr(_DO), whole=True))
 
 
-_FAILED: Final = "the AUC cannot be judged: it is no finite number"
-_DO: Final = "check dose, size and kidney function, and the numbers of the model"
+_FAILED: Final = marked("the AUC cannot be judged: it is no finite number")
+_DO: Final = marked("check dose, size and kidney function, and the numbers of the model")
 
 
 def flag(auc_0_inf: float) -> Flag:
@@ -148,11 +154,13 @@ def verdict(auc_0_inf: float, target: TargetEntry | None) -> str:
     ('above 20', 'below 13.8')
     """
     if target is None:
-        words = {"below": f"below {LOW:g}", "borderline": f"{LOW:g} to {MET:g}"}
-        return words.get(flag(auc_0_inf), f"{MET:g} or more")
+        side = flag(auc_0_inf)
+        if side == "borderline":
+            return tr("{low:g} to {high:g}", low=LOW, high=MET)
+        return _below(LOW) if side == "below" else _or_more(MET)
     low, high = bounds(target)
     if target.optimum is not None:
-        return f"below {low:g}" if status(target, auc_0_inf) == "below" else f"{low:g} or more"
+        return _below(low) if status(target, auc_0_inf) == "below" else _or_more(low)
     return side_of(auc_0_inf, low, high)
 
 
@@ -171,8 +179,18 @@ def side_of(auc_0_inf: float, low: float, high: float) -> str:
     """
     auc = finite_auc(auc_0_inf)
     if low <= auc <= high:
-        return f"within {low:g}-{high:g}" if np.isfinite(high) else f"{low:g} or more"
-    return f"above {high:g}" if auc > high else f"below {low:g}"
+        if not np.isfinite(high):
+            return _or_more(low)
+        return tr("within {low:g}-{high:g}", low=low, high=high)
+    return tr("above {high:g}", high=high) if auc > high else _below(low)
+
+
+def _below(low: float) -> str:
+    return tr("below {low:g}", low=low)
+
+
+def _or_more(low: float) -> str:
+    return tr("{low:g} or more", low=low)
 
 
 def leading_target(

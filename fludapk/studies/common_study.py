@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 from fludapk.answers.compare_plans import Plan, read_plans
 from fludapk.answers.goal import Goal
 from fludapk.errors import Fault, InputError, gathered, nearest
+from fludapk.language import tr
 from fludapk.patients.population import populations
 from fludapk.patients.regimen import Regimen
 from fludapk.published.models import DEFAULT_MODEL
@@ -97,10 +98,12 @@ def common_study(
 
 def _population(name: str) -> str:
     if not name:
-        raise InputError(Fault("population", "is missing", do=nearest("", list(populations()))))
+        raise InputError(Fault("population", tr("is missing"), do=nearest("", list(populations()))))
     if name not in populations():
         do = nearest(name, list(populations()))
-        raise InputError(Fault("population", f"unknown population {name!r}", do=do, whole=True))
+        raise InputError(
+            Fault("population", tr("unknown population {name!r}", name=name), do=do, whole=True)
+        )
     return name
 
 
@@ -108,12 +111,12 @@ def _numbers(window: tuple[float, float] | None, patients: int, seed: int) -> No
     """Refuse numbers that are not those of a study."""
     faults = []
     if window is not None and not 0 < window[0] < window[1]:
-        found = f"= {window[0]:g} to {window[1]:g}"
-        faults.append(Fault("window", found, do="two AUCs in mg·h/L, low first"))
+        found = tr("= {low:g} to {high:g}", low=window[0], high=window[1])
+        faults.append(Fault("window", found, do=tr("two AUCs in mg·h/L, low first")))
     if patients < 1:
-        faults.append(Fault("patients", f"= {patients}", do="at least 1"))
+        faults.append(Fault("patients", f"= {patients}", do=tr("at least 1")))
     if not 0 <= seed < 2**63:
-        faults.append(Fault("seed", f"= {seed}", do="a whole number from 0"))
+        faults.append(Fault("seed", f"= {seed}", do=tr("a whole number from 0")))
     if faults:
         raise InputError(*faults)
 
@@ -141,12 +144,13 @@ def _strategies(texts: Sequence[str]) -> list[dict[str, Any]]:
     ids = [row["id"] for row in rows]
     for number, own_id in enumerate(ids, start=1):
         if (first := ids.index(own_id) + 1) < number:
-            raise _refused(number, texts[number - 1], f"is plan {first} again", "leave it out")
+            again = tr("is plan {n} again", n=first)
+            raise _refused(number, texts[number - 1], again, tr("leave it out"))
     return rows
 
 
 def _refused(number: int, text: str, found: str, do: str) -> InputError:
-    where, inside = f"plan {number} {text!r}", ("plans", number)
+    where, inside = tr("plan {n} {text!r}", n=number, text=text), ("plans", number)
     return InputError(Fault("plans", found, do=do, whole=True, inside=inside, where=where))
 
 
@@ -154,10 +158,14 @@ def _strategy(number: int, text: str, plan: Plan, levels: str | None) -> dict[st
     """Write a plan as a strategy of a scenario."""
     refused = partial(_refused, number, text)
     if plan.chance is not None:
-        raise refused("says no target for its chance", "name one: target fabrizio2022 chance 0.8")
+        raise refused(
+            tr("says no target for its chance"), tr("name one: target fabrizio2022 chance 0.8")
+        )
     aim = {} if plan.goal is None else _aim(plan.goal, refused)
     if levels is not None and not aim:
-        raise refused("has levels without an aim", "for example axi_cel auc 19 levels 1 2 7 24")
+        raise refused(
+            tr("has levels without an aim"), tr("for example axi_cel auc 19 levels 1 2 7 24")
+        )
     course = _course(plan.regimen, with_dose=not aim)
     own_id = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     if plan.rule is not None:
@@ -189,15 +197,15 @@ def _aim(goal: Goal, refused: _Refused) -> dict[str, Any]:
         return {"auc": goal.low}
     if math.isinf(goal.high):
         if (goal.probability or 0) < 0.5:
-            raise refused("has a chance below one half", "write 0.5 or more")
+            raise refused(tr("has a chance below one half"), tr("write 0.5 or more"))
         return {"at_least": goal.low, "probability": goal.probability}
     if goal.probability is not None:
         raise refused(
-            "has a chance of a window with two ends",
-            "leave the chance out: the dose that is best for the window is found",
+            tr("has a chance of a window with two ends"),
+            tr("leave the chance out: the dose that is best for the window is found"),
         )
     if goal.low <= 0:
-        raise refused("has a target without a lower end", "aim at an AUC: auc 17")
+        raise refused(tr("has a target without a lower end"), tr("aim at an AUC: auc 17"))
     return {"window": [goal.low, goal.high]}
 
 
@@ -209,11 +217,13 @@ def _hours(text: str, interval_h: float, refused: _Refused) -> list[float]:
     except InputError as error:
         raise refused(error.faults[0].found.removeprefix("= "), error.faults[0].do) from None
     if not numbers or any(unit for _, unit in numbers):
-        raise refused("has no hours of its levels", "for example levels 1 2 7 24")
+        raise refused(tr("has no hours of its levels"), tr("for example levels 1 2 7 24"))
     hours = [number for number, _ in numbers]
     if not 0 < hours[0] <= hours[-1] <= interval_h or hours != sorted(set(hours)):
-        do = f"hours after the first dose, rising, up to the second at {interval_h:g} h"
-        raise refused("has levels that are not between the first two doses", do)
+        do = tr(
+            "hours after the first dose, rising, up to the second at {hours:g} h", hours=interval_h
+        )
+        raise refused(tr("has levels that are not between the first two doses"), do)
     return hours
 
 

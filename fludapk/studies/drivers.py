@@ -16,6 +16,7 @@ import numpy as np
 from fludapk.answers.record import Record, Row
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.language import marked
 from fludapk.patients.population import SCORES, Drawn, at_scores
 from fludapk.pk.exposure import course_exposure
 from fludapk.published.models import Model
@@ -238,7 +239,7 @@ def _causes(study: Study, truth: Model, strategy: DosingStrategy) -> _Causes:
             names.append(f"between patients: {', '.join(effect.on)}")
             columns.append([column])
     if variability.iov and kappas:
-        names.append("between occasions")
+        names.append(marked("between occasions"))
         columns.append(kappas)
     residual = list(range(place, place + strategy.n_samples))
     place += len(residual)
@@ -247,16 +248,16 @@ def _causes(study: Study, truth: Model, strategy: DosingStrategy) -> _Causes:
     gfr = [place] if variability.gfr_error_cv else []
     place += len(gfr)
     for name, some in (
-        ("error of levels", residual),
-        ("missed results", chances),
-        ("error of renal function", gfr),
+        (marked("error of levels"), residual),
+        (marked("missed results"), chances),
+        (marked("error of renal function"), gfr),
     ):
         if some:
             names.append(name)
             columns.append(some)
-    groups = {"all covariates": covariates}
+    groups = {marked("all covariates"): covariates}
     if variability.iiv:
-        groups["all between patients"] = etas
+        groups[marked("all between patients")] = etas
     return _Causes(names, columns, groups, effects, residual, chances, gfr, place)
 
 

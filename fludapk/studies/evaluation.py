@@ -28,6 +28,7 @@ from fludapk._version import __version__
 from fludapk.answers.prediction import Prediction, predictions
 from fludapk.arrays import F8, I8
 from fludapk.errors import Fault, InputError
+from fludapk.language import tr
 from fludapk.pk.posterior import model_weights
 from fludapk.published.models import Model, load_model, load_models
 from fludapk.published.targets import LOW
@@ -130,7 +131,7 @@ def evaluation_of(
     1
     """
     if simulations < 100:
-        raise InputError(Fault("simulations", f"= {simulations}", do="at least 100"))
+        raise InputError(Fault("simulations", f"= {simulations}", do=tr("at least 100")))
     chosen = [load_model(name, folders) for name in dict.fromkeys(models)]
     subjects, by_model, left_out, refused = _usable(data, chosen, folders)
     fits = []
@@ -176,7 +177,12 @@ def _usable(
             left_out.append(
                 LeftOut(
                     model=model.id,
-                    reason=f"cannot predict {len(faults)} of {len(cases)} patients: {commonest}",
+                    reason=tr(
+                        "cannot predict {n} of {cases} patients: {fault}",
+                        n=len(faults),
+                        cases=len(cases),
+                        fault=commonest,
+                    ),
                 )
             )
         else:
@@ -209,13 +215,18 @@ _NAMED: Final = 3
 def _nobody_left(refused: Sequence[Refused], left_out: Sequence[LeftOut]) -> InputError:
     """Return the error for data without usable patients, with the faults of the first courses."""
     faults = [
-        f"row {course.row}, ID {course.id}: {course.error.partition('; ')[0]}"
+        tr(
+            "row {row}, ID {id}: {fault}",
+            row=course.row,
+            id=course.id,
+            fault=course.error.partition("; ")[0],
+        )
         for course in refused[:_NAMED]
     ]
     if len(refused) > _NAMED:
-        faults.append(f"and {len(refused) - _NAMED} more courses like these")
+        faults.append(tr("and {n} more courses like these", n=len(refused) - _NAMED))
     faults += [f"{model.model} {model.reason}" for model in left_out]
-    return InputError(*faults, "no patient and model are left to compare")
+    return InputError(*faults, tr("no patient and model are left to compare"))
 
 
 # ------------------------------------------------------------------ comparison

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError
+from fludapk.language import tr
 from fludapk.patients.columns import Layout, few
 from fludapk.patients.nonmem import FAR_APART_H, Recorded, by_course, comes_again, recorded
 from fludapk.patients.record_faults import list_faults
@@ -137,8 +138,11 @@ def read_subjects(
     """
     if not layout.is_events:
         raise InputError(
-            "needs NONMEM-style records: ID, TIME, AMT, RATE, EVID, MDV, DV and covariates; there "
-            f"are {few(layout.header)}"
+            tr(
+                "needs NONMEM-style records: ID, TIME, AMT, RATE, EVID, MDV, DV and covariates; "
+                "there are {columns}",
+                columns=few(layout.header),
+            )
         )
     records = Records(layout)
     assay = Assay.of(records, unit=unit, lloq=lloq)
@@ -146,7 +150,7 @@ def read_subjects(
     comments = sum(records.is_comment(cells) and any(cells) for cells in rows)
     courses = list(by_course(layout, rows, first_row))
     if not courses:
-        raise InputError("the file has no records below its header")
+        raise InputError(tr("the file has no records below its header"))
     every = (cells for _, _, together in courses for cells in together)
     faults = list_faults(records, every, with_levels=True)
     if faults:
@@ -176,7 +180,7 @@ def _subject(row: int, name: str, course: Recorded, assay: Assay) -> Subject:
             sample = _sample(assay, cells, time, starts)
         except InputError as error:
             at = assay.records.text(cells, "time") or assay.records.time(cells)
-            faults += error.at(where=f"level at TIME {at}").faults
+            faults += error.at(where=tr("level at TIME {time}", time=at)).faults
             continue
         if sample is None:
             without += assay.records.is_level(cells)
@@ -185,7 +189,7 @@ def _subject(row: int, name: str, course: Recorded, assay: Assay) -> Subject:
         else:
             before += 1
     if not samples and not faults:
-        faults.append(Fault("", "no level after the first dose (EVID 0, MDV 0)"))
+        faults.append(Fault("", tr("no level after the first dose (EVID 0, MDV 0)")))
     if faults:
         raise InputError(*faults)
     times, measured, limits = np.array(samples).T
@@ -202,24 +206,32 @@ def _sample(
         if records.is_dose(cells) and not records.flag(cells, "mdv"):
             sample = assay.sample(cells)
             if sample is not None and sample.conc_mg_l != 0:
-                do = "give the level a record of its own, before the dose if it was drawn then"
-                raise InputError(Fault(name, f"= {records.text(cells, 'dv')} on a dose", do=do))
+                do = tr("give the level a record of its own, before the dose if it was drawn then")
+                raise InputError(
+                    Fault(name, tr("= {value} on a dose", value=records.text(cells, "dv")), do=do)
+                )
         return None
     if records.flag(cells, "mdv"):
         return None
     sample = assay.sample(cells)
     if sample is None:
-        raise InputError(Fault(name, "is missing: MDV 1 marks a record without level"))
+        raise InputError(Fault(name, tr("is missing: MDV 1 marks a record without level")))
     text = records.text(cells, "dv")
     if time > 0 and sample.conc_mg_l <= 0:
         do = "BLQ 1 marks a level below the limit of quantification, MDV 1 a record without level"
-        do += "; are the levels logarithms?" if sample.conc_mg_l < 0 else ""
+        if sample.conc_mg_l < 0:
+            do = tr(
+                "BLQ 1 marks a level below the limit of quantification, MDV 1 a record without "
+                "level; are the levels logarithms?"
+            )
         raise InputError(Fault(name, f"= {text}", do=do))
     if time <= 0 and not (sample.is_below or sample.conc_mg_l == 0):
-        raise InputError(f"{text} before any drug was given")
+        raise InputError(tr("{value} before any drug was given", value=text))
     after = time - max((start for start in starts if start < time), default=time)
     if after > FAR_APART_H:
-        found = f"{after:g} h after the dose before it, where no assay sees the drug"
-        do = "is TIME in minutes? Call the column TIME_MIN; or take the record out"
+        found = tr(
+            "{hours:g} h after the dose before it, where no assay sees the drug", hours=after
+        )
+        do = tr("is TIME in minutes? Call the column TIME_MIN; or take the record out")
         raise InputError(Fault("", found, do=do))
     return sample

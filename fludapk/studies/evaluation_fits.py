@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fludapk.answers.prediction import Prediction
 from fludapk.arrays import F8, Bools
+from fludapk.language import tr
 from fludapk.patience import go_on
 from fludapk.patients.level import slips
 from fludapk.pk.effects import RandomEffects
@@ -90,12 +91,16 @@ class Fits:
             typical = prediction.typical_mg_l(subject.times_h)
             messages = [str(fault) for fault in slips(subject.times_h, subject.conc_mg_l, typical)]
             if estimate.status[i] != OK and not messages:
-                messages = ["no most likely patient was found: check times, units and doses"]
+                messages = [tr("no most likely patient was found: check times, units and doses")]
             drawn, scores = _simulated(subject, prediction, simulations)
             if scores is None and not messages:
                 messages = [
-                    f"{simulations} simulations do not tell its {drawn.shape[1]} levels apart: "
-                    "check their times, or give {simulations} more"
+                    tr(
+                        "{n} simulations do not tell its {levels} levels apart: check their times, "
+                        "or give {simulations} more",
+                        n=simulations,
+                        levels=drawn.shape[1],
+                    )
                 ]
             faults.append("; ".join(messages) or None)
             simulated.append(drawn)

@@ -15,6 +15,7 @@ import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.language import marked, tr
 from fludapk.pk.effects import scrambled_normals
 from fludapk.published.outcome_files import Association, Incidence, OutcomeEntry, cloglog
 from fludapk.studies.counts import Counts
@@ -306,11 +307,11 @@ def outcome_of(scenario: Scenario, counts: Sequence[Counts]) -> OutcomeResult:
     entry = association if isinstance(association, OutcomeEntry) else None
     return OutcomeResult(
         model=question.reference.truth,
-        title=f"{entry.name} ({entry.id})" if entry else "association of the scenario",
-        event=association.event,
-        competing_event=entry.competing if entry else "competing event",
-        who=entry.who if entry else "",
-        auc_by=entry.auc_by if entry else getattr(association, "auc", ""),
+        title=f"{entry.name} ({entry.id})" if entry else tr("association of the scenario"),
+        event=tr(association.event),
+        competing_event=tr(entry.competing) if entry else tr("competing event"),
+        who=tr(entry.who) if entry else "",
+        auc_by=tr(entry.auc_by) if entry else getattr(association, "auc", ""),
         at_months=association.at_months,
         reference=table.reference,
         groups=association.groups,
@@ -358,7 +359,7 @@ def _other_readings(question: Question) -> dict[str, tuple[str, Hazards | None]]
     }
     if question.association.group_incidences is not None:
         named.pop("corrected", None)
-    named["half causal"] = (table.exposure, 0.5 * table.causal_point)
+    named[marked("half causal")] = (table.exposure, 0.5 * table.causal_point)
     result: dict[str, tuple[str, Hazards | None]] = {}
     for name, (exposure, causal) in named.items():
         q = question.pooled(question.reference, 0, exposure)
@@ -388,7 +389,7 @@ def _arm(
     named = {"strategy": counts.strategy, "stratum": counts.strata[stratum]}
     shares = [] if np.isnan(p).any() else p.tolist()
     if follows and table.exposure == "predicted":
-        why = "the ratio belongs to predicted AUC: what levels change is not defined"
+        why = tr("the ratio belongs to predicted AUC: what levels change is not defined")
         nothing = Estimate(value=None)
         return ArmOutcome(
             **named, shares=shares, incidence=nothing, difference=nothing, readings=readings,
@@ -398,7 +399,7 @@ def _arm(
         nothing = Estimate(value=None)
         return ArmOutcome(
             **named, shares=[], incidence=nothing, difference=nothing,
-            readings=dict.fromkeys(readings), undefined="nobody is given a dose",
+            readings=dict.fromkeys(readings), undefined=tr("nobody is given a dose"),
         )  # fmt: skip
     reference = question.pooled(question.reference, stratum, table.exposure)
     has_reference = not np.isnan(reference).any()

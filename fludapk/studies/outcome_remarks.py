@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fludapk.answers.record import Remark, caution, note, worst_first
+from fludapk.language import tr
 from fludapk.patients.regimen import Regimen
 from fludapk.published.outcome_files import OutcomeEntry
 from fludapk.studies.grid import coarse_quantile
@@ -33,15 +34,17 @@ def outcome_remarks(question: Question) -> list[Remark]:
     ]
     association = question.association
     if isinstance(association, OutcomeEntry):
-        remarks += [note("caveat", text, association.citation) for text in association.caveats]
+        remarks += [note("caveat", tr(text), association.citation) for text in association.caveats]
         if association.printed_ratio:
-            text = f"printed beside these incidences: {association.printed_ratio}"
+            text = tr(
+                "printed beside these incidences: {ratio}", ratio=tr(association.printed_ratio)
+            )
             remarks.append(note("printed_ratio", text, association.citation))
     if question.table.transport:
-        text = "the association is carried over to another disease or product: an assumption"
+        text = tr("the association is carried over to another disease or product: an assumption")
         remarks.append(caution("transport", text))
     if len(question.reference.outer):
-        text = (
+        text = tr(
             "parameters of the model are drawn independently; estimates of non-renal clearance and "
             "of the renal slope are surely correlated, so these intervals are too wide"
         )
@@ -65,13 +68,14 @@ def _confounding(question: Question) -> list[Remark]:
         return []
     (a, b, c), (d, e, f) = spreads
     edge = association.edges[0]
-    text = (
-        f"those predicted below {edge:g} are {a:.1f}-{c:.1f} years old (median {b:.1f}), those "
-        f"above {d:.1f}-{f:.1f} (median {e:.1f})"
+    text = tr(
+        "those predicted below {edge:g} are {a:.1f}-{c:.1f} years old (median {b:.1f}), those "
+        "above {d:.1f}-{f:.1f} (median {e:.1f})",
+        **{"edge": edge, "a": a, "b": b, "c": c, "d": d, "e": e, "f": f},
     )
     ratios = association.hazard_ratios or []
     if c is not None and e is not None and c < e:
-        text += ": an effect of age cannot be told from one of exposure"
+        text += tr(": an effect of age cannot be told from one of exposure")
     values = [ratio for ratio in ratios if ratio.low is not None and ratio.high is not None]
     if values:
         ratio = values[0]
@@ -79,7 +83,11 @@ def _confounding(question: Question) -> list[Remark]:
         assert nearest is not None  # it has an interval
         crosses = (nearest - 1) * (ratio.value - 1) <= 0
         bound = 1.0 if crosses else e_value(nearest)
-        text += f" (E-value {e_value(ratio.value):.1f}, of the interval {bound:.1f})"
+        text += tr(
+            " (E-value {e_value:.1f}, of the interval {bound:.1f})",
+            e_value=e_value(ratio.value),
+            bound=bound,
+        )
     return [caution("confounding", text)]
 
 
@@ -96,13 +104,16 @@ def _ceiling(question: Question) -> list[Remark]:
         at_months=association.at_months, shape=table.shape,
     )  # fmt: skip
     share = fraction_above(ratios[0].value, ratios[0].log_sd, bound)
-    text = (
-        f"a ratio above {bound:.1f} between predicted groups cannot come from exposure alone under "
-        f"this model (predicted below in {100 * dilution.predicted_low:.0f} %, of whom "
-        f"{100 * dilution.low_if_predicted_low:.0f} % truly are; of the others "
-        f"{100 * dilution.low_if_predicted_high:.0f} %); {100 * share:.0f} % of the published "
-        "ratio's own distribution is above it: confounding, a chosen cut-point, smaller "
-        "variability or chance must contribute"
+    text = tr(
+        "a ratio above {bound:.1f} between predicted groups cannot come from exposure alone under "
+        "this model (predicted below in {predicted:.0f} %, of whom {true:.0f} % truly are; of the "
+        "others {others:.0f} %); {share:.0f} % of the published ratio's own distribution is above "
+        "it: confounding, a chosen cut-point, smaller variability or chance must contribute",
+        bound=bound,
+        predicted=100 * dilution.predicted_low,
+        true=100 * dilution.low_if_predicted_low,
+        others=100 * dilution.low_if_predicted_high,
+        share=100 * share,
     )
     return [caution("dilution", text)]
 
@@ -112,12 +123,18 @@ def _reading(question: Question) -> list[Remark]:
     if not _is_predicted(question):
         return []
     texts = {
-        "true": "the ratio was found between groups of predicted AUC and is used for true AUC: its "
-        "dilution by patients in the wrong group is ignored, which is conservative",
-        "predicted": "the ratio is taken to belong to predicted AUC: dosing by covariates removes "
-        "the whole effect, and what levels add is not defined",
-        "corrected": "the ratio is corrected for patients in the wrong group of predicted AUC: a "
-        "point value only",
+        "true": tr(
+            "the ratio was found between groups of predicted AUC and is used for true AUC: its "
+            "dilution by patients in the wrong group is ignored, which is conservative"
+        ),
+        "predicted": tr(
+            "the ratio is taken to belong to predicted AUC: dosing by covariates removes the whole "
+            "effect, and what levels add is not defined"
+        ),
+        "corrected": tr(
+            "the ratio is corrected for patients in the wrong group of predicted AUC: a point "
+            "value only"
+        ),
     }
     return [note("reading", texts[question.table.exposure])]
 
@@ -128,21 +145,31 @@ def _numbers(question: Question) -> list[Remark]:
     remarks = []
     rival = association.competing if isinstance(association, OutcomeEntry) else ""
     if table.competing:
-        name = rival or "the competing event"
-        text = f"{name} in {100 * table.competing:g} % by {association.at_months:g} months: assumed"
+        name = tr(rival) or tr("the competing event")
+        text = tr(
+            "{event} in {percent:g} % by {months:g} months: assumed",
+            event=name,
+            percent=100 * table.competing,
+            months=association.at_months,
+        )
         remarks.append(note("competing", text))
     elif rival:
-        text = f"{rival} is left out (competing = 0): an assumption"
+        text = tr("{event} is left out (competing = 0): an assumption", event=tr(rival))
         remarks.append(note("competing", text))
     remarks += [
-        caution("off_middle", f"the ratio {ratio.value:g} is {abs(ratio.off_middle):.1f} SD off "
-                f"the middle of its interval {ratio.low:g}-{ratio.high:g}: check the numbers")
+        caution("off_middle", tr(
+            "the ratio {ratio:g} is {sd:.1f} SD off the middle of its interval {low:g}-{high:g}: "
+            "check the numbers",
+            ratio=ratio.value, sd=abs(ratio.off_middle), low=ratio.low, high=ratio.high,
+        ))
         for ratio in association.hazard_ratios or ()
         if abs(ratio.off_middle) > _OFF_MIDDLE
     ]  # fmt: skip
     remarks += [
-        note("no_interval", f"no interval is given with {number.value:g} ({number.source}): taken "
-             "as certain")
+        note("no_interval", tr(
+            "no interval is given with {value:g} ({source}): taken as certain",
+            value=number.value, source=tr(number.source),
+        ))
         for number in [association.incidence, *(association.group_incidences or ())]
         if number is not None and number.low is None and number.hits is None
         and question.table.n_draws
@@ -166,8 +193,9 @@ def _course(question: Question) -> list[Remark]:
     planned = given if strategy.kind == "fixed" else None
     if planned is not None and abs(planned / association.course_mg_m2 - 1) < 1e-6:
         return []
-    text = (
-        f"{table.reference} is not the course of the paper "
-        f"({association.course_mg_m2:g} mg/m2): its incidence is taken over"
+    text = tr(
+        "{course} is not the course of the paper ({dose:g} mg/m2): its incidence is taken over",
+        course=table.reference,
+        dose=association.course_mg_m2,
     )
     return [caution("other_course", text)]

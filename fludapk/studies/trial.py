@@ -13,6 +13,7 @@ import numpy as np
 from fludapk.answers.record import Remark, caution, note, worst_first
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.language import tr
 from fludapk.studies.counts import Counts
 from fludapk.studies.outcome import Question
 from fludapk.studies.outcome_hazards import Hazards, arm_incidence
@@ -339,30 +340,38 @@ def _remarks(design: Design, comparisons: Sequence[Comparison]) -> list[Remark]:
     remarks = []
     last, at = design.follow_up.last_month, question.association.at_months
     if last > at:
-        text = (
-            f"patients are followed to {last:g} months, the incidence is known at {at:g}: hazards "
-            "beyond are extrapolated"
+        text = tr(
+            "patients are followed to {last:g} months, the incidence is known at {at:g}: hazards "
+            "beyond are extrapolated",
+            last=last,
+            at=at,
         )
         remarks.append(caution("beyond_incidence", text))
     few = min(point.events for comparison in comparisons for point in comparison.power)
     if few < _FEW_EVENTS:
-        text = f"fewer than {_FEW_EVENTS} events are expected in the smallest trial ({few:.0f})"
+        text = tr(
+            "fewer than {n} events are expected in the smallest trial ({few:.0f})",
+            n=_FEW_EVENTS,
+            few=few,
+        )
         remarks.append(caution("few_events", text))
     if table.test == "incidence" and min(table.n_per_arm) < _SMALL_ARM:
-        text = (
-            f"the difference of incidences is significant too often below {_SMALL_ARM} patients "
-            "per arm: its size is near 6 % instead of 5 %"
+        text = tr(
+            "the difference of incidences is significant too often below {n} patients per arm: its "
+            "size is near 6 % instead of 5 %",
+            n=_SMALL_ARM,
         )
         remarks.append(caution("anticonservative", text))
     if len(comparisons) > 1:
-        text = (
-            f"{len(comparisons)} comparisons with the control, each at alpha = "
-            f"{comparisons[0].alpha:g}: the first step of Holm's method, so that powers are lower "
-            "bounds"
+        text = tr(
+            "{n} comparisons with the control, each at alpha = {alpha:g}: the first step of Holm's "
+            "method, so that powers are lower bounds",
+            n=len(comparisons),
+            alpha=comparisons[0].alpha,
         )
         remarks.append(note("holm", text))
     if design.follow_up.horizon_months is not None and at >= last:
-        text = "everybody is followed as long, so that the shape of the hazards changes little"
+        text = tr("everybody is followed as long, so that the shape of the hazards changes little")
         remarks.append(note("shape", text))
     return worst_first(remarks)
 
@@ -382,13 +391,18 @@ def _single_arm(design: Design) -> TrialResult:
     for treated in others:
         p0, p1 = chances[control], chances[treated]
         if not 0 < p0 < p1 < 1:
-            text = f"{treated} has no more hits than {control}: there is no rule for it"
+            text = tr(
+                "{treated} has no more hits than {control}: there is no rule for it",
+                treated=treated,
+                control=control,
+            )
             remarks.append(caution("no_rule", text))
             continue
         rules += _designs(design, treated, p0, p1, chances)
-    text = (
-        f"a rule that {control} fulfils as well does not tell it from something better; its "
-        "chance of a false go is the chance of a go under it"
+    text = tr(
+        "a rule that {control} fulfils as well does not tell it from something better; its chance "
+        "of a false go is the chance of a go under it",
+        control=control,
     )
     remarks.append(note("false_go", text))
     return TrialResult(
@@ -412,10 +426,10 @@ def _single_arm(design: Design) -> TrialResult:
 def _hit_words(design: Design) -> str:
     window, of = design.scenario.window, design.table.of
     if of == "in_window":
-        return f"AUC in {window.low:g}-{window.high:g}"
+        return tr("AUC in {low:g}-{high:g}", low=window.low, high=window.high)
     if of == "at_least_low":
-        return f"AUC of {window.low:g} or more"
-    return f"no {design.question.association.event} and alive"
+        return tr("AUC of {low:g} or more", low=window.low)
+    return tr("no {event} and alive", event=tr(design.question.association.event))
 
 
 def _hit_chance(design: Design, counts: Counts) -> float:

@@ -9,7 +9,7 @@ from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, InputError
 from fludapk.language import marked, tr
 from fludapk.patients.request import read_quantity
-from fludapk.published.covariates import needs_sex
+from fludapk.published.formula_rules import needs_sex
 from fludapk.published.models import DEFAULT_MODEL, load_model
 from fludapk.units import parse_number
 from fludapk.web.forms import (

@@ -465,7 +465,7 @@ def test_the_dose_stands_in_the_answer_after_chance_and_number() -> None:
     page = Page(text)
     order = (
         "No published target fits", "AUC0-inf 15.08", "Per dose 49 mg", "Draw up 1.96 mL",
-        "What to know", "AUC of this dose by each model", "At the proposed dose",
+        "What to know", "At the proposed dose", "AUC of this dose by each model",
     )  # fmt: skip
     places = [page.text.index(part) for part in order]
     assert places == sorted(places)

@@ -43,7 +43,7 @@ def test_the_chance_is_that_of_the_weighted_draws(result: UpdateResult) -> None:
 
 
 def test_chance_then_auc_then_the_dose_that_is_left(result: UpdateResult) -> None:
-    for page in (update_page(result, 1000), update_html(result, whole=False)):
+    for page in (update_page(result, 1000), update_html(result)):
         parts = ("99 % chance of reaching", "17.16", "Remaining 3 of 4 doses: 21 mg",
                  "From covariates alone 13.58", "What to know", "fitted")  # fmt: skip
         places = [page.index(part) for part in parts]

@@ -8,6 +8,8 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fludapk.language import tr
+
 Array: TypeAlias = NDArray[np.float64]
 Result: TypeAlias = np.float64 | Array
 Flag: TypeAlias = bool | np.bool_ | NDArray[np.bool_] | list[bool]
@@ -72,7 +74,8 @@ class Formula:
         """
         if np.isnan(self.function(**arguments)):
             first, last = self.ages
-            return f"undefined here: {self.name} was published for {first:g} to {last:g} years"
+            return tr("undefined here: {name} was published for {first:g} to {last:g} years",
+                      name=self.name, first=first, last=last)  # fmt: skip
         template = self.shown if isinstance(self.shown, str) else self.shown(**arguments)
         return template.format(**arguments).translate(_TYPESET)
 
