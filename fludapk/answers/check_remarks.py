@@ -209,9 +209,10 @@ def very_low_creatinine(facts: CheckFacts) -> Remark | None:
     creatinine = facts.patient.scr_mg_dl
     if name is None or free is None or creatinine is None:
         return None
-    used, unit = float(facts.prediction.values[name][0]), facts.model.file.covariates[name].unit
-    if free < FAR_ABOVE_CAP * used:
+    used = facts.prediction.covariate(name)
+    if used is None or free < FAR_ABOVE_CAP * used:
         return None
+    unit = facts.model.file.covariates[name].unit
     message = (
         f"creatinine {creatinine:.3g} mg/dL is very low: {name} by it is {free:.0f} {unit}, far "
         f"above the model's highest of {used:.0f}. So little creatinine tells of little muscle, "
