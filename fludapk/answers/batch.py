@@ -96,7 +96,7 @@ class Plan:
         """A line of the results."""
         values = self.values(cells, answer)
         if not self.as_json:
-            return line(values, self.delimiter, write)
+            return line(values, self.delimiter, writers=write)
         as_read = dict(zip(self._kept_names, values, strict=False))
         results: Row = dict(zip(self._results.values(), values[len(self._kept) :], strict=True))
         results[self._results[COLUMNS_READ]] = self.layout.read_as

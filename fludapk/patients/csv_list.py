@@ -423,21 +423,29 @@ def writers_of_rows(*, decimal_comma: bool) -> Writers:
     return {**WRITERS[decimal_comma], str: _Texts().__getitem__}
 
 
-def line(values: Iterable[Value], delimiter: str, write: Writers = WRITERS[False]) -> str:
+def line(
+    values: Iterable[Value],
+    delimiter: str,
+    *,
+    decimal_comma: bool = False,
+    writers: Writers | None = None,
+) -> str:
     r"""A line of a CSV file.
 
     Parameters
     ----------
     values : iterable
     delimiter : str
-    write : mapping of type to callable
-        Writers of its cells.
+    decimal_comma : bool
+    writers : mapping of type to callable, optional
+        Those of `writers_of_rows`, in place of `WRITERS`.
 
     Examples
     --------
-    >>> line(["ward 3", 13.5, None], ";", WRITERS[True])
+    >>> line(["ward 3", 13.5, None], ";", decimal_comma=True)
     'ward 3;"13,5";\n'
     """
+    write = writers or WRITERS[decimal_comma]
     return delimiter.join([write[type(value)](value) for value in values]) + "\n"
 
 
