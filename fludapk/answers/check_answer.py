@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from fludapk._version import __version__
@@ -250,28 +251,44 @@ _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
 def sensitivity_record(model: Model, case: Case, other: Outcome | None) -> SensitivityRecord:
     """Record the AUC by another model, if its population covers the patient."""
     who = tr(model.file.population.who)
-    reason: str | None = None
-    auc: float | None = None
-    other_basis: float | None = None
     if other is None or other_disease(model, case) is not None:
-        reason = who
-    elif isinstance(other, InputError):
-        reason = f"{who}; {'; '.join(other.sentences(label))}"
-    elif other.outside:
-        reason = f"{who}; {', '.join(map(str, other.outside))}"
-    else:
-        auc, other_basis = other.auc_0_inf, other.auc_0_inf_other_basis
+        return _of_others(model, language())
+    if isinstance(other, InputError):
+        return _not_applying(model, f"{who}; {'; '.join(other.sentences(label))}")
+    if other.outside:
+        return _not_applying(model, f"{who}; {', '.join(map(str, other.outside))}")
     return SensitivityRecord(
         model=model.id,
         name=model.file.citation.name,
         who=who,
-        applies=reason is None,
-        auc_0_inf=auc,
-        flag=None if auc is None else flag(auc),
+        applies=True,
+        auc_0_inf=other.auc_0_inf,
+        flag=flag(other.auc_0_inf),
+        reading_of=model.file.reading_of,
+        reason=None,
+        auc_0_inf_other_basis=other.auc_0_inf_other_basis,
+    )
+
+
+def _not_applying(model: Model, reason: str) -> SensitivityRecord:
+    """Record that a model is not for a patient, and why."""
+    return SensitivityRecord(
+        model=model.id,
+        name=model.file.citation.name,
+        who=tr(model.file.population.who),
+        applies=False,
+        auc_0_inf=None,
+        flag=None,
         reading_of=model.file.reading_of,
         reason=reason,
-        auc_0_inf_other_basis=other_basis,
+        auc_0_inf_other_basis=None,
     )
+
+
+@lru_cache(maxsize=64)
+def _of_others(model: Model, _: str) -> SensitivityRecord:
+    """Record that a model is for others: the same for every patient, in a language."""
+    return _not_applying(model, tr(model.file.population.who))
 
 
 # ------------------------------------------------------------------ labels

@@ -253,8 +253,8 @@ def very_low_creatinine(facts: CheckFacts) -> Remark | None:
     creatinine = facts.patient.scr_mg_dl
     if name is None or free is None or creatinine is None:
         return None
-    used, unit = float(facts.prediction.values[name][0]), facts.model.file.covariates[name].unit
-    if free < FAR_ABOVE_CAP * used:
+    used = facts.prediction.covariate(name)
+    if used is None or free < FAR_ABOVE_CAP * used:
         return None
     message = tr(
         "creatinine {creatinine:.3g} mg/dL is very low: {name} by it is {value:.0f} {unit}, "

@@ -15,6 +15,7 @@ from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
 from fludapk.language import tr
 from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, keyword, label
+from fludapk.patients.ordinary import is_ordinary, is_ordinary_size
 from fludapk.patients.plausible import (
     LIMITS,
     Values,
@@ -187,8 +188,11 @@ class Patient:
         for fault in impossible:
             sound.pop(fault.field, None)
         asked, unknown = read_confirmations(confirm)
-        asked |= {keyword(name) for name in confirmed}  # of the patient this is a copy of
-        in_doubt, needed = to_be_confirmed(Values(typed=sound, sex=self.sex), asked)
+        in_doubt: list[Fault] = []
+        needed: tuple[str, ...] = ()
+        if not is_ordinary(sound, self.sex):
+            asked |= {keyword(name) for name in confirmed}  # of the patient this is a copy of
+            in_doubt, needed = to_be_confirmed(Values(typed=sound, sex=self.sex), asked)
         faults = [*unreadable, *impossible, *in_doubt, *unknown]
         return faults, tuple(FIELDS[key].name for key in needed)
 
@@ -321,8 +325,15 @@ class Patient:
 
     def unusual(self, dimension: Literal["weight", "height"]) -> str | None:
         """Describe weight or height if it is far from the reference for age."""
+        if self._is_of_ordinary_size:
+            return None
         value = self.weight_kg if dimension == "weight" else self.height_cm
         return unusual_for_age(dimension, value, age_years=self.age_years, sex=self.sex)
+
+    @cached_property
+    def _is_of_ordinary_size(self) -> bool:
+        size = {"weight_kg": self.weight_kg, "height_cm": self.height_cm}
+        return is_ordinary_size(self.age_years, self.sex, **size)
 
     def unusual_for_age(self) -> list[str]:
         """Describe weight and height if they are far from the reference for age."""
