@@ -351,7 +351,9 @@ def input_hash(request: Request) -> str:
 
 
 _RARE: Final = ("confirmed", "renal_changes", "gestational_age_weeks", "categories")
-_OF_PATIENT: Final = [name for name in Patient.__dataclass_fields__ if name != "typed"]
+_OF_PATIENT: Final = [
+    name for name in Patient.__dataclass_fields__ if name not in ("typed", "renal_clocks")
+]
 
 
 def _asked_course(course: Course) -> dict[str, object]:

@@ -186,8 +186,9 @@ def chosen_egfr_formula(facts: CheckFacts) -> Remark | None:
 
 
 def cells_over_clock_change(facts: CheckFacts) -> Remark | None:
-    """Warn if clocks may change before the cell infusion."""
-    return clocks_may_change((), facts.prediction.case.regimen.cells_clock)
+    """Warn if clocks may change before the cell infusion or a change of the renal function."""
+    cells = facts.prediction.case.regimen.cells_clock
+    return clocks_may_change(facts.patient.renal_clocks, cells)
 
 
 def confirmed_values(facts: CheckFacts) -> Remark | None:
