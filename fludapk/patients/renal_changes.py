@@ -93,8 +93,8 @@ def _before_first_dose(key: str, timed: Sequence[str], clock: Clock) -> tuple[li
         is_before = when is not None and clock.time(when[0], key).hours <= 0.0
         (before if is_before else later).append(when[1].strip() if when and is_before else part)
     if len(before) > 1:
-        found = f"has {len(before)} values from before the first dose"
-        raise InputError(Fault(key, found, do="give the last of them"))
+        found = tr("has {n} values from before the first dose", n=len(before))
+        raise InputError(Fault(key, found, do=tr("give the last of them")))
     return before, later
 
 
@@ -147,8 +147,8 @@ def _timed(key: str, text: str, clock: Clock) -> tuple[float, str, ClockTime | N
         return at.hours, when[1].strip(" :"), at
     match = _TIMED.fullmatch(text)
     if match is None:
-        do = 'write "48h 1.2 mg/dL"'
-        raise InputError(Fault(key, f"= {text!r} has no time that is read", do=do))
+        found = tr("= {typed!r} has no time that is read", typed=text)
+        raise InputError(Fault(key, found, do=tr('write "48h 1.2 mg/dL"')))
     hours = parse_quantity(match[1], dimension="time", field=key, unit="h").value
     return hours, match[2], None
 
