@@ -70,7 +70,7 @@ def step_rows(steps: Sequence[Step]) -> list[TrailRow]:
             tr(step.name),
             f"{step.value:.4g}",
             typeset(step.unit),
-            typeset(": ".join(part for part in (step.by, step.how) if part)),
+            typeset(": ".join(part for part in (tr(step.by), step.how) if part)),
         )
         for step in steps
     ]

@@ -315,5 +315,5 @@ def _worded(step: Step) -> str:
     >>> _worded(Step("dose", 60.0666, "mg fludarabine phosphate", "", "30 mg/m2 × 2.0022 m2"))
     'dose 60.07 mg fludarabine phosphate (30 mg/m2 × 2.0022 m2)'
     """
-    how = ": ".join(part for part in (step.by, step.how) if part)
+    how = ": ".join(part for part in (tr(step.by), step.how) if part)
     return f"{tr(step.name)} {step.value:.4g} {step.unit} ({how})"
