@@ -260,7 +260,7 @@ def kidney_and_size(patient: PatientRecord, *, short: bool = False) -> str:
         egfr = tr("eGFR {value:.0f} mL/min/1.73 m²", value=patient.egfr_ml_min_1_73m2)
         uncapped = patient.egfr_uncapped_ml_min_1_73m2
         capped = [tr("capped from {value:.0f}", value=uncapped)] if patient.egfr_capped else []
-        full = _with(egfr, [tr(patient.egfr_formula or ""), *capped])
+        full = _with(egfr, [tr(str(patient.egfr_formula)), *capped])
         parts.append(", ".join([egfr, *capped]) if short else full)
     if patient.crcl_ml_min is not None:
         crcl = tr("creatinine clearance {value:.0f} mL/min", value=patient.crcl_ml_min)
