@@ -6,6 +6,7 @@ without a translation, and `tests/test_languages.py` fails until they have one.
 
 from __future__ import annotations
 
+import ast
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -53,9 +54,9 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
 def messages() -> Iterator[str | tuple[str, str]]:
     """Yield every text that is shown, in the order of the files."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        yield from _extracted("python", path, {})
+        yield from _of_python(ast.parse(path.read_text("utf-8")))
     for path in sorted(PACKAGE.rglob("templates/*.html")):
-        yield from _extracted("jinja2.ext:babel_extract", path, JINJA)
+        yield from _of_template(path)
     for pattern, keys in TABLES.items():
         for path in sorted(ROOT.glob(pattern)):
             table = tomllib.loads(path.read_text("utf-8"))
@@ -63,9 +64,21 @@ def messages() -> Iterator[str | tuple[str, str]]:
                 yield from _texts(table, key.split("."))
 
 
-def _extracted(method: str, path: Path, options: dict[str, str]) -> Iterator[str | tuple[str, str]]:
+def _of_python(node: ast.AST) -> Iterator[str | tuple[str, str]]:
+    """Yield the messages of a tree; Babel misses those inside of f-strings, in some Pythons."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+        if node.func.id in ("tr", "marked") and texts:
+            yield texts[0]
+        elif node.func.id == "ntr" and len(texts) > 1:
+            yield texts[0], texts[1]
+    for child in ast.iter_child_nodes(node):
+        yield from _of_python(child)
+
+
+def _of_template(path: Path) -> Iterator[str | tuple[str, str]]:
     with path.open("rb") as file:
-        for _, message, _, _ in extract(method, file, KEYWORDS, (), options):
+        for _, message, _, _ in extract("jinja2.ext:babel_extract", file, KEYWORDS, (), JINJA):
             yield message if isinstance(message, str) else (message[0], message[1])
 
 

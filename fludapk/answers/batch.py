@@ -69,6 +69,8 @@ class Plan:
     as_json: bool = False
     as_values: bool = False
     """True if rows are wanted as values, for a workbook, and not as text."""
+    language: str = SOURCE
+    """Language of the rows; of what goes into a file that of all data."""
 
     def header(self) -> str:
         """First line of the results."""
@@ -191,8 +193,8 @@ def answered(
 
 
 def compute(plan: Plan, chunk: Chunk) -> list[Done]:
-    """Compute some courses; lists are English in every language."""
-    with speaking(SOURCE):
+    """Compute some courses."""
+    with speaking(plan.language):
         outcomes = answered(
             plan.layout,
             chunk,

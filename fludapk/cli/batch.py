@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
 
 import click
@@ -28,7 +29,7 @@ from fludapk.cli.common import (
     weights_option,
 )
 from fludapk.errors import ExitStatus, InputError
-from fludapk.language import SOURCE, language, marked, speaking, tr
+from fludapk.language import SOURCE, language, marked, tr
 
 if TYPE_CHECKING:
     from fludapk.answers.batch import Chunk, Done, Plan, Tally
@@ -108,6 +109,7 @@ def batch(
     rows, again = survey(layout, source.rows())
     if log2_points is None:
         log2_points = log2_points_of(rows)
+    as_table = output is None and not as_json and sys.stdout.isatty()
     plan = Plan(
         layout=layout,
         delimiter=source.delimiter,
@@ -117,16 +119,15 @@ def batch(
         folders=folders_of(models_dir),
         as_json=as_json,
         as_values=as_sheet,
+        language=language() if as_table else SOURCE,
     )
     say_first_compilation()
     tally = Tally()
     doses_of_the_day: list[tuple[str, float]] = []
     processes = 1 if rows <= SMALL else _cores()
-    as_table = output is None and not as_json and sys.stdout.isatty()
     writing = _table() if as_table else _written(output, plan, source.written_encoding)
     parts = chunks(layout, source.rows(), first_row=source.first_row)
     with (
-        speaking(language() if as_table else SOURCE),  # results are English
         _stopped_by_signals() as told_to_stop,
         writing as write,
         closing(run(plan, parts, processes)) as done,
@@ -163,9 +164,9 @@ def _worded_again(tally: Tally, plan: Plan, parts: Iterable[Chunk]) -> Tally:
     from fludapk.answers.batch import Tally, compute
 
     shown = {done.row for done in (*tally.worst, *tally.refused)}
-    again = Tally()
+    again, spoken = Tally(), replace(plan, language=language())
     for part in parts:
-        for done in compute(plan, [course for course in part if course[0] in shown]):
+        for done in compute(spoken, [course for course in part if course[0] in shown]):
             again.add(done)
     again.rows, again.counts = tally.rows, tally.counts
     again.models, again.asked = tally.models, tally.asked

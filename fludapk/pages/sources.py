@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from fludapk.language import marked
 from fludapk.pages.layout import paragraph, table
 from fludapk.pages.words import LABELS, typeset, window
 from fludapk.published.equations import equation
@@ -117,7 +118,10 @@ def _departure(departure: Departure, width: int) -> str:
     return f"Departure: {departure.topic} ({mark})\n{table(rows, width)}"
 
 
-NUMBER_HEADER: Final = ("parameter", "value", "unit", "RSE %", "95 % CI", "source")
+NUMBER_HEADER: Final = (
+    marked("parameter"), marked("value"), marked("unit"), marked("RSE %"), marked("95 % CI"),
+    marked("source"),
+)  # fmt: skip
 
 
 def number_rows(model: Model) -> list[tuple[str, ...]]:

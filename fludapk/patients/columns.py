@@ -393,7 +393,7 @@ class Layout:
             elif what in SEX_COLUMNS:
                 parts.append(self.sexes.words() if self.sexes else "")
             elif what not in NO_FIELDS and FIELDS[keyword(what)].dimension:
-                parts.append(unit or _usual_unit(what) or tr("unit in each cell"))
+                parts.append(unit or _usual_unit(what) or "unit in each cell")
             else:
                 parts.append(unit)
             shown["sex" if what in SEX_COLUMNS else what] = ": ".join(filter(None, parts))

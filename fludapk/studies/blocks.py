@@ -11,6 +11,7 @@ import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import FludapkError
+from fludapk.language import tr
 from fludapk.patients.population import Patients
 from fludapk.pk.exposure import course_concentrations, course_exposure
 from fludapk.published.models import Model
@@ -158,10 +159,15 @@ def studied_faults(truths: Sequence[Model], pilot: Sequence[Patients]) -> list[s
         try:
             outside = [patients.rows_of(truth)[1] for patients in pilot]
             if np.concatenate(outside).all():
-                studied = truth.file.population.who
+                studied = tr(truth.file.population.who)
                 faults.append(
-                    f"models[{i}]: every patient is outside what {truth.id} was built from "
-                    f"({studied})"
+                    tr(
+                        "models[{i}]: every patient is outside what {model} was built from "
+                        "({ranges})",
+                        i=i,
+                        model=truth.id,
+                        ranges=studied,
+                    )
                 )
         except FludapkError as error:
             faults += [f"models[{i}]: {fault}" for fault in error.faults]

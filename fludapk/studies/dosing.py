@@ -11,6 +11,7 @@ import numpy as np
 
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError
+from fludapk.language import tr
 from fludapk.patients.course import is_above, largest_steps, most_mg
 from fludapk.patients.population import Patients
 from fludapk.patients.regimen import Regimen
@@ -296,7 +297,13 @@ def typical_parameters(model: Model, patients: Patients) -> tuple[F8, Bools]:
     is_known = np.asarray(~np.isnan(rows).any(axis=1))
     if not is_known.any():
         needs = ", ".join(model.program.covariates)
-        raise InputError(f"{model.id} can dose nobody: no patient has all it needs ({needs})")
+        raise InputError(
+            tr(
+                "{model} can dose nobody: no patient has all it needs ({needs})",
+                model=model.id,
+                needs=needs,
+            )
+        )
     stand_in = rows[np.flatnonzero(is_known)[0]]
     tv, _ = model.program.typical_values(np.where(is_known[:, None], rows, stand_in))
     return tv, is_known

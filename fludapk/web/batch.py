@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from fludapk.answers.batch import Chunk, Done, Plan, Tally, chunks, compute, log2_points_of
 from fludapk.answers.typed import Folders
 from fludapk.errors import InputError
-from fludapk.language import tr
+from fludapk.language import language, tr
 from fludapk.patients.columns import opened
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT, RENAL, REQUIRED
 from fludapk.patients.nonmem import survey
@@ -104,6 +104,7 @@ class BatchAsked(Asked):
             folders=folders,
             as_json=self.format == "json",
             as_values=self.format == "xlsx",
+            language=language(),
         )
         parts = list(chunks(layout, rows, _AT_ONCE, source.first_row))
         return plan, parts, source.written_encoding

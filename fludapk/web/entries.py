@@ -42,11 +42,16 @@ def compared_entries(form: Mapping[str, str]) -> Entries | None:
     first, second = _entered(dict(parse_qsl(form[FIRST]))), _entered(form)
     names = list(dict.fromkeys([*first, *second]))
     differing = [
-        (called(name), first.get(name, tr("empty")), second.get(name, tr("empty")))
+        (called(name), _shown(first.get(name, "")), _shown(second.get(name, "")))
         for name in names
         if _plain(first.get(name, "")) != _plain(second.get(name, ""))
     ]
     return Entries(len(names), differing)
+
+
+def _shown(text: str) -> str:
+    """Word an entry for the page: options and units that are words are translated."""
+    return " ".join(map(tr, text.split(" ", 1))) if text else tr("empty")
 
 
 def as_first(form: Mapping[str, str]) -> str:

@@ -76,7 +76,7 @@ class Languages:
             await self.guard(scope, receive, send)  # with its prefix: there is no such address
             return
         if code:
-            scope = {**scope, "path": inside, "raw_path": inside.encode()}
+            scope = {**scope, "path": inside}
         headers = {} if code else dict(scope["headers"])
         chosen = code or preferred(headers.get(b"accept-language", b"").decode("latin-1"))
 

@@ -89,7 +89,17 @@ def charted(posted: Posted, folders: Folders) -> Answer:
 
 
 def _sentence(chart: Nomogram) -> str:
-    return f"{chart.brief().partition(': ')[2]} cells. {target_line(chart)}"
+    n_rows, n_columns = len(chart.weights_kg), len(chart.renal)
+    if chart.quantity == "auc_0_inf":
+        table = tr("AUC0-inf over weight and {renal}", renal=chart.renal_covariate)
+    else:
+        table = tr(
+            "dose for {auc:g} mg·h/L over weight and {renal}",
+            auc=chart.target_auc,
+            renal=chart.renal_covariate,
+        )
+    cells = tr("{table}, {rows} × {columns} cells", table=table, rows=n_rows, columns=n_columns)
+    return f"{cells}. {target_line(chart)}"
 
 
 def _drawn(asked: NomogramAsked, chart: Nomogram, folders: Folders) -> dict[str, bytes]:

@@ -1,24 +1,31 @@
 """Pages in other languages: the same numbers, every text worded, links that keep the language."""
 
+import base64
+import io
 import re
 import sys
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from gettext import NullTranslations
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 import pytest
 from asking import Page, ask
 
 from fludapk import language
 from fludapk.language import LANGUAGES, SOURCE
+from fludapk.pages.study import study_tables
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import AVERAGED
 from fludapk.published.regimens import regimens
 from fludapk.studies.common_study import common_study
+from fludapk.studies.simulate import StudyResult, read_scenario
 from fludapk.web.jobs import Job
 from fludapk.web.pages import TABS
 
@@ -57,6 +64,16 @@ ANSWERS: Final[dict[str, tuple[str, dict[str, str]]]] = {
         {"regimen": "tisa_cel_ball", "weights_from": "10", "weights_to": "30",
          "weights_step": "10", "renal_from": "60", "renal_to": "120", "renal_step": "60"},
     ),
+    "list": ("/list", {}),
+    "list, refused": ("/list", {"encoding": "cp1252", "sheet": "2"}),
+    "evaluate": ("/evaluate", {"dv": "mg/L", "amt": "phosphate", "simulations": "100"}),
+    "second entry": ("/", {**PLANNED, "first": "age=5&weight=81.2&renal=0.3"}),
+    "confirmed": (
+        "/",
+        {**PLANNED, "weight": "50", "confirm_weight": "age 5; sex female; weight 50; height 110; "
+         "renal 0.3 mg/dL"},
+    ),
+    "slip": ("/", {**PLANNED, "weight": "50"}),
     "simulate, refused": ("/simulate", {"population": "prwcc_ball", "plan_1": "x"}),
 }  # fmt: skip
 FORMS: Final[dict[str, tuple[str, dict[str, str]]]] = {
@@ -66,11 +83,20 @@ FORMS: Final[dict[str, tuple[str, dict[str, str]]]] = {
 PAGES: Final = {**FORMS, **ANSWERS}
 TOOLS: Final = Path(__file__).parents[2] / "tools"
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
+FILES: Final = {
+    "/list": (EXAMPLES / "clinic.csv").read_bytes(),
+    "/evaluate": b"\n".join((EXAMPLES / "levels.csv").read_bytes().splitlines()[:40]),
+}
 
 
 def page_of(name: str, code: str) -> str:
     path, form = PAGES[name]
-    response = ask("POST" if form else "GET", f"/{code}{path}", data=form or None)
+    if name in FORMS:
+        response = ask("GET", f"/{code}{path}")
+    else:
+        file = FILES.get(path)
+        files = {"file": ("data.csv", file, "text/csv")} if file else None
+        response = ask("POST", f"/{code}{path}", data=form, files=files)
     assert response.status_code == 200, response.text
     assert response.headers["content-language"] == code
     return response.text
@@ -185,15 +211,16 @@ class Texts(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.texts: list[str] = []
+        self.spoken: list[str] = []
         self._kept: list[str] = []
-        self.feed(html)
+        self.feed(html.replace("<wbr>", ""))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         if tag not in self.EMPTY and (self._kept or self._is_silent(tag, given)):
             self._kept.append(tag)
         if not self._kept:
-            self.texts += [given[name] or "" for name in self.SPOKEN if name in given]
+            self.spoken += [given[name] or "" for name in self.SPOKEN if name in given]
 
     def _is_silent(self, tag: str, given: dict[str, str | None]) -> bool:
         is_kept = given.get("translate") == "no" or "hreflang" in given
@@ -209,18 +236,21 @@ class Texts(HTMLParser):
             self.texts.append(data)
 
 
-def outside_brackets(text: str) -> str:
-    """What of a text is in no brackets; one that begins or ends in them may go on beside it."""
-    while (inner := re.sub(r"⟦[^⟦⟧]*⟧", " ", text)) != text:
-        text = inner
-    return re.sub(r"⟦.*|.*⟧", " ", text, flags=re.DOTALL)
+def outside_brackets(texts: list[str]) -> list[str]:
+    """What of some texts is in no brackets; a message may hold a link, or be cut."""
+    text = "\x1e".join(texts)
+    while (outer := re.sub(r"⟦[^⟦⟧]*⟧", " ", text)) != text:
+        text = outer
+    return re.sub(r"⟦[^\x1e]*|[^\x1e]*⟧", " ", text).split("\x1e")
 
 
 IDS: Final = {AVERAGED, *FORMULAS, *(r.disease for r in regimens().values() if r.disease)}
 NAMES: Final = re.compile(
-    rf"\b(?:{'|'.join(sorted(IDS))})\b"
+    rf"\b[0-9a-f]{{12}}\b|\b(?:{'|'.join(sorted(IDS))})\b"
+    r"|[A-Z][\w-]+(?: [A-Z]{1,3})? et al\., [^;⟦⟧]*?\d{4}(?:;[\d:.-]+)?"
+    r"|\bauc \d+|L/h/70kg|\bGFR\b|m²"
     r"|\b\d+(?:\.\d+)?(?:h|mg|min)\b|\b10\.\d{4,9}/\S+|sha256|fludapk(?: [\d.]+)?"
-    r"|\b(?:F-ara-A|AUC0-inf|AUC|BSA|CL|V[12]|Q[23]?|k\d\d|eGFR|CrCl|NPDE|STOP)\b"
+    r"|\b(?:F-ara-A|AUC0-inf|AUC|BSA|CL|V[12]|Q[23]?|k\d\d|eGFR|CrCl|NPDE|RMSE|STOP|scr)\b"
     r"|\b(?:NT5E rs2295890|GG|ID|DV|AMT|API|CSV|UTF-8|UTF-16|Mac OS Roman)\b"
     r"|mL/min/1[.,]73 ?m[²2]|[mµkn]*(?:g|mol)·?h?/(?:d?m?L|kg|m[²2])|mL/s|mL/min|L/h|L/min|1/h"
     r"|[a-z]+(?:_[a-z0-9]+)+|[a-z]+\d{4}[a-z]?(?:_\w+)?"
@@ -234,8 +264,9 @@ WORD: Final = re.compile(r"[^\W\d_]{2,}")
 
 def unworded(html: str) -> list[str]:
     """Texts of a page in which letters stand outside of brackets and are no names."""
-    texts = (outside_brackets(text) for text in Texts(html).texts)
-    left = (NAMES.sub(" ", text) for text in texts)
+    read = Texts(html)
+    spoken = [outside_brackets([text])[0] for text in read.spoken]
+    left = (NAMES.sub(" ", text) for text in (*outside_brackets(read.texts), *spoken))
     return list(dict.fromkeys(" ".join(text.split()) for text in left if WORD.search(text)))
 
 
@@ -274,7 +305,8 @@ UNIT: Final = re.compile(
 def spoken(name: str, code: str) -> str:
     """Text of the answer of a page, and what is read aloud."""
     html = page_of(name, code)
-    return "\n".join(Texts(html[html.index('<div id="answer"') :]).texts)
+    read = Texts(html[html.index('<div id="answer"') :])
+    return "\n".join([*read.texts, *read.spoken])
 
 
 @pytest.mark.parametrize("code", OTHERS)
@@ -318,3 +350,55 @@ def test_a_study_is_worded_in_the_language_it_was_asked_in() -> None:
     text = Texts(job.html).texts
     assert not POINT.findall("\n".join(text))
     assert "13,8" in "\n".join(text)
+
+
+# --- Data are English -------------------------------------------------------------------------
+
+
+def data_of(path: str, form: dict[str, str]) -> dict[str, str]:
+    """Tables and JSON that the German page offers, by name."""
+    files = {"file": ("levels.csv", FILES[path], "text/csv")} if path in FILES else None
+    html = ask("POST", f"/de{path}", data=form, files=files).text
+    links = re.findall(r'href="data:[^,]*;base64,([^"]*)" download="([^"]*)"', html)
+    made = {name: base64.b64decode(unquote(unescape(content))) for content, name in links}
+    for name in [name for name in made if name.endswith(".zip")]:
+        with zipfile.ZipFile(io.BytesIO(made[name])) as folder:
+            made |= {inside: folder.read(inside) for inside in folder.namelist()}
+    return {
+        name: content.decode()
+        for name, content in made.items()
+        if name.endswith((".csv", ".json", ".toml"))
+    }
+
+
+@pytest.mark.usefixtures("brackets")
+def test_files_of_a_nomogram_are_english() -> None:
+    data = data_of(*ANSWERS["nomogram"])
+    assert set(data) == {"nomogram.csv", "nomogram.json"}
+    assert [name for name, text in data.items() if "⟦" in text] == []
+
+
+@pytest.mark.usefixtures("brackets")
+def test_files_of_an_evaluation_are_english() -> None:
+    data = data_of(*ANSWERS["evaluate"])
+    assert len(data) > 1
+    assert [name for name, text in data.items() if "⟦" in text] == []
+
+
+@pytest.mark.usefixtures("brackets")
+def test_a_case_and_a_downloaded_list_are_english() -> None:
+    saved = ask("POST", "/de/case/check", data=PLANNED)
+    assert saved.headers["content-type"] == "application/json"
+    assert "⟦" not in saved.text
+    files = {"file": ("clinic.csv", (EXAMPLES / "clinic.csv").read_bytes(), "text/csv")}
+    assert "⟦" not in ask("POST", "/de/list/download", files=files).text
+
+
+@pytest.mark.usefixtures("brackets")
+def test_tables_of_a_study_are_english() -> None:
+    scenario = common_study("prwcc_ball", ["tisa_cel_ball", "x 4 auc 17"], patients=100)
+    with language.speaking("de"):
+        study = read_scenario(scenario)
+        counts = [study.run(truth, s.id) for truth in study.truths for s in study.strategies]
+        tables = study_tables(StudyResult(run=study.provenance, counts=counts, source=study))
+    assert [name for name, content in tables.items() if "⟦" in str(content)] == []
