@@ -27,7 +27,7 @@ from fludapk.answers.record import Row
 from fludapk.errors import FludapkError, InputError
 from fludapk.language import SOURCE, speaking, tr
 from fludapk.patients.columns import Layout
-from fludapk.patients.csv_list import Value, line
+from fludapk.patients.csv_list import Value, Writers, line, writers_of_rows
 from fludapk.patients.list_rows import request_of
 from fludapk.patients.nonmem import by_course, comes_again, request_of_records
 from fludapk.patients.request import Request
@@ -95,11 +95,11 @@ class Plan:
             results = answer.values()
         return [*[cells[place] for place in self._kept], *results, self._read_as]
 
-    def text(self, row: int, cells: Sequence[str], answer: AnyAnswer | str) -> str:
+    def text(self, row: int, cells: Sequence[str], answer: AnyAnswer | str, write: Writers) -> str:
         """A line of the results."""
         values = self.values(cells, answer)
         if not self.as_json:
-            return line(values, self.delimiter, decimal_comma=self.layout.decimal_comma)
+            return line(values, self.delimiter, writers=write)
         as_read = dict(zip(self._kept_names, values, strict=False))
         results: Row = dict(zip(self._results.values(), values[len(self._kept) :], strict=True))
         results[self._results[COLUMNS_READ]] = self.layout.read_as
@@ -194,6 +194,7 @@ def answered(
 
 def compute(plan: Plan, chunk: Chunk) -> list[Done]:
     """Compute some courses."""
+    write = writers_of_rows(decimal_comma=plan.layout.decimal_comma)
     with speaking(plan.language):
         outcomes = answered(
             plan.layout,
@@ -204,12 +205,18 @@ def compute(plan: Plan, chunk: Chunk) -> list[Done]:
             folders=plan.folders,
         )
         return [
-            _done(plan, row, rows[0], outcome)
+            _done(plan, row, rows[0], outcome, write)
             for (row, rows), outcome in zip(chunk, outcomes, strict=True)
         ]
 
 
-def _done(plan: Plan, row: int, cells: Sequence[str], outcome: AnyAnswer | FludapkError) -> Done:
+def _done(
+    plan: Plan,
+    row: int,
+    cells: Sequence[str],
+    outcome: AnyAnswer | FludapkError,
+    write: Writers,
+) -> Done:
     asked: tuple[str, ...] = ()
     answer: AnyAnswer | str
     if isinstance(outcome, FludapkError):
@@ -228,7 +235,7 @@ def _done(plan: Plan, row: int, cells: Sequence[str], outcome: AnyAnswer | Fluda
     name, error = plan.layout.id_of(cells), answer if isinstance(answer, str) else None
     if plan.as_values:
         return Done(row, "", name, error, shown, plan.values(cells, answer), asked)
-    return Done(row, plan.text(row, cells, answer), name, error, shown, asked=asked)
+    return Done(row, plan.text(row, cells, answer, write), name, error, shown, asked=asked)
 
 
 def chunks(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from fludapk._version import __version__
@@ -42,7 +43,7 @@ from fludapk.answers.prediction import Outcome, Prediction
 from fludapk.answers.record import Provenance, Row, hash_of, worst_first
 from fludapk.answers.trail import trail_of
 from fludapk.errors import InputError
-from fludapk.language import marked, tr
+from fludapk.language import language, marked, tr
 from fludapk.patients.course import Course
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient
@@ -250,28 +251,44 @@ _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
 def sensitivity_record(model: Model, case: Case, other: Outcome | None) -> SensitivityRecord:
     """Record the AUC by another model, if its population covers the patient."""
     who = tr(model.file.population.who)
-    reason: str | None = None
-    auc: float | None = None
-    other_basis: float | None = None
     if other is None or other_disease(model, case) is not None:
-        reason = who
-    elif isinstance(other, InputError):
-        reason = f"{who}; {'; '.join(other.sentences(label))}"
-    elif other.outside:
-        reason = f"{who}; {', '.join(map(str, other.outside))}"
-    else:
-        auc, other_basis = other.auc_0_inf, other.auc_0_inf_other_basis
+        return _of_others(model, language())
+    if isinstance(other, InputError):
+        return _not_applying(model, f"{who}; {'; '.join(other.sentences(label))}")
+    if other.outside:
+        return _not_applying(model, f"{who}; {', '.join(map(str, other.outside))}")
     return SensitivityRecord(
         model=model.id,
         name=model.file.citation.name,
         who=who,
-        applies=reason is None,
-        auc_0_inf=auc,
-        flag=None if auc is None else flag(auc),
+        applies=True,
+        auc_0_inf=other.auc_0_inf,
+        flag=flag(other.auc_0_inf),
+        reading_of=model.file.reading_of,
+        reason=None,
+        auc_0_inf_other_basis=other.auc_0_inf_other_basis,
+    )
+
+
+def _not_applying(model: Model, reason: str) -> SensitivityRecord:
+    """Record that a model is not for a patient, and why."""
+    return SensitivityRecord(
+        model=model.id,
+        name=model.file.citation.name,
+        who=tr(model.file.population.who),
+        applies=False,
+        auc_0_inf=None,
+        flag=None,
         reading_of=model.file.reading_of,
         reason=reason,
-        auc_0_inf_other_basis=other_basis,
+        auc_0_inf_other_basis=None,
     )
+
+
+@lru_cache(maxsize=64)
+def _of_others(model: Model, _: str) -> SensitivityRecord:
+    """Record that a model is for others: the same for every patient, in a language."""
+    return _not_applying(model, tr(model.file.population.who))
 
 
 # ------------------------------------------------------------------ labels
@@ -356,7 +373,9 @@ def input_hash(request: Request) -> str:
 
 
 _RARE: Final = ("confirmed", "renal_changes", "gestational_age_weeks", "categories")
-_OF_PATIENT: Final = [name for name in Patient.__dataclass_fields__ if name != "typed"]
+_OF_PATIENT: Final = [
+    name for name in Patient.__dataclass_fields__ if name not in ("typed", "renal_clocks")
+]
 
 
 def _asked_course(course: Course) -> dict[str, object]:

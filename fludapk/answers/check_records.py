@@ -374,7 +374,7 @@ def _joined(values: Sequence[str | float]) -> str:
     """Put names, or numbers, into one cell."""
     if all(isinstance(value, str) for value in values):
         return "; ".join(map(str, values))
-    return " ".join(f"{value:.12g}" for value in values)
+    return " ".join([f"{value:.12g}" for value in values])
 
 
 def target_values(

@@ -125,8 +125,8 @@ def _windows() -> set[tuple[float, float]]:
 def _counted(aucs: F8) -> _Judged:
     """Count the simulated patients in each window."""
     chances = {
-        window: [Chances(*each) for each in window_probabilities_of_many(aucs, *window)]
-        for window in _windows()
+        window: [Chances(*each) for each in rows]
+        for window, rows in window_probabilities_of_many(aucs, _windows()).items()
     }
     return chances, prediction_intervals(aucs)
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -107,6 +108,9 @@ class Course:
 
     def highest_daily_mg(self) -> float:
         """Highest dose that starts within any day, mg."""
+        day = self.day_h - _SLACK_H
+        if all(later >= earlier + day for earlier, later in pairwise(self.times_h)):
+            return max(self.doses_mg)  # as a rule
         return max(
             math.fsum(self.doses_mg[k] for k in together)
             for together in _days(self.times_h, self.day_h)

@@ -9,7 +9,6 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from io import BufferedReader, BytesIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -23,7 +22,7 @@ from fludapk.patients.xlsx_list import is_workbook, read_sheet
 Value: TypeAlias = str | float | int | bool | None
 
 DELIMITERS: Final = (",", ";", "\t")
-_FORMULA: Final = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
+_FORMULA: Final = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 _NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_. /-]*")
 """Texts that nothing can take for a formula, nor split."""
@@ -380,9 +379,9 @@ def safe(text: str) -> str:
     """
     if _SPLITS.search(text):
         text = _INSIDE.sub(r"'\g<0>", text)
-    begins = {text[:1], text.lstrip()[:1]} - {""}
-    is_formula = any(sign in _FORMULA for sign in begins) and not _is_harmless(text)
-    return f"'{text}" if is_formula else text
+    if not text.startswith(_FORMULA) and not text.lstrip().startswith(_FORMULA):
+        return text
+    return text if _is_harmless(text) else f"'{text}"
 
 
 def _is_harmless(text: str) -> bool:
@@ -399,7 +398,7 @@ def cell(value: Value, *, decimal_comma: bool = False) -> str:
     >>> cell(13.5, decimal_comma=True), cell(True), cell(None), cell("a; b")
     ('"13,5"', 'true', '', '"a; b"')
     """
-    return _writers(decimal_comma)[type(value)](value)
+    return WRITERS[decimal_comma][type(value)](value)
 
 
 def _text_cell(text: str) -> str:
@@ -409,27 +408,57 @@ def _text_cell(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _SPLITS.search(text) else text
 
 
-@cache
-def _writers(decimal_comma: bool) -> Mapping[type, Callable[[Any], str]]:
-    """Writer of a value of each type."""
-    return {
+Writers: TypeAlias = Mapping[type, Callable[[Any], str]]
+"""Writer of a value of each type."""
+WRITERS: Final[Mapping[bool, Writers]] = {
+    decimal_comma: {
         type(None): lambda _: "",
         str: _text_cell,
         bool: lambda value: str(value).lower(),
         int: str,
         float: (lambda value: f'"{value!r}"'.replace(".", ",")) if decimal_comma else repr,
     }
+    for decimal_comma in (False, True)
+}
+"""Writers with a decimal point, and with a decimal comma."""
 
 
-def line(values: Iterable[Value], delimiter: str, *, decimal_comma: bool = False) -> str:
+class _Texts(dict[str, str]):
+    """Texts as cells, each made once."""
+
+    def __missing__(self, text: str) -> str:
+        self[text] = cell = _text_cell(text)
+        return cell
+
+
+def writers_of_rows(*, decimal_comma: bool) -> Writers:
+    """Writers for some rows, in which most texts come again: they hold them, so let them go."""
+    return {**WRITERS[decimal_comma], str: _Texts().__getitem__}
+
+
+def line(
+    values: Iterable[Value],
+    delimiter: str,
+    *,
+    decimal_comma: bool = False,
+    writers: Writers | None = None,
+) -> str:
     r"""A line of a CSV file.
+
+    Parameters
+    ----------
+    values : iterable
+    delimiter : str
+    decimal_comma : bool
+    writers : mapping of type to callable, optional
+        Those of `writers_of_rows`, in place of `WRITERS`.
 
     Examples
     --------
     >>> line(["ward 3", 13.5, None], ";", decimal_comma=True)
     'ward 3;"13,5";\n'
     """
-    write = _writers(decimal_comma)
+    write = writers or WRITERS[decimal_comma]
     return delimiter.join([write[type(value)](value) for value in values]) + "\n"
 
 

@@ -31,6 +31,12 @@ FIRST: Final = {TIME: np.zeros(1), DOSE: np.ones(1)}
 ADDITIVE, LOGIT = range(2)
 
 
+def _or_number(draws: F8) -> F8 | float:
+    """Return draws of an estimate, or the number if all are the same: one power, not thousands."""
+    first = float(draws[0])
+    return first if first == draws[-1] and (draws == first).all() else draws
+
+
 # ------------------------------------------------------------------ compilation to arrays
 
 
@@ -175,7 +181,7 @@ class Program:
 
     def _typical_values(self, columns: F8, own: F8 | None) -> tuple[list[F8], F8]:
         """Compute the six parameters, and the renal fraction, from covariates in columns."""
-        theta: list[Any] = self.theta.tolist() if own is None else list(own)
+        theta: list[Any] = self.theta.tolist() if own is None else list(map(_or_number, own))
         computed: dict[tuple[float, ...], F8] = {}
         factors: dict[tuple[int, int], list[F8]] = {}
         first: dict[tuple[int, int], list[F8]] = {}
@@ -191,8 +197,9 @@ class Program:
             elif kind >= STEPS:
                 factor = self.effect(kind, x, a, b, theta)
             else:  # computed once for all parameters: a power of weight is often on every flow
-                key = (kind, column, self.theta[a], self.theta[b])
-                key = key if own is None else (kind, column, a, b)
+                is_fixed = isinstance(theta[a], float) and isinstance(theta[b], float)
+                arguments = (theta[a], theta[b]) if is_fixed else (a, b)
+                key = (is_fixed, kind, column, *arguments)
                 if key not in computed:
                     computed[key] = EFFECTS[KINDS[kind]][0](x, theta[a], theta[b])
                 factor = computed[key]

@@ -51,5 +51,5 @@ def growth_lms(dimension: str, sex: str | None, age_years: float) -> tuple[float
     ages, rows = _growth_rows()[dimension, sex or "female"]
     i = min(max(bisect_right(ages, age_years), 1), len(ages) - 1)
     share = min(max((age_years - ages[i - 1]) / (ages[i] - ages[i - 1]), 0.0), 1.0)
-    L, M, S = (a + share * (b - a) for a, b in zip(rows[i - 1], rows[i], strict=True))
-    return L, M, S
+    (l0, m0, s0), (l1, m1, s1) = rows[i - 1], rows[i]
+    return l0 + share * (l1 - l0), m0 + share * (m1 - m0), s0 + share * (s1 - s0)

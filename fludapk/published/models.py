@@ -34,7 +34,7 @@ class Model:
     path: Path
     sha256: str
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Name of the model."""
         return self.file.id
@@ -78,7 +78,7 @@ class Model:
         """Printed uncertainty of its numbers."""
         return Uncertainty.printed(self.file, self.program.theta)
 
-    @property
+    @cached_property
     def renal_covariate(self) -> str | None:
         """Renal covariate of the model: 'eGFR', 'CrCl' or None."""
         return next((name for name in ("eGFR", "CrCl") if name in self.file.covariates), None)

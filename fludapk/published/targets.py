@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -240,7 +240,7 @@ def window_probabilities(
     (0.25, 0.5, 0.25)
     """
     if weights is None:
-        return window_probabilities_of_many(auc_0_inf[None], low, high)[0]
+        return window_probabilities_of_many(auc_0_inf[None], [(low, high)])[low, high][0]
     _finite_aucs(auc_0_inf, weights)
     is_below, is_above = auc_0_inf < low, auc_0_inf > high
     below, above = float(weights[is_below].sum()), float(weights[is_above].sum())
@@ -248,26 +248,37 @@ def window_probabilities(
 
 
 def window_probabilities_of_many(
-    auc_0_inf: F8, low: float, high: float
-) -> list[tuple[float, float, float]]:
+    auc_0_inf: F8, windows: Iterable[tuple[float, float]]
+) -> dict[tuple[float, float], list[tuple[float, float, float]]]:
     """Return `window_probabilities` of many patients, a row of simulated AUCs for each.
+
+    Parameters
+    ----------
+    auc_0_inf : (patients, n) array
+        mg h/L.
+    windows : iterable of (low, high)
+        mg h/L.
 
     Examples
     --------
-    >>> window_probabilities_of_many(np.array([[10.0, 15.0], [16.0, 25.0]]), 13.8, 20.0)
-    [(0.5, 0.5, 0.0), (0.0, 0.5, 0.5)]
+    >>> window_probabilities_of_many(np.array([[10.0, 15.0], [16.0, 25.0]]), [(13.8, 20.0)])
+    {(13.8, 20.0): [(0.5, 0.5, 0.0), (0.0, 0.5, 0.5)]}
     """
     _finite_aucs(auc_0_inf)
-    below, above = (_shares(side) for side in (auc_0_inf < low, auc_0_inf > high))
-    return [(b, max(0.0, 1.0 - b - a), a) for b, a in zip(below, above, strict=True)]
+    sides = list(windows)  # many share a bound, which is counted once
+    below = {low: _shares(auc_0_inf < low) for low in {low for low, _ in sides}}
+    above = {high: _shares(auc_0_inf > high) for high in {high for _, high in sides}}
+    return {
+        (low, high): [
+            (b, max(0.0, 1.0 - b - a), a) for b, a in zip(below[low], above[high], strict=True)
+        ]
+        for low, high in sides
+    }
 
 
 def _shares(rows: Bools) -> list[float]:
-    """Return the fraction that is true in each row; narrow integers are added quickly."""
-    n = rows.shape[1]
-    counts = rows.view(np.uint8).sum(axis=1, dtype=np.uint16 if n < 2**16 else np.int64)
-    shares: list[float] = (counts / n).tolist()
-    return shares
+    """Return the fraction that is true in each row."""
+    return [int(np.count_nonzero(row)) / row.size for row in rows]
 
 
 def prediction_interval(
