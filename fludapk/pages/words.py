@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fludapk.answers.headline import auc_text
+from fludapk.answers.headline import NO_TARGET, Chances, auc_text, chance_sentence
 from fludapk.answers.headline import percent as percent
-from fludapk.language import marked, tr
+from fludapk.language import SOURCE, language, marked, speaking, tr
 from fludapk.pages.layout import table
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.models import AVERAGED
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         TargetRecord,
     )
     from fludapk.answers.compare_records import CompareResult
-    from fludapk.answers.headline import AnswerHeadline
+    from fludapk.answers.headline import AnswerHeadline, Headline
     from fludapk.answers.record import Remark
 
 MAX_NOTES: Final = 5
@@ -40,6 +40,8 @@ SEVERITY_WORDS: Final = {
     "note": marked("- note"),
 }
 DRUG: Final = "mg fludarabine phosphate"
+ORIGINS: Final = (marked("given"), marked("from CrCl"), marked("from eGFR"))
+"""Origins of a renal function that are no formula."""
 SEXES: Final = (marked("female"), marked("male"))
 LABELS: Final = marked("Dose by the labels' kidney rules (for comparison)")
 """Title of the rules of labels."""
@@ -258,12 +260,12 @@ def kidney_and_size(patient: PatientRecord, *, short: bool = False) -> str:
         egfr = tr("eGFR {value:.0f} mL/min/1.73 m²", value=patient.egfr_ml_min_1_73m2)
         uncapped = patient.egfr_uncapped_ml_min_1_73m2
         capped = [tr("capped from {value:.0f}", value=uncapped)] if patient.egfr_capped else []
-        full = _with(egfr, [str(patient.egfr_formula), *capped])
+        full = _with(egfr, [tr(str(patient.egfr_formula)), *capped])
         parts.append(", ".join([egfr, *capped]) if short else full)
     if patient.crcl_ml_min is not None:
         crcl = tr("creatinine clearance {value:.0f} mL/min", value=patient.crcl_ml_min)
         formula = patient.crcl_formula
-        parts.append(_with(crcl, [formula] if formula and not short else []))
+        parts.append(_with(crcl, [tr(formula)] if formula and not short else []))
     bsa = tr("body surface area {value:.4g} m²", value=patient.bsa_m2)
     parts.append(_with(bsa, [] if short else [str(patient.bsa_formula)]))
     return "; ".join(parts)
@@ -388,11 +390,27 @@ def age_text(years: float | None) -> str:
 def row_cells(shown: Shown) -> tuple[str, str, str, str]:
     """Word the cells of a row of a list: stop and chance, AUC, interval, doses."""
     return (
-        "; ".join([*stop_lines(shown.headline), shown.headline.sentence]),
+        "; ".join([*stop_lines(shown.headline), _row_sentence(shown.headline)]),
         auc_of(shown.headline),
         interval_of(shown.headline),
         f"{shown.doses} × {mg(shown.dose_mg)} mg",
     )
+
+
+def _row_sentence(headline: Headline) -> str:
+    """Word the chance of a row in the language spoken here: results of lists are English."""
+    if language() == SOURCE:
+        return headline.sentence
+    with speaking(SOURCE):
+        english = _chance(headline)
+    return headline.sentence.replace(english, _chance(headline))
+
+
+def _chance(headline: Headline) -> str:
+    if headline.target is None or headline.p_below is None or headline.p_above is None:
+        return tr(NO_TARGET)
+    chances = Chances(headline.p_below, headline.p_within or 0.0, headline.p_above)
+    return chance_sentence(targets()[headline.target], chances)
 
 
 def row_line(shown: Shown) -> str:

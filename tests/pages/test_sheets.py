@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import replace
+from gettext import NullTranslations
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fludapk import language
 from fludapk.pages import check_drawing, templates
 
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
@@ -510,6 +512,26 @@ def listed(tmp_path: Path, text: str = LISTED, keep: int = 500) -> str:
     for one in run(plan, chunks(plan.layout, source.rows())):
         tally.add(one)
     return batch_html(tally, "0" * 64, 5)
+
+
+class Brackets(NullTranslations):
+    def gettext(self, message: str) -> str:
+        return f"⟦{message}⟧"
+
+
+def test_a_list_words_its_chances_in_the_language_of_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language, "catalog", lambda code: Brackets())
+    english = listed(tmp_path)
+    with language.speaking("de"):
+        other = listed(tmp_path)
+    chances = re.findall(r">(\d+ % chance of reaching [^<]*)<", english)
+    assert chances
+    assert not [chance for chance in chances if f">{chance}<" in other]
+    assert [chance for chance in chances if f"⟦{chance.replace('.', ',')}⟧" in other] == chances
+    assert "⟦Translation into Deutsch: not reviewed by a clinician⟧" in other
+    assert "Translation into" not in english
 
 
 def test_a_list_is_counted_first_and_who_is_likeliest_to_miss_is_on_top(tmp_path: Path) -> None:
