@@ -5,7 +5,7 @@ VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(shell $(PYTHON) -c "import
 BIN := $(VENV)/bin
 DEMO := check --age 5 --sex female --weight 18.2 --height 110 --scr "0.3 mg/dL" --regimen tisa_cel_ball
 
-.PHONY: demo docs test-docs test test-browser test-lowest attack lint unit bench bench-quick bench-compare sbom clean
+.PHONY: demo docs test-docs test test-browser test-export test-lowest attack lint unit bench bench-quick bench-compare sbom clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/fludapk $(DEMO)
@@ -40,6 +40,10 @@ docs: $(VENV)/.installed-docs
 # The same, and: every page is reached, nothing comes from a network, notebooks are short and can be opened.
 test-docs: $(VENV)/.installed-docs $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -m docs tests/test_docs.py
+
+# Does pharmpy read what we write for NONMEM? Not in `make test`: it brings 114 packages, 0.9 GB.
+test-export: $(VENV)/.installed-export
+	$(BIN)/python -m pytest -q tests/published/test_engines.py -k pharmpy
 
 # The tests with every dependency at its lower bound, in an environment of its own.
 test-lowest: pyproject.toml
@@ -96,6 +100,10 @@ $(VENV)/.installed-bench: pyproject.toml | $(VENV)/.installed-test
 
 $(VENV)/.installed-browser: pyproject.toml | $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
+	@touch $@
+
+$(VENV)/.installed-export: pyproject.toml | $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[export]"
 	@touch $@
 
 $(VENV)/.installed-docs: pyproject.toml | $(BIN)/python

@@ -10,7 +10,7 @@ Uster et al. 2021, Clin Pharmacol Ther 109:175, doi 10.1002/cpt.2065.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -41,6 +41,7 @@ from fludapk.answers.simulation import simulated
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError
 from fludapk.language import tr
+from fludapk.patients.model_weights import weighted_by
 from fludapk.patients.request import Request
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import Step
@@ -170,6 +171,7 @@ class AveragedAnswer:
             self._blend,
             [answer.shown for answer in self._answers],
             input_hash(self._request),
+            weighted_by(self._request.model),
         )
 
     @cached_property
@@ -186,6 +188,7 @@ def averaged_result(
     blend: Blend,
     each: Sequence[Simulated],
     input_sha256: str,
+    typed: Collection[str] = (),
 ) -> CheckResult:
     """Average checks of one course by several models.
 
@@ -198,12 +201,15 @@ def averaged_result(
         Simulated patients by each model.
     input_sha256 : str
         Hash of what was asked.
+    typed : collection of str
+        Models that were given a weight.
     """
     lead, shown, case = results[0], pooled(each, blend.weights), blend.lead.case
     target = leading_of(case.patient, case.regimen)
     members = member_records(each, blend, target)
     said = [remark for result in results for remark in result.remarks]
-    remarks = list(dict.fromkeys(worst_first([*said, _said(members, lead)])))
+    own = [_averaged(members, lead, typed), *_left_out(members, lead, typed)]
+    remarks = list(dict.fromkeys(worst_first([*said, *own])))
     exposure = _exposure([result.exposure for result in results], blend.weights, shown)
     return replace(
         lead,
@@ -299,12 +305,47 @@ def averaged_headline(
     return headline.preceded_by(dict.fromkeys(filter(None, warnings)))
 
 
-def _said(members: Sequence[MemberRecord], lead: CheckResult) -> Remark:
+def _left_out(
+    members: Sequence[MemberRecord], lead: CheckResult, typed: Collection[str]
+) -> list[Remark]:
+    """Name models without a part: other readings of what is averaged, and those with a weight."""
+    inside, remarks = {member.model for member in members}, []
+    for row in lead.sensitivity:
+        if row.model in inside or not (row.reading_of in inside or row.model in typed):
+            continue
+        if row.reading_of:
+            message = tr(
+                "{model} has no part in the average: another reading of {other}, and a paper "
+                "counts once",
+                model=row.model,
+                other=row.reading_of,
+            )
+        else:
+            message = tr(
+                "{model} has no part in the average: it does not apply to this patient ({reason})",
+                model=row.model,
+                reason=row.reason,
+            )
+        if row.model in typed:
+            message = tr("{message}. Its weight went to the others", message=message)
+            remarks.append(caution("averaged_without", message))
+        else:
+            remarks.append(note("averaged_without", message))
+    return remarks
+
+
+def _averaged(members: Sequence[MemberRecord], lead: CheckResult, typed: Collection[str]) -> Remark:
     """Remark on what was averaged."""
     if len(members) == 1:
-        alone = tr(
-            "only {model} applies to this patient: nothing is averaged", model=members[0].model
-        )
+        if typed:
+            alone = tr(
+                "only {model} has a weight and applies to this patient: nothing is averaged",
+                model=members[0].model,
+            )
+        else:
+            alone = tr(
+                "only {model} applies to this patient: nothing is averaged", model=members[0].model
+            )
         return caution("averaged_alone", alone)
     listed = "; ".join(
         tr(

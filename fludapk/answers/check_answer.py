@@ -43,7 +43,7 @@ from fludapk.answers.prediction import Outcome, Prediction
 from fludapk.answers.record import Provenance, Row, hash_of, worst_first
 from fludapk.answers.trail import trail_of
 from fludapk.errors import InputError
-from fludapk.language import marked, tr
+from fludapk.language import language, marked, tr
 from fludapk.patients.course import Course
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient
@@ -373,7 +373,9 @@ def input_hash(request: Request) -> str:
 
 
 _RARE: Final = ("confirmed", "renal_changes", "gestational_age_weeks", "categories")
-_OF_PATIENT: Final = [name for name in Patient.__dataclass_fields__ if name != "typed"]
+_OF_PATIENT: Final = [
+    name for name in Patient.__dataclass_fields__ if name not in ("typed", "renal_clocks")
+]
 
 
 def _asked_course(course: Course) -> dict[str, object]:

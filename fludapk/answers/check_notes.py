@@ -158,7 +158,7 @@ def renal_changes(facts: CheckFacts) -> Remark | None:
         return None
     starts = [
         next((start for start in course.times_h if start + 1e-9 >= time), None)
-        for time, _ in patient.renal_changes
+        for time, *_ in patient.renal_changes
     ]
     used = "; ".join(
         tr("{change} counts for no dose of this course", change=described(key, [change]))
@@ -193,9 +193,10 @@ def repaired_matrix(facts: CheckFacts) -> Remark | None:
     return note("repaired_matrix", f"{facts.model.id}: {'; '.join(adjusted)}") if adjusted else None
 
 
-def cells_by_clock(facts: CheckFacts) -> Remark | None:
-    """Note the hours that the clock time of the cell infusion was read as."""
-    return hours_counted((), facts.prediction.case.regimen.cells_clock)
+def hours_by_clock(facts: CheckFacts) -> Remark | None:
+    """Note the hours that clock times of cells and of a renal function were read as."""
+    cells = facts.prediction.case.regimen.cells_clock
+    return hours_counted(facts.patient.renal_clocks, cells)
 
 
 NOTES: Final[tuple[Rule, ...]] = (
@@ -210,6 +211,6 @@ NOTES: Final[tuple[Rule, ...]] = (
     renal_changes,
     gestational_age,
     repaired_matrix,
-    cells_by_clock,
+    hours_by_clock,
 )
 """Rules whose remarks only explain."""

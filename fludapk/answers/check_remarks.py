@@ -228,8 +228,9 @@ def chosen_egfr_formula(facts: CheckFacts) -> Remark | None:
 
 
 def cells_over_clock_change(facts: CheckFacts) -> Remark | None:
-    """Warn if clocks may change before the cell infusion."""
-    return clocks_may_change((), facts.prediction.case.regimen.cells_clock)
+    """Warn if clocks may change before the cell infusion or a change of the renal function."""
+    cells = facts.prediction.case.regimen.cells_clock
+    return clocks_may_change(facts.patient.renal_clocks, cells)
 
 
 def confirmed_values(facts: CheckFacts) -> Remark | None:
@@ -263,7 +264,7 @@ def very_low_creatinine(facts: CheckFacts) -> Remark | None:
         creatinine=creatinine,
         name=name,
         value=free,
-        unit=unit,
+        unit=facts.model.file.covariates[name].unit,
         highest=used,
     )
     return caution("very_low_creatinine", message)

@@ -246,6 +246,7 @@ def _averaged(
             "averaged, as asked, weighted by how well levels are explained: {models}", models=listed
         ),
     )
+    others += [remark for remark in prior.remarks if remark.code == "averaged_without"]
     others = [remark for remark in others if remark.severity != "stop"]
     remarks = list(dict.fromkeys(worst_first([*own, *others, said])))
     no_chance = "" if first.fits else lead.headline.sentence

@@ -56,9 +56,10 @@ class UpdateFacts:
 
     @property
     def clock_times(self) -> list[ClockTime]:
-        """Times of levels, doses and cells that were typed as a clock shows them."""
+        """Times of levels, doses and creatinines that were typed as a clock shows them."""
         times = [level.clock for level in self.levels] + [dose.clock for dose in self.fit.given]
-        return [at for at in times if at is not None]
+        typed = [at for at in times if at is not None]
+        return [*typed, *self.fit.request.patient.renal_clocks]
 
 
 Rule: TypeAlias = Callable[[UpdateFacts], Remark | None]

@@ -143,6 +143,8 @@ class _Unplaced(Clock):
         return ClockTime(typed=typed, hours=0.0, first_dose="")
 
 
+UNPLACED: Final[Clock] = _Unplaced()
+"""Clock for times whose first dose has a fault of its own."""
 NO_CLOCK: Final = Clock()
 """Clock for times in hours, by which a clock time is refused."""
 
@@ -190,12 +192,12 @@ def by_clock(
     try:
         clock = read_clock(first_dose, time_zone)
     except InputError as error:
-        faulty, unplaced = error, _Unplaced()
+        faulty = error
 
         def refused() -> NoReturn:
             raise faulty
 
-        return gathered(refused, *(partial(read, unplaced) for read in readings))
+        return gathered(refused, *(partial(read, UNPLACED) for read in readings))
     return gathered(*(partial(read, clock) for read in readings))
 
 

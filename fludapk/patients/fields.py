@@ -94,7 +94,7 @@ _PATIENT: Final = (
     Field(key="scr_mg_dl", name="scr", label=marked("creatinine"), metavar="SCR",
           dimension="creatinine",
           help='Creatinine, with unit: "0.3 mg/dL", "26.5 umol/L". If it changes during the '
-          'course, also with hours from the first dose: "0.8 mg/dL; 48h 1.2 mg/dL".'),
+          'course, with hours from the first dose, "0.8 mg/dL; 48h 1.2 mg/dL", or clock times.'),
     Field(key="egfr_ml_min_1_73m2", name="egfr", label=marked("eGFR"), metavar="EGFR",
           dimension="eGFR",
           unit="mL/min/1.73 m2", help="eGFR instead of a creatinine, mL/min/1.73 m2."),

@@ -64,6 +64,18 @@ def read_weights(model: str, names: Collection[str]) -> dict[str, float]:
     return weights
 
 
+def weighted_by(model: str) -> list[str]:
+    """List the models that are given a weight; none for equal ones.
+
+    Examples
+    --------
+    >>> weighted_by("averaged: a=3, b=1"), weighted_by("averaged")
+    (['a', 'b'], [])
+    """
+    rest = model.partition(":")[2]
+    return [part.partition("=")[0].strip() for part in rest.split(",") if part.strip()]
+
+
 def averaged_by(evaluation: str | Path | Mapping[str, object]) -> str:
     """Return the model text that averages with the weights of an evaluation.
 

@@ -14,6 +14,7 @@ import numpy as np
 from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, nearest
 from fludapk.language import tr
+from fludapk.patients.clock import ClockTime, Moment
 from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, keyword, label
 from fludapk.patients.ordinary import is_ordinary, is_ordinary_size
 from fludapk.patients.plausible import (
@@ -34,6 +35,7 @@ from fludapk.patients.typed_patient import (
     read_confirmations,
     read_quantities,
     read_renal_changes,
+    renal_clock,
 )
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model
@@ -68,7 +70,11 @@ class Patient:
     age, weight, height, scr, egfr, crcl, gestational_age, category : str or float, optional
         The same quantities as typed: ``"8 mo"``, ``"43 in"``, ``"26.5 umol/L"``; a number has the
         default unit, of which creatinine has none. A renal function that changes has its times:
-        ``"0.8 mg/dL; 48h 1.2 mg/dL"``.
+        ``"0.8 mg/dL; 48h 1.2 mg/dL"``, or ``"0.8 mg/dL; 2026-01-15 08:00 1.2 mg/dL"``.
+    first_dose : str or datetime, optional
+        Clock time of the first dose, from which those of a renal function are counted.
+    time_zone : str, optional
+        Zone of the clock times.
     confirm : str or sequence of str, optional
         Names of quantities that are meant although they look like a slip, ``["weight"]``.
 
@@ -78,6 +84,8 @@ class Patient:
         Quantities as typed, by keyword.
     confirmed : tuple of str
         Names of the quantities that would have been refused without `confirm`.
+    renal_clocks : tuple of ClockTime
+        Clock times of `renal_changes`, where they were typed so.
 
     Raises
     ------
@@ -110,6 +118,7 @@ class Patient:
     egfr_formula: str | None
     typed: Mapping[str, Quantity] = field(repr=False, compare=False)
     confirmed: tuple[str, ...] = field(compare=False)
+    renal_clocks: tuple[ClockTime, ...] = field(repr=False, compare=False)
 
     def __init__(
         self,
@@ -138,18 +147,22 @@ class Patient:
         crcl: Typed | Sequence[str] = None,
         gestational_age: Typed = None,
         category: str | None = None,
+        first_dose: Moment | None = None,
+        time_zone: str | None = None,
         confirm: str | Sequence[str] = (),
         confirmed: Sequence[str] = (),
+        renal_clocks: Sequence[ClockTime] = (),
     ) -> None:
         numbers = (
             *(age_years, weight_kg, height_cm, scr_mg_dl, egfr_ml_min_1_73m2, crcl_ml_min),
             gestational_age_weeks,
         )
-        first, later, unparted = parted_functions((scr, egfr, crcl))
+        clock, faulty = renal_clock((scr, egfr, crcl), first_dose, time_zone)
+        first, later, unparted = parted_functions((scr, egfr, crcl), clock)
         texts = (age, weight, height, *first, gestational_age)
         values, quantities, faults = read_quantities(numbers, texts, typed or {})
-        faults += unparted
-        changes, own_faults = read_renal_changes(values, later, renal_changes)
+        faults += faulty + unparted
+        changes, at, own_faults = read_renal_changes(values, later, renal_changes, clock)
         faults += own_faults
         parsed_sex: Sex | None = None
         try:
@@ -164,7 +177,8 @@ class Patient:
             "diagnosis": diagnosis,
             "genotype": genotype,
             "categories": own,
-            "renal_changes": tuple(RenalChange(*change[:2]) for change in changes),
+            "renal_changes": changes,
+            "renal_clocks": tuple(at or renal_clocks),
             "bsa_formula": bsa_formula or "mosteller",
             "egfr_formula": egfr_formula,
             "typed": quantities,

@@ -1,4 +1,7 @@
-"""A renal function that changes during the course: "0.8 mg/dL; 48h 1.2 mg/dL"."""
+"""A renal function that changes during the course: "0.8 mg/dL; 48h 1.2 mg/dL".
+
+Times are hours from the first dose, or as a clock shows them: "2026-01-15 08:00 1.2 mg/dL".
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Final, NamedTuple
 
 from fludapk.errors import Fault, InputError
 from fludapk.language import tr
-from fludapk.patients.clock import is_clock
+from fludapk.patients.clock import NO_CLOCK, UNPLACED, Clock, ClockTime, divided, is_clock
 from fludapk.patients.fields import FIELDS, label
 from fludapk.units import UNITS, Quantity, parse_quantity
 
@@ -32,7 +35,7 @@ class RenalChange(NamedTuple):
 
 
 def parted(
-    key: str, text: str | float | Sequence[str] | None
+    key: str, text: str | float | Sequence[str] | None, clock: Clock = NO_CLOCK
 ) -> tuple[str | float | None, list[str]]:
     """Part the value at the first dose from those of later times.
 
@@ -42,11 +45,13 @@ def parted(
         A renal function.
     text : str, float or sequence of str, optional
         As typed.
+    clock : Clock
+        Counts from the first dose: a value of a clock time before it is that of the first dose.
 
     Raises
     ------
     InputError
-        If there are several values without a time, or only values with one.
+        If there are several values of the first dose, or none.
 
     Examples
     --------
@@ -59,6 +64,8 @@ def parted(
     parts = [part.strip() for typed in texts for part in typed.split(";") if part.strip()]
     timed = [part for part in parts if _TIMED.fullmatch(part) or is_clock(part)]
     first = [part for part in parts if part not in timed]
+    if timed and not first:
+        first, timed = _before_first_dose(key, timed, clock)
     if len(first) > 1:
         found = tr("= {one!r} and {other!r} are both of the first dose",
                    one=first[0], other=first[1])  # fmt: skip
@@ -75,9 +82,25 @@ def parted(
     return (first[0] if first else None), timed
 
 
+def _before_first_dose(key: str, timed: Sequence[str], clock: Clock) -> tuple[list[str], list[str]]:
+    """Part the values of clock times up to the first dose, without their times, from the others."""
+    if clock is UNPLACED:
+        return [], []
+    before: list[str] = []
+    later: list[str] = []
+    for part in timed:
+        when = divided(part, key)
+        is_before = when is not None and clock.time(when[0], key).hours <= 0.0
+        (before if is_before else later).append(when[1].strip() if when and is_before else part)
+    if len(before) > 1:
+        found = tr("has {n} values from before the first dose", n=len(before))
+        raise InputError(Fault(key, found, do=tr("give the last of them")))
+    return before, later
+
+
 def read_changes(
-    key: str, texts: Sequence[str], read: Callable[[str], Quantity]
-) -> list[tuple[float, Quantity]]:
+    key: str, texts: Sequence[str], read: Callable[[str], Quantity], clock: Clock = NO_CLOCK
+) -> list[tuple[float, Quantity, ClockTime | None]]:
     """Read the values of later times.
 
     Parameters
@@ -88,6 +111,8 @@ def read_changes(
         As `parted` returns them.
     read : callable
         From the text of a value to its quantity.
+    clock : Clock
+        Counts clock times from the first dose.
 
     Raises
     ------
@@ -103,24 +128,33 @@ def read_changes(
     """
     changes, faults = [], []
     for text in texts:
-        match = _TIMED.fullmatch(text)
         try:
-            if match is None:
-                do = tr('write hours from the first dose, "48h 1.2 mg/dL"')
-                found = tr("= {typed!r}: a date is not read here", typed=text)
-                raise InputError(Fault(key, found, do=do))
-            time = parse_quantity(match[1], dimension="time", field=key, unit="h").value
-            changes.append((time, read(match[2])))
+            hours, value, at = _timed(key, text, clock)
+            changes.append((hours, read(value), at))
         except InputError as error:
             faults += [replace(fault, where="") for fault in error.faults]
-    faults += time_faults(key, [time for time, _ in changes])
+    faults += time_faults(key, [time for time, *_ in changes]) if clock is not UNPLACED else []
     if faults:
         raise InputError(*faults)
     return changes
 
 
+def _timed(key: str, text: str, clock: Clock) -> tuple[float, str, ClockTime | None]:
+    """Part the time of a later value, h from the first dose, from the text of the value."""
+    when = divided(text, key)
+    if when is not None:
+        at = clock.time(when[0], key)
+        return at.hours, when[1].strip(" :"), at
+    match = _TIMED.fullmatch(text)
+    if match is None:
+        found = tr("= {typed!r} has no time that is read", typed=text)
+        raise InputError(Fault(key, found, do=tr('write "48h 1.2 mg/dL"')))
+    hours = parse_quantity(match[1], dimension="time", field=key, unit="h").value
+    return hours, match[2], None
+
+
 def time_faults(key: str, times_h: Sequence[float]) -> list[Fault]:
-    """Return the faults of times that are not after the first dose, or do not ascend.
+    """List the faults of times that are not after the first dose, or do not ascend.
 
     Parameters
     ----------

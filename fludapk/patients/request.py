@@ -26,6 +26,8 @@ Typed: TypeAlias = Mapping[str, Any]
 """Name in a request -> text, or a number in the default unit."""
 
 PATIENT_NAMES: Final = tuple(FIELDS[key].name for key in PATIENT)
+_CLOCK: Final = ("first_dose", "time_zone")
+"""What belongs to the course, and places clock times of a patient, too."""
 COURSE_NAMES: Final = tuple(FIELDS[key].name for key in COURSE)
 
 
@@ -115,7 +117,7 @@ def read_request(typed: Typed) -> Request:
 
 def read_patient(typed: Typed) -> Patient:
     """Read a patient; raises `InputError` listing every fault."""
-    return Patient(**_some(typed, PATIENT_NAMES))
+    return Patient(**_some(typed, (*PATIENT_NAMES, *_CLOCK)))
 
 
 def times_confirmed(typed: Typed) -> tuple[Typed, bool]:

@@ -10,8 +10,17 @@ from typing import Any, Final, Literal
 
 from fludapk.errors import Fault, InputError, nearest
 from fludapk.language import tr
+from fludapk.patients.clock import (
+    NO_CLOCK,
+    UNPLACED,
+    Clock,
+    ClockTime,
+    Moment,
+    is_clock,
+    read_clock,
+)
 from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, REQUIRED, keyword
-from fludapk.patients.renal_changes import parted, read_changes, time_faults
+from fludapk.patients.renal_changes import RenalChange, parted, read_changes, time_faults
 from fludapk.units import UNITS, Quantity, canonical_unit, parse_number, parse_quantity
 
 Sex = Literal["female", "male"]
@@ -26,8 +35,27 @@ def internal_unit(key: str) -> str:
     return next(iter(UNITS[FIELDS[key].dimension or ""]))
 
 
+def renal_clock(
+    texts: Sequence[Typed | Sequence[str]], first_dose: Moment | None, time_zone: str | None
+) -> tuple[Clock, list[Fault]]:
+    """Read the clock by which a renal function changes, if any part of it has a clock time."""
+    parts = [
+        part
+        for text in texts
+        if text is not None and not isinstance(text, int | float)
+        for typed in ([text] if isinstance(text, str) else text)
+        for part in typed.split(";")
+    ]
+    if not any(map(is_clock, parts)):
+        return NO_CLOCK, []
+    try:
+        return read_clock(first_dose, time_zone), []
+    except InputError as error:
+        return UNPLACED, list(error.faults)
+
+
 def parted_functions(
-    texts: Sequence[Typed | Sequence[str]],
+    texts: Sequence[Typed | Sequence[str]], clock: Clock
 ) -> tuple[list[Typed], list[list[str]], list[Fault]]:
     """Part each renal function at the first dose from its later values."""
     first: list[Typed] = []
@@ -35,32 +63,36 @@ def parted_functions(
     faults: list[Fault] = []
     for key, text in zip(RENAL, texts, strict=True):
         try:
-            one, rest = parted(key, text)
+            value, rest = parted(key, text, clock)
         except InputError as error:
             faults += error.faults
-            one, rest = None, []
-        first.append(one)
+            value, rest = None, []
+        first.append(value)
         later.append(rest)
     return first, later, faults
 
 
 def read_renal_changes(
-    values: Mapping[str, Any], later: Sequence[Sequence[str]], given: Sequence[tuple[float, float]]
-) -> tuple[list[tuple[float, float]], list[Fault]]:
-    """Read the later values of the renal function, from texts or numbers."""
+    values: Mapping[str, Any],
+    later: Sequence[Sequence[str]],
+    given: Sequence[tuple[float, float]],
+    clock: Clock,
+) -> tuple[tuple[RenalChange, ...], list[ClockTime], list[Fault]]:
+    """Read the later values of the renal function, from texts or numbers, and clock times."""
     key = next((key for key in RENAL if values[key] is not None), RENAL[0])
     try:
         for own, texts in zip(RENAL, later, strict=True):
             if texts:
-                typed = read_changes(own, texts, partial(_parsed, own))
-                return [(time, quantity.value) for time, quantity in typed], []
+                typed = read_changes(own, texts, partial(_parsed, own), clock)
+                changes = [RenalChange(time, quantity.value) for time, quantity, _ in typed]
+                return tuple(changes), [at for *_, at in typed if at is not None], []
     except InputError as error:
-        return [], list(error.faults)
-    changes = [(float(time), float(value)) for time, value in given]
-    faults = time_faults(key, [time for time, _ in changes])
+        return (), [], list(error.faults)
+    changes = [RenalChange(float(time), float(value)) for time, value in given]
+    faults = time_faults(key, [change.time_h for change in changes])
     if changes and values[key] is None:
         faults.append(Fault(key, tr("changes, but of the first dose there is none")))
-    return ([] if faults else changes), faults
+    return (() if faults else tuple(changes)), [], faults
 
 
 def read_categories(

@@ -80,6 +80,40 @@ def test_each_model_stands_beside_the_average() -> None:
     assert "Scordo 2023 was found with langenhorst2019" in " ".join(result.headline.notes)
 
 
+WITHOUT: Final = "langenhorst2019_indexed has no part in the average: another reading of"
+
+
+def test_another_reading_of_an_averaged_paper_is_named_as_left_out() -> None:
+    """In checks, doses and updates alike."""
+    for answer in (
+        check(MAN, AXI, model="averaged"),
+        find_dose(MAN, AXI, target="dekker2022", model="averaged"),
+        update(MAN, AXI, LEVELS, model="averaged"),
+    ):
+        (without,) = (r for r in answer.remarks if r.code == "averaged_without")
+        assert without.severity == "note"
+        assert without.message.startswith(WITHOUT)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("varela2025=1, langenhorst2019_indexed=1", WITHOUT),
+        (
+            "varela2025=1, mohanan2017=2",
+            "mohanan2017 has no part in the average: it does not apply",
+        ),
+    ],
+)
+def test_a_weight_that_cannot_count_is_a_caution(weights: str, message: str) -> None:
+    result = check(MAN, AXI, model=f"averaged: {weights}")
+    (without,) = (r for r in result.remarks if r.code == "averaged_without")
+    assert without.severity == "caution"
+    assert without.message.startswith(message)
+    (alone,) = (r for r in result.remarks if r.code == "averaged_alone")
+    assert "only varela2025 has a weight and applies" in alone.message
+
+
 def test_a_stop_of_every_model_is_told_once() -> None:
     """Both models know such kidneys, a label does not allow them."""
     refused = Patient(age=61, sex="male", weight=82, height=176, crcl=44)

@@ -140,7 +140,7 @@ CASES: Final = (
     Case("inferred_dose_basis", "is inferred, not printed in the paper", GIRL),
     Case("renal_changes", "creatinine 0.6 mg/dL from 30 h counts from the dose at 48 h. Labels' "
          "rules go by the lowest function", GIRL, {"scr": "0.3 mg/dL; 30h 0.6 mg/dL"}),
-    Case("cells_by_clock", "cell infusion 2026-04-01 10:00 is 121.5 h after the first dose", GIRL,
+    Case("hours_by_clock", "cell infusion 2026-04-01 10:00 is 121.5 h after the first dose", GIRL,
          regimen=CELLS_BY_CLOCK),
 )  # fmt: skip
 RULES: Final[Mapping[str, Rule]] = {rule.__name__: rule for rule in ORDERED}

@@ -144,13 +144,86 @@ def test_the_trail_shows_the_clearance_of_every_dose_and_areas_that_add_up() -> 
         ("0.8 mg/dL; 48h 1.2", "has no unit"),
         ("0.8 mg/dL; 48h 120 mg/dL", "at 48 h = 120 mg/dL is above"),
         ("0.8 mg/dL; 48h 20 mg/dL", "at 48 h "),
-        ("0.8 mg/dL; 2026-01-16 08:00 1.2 mg/dL", "a date is not read here"),
+        ("0.8 mg/dL; 2026-01-16 08:00 1.2 mg/dL", "give first_dose too"),
+        ("0.8 mg/dL; 16/01/2026 1.2 mg/dL", 'write "2026-01-16"'),
+        ("0.8 mg/dL; 08:00 1.2 mg/dL", "without its date"),
     ],
 )
 def test_what_is_not_meant_is_refused(scr: str, fault: str) -> None:
     with pytest.raises(InputError) as refused:
         man(scr)
     assert fault in str(refused.value)
+
+
+FIRST: Final = "2026-01-14 08:30"
+BY_CLOCK: Final = "0.8 mg/dL; 2026-01-16 08:30 1.6 mg/dL"
+
+
+def test_a_clock_time_counts_in_hours_from_the_first_dose() -> None:
+    """Exposure and hash are those of the hours, and the answer says how it counted."""
+    by_clock, by_hours = check(man(BY_CLOCK, first_dose=FIRST), PLAN), check(man(), PLAN)
+    assert by_clock.exposure == by_hours.exposure
+    assert by_clock.provenance.input_sha256 == by_hours.provenance.input_sha256
+    (counted,) = (r.message for r in by_clock.remarks if r.code == "clock_times")
+    assert counted == f"2026-01-16 08:30 is 48 h after the first dose ({FIRST})"
+
+
+def test_hours_are_those_of_the_time_zone_or_an_hour_is_in_doubt() -> None:
+    spring = {"scr": "0.8 mg/dL; 2026-03-30 08:30 1.6 mg/dL", "first_dose": "2026-03-28 08:30"}
+    assert man(**spring, time_zone="Europe/Berlin").renal_changes == ((47.0, 1.6),)
+    doubtful = check(man(**spring), PLAN)
+    assert any(remark.code == "clock_change" for remark in doubtful.remarks)
+
+
+def test_a_value_of_the_day_before_is_that_of_the_first_dose() -> None:
+    before = man("2026-01-13 20:00 0.8 mg/dL; 2026-01-16 08:30 1.6 mg/dL", first_dose=FIRST)
+    assert before == man()
+
+
+@pytest.mark.parametrize(
+    ("scr", "first_dose", "faults"),
+    [
+        ("2026-01-12 08:00 0.9 mg/dL; 2026-01-13 08:00 0.8 mg/dL", FIRST, ["give the last of"]),
+        ("0.8 mg/dL; 2026-01-13 08:00 1.6 mg/dL", FIRST, ["not after the first dose"]),
+        ("2026-01-15 08:00 0.8 mg/dL", FIRST, ["of the first dose there is none"]),
+        (BY_CLOCK, "2026-01-14", ["first_dose = '2026-01-14' has no clock time"]),
+        ("2026-01-12 08:00 1 mg/dL; 2026-01-13 08:00 1 mg/dL", "14.1.26", ["first_dose = "]),
+    ],
+)
+def test_clock_times_that_leave_a_doubt_are_refused(
+    scr: str, first_dose: str, faults: list[str]
+) -> None:
+    with pytest.raises(InputError) as refused:
+        man(scr, first_dose=first_dose)
+    assert len(refused.value.faults) == len(faults)
+    for fault in faults:
+        assert fault in str(refused.value)
+
+
+def test_every_door_takes_clock_times(tmp_path: Path) -> None:
+    """The command line, a request, a form, a list and an update by levels."""
+    expected = auc()
+    words = [*WORDS, "--scr", BY_CLOCK]
+    done = CliRunner().invoke(main, [*words, "--first-dose", FIRST])
+    assert json.loads(done.stdout)["exposure"]["auc_0_inf"] == expected
+    refused = CliRunner().invoke(main, words)
+    assert refused.exit_code == 3
+    assert "--scr = '2026-01-16 08:30' is a clock time: give --first-dose too" in refused.stderr
+    course = {**MAN, "regimen": "axi_cel", "first_dose": FIRST}
+    said = typed({"renal": "0.8; 2026-01-16 08:30 1.6", "renal_unit": "mg/dL"})
+    for asked in ({"scr": BY_CLOCK}, {"scr": BY_CLOCK.split("; ")}, said):
+        answer = CheckAsked.model_validate({**course, **asked}).answer()
+        assert answer.exposure.auc_0_inf == expected
+    levels = [{"time": "2026-01-14 10:30", "conc": "0.6 mg/L"}]
+    updated = UpdateAsked.model_validate({**course, "scr": BY_CLOCK, "levels": levels}).answer()
+    assert updated.prior.exposure.auc_0_inf == pytest.approx(expected)
+    (counted,) = (r.message for r in updated.remarks if r.code == "clock_times")
+    assert "2026-01-14 10:30 is 2 h" in counted
+    assert "2026-01-16 08:30 is 48 h" in counted
+    header = "id,age,sex,weight_kg,height_cm,scr_mg_dl,regimen,first_dose"
+    cells = f"1,60,male,80,178,0.8; 2026-01-16 08:30 1.6,axi_cel,{FIRST}"
+    rows = batch(tmp_path, f"{header}\n{cells}\n")
+    assert found_in(rows, "auc_0_inf") == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_later_value_outside_the_studied_range_is_told() -> None:
