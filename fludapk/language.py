@@ -6,13 +6,13 @@ A text that is shown is written ``tr("… {auc:.1f} mg·h/L …", auc=auc)``; a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache, reduce
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 LANGUAGES: Final = {
     "en": "English",
@@ -23,6 +23,7 @@ LANGUAGES: Final = {
 }
 """Code (ISO 639-1) -> name in the language itself."""
 SOURCE: Final = "en"
+_Made = TypeVar("_Made")
 
 _LANGUAGE: Final[ContextVar[str]] = ContextVar("language", default=SOURCE)
 
@@ -120,6 +121,22 @@ def all_of(texts: Iterable[str]) -> str:
     'dose and days'
     """
     return reduce(lambda a, b: tr("{first} and {second}", first=a, second=b), texts)
+
+
+def in_english(made: _Made, again: Callable[[], _Made]) -> _Made:
+    """Return data whose words are English whatever language is spoken.
+
+    Parameters
+    ----------
+    made
+        Result with words of the language that is spoken.
+    again : callable
+        Makes it once more; called if that language is another.
+    """
+    if language() == SOURCE:
+        return made
+    with speaking(SOURCE):
+        return again()
 
 
 def marked(message: str, /) -> str:

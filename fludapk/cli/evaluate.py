@@ -20,6 +20,7 @@ from fludapk.cli.common import (
     say_first_compilation,
 )
 from fludapk.errors import ExitStatus
+from fludapk.language import in_english
 
 if TYPE_CHECKING:
     from fludapk.studies.evaluation import Evaluation
@@ -84,23 +85,26 @@ def evaluate(
     source, layout = opened(
         data_file, names, defaults, codes=values, encoding=encoding, sheet=sheet
     )
-    data = read_subjects(
-        layout,
-        source.rows(),
-        unit=unit,
-        lloq=lloq,
-        amount=amt,
-        sha256=source.sha256(),
-        first_row=source.first_row,
-    )
-    say_first_compilation()
-    result = evaluation_of(
-        data, models=models, simulations=simulations, folders=folders_of(models_dir)
-    )
+    folders = folders_of(models_dir)
+
+    def compute() -> Evaluation:
+        data = read_subjects(
+            layout,
+            source.rows(),
+            unit=unit,
+            lloq=lloq,
+            amount=amt,
+            sha256=source.sha256(),
+            first_row=source.first_row,
+        )
+        say_first_compilation()
+        return evaluation_of(data, models=models, simulations=simulations, folders=folders)
+
+    result = compute()
     if layout.unused:
         click.echo(f"fludapk: columns not read: {one_line(few(layout.unused))}", err=True)
     if output is not None:
-        _write(result, Path(data_file).name, output)
+        _write(result, in_english(result, compute), Path(data_file).name, output)
     if as_json:
         click.echo(result.record.to_json())
     else:
@@ -113,7 +117,7 @@ def evaluate(
         raise click.exceptions.Exit(int(ExitStatus.INPUT_REFUSED))
 
 
-def _write(result: Evaluation, name: str, output: str) -> None:
+def _write(result: Evaluation, english: Evaluation, name: str, output: str) -> None:
     """Tables, and with the extra ``report`` figures and a page."""
     from fludapk.atomic import write_folder
     from fludapk.pages.evaluation import evaluation_files
@@ -121,5 +125,5 @@ def _write(result: Evaluation, name: str, output: str) -> None:
 
     if not can_draw():
         click.echo("fludapk: figures need the extra: pip install 'fludapk[report]'", err=True)
-    written = write_folder(Path(output), evaluation_files(result, name))
+    written = write_folder(Path(output), evaluation_files(result, name, english))
     click.echo(f"fludapk: wrote {len(written)} files to {output}", err=True)

@@ -277,7 +277,9 @@ def evaluation_html(
     )
 
 
-def evaluation_files(result: Evaluation, name: str) -> dict[str, str | bytes]:
+def evaluation_files(
+    result: Evaluation, name: str, english: Evaluation | None = None
+) -> dict[str, str | bytes]:
     """Return the files of a comparison by name: tables, and with the extra ``report`` figures.
 
     Parameters
@@ -285,17 +287,20 @@ def evaluation_files(result: Evaluation, name: str) -> dict[str, str | bytes]:
     result : Evaluation
     name : str
         Of the file of levels.
+    english : Evaluation, optional
+        The same with English words, for the tables; `result` if absent.
     """
     from fludapk.pages.evaluation_figures import pictures
     from fludapk.pages.figure import can_draw, drawn
     from fludapk.patients.csv_list import document
     from fludapk.studies.evaluation_tables import error_rows, level_rows, patient_rows
 
+    data = english or result
     tables: dict[str, str | bytes] = {
-        "evaluation.json": result.record.to_json() + "\n",
-        "errors.csv": document(error_rows(result.record)),
-        "levels.csv": document(level_rows(result)),
-        "patients.csv": document(patient_rows(result)),
+        "evaluation.json": data.record.to_json() + "\n",
+        "errors.csv": document(error_rows(data.record)),
+        "levels.csv": document(level_rows(data)),
+        "patients.csv": document(patient_rows(data)),
     }
     if not can_draw():
         return tables

@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 
 from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, InputError
-from fludapk.language import marked, tr
+from fludapk.language import in_english, marked, tr
 from fludapk.pages.evaluation import evaluation_answer, evaluation_files, evaluation_html
 from fludapk.published.models import model_paths
 from fludapk.studies.evaluation_records import EvaluationRecord
@@ -109,8 +109,9 @@ def evaluated(posted: Posted, folders: Folders, most_rows: int) -> Answer:
         raise InputError(Fault("file", tr("is missing"), do=tr("choose a CSV file or a workbook")))
     name = PurePath(posted.file.filename or "levels").name
     asked = evaluate_asked(posted.texts, posted.file, folders)
-    result = asked.answer(posted.file.file.read(), folders, most_rows)
-    files = evaluation_files(result, name)
+    compute = partial(asked.answer, posted.file.file.read(), folders, most_rows)
+    result = compute()
+    files = evaluation_files(result, name, in_english(result, compute))
     drawings = {
         key: str(files[path]) for key in _FIGURES if (path := f"figures/{key}.svg") in files
     }

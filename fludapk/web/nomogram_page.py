@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from fludapk.answers.nomogram_records import Nomogram
 from fludapk.answers.typed import Folders
 from fludapk.errors import Fault, InputError, gathered
-from fludapk.language import tr
+from fludapk.language import in_english, tr
 from fludapk.pages.figure import can_draw
 from fludapk.pages.nomogram import nomogram_html, target_line, title
 from fludapk.pages.nomogram_figure import nomogram_png, nomogram_svg
@@ -78,7 +78,7 @@ def charted(posted: Posted, folders: Folders) -> Answer:
     svg = figures.get("nomogram.svg", b"").decode()
     files: dict[str, str | bytes] = {
         "nomogram.csv": chart.to_csv(),
-        "nomogram.json": chart.to_json() + "\n",
+        "nomogram.json": in_english(chart, partial(asked.answer, folders)).to_json() + "\n",
         "nomogram.html": nomogram_html(chart, svg),
         **figures,
     }

@@ -60,6 +60,8 @@ def test_axe_finds_nothing_and_nothing_runs_off_a_telephone(
         page.set_viewport_size({"width": 390, "height": 844})
         for path in ("/", "/dose", "/levels", "/simulate"):
             page.click(f".top nav a[href='/{code}{path}']")
-            until(page, f"location.pathname === '/{code}{path}' && document.querySelector('main')")
+            until(
+                page, f"location.pathname === '/{code}{path}' && document.readyState === 'complete'"
+            )
             assert overflow(page) <= 0, path
         context.close()
