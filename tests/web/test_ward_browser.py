@@ -10,12 +10,12 @@ from typing import Any, Final
 import pytest
 from browsing import browser
 from click.testing import CliRunner
-from serving import GIRL, READY, filled, home, page, until
+from serving import GIRL, READY, filled, home, page, server, until
 
 from fludapk.cli import main
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser", "home", "page"]  # fixtures
+__all__ = ["browser", "home", "page", "server"]  # fixtures
 
 MAN: Final = {"#age": "61", "#weight": "82", "#height": "176", "#renal": "450"}
 CASES: Final = ("/", "/dose", "/compare", "/levels")
