@@ -186,10 +186,11 @@ def interval_of(headline: AnswerHeadline) -> str:
 
 
 def who(result: CheckResult | CompareResult) -> str:
-    """Describe the patient in a line."""
+    """Describe the patient in a line, with a kidney function that changes during the course."""
     patient = result.patient
     size = f"{patient.age_years:.3g} y, {patient.weight_kg:.4g} kg, {patient.height_cm:.4g} cm"
-    return f"{patient.sex}, {size}" if patient.sex else size
+    later = f"; {patient.renal_changes}" if patient.renal_changes else ""
+    return f"{patient.sex}, {size}{later}" if patient.sex else f"{size}{later}"
 
 
 def plan(result: CheckResult) -> str:
