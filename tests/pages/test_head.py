@@ -21,14 +21,15 @@ def test_every_page_names_a_creatinine_that_changes_during_the_course() -> None:
         renal_changes=[(48.0, 2.6)],
     )  # fmt: skip
     course = Regimen.named("axi_cel")
-    answers = (
-        check(man, course),
-        find_dose(man, course, Goal.chosen(auc=15)),
-        compare(man, ["axi_cel", "axi_cel auc 19"]),
-        update(man, course, [Level(time_h=2.0, conc_mg_l=0.5)]),
-    )
-    for answer, brief in zip(
-        answers, (brief_page, brief_dose_page, brief_compare, brief_update), strict=True
-    ):
-        for text in (brief(answer, 80), answer.to_html(), chart_lines(answer)[0]):
-            assert "creatinine 2.6 mg/dL from 48 h" in " ".join(text.split())
+    checked = check(man, course)
+    dosed = find_dose(man, course, Goal.chosen(auc=15))
+    compared = compare(man, ["axi_cel", "axi_cel auc 19"])
+    updated = update(man, course, [Level(time_h=2.0, conc_mg_l=0.5)])
+    pages = [
+        *(brief_page(checked, 80), brief_dose_page(dosed, 80)),
+        *(brief_compare(compared, 80), brief_update(updated, 80)),
+        *(answer.to_html() for answer in (checked, dosed, compared, updated)),
+        *(chart_lines(answer)[0] for answer in (checked, dosed, compared, updated)),
+    ]
+    for page in pages:
+        assert "creatinine 2.6 mg/dL from 48 h" in " ".join(page.split())
