@@ -197,9 +197,8 @@ def above_plan(facts: UpdateFacts) -> Remark | None:
     remaining = facts.remaining
     if remaining is None or remaining.dose_mg <= remaining.planned_mg * (1 + 1e-9):
         return None
-    message = (
-        f"{remaining.dose_mg / remaining.planned_mg - 1:.0%} above the planned dose. {AGAINST_MORE}"
-    )
+    above = 100 * (remaining.dose_mg / remaining.planned_mg - 1)
+    message = f"{above:.0f} % above the planned dose. {AGAINST_MORE}"
     return caution("above_plan", message)
 
 
@@ -208,10 +207,10 @@ def below_plan(facts: UpdateFacts) -> Remark | None:
     remaining = facts.remaining
     if remaining is None or remaining.dose_mg >= (1 - NOTEWORTHY_CUT) * remaining.planned_mg:
         return None
+    below = 100 * (1 - remaining.dose_mg / remaining.planned_mg)
     message = (
-        f"{1 - remaining.dose_mg / remaining.planned_mg:.0%} below the planned dose. Against it: "
-        "too little exposure lets the leukaemia come back; thresholds are retrospective, and no "
-        "trial supports a dose below the label"
+        f"{below:.0f} % below the planned dose. Against it: too little exposure lets the leukaemia "
+        "come back; thresholds are retrospective, and no trial supports a dose below the label"
     )
     return caution("below_plan", message)
 
