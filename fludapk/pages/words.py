@@ -65,7 +65,7 @@ def typeset(text: str) -> str:
     >>> typeset("30 mg/m2, 90 mL/min/1.73 m2, 26.5 umol/L")
     '30 mg/m², 90 mL/min/1.73 m², 26.5 µmol/L'
     """
-    return _SQUARE_METRE.sub("m²", text).replace("umol/L", "µmol/L")
+    return _SQUARE_METRE.sub("m²", text).replace("umol/L", "µmol/L").replace("ug/L", "µg/L")
 
 
 _SQUARE_METRE: Final = re.compile(r"(?<!\w)m2\b")
