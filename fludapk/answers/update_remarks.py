@@ -216,8 +216,8 @@ def above_plan(facts: UpdateFacts) -> Remark | None:
     if remaining is None or remaining.dose_mg <= remaining.planned_mg * (1 + 1e-9):
         return None
     message = tr(
-        "{change:.0%} above the planned dose. {reasons}",
-        change=remaining.dose_mg / remaining.planned_mg - 1,
+        "{change:.0f} % above the planned dose. {reasons}",
+        change=100 * (remaining.dose_mg / remaining.planned_mg - 1),
         reasons=tr(AGAINST_MORE),
     )
     return caution("above_plan", message)
@@ -229,10 +229,10 @@ def below_plan(facts: UpdateFacts) -> Remark | None:
     if remaining is None or remaining.dose_mg >= (1 - NOTEWORTHY_CUT) * remaining.planned_mg:
         return None
     message = tr(
-        "{change:.0%} below the planned dose. Against it: too little exposure lets the "
+        "{change:.0f} % below the planned dose. Against it: too little exposure lets the "
         "leukaemia come back; thresholds are retrospective, and no trial supports a dose "
         "below the label",
-        change=1 - remaining.dose_mg / remaining.planned_mg,
+        change=100 * (1 - remaining.dose_mg / remaining.planned_mg),
     )
     return caution("below_plan", message)
 

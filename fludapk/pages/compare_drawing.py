@@ -20,6 +20,8 @@ _LEFT, _RIGHT = 172.0, WIDTH - 34.0
 _ROW, _TOP = 28.0, 20.0
 _LONGEST: Final = 29
 """Characters of a name that fit left of the axis."""
+_NUMBER_PX: Final = 30.0
+"""Room that the number of a bound takes."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def plans_picture(result: CompareResult) -> PlansPicture:
         axis_y=_TOP + _ROW * len(rows),
         row_height=_ROW,
         rows=rows,
-        edges=[Tick(scale(edge), f"{edge:g}") for edge in sorted(set(edges))],
+        edges=_named(sorted(set(edges)), scale),
         ticks=ticks(last, scale),
         title=tr("AUC0-inf of each plan with its 90 % interval, mg·h/L"),
         desc=" ".join(_said(plan) for plan in result.plans),
@@ -140,6 +142,18 @@ def _row(plan: PlanRecord, target: TargetEntry | None, scale: Scale, y: float) -
 def _target(plan: PlanRecord) -> TargetEntry | None:
     name = None if plan.headline is None else plan.headline.target
     return None if name is None else targets()[name]
+
+
+def _named(edges: list[float], scale: Scale) -> list[Tick]:
+    """Name bounds above the rows; two whose numbers would touch share a name."""
+    ticks: list[Tick] = []
+    for edge in edges:
+        if ticks and scale(edge) - ticks[-1].at < _NUMBER_PX:
+            last = ticks.pop()
+            ticks.append(Tick((last.at + scale(edge)) / 2, f"{last.label}-{edge:g}"))
+        else:
+            ticks.append(Tick(scale(edge), f"{edge:g}"))
+    return ticks
 
 
 def _edges(target: TargetEntry) -> list[float]:

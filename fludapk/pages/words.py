@@ -82,7 +82,7 @@ def typeset(text: str) -> str:
     >>> typeset("30 mg/m2, 90 mL/min/1.73 m2, 26.5 umol/L")
     '30 mg/m², 90 mL/min/1.73 m², 26.5 µmol/L'
     """
-    return _SQUARE_METRE.sub("m²", text).replace("umol/L", "µmol/L")
+    return _SQUARE_METRE.sub("m²", text).replace("umol/L", "µmol/L").replace("ug/L", "µg/L")
 
 
 _SQUARE_METRE: Final = re.compile(r"(?<!\w)m2\b")
@@ -216,7 +216,7 @@ def interval_of(headline: AnswerHeadline) -> str:
 
 
 def who(result: CheckResult | CompareResult) -> str:
-    """Describe the patient in a line."""
+    """Describe the patient in a line, with a kidney function that changes during the course."""
     patient = result.patient
     size = tr(
         "{age:.3g} y, {weight:.4g} kg, {height:.4g} cm",
@@ -224,7 +224,8 @@ def who(result: CheckResult | CompareResult) -> str:
         weight=patient.weight_kg,
         height=patient.height_cm,
     )
-    return f"{tr(patient.sex)}, {size}" if patient.sex else size
+    later = f"; {patient.renal_changes}" if patient.renal_changes else ""
+    return f"{tr(patient.sex)}, {size}{later}" if patient.sex else f"{size}{later}"
 
 
 def plan(result: CheckResult) -> str:

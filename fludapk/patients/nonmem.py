@@ -184,7 +184,7 @@ def recorded(
         if name not in _MAY_CHANGE and len({row[name] for row in texts if name in row}) > 1
     ]  # fmt: skip
     faults += course_faults(records, kept)
-    substance = _substance(records, amount)
+    substance = substance_of(records, amount)
     doses = _doses(records, kept, faults)
     if faults:
         raise InputError(*dict.fromkeys(faults))
@@ -246,7 +246,20 @@ def _kept(records: Records, rows: Sequence[Row]) -> tuple[list[Row], int]:
     return kept, len(rows) - len(kept)
 
 
-def _substance(records: Records, amount: str | None) -> str:
+def substance_of(records: Records, amount: str | None) -> str:
+    """Substance that amounts are mg of; a column DOSE_MG is of fludarabine phosphate.
+
+    Parameters
+    ----------
+    records : Records
+    amount : {'phosphate', 'f_ara_a'} or None
+        As asked for the file.
+
+    Raises
+    ------
+    InputError
+        If neither tells.
+    """
     substance = "phosphate" if records.has("dose_mg") else amount
     if substance is None:
         found = tr(

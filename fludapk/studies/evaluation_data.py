@@ -11,10 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from fludapk.arrays import F8
-from fludapk.errors import Fault, InputError
+from fludapk.errors import Fault, InputError, gathered
 from fludapk.language import tr
 from fludapk.patients.columns import Layout, few
-from fludapk.patients.nonmem import FAR_APART_H, Recorded, by_course, comes_again, recorded
+from fludapk.patients.nonmem import (
+    FAR_APART_H,
+    Recorded,
+    by_course,
+    comes_again,
+    recorded,
+    substance_of,
+)
 from fludapk.patients.record_faults import list_faults
 from fludapk.patients.record_levels import Assay, Sample
 from fludapk.patients.records import Records
@@ -145,7 +152,9 @@ def read_subjects(
             )
         )
     records = Records(layout)
-    assay = Assay.of(records, unit=unit, lloq=lloq)
+    assay, _ = gathered(
+        lambda: Assay.of(records, unit=unit, lloq=lloq), lambda: substance_of(records, amount)
+    )
     rows = list(rows)
     comments = sum(records.is_comment(cells) and any(cells) for cells in rows)
     courses = list(by_course(layout, rows, first_row))

@@ -47,7 +47,7 @@ class Custom(Table):
 
 
 def _population_form(population: object) -> str | None:
-    keys = population if isinstance(population, dict) else vars(population)
+    keys = population if isinstance(population, dict) else getattr(population, "__dict__", {})
     return next((f"[{key}]" for key in ("use", "file", "custom") if key in keys), None)
 
 

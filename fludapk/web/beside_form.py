@@ -28,6 +28,7 @@ from fludapk.pages.update_sheet import update_html
 from fludapk.pages.words import (
     auc_line,
     stop_lines,
+    typeset,
     typical_by,
 )
 from fludapk.patients.fields import label
@@ -243,7 +244,7 @@ def refusal(
     boxes = {name: _asking_box(name, error.faults, form) for name in last}
     faults = [
         (
-            replace(fault, confirm="").text(label),  # the box says it
+            typeset(replace(fault, confirm="").text(label)),  # the box says how to confirm
             names,
             boxes.pop(fault.confirm, None) if fault is last.get(fault.confirm) else None,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+from urllib.parse import parse_qsl
 
 from fludapk._version import __version__
 from fludapk.answers.batch import Done, doubts
@@ -49,6 +50,11 @@ class ListRow(NamedTuple):
     cells: tuple[str, ...]
     form: str
     """Form of its check, as in a link."""
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """Fields of its check, to be posted where no script reads the link."""
+        return parse_qsl(self.form)
 
 
 def _of_row(done: Done, form: str) -> ListRow:

@@ -75,7 +75,7 @@ class SimulatePage:
         job: Job | None = None,
     ) -> Response:
         """Return the whole page."""
-        offered = [(name, tr(entry.title)) for name, entry in populations().items()]
+        offered = [(name, ages_first(tr(entry.title))) for name, entry in populations().items()]
         return self.pages.page(_FORM, PATH, form, answer, job=job, populations=offered)
 
     async def start(self, request: Request) -> Response:
@@ -127,6 +127,18 @@ class SimulatePage:
         if job is not None:
             job.cancel()
         return RedirectResponse(f"{at()}{PATH}/{name}", 303)
+
+
+def ages_first(title: str) -> str:
+    """Put the ages of a population before its name: a narrow list cuts the end.
+
+    Examples
+    --------
+    >>> ages_first("adults of Langenhorst 2019 (22-74 y)")
+    '22-74 y: adults of Langenhorst 2019'
+    """
+    name, _, ages = title.removesuffix(")").rpartition(" (")
+    return f"{ages}: {name}" if name else title
 
 
 def scenario_asked(form: Mapping[str, str], folders: Folders = None) -> dict[str, Any]:

@@ -16,12 +16,12 @@ import pytest
 from browsing import browser
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
-from serving import GIRL, LEVELS, READY, filled, home, page, until
+from serving import GIRL, LEVELS, READY, filled, home, page, server, until
 
 from fludapk.cli import main
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser", "home", "page"]  # fixtures
+__all__ = ["browser", "home", "page", "server"]  # fixtures
 
 PATHS: Final = ("/", "/dose", "/compare", "/levels", "/list", "/models", "/docs", "/about")
 WORDS: Final = (
@@ -171,7 +171,7 @@ def test_levels(page: Any, home: str) -> None:
     assert auc(page) == f"{said['posterior']['auc_0_inf']:.2f}"
     assert f"{low:.1f}-{high:.1f}" in page.inner_text(".sheet .interval")
     before = f"{said['prior']['exposure']['auc_0_inf']:.2f}"
-    assert f"From covariates alone {before}" in page.inner_text(".sheet .answer")
+    assert f"From covariates alone {before}" in page.text_content(".sheet")
     assert f"AUC0-inf {auc(page)} mg·h/L" in page.inner_text("#said")
     said = json.loads(CliRunner().invoke(main, ["update", *WORDS, "--auc=15"]).stdout)
     remaining = f"{said['remaining']['dose_mg']:g} mg fludarabine phosphate"
@@ -183,7 +183,7 @@ def test_levels(page: Any, home: str) -> None:
     page.fill("#conc_3", "5")
     page.check("#below_3")
     until(page, READY)
-    assert "< 0.005" in page.inner_text(".sheet")
+    assert "< 0.005" in page.text_content(".sheet")
     assert page.url == f"{home}/levels"
 
 
@@ -218,7 +218,7 @@ def test_levels_by_keyboard_alone(page: Any, home: str) -> None:
     assert typed == {}
     page.keyboard.press("Enter")
     until(page, "document.activeElement.id == 'answer'")
-    assert "< 0.6" in page.inner_text(".sheet")
+    assert "< 0.6" in page.text_content(".sheet")
 
 
 def test_levels_printed_on_one_sheet(page: Any, home: str) -> None:
@@ -323,7 +323,7 @@ def test_without_script(browser: Any, home: str) -> None:
     page.select_option("#conc_unit", "ng/mL")
     page.click("button:text-is('Calculate')")
     page.wait_for_selector(".sheet .auc")
-    assert "From covariates alone 13.58" in page.inner_text(".sheet")
+    assert "From covariates alone 13.58" in page.text_content(".sheet")
     context.close()
 
 

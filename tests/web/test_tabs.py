@@ -230,7 +230,8 @@ def test_a_request_evaluates_what_the_command_line_evaluates() -> None:
     [
         ({}, None, "file is missing", ""),
         ({"dv": ""}, "", "unit", "dv"),
-        ({"amt": ""}, "", "Say amt phosphate", ""),
+        ({"amt": ""}, "", "Say AMT column phosphate", "amt"),
+        ({"amt": "", "dv": ""}, "", "Say AMT column phosphate", "dv"),
         ({"map": "WT=nothing"}, "", "nothing", "map"),
         ({"simulations": "5000"}, "", "simulations", "simulations"),
         ({"lloq": "10"}, "", "limit of quantification", "lloq"),

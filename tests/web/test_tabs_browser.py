@@ -6,10 +6,9 @@ Needs what `test_serve_browser` needs; run with ``pytest -m browser``.
 import os
 import signal
 import subprocess
-import sys
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from io import BytesIO
 from itertools import pairwise
@@ -18,9 +17,10 @@ from typing import Any, Final
 
 import pytest
 from browsing import browser, overflow
+from serving import home, page, server
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser"]  # fixture
+__all__ = ["browser", "home", "page", "server"]  # fixtures
 
 LEVELS: Final = Path(__file__).parents[2] / "examples" / "levels.csv"
 PATHS: Final = ("/nomogram", "/evaluate", "/simulate")
@@ -29,41 +29,6 @@ PLANS: Final = {"#plan_1": "tisa_cel_ball", "#plan_2": "x 4 auc 17", "#patients"
 LONG: Final = {f"plan_{k}": f"x 4 auc {13 + 2 * k} levels 1 2 7 24" for k in (2, 3, 4)}
 """Plans that take a machine seconds."""
 IMAGES: Final = "[...document.querySelectorAll('.sheet img')].map(i => i.naturalWidth)"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[subprocess.Popen[str]]:
-    """A server of our own."""
-    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as started:
-        yield started
-        started.terminate()
-        assert started.stderr is not None
-        assert started.stderr.read() == ""
-
-
-@pytest.fixture(scope="module")
-def home(server: subprocess.Popen[str]) -> str:
-    assert server.stderr is not None
-    return next(line for line in server.stderr if "listening on" in line).split()[3].rstrip("/")
-
-
-@pytest.fixture
-def page(browser: Any, home: str) -> Iterator[Any]:
-    """A page that may not complain, nor ask anybody but us."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    complaints: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    yield page
-    assert context.cookies() == []
-    context.close()
-    assert complaints == []
-    assert all(url.startswith((home, "data:")) for url in asked)
-    assert not [url for url in asked if "?" in url]
 
 
 def until(page: Any, true: Callable[[], Any], seconds: float = 60) -> None:

@@ -10,12 +10,12 @@ from typing import Any, Final
 import pytest
 from browsing import browser
 from click.testing import CliRunner
-from serving import GIRL, READY, filled, home, page, until
+from serving import GIRL, READY, filled, home, page, server, until
 
 from fludapk.cli import main
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser", "home", "page"]  # fixtures
+__all__ = ["browser", "home", "page", "server"]  # fixtures
 
 MAN: Final = {"#age": "61", "#weight": "82", "#height": "176", "#renal": "450"}
 CASES: Final = ("/", "/dose", "/compare", "/levels")
@@ -135,6 +135,27 @@ def test_everything_that_is_folded_is_printed(page: Any, home: str) -> None:
         assert "Quantity" in text
         assert "Targets that fit this patient" in text
         assert "Values" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("/", ("AUC0-inf 13.58 mg·h/L below 13.8",)),
+        ("/dose", ("Beside the planned course", "0.2 % at CLL doses")),
+        ("/compare", ("22.37 mg (30 mg/m²)", "0.89 mL, 1 vial", "19.57, 13.8 or more")),
+        ("/levels", ("From covariates alone 13.58", "from covariates")),
+    ],
+)
+def test_a_printed_answer_lacks_nothing_of_its_tables(
+    page: Any, home: str, path: str, parts: tuple[str, ...]
+) -> None:
+    filled(page, home, path=path)
+    page.emulate_media(media="print")
+    printed = " ".join(page.inner_text(".sheet").split())
+    for part in parts:
+        assert part in printed
+    assert "Version and sources" not in printed
+    assert not page.is_visible("#weight")
 
 
 # ------------------------------------------------------------------ typing
@@ -351,7 +372,7 @@ def test_the_curve_of_levels_shows_the_adjusted_course_the_cells_and_its_axes(
     assert "cell infusion, 120 h" in drawn
     assert "hours from the first dose" in drawn
     assert "mg/L" in drawn
-    page.click("text=The same levels by other models")
+    page.click("text=By other models")
     assert "langenhorst2019_indexed" in page.inner_text("[aria-labelledby=h-by-models]")
 
 
