@@ -51,6 +51,10 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
 """Glob of shipped TOML files -> keys whose texts are shown, as ``"population.who"``."""
 
 
+PLURAL: Final = {"fr": "n > 1"}
+"""When a language takes the second form, if not for every number but one."""
+
+
 def messages() -> Iterator[str | tuple[str, str]]:
     """Yield every text that is shown, in the order of the files."""
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -99,23 +103,22 @@ def updated(code: str) -> bytes:
     """Return a catalog with every message, and no other; translations are kept."""
     path = CATALOGS / f"{code}.po"
     old = read_po(BytesIO(path.read_bytes()), locale=code) if path.exists() else Catalog(code)
-    reviewed = dict(old.mime_headers).get("X-Reviewed-By", "")
-    new = Catalog(code, header_comment=f"# {LANGUAGES[code]}", charset="utf-8")
-    for message in dict.fromkeys(messages()):
-        before = old.get(message)
-        new.add(message, before.string if before is not None else "")
-    written = BytesIO()
-    write_po(written, new, width=100, no_location=True, omit_header=True)
     head = "\n".join([
         f"# {LANGUAGES[code]}. Whoever reviews it as a clinician signs below: name, date.",
         'msgid ""',
         'msgstr ""',
         f'"Language: {code}\\n"',
-        f'"Plural-Forms: {new.plural_forms}\\n"',
+        f'"Plural-Forms: nplurals=2; plural=({PLURAL.get(code, "n != 1")});\\n"',
         '"Content-Type: text/plain; charset=utf-8\\n"',
-        f'"X-Reviewed-By: {reviewed}\\n"',
+        f'"X-Reviewed-By: {dict(old.mime_headers).get("X-Reviewed-By", "")}\\n"',
         "", "",
     ])  # fmt: skip
+    new = read_po(BytesIO(head.encode()), locale=code)
+    for message in dict.fromkeys(messages()):
+        before = old.get(message)
+        new.add(message, before.string if before is not None else "")
+    written = BytesIO()
+    write_po(written, new, width=100, no_location=True, omit_header=True)
     return head.encode() + written.getvalue()
 
 

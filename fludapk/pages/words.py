@@ -349,8 +349,8 @@ def course_facts(result: CheckResult) -> str:
 
 STANDING_WORDS: Final = {
     "stop": marked("{n} STOP"),
-    "below": marked("{n} likelier below their target than not"),
-    "above": marked("{n} likelier above"),
+    "below": marked("{n} likeliest below their target"),
+    "above": marked("{n} likeliest above"),
     "within": marked("{n} likeliest to reach it"),
     "no_target": marked("{n} without a target that fits"),
     "refused": marked("{n} refused"),

@@ -600,7 +600,7 @@ def test_error_rows_keep_their_place() -> None:
     assert errors[4] == "8 cells, but the header has 6; beyond it: 'more', '=2'"
     assert all(row["auc_0_inf"] == "" for row in answer.rows if row["error"])
     assert answer.exit_code == 3
-    assert "8 rows: 3 likelier below their target than not, 5 refused" in answer.stderr
+    assert "8 rows: 3 likeliest below their target, 5 refused" in answer.stderr
     assert "row 5 (4): REFUSED: 3 cells" in answer.stderr
     assert batch(f"{HEAD}\n{GIRL}\n").exit_code == 0
 

@@ -598,7 +598,7 @@ def test_a_patient_is_carried_to_the_other_page() -> None:
 
 def test_refused_rows_stand_in_their_place() -> None:
     text = uploaded(LIST, "/list").text
-    counts = "1 likelier below their target than not, 1 likeliest to reach it, 1 refused"
+    counts = "1 likeliest below their target, 1 likeliest to reach it, 1 refused"
     assert counts in Page(text).text
     assert text.index(">2</a></th>") < text.index(">3</a></th>")
     assert text.index(">3</a></th>") < text.index("<strong>Refused:</strong>")
