@@ -166,7 +166,7 @@ def change_line(result: CheckResult) -> str:
     shown = next((row.verdict for row in model_rows(result) if row.model == result.model), "")
     others = [
         tr(
-            "by {model} {auc}, {side}",
+            "{model}: AUC {auc} ({side})",
             model=_other_reading(row),
             auc=auc_text(row.auc_0_inf),
             side=words.verdict,
