@@ -203,6 +203,8 @@ def test_a_formula_with_another_constant_is_listed_and_not_taken_for_the_publish
         "OCC1 = 0\nIF (OCC.EQ.1) OCC1 = 1\nOCC2 = 0\nIF (OCC.EQ.2) OCC2 = 1\n"
         "IOV = OCC1*ETA(3) + OCC2*ETA(4)",
         "IOV = ETA(3)\nIF (OCC.EQ.2) IOV = ETA(4)",
+        "VIS3 = 0\nIF (GENO.EQ.3) VIS3 = 1\nVIS8 = 0\nIF (GENO.EQ.8) VIS8 = 1\n"
+        "IOV = VIS3*ETA(3) + VIS8*ETA(4)",
         "IF (OCC.EQ.1) THEN\nIOV = ETA(3)\nELSE\nIOV = ETA(4)\nENDIF",
     ],
 )
@@ -289,6 +291,8 @@ def test_thetas_are_read_with_their_bounds(
         ("Y = F*EXP(ERR(1))", "0.04", {"log": 0.2}),
         ("IPRED = LOG(0.001)\nIF (F.GT.0) IPRED = LOG(F)\nY = IPRED + EPS(1)", "0.04",
          {"log": 0.2}),
+        ("IPRED = LOG(F + 1E-12)\nY = IPRED + THETA(3)*EPS(1)\nIRES = DV - IPRED", "1 FIX",
+         {"log": 0.75}),
         ("IPRED = A(1)/V\nY = IPRED + EPS(1)", "0.25", {"additive": 0.5}),
         ("Y = F + SQRT(F)*EPS(1)", "0.04", None),
         ("Y = F*(1 + EPS(1))*0.5", "0.04", None),
@@ -431,6 +435,13 @@ double IPRED = CENT/V;
 double DV = IPRED*(1 + EPS(1)) + EPS(2);
 $CAPTURE IPRED DV
 """
+
+
+def test_correlations_of_mrgsolve_are_no_covariances() -> None:
+    draft = draft_of(MRGSOLVE.replace("@block\n0.1 0.02 0.2", "@correlation\n0.1 0.5 0.2"), "mine")
+    assert draft.unread == []
+    assert [eta["value"] for eta in read(draft)["iiv"]] == pytest.approx([0.1, 0.2])
+    assert read(draft)["iiv_correlations"][0]["value"] == pytest.approx(0.5)
 
 
 def test_mrgsolve_is_read_with_blocks_on_one_line_and_covariates_among_parameters() -> None:

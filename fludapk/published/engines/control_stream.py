@@ -6,10 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-import numpy as np
-
 from fludapk.published.engines.branches import fortran_condition, fortran_lines
-from fludapk.published.engines.source import NUMBER, Source, number, uncommented
+from fludapk.published.engines.source import NUMBER, Source, covariances, number, uncommented
 
 _COMPARTMENTS: Final = {"1": 1, "3": 2, "11": 3}
 _RECORDS: Final = {
@@ -176,19 +174,7 @@ class _Omega:
         if re.search(r"\b(CHOL\w*|VALUES)\b", plain):
             self.source.unread.append(f"$OMEGA {' '.join(content.split())}")
             return
-        self.source.add_block(self.names, _covariances(size, numbers, plain))
-
-
-def _covariances(size: int, triangle: list[float], words: str) -> list[float]:
-    """Lower triangle of covariances, from SDs and correlations where words say so."""
-    if len(triangle) != size * (size + 1) // 2:
-        return triangle
-    rows, columns = np.tril_indices(size)
-    matrix = np.zeros((size, size))
-    matrix[rows, columns] = triangle
-    diagonal = np.diag(matrix).copy()
-    sd = diagonal if re.search(r"\b(SD|STAN\w*)\b", words) else np.sqrt(np.abs(diagonal))
-    if re.search(r"\bCORR\w*\b", words):
-        matrix *= np.outer(sd, sd)
-    np.fill_diagonal(matrix, np.copysign(sd**2, diagonal))
-    return [float(x) for x in matrix[rows, columns]]
+        is_sd = re.search(r"\b(SD|STAN\w*)\b", plain) is not None
+        is_correlation = re.search(r"\bCORR\w*\b", plain) is not None
+        triangle = covariances(numbers, is_sd=is_sd, is_correlation=is_correlation)
+        self.source.add_block(self.names, triangle)

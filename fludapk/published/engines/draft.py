@@ -37,7 +37,7 @@ from fludapk.published.engines.ordinary import doubts
 from fludapk.published.engines.parts import Effect, Leaf, Parts
 from fludapk.published.engines.placing import Numbers
 from fludapk.published.engines.reading import read_source
-from fludapk.published.engines.residual import residual_of
+from fludapk.published.engines.residual import OBSERVED, residual_of
 from fludapk.published.engines.source import UNREAD, Source
 from fludapk.published.model_faults import ESTIMATED
 from fludapk.published.model_files import Units
@@ -197,10 +197,10 @@ class _Reader:
         """Tell the residual error from the statements of the observation."""
         source = self.source
         if source.error and not source.residual:
-            last = source.error[-1][0]
+            y = next((x for x in reversed(source.error) if x[0] in OBSERVED), source.error[-1])
             found = residual_of(source.error, source.thetas, source.sigmas)
             if found is None:
-                source.unread.append(f"{last} = {source.error[-1][1]}")
+                source.unread.append(f"{y[0]} = {y[1]}")
                 return
             source.residual, source.adds_sds = found
             statements = [parsed(text) for _, text in source.error]
@@ -345,7 +345,8 @@ class _Reader:
         branch = next((x for x in ast.walk(node) if isinstance(x, ast.IfExp)), None)
         if branch is not None:
             asked, _ = cases_of(branch)
-            if not is_occasion(asked):
+            shared = {*self.source.same, *self.source.same.values()}
+            if not is_occasion(asked) and not (names_in(node) & shared):
                 raise NotReadError(f"random effects that go by {asked}")
             whole = ast.IfExp(test=branch.test, body=node, orelse=node)
             for at, case in cases_of(whole)[1].items():

@@ -12,7 +12,15 @@ from fludapk.published.engines.branches import braced_lines
 from fludapk.published.engines.control_stream import read_control_stream
 from fludapk.published.engines.dictionary import words_in
 from fludapk.published.engines.parts import COVARIATES
-from fludapk.published.engines.source import NUMBER, Source, named, number, uncommented
+from fludapk.published.engines.source import (
+    NUMBER,
+    Source,
+    covariances,
+    named,
+    number,
+    rows_of,
+    uncommented,
+)
 
 MOST_CHARACTERS: Final = 100_000
 
@@ -38,8 +46,8 @@ def read_source(text: str) -> Source:
     readers: dict[str, Callable[[str], Source]] = {
         r"^[ \t]*(\[[ \t]*|\$)(MAIN|PARAM|CMT|PKMODEL)\b": _mrgsolve,
         r"^[ \t]*\$(?i:PK|PRED)\b": read_control_stream,
-        r"\bini\(\{": _nlmixr2,
-        r"\b(rxode2|RxODE|rxode)\(\{": _rxode2,
+        r"\bini\(\s{0,9}\{": _nlmixr2,
+        r"\b(rxode2|RxODE|rxode)\(\s{0,9}\{": _rxode2,
     }
     for pattern, read in readers.items():
         if re.search(pattern, text, re.MULTILINE):
@@ -75,8 +83,6 @@ def _mrgsolve(text: str) -> Source:
         name = re.split(r"\W", head)[0]
         if "@labels" not in head and name in ("OMEGA", "SIGMA", "THETA"):
             body = re.sub(r"@name\s+\w+|@\w+", "", head[len(name) :]) + "\n" + body
-        if re.search(r"@cor", head):
-            source.list_unread(head)
         labels = re.search(r"@labels\s+([^@]+)", head)
         names = labels[1].split() if labels else []
         if name in ("PARAM", "INPUT", "THETA"):
@@ -90,8 +96,12 @@ def _mrgsolve(text: str) -> Source:
         elif name == "OMEGA":
             numbers = _annotated(body, names, is_annotated="@annotated" in head)
             names = names or [f"ETA_{len(source.variances) + k + 1}" for k in range(
-                _size(len(numbers)) if "@block" in head else len(numbers))]  # fmt: skip
-            (source.add_block if "@block" in head else source.add_variances)(names, numbers)
+                rows_of(numbers) if re.search(r"@block|@cor", head) else len(numbers))]  # fmt: skip
+            is_correlation = re.search(r"@cor", head) is not None
+            if "@block" in head or is_correlation:
+                source.add_block(names, covariances(numbers, is_correlation=is_correlation))
+            else:
+                source.add_variances(names, numbers)
         elif name == "SIGMA":
             numbers = _annotated(body, names, is_annotated="@annotated" in head)
             for k, variance in enumerate(numbers):
@@ -151,11 +161,6 @@ def _annotated(body: str, names: list[str], *, is_annotated: bool) -> list[float
     return numbers
 
 
-def _size(count: int) -> int:
-    """Rows of a lower triangle of so many numbers."""
-    return int(((8 * count + 1) ** 0.5 - 1) / 2)
-
-
 def _pkmodel(words: str, source: Source) -> None:
     cmt = re.search(r"cmt\s*=\s*\"([^\"]+)\"", words)
     ncmt = re.search(r"ncmt\s*=\s*(\d)", words)
@@ -193,7 +198,9 @@ def _rxode2(text: str) -> Source:
     for kind, variance in re.findall(rf"\b(\w+)_error\s*~\s*({NUMBER})", sigma):
         source.residual[kind] = number(variance) ** 0.5
     source.adds_sds = re.search(r"^sigma\b.*they add as SDs", text, re.MULTILINE) is not None
-    _r_statements(_between(plain, r"(?:rxode2|RxODE)\(\{", r"\n\}\)"), source)
+    _r_statements(
+        _between(plain, r"(?:rxode2|RxODE|rxode)\(\s{0,9}\{", r"\n[ \t]*\}\s{0,9}\)"), source
+    )
     return source
 
 
@@ -203,7 +210,7 @@ def _nlmixr2(text: str) -> Source:
     ini = re.sub(
         r"\blabel\([^()\n]*(\([^()\n]*\))?[^()\n]*\)",
         "",
-        _between(plain, r"ini\(\{", r"\n[ \t]*\}\)"),
+        _between(plain, r"ini\(\s{0,9}\{", r"\n[ \t]*\}\)"),
     )
     for line in _whole(ini.replace(";", "\n")):
         line = re.sub(r"log\(\s*c\(([^()]*)\)\s*\)", _logs, line)
@@ -223,7 +230,7 @@ def _nlmixr2(text: str) -> Source:
             source.list_unread(line.strip())
         if is_fixed:
             source.fixed.add(named(estimate[1]))
-    _r_statements(_between(plain, r"model\(\{", r"\n[ \t]*\}\)"), source)
+    _r_statements(_between(plain, r"model\(\s{0,9}\{", r"\n[ \t]*\}\)"), source)
     return source
 
 

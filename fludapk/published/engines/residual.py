@@ -12,7 +12,8 @@ _CONC: Final = (1e-6, 1e-3, 1.0, 1e6)
 """Concentrations: at the ends one part of an error outweighs the other."""
 _STEP: Final = 0.25
 _PREDICTIONS: Final = ("IPRED", "IPRE", "IPR", "CP", "CONC", "CPRED", "F")
-_OBSERVED: Final = ("Y", "DV")
+OBSERVED: Final = ("Y", "DV")
+"""Names of the observation."""
 _SAME: Final = 1e-9
 
 
@@ -48,10 +49,10 @@ def residual_of(
             if math.isnan(result) and name.upper() in _PREDICTIONS:
                 result = conc  # from amounts, which the statements of the model have
             names[name] = result
-        return next((names[name] for name in _OBSERVED if name in names), math.nan)
+        return next((names[name] for name in OBSERVED if name in names), math.nan)
 
     typical = [observed(conc) for conc in _CONC]
-    is_logged = _are(typical, [math.log(conc) for conc in _CONC])
+    is_logged = _are([math.exp(min(y, 99.0)) for y in typical], _CONC, 1e-5)  # perhaps F + 1E-12
     if not sigmas or not (is_logged or _are(typical, _CONC)):
         return None
     own = {name: variance for name, variance in sigmas.items() if variance > 0.0}
@@ -118,8 +119,8 @@ def _rounded(sd: float) -> float:
     return float(f"{sd:.12g}")
 
 
-def _are(values: Sequence[float], expected: Sequence[float]) -> bool:
+def _are(values: Sequence[float], expected: Sequence[float], rel_tol: float = _SAME) -> bool:
     return all(
-        math.isclose(a, b, rel_tol=_SAME, abs_tol=1e-14)
+        math.isclose(a, b, rel_tol=rel_tol, abs_tol=1e-14)
         for a, b in zip(values, expected, strict=True)
     )

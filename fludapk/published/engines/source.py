@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import numpy as np
 
 from fludapk.published.engines.branches import statements
 
@@ -154,3 +156,32 @@ def number(text: str) -> float:
 def uncommented(text: str, mark: str) -> str:
     """Return a text without comments."""
     return "\n".join(line.split(mark)[0].rstrip() for line in text.splitlines())
+
+
+def rows_of(triangle: Sequence[float]) -> int:
+    """Count the rows of a lower triangle."""
+    return int(((8 * len(triangle) + 1) ** 0.5 - 1) / 2)
+
+
+def covariances(
+    triangle: Sequence[float], *, is_sd: bool = False, is_correlation: bool = False
+) -> list[float]:
+    """Return the lower triangle of covariances, from SDs and correlations where a text has them.
+
+    Examples
+    --------
+    >>> covariances([0.3, 0.5, 0.2], is_sd=True, is_correlation=True)
+    [0.09, 0.03, 0.04000000000000001]
+    """
+    size = rows_of(triangle)
+    if len(triangle) != size * (size + 1) // 2:
+        return list(triangle)
+    rows, columns = np.tril_indices(size)
+    matrix = np.zeros((size, size))
+    matrix[rows, columns] = triangle
+    diagonal = np.diag(matrix).copy()
+    sd = diagonal if is_sd else np.sqrt(np.abs(diagonal))
+    if is_correlation:
+        matrix *= np.outer(sd, sd)
+    np.fill_diagonal(matrix, np.copysign(sd**2, diagonal) if is_sd else diagonal)
+    return [float(x) for x in matrix[rows, columns]]
