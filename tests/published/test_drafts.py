@@ -68,7 +68,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def completed(draft: dict[str, Any], path: Path) -> ModelFile:
     """A draft in which a person has said what only the paper can say."""
     paper_of = tomllib.loads(path.read_text("utf-8"))
-    said = {key: paper_of[key] for key in ("title", "citation", "population", "reproduces")}
+    own = {key: paper_of[key] for key in ("title", "citation", "population", "reproduces")}
 
     def filled(value: Any) -> Any:
         if isinstance(value, dict):
@@ -77,7 +77,7 @@ def completed(draft: dict[str, Any], path: Path) -> ModelFile:
             return [filled(x) for x in value]
         return "the paper" if value == TO_BE_FILLED else value
 
-    return check_table({**filled(draft), **said}, ModelFile, path.name)
+    return check_table({**filled(draft), **own}, ModelFile, path.name)
 
 
 def described(file: ModelFile) -> dict[str, Any]:
@@ -123,6 +123,27 @@ def test_what_was_exported_comes_back_as_the_same_model(
     for part in ("root_omega", "root_omega_iov", "error", "load_eta", "load_kappa", "curves"):
         expected = getattr(ours.program, part)
         assert_allclose(getattr(theirs, part), expected, rtol=1e-9, atol=1e-12, err_msg=part)
+
+
+@pytest.mark.parametrize(
+    "factor",
+    ["(1 + SEX1*0.07)", "1.07**SEX1", "(1 + SEX1*(1.07 - 1))"],
+)
+def test_a_column_of_an_export_may_be_used_in_another_way(factor: str, folders: list[Path]) -> None:
+    """Columns of 0 and 1 are the category that the comments of the export name."""
+    code = export_model("of_doses", to="nonmem", folders=folders).code
+    changed = code.replace("(1 + SEX1*(1.07 - 1))", factor)
+    (effect,) = tomllib.loads(draft_of(changed, "mine").toml)["parameters"]["V1"]["effects"][1:]
+    assert effect["factors"] == pytest.approx({"male": 1, "female": 1.07})
+
+
+def test_a_branch_on_a_column_of_an_export_is_its_category(folders: list[Path]) -> None:
+    code = export_model("of_doses", to="nonmem", folders=folders).code
+    branch = "FS = 1\nIF (SEX1.EQ.1) FS = 1.07\nTV_V1 = "
+    changed = code.replace("*(1 + SEX1*(1.07 - 1))", "*FS").replace("TV_V1 = ", branch)
+    read = tomllib.loads(draft_of(changed, "mine").toml)
+    assert read["parameters"]["V1"]["effects"][1]["factors"] == {"male": 1, "female": 1.07}
+    assert read["covariates"]["SEX"]["levels"] == ["male", "female"]
 
 
 def test_a_control_stream_by_hand_is_read_and_what_is_not_is_named() -> None:

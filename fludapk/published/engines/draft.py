@@ -198,11 +198,11 @@ class _Reader:
         source = self.source
         if source.error and not source.residual:
             y = next((x for x in reversed(source.error) if x[0] in OBSERVED), source.error[-1])
-            found = residual_of(source.error, source.thetas, source.sigmas)
-            if found is None:
+            residual = residual_of(source.error, source.thetas, source.sigmas)
+            if residual is None:
                 source.unread.append(f"{y[0]} = {y[1]}")
                 return
-            source.residual, source.adds_sds = found
+            source.residual, source.adds_sds = residual
             statements = [parsed(text) for _, text in source.error]
             for name in set().union(*(names_in(x) for x in statements if x is not None)):
                 if self.parts.is_theta(name) and name not in self.parts.used:
@@ -393,8 +393,8 @@ class _Reader:
         """Name a random effect as model files do: E_CL becomes eta_CL."""
         plain = re.sub(r"^(ETA|eta|kappa|E|K)[_.]", "", self.source.alias.get(name, name))
         ours = f"{kind}_{re.sub(r'[^A-Za-z0-9]', '', plain)}"
-        known = {str(x).lower(): str(x) for x in self.source.file.get("effects", ())}
-        ours = known.get(ours.lower(), ours)
+        spelt = {str(x).lower(): str(x) for x in self.source.file.get("effects", ())}
+        ours = spelt.get(ours.lower(), ours)
         if kind == "eta":
             self.source.etas[name] = ours
         return ours
@@ -435,10 +435,10 @@ class _Reader:
     def _logit(self, node: ast.expr, read: Read, units: float) -> list[Leaf | Effect] | None:
         """Read a parameter with an eta of its logit, perhaps times exp(eta): the typical value."""
         for (whole, sign), *rest in _rotations(list(factors(node))):
-            found = logit_of(whole) if sign > 0 and self.parts.is_random(whole) else None
-            if found is None:
+            logit = logit_of(whole) if sign > 0 and self.parts.is_random(whole) else None
+            if logit is None:
                 continue
-            typical, low, high, shift = found
+            typical, low, high, shift = logit
             own: dict[tuple[str, str], float] = {}
             self._add(shift, 1.0, own)
             for (name, _), loading in own.items():

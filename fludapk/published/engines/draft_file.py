@@ -98,9 +98,9 @@ def toml(
 
 def names_of_thetas(source: Source) -> dict[str, str]:
     """Theta of the source -> its name in the file."""
-    known = {f"TH_{name.upper()}": name for name in source.file.get("theta", {})}
+    ours = {f"TH_{name.upper()}": name for name in source.file.get("theta", {})}
     aliases = {name: source.alias.get(name, name) for name in source.thetas}
-    return {name: known.get(alias, name) for name, alias in aliases.items()}
+    return {name: ours.get(alias, name) for name, alias in aliases.items()}
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:

@@ -215,6 +215,10 @@ class Parts:
 
     def _by_case(self, covariate: str, own: Mapping[float | None, Number]) -> Effect:
         """Write factors of cases as a category, or as steps if cases are intervals."""
+        if covariate in self._levels and not own.keys() - {0.0, 1.0, None}:
+            at_0, at_1 = own.get(0.0, own.get(None)), own.get(1.0, own.get(None))
+            if at_0 is not None and at_1 is not None:
+                return self._switched(covariate, at_0, at_1)
         name = self.covariate(ast.Name(covariate))
         if -math.inf in own:
             at = [case for case in own if case != -math.inf]
@@ -225,8 +229,8 @@ class Parts:
         return self._category(name, levels)
 
     def _category(self, name: str, levels: Mapping[str, Number]) -> Effect:
-        known = self.categories.setdefault(name, [])
-        known += [level for level in levels if level not in known]
+        listed = self.categories.setdefault(name, [])
+        listed += [level for level in levels if level not in listed]
         self.covariates.pop(name, None)
         return {"kind": "category", "covariate": name, "factors": dict(levels)}
 
@@ -273,16 +277,16 @@ class Parts:
             "exponent": exponent,
         }
 
-    def _switched(self, covariate: str, zero: Number, one: Number) -> Effect:
+    def _switched(self, covariate: str, at_0: Number, at_1: Number) -> Effect:
         """Write the factors of a column that is 0 or 1."""
         if covariate in self._levels:
             name, k = self._levels[covariate]
             levels = self.source.file["covariates"][name]["levels"]
             return self._category(
-                name, {level: one if j == k else zero for j, level in enumerate(levels)}
+                name, {level: at_1 if j == k else at_0 for j, level in enumerate(levels)}
             )
         name = self.covariate(ast.Name(covariate))
-        return self._category(name, {f"{name}_0": zero, f"{name}_1": one})
+        return self._category(name, {f"{name}_0": at_0, f"{name}_1": at_1})
 
     def _exponential(self, argument: ast.expr, sign: int) -> Effect | None:
         """Read exp(slope * (x - ref)), or exp(max * share) of an effect that saturates."""
@@ -310,15 +314,18 @@ class Parts:
             return None
         sign, change = others[0]
         effect = self._change("linear", change, int(sign))
-        if effect is None or effect["covariate"].upper() != "SEX" or effect["ref"] != 0.0:
+        if effect is None or effect["ref"] != 0.0:
             return effect
+        if effect["covariate"].upper() != "SEX" and effect["covariate"] not in self._levels:
+            return effect
+        self.covariates.pop(effect["covariate"], None)
         slope = (
             ast.Name(effect["slope"])
             if isinstance(effect["slope"], str)
             else ast.Constant(effect["slope"])
         )
-        one = self.number(binary(ast.Constant(1.0), ast.Add(), slope))
-        return None if one is None else self._switched(effect["covariate"], 1.0, one)
+        at_1 = self.number(binary(ast.Constant(1.0), ast.Add(), slope))
+        return None if at_1 is None else self._switched(effect["covariate"], 1.0, at_1)
 
     def _change(self, kind: str, node: ast.expr, sign: int) -> Effect | None:
         """Read slope * (x - ref), slope * x or slope * (x / ref - 1)."""
@@ -439,11 +446,11 @@ class Parts:
         return self._of_categories(columns, numbers) or self._of_steps(columns, numbers)
 
     def _of_categories(self, columns: Sequence[str], numbers: Sequence[Number]) -> Effect | None:
-        known = [self._levels.get(column, ("", 0)) for column in columns]
-        if len({name for name, _ in known}) == 1 and known[0][0]:
-            name = known[0][0]
+        pairs = [self._levels.get(column, ("", 0)) for column in columns]
+        if len({name for name, _ in pairs}) == 1 and pairs[0][0]:
+            name = pairs[0][0]
             levels = self.source.file["covariates"][name]["levels"]
-            if [k for _, k in known] == list(range(1, len(levels))):
+            if [k for _, k in pairs] == list(range(1, len(levels))):
                 return self._category(name, dict(zip(levels, numbers, strict=True)))
         bases = {re.sub(rf"{k}$", "", column) for k, column in enumerate(columns, start=1)}
         if (
