@@ -118,20 +118,20 @@ def test_a_typical_clearance_is_that_of_the_control_stream(pk: str, expected: fl
 @pytest.mark.parametrize(
     ("code", "factors"),
     [
-        ("F1 = 1\nIF (SEX.EQ.1) F1 = THETA(5)", {"SEX_1": 0.8, "SEX_other": 1.0}),
-        ("IF (SEX == 1) THEN\nF1 = THETA(5)\nELSE\nF1 = 2\nENDIF", {"SEX_1": 0.8, "SEX_other": 2}),
-        ("IF (SEX.EQ.1) F1 = THETA(5)\nIF (SEX.EQ.2) F1 = 1.5", {"SEX_1": 0.8, "SEX_2": 1.5}),
-        ("F1 = THETA(5)**SEX", {"SEX_0": 1.0, "SEX_1": 0.8}),
-        ("F1 = 1 + THETA(6)*SEX", {"SEX_0": 1.0, "SEX_1": 0.99}),
-        ("F1 = 1\nIF (SEX.EQ.1) THEN\nF1 = 3\nELSEIF (SEX.EQ.2) THEN\nF1 = 4\nEND IF",
+        ("FS = 1\nIF (SEX.EQ.1) FS = THETA(5)", {"SEX_1": 0.8, "SEX_other": 1.0}),
+        ("IF (SEX == 1) THEN\nFS = THETA(5)\nELSE\nFS = 2\nENDIF", {"SEX_1": 0.8, "SEX_other": 2}),
+        ("IF (SEX.EQ.1) FS = THETA(5)\nIF (SEX.EQ.2) FS = 1.5", {"SEX_1": 0.8, "SEX_2": 1.5}),
+        ("FS = THETA(5)**SEX", {"SEX_0": 1.0, "SEX_1": 0.8}),
+        ("FS = 1 + THETA(6)*SEX", {"SEX_0": 1.0, "SEX_1": 0.99}),
+        ("FS = 1\nIF (SEX.EQ.1) THEN\nFS = 3\nELSEIF (SEX.EQ.2) THEN\nFS = 4\nEND IF",
          {"SEX_1": 3.0, "SEX_2": 4.0, "SEX_other": 1.0}),
-        ("F1 = 1\nIF (SEX.NE.1.OR.SEX.EQ.2) F1 = 5", {"SEX_1": 1.0, "SEX_other": 5.0}),
+        ("FS = 1\nIF (SEX.NE.1.OR.SEX.EQ.2) FS = 5", {"SEX_1": 1.0, "SEX_other": 5.0}),
     ],
 )  # fmt: skip
 def test_branches_are_categories_with_the_codes_of_the_data(
     code: str, factors: dict[str, float]
 ) -> None:
-    draft = stream(f"{code}\nCL = THETA(1)*F1*(WT/70)\nV = THETA(2)")
+    draft = stream(f"{code}\nCL = THETA(1)*FS*(WT/70)\nV = THETA(2)")
     assert draft.unread == []
     assert set(read(draft)["covariates"]["SEX"]["levels"]) >= set(factors)
     for level, factor in factors.items():
@@ -320,6 +320,8 @@ def test_a_residual_error_is_known_by_what_it_does(
         ("CL = THETA(1)\nV = THETA(2)\nS1 = V/1000", "S1 = V/1000: concentrations in another"),
         ("CL = THETA(1)\nCALL SUPP(1,0)\nV = THETA(2)", "CALL SUPP(1,0)"),
         ("CL = THETA(1)", "V1: not defined"),
+        ("CL = THETA(1)\nV = THETA(2)\nF1 = 0.8", "F1 = 0.8: model files have no bioavailability"),
+        ("CL = THETA(1)\nV = THETA(2)\nALAG1 = 0.2", "ALAG1 = 0.2: model files have no"),
     ],
 )
 def test_what_cannot_be_read_is_listed_and_left_out(code: str, listed: str) -> None:
@@ -409,6 +411,8 @@ def test_a_depot_of_another_engine_is_no_volume_of_ours() -> None:
         "d/dt(depot) <- -depot\nd/dt(central) <- depot - cl/v*central\ncp <- central/v\ncp ~",
     )
     assert any("depot" in part for part in draft_of(depot, "mine").unread)
+    absorbed = R_MODEL.replace("linCmt() ~", "ka <- 1\nlinCmt() ~")
+    assert any(part.startswith("ka: ") for part in draft_of(absorbed, "mine").unread)
 
 
 MRGSOLVE: Final = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -35,7 +36,23 @@ def doubts(source: Source, theirs: Mapping[str, str]) -> list[str]:
     volume = given.get(theirs.get("V1", ""))
     if scale is not None and volume and names[_scale(source)] != volume:
         listed.append(f"S1 = {scale}: concentrations in another unit than amounts per litre")
+    listed += [
+        f"{name} = {text}: model files have no bioavailability, lag or duration of doses"
+        for name, text in source.statements
+        if _is_of_dosing(name, source) and not (name[0] == "F" and names[name] == 1.0)
+    ]
+    if source.closed_form and "KA" in {name.upper() for name in names}:
+        listed.append("ka: absorption, which model files do not have")
     return listed + _unlike(source, names, theirs)
+
+
+def _is_of_dosing(name: str, source: Source) -> bool:
+    """Tell a name that changes doses in its engine: F1, ALAG1, D_CENT."""
+    if source.engine == "nonmem":
+        return re.fullmatch(r"(F|ALAG|D|R)\d", name) is not None
+    kind, _, amount = name.partition("_")
+    is_amount = amount in source.derivatives or amount in ("CENT", "CENTRAL")
+    return source.engine == "mrgsolve" and kind in ("F", "ALAG", "D", "R") and is_amount
 
 
 def _scale(source: Source) -> str:
