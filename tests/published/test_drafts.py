@@ -93,7 +93,7 @@ def described(file: ModelFile) -> dict[str, Any]:
 
 
 def tables(file: ModelFile) -> dict[str, Any]:
-    """What else a file says, without its sources and what was printed about an estimate."""
+    """Rest of a file, without its sources and what was printed about an estimate."""
     row = file.model_dump(include={"compartments", "units", "binding", "dose", "covariates"})
     row["theta"] = {k: (t.value, t.unit, t.fixed) for k, t in file.theta.items()}
     effects = ("name", "on", "kind", "bounds")
