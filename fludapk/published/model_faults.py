@@ -42,7 +42,7 @@ def faults_between_tables(raw: Mapping[str, Any]) -> list[str]:
     ]
     faults += _circle_faults(covariates)
     faults += _parameter_set_faults(raw)
-    units = _units_of_parameters(raw)
+    units = units_of_parameters(raw)
     for name, table in tables_in(raw, "parameters").items():
         faults += _parameter_faults(name, table, covariates, units)
     faults += _binding_faults(raw)
@@ -202,8 +202,8 @@ def _parameter_set_faults(raw: Mapping[str, Any]) -> list[str]:
     return [f"parameters: {raw['compartments']} compartments need exactly {expected}"]
 
 
-def _units_of_parameters(raw: Mapping[str, Any]) -> dict[str, str]:
-    """Return the unit of flows, volumes and rates, by their first letter."""
+def units_of_parameters(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Return the unit of volumes ("V"), rates ("k") and flows ("") of a file."""
     table = _table(raw, "units")
     amount, conc = table.get("amount", "mg"), table.get("concentration", "mg/L")
     if conc == f"{amount}/L" or (amount, conc) in (("mg", "ug/mL"), ("ug", "ng/mL")):

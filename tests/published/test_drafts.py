@@ -8,15 +8,20 @@ from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner
+from conftest import HEAD
+from numpy.testing import assert_allclose
+from papers import PAPERS, paper
 
 from fludapk.answers.export import export_model
 from fludapk.cli import main
 from fludapk.errors import FileError, InputError
+from fludapk.published.compile import compile_program
 from fludapk.published.engines import ENGINES
 from fludapk.published.engines.draft import draft_of
-from fludapk.published.models import load_model
+from fludapk.published.model_files import ModelFile
+from fludapk.published.models import load_model, model_folders, model_paths
+from fludapk.published.tables import TO_BE_FILLED, check_table
 
-MODELS: Final = ("langenhorst2019", "mohanan2017", "varela2025")
 READ: Final = [engine for engine in ENGINES if engine != "pharmpy"]
 BY_HAND: Final = """
 ;; a model as people write it
@@ -31,6 +36,7 @@ V1 = THETA(2)*(WT/70)*EXP(ETA(2))
 Q = THETA(3)
 V2 = THETA(4)*(1 + THETA(5)*(WT - 70))
 IF (SEX.EQ.1) CL = CL*1.1
+IF (WT.GT.200) EXIT 1 101
 S1 = V1
 $ERROR
 Y = F*(1 + EPS(1)) + EPS(2)
@@ -43,66 +49,101 @@ $SIGMA 0.01 0.25
 """
 
 
-def effect_of_file(effect: Any, covariate_names: dict[str, str]) -> dict[str, Any]:
-    """An effect of a model file, with the names that its export has."""
-    row = effect.model_dump()
-    for key, value in row.items():
-        if key in ("ref", "exponent", "slope", "x50", "hill") and isinstance(value, str):
-            row[key] = f"TH_{value.upper()}"
-    if row["kind"] == "category":
-        factors = [f"TH_{x.upper()}" if isinstance(x, str) else x for x in row["factors"].values()]
-        names = (f"{row['covariate']}_{k}" for k in range(len(factors)))
-        return {**row, "factors": dict(zip(names, factors, strict=True))}
-    return {**row, "covariate": covariate_names[row["covariate"]]}
+DRUGS: Final = Path(__file__).resolve().parents[1] / "drugs"
+SHIPPED: Final = [name for name in model_paths() if name.isidentifier()]
+EVERY: Final = [*SHIPPED, *sorted(path.stem for path in DRUGS.glob("*.toml")), *PAPERS]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Shipped models, models of other drugs, and invented papers of rare effects."""
+    folder = tmp_path_factory.mktemp("every")
+    for name in PAPERS:
+        (folder / f"{name}.toml").write_text(paper(HEAD, name), encoding="utf-8")
+    for path in DRUGS.glob("*.toml"):
+        (folder / path.name).write_text(path.read_text("utf-8"), encoding="utf-8")
+    return model_folders(folder)
+
+
+def completed(draft: dict[str, Any], path: Path) -> ModelFile:
+    """A draft in which a person has said what only the paper can say."""
+    paper_of = tomllib.loads(path.read_text("utf-8"))
+    own = {key: paper_of[key] for key in ("title", "citation", "population", "reproduces")}
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(x) for key, x in value.items()}
+        if isinstance(value, list):
+            return [filled(x) for x in value]
+        return "the paper" if value == TO_BE_FILLED else value
+
+    return check_table({**filled(draft), **own}, ModelFile, path.name)
+
+
+def described(file: ModelFile) -> dict[str, Any]:
+    """Parameters as they are computed: an effect of the only term is one of the parameter."""
+    every: dict[str, Any] = {}
+    for name, parameter in file.parameters.items():
+        row = parameter.model_dump()
+        if len(row["terms"]) == 1:
+            (term,) = row["terms"]
+            row["effects"] = [*term.pop("effects"), *row["effects"]]
+        every[name] = row
+    return every
+
+
+def tables(file: ModelFile) -> dict[str, Any]:
+    """Rest of a file, without its sources and what was printed about an estimate."""
+    row = file.model_dump(include={"compartments", "units", "binding", "dose", "covariates"})
+    row["theta"] = {k: (t.value, t.unit, t.fixed) for k, t in file.theta.items()}
+    effects = ("name", "on", "kind", "bounds")
+    row["effects"] = [[getattr(e, k) for k in effects] for e in (*file.iiv, *file.iov)]
+
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: without(x) for k, x in value.items() if k not in ("source", "evidence")}
+        return value
+
+    plain: dict[str, Any] = without(row)
+    return plain
 
 
 @pytest.mark.parametrize("engine", READ)
-@pytest.mark.parametrize("name", MODELS)
-def test_what_was_exported_comes_back_whole(name: str, engine: str) -> None:
-    draft = draft_of(export_model(name, to=engine).code, name)
-    file, read = load_model(name).file, tomllib.loads(draft.toml)
-    assert [line for line in draft.unread if "S1 = " not in line] == []
-    assert read["compartments"] == file.compartments
-    values = [theta["value"] for theta in read["theta"].values()]
-    assert values == [theta.value for theta in file.theta.values()]
-    names = list(read["theta"])
-    ours = {f"TH_{theta.upper()}": names[k] for k, theta in enumerate(file.theta)}
-    columns = {covariate: covariate.upper() for covariate in file.covariates}
-    assert set(read["parameters"]) == set(file.parameters)
-    for key, parameter in file.parameters.items():
-        described = read["parameters"][key]
-        effects = [effect_of_file(effect, columns) for effect in parameter.effects]
-        assert described.get("effects", []) == renamed(effects, ours)
-        terms = [
-            {
-                **({} if term.theta is None else {"theta": f"TH_{term.theta.upper()}"}),
-                **({"effects": [effect_of_file(x, columns) for x in term.effects]}
-                   if term.effects else {}),
-            }
-            for term in parameter.terms
-        ]  # fmt: skip
-        assert described["terms"] == renamed(terms, ours)
-    for kind in ("iiv", "iov"):
-        expected = getattr(file, kind)
-        assert [e["value"] for e in read.get(kind, [])] == pytest.approx(
-            [effect.variance for effect in expected]
-        )
-        assert [e["on"] for e in read.get(kind, [])] == [effect.on for effect in expected]
-    correlations = [row["value"] for row in read.get("iiv_correlations", [])]
-    assert correlations == pytest.approx([row.value for row in file.iiv_correlations], rel=1e-5)
-    residual = {kind: row["value"] for kind, row in read["ruv"].items()}
-    assert residual == pytest.approx(
-        {kind: row["value"] for kind, row in file.ruv.model_dump().items() if isinstance(row, dict)}
-    )
+@pytest.mark.parametrize("name", EVERY)
+def test_what_was_exported_comes_back_as_the_same_model(
+    name: str, engine: str, folders: list[Path]
+) -> None:
+    ours = load_model(name, folders, any_drug=True)
+    draft = draft_of(export_model(name, to=engine, folders=folders).code, name)
+    assert draft.unread == []
+    again = completed(tomllib.loads(draft.toml), ours.path)
+    assert described(again) == described(ours.file)
+    assert tables(again) == tables(ours.file)
+    theirs = compile_program(again)
+    for part in ("root_omega", "root_omega_iov", "error", "load_eta", "load_kappa", "curves"):
+        expected = getattr(ours.program, part)
+        assert_allclose(getattr(theirs, part), expected, rtol=1e-9, atol=1e-12, err_msg=part)
 
 
-def renamed(value: Any, names: dict[str, str]) -> Any:
-    """The same with names of thetas as the engine numbers them."""
-    if isinstance(value, dict):
-        return {key: renamed(x, names) for key, x in value.items()}
-    if isinstance(value, list):
-        return [renamed(x, names) for x in value]
-    return names.get(value, value) if isinstance(value, str) else value
+@pytest.mark.parametrize(
+    "factor",
+    ["(1 + SEX1*0.07)", "1.07**SEX1", "(1 + SEX1*(1.07 - 1))"],
+)
+def test_a_column_of_an_export_may_be_used_in_another_way(factor: str, folders: list[Path]) -> None:
+    """Columns of 0 and 1 are the category that the comments of the export name."""
+    code = export_model("of_doses", to="nonmem", folders=folders).code
+    changed = code.replace("(1 + SEX1*(1.07 - 1))", factor)
+    (effect,) = tomllib.loads(draft_of(changed, "mine").toml)["parameters"]["V1"]["effects"][1:]
+    assert effect["factors"] == pytest.approx({"male": 1, "female": 1.07})
+
+
+def test_a_branch_on_a_column_of_an_export_is_its_category(folders: list[Path]) -> None:
+    code = export_model("of_doses", to="nonmem", folders=folders).code
+    branch = "FS = 1\nIF (SEX1.EQ.1) FS = 1.07\nTV_V1 = "
+    changed = code.replace("*(1 + SEX1*(1.07 - 1))", "*FS").replace("TV_V1 = ", branch)
+    read = tomllib.loads(draft_of(changed, "mine").toml)
+    assert read["parameters"]["V1"]["effects"][1]["factors"] == {"male": 1, "female": 1.07}
+    assert read["covariates"]["SEX"]["levels"] == ["male", "female"]
 
 
 def test_a_control_stream_by_hand_is_read_and_what_is_not_is_named() -> None:
@@ -116,8 +157,10 @@ def test_a_control_stream_by_hand_is_read_and_what_is_not_is_named() -> None:
         "effects": [
             {"kind": "power", "covariate": "CRCL", "ref": 96, "exponent": 1},
             {"kind": "power", "covariate": "WT", "ref": 70, "exponent": 0.75},
+            {"kind": "category", "covariate": "SEX", "factors": {"SEX_1": 1.1, "SEX_other": 1}},
         ],
     }
+    assert read["covariates"]["SEX"]["levels"] == ["SEX_1", "SEX_other"]
     assert read["parameters"]["V2"]["effects"] == [
         {"kind": "linear", "covariate": "WT", "ref": 70, "slope": "THETA_5"}
     ]
@@ -126,7 +169,7 @@ def test_a_control_stream_by_hand_is_read_and_what_is_not_is_named() -> None:
     assert {kind: row["value"] for kind, row in read["ruv"].items()} == pytest.approx(
         {"proportional": 0.1, "additive": 0.5}
     )
-    assert list(draft.unread) == ["IF (SEX.EQ.1) CL = CL*1.1"]
+    assert list(draft.unread) == ["IF (WT.GT.200) EXIT 1 101"]
 
 
 def test_a_draft_is_refused_until_every_source_is_filled(tmp_path: Path) -> None:
@@ -141,7 +184,9 @@ def test_a_draft_is_refused_until_every_source_is_filled(tmp_path: Path) -> None
     ("line", "unread"),
     [
         ("CL = THETA(1)*LOG(WT)", "CL = THETA_1 * log(WT)"),
-        ("CL = THETA(1) + ETA(1)", "CL = THETA_1 + ETA_1"),
+        ("CL = THETA(1)*(1 + ETA(1))", "CL = THETA_1 * (1 + ETA_1)"),
+        ("CL = THETA(1)*EXP(ETA(1) - 0.1*TIME)", "CL = THETA_1 * exp(ETA_1 - 0.1 * TIME)"),
+        ("CL = THETA(1)*BMI", "CL = THETA_1 * BMI"),
         ("$SUBROUTINES ADVAN6", "$SUBROUTINES ADVAN6"),
     ],
 )
@@ -162,7 +207,7 @@ def test_the_command_drafts_a_file(tmp_path: Path) -> None:
     source.write_text(BY_HAND)
     done = CliRunner().invoke(main, ["models", "import", str(source), "-o", str(target)])
     assert done.exit_code == 0, done.output
-    assert "not read: IF (SEX.EQ.1) CL = CL*1.1" in done.stderr
+    assert "not read: IF (WT.GT.200) EXIT 1 101" in done.stderr
     assert target.read_text() == draft_of(BY_HAND, "vanco").toml
     as_json = CliRunner().invoke(main, ["models", "import", str(source), "--json"])
     assert json.loads(as_json.stdout)["toml"] == target.read_text()

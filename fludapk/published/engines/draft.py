@@ -7,40 +7,47 @@ person has to say where in the paper it stands. What cannot be read is listed an
 from __future__ import annotations
 
 import ast
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from fludapk.published.engines.reading import Source, read_source
-from fludapk.published.tables import TO_BE_FILLED
+from fludapk.published.engines.algebra import (
+    MOST_PARTS,
+    Inlined,
+    NotReadError,
+    binary,
+    constant,
+    factors,
+    is_call,
+    is_deep,
+    is_sum,
+    name_of,
+    names_in,
+    parsed,
+    product,
+    simplified,
+    size,
+    summands,
+)
+from fludapk.published.engines.cases import cases_of, is_occasion
+from fludapk.published.engines.draft_file import Read, names_of_thetas, toml
+from fludapk.published.engines.logit import logit_of
+from fludapk.published.engines.ordinary import doubts
+from fludapk.published.engines.parts import Effect, Leaf, Parts
+from fludapk.published.engines.placing import Numbers
+from fludapk.published.engines.reading import read_source
+from fludapk.published.engines.residual import OBSERVED, residual_of
+from fludapk.published.engines.source import UNREAD, Source
+from fludapk.published.model_faults import ESTIMATED
+from fludapk.published.model_files import Units
 
-_OURS: Final[Mapping[str, Sequence[str]]] = {
-    "CL": ("CL",), "V1": ("V1", "V"), "Q2": ("Q2", "Q"), "V2": ("V2",), "Q3": ("Q3",),
-    "V3": ("V3",),
+_THEIRS: Final[Mapping[str, Sequence[str]]] = {
+    "CL": ("CL",), "V1": ("V1", "V", "VC"), "Q2": ("Q2", "Q"), "V2": ("V2", "VP"), "Q3": ("Q3",),
+    "V3": ("V3", "VP2"),
     "k12": ("KK12", "K12"), "k21": ("KK21", "K21"), "k13": ("KK13", "K13"), "k31": ("KK31", "K31"),
 }  # fmt: skip
-"""Parameter -> its names in other engines."""
-MOST_PARTS: Final = 1000
-"""Parts of an expression that is read, names written out."""
-DEEPEST: Final = 60
-"""Levels of nesting of an expression at most."""
-_UNITS: Final = {"C": "L/h", "Q": "L/h", "V": "L", "k": "1/h"}
-
-
-class NotReadError(Exception):
-    """A part of an expression that the grammar of model files does not have."""
-
-
-@dataclass
-class Read:
-    """A parameter as the grammar has it."""
-
-    terms: list[dict[str, Any]] = field(default_factory=list)
-    effects: list[dict[str, Any]] = field(default_factory=list)
-    loadings: dict[str, float] = field(default_factory=dict)
-    """Name of an eta or a kappa -> its loading."""
+"""Parameter -> its names in other engines, in capitals."""
 
 
 @dataclass(frozen=True)
@@ -84,393 +91,379 @@ def draft_of(text: str, name: str) -> Draft:
     source = read_source(text)
     reader = _Reader(source)
     parameters: dict[str, Read] = {}
-    unread = list(source.unread)
-    for ours, expression in reader.parameters().items():
+    unread = source.unread
+    expressions = reader.parameters()
+    for ours, expression in expressions.items():
         try:
-            parameters[ours] = reader.read(expression)
+            parameters[ours] = reader.read(ours, expression)
         except NotReadError as error:
-            unread.append(f"{ours} = {ast.unparse(expression)}: {error}")
-    return Draft(_toml(name, source, reader, parameters), unread)
+            shown = ast.unparse(expression)
+            unread.append(
+                f"{ours} = {shown if len(shown) < 500 else shown[:500] + ' ...'}: {error}"
+            )
+    unread += doubts(source, reader.theirs)
+    unread += _missing(source, expressions)
+    reader.take_residual()
+    return Draft(
+        toml(name, source, reader.parts, parameters, reader.kappas), list(dict.fromkeys(unread))
+    )
+
+
+def _missing(source: Source, there: Mapping[str, Any]) -> list[str]:
+    """Name the parameters that are not defined."""
+    if source.compartments not in ESTIMATED:
+        return [f"{source.compartments} compartments"] if source.compartments > 3 else []
+    flows, *micro = ESTIMATED[source.compartments]
+    needed = micro[0] if micro and "k12" in there else flows
+    return [
+        f"{name}: not defined, under a name that is known" for name in needed if name not in there
+    ]
 
 
 class _Reader:
-    """Expressions of a source, with every name written out down to thetas, etas and columns."""
+    """Parameters of a source, with every name written out down to thetas, etas and columns."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.constants: dict[str, float] = {}
-        self.covariates: dict[str, None] = {}
-        self.categories: dict[str, int] = {}
         self.kappas: dict[str, float] = {}
+        self.occasions: dict[str, set[Any]] = {}
+        self.theirs: dict[str, str] = {}
         self.names: dict[str, ast.expr] = {}
+        defined: dict[str, str] = {}
         sizes: dict[str, int] = {}
+        if source.file:
+            is_own = source.thetas.keys() | source.variances.keys() | source.same.keys()
+            numbered = {name for name in is_own if re.fullmatch(r"(THETA|ETA)_\d+", name)}
+            source.alias = {text: name for name, text in source.statements if text in numbered}
         for name, text in source.statements:
-            expression = _parsed(text)
+            expression = parsed(text)
             # counted before: a few lines of squares of squares would fill the memory
-            size = 0 if expression is None else _size(expression, sizes)
-            if expression is None or size > MOST_PARTS:
+            parts = 0 if expression is None else size(expression, sizes)
+            whole = None
+            if expression is not None and parts <= MOST_PARTS:
+                whole = Inlined(self.names).visit(expression)
+            if whole is None or is_deep(whole):
                 source.unread.append(f"{name} = {text[:200]}")
+                sizes[name], self.names[name] = 1, ast.Name(UNREAD)
                 continue
-            whole = _Inlined(self.names).visit(expression)
-            if _is_deep(whole):
-                source.unread.append(f"{name} = {text[:200]}")
-                continue
-            sizes[name], self.names[name] = size, whole
+            sizes[name], self.names[name] = parts, whole
+            defined[ast.dump(simplified(whole))] = name
+        self.parts = Parts(source, defined)
+        self.units: Units | None = None
+        try:
+            if "units" in source.file:
+                self.units = Units(**source.file["units"], source="the export")
+        except (TypeError, ValueError):
+            source.unread.append("units of the paper")
+        self.litres = 1.0 if self.units is None else self.units.litres
 
     def parameters(self) -> dict[str, ast.expr]:
         """Expression of each parameter of ours that is defined; micro-constants before flows."""
-        there = {
-            ours: next(self.names[name] for name in names if name in self.names)
-            for ours, names in _OURS.items()
-            if any(name in self.names for name in names)
-        }
+        if self.source.compartments < 0:
+            return {}
+        theirs = self._names_of_parameters()
+        if self.source.closed_form:
+            self.source.compartments = 1 + sum(
+                f"Q{k}" in theirs or f"k1{k}" in theirs for k in "23"
+            )
+        order = {name: place for place, (name, _) in enumerate(self.source.statements)}
         for k in "23":
-            if f"k1{k}" in there:
-                there.pop(f"Q{k}", None)
-                there.pop(f"V{k}", None)
+            pairs = ((f"k1{k}", f"k{k}1"), (f"Q{k}", f"V{k}"))
+            first = [order.get(theirs.get(name, ""), len(order)) for name, _ in pairs]
+            computed = pairs[0] if first[1] < first[0] else pairs[1]  # the later one
+            if all(name in theirs for name, _ in pairs):
+                theirs = {ours: name for ours, name in theirs.items() if ours not in computed}
         most = self.source.compartments or 3
-        return {ours: x for ours, x in there.items() if _compartment(ours) <= most}
+        self.theirs = {ours: name for ours, name in theirs.items() if _compartment(ours) <= most}
+        return {ours: self.names.get(name, ast.Name(name)) for ours, name in self.theirs.items()}
 
-    def read(self, expression: ast.expr) -> Read:
+    def _names_of_parameters(self) -> dict[str, str]:
+        """Name of each of our parameters in the source; of individual ones CLI and CL_I as well."""
+        given = [*self.source.thetas, *self.names]
+        capitals = {name.upper(): name for name in given}
+        capitals |= {name.upper(): name for name in self.names}
+        theirs = {}
+        for ours, names in _THEIRS.items():
+            spelt = (f"{name}{end}" for end in ("I", "_I", "") for name in names)
+            chosen = next((capitals[name] for name in spelt if name in capitals), None)
+            if chosen is not None:
+                theirs[ours] = chosen
+        third = self.source.compartments == 3 or self.source.closed_form
+        if {"Q", "Q2"} <= capitals.keys() and "Q3" not in capitals and third:  # as rxode2 counts
+            theirs |= {"Q2": capitals["Q"], "Q3": capitals["Q2"]}
+        return theirs
+
+    def take_residual(self) -> None:
+        """Tell the residual error from the statements of the observation."""
+        source = self.source
+        if source.error and not source.residual:
+            y = next((x for x in reversed(source.error) if x[0] in OBSERVED), source.error[-1])
+            residual = residual_of(source.error, source.thetas, source.sigmas)
+            if residual is None:
+                source.unread.append(f"{y[0]} = {y[1]}")
+                return
+            source.residual, source.adds_sds = residual
+            statements = [parsed(text) for _, text in source.error]
+            for name in set().union(*(names_in(x) for x in statements if x is not None)):
+                if self.parts.is_theta(name) and name not in self.parts.used:
+                    del source.thetas[name]  # a part of the error
+        elif not source.residual:
+            source.unread.append("residual error: none that is known")
+        if "additive" in source.residual:
+            additive = source.residual["additive"] / self._conc()
+            source.residual["additive"] = float(f"{additive:.12g}")
+
+    def _conc(self) -> float:
+        """Return a concentration of 1 in the units of the paper, mg/L of the total drug."""
+        binding = self.source.file.get("binding", {})
+        fu = binding.get("fu") if binding.get("modelled") == "unbound" else 1.0
+        if isinstance(fu, str):
+            theirs = {ours: name for name, ours in names_of_thetas(self.source).items()}
+            fu = self.source.thetas.get(theirs.get(fu, ""), 1.0)
+        scale = 1.0 if self.units is None else self.units.concentration_mg_l
+        return scale / fu if isinstance(fu, int | float) and fu > 0.0 else scale
+
+    # -------------------------------------------------------------- a parameter
+
+    def read(self, ours: str, expression: ast.expr) -> Read:
         """Read a parameter: a sum of terms, times effects, times exp(random effects)."""
-        result, head = Read(), {}
-        for factor in _factors(expression):
-            if self._is_random(factor):
-                for name, loading in self._loadings(factor):
-                    result.loadings[name] = result.loadings.get(name, 0.0) + loading
-            elif self._is_sum_of_terms(factor):
-                if result.terms:
-                    raise NotReadError("two sums")
-                result.terms = [self._term(part) for part in self._terms(factor)]
-            elif "theta" not in head and isinstance(factor, ast.Name) and self._is_theta(factor):
-                head["theta"] = factor.id
-            else:
-                result.effects.append(self._effect(factor))
-        if head and result.terms:
-            raise NotReadError("a factor before a sum of terms")
-        if not result.terms:
-            result.terms = [head]
-        return result
-
-    # -------------------------------------------------------------- parts
-
-    def _is_theta(self, node: ast.expr) -> bool:
-        return isinstance(node, ast.Name) and node.id in self.source.thetas
-
-    def _is_random(self, node: ast.expr) -> bool:
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        known = self.source.variances.keys() | self.source.same.keys()
-        return bool(names & known)
-
-    def _is_sum_of_terms(self, node: ast.expr) -> bool:
-        is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
-        return is_sum and self._category(node) is None and self._linear(node) is None
-
-    def _loadings(self, node: ast.expr) -> Iterable[tuple[str, float]]:
-        if not (isinstance(node, ast.Call) and _name(node.func) == "exp" and node.args):
-            raise NotReadError("a random effect that is not inside exp()")
-        seen: set[str] = set()
-        for part in _summands(node.args[0]):
-            loading, occasion, effect = 1.0, False, ""
-            for factor in _factors(part):
-                constant = _constant(factor)
-                if constant is not None:
-                    loading *= constant
-                elif isinstance(factor, ast.Name) and re.fullmatch(r"OCC\d+", factor.id):
-                    occasion = True
-                elif isinstance(factor, ast.Name) and self._is_random(factor):
-                    effect = factor.id
-                else:
-                    raise NotReadError(f"{ast.unparse(factor)} beside a random effect")
-            if not occasion:
-                yield _ours("eta", effect), loading
+        if UNREAD in names_in(expression):
+            raise NotReadError("a part of it was not read")
+        read = Read()
+        units = 1.0 if ours.startswith("k") else self.litres
+        for leaf in self._logit(expression, read, units) or self.parts.leaves(
+            simplified(expression)
+        ):
+            read.leaves.append(leaf)
+        self.parts.sigmoids(read.leaves)
+        numbers = Numbers(self.parts, 1.0 if read.bent else 1.0 / units)
+        sums: list[ast.expr] = []
+        for leaf in read.leaves:
+            if isinstance(leaf, dict):
+                read.effects.append(leaf)
+            elif self.parts.is_random(leaf[0]) and not is_sum(leaf[0]):
+                self._add_loadings(leaf, read.own)
+            elif numbers.takes(leaf, read.effects):
                 continue
-            first = self.source.same.get(effect, effect)
-            if first not in self.source.variances:
-                raise NotReadError(f"{effect} without a variance")
-            kappa = _ours("kappa", re.sub(r"_\d+$", "", first) if "ETA" not in first else first)
-            self.kappas[kappa] = self.source.variances[first]
-            if kappa not in seen:  # the same on every occasion
-                seen.add(kappa)
-                yield kappa, loading
-
-    def _terms(self, node: ast.expr) -> list[ast.expr]:
-        """Split a sum into terms; the sum that stands for a category is one of them."""
-        is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
-        if not (is_sum and isinstance(node, ast.BinOp)) or self._category(node) is not None:
-            return [node]
-        return [*self._terms(node.left), *self._terms(node.right)]
-
-    def _term(self, node: ast.expr) -> dict[str, Any]:
-        term: dict[str, Any] = {}
-        effects = []
-        for factor in _factors(node):
-            if "theta" not in term and isinstance(factor, ast.Name) and self._is_theta(factor):
-                term["theta"] = factor.id
+            elif leaf[1] > 0 and is_sum(leaf[0]) and self._is_terms(leaf[0]):
+                sums.append(leaf[0])
             else:
-                effects.append(self._effect(factor))
-        return {**term, "effects": effects} if effects else term
+                read.effects.append(self.parts.effect(*leaf))
+        if len(sums) > 1:
+            raise NotReadError("two sums")
+        read.loadings = self._common(read.own)
+        if sums and self._has_added(sums[0]):
+            self._read_added(sums[0], numbers, read)
+            return read
+        head = numbers.place(read.effects, has_head=not sums)
+        read.terms = [self._term(x, sign) for sign, x in self._split(sums[0])] if sums else [head]
+        return read
 
-    def _effect(self, node: ast.expr) -> dict[str, Any]:
-        for read in (self._power, self._exponential, self._sigmoid, self._category, self._linear):
-            effect = read(node)
-            if effect is not None:
-                return effect
-        raise NotReadError(f"{ast.unparse(node)} is no effect of the grammar")
+    def _split(self, node: ast.expr, sign: float = 1.0) -> Iterator[tuple[float, ast.expr]]:
+        """Take a sum of terms apart; the sum that stands for categories is one of them."""
+        if isinstance(node, ast.BinOp) and is_sum(node) and self.parts.indicators(node) is None:
+            yield from self._split(node.left, sign)
+            yield from self._split(node.right, -sign if isinstance(node.op, ast.Sub) else sign)
+        else:
+            yield sign, node
 
-    def _power(self, node: ast.expr) -> dict[str, Any] | None:
-        base: ast.expr = node
-        exponent: Any = 1.0
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-            base, exponent = node.left, self._number(node.right)
-        ref: Any = 1.0
-        if isinstance(base, ast.BinOp) and isinstance(base.op, ast.Div):
-            ref = self._number(base.right)
-            base = base.left
-        if not isinstance(base, ast.Name) or exponent is None or ref is None:
-            return None
-        if self._is_theta(base) or self._is_random(base):
-            return None
-        return {"kind": "power", "covariate": self._column(base.id), "ref": ref,
-                "exponent": exponent}  # fmt: skip
+    def _is_terms(self, node: ast.expr) -> bool:
+        """Tell a sum of terms, or with an eta, from a sum that is one effect."""
+        if self.parts.is_random(node):
+            return True
+        kept = dict(self.parts.computed), set(self.parts.used)
+        try:
+            self.parts.effect(node, 1)
+        except NotReadError:
+            return True
+        finally:
+            self.parts.computed, self.parts.used = kept
+        return False
 
-    def _exponential(self, node: ast.expr) -> dict[str, Any] | None:
-        if isinstance(node, ast.Call) and _name(node.func) == "exp" and node.args:
-            return self._change("exponential", node.args[0])
+    def _term(self, node: ast.expr, sign: float) -> dict[str, Any]:
+        """Read a term: a theta, effects, an eta of its own."""
+        read, leaves = Read(), self.parts.leaves(simplified(node))
+        self.parts.sigmoids(leaves)
+        numbers = Numbers(self.parts, sign)
+        for leaf in leaves:
+            if isinstance(leaf, dict):
+                read.effects.append(leaf)
+            elif self.parts.is_random(leaf[0]):
+                self._add_loadings(leaf, read.own)
+            elif not numbers.takes(leaf, read.effects):
+                read.effects.append(self.parts.effect(*leaf))
+        term = numbers.place(read.effects, has_head=True)
+        loadings = self._common(read.own)
+        if loadings:
+            ((eta, loading),) = [*loadings.items()] if len(loadings) == 1 else [("", 0.0)]
+            if loading != 1.0 or not eta.startswith("eta_"):
+                raise NotReadError("a term with more than an eta of its own")
+            if self._varies(eta):
+                term["eta"] = eta
+        return {**term, "effects": read.effects} if read.effects else term
+
+    # -------------------------------------------------------------- random effects
+
+    def _add_loadings(self, leaf: Leaf, own: dict[tuple[str, str], float]) -> None:
+        node, sign = leaf
+        if not is_call(node, "exp"):
+            raise NotReadError(f"{ast.unparse(node)}: a random effect that is not inside exp()")
+        self._add(node.args[0], sign, own)  # type: ignore[attr-defined]
+
+    def _add(self, node: ast.expr, sign: float, own: dict[tuple[str, str], float]) -> None:
+        """Read a sum of random effects, each times a number."""
+        for inner, part in summands(node, sign):
+            whole = [leaf for leaf in factors(part) if is_sum(leaf[0])]
+            scale = constant(product([leaf for leaf in factors(part) if leaf not in whole]))
+            if len(whole) == 1 and scale is not None and self.parts.is_random(whole[0][0]):
+                self._add(whole[0][0], inner * scale, own)
+                continue
+            for name, effect, loading in self._effects(part):
+                own[name, effect] = own.get((name, effect), 0.0) + inner * loading
+
+    def _common(self, own: Mapping[tuple[str, str], float]) -> dict[str, float]:
+        """Return the loading of each eta and kappa; a kappa acts on every occasion, and alike."""
+        loadings: dict[str, float] = {}
+        at: dict[str, set[Any]] = {}
+        for (name, effect), loading in own.items():
+            if loadings.setdefault(name, loading) != loading:
+                raise NotReadError(f"{name}: another loading at each occasion")
+            if name.startswith("kappa_"):
+                at.setdefault(name, set()).update(self.occasions[effect])
+        if any(occasions != next(iter(at.values())) for occasions in at.values()):
+            raise NotReadError("random effects that are not the same on every occasion")
+        return loadings
+
+    def _varies(self, eta: str) -> bool:
+        """Tell an eta from one whose variance is fixed to 0."""
+        return any(
+            self.source.variances.get(k) for k, ours in self.source.etas.items() if ours == eta
+        )
+
+    def _effects(self, node: ast.expr) -> Iterator[tuple[str, str, float]]:
+        """Read a random effect times a number, or the ones of occasions."""
+        branch = next((x for x in ast.walk(node) if isinstance(x, ast.IfExp)), None)
+        if branch is not None:
+            asked, _ = cases_of(branch)
+            shared = {*self.source.same, *self.source.same.values()}
+            if not is_occasion(asked) and not (names_in(node) & shared):
+                raise NotReadError(f"random effects that go by {asked}")
+            whole = ast.IfExp(test=branch.test, body=node, orelse=node)
+            for at, case in cases_of(whole)[1].items():
+                if constant(case) != 0.0 and not _has_zero(case):
+                    effect, loading = self._one_effect(case)
+                    self.occasions.setdefault(effect, set()).add(at)
+                    yield self._kappa(effect), effect, loading
+            return
+        effect, loading = self._one_effect(node)
+        columns = {name for name in names_in(node) if is_occasion(name)}
+        is_iov = bool(columns)
+        self.occasions.setdefault(effect, set()).update(columns)
+        yield self._kappa(effect) if is_iov else self._ours("eta", effect), effect, loading
+
+    def _one_effect(self, node: ast.expr) -> tuple[str, float]:
+        loading, effect = 1.0, ""
+        for factor, sign in factors(node):
+            number = constant(factor)
+            name = name_of(factor)
+            if number:
+                loading *= number**sign
+            elif name and self.parts.is_random(factor) and not effect and sign > 0:
+                effect = name
+            elif not is_occasion(name):
+                raise NotReadError(f"{ast.unparse(factor)} beside a random effect")
+        if not effect:
+            raise NotReadError(f"{ast.unparse(node)}: no random effect")
+        return effect, loading
+
+    def _kappa(self, effect: str) -> str:
+        """Name the kappa of an effect of one occasion; all of them have its variance."""
+        first = self.source.same.get(effect, effect)
+        if first not in self.source.variances:
+            raise NotReadError(f"{effect} without a variance")
+        named = self.source.alias.get(first, first)
+        plain = named if re.fullmatch(r"ETA_\d+", named) else re.sub(r"_\d+$", "", named)
+        kappa, variance = self._ours("kappa", plain), self.source.variances[first]
+        if self.kappas.setdefault(kappa, variance) != variance:
+            raise NotReadError(f"{kappa}: another variance at each occasion")
+        self.source.kappas[first] = kappa
+        return kappa
+
+    def _ours(self, kind: str, name: str) -> str:
+        """Name a random effect as model files do: E_CL becomes eta_CL."""
+        plain = re.sub(r"^(ETA|eta|kappa|E|K)[_.]", "", self.source.alias.get(name, name))
+        ours = f"{kind}_{re.sub(r'[^A-Za-z0-9]', '', plain)}"
+        spelt = {str(x).lower(): str(x) for x in self.source.file.get("effects", ())}
+        ours = spelt.get(ours.lower(), ours)
+        if kind == "eta":
+            self.source.etas[name] = ours
+        return ours
+
+    # -------------------------------------------------------------- etas added, or of a logit
+
+    def _has_added(self, node: ast.expr) -> bool:
+        """Tell a sum in which an eta is added."""
+        return any(
+            self.parts.is_random(x) and not any(is_call(f, "exp") for f, _ in factors(x))
+            for _, x in summands(node)
+        )
+
+    def _read_added(self, node: ast.expr, numbers: Numbers, read: Read) -> None:
+        """Read (typical value + eta), times a number."""
+        scale = 1.0 if abs(numbers.constant - 1.0) < 1e-12 else numbers.constant
+        if read.effects or read.own or numbers.thetas:
+            raise NotReadError("an added random effect beside other effects")
+        total: ast.expr | None = None
+        for sign, part in summands(node):
+            if self.parts.is_random(part):
+                own: dict[tuple[str, str], float] = {}
+                self._add(part, sign, own)
+                for (name, _), loading in own.items():
+                    if not name.startswith("eta_"):
+                        raise NotReadError("an added random effect of occasions")
+                    read.bent[name] = ("additive", loading * scale, [])
+                continue
+            signed = part if sign > 0 else ast.UnaryOp(ast.USub(), part)
+            total = signed if total is None else binary(total, ast.Add(), signed)
+        if total is None:
+            raise NotReadError("an added random effect without a typical value")
+        inner = self.read(
+            "k", total if scale == 1.0 else binary(total, ast.Mult(), ast.Constant(scale))
+        )
+        read.terms, read.effects = inner.terms, inner.effects
+
+    def _logit(self, node: ast.expr, read: Read, units: float) -> list[Leaf | Effect] | None:
+        """Read a parameter with an eta of its logit, perhaps times exp(eta): the typical value."""
+        for (whole, sign), *rest in _rotations(list(factors(node))):
+            logit = logit_of(whole) if sign > 0 and self.parts.is_random(whole) else None
+            if logit is None:
+                continue
+            typical, low, high, shift = logit
+            own: dict[tuple[str, str], float] = {}
+            self._add(shift, 1.0, own)
+            for (name, _), loading in own.items():
+                read.bent[name] = ("logit", loading, [low, high])
+            if not self._cancels(rest, units):
+                raise NotReadError("a random effect of a logit beside a number")
+            others = [(x, s) for x, s in rest if constant(x) is None]
+            return [*self.parts.leaves(simplified(typical)), *others]
         return None
 
-    def _linear(self, node: ast.expr) -> dict[str, Any] | None:
-        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)):
-            return None
-        return self._change("linear", node.right) if _constant(node.left) == 1.0 else None
-
-    def _change(self, kind: str, node: ast.expr) -> dict[str, Any] | None:
-        """Read slope * (x - ref), or slope * x."""
-        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)):
-            return None
-        slope, ref = self._number(node.left), 0.0  # type: Any, Any
-        x: ast.expr = node.right
-        if isinstance(x, ast.BinOp) and isinstance(x.op, ast.Sub):
-            ref = self._number(x.right)
-            x = x.left
-        if slope is None or ref is None or not isinstance(x, ast.Name) or self._is_theta(x):
-            return None
-        return {"kind": kind, "covariate": self._column(x.id), "ref": ref, "slope": slope}
-
-    def _sigmoid(self, node: ast.expr) -> dict[str, Any] | None:
-        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)):
-            return None
-        top, below = node.left, node.right
-        if not (isinstance(top, ast.BinOp) and isinstance(top.op, ast.Pow)):
-            return None
-        if not (isinstance(below, ast.BinOp) and isinstance(below.op, ast.Add)):
-            return None
-        half = below.left
-        same = ast.dump(below.right) == ast.dump(top)
-        if not (same and isinstance(half, ast.BinOp) and isinstance(half.op, ast.Pow)):
-            return None
-        x50, hill = self._number(half.left), self._number(top.right)
-        if x50 is None or hill is None or not isinstance(top.left, ast.Name):
-            return None
-        return {"kind": "sigmoid", "covariate": self._column(top.left.id), "x50": x50,
-                "hill": hill}  # fmt: skip
-
-    def _category(self, node: ast.expr) -> dict[str, Any] | None:
-        """Read first + X1*(second - first) + X2*(third - first)."""
-        first, *changes = _summands(node)
-        factors = [self._number(first)]
-        covariate = ""
-        for k, change in enumerate(changes, start=1):
-            parts = _factors(change)
-            if len(parts) != 2 or not isinstance(parts[0], ast.Name):
-                return None
-            name = re.fullmatch(rf"(\w*[A-Za-z_]){k}", parts[0].id)
-            difference = parts[1]
-            if name is None or not (
-                isinstance(difference, ast.BinOp)
-                and isinstance(difference.op, ast.Sub)
-                and ast.dump(difference.right) == ast.dump(first)
-            ):
-                return None
-            covariate = name[1].lower()
-            factors.append(self._number(difference.left))
-        if not changes or None in factors:
-            return None
-        self.categories[covariate] = len(factors)
-        names = (f"{covariate}_{k}" for k in range(len(factors)))
-        return {"kind": "category", "covariate": covariate,
-                "factors": dict(zip(names, factors, strict=True))}  # fmt: skip
-
-    def _number(self, node: ast.expr) -> float | str | None:
-        """Read a number or the name of a theta."""
-        constant = _constant(node)
-        if constant is None and isinstance(node, ast.Name) and self._is_theta(node):
-            return node.id
-        return constant
-
-    def _column(self, name: str) -> str:
-        self.covariates[name] = None
-        return name
+    @staticmethod
+    def _cancels(leaves: Sequence[Leaf], units: float) -> bool:
+        number = constant(product([(x, s) for x, s in leaves if constant(x) is not None])) or 0.0
+        return abs(number / units - 1.0) < 1e-12
 
 
-def _parsed(text: str) -> ast.expr | None:
-    """Parse an expression; None if it is none, or nested beyond reading."""
-    depth = deepest = 0
-    for sign in text:
-        depth += (sign in "([{") - (sign in ")]}")
-        deepest = max(deepest, depth)
-    if len(text) > 10 * MOST_PARTS or deepest > DEEPEST:
-        return None
-    try:
-        expression = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: -----x
-        return None
-    return None if _is_deep(expression) else expression
+def _rotations(leaves: list[Leaf]) -> Iterator[list[Leaf]]:
+    for k, leaf in enumerate(leaves):
+        yield [leaf, *leaves[:k], *leaves[k + 1 :]]
 
 
-def _size(expression: ast.expr, sizes: Mapping[str, int]) -> int:
-    """Count the parts of an expression whose names are written out."""
-    parts = (node for node in ast.walk(expression) if isinstance(node, ast.expr))
-    return sum(sizes.get(_name(node), 1) for node in parts)
-
-
-def _is_deep(expression: ast.expr) -> bool:
-    """Tell if parts are nested so deeply that walking through them would fail."""
-    level: list[ast.AST] = [expression]
-    for _ in range(DEEPEST):
-        level = [inner for node in level for inner in ast.iter_child_nodes(node)]
-    return bool(level)
-
-
-class _Inlined(ast.NodeTransformer):
-    """Put definitions in the place of their names."""
-
-    def __init__(self, names: Mapping[str, ast.expr]) -> None:
-        self.names = names
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        """Return the definition of a name, if it has one."""
-        return self.names.get(node.id, node)
-
-
-def _constant(node: ast.expr) -> float | None:
-    """Return the value of a number, with its sign."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = _constant(node.operand)
-        return None if value is None else -value
-    is_number = isinstance(node, ast.Constant) and isinstance(node.value, int | float)
-    try:
-        return float(ast.literal_eval(node)) if is_number else None
-    except OverflowError:
-        return None
-
-
-def _name(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _factors(node: ast.expr) -> list[ast.expr]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return [*_factors(node.left), *_factors(node.right)]
-    return [node]
-
-
-def _summands(node: ast.expr) -> list[ast.expr]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return [*_summands(node.left), *_summands(node.right)]
-    return [node]
+def _has_zero(node: ast.expr) -> bool:
+    return any(constant(x) == 0.0 for x, _ in factors(node))
 
 
 def _compartment(parameter: str) -> int:
     """Return the compartment that a parameter needs: 3 for V3, k13 and k31."""
     return max((int(digit) for digit in parameter[1:] if digit.isdigit()), default=1)
-
-
-def _ours(kind: str, name: str) -> str:
-    """Name a random effect as model files do: E_CL becomes eta_CL."""
-    plain = re.sub(r"^(ETA|eta|kappa|E|K)[_.]", "", name)
-    return f"{kind}_{re.sub(r'[^A-Za-z0-9]', '', plain)}"
-
-
-# ------------------------------------------------------------------ the file
-
-
-def _toml(name: str, source: Source, reader: _Reader, parameters: Mapping[str, Read]) -> str:
-    lines = [
-        f"# Draft from a model for {source.engine}. Say of every number where the paper has it;",
-        f'# the file is refused while it holds "{TO_BE_FILLED}". See README.md of the models.',
-        'format = "fludapk.model/1"',
-        f'id = "{name}"',
-        f'title = "{TO_BE_FILLED}"',
-        f"compartments = {source.compartments}",
-        *("", "[citation]", *_texts("authors", "title", "journal", "doi"), "# year ="),
-        *("", "[dose]", 'prescribed = "fludarabine phosphate"', 'modelled = "F-ara-A"'),
-        *("# factor =, 1 or 0.781", *_texts("basis", "evidence", "source")),
-        *("", "[population]", "# n =", *_texts("who", "description", "regimen", "source")),
-        *_covariates(reader),
-        *("", "[theta]", *(_theta(source, theta) for theta in source.thetas)),
-    ]
-    for parameter, read in parameters.items():
-        lines += ["", f"[parameters.{parameter}]", f'unit = "{_UNITS[parameter[0]]}"']
-        lines.append(f"terms = {_inline(read.terms)}")
-        lines += [f"effects = {_inline(read.effects)}"] if read.effects else []
-    lines += _random_effects(source, reader, parameters)
-    for kind, sd in source.residual.items():
-        lines += ["", f"[ruv.{kind}]", f"value = {sd:.15g}", _SOURCE]
-    lines += ["", "# [[reproduces]]: a number that the paper prints and the file gives back"]
-    return "\n".join(lines) + "\n"
-
-
-_SOURCE: Final = f'source = "{TO_BE_FILLED}"'
-
-
-def _covariates(reader: _Reader) -> list[str]:
-    lines = []
-    for covariate in reader.covariates:
-        lines += ["", f"[covariates.{covariate}]", f'unit = "{TO_BE_FILLED}"', _SOURCE]
-        lines += ["# range = [ , ], studied", "# limits = [ , ], possible"]
-    for covariate, count in reader.categories.items():
-        names = ", ".join(f'"{covariate}_{k}"' for k in range(count))
-        lines += ["", f"[covariates.{covariate}]", f"levels = [{names}]", _SOURCE]
-    return lines
-
-
-def _theta(source: Source, name: str) -> str:
-    fixed = ", fixed = true" if name in source.fixed else ""
-    value = f"{source.thetas[name]:.15g}"
-    return f'{name} = {{ value = {value}, unit = "{TO_BE_FILLED}"{fixed}, {_SOURCE} }}'
-
-
-def _random_effects(source: Source, reader: _Reader, parameters: Mapping[str, Read]) -> list[str]:
-    """Write etas and kappas that act on a parameter, and correlations of the etas."""
-    etas = {_ours("eta", eta): variance for eta, variance in source.variances.items()}
-    lines: list[str] = []
-    used = set()
-    for kind, variances in (("iiv", etas), ("iov", reader.kappas)):
-        for effect, variance in variances.items():
-            on = {p: r.loadings[effect] for p, r in parameters.items() if effect in r.loadings}
-            if not on:
-                continue
-            used.add(effect)
-            lines += ["", f"[[{kind}]]", f'name = "{effect}"', f"value = {variance:.15g}"]
-            lines += ['scale = "variance"', f"on = {_inline(on)}", _SOURCE]
-    for pair, covariance in source.covariances.items():
-        first, second = (_ours("eta", eta) for eta in pair)
-        both = source.variances.get(pair[0], 0.0) * source.variances.get(pair[1], 0.0)
-        if {first, second} <= used and both > 0.0:
-            lines += ["", "[[iiv_correlations]]", f'between = ["{first}", "{second}"]']
-            lines += [f"value = {covariance / math.sqrt(both):.6g}", _SOURCE]
-    return lines
-
-
-def _texts(*keys: str) -> list[str]:
-    return [f'{key} = "{TO_BE_FILLED}"' for key in keys]
-
-
-def _inline(value: Any) -> str:
-    """Write a value of TOML on one line."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_inline(x)}" for key, x in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(_inline(x) for x in value) + "]"
-    return f'"{value}"' if isinstance(value, str) else f"{value:.15g}"

@@ -4,85 +4,25 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Final
 
 from fludapk.errors import Fault, InputError
+from fludapk.published.engines.branches import braced_lines
+from fludapk.published.engines.control_stream import read_control_stream
+from fludapk.published.engines.dictionary import words_in
+from fludapk.published.engines.parts import COVARIATES
+from fludapk.published.engines.source import (
+    NUMBER,
+    Source,
+    covariances,
+    named,
+    number,
+    rows_of,
+    uncommented,
+)
 
 MOST_CHARACTERS: Final = 100_000
-
-
-@dataclass
-class Source:
-    """A model as its text says it.
-
-    Parameters
-    ----------
-    engine : str
-    thetas : dict of str to float
-        Name -> estimate.
-    fixed : set of str
-        Thetas that are not estimated.
-    variances : dict of str to float
-        Name of an eta -> its variance.
-    same : dict of str to str
-        Name of an eta -> the one whose variance it shares.
-    covariances : dict of (str, str) to float
-        Two etas -> their covariance.
-    residual : dict of str to float
-        proportional, additive or log -> SD.
-    statements : list of (str, str)
-        Name and expression in Python's notation, in order.
-    compartments : int
-    unread : list of str
-        Lines that were not understood.
-    """
-
-    engine: str
-    thetas: dict[str, float] = field(default_factory=dict)
-    fixed: set[str] = field(default_factory=set)
-    variances: dict[str, float] = field(default_factory=dict)
-    same: dict[str, str] = field(default_factory=dict)
-    covariances: dict[tuple[str, str], float] = field(default_factory=dict)
-    residual: dict[str, float] = field(default_factory=dict)
-    statements: list[tuple[str, str]] = field(default_factory=list)
-    compartments: int = 0
-    unread: list[str] = field(default_factory=list)
-
-    def add_variances(self, names: list[str], numbers: list[float]) -> None:
-        """Take the variance of each name."""
-        if len(names) != len(numbers):
-            self.unread.append(f"{len(numbers)} variances of {', '.join(names) or 'nothing'}")
-            return
-        for name, variance in zip(names, numbers, strict=True):
-            self._add(name, variance)
-
-    def add_residual(self, kind: str, variance: float) -> None:
-        """Take the variance of a part of the residual error."""
-        if 0.0 <= variance < math.inf:
-            self.residual[kind] = variance**0.5
-        else:
-            self.unread.append(f"a variance of {variance:g} of the {kind} error")
-
-    def _add(self, name: str, variance: float) -> None:
-        if 0.0 <= variance < math.inf:
-            self.variances[name] = variance
-        else:
-            self.unread.append(f"a variance of {variance:g} of {name}")
-
-    def add_block(self, names: list[str], triangle: list[float]) -> None:
-        """Take the lower triangle of a covariance, row after row."""
-        if len(triangle) != len(names) * (len(names) + 1) // 2:
-            self.unread.append(f"{len(triangle)} numbers of the covariance of {' + '.join(names)}")
-            return
-        numbers = iter(triangle)
-        for i, name in enumerate(names):
-            for other in names[:i]:
-                covariance = next(numbers)
-                if covariance:
-                    self.covariances[other, name] = covariance
-            self._add(name, next(numbers))
 
 
 def read_source(text: str) -> Source:
@@ -97,175 +37,139 @@ def read_source(text: str) -> Source:
     --------
     >>> source = read_source("$SUBROUTINES ADVAN1 TRANS2\n$PK\nCL = THETA(1)*EXP(ETA(1))\n"
     ...                      "$ERROR\nY = F*(1 + EPS(1))\n$THETA 5\n$OMEGA 0.09\n$SIGMA 0.04")
-    >>> source.engine, source.thetas, source.variances, source.residual
-    ('nonmem', {'THETA_1': 5.0}, {'ETA_1': 0.09}, {'proportional': 0.2})
+    >>> source.engine, source.thetas, source.variances, source.sigmas
+    ('nonmem', {'THETA_1': 5.0}, {'ETA_1': 0.09}, {'EPS_1': 0.04})
     """
     if len(text) > MOST_CHARACTERS:
         found = f"has {len(text)} characters: a model has at most {MOST_CHARACTERS}"
         raise InputError(Fault("file", found))
     readers: dict[str, Callable[[str], Source]] = {
-        r"^[ \t]*\$(PK|PRED)\b": _nonmem,
-        r"\bini\(\{": _nlmixr2,
-        r"\b(rxode2|RxODE)\(\{": _rxode2,
-        r"^[ \t]*(\[[ \t]*|\$)(PARAM|MAIN)\b": _mrgsolve,
+        r"^[ \t]*(\[[ \t]*|\$)(MAIN|PARAM|CMT|PKMODEL)\b": _mrgsolve,
+        r"^[ \t]*\$(?i:PK|PRED)\b": read_control_stream,
+        r"\bini\(\s{0,9}\{": _nlmixr2,
+        r"\b(rxode2|RxODE|rxode)\(\s{0,9}\{": _rxode2,
     }
     for pattern, read in readers.items():
         if re.search(pattern, text, re.MULTILINE):
-            return read(text)
+            source = read(text)
+            source.file = words_in(text)
+            return source
     found = "is no model of NONMEM ($PK), mrgsolve ([MAIN]), rxode2 (rxode2({) or nlmixr2 (ini({)"
     raise InputError(Fault("file", found))
 
 
-NUMBER: Final = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?"
+_COMPARED: Final = (("&&", " and "), ("||", " or "), ("&", " and "), ("|", " or "))
 
 
-def _number(text: str) -> float:
-    return float(re.sub("[dD]", "e", text))
-
-
-def _uncommented(text: str, mark: str) -> str:
-    return "\n".join(line.split(mark)[0].rstrip() for line in text.splitlines())
-
-
-def _assignments(block: str, sign: str, source: Source) -> Iterator[tuple[str, str]]:
-    """Name and expression of every statement; other lines are noted as unread."""
-    for line in block.splitlines():
-        statement = line.strip().rstrip(";").removeprefix("double ").strip()
-        match = re.fullmatch(rf"([A-Za-z_.][\w.]*)\s*{sign}\s*(.+)", statement)
-        if match:
-            yield match[1], match[2].strip()
-        elif statement:
-            source.unread.append(statement)
-
-
-# ------------------------------------------------------------------ NONMEM
-
-
-def _records(text: str) -> list[tuple[str, str, str]]:
-    """Records of a control stream: name, content, first comment."""
-    records = []
-    for part in re.split(r"^[ \t]*\$", text, flags=re.MULTILINE)[1:]:
-        name, _, content = part.partition(" ") if " " in part.split("\n")[0] else (
-            part.split("\n")[0], "", "\n".join(part.split("\n")[1:])
-        )  # fmt: skip
-        comment = re.search(r";\s*(.*)", content)
-        records.append(
-            (name.strip().upper(), _uncommented(content, ";"), comment[1] if comment else "")
-        )
-    return records
-
-
-def _nonmem(text: str) -> Source:
-    source, etas, block, error = Source("nonmem"), 0, 0, ""
-    sigmas: list[float] = []
-    before: list[str] = []
-    for name, content, _ in _records(text):
-        if name.startswith("SUB"):
-            advan = re.search(r"ADVAN(\d+)", content)
-            of_advan = {"1": 1, "3": 2, "11": 3}
-            source.compartments = of_advan.get(advan[1], 0) if advan else 0
-            if not source.compartments:
-                source.unread.append(f"$SUBROUTINES {content.strip()}")
-        elif name in ("PK", "PRED"):
-            source.statements += [
-                (key, _python(expression)) for key, expression in _assignments(content, "=", source)
-            ]
-        elif name == "ERROR":
-            error = content
-        elif name == "THETA":
-            _thetas(content, source)
-        elif name == "OMEGA":
-            size = re.match(r"\s*BLOCK\s*\((\d+)\)", content)
-            rest = content[size.end() :] if size else content
-            numbers = [_number(x) for x in re.findall(NUMBER, rest)]
-            if size and "SAME" in rest:
-                names = [f"ETA_{etas + k}" for k in range(1, block + 1)]
-                source.same.update(zip(names, before, strict=True))
-                etas += block
-                continue
-            block = min(int(size[1][:4]), len(numbers)) if size else len(numbers)
-            before = [f"ETA_{etas + k}" for k in range(1, block + 1)]
-            if size:
-                source.add_block(before, numbers)
-            else:
-                source.add_variances(before, numbers)
-            etas += block
-        elif name == "SIGMA":
-            sigmas += [_number(x) for x in re.findall(NUMBER, content)]
-    _residual_of(error, sigmas, source)
-    return source
-
-
-def _python(expression: str) -> str:
-    """Write an expression of a control stream in Python's notation."""
-    named = re.sub(r"\b(THETA|ETA)\((\d+)\)", r"\1_\2", expression)
-    return re.sub(r"\b(EXP|LOG|SQRT)\(", lambda m: f"{m[1].lower()}(", named)
-
-
-def _thetas(content: str, source: Source) -> None:
-    """Take one or more thetas: numbers, or (low, estimate, high), with or without FIX."""
-    for match in re.finditer(rf"\(([^()]*)\)\s*(FIX\w*)?|({NUMBER})\s*(FIX\w*)?", content):
-        name = f"THETA_{len(source.thetas) + 1}"
-        numbers = re.findall(NUMBER, match[1] or match[3])
-        if not numbers:
-            source.unread.append(f"$THETA {match[0]}")
-            continue
-        source.thetas[name] = _number(numbers[min(1, len(numbers) - 1)])
-        if match[2] or match[4] or "FIX" in (match[1] or ""):
-            source.fixed.add(name)
-
-
-def _residual_of(error: str, sigmas: list[float], source: Source) -> None:
-    """Tell the residual error from the statement of Y."""
-    (y,) = re.findall(r"^[ \t]*Y\s*=\s*(.+)$", error, re.MULTILINE)[:1] or [""]
-    kinds = {
-        r"EXP\(\s*(EPS|ERR)\(1\)\s*\)": ("log",),
-        r"\(1\s*\+\s*(EPS|ERR)\(1\)\s*\)\s*\+\s*(EPS|ERR)\(2\)": ("proportional", "additive"),
-        r"\(1\s*\+\s*(EPS|ERR)\(1\)\s*\)": ("proportional",),
-        r"^(F|IPRED)\s*\+\s*(F|IPRED)\s*\*\s*(EPS|ERR)\(1\)$": ("proportional",),
-        r"^(F|IPRED)\s*\+\s*(EPS|ERR)\(1\)$": ("additive",),
-    }
-    for pattern, names in kinds.items():
-        if re.search(pattern, y.strip()) and len(sigmas) >= len(names):
-            for kind, variance in zip(names, sigmas, strict=False):
-                source.add_residual(kind, variance)
-            return
-    source.unread.append(f"Y = {y.strip()}")
+def _of_c(expression: str) -> str:
+    """Write an expression of C or R in Python's notation."""
+    for theirs, ours in _COMPARED:
+        expression = expression.replace(theirs, ours)
+    plain = re.sub(r"!(?!=)", " not ", expression.replace("^", "**"))
+    chosen = re.fullmatch(r"([^?]+)\?([^:?]+):([^:?]+)", plain)  # a ? b : c
+    if chosen:
+        plain = f"({chosen[2]}) if ({chosen[1]}) else ({chosen[3]})"
+    plain = re.sub(r"\bifelse\s*\(", "ifelse(", plain)
+    return named(re.sub(r"\b(ETA|THETA|EPS)\((\d+)\)", r"\1_\2", plain))
 
 
 # ------------------------------------------------------------------ mrgsolve
 
 
 def _mrgsolve(text: str) -> Source:
-    source = Source("mrgsolve")
-    for head, body in _blocks(_uncommented(text, "//")):
-        name, numbers = head.split()[0], [_number(x) for x in re.findall(NUMBER, body)]
+    source, epsilons = Source("mrgsolve"), 0
+    plain = re.sub(r"/\*.*?\*/", "", uncommented(text, "//"), flags=re.DOTALL)
+    for head, body in _blocks(plain):
+        name = re.split(r"\W", head)[0]
+        if "@labels" not in head and name in ("OMEGA", "SIGMA", "THETA"):
+            body = re.sub(r"@name\s+\w+|@\w+", "", head[len(name) :]) + "\n" + body
         labels = re.search(r"@labels\s+([^@]+)", head)
         names = labels[1].split() if labels else []
-        if name == "PARAM" and "@input" not in head:
-            for key, expression in _assignments(body.replace(",", "\n"), "=", source):
-                if re.fullmatch(NUMBER, expression):
-                    source.thetas[key] = _number(expression)
-                else:
-                    source.unread.append(f"{key} = {expression}")
+        if name in ("PARAM", "INPUT", "THETA"):
+            is_data = name == "INPUT" or "@input" in head or "@covariates" in head
+            _parameters(name, head, body, source, is_data=is_data)
         elif name == "CMT":
-            source.compartments = len([x for x in head.split()[1:] + body.split() if x != "AUC"])
+            words = re.findall(r"\b[A-Za-z]\w*", re.sub(r"@\w+|:.*", "", f"{head[3:]}\n{body}"))
+            source.compartments = len([word for word in words if word != "AUC"])
+        elif name == "PKMODEL":
+            _pkmodel(head + " " + body, source)
         elif name == "OMEGA":
-            names = names or [f"ETA_{len(source.variances) + k + 1}" for k in range(len(numbers))]
-            if "@block" in head:
-                source.add_block(names, numbers)
+            numbers = _annotated(body, names, is_annotated="@annotated" in head)
+            names = names or [f"ETA_{len(source.variances) + k + 1}" for k in range(
+                rows_of(numbers) if re.search(r"@block|@cor", head) else len(numbers))]  # fmt: skip
+            is_correlation = re.search(r"@cor", head) is not None
+            if "@block" in head or is_correlation:
+                source.add_block(names, covariances(numbers, is_correlation=is_correlation))
             else:
                 source.add_variances(names, numbers)
         elif name == "SIGMA":
-            for kind, variance in zip(map(str.lower, names), numbers, strict=False):
-                if kind in ("proportional", "additive", "log"):
-                    source.add_residual(kind, variance)
-        elif name in ("MAIN", "PK"):
-            source.statements += [
-                (key, re.sub(r"\bpow\(([^,()]+|\([^()]*\)), ([^()]+)\)", r"(\1)**(\2)", expression))
-                for key, expression in _assignments(body, "=", source)
-            ]
+            numbers = _annotated(body, names, is_annotated="@annotated" in head)
+            for k, variance in enumerate(numbers):
+                epsilons += 1
+                source.sigmas[names[k] if k < len(names) else f"EPS_{epsilons}"] = variance
+        elif name in ("MAIN", "PK", "PRED"):
+            source.statements += source.read_statements(_declared(body), _of_c)
+        elif name in ("TABLE", "ERROR"):
+            source.error += source.read_statements(_declared(body), _of_c)
+        elif name in ("ODE", "DES"):
+            source.derivatives = dict(re.findall(r"dxdt_(\w+)\s*=\s*([^;]+);", body))
+            others = [line for line in _declared(body) if not line.startswith("dxdt_")]
+            source.rates = source.read_statements(others, _of_c)
+    for covariate in [name for name in source.thetas if name.upper() in COVARIATES]:
+        del source.thetas[covariate]
+        source.columns = (source.columns or set()) | {covariate}
+    source.columns = source.columns or set()
+    if "Y" in dict(source.error):
+        source.error.append(("DV", "Y"))
     return source
+
+
+def _declared(body: str) -> list[str]:
+    types = r"(?:capture|double|const|self|bool|int)\b"
+    return [re.sub(rf"^{types}\s+", "", line) for line in braced_lines(body)]
+
+
+def _parameters(name: str, head: str, body: str, source: Source, *, is_data: bool) -> None:
+    """Take the values of a block: thetas, or columns of the data."""
+    if name == "THETA":
+        for text in re.findall(NUMBER, re.sub(r":[^\n]*", "", body)):
+            source.thetas[f"THETA_{len(source.thetas) + 1}"] = number(text)
+        return
+    sign = ":" if "@annotated" in head else "="
+    for line in f"{head.partition(' ')[2] if '=' in head else ''}\n{body}".replace(
+        ",", "\n"
+    ).splitlines():
+        key, _, rest = (part.strip() for part in line.partition(sign))
+        if is_data and key:
+            source.columns = (source.columns or set()) | {key}
+        elif re.fullmatch(NUMBER, rest.split(":")[0].strip() if sign == ":" else rest):
+            source.thetas[key] = number(rest.split(":")[0].strip())
+        elif line.strip():
+            source.unread.append(line.strip())
+
+
+def _annotated(body: str, names: list[str], *, is_annotated: bool) -> list[float]:
+    """Numbers of a matrix, and the names that its lines give them."""
+    if not is_annotated:
+        return [number(x) for x in re.findall(NUMBER, body)]
+    numbers: list[float] = []
+    for line in body.splitlines():
+        parts = line.split(":")
+        if len(parts) > 1:
+            names.append(parts[0].strip())
+            numbers += [number(x) for x in re.findall(NUMBER, parts[1])]
+    return numbers
+
+
+def _pkmodel(words: str, source: Source) -> None:
+    cmt = re.search(r"cmt\s*=\s*\"([^\"]+)\"", words)
+    ncmt = re.search(r"ncmt\s*=\s*(\d)", words)
+    source.compartments = (
+        len(re.split(r"[\s,]+", cmt[1].strip())) if cmt else int(ncmt[1]) if ncmt else 0
+    )
+    if re.search(r"depot\s*=\s*(TRUE|T|true)\b", words) or not source.compartments:
+        source.compartments = 0
+        source.unread.append(f"PKMODEL {words.strip()}")
 
 
 def _blocks(text: str) -> list[tuple[str, str]]:
@@ -284,33 +188,71 @@ def _blocks(text: str) -> list[tuple[str, str]]:
 
 
 def _rxode2(text: str) -> Source:
-    source, plain = Source("rxode2"), _uncommented(text, "#")
-    thetas = _between(plain, r"\btheta\s*<-\s*c\(", r"\)")
-    for name, number in re.findall(rf"([\w.]+)\s*=\s*({NUMBER})", thetas):
-        source.thetas[name] = _number(number)
-    for line in _between(plain, r"\bomega\s*<-\s*lotri\(\{", r"\}\)").splitlines():
+    source, plain = Source("rxode2"), uncommented(text, "#")
+    thetas = _between(plain, r"\b(?:theta|params?)\s*<-\s*c\(", r"\)")
+    for name, value in re.findall(rf"([\w.]+)\s*=\s*({NUMBER})", thetas):
+        source.thetas[named(name)] = number(value)
+    for line in _whole(_between(plain, r"\bomega\s*<-\s*lotri\(\{", r"\}\)")):
         _tilde(line, source)
     sigma = _between(plain, r"\bsigma\s*<-\s*lotri\(\{", r"\}\)")
     for kind, variance in re.findall(rf"\b(\w+)_error\s*~\s*({NUMBER})", sigma):
-        source.add_residual(kind, _number(variance))
-    _r_statements(_between(plain, r"(?:rxode2|RxODE)\(\{", r"\n\}\)"), source)
+        source.residual[kind] = number(variance) ** 0.5
+    source.adds_sds = re.search(r"^sigma\b.*they add as SDs", text, re.MULTILINE) is not None
+    _r_statements(
+        _between(plain, r"(?:rxode2|RxODE|rxode)\(\s{0,9}\{", r"\n[ \t]*\}\s{0,9}\)"), source
+    )
     return source
 
 
 def _nlmixr2(text: str) -> Source:
-    source, plain = Source("nlmixr2"), _uncommented(text, "#")
-    for line in _between(plain, r"ini\(\{", r"\n[ \t]*\}\)").splitlines():
-        estimate = re.fullmatch(rf"\s*([\w.]+)\s*(?:<-|=)\s*(?:(fix\w*)\()?({NUMBER})\)?\s*", line)
-        if estimate and estimate[1].rpartition("_")[0] in ("proportional", "additive", "log"):
-            source.residual[estimate[1].rpartition("_")[0]] = _number(estimate[3])
-        elif estimate:
-            source.thetas[estimate[1]] = _number(estimate[3])
-            if estimate[2]:
-                source.fixed.add(estimate[1])
-        else:
+    source, plain = Source("nlmixr2"), uncommented(text, "#")
+    value = rf"(?:fix\w*\()?\s*(?:c\(((?:[^()]|\([^()]*\))*)\)|(log\(\s*)?({NUMBER})\)?)\s*\)?"
+    ini = re.sub(
+        r"\blabel\([^()\n]*(\([^()\n]*\))?[^()\n]*\)",
+        "",
+        _between(plain, r"ini\(\s{0,9}\{", r"\n[ \t]*\}\)"),
+    )
+    for line in _whole(ini.replace(";", "\n")):
+        line = re.sub(r"log\(\s*c\(([^()]*)\)\s*\)", _logs, line)
+        estimate = re.fullmatch(rf"\s*([\w.]+)\s*(?:<-|=)\s*{value}\s*", line)
+        if not estimate:
             _tilde(line, source)
-    _r_statements(_between(plain, r"model\(\{", r"\n[ \t]*\}\)"), source)
+            continue
+        bounds = (estimate[2] or estimate[4]).split(",")
+        is_fixed = "fix" in line.partition("<-")[2] + line.partition("=")[2]
+        numbers = [b.strip() for b in bounds if "fix" not in b]
+        text_of = numbers[min(1, len(numbers) - 1)] if numbers else ""
+        logged = re.fullmatch(rf"log\(({NUMBER})\)", text_of)
+        if logged or re.fullmatch(NUMBER, text_of):
+            theta = number(logged[1] if logged else text_of)
+            source.thetas[named(estimate[1])] = _log(theta) if logged or estimate[3] else theta
+        else:
+            source.list_unread(line.strip())
+        if is_fixed:
+            source.fixed.add(named(estimate[1]))
+    _r_statements(_between(plain, r"model\(\s{0,9}\{", r"\n[ \t]*\}\)"), source)
     return source
+
+
+def _whole(text: str) -> list[str]:
+    """Lines of R, joined where a parenthesis is open."""
+    lines = [""]
+    for line in text.splitlines():
+        lines[-1] += f" {line.strip()}"
+        if lines[-1].count("(") <= lines[-1].count(")"):
+            lines[-1] = lines[-1].strip()
+            lines.append("")
+    return [line for line in lines if line.strip()]
+
+
+def _logs(match: re.Match[str]) -> str:
+    """Write log(c(0, 2.7, 100)) as the logarithms of its numbers."""
+    parts = (part.strip() for part in match[1].split(","))
+    return f"c({', '.join(f'log({part})' for part in parts)})"
+
+
+def _log(x: float) -> float:
+    return math.log(x) if x > 0.0 else math.nan
 
 
 def _between(text: str, start: str, end: str) -> str:
@@ -323,25 +265,45 @@ def _between(text: str, start: str, end: str) -> str:
 def _tilde(line: str, source: Source) -> None:
     """Take a line "a ~ 0.1" or "a + b ~ c(0.1, 0.05, 0.2)"."""
     left, tilde, right = line.partition("~")
-    if tilde:
+    if tilde and not re.search(r"\b(cor|sd|chol|var)\b", right):
         source.add_block(
-            [name.strip() for name in left.split("+")],
-            [_number(x) for x in re.findall(NUMBER, right)],
+            [named(name.strip()) for name in left.split("+")],
+            [number(x) for x in re.findall(NUMBER, right)],
         )
     elif line.strip():
-        source.unread.append(line.strip())
+        source.list_unread(line.strip())
 
 
 def _r_statements(body: str, source: Source) -> None:
-    amounts, lines = [], []
-    for line in body.splitlines():
-        derivative = re.match(r"\s*d/dt\((\w+)\)", line)
+    """Take the statements of a model in R: equations, derivatives, residual error."""
+    lines = []
+    for line in braced_lines(body):
+        derivative = re.match(r"d/dt\((\w+)\)\s*(?:<-|=)\s*(.+)", line)
         if derivative:
-            amounts.append(derivative[1].lower())
-        elif not re.match(r"\s*cp\s*(<-|=|~)", line):
+            source.derivatives[derivative[1]] = derivative[2]
+        elif "~" in line:
+            _r_error(line, source)
+        elif re.match(r"[\w.]+\s*(<-|=)\s*linCmt\(", line) or re.fullmatch(r"linCmt\(.*\)", line):
+            source.compartments = -2  # as many as there are volumes
+        else:
             lines.append(line)
-    source.compartments = len([name for name in amounts if name != "auc"])
-    source.statements += [
-        (name, expression.replace("^", "**"))
-        for name, expression in _assignments("\n".join(lines), "(?:<-|=)", source)
-    ]
+    amounts = [name for name in source.derivatives if name.lower() != "auc"]
+    source.compartments = len(amounts) or source.compartments
+    source.statements += source.read_statements(lines, _of_c)
+    if source.compartments == -2:
+        source.compartments = 0
+        source.closed_form = True
+
+
+def _r_error(line: str, source: Source) -> None:
+    """Take "cp ~ prop(a) + add(b) + combined1()", with SDs of ini."""
+    source.adds_sds = source.adds_sds or "combined1" in line
+    if re.match(r"linCmt\(", line):
+        source.closed_form = True
+    for function, name in re.findall(r"(\w+)\(\s*([\w.]*)\s*\)", line.partition("~")[2]):
+        kind = {"prop": "proportional", "add": "additive", "lnorm": "log"}.get(function)
+        sd = source.thetas.pop(named(name), None)
+        if kind and sd is not None:
+            source.residual[kind] = sd
+        elif function not in ("combined1", "combined2"):
+            source.unread.append(line)

@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 
 from fludapk.arrays import F8
 from fludapk.published.effect_files import Category, Effect, Steps
+from fludapk.published.engines.dictionary import words_of
 from fludapk.published.equations import Notation, written
 from fludapk.published.model_files import RandomEffect
 from fludapk.published.models import Model
@@ -37,9 +38,15 @@ class Code(Notation):
         """Write a theta."""
         return f"TH_{name.upper()}"
 
+    def number(self, value: float | str) -> str:
+        """Write a number with all its digits, in parentheses below zero: Fortran wants them."""
+        if isinstance(value, str):
+            return self.theta(value)
+        return f"{value:.15g}" if value >= 0.0 else f"({value:.15g})"
+
     def covariate(self, name: str) -> str:
         """Write a covariate."""
-        return _OF_DOSE.get(name, name.upper())
+        return OF_DOSE.get(name, name.upper())
 
     def steps(self, effect: Steps) -> str:
         """Write steps as a sum over columns that are 1 from a value on and else 0."""
@@ -60,7 +67,7 @@ class Code(Notation):
         return f"({' + '.join([first, *changes])})"
 
 
-_OF_DOSE = {"TIME": "TFIRST", "DOSE": "DOSENO"}
+OF_DOSE = {"TIME": "TFIRST", "DOSE": "DOSENO"}
 """Covariates of a dose under names that no engine reserves."""
 
 
@@ -72,8 +79,8 @@ def step_column(covariate: str, at: float) -> str:
     >>> step_column("TIME", 6.5)
     'TFIRST_6P5'
     """
-    number = f"{at:.10g}".replace(".", "P").replace("-", "M").replace("+", "")
-    return f"{_OF_DOSE.get(covariate, covariate.upper())}_{number}"
+    number = f"{at:.15g}".replace(".", "P").replace("-", "M").replace("+", "")
+    return f"{OF_DOSE.get(covariate, covariate.upper())}_{number}"
 
 
 class Individual(Notation):
@@ -157,13 +164,13 @@ class Statements:
         for name in self._covariates:
             categories = self.model.categories(name)
             if not categories:
-                columns.append(Column(_OF_DOSE.get(name, name.upper()), self._about(name)))
+                columns.append(Column(OF_DOSE.get(name, name.upper()), self._about(name)))
             columns += [
                 Column(f"{name.upper()}{k}", f"1 if {name} is {category}, 0 if {categories[0]}")
                 for k, category in enumerate(categories[1:], start=1)
             ]
         columns += [
-            Column(step_column(name, at), f"1 from {_OF_DOSE.get(name, name.upper())} {at:g} on")
+            Column(step_column(name, at), f"1 from {OF_DOSE.get(name, name.upper())} {at:g} on")
             for name, at in self._steps
         ]
         return columns
@@ -188,10 +195,10 @@ class Statements:
     def _covariates(self) -> list[str]:
         """Covariates of the model, those of a dose last."""
         used = {getattr(effect, "covariate", "") for effect in self._effects}
-        return [*self.model.program.covariates, *(name for name in _OF_DOSE if name in used)]
+        return [*self.model.program.covariates, *(name for name in OF_DOSE if name in used)]
 
     def _about(self, name: str) -> str:
-        if name in _OF_DOSE:
+        if name in OF_DOSE:
             return {"TIME": "h from the first dose to this one", "DOSE": "number of this dose"}[
                 name
             ]
@@ -226,7 +233,7 @@ class Statements:
         for name in self._covariates:
             value, categories = row[name], self.model.categories(name)
             if not categories:
-                values[_OF_DOSE.get(name, name.upper())] = value
+                values[OF_DOSE.get(name, name.upper())] = value
             for k in range(1, len(categories)):
                 values[f"{name.upper()}{k}"] = float(value == k)
         return values | {step_column(name, at): float(row[name] >= at) for name, at in self._steps}
@@ -380,9 +387,17 @@ class Statements:
             f"Differs from the print in: {departure.topic}. {departure.file}"
             for departure in file.departures
         ]
-        lines.append("Research only, not a medical device.")
+        lines += [*words_of(file), "Research only, not a medical device."]
         return "".join(
-            f"{mark} {part}\n" for line in lines for part in textwrap.wrap(ascii_text(line), 76)
+            f"{mark} {part}\n"
+            for line in lines
+            for part in textwrap.wrap(
+                ascii_text(line),
+                76,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
         )
 
 
@@ -415,7 +430,7 @@ def _individual(name: str) -> str:
 
 
 def _loaded(effect: str, loading: float) -> str:
-    return effect if loading == 1.0 else f"{loading:g}*{effect}"
+    return effect if loading == 1.0 else f"{loading:.15g}*{effect}"
 
 
 def lower_triangle(matrix: F8) -> str:
