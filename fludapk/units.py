@@ -255,24 +255,22 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
     109.22
     """
     units = UNITS[dimension]
-    shown = as_typed(value)
     if isinstance(value, str):
         number, rest = parse_number(value, field)
     else:
         number, rest = float(value), ""
         if not math.isfinite(number):
-            raise InputError(Fault(field, f"= {shown!r} is not a finite number"))
+            raise InputError(Fault(field, f"= {as_typed(value)!r} is not a finite number"))
     if not rest:
         if unit is None:
             examples = " or ".join(f'"{number:g} {name}"' for name in list(units)[:2])
-            fault = Fault(field, f"= {shown!r} has no unit", do=f"write for example {examples}")
-            raise InputError(fault)
+            do = f"write for example {examples}"
+            raise InputError(Fault(field, f"= {as_typed(value)!r} has no unit", do=do))
         return Quantity(number * units[unit], unit, number, True)
     typed_unit = canonical_unit(rest, dimension)
     if typed_unit is None:
-        raise InputError(
-            Fault(field, f"= {shown!r}: unknown unit {rest!r}", allowed=", ".join(units))
-        )
+        found = f"= {as_typed(value)!r}: unknown unit {rest!r}"
+        raise InputError(Fault(field, found, allowed=", ".join(units)))
     return Quantity(float(f"{number * units[typed_unit]:.12g}"), typed_unit, number, False)
 
 
