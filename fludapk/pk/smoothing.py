@@ -122,4 +122,4 @@ def _kernel_below(u: F8, square: F8) -> F8:
     square *= -0.25
     square += 0.75
     square *= u
-    return np.clip(0.5 + square.mean(axis=1), 0.0, 1.0)
+    return np.asarray(np.clip(0.5 + square.mean(axis=1), 0.0, 1.0))
