@@ -281,20 +281,19 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
     109.22
     """
     units = UNITS[dimension]
-    shown = as_typed(value)
     if isinstance(value, str):
         number, rest = parse_number(value, field)
     else:
         number, rest = float(value), ""
         if not math.isfinite(number):
-            raise InputError(Fault(field, tr("= {typed!r} is not a finite number", typed=shown)))
+            raise InputError(Fault(field, tr("= {typed!r} is not a finite number", typed=as_typed(value))))
     if not rest:
         if unit is None:
-            raise InputError(_without_unit(field, shown, number, list(units)))
+            raise InputError(_without_unit(field, as_typed(value), number, list(units)))
         return Quantity(number * units[unit], unit, number, True)
     typed_unit = canonical_unit(rest, dimension)
     if typed_unit is None:
-        found = tr("= {typed!r}: unknown unit {unit!r}", typed=shown, unit=rest)
+        found = tr("= {typed!r}: unknown unit {unit!r}", typed=as_typed(value), unit=rest)
         raise InputError(Fault(field, found, allowed=", ".join(units)))
     return Quantity(float(f"{number * units[typed_unit]:.12g}"), typed_unit, number, False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
@@ -38,12 +39,12 @@ class CheckFacts:
     targets: Sequence[TargetRecord]
     label_rules: Sequence[LabelRecord]
 
-    @property
+    @cached_property
     def model(self) -> Model:
         """Chosen model."""
         return self.prediction.model
 
-    @property
+    @cached_property
     def patient(self) -> Patient:
         """Patient of the check."""
         return self.prediction.case.patient

@@ -305,6 +305,7 @@ class CheckResult(Record):
         return [dict(zip(names, values, strict=True))]
 
 
+_INTERVALS: Final = {part.name for part in fields(ExposureRecord) if part.name.endswith("_pi90")}
 _HEADLINE: Final = ("target", "p_below", "p_within", "p_above")
 _TARGET: Final = ("status", "p_below", "p_within", "p_above", "applies")
 _RIVAL: Final = ("applies", "auc_0_inf", "flag")
@@ -321,7 +322,7 @@ def _columns(models: tuple[str, ...]) -> tuple[str, ...]:
     names = ["error", "stop", "headline", *_HEADLINE, "flag"]
     for part in fields(ExposureRecord):
         pair = [f"{part.name}_low", f"{part.name}_high"]
-        names += pair if part.name.endswith("_pi90") else [part.name]
+        names += pair if part.name in _INTERVALS else [part.name]
     names.remove("auc_per_dose")
     names += ["models_agree", "remarks"]
     names += [f"{target}_{what}" for target in targets() for what in _TARGET]
@@ -356,7 +357,7 @@ def row_values(
     values: list[Any] = [None, "; ".join(headline.stops), headline.sentence]
     values += [headline.target, headline.p_below, headline.p_within, headline.p_above, flag]
     for name, value in exposure.items():
-        if name.endswith("_pi90"):
+        if name in _INTERVALS:
             values += value or (None, None)
         elif name != "auc_per_dose":
             values.append(value)

@@ -21,7 +21,7 @@ from fludapk.units import Quantity
 
 WITHIN_SD: Final = {"weight": 2.0, "height": 2.8}
 """An ordinary size is within so many SD of the median for age; rules ask, or warn, from 3 on."""
-CREATININE: Final = (0.5, 4.0)
+CREATININE: Final = (0.3, 15.0)
 """Multiples of the normal creatinine between which it is ordinary."""
 
 
@@ -48,7 +48,7 @@ def bounds_at(age_years: float, sex: str | None) -> Bounds:
     Examples
     --------
     >>> [round(x, 1) for x in bounds_at(5.0, "female")]
-    [14.2, 25.3, 95.4, 121.6, 0.2, 1.5]
+    [14.2, 25.3, 95.4, 121.6, 0.1, 5.7]
     """
     ages, bounds = _bounds(sex or "female")
     return bounds[max(bisect_right(ages, age_years) - 1, 0)]

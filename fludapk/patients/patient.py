@@ -183,8 +183,7 @@ class Patient:
             "egfr_formula": egfr_formula,
             "typed": quantities,
         }
-        for key, value in attributes.items():
-            object.__setattr__(self, key, value)
+        vars(self).update(attributes)
         faults, needed = self._judged(faults, confirm, confirmed)
         faults += self._change_faults(confirm, confirmed)
         object.__setattr__(self, "confirmed", needed)

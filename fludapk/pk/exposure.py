@@ -322,19 +322,22 @@ def _array(values: F8, ndim: int) -> F8:
 
 
 def _raise_for(status: npt.NDArray[np.int8]) -> None:
+    if not status.any():  # as a rule
+        return
     bad = np.flatnonzero(status)
-    if bad.size:
-        raise InputError(f"row {bad[0] + 1}: clearances and volumes must be finite and above zero")
+    raise InputError(f"row {bad[0] + 1}: clearances and volumes must be finite and above zero")
 
 
 def _raise_unless_finite(*values: F8) -> None:
     """Refuse rows of which a number came out as NaN or infinite."""
-    bad = np.flatnonzero(~np.all([np.isfinite(value) for value in values], axis=0))
-    if bad.size:
-        raise InputError(
-            f"row {bad[0] + 1}: the exposure is no finite number: dose and parameters are beyond "
-            "what can be computed"
-        )
+    finite = [np.isfinite(value) for value in values]
+    if all(good.all() for good in finite):  # as a rule
+        return
+    bad = np.flatnonzero(~np.all(finite, axis=0))
+    raise InputError(
+        f"row {bad[0] + 1}: the exposure is no finite number: dose and parameters are beyond "
+        "what can be computed"
+    )
 
 
 def rates(parameters: F8) -> F8:

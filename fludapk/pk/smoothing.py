@@ -70,7 +70,7 @@ class Smoothed:
         >>> Smoothed.of_values(np.array([[10.0, 12.0, 15.0, 18.0, 21.6]])).below(15.0).round(3)
         array([0.519])
         """
-        return self._chance_and_density(np.full(len(self.mean), np.log(bound)))[0]
+        return self._chance(np.full(len(self.mean), np.log(bound)))
 
     def quantile(self, chance: float) -> F8:
         """Compute the value that is not reached with a chance inside (0, 1), (patients,).
@@ -82,9 +82,11 @@ class Smoothed:
         """
         at = self.mean + NormalDist().inv_cdf(chance) * self.sd
         for _ in range(_STEPS):
-            reached, density = self._chance_and_density(at)
+            u, square = self._distances(at)
+            density = 0.75 * (1.0 - square.mean(axis=1)) / self.reach[:, 0]
+            reached = _kernel_below(u, square)
             at = at - (reached - chance) / np.maximum(density, 1e-3 / self.reach[:, 0])
-        missed = np.abs(self._chance_and_density(at)[0] - chance) > _CLOSE
+        missed = np.abs(self._chance(at) - chance) > _CLOSE
         if missed.any():
             at[missed] = self._rows(missed)._halved(chance)
         return np.asarray(np.exp(at))
@@ -98,19 +100,26 @@ class Smoothed:
         high = self.centres.max(axis=1) + self.reach[:, 0]
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
-            is_low = self._chance_and_density(middle)[0] < chance
+            is_low = self._chance(middle) < chance
             low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
         return np.asarray((low + high) / 2)
 
-    def _chance_and_density(self, at: F8) -> tuple[F8, F8]:
-        """Compute the chance below a point of the log scale of each patient, and the density."""
+    def _chance(self, at: F8) -> F8:
+        """Compute the chance below a point of the log scale of each patient."""
+        return _kernel_below(*self._distances(at))
+
+    def _distances(self, at: F8) -> tuple[F8, F8]:
+        """Compute distances of a point from all centres, in half widths up to 1, and squares."""
         u = at[:, None] - self.centres
         u *= 1.0 / self.reach
         np.maximum(u, -1.0, out=u)
         np.minimum(u, 1.0, out=u)
-        square = u * u
-        density = 0.75 * (1.0 - square.mean(axis=1)) / self.reach[:, 0]
-        square *= -0.25
-        square += 0.75
-        square *= u
-        return np.clip(0.5 + square.mean(axis=1), 0.0, 1.0), density
+        return u, u * u
+
+
+def _kernel_below(u: F8, square: F8) -> F8:
+    """Compute the mean share of kernels below a point, from its distances; squares are used up."""
+    square *= -0.25
+    square += 0.75
+    square *= u
+    return np.asarray(np.clip(0.5 + square.mean(axis=1), 0.0, 1.0))
