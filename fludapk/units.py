@@ -286,7 +286,9 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
     else:
         number, rest = float(value), ""
         if not math.isfinite(number):
-            raise InputError(Fault(field, tr("= {typed!r} is not a finite number", typed=as_typed(value))))
+            raise InputError(
+                Fault(field, tr("= {typed!r} is not a finite number", typed=as_typed(value)))
+            )
     if not rest:
         if unit is None:
             raise InputError(_without_unit(field, as_typed(value), number, list(units)))
