@@ -36,8 +36,9 @@ def in_sight(
 ) -> tuple[list[RemarkRow], list[RemarkRow]]:
     """Divide remarks into the cautions that a page shows at once, and those that it folds.
 
-    Cautions are shown as long as there is room, by their first sentence if the whole is too long;
-    what is cut is also among the folded, in full.
+    The first caution is shown whatever its length, unless a STOP stands above; others as long as
+    there is room, by their first sentence if the whole is too long. What is cut is also among the
+    folded, in full.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def in_sight(
     seen, folded = [], []
     for row in rows:
         shown = row if row.words <= room else _first_sentence(row)
-        fits = row.urgent and shown.words <= room
+        fits = row.urgent and (shown.words <= room or not (seen or stops))
         if fits:
             seen.append(shown)
             room -= shown.words
