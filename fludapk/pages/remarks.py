@@ -48,7 +48,8 @@ def in_sight(
         STOPs that the box above says.
     """
     room = WORDS_OF_BAD_NEWS - sum(len(stop.split()) for stop in stops)
-    seen, folded = [], []
+    seen: list[RemarkRow] = []
+    folded: list[RemarkRow] = []
     for row in rows:
         shown = row if row.words <= room else _first_sentence(row)
         fits = row.urgent and (shown.words <= room or not (seen or stops))
