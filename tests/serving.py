@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, Final
 
@@ -14,11 +14,21 @@ LEVELS: Final = {"#time_1": "1", "#conc_1": "1000", "#time_2": "2", "#conc_2": "
 READY: Final = "!document.querySelector('[aria-busy]') && document.querySelector('.sheet')"
 
 
+@contextmanager
+def running_server() -> Iterator[subprocess.Popen[str]]:
+    """A server in a process of its own, which ends with the test whatever becomes of that."""
+    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[subprocess.Popen[str]]:
     """A server of our own."""
-    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as started:
+    with running_server() as started:
         yield started
         started.terminate()
         assert started.stderr is not None

@@ -6,8 +6,6 @@ import io
 import json
 import multiprocessing
 import re
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ import httpx
 import pytest
 from asking import APP, HOME, Page, ask
 from click.testing import CliRunner
+from serving import running_server
 from starlette.types import Message
 
 from fludapk.cli import main
@@ -427,8 +426,7 @@ def test_studies_are_for_nobody_else() -> None:
 
 @pytest.mark.parametrize("how", ["terminate", "kill"])
 def test_a_study_ends_when_the_server_stops(how: str) -> None:
-    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+    with running_server() as server:
         assert server.stderr is not None
         home = next(line for line in server.stderr if "listening on" in line).split()[3]
         started = httpx.post(f"{home}simulate", data=LONG, timeout=60)

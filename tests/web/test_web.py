@@ -6,7 +6,6 @@ import random
 import re
 import select
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +20,7 @@ from asking import HOME, Page, ask
 from click.testing import CliRunner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from serving import running_server
 
 from fludapk._version import __version__
 from fludapk.answers.goal import Goal
@@ -859,8 +859,7 @@ def test_the_command_refuses_to_be_open_without_a_token() -> None:
 
 
 def test_the_command_serves_until_it_is_told_to_stop() -> None:
-    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+    with running_server() as server:
         assert server.stderr is not None
         line = next(line for line in server.stderr if "listening on" in line)
         address = line.split()[3]
@@ -887,8 +886,7 @@ def test_a_running_request_is_finished_before_the_server_stops() -> None:
         files={"file": ("list.csv", text.encode(), "text/csv")},
         data={"regimen": "tisa_cel_ball", "points": "13"},
     )
-    words = [sys.executable, "-m", "fludapk", "serve", "--port", "0", "--no-browser"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+    with running_server() as server:
         assert server.stderr is not None
         line = next(line for line in server.stderr if "listening on" in line)
         port = int(line.split()[3].rstrip("/").rpartition(":")[2])
