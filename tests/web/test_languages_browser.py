@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import pytest
 from browsing import browser, overflow
-from serving import READY, filled, home, page, until
+from serving import READY, filled, home, page, server, until
 
 from fludapk.language import LANGUAGES, SOURCE
 from fludapk.web.pages import TABS
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser", "home", "page"]  # fixtures
+__all__ = ["browser", "home", "page", "server"]  # fixtures
 
 OTHERS: Final = tuple(code for code in LANGUAGES if code != SOURCE)
 
