@@ -267,8 +267,11 @@ def kidney_and_size(patient: PatientRecord, *, short: bool = False) -> str:
         crcl = tr("creatinine clearance {value:.0f} mL/min", value=patient.crcl_ml_min)
         formula = patient.crcl_formula
         parts.append(_with(crcl, [tr(formula)] if formula and not short else []))
-    bsa = tr("body surface area {value:.4g} m²", value=patient.bsa_m2)
-    parts.append(_with(bsa, [] if short else [str(patient.bsa_formula)]))
+    if short:
+        parts.append(tr("BSA {value:.4g} m²", value=patient.bsa_m2))
+    else:
+        bsa = tr("body surface area {value:.4g} m²", value=patient.bsa_m2)
+        parts.append(_with(bsa, [str(patient.bsa_formula)]))
     return "; ".join(parts)
 
 

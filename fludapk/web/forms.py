@@ -105,11 +105,11 @@ def called(name: str) -> str:
 
     Examples
     --------
-    >>> called("renal"), called("conc_2"), called("infusion_time")
-    ('kidney function', 'concentration of level 2', 'infusion time')
+    >>> called("renal"), called("conc_2"), called("conc_unit")
+    ('kidney function', 'concentration of level 2', 'unit of the levels')
     """
     part, _, row = name.rpartition("_")
-    if part in _OF_ROWS:
+    if part in _OF_ROWS and row.isdecimal():
         return tr(_OF_ROWS[part], n=row)
     return tr(CALLED[name]) if name in CALLED else label(_KEYS.get(name, name))
 

@@ -345,7 +345,7 @@ def test_levels_by_the_clock_are_one_switch(page: Any, home: str) -> None:
     page.select_option("#regimen", "tisa_cel_ball")
     page.select_option("#renal_unit", "mg/dL")
     page.select_option("#conc_unit", "ng/mL")
-    says(page, "2026-01-14 09:30")
+    until(page, "document.querySelector('#answer').textContent.includes('2026-01-14 09:30')")
 
 
 def test_when_to_sample_is_answered_for_this_patient_without_levels(page: Any, home: str) -> None:
