@@ -46,12 +46,20 @@ def file_name(schema: str) -> str:
     return f"{schema.replace('/', '.')}.schema.json"
 
 
+def _of_fields(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leave out `Record.source`, an `InitVar` that pydantic before 2.14 takes for a field."""
+    for part in (schema, *schema.get("$defs", {}).values()):
+        if part.get("properties", {}).get("source") == {"default": None, "title": "Source"}:
+            del part["properties"]["source"]
+    return schema
+
+
 def schemas() -> dict[str, dict[str, Any]]:
     """Return name of the file -> JSON schema."""
     made = {}
     for record in RECORDS:
         (name,) = get_args(get_type_hints(record)["schema"])
-        whole = TypeAdapter(record).json_schema(mode="serialization")
+        whole = _of_fields(TypeAdapter(record).json_schema(mode="serialization"))
         made[file_name(name)] = {"$schema": DIALECT, **whole, "title": name}
     model = ModelFile.model_json_schema()
     made[file_name("fludapk.model/1")] = {"$schema": DIALECT, **model, "title": "fludapk.model/1"}
