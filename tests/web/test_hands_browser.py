@@ -45,6 +45,17 @@ def by_keys(page: Any, typed: dict[str, str], button: str) -> None:
     raise AssertionError(f"no key leads to {left or button}")
 
 
+def choose_by_keys(page: Any, file: Path) -> None:
+    """Reach the field of a file by Tab, and open its dialogue by the space bar."""
+    for _ in range(40):
+        if page.evaluate("document.activeElement.id") == "file":
+            break
+        page.keyboard.press("Tab")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Space")
+    chooser.value.set_files(file)
+
+
 def girl(page: Any, address: str) -> None:
     """Fill the patient by fields alone: no script runs that could say when it is ready."""
     page.goto(address)
@@ -105,13 +116,7 @@ def test_a_list_by_keyboard_alone(page: Any, home: str, tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text(LIST, "utf-8")
     page.goto(f"{home}/list")
-    for _ in range(40):
-        if page.evaluate("document.activeElement.id") == "file":
-            break
-        page.keyboard.press("Tab")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Space")
-    chooser.value.set_files(file)
+    choose_by_keys(page, file)
     by_keys(page, {"regimen": "tis"}, "Check the list")
     until(page, "document.activeElement.id == 'answer'")
     page.wait_for_selector("tr.bad")
@@ -122,6 +127,23 @@ def test_a_list_by_keyboard_alone(page: Any, home: str, tmp_path: Path) -> None:
     page.keyboard.press("Enter")
     until(page, "location.pathname == '/' && document.querySelector('.sheet .auc')")
     assert "13.58" in page.inner_text(".sheet .auc")
+
+
+def test_an_evaluation_by_keyboard_alone(page: Any, home: str) -> None:
+    page.goto(f"{home}/evaluate")
+    choose_by_keys(page, Path(__file__).parents[2] / "examples" / "levels.csv")
+    by_keys(page, {"dv": "mg", "amt": "flu"}, "Compare the models")
+    until(page, "document.activeElement.id == 'answer'")
+    assert page.inner_text("#said").startswith("Best fit: langenhorst2019")
+
+
+def test_a_study_by_keyboard_alone(page: Any, home: str) -> None:
+    page.goto(f"{home}/simulate")
+    page.fill("#patients", "")
+    plans = {"population": "<1", "plan_1": "tisa_cel_ball", "plan_2": "x 4 auc 17"}
+    by_keys(page, {**plans, "patients": "500"}, "Run the study")
+    page.wait_for_selector(".sheet img", timeout=90_000)
+    assert page.inner_text("#said").startswith("The study is finished")
 
 
 # ------------------------------------------------------------------ no script
