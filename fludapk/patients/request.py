@@ -27,7 +27,7 @@ Typed: TypeAlias = Mapping[str, Any]
 
 PATIENT_NAMES: Final = tuple(FIELDS[key].name for key in PATIENT)
 _CLOCK: Final = ("first_dose", "time_zone")
-"""What belongs to the course, and places clock times of a patient, too."""
+"""Fields of the course by which clock times of the patient are counted as well."""
 COURSE_NAMES: Final = tuple(FIELDS[key].name for key in COURSE)
 
 

@@ -10,7 +10,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from typing import Final
+from typing import Final, TypeGuard
 
 MOST_PARTS: Final = 1000
 """Parts of an expression that is read, names written out."""
@@ -152,12 +152,12 @@ def summands(node: ast.expr, sign: float = 1.0) -> Iterator[tuple[float, ast.exp
         yield sign, node
 
 
-def is_sum(node: ast.expr) -> bool:
+def is_sum(node: ast.expr) -> TypeGuard[ast.BinOp]:
     """Tell if an expression is a sum or a difference."""
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
 
 
-def is_call(node: ast.AST, *functions: str) -> bool:
+def is_call(node: ast.AST, *functions: str) -> TypeGuard[ast.Call]:
     """Tell if an expression is the call of a function of one argument."""
     return isinstance(node, ast.Call) and name_of(node.func) in functions and len(node.args) == 1
 
@@ -196,15 +196,14 @@ class Simplified(ast.NodeTransformer):
     @staticmethod
     def _exponential(sign: float, part: ast.expr) -> ast.expr:
         """Write exp(c log x) as x ** c, and exp(-x) with its sign inside."""
-        scale, log = sign, part
         if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mult):
             for factor, other in ((part.left, part.right), (part.right, part.left)):
                 if is_call(other, "log"):
                     signed = factor if sign > 0 else ast.UnaryOp(ast.USub(), factor)
-                    return binary(other.args[0], ast.Pow(), signed)  # type: ignore[attr-defined]
-        if is_call(log, "log"):
-            inner: ast.expr = log.args[0]  # type: ignore[attr-defined]
-            return inner if scale > 0 else binary(inner, ast.Pow(), ast.Constant(-1.0))
+                    return binary(other.args[0], ast.Pow(), signed)
+        if is_call(part, "log"):
+            inner = part.args[0]
+            return inner if sign > 0 else binary(inner, ast.Pow(), ast.Constant(-1.0))
         return call("exp", part if sign > 0 else ast.UnaryOp(ast.USub(), part))
 
 

@@ -308,7 +308,7 @@ class _Reader:
         node, sign = leaf
         if not is_call(node, "exp"):
             raise NotReadError(f"{ast.unparse(node)}: a random effect that is not inside exp()")
-        self._add(node.args[0], sign, own)  # type: ignore[attr-defined]
+        self._add(node.args[0], sign, own)
 
     def _add(self, node: ast.expr, sign: float, own: dict[tuple[str, str], float]) -> None:
         """Read a sum of random effects, each times a number."""

@@ -37,13 +37,16 @@ def logit_of(node: ast.expr) -> tuple[ast.expr, float, float, ast.expr] | None:
     if low is None or span is None or len(others) != 1 or others[0][1] > 0:
         return None
     below = list(summands(others[0][0]))
-    if len(below) != 2 or constant(below[0][1]) != 1.0 or not is_call(below[1][1], "exp"):
+    if len(below) != 2 or constant(below[0][1]) != 1.0:
+        return None
+    exponential = below[1][1]
+    if not is_call(exponential, "exp"):
         return None
     total: ast.expr | None = None
     typical = None
-    for sign, part in summands(below[1][1].args[0], -1.0):  # type: ignore[attr-defined]
+    for sign, part in summands(exponential.args[0], -1.0):
         if is_call(part, "log") and sign > 0 and typical is None:
-            typical = part.args[0]  # type: ignore[attr-defined]
+            typical = part.args[0]
             continue
         signed = part if sign > 0 else ast.UnaryOp(ast.USub(), part)
         total = signed if total is None else binary(total, ast.Add(), signed)
@@ -54,7 +57,7 @@ def logit_of(node: ast.expr) -> tuple[ast.expr, float, float, ast.expr] | None:
     ):
         return None
     top, bottom = list(summands(typical.left)), list(summands(typical.right))
-    x = typical.left.left  # type: ignore[attr-defined]
+    x = typical.left.left
     low_there, high = constant(top[-1][1]), constant(bottom[0][1])
     if low_there != low or high is None or abs(high - low - span) > 1e-12 * abs(high):
         return None

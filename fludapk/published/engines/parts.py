@@ -246,7 +246,7 @@ class Parts:
         """
         read = None
         if is_call(node, "exp"):
-            read = self._exponential(node.args[0], sign)  # type: ignore[attr-defined]
+            read = self._exponential(node.args[0], sign)
         elif is_sum(node) and sign > 0:
             read = self.indicators(node) or self._linear(node)
         read = read or self._power(node, sign)
