@@ -75,3 +75,17 @@ def reading_note(model: Model, patient: Patient) -> str | None:
 def counts(row: SensitivityRecord) -> bool:
     """Tell whether a model counts: it applies, and is no second reading of a paper."""
     return row.applies and row.reading_of is None
+
+
+def advice_here(rule: LabelRecord) -> str:
+    """Word the advice of a label with the renal function that it is for, where there is one."""
+    if rule.value is None:
+        return f"{rule.title}: {rule.advice}"
+    return tr(
+        "{rule}: {advice} at {measure} {value:.0f} {unit}",
+        rule=rule.title,
+        advice=rule.advice,
+        measure=rule.measure,
+        value=rule.value,
+        unit=rule.unit,
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from fludapk.answers.check_facts import CheckFacts, Rule, counts, other_disease
+from fludapk.answers.check_facts import CheckFacts, Rule, advice_here, counts, other_disease
 from fludapk.answers.check_notes import NOTES, comparison_reading, infant_practice
 from fludapk.answers.clock_remarks import clocks_may_change
 from fludapk.answers.headline import auc_text
@@ -36,17 +36,7 @@ def label_contraindicated(facts: CheckFacts) -> Remark | None:
     refusing = [rule for rule in facts.label_rules if rule.refused]
     if not refusing:
         return None
-    advice = "; ".join(
-        tr(
-            "{rule}: {advice} at {measure} {value:.0f} {unit}",
-            rule=rule.title,
-            advice=rule.advice,
-            measure=rule.measure,
-            value=rule.value,
-            unit=rule.unit,
-        )
-        for rule in refusing
-    )
+    advice = "; ".join(advice_here(rule) for rule in refusing)
     return stop("label_renal", advice, "; ".join(dict.fromkeys(rule.source for rule in refusing)))
 
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from fludapk._version import __version__
 from fludapk.answers.check import check
-from fludapk.answers.check_records import CheckResult, LabelRecord
+from fludapk.answers.check_facts import advice_here
+from fludapk.answers.check_records import CheckResult
 from fludapk.answers.compare_chances import compared_chances
 from fludapk.answers.compare_headline import table_headline
 from fludapk.answers.compare_plans import Plan, TypedPlan, read_plans
@@ -214,7 +215,7 @@ def _by_rule(plan: Plan, asked: Asked) -> Answered:
     rule = next(row for row in full.label_rules if row.id == plan.rule)
     stops = only_stops(full.remarks)
     if rule.factor is None:
-        why = stop("rule_gives_no_dose", _ruled(rule), rule.source)
+        why = stop("rule_gives_no_dose", advice_here(rule), rule.source)
         return Answered(plan=plan, remarks=stops if rule.refused else [why, *stops])
     reduced = replace(plan.regimen, dose=plan.regimen.dose * rule.factor)
     try:
@@ -226,26 +227,12 @@ def _by_rule(plan: Plan, asked: Asked) -> Answered:
         return Answered(plan=plan, remarks=stops, would_give=_would_give(result))
     how = tr(
         "{rule}; full dose {dose:g} {unit}",
-        rule=_ruled(rule),
+        rule=advice_here(rule),
         dose=plan.regimen.dose,
         unit=plan.regimen.unit,
     )
     step = Step(marked("rule"), rule.factor, tr("of the full dose"), rule.id, how)
     return Answered(plan=plan, check=result, remarks=result.remarks, steps=[step, *result.trail])
-
-
-def _ruled(rule: LabelRecord) -> str:
-    """Advice of a rule at this kidney function."""
-    if rule.value is None:
-        return f"{rule.title}: {rule.advice}"
-    return tr(
-        "{rule}: {advice} at {measure} {value:.0f} {unit}",
-        rule=rule.title,
-        advice=rule.advice,
-        measure=rule.measure,
-        value=rule.value,
-        unit=rule.unit,
-    )
 
 
 def _aimed(plan: Plan, asked: Asked) -> Answered:
