@@ -9,7 +9,7 @@ from fludapk.language import marked, tr
 from fludapk.pages.check import LABELS, REMARKS, headline_block, page_footer, page_labels
 from fludapk.pages.check_rows import change_line
 from fludapk.pages.check_sheet import answer_block, blocks_of
-from fludapk.pages.layout import Strong, fitted, table
+from fludapk.pages.layout import Strong, fitted, table, with_auc
 from fludapk.pages.remarks import remark_rows
 from fludapk.pages.templates import sheet
 from fludapk.pages.words import (
@@ -38,8 +38,8 @@ def dose_page(r: DoseResult, width: int, strong: Strong = str) -> str:
     sections = {
         REMARKS: remark_table(r.remarks, width),
         not_proposed(r): "\n".join(fitted(line, width) for line in would_give_lines(r)),
-        EXPECTED: table(expected_rows(r), width, right="1"),
-        PLANNED: table(rows, width, right="12") if (rows := planned_rows(r)) else "",
+        EXPECTED: table(with_auc(expected_rows(r), 1), width, right="1"),
+        PLANNED: table(with_auc(rows, 2), width, right="12") if (rows := planned_rows(r)) else "",
         LABELS: page_labels(r.check, width),
     }
     body = [f"{tr(title)}\n{text}" for title, text in sections.items() if text]
@@ -175,7 +175,7 @@ def expected_rows(r: DoseResult) -> list[tuple[str, ...]]:
     return [
         (
             row.model,
-            f"AUC {auc_text(row.auc_0_inf, *bounds)}",
+            auc_text(row.auc_0_inf, *bounds),
             row.side or "",
             "; ".join(
                 [
@@ -208,7 +208,7 @@ def planned_rows(r: DoseResult) -> list[tuple[str, ...]]:
 def _dose_and_auc(check: CheckResult) -> tuple[str, str, str]:
     """Dose, AUC, and its side of the leading target."""
     dose, auc = check.regimen.doses_mg[0], auc_of(check.headline)
-    return f"{mg(dose)} mg", f"AUC {auc}", side(check.headline)
+    return f"{mg(dose)} mg", auc, side(check.headline)
 
 
 def dose_html(result: DoseResult, *, whole: bool = True) -> str:
@@ -231,9 +231,9 @@ def dose_html(result: DoseResult, *, whole: bool = True) -> str:
         would_give=[typeset(line) for line in would_give_lines(result)],
         not_proposed=not_proposed(result),
         expected_title=tr(EXPECTED),
-        expected=[tuple(typeset(x.removeprefix("AUC ")) for x in r) for r in expected_rows(result)],
+        expected=[tuple(map(typeset, row)) for row in expected_rows(result)],
         planned_title=tr(PLANNED),
-        planned=[tuple(x.removeprefix("AUC ") for x in row) for row in planned_rows(result)],
+        planned=planned_rows(result),
         is_proposed=result.answer is not None,
         is_reached=result.dose.reached,
         **blocks,

@@ -66,3 +66,17 @@ def table(rows: Sequence[Sequence[str]], width: int, *, indent: int = 2, right: 
         last = wrap(row[-1], max(left, _LEAST_COLUMN)) or [""]
         out += [(head + last[0]).rstrip(), *(" " * len(head) + line for line in last[1:])]
     return "\n".join(out)
+
+
+def with_auc(rows: Sequence[Sequence[str]], column: int) -> list[tuple[str, ...]]:
+    """Name the AUCs of a column, for a table without a header.
+
+    Examples
+    --------
+    >>> with_auc([("varela2025", "21.7"), ("mohanan2017", "")], 1)
+    [('varela2025', 'AUC 21.7'), ('mohanan2017', '')]
+    """
+    return [
+        tuple(f"AUC {cell}" if place == column and cell else cell for place, cell in enumerate(row))
+        for row in rows
+    ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from fludapk.answers.headline import auc_text
 from fludapk.language import marked, ntr, tr
 from fludapk.pages.check import REMARKS, TARGETS, footer, headline_block, page_targets
-from fludapk.pages.layout import Strong, fitted, paragraph, table
+from fludapk.pages.layout import Strong, fitted, paragraph, table, with_auc
 from fludapk.pages.words import (
     auc_line,
     auc_of,
@@ -57,7 +57,7 @@ def update_page(r: UpdateResult, width: int = 100, strong: Strong = str) -> str:
     sections = {
         REMARKS: remark_table(r.remarks, width),
         WITHOUT: table(without_rows(r), width) if r.without else "",
-        BY_MODELS: table(by_model_rows(r), width, right="1"),
+        BY_MODELS: table(with_auc(by_model_rows(r), 1), width, right="1"),
         WOULD_GIVE: "\n".join(paragraph(line, width, 2) for line in would_give_lines(r)),
         LEVELS: "\n".join(part for level in r.levels for part in _level_lines(level, width)),
         MODELS: table(member_rows(r), width, right="12"),
@@ -246,7 +246,7 @@ def by_model_rows(r: UpdateResult) -> list[tuple[str, str, str]]:
     return [
         (
             row.model,
-            "" if row.auc_0_inf is None else f"AUC {auc_text(row.auc_0_inf)}",
+            "" if row.auc_0_inf is None else auc_text(row.auc_0_inf),
             _about_model(row),
         )
         for row in r.by_models
