@@ -1,10 +1,10 @@
 """The published JSON schemas are those of the records, under names that stay."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any, Final
 
+import make_schemas
 import pytest
 
 import fludapk
@@ -16,19 +16,7 @@ GIRL: Final = {"age": 5, "weight": 18.2, "height": 110, "scr": "0.3 mg/dL",
                "regimen": "tisa_cel_ball"}  # fmt: skip
 
 
-def made() -> dict[str, dict[str, Any]]:
-    """Schemas as the tool makes them."""
-    path = ROOT / "tools" / "make_schemas.py"
-    spec = importlib.util.spec_from_file_location("make_schemas", path)
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    schemas: dict[str, dict[str, Any]] = tool.schemas()
-    return schemas
-
-
-SCHEMAS: Final = made()
+SCHEMAS: Final = make_schemas.schemas()
 
 
 def test_every_schema_has_its_file_and_every_file_its_schema() -> None:

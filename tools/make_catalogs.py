@@ -71,7 +71,8 @@ def messages() -> Iterator[str | tuple[str, str]]:
 def _of_python(node: ast.AST) -> Iterator[str | tuple[str, str]]:
     """Yield the messages of a tree; Babel misses those inside of f-strings, in some Pythons."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+        constants = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+        texts = [text for text in constants if isinstance(text, str)]
         if node.func.id in ("tr", "marked") and texts:
             yield texts[0]
         elif node.func.id == "ntr" and len(texts) > 1:
@@ -128,12 +129,8 @@ def main() -> None:
         if code != SOURCE:
             text = updated(code)
             (CATALOGS / f"{code}.po").write_bytes(text)
-            read = read_po(BytesIO(text), locale=code)
-            missing = [
-                m
-                for m in read
-                if m.id and not (m.string if isinstance(m.string, str) else all(m.string))
-            ]
+            read = [message for message in read_po(BytesIO(text), locale=code) if message.id]
+            missing = [m for m in read if not (all(m.string or ()) if m.pluralizable else m.string)]
             print(f"{code}: {len(read)} messages, {len(missing)} without a translation")
 
 

@@ -1,9 +1,9 @@
 """Faults of what was typed, in another language: all of it is worded, and nothing typed is."""
 
 import re
-from gettext import NullTranslations
 
 import pytest
+from brackets import Brackets, without_brackets
 
 from fludapk import language
 from fludapk.errors import InputError
@@ -24,16 +24,9 @@ TYPED = re.compile(r"""'[^']*'|"[^"]*"|\b(?:kg|cm|lb|umol/L|mg/dL|SD|weight|heig
 """What stays as it is: what was typed, units, and the names by which a value is confirmed."""
 
 
-class Bracketed(NullTranslations):
-    """A language whose every message is the English one in brackets."""
-
-    def gettext(self, message: str) -> str:
-        return f"⟦{message}⟧"
-
-
 @pytest.fixture
 def foreign(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(language, "catalog", lambda code: Bracketed())
+    monkeypatch.setattr(language, "catalog", lambda code: Brackets())
 
 
 def worded(typed: dict[str, str], code: str = "de") -> list[str]:
@@ -41,12 +34,6 @@ def worded(typed: dict[str, str], code: str = "de") -> list[str]:
         read_request(CHILD | typed).case()
     with language.speaking(code):
         return refused.value.sentences(label)
-
-
-def outside_brackets(sentence: str) -> str:
-    while sentence != (inner := re.sub(r"⟦[^⟦⟧]*⟧", "", sentence)):
-        sentence = inner
-    return sentence
 
 
 CASES = [
@@ -77,7 +64,7 @@ CASES = [
 @pytest.mark.parametrize("typed", CASES, ids=str)
 def test_no_word_of_a_fault_is_left_in_english(typed: dict[str, str]) -> None:
     for sentence in worded(typed):
-        left = TYPED.sub("", outside_brackets(sentence))
+        left = TYPED.sub("", without_brackets(sentence))
         assert re.findall(r"[A-Za-z]{2,}", left) == [], sentence
 
 

@@ -3,12 +3,9 @@
 import base64
 import io
 import re
-import sys
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
-from gettext import NullTranslations
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +14,7 @@ from urllib.parse import unquote
 
 import pytest
 from asking import Page, ask
+from brackets import Brackets, without_brackets
 
 from fludapk import language
 from fludapk.language import LANGUAGES, SOURCE
@@ -82,7 +80,6 @@ FORMS: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "/about": ("/about", {}),
 }
 PAGES: Final = {**FORMS, **ANSWERS}
-TOOLS: Final = Path(__file__).parents[2] / "tools"
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 FILES: Final = {
     "/list": (EXAMPLES / "clinic.csv").read_bytes(),
@@ -179,29 +176,6 @@ def test_a_list_to_download_is_the_same_in_every_language() -> None:
 # --- Every text is worded ---------------------------------------------------------------------
 
 
-@cache
-def catalogued() -> frozenset[str | tuple[str, str]]:
-    """Messages of the catalogs."""
-    sys.path.insert(0, str(TOOLS))
-    try:
-        from make_catalogs import messages  # type: ignore[import-not-found] # a tool
-
-        return frozenset(messages())
-    finally:
-        sys.path.remove(str(TOOLS))
-
-
-class Brackets(NullTranslations):
-    """A language in which every message of the catalogs stands in brackets."""
-
-    def gettext(self, message: str) -> str:
-        return f"⟦{message}⟧" if message in catalogued() else message
-
-    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        text = msgid1 if n == 1 else msgid2
-        return f"⟦{text}⟧" if (msgid1, msgid2) in catalogued() else text
-
-
 class Texts(HTMLParser):
     """Texts of a page that a person reads or hears."""
 
@@ -239,9 +213,7 @@ class Texts(HTMLParser):
 
 def outside_brackets(texts: list[str]) -> list[str]:
     """What of some texts is in no brackets; a message may hold a link, or be cut."""
-    text = "\x1e".join(texts)
-    while (outer := re.sub(r"⟦[^⟦⟧]*⟧", " ", text)) != text:
-        text = outer
+    text = without_brackets("\x1e".join(texts), " ")
     return re.sub(r"⟦[^\x1e]*|[^\x1e]*⟧", " ", text).split("\x1e")
 
 
