@@ -47,11 +47,12 @@ def by_keys(page: Any, typed: dict[str, str], button: str) -> None:
 
 def choose_by_keys(page: Any, file: Path) -> None:
     """Reach the field of a file by Tab, and open its dialogue by the space bar."""
-    for _ in range(40):
-        if page.evaluate("document.activeElement.id") == "file":
-            break
-        page.keyboard.press("Tab")
-    with page.expect_file_chooser() as chooser:
+    with page.expect_file_chooser() as chooser:  # catches only what opens well after it is set
+        for _ in range(40):
+            if page.evaluate("document.activeElement.id") == "file":
+                break
+            page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "file"
         page.keyboard.press("Space")
     chooser.value.set_files(file)
 

@@ -232,6 +232,22 @@ def test_the_dose_of_a_published_course_is_changed_in_place(page: Any, home: str
 # ------------------------------------------------------------------ the case
 
 
+def test_whoever_goes_back_faster_than_a_page_loads_sees_the_page_of_the_address(
+    page: Any, home: str
+) -> None:
+    filled(page, home)
+    page.click("nav >> text=Dose")
+    until(page, "document.querySelector('#auc') && document.querySelector('#weight').value")
+    page.route("**/app.js*", lambda _held: None)
+    page.click("nav >> text=Models")
+    until(page, "document.querySelector('.model')")
+    page.evaluate("history.back()")
+    until(page, "location.pathname == '/dose'")
+    page.unroute("**/app.js*")  # and lets go of what was held
+    until(page, "document.querySelector('#auc') && document.querySelector('#weight').value")
+    assert page.input_value("#weight") == "18.2"
+
+
 def test_the_patient_goes_along_and_survives_back_and_reload(page: Any, home: str) -> None:
     filled(page, home)
     page.click("nav >> text=Dose")

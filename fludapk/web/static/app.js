@@ -255,6 +255,9 @@ function askable(figure) {
 // ---------------------------------------------------------------- beginning
 
 addEventListener("popstate", () => location.reload());
+// Somebody went back before this script ran: the address is another page's already.
+const [{ name: loaded, redirectCount }] = performance.getEntriesByType("navigation");
+if (!redirectCount && new URL(loaded).pathname !== location.pathname) location.reload();
 document.querySelector(".top").addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
