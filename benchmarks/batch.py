@@ -27,7 +27,7 @@ def patients(n: int) -> str:
     lines = [HEADER]
     for k in range(n):
         age = draw.uniform(1, 80)
-        height = 75 + 5.8 * min(age, 17) + draw.uniform(-5, 5)
+        height = 76 + 5.8 * min(age, 17) + draw.uniform(-3, 3)
         weight = draw.uniform(16, 28 if age > 2 else 20) * (height / 100) ** 2
         lines.append(
             f"p{k},{age:.1f},{draw.choice(('female', 'male'))},{weight:.1f},{height:.0f},"

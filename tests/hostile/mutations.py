@@ -7,7 +7,7 @@ import shlex
 import tempfile
 import traceback
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -131,7 +131,9 @@ def _web(method: str, path: str, sent: Any, **more: Any) -> Tried:
     return Tried(str(answer.status_code), is_internal, f"{path} {sent!r}")
 
 
+@lru_cache(maxsize=65_536)
 def _posted(path: str, content: bytes) -> Tried:
+    """A request; no door remembers, so the same bytes are sent only once."""
     header = {"content-type": "application/json"}
     return _web("POST", path, content, content=content, headers=header)
 
@@ -139,7 +141,7 @@ def _posted(path: str, content: bytes) -> Tried:
 def asked(door: str, rng: random.Random) -> dict[str, Any]:
     """A worked request of a door with a few fields changed."""
     body = json.loads(json.dumps(rng.choice(EXAMPLES[f"{door.capitalize()}Asked"])))
-    for _ in range(rng.choice([0, 1, 1, 2, 3])):
+    for _ in range(rng.choice([1, 1, 2, 3])):
         key = rng.choice([*body, *KEYS])
         if rng.random() < 0.2:
             body.pop(key, None)
