@@ -28,7 +28,7 @@ class DoseFacts:
     expected : sequence of Expectation
         AUC of that dose by every model that applies, the chosen one first.
     change : float, optional
-        Relative change from the planned dose.
+        Relative change of a proposed dose from the planned one.
     proposed : CheckResult
         The check of the dose.
     plan : CheckResult, optional

@@ -35,9 +35,7 @@ AGAINST_MORE: Final = marked(
     "warning); ≤ 0.2 % at CLL doses; thresholds are retrospective, and no trial supports a dose "
     "above the label"
 )
-AGAINST_LESS: Final = marked(
-    "Against it: too little exposure lets the disease come back, and thresholds are retrospective"
-)
+AGAINST_LESS: Final = marked("Underexposure risks relapse")
 NOTEWORTHY_CUT: Final = 0.1
 """A dose cut by more than this fraction of the plan has its reasons against it told."""
 HOURS: Final = (0.01, 1000.0)

@@ -222,7 +222,7 @@ def test_a_proposal_far_below_the_plan_carries_reason_and_risk() -> None:
     result = find_dose(MAN, AXI, Goal.chosen(auc=15), planned=True)
     (said,) = [w.message for w in result.remarks if w.code == "below_planned"]
     assert "% below the planned dose, for: AUC0-inf 15 mg·h/L" in said
-    assert "lets the disease come back" in said
+    assert "Underexposure risks relapse" in said
     assert "above_planned" not in [w.code for w in result.remarks]
     assert result.change_from_planned == pytest.approx(-float(said.split()[0]) / 100, abs=0.005)
 
