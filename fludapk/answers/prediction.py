@@ -23,7 +23,7 @@ from fludapk.pk.exposure import (
     course_areas,
     course_concentrations,
     course_exposure,
-    rates,
+    slowest_rate,
 )
 from fludapk.published.covariates import (
     Covariates,
@@ -437,7 +437,7 @@ def _typical_patients(
         tv=tv,
         tv_by_dose=by_dose,
         renal_fraction=renal,
-        half_life_h=math.log(2) / rates(tv)[:, 3 - model.program.compartments],
+        half_life_h=math.log(2) / slowest_rate(tv, model.program.compartments),
         typical=typical,
         at_cells=_at_cells(model, typical_values, times, lengths, amounts, at_h),
         steps=doses[0].steps if len(cases) == 1 else None,
