@@ -262,12 +262,8 @@ def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Don
 
     The results do not depend on `processes`.
     """
-    parts = iter(parts)
-    for part in parts if processes == 1 else itertools.islice(parts, 1):
-        yield from compute(plan, part)  # the first compiles the kernels for all
-    if processes > 1:
-        for done in in_processes(partial(compute, plan), parts, processes):
-            yield from done
+    for done in in_processes(partial(compute, plan), parts, processes):
+        yield from done
 
 
 class Tally:
