@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeAlias
@@ -52,6 +53,13 @@ percentiles of the AUC, the root mean square of the error was 0.0003 to 0.0014, 
 class Together:
     """Typical patients by one model, with the same times; arrays have a row for each."""
 
+    model: Model
+    given: Sequence[Mapping[str, F8]]
+    """Columns that `covariates` were computed from."""
+    rows: list[int]
+    """Row of each typical patient in these."""
+    course: tuple[F8, F8, F8]
+    """Times and durations, h, and (n, doses) amounts of F-ara-A, mg."""
     covariates: Sequence[Covariates]
     """Covariates of these, and of others who could not be predicted: at the first dose, or at every
     one if they change."""
@@ -71,6 +79,36 @@ class Together:
         """AUC0-inf of each, mg·h/L."""
         aucs: list[float] = self.typical.auc_0_inf.tolist()
         return aucs
+
+    def auc_by(self, formula: str) -> F8:
+        """Compute AUC0-inf of each by another formula of renal function, mg·h/L; NaN without."""
+        if formula not in self._auc_by:
+            doses = [covariate_columns(self.model, each, formula).values for each in self.given]
+            n = len(self.rows)
+            auc = self._auc_by[formula] = np.full(n, np.nan)
+            usable = np.ones(n, dtype=np.bool_)
+            for column in (column for values in doses for column in values.values()):
+                usable &= ~np.isnan(column[self.rows])
+            places = np.flatnonzero(usable).tolist()
+            try:
+                auc[places] = self._areas(doses, places)
+            except InputError:  # of one of them
+                for place in places:
+                    with suppress(InputError):
+                        auc[place] = self._areas(doses, [place])[0]
+        return self._auc_by[formula]
+
+    @cached_property
+    def _auc_by(self) -> dict[str, F8]:
+        return {}
+
+    def _areas(self, doses: Sequence[Mapping[str, F8]], places: Sequence[int]) -> F8:
+        """Compute AUC0-inf of typical patients with other covariates."""
+        program, (times, lengths, amounts) = self.model.program, self.course
+        each = _typical(self.model, doses, [self.rows[place] for place in places])
+        tv = each[0][0] if len(each) == 1 else np.stack([own for own, _ in each], axis=1)
+        no_effects = RandomEffects.none(program, len(times))
+        return course_exposure(program, tv, no_effects, times, lengths, amounts[places]).auc_0_inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,20 +254,10 @@ class Prediction:
 
     def auc_by(self, formula: str) -> float:
         """Compute AUC0-inf of the typical patient by another formula of renal function, mg·h/L."""
-        program, doses = self.model.program, self._covariate_rows(formula)
-        tv = np.stack([program.typical_values(row)[0] for row in doses], axis=1)
-        tv = tv[:, 0] if len(doses) == 1 else tv
-        return float(course_exposure(program, tv, self.no_effects, *self.arrays).auc_0_inf[0])
-
-    def _covariate_rows(self, formula: str | None) -> list[F8]:
-        """Rows of covariates: of the first dose, and of every other one if they change."""
-        model, (patient, regimen, course) = self.model, self.case
-        times = course.times_h if self.tv_by_dose is not None else course.times_h[:1]
-        rows = []
-        for time in times:
-            columns = columns_of([patient], model, [regimen.product], [regimen.disease], time)
-            rows.append(covariate_rows(model, covariate_columns(model, columns, formula).values))
-        return rows
+        auc = float(self.together.auc_by(formula)[self.place])
+        if math.isnan(auc):
+            raise InputError(f"no valid parameters by {formula}")
+        return auc
 
     def typical_mg_l(self, at_h: F8) -> F8:
         """Compute the concentration of the typical patient at ascending times, (times,) mg/L."""
@@ -350,8 +378,7 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
             outcomes[i] = error
             studied.pop(i, None)
     try:
-        each = [computed for _, computed in doses]
-        outcomes |= _typical_patients(model, cases, each, studied) if studied else {}
+        outcomes |= _typical_patients(model, cases, doses, studied) if studied else {}
     except InputError as error:  # of a row that this does not name: each by itself
         if len(cases) == 1:
             return [error]
@@ -399,7 +426,7 @@ def _outside(
 def _typical_patients(
     model: Model,
     cases: Sequence[Case],
-    doses: Sequence[Covariates],
+    doses: Sequence[tuple[Mapping[str, F8], Covariates]],
     studied: Mapping[int, list[Outside]],
 ) -> dict[int, Prediction]:
     """Predict the typical patient of every case that can be used.
@@ -409,8 +436,8 @@ def _typical_patients(
     model : Model
     cases : sequence of Case
         With the same times.
-    doses : sequence of Covariates
-        A row for each case: at the first dose, or at every dose if they change.
+    doses : sequence of (mapping of str to arrays, Covariates)
+        Given and computed, with a row for each case: at the first dose, or at every dose if they change.
     studied : mapping of int to list of Outside
         Place of a case that can be used -> its covariates outside the studied range.
 
@@ -420,10 +447,7 @@ def _typical_patients(
         With the places of `studied`.
     """
     rows = list(studied)
-    each = []
-    for at_dose in doses:
-        usable = {name: column[rows] for name, column in at_dose.values.items()}
-        each.append(model.program.typical_values(covariate_rows(model, usable, len(rows))))
+    each = _typical(model, [covariates.values for _, covariates in doses], rows)
     tv, renal = each[0]
     by_dose = np.stack([own for own, _ in each], axis=1) if len(each) > 1 else None
     typical_values = tv if by_dose is None else by_dose
@@ -433,19 +457,34 @@ def _typical_patients(
     typical = course_exposure(model.program, typical_values, no_effects, times, lengths, amounts)
     at_h = cases[0].regimen.cells_at_h
     together = Together(
-        covariates=doses,
+        model=model,
+        given=[given for given, _ in doses],
+        rows=rows,
+        course=(times, lengths, amounts),
+        covariates=[covariates for _, covariates in doses],
         tv=tv,
         tv_by_dose=by_dose,
         renal_fraction=renal,
         half_life_h=math.log(2) / rates(tv)[:, 3 - model.program.compartments],
         typical=typical,
         at_cells=_at_cells(model, typical_values, times, lengths, amounts, at_h),
-        steps=doses[0].steps if len(cases) == 1 else None,
+        steps=doses[0][1].steps if len(cases) == 1 else None,
     )
     return {
         i: Prediction(model, cases[i], outside, together, place, i)
         for place, (i, outside) in enumerate(studied.items())
     }
+
+
+def _typical(
+    model: Model, doses: Sequence[Mapping[str, F8]], rows: Sequence[int]
+) -> list[tuple[F8, F8]]:
+    """Compute typical values, and renal fractions, of some rows of covariates of each dose."""
+    each = []
+    for values in doses:
+        usable = {name: column[rows] for name, column in values.items()}
+        each.append(model.program.typical_values(covariate_rows(model, usable, len(rows))))
+    return each
 
 
 def _at_cells(

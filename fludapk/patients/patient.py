@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import Literal
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from fludapk.language import tr
 from fludapk.patients.clock import ClockTime, Moment
 from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, keyword, label
 from fludapk.patients.ordinary import is_ordinary, is_ordinary_size
+from fludapk.patients.plain import plain_quantities
 from fludapk.patients.plausible import (
     LIMITS,
     Values,
@@ -179,7 +180,7 @@ class Patient:
             "categories": own,
             "renal_changes": changes,
             "renal_clocks": tuple(at or renal_clocks),
-            "bsa_formula": bsa_formula or "mosteller",
+            "bsa_formula": bsa_formula or _NOTHING["bsa_formula"],
             "egfr_formula": egfr_formula,
             "typed": quantities,
         }
@@ -189,6 +190,33 @@ class Patient:
         object.__setattr__(self, "confirmed", needed)
         if faults:
             raise InputError(*faults)
+
+    @classmethod
+    def plainly(cls, texts: Mapping[str, Any]) -> Self | None:
+        """Read a patient of plain numbers at a glance; None for all that rules must look at.
+
+        Parameters
+        ----------
+        texts : mapping of str to str
+            Typed inputs by the names of requests.
+
+        Examples
+        --------
+        >>> girl = {"age": "5", "weight": "18.2", "height": "110", "scr": "0.3 mg/dL"}
+        >>> Patient.plainly(girl) == Patient(**girl), Patient.plainly(girl | {"weight": "99"})
+        (True, None)
+        """
+        sex = texts.get("sex")
+        if not texts.keys() <= _PLAIN or sex not in (None, "female", "male"):
+            return None
+        typed = plain_quantities(texts, sex)
+        if typed is None:
+            return None
+        patient = cls.__new__(cls)
+        own = {key: quantity.value for key, quantity in typed.items()}
+        names = {name: texts.get(name) for name in _NAMES}
+        vars(patient).update(_NOTHING, **own, **names, sex=sex, typed=typed, categories={})
+        return None if patient._formula_faults("bsa_formula", ("BSA",)) else patient
 
     def _judged(
         self, unreadable: Sequence[Fault], confirm: str | Sequence[str], confirmed: Sequence[str]
@@ -361,6 +389,17 @@ class Patient:
                 given = f"{typed.given:g} {shown_unit(typed.unit)}"
                 lines.append(f"{label(key)} {given} = {typed.value:.4g} {shown_unit(unit)}")
         return lines
+
+
+_NAMES: Final = ("product", "diagnosis", "genotype")
+_PLAIN: Final = {"sex", *_NAMES, *(FIELDS[key].name for key in QUANTITIES)}
+"""Inputs of a patient who may be read at a glance."""
+_NOTHING: Final[dict[str, Any]] = {
+    **dict.fromkeys((*QUANTITIES, "egfr_formula")),
+    **dict.fromkeys(("renal_changes", "renal_clocks", "confirmed"), ()),
+    "bsa_formula": "mosteller",
+}
+"""Attributes of a patient of whom nothing is typed."""
 
 
 @cache
