@@ -56,8 +56,10 @@ Rule: TypeAlias = Callable[[CheckFacts], Remark | None]
 def other_disease(model: Model, case: Case) -> str | None:
     """Name the disease of a case if the model was built from patients with others."""
     diseases = model.file.population.diseases
+    if not diseases:
+        return None
     disease = Treated.by(case.patient, case.regimen).disease
-    return disease if diseases and disease is not None and disease not in diseases else None
+    return disease if disease is not None and disease not in diseases else None
 
 
 def reading_note(model: Model, patient: Patient) -> str | None:

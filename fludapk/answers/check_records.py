@@ -382,8 +382,7 @@ def target_values(
     entry: TargetEntry, shown: Simulated, age_years: float, treated: Treated
 ) -> dict[str, Any]:
     """Set the AUC of a patient, likely and simulated, against a published target."""
-    low, high = bounds(entry)
-    below, within, above = shown.chance(low, high)
+    below, within, above = shown.chance(*bounds(entry))
     return {
         "status": status(entry, shown.auc_0_inf),
         "p_below": below,

@@ -15,7 +15,7 @@ from fludapk.answers.drawn_effects import simulated_effects, uncertain_effects
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError
 from fludapk.patients.course import Course
-from fludapk.patients.patient import Patient, columns_of
+from fludapk.patients.patient import Patient, category_columns, size_columns
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case
 from fludapk.pk.effects import RandomEffects
@@ -349,8 +349,19 @@ def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) ->
     return outcome
 
 
-def predictions(model: Model, cases: Sequence[Case]) -> list[Outcome]:
-    """Predict many cases: return the prediction of each, or why there is none."""
+def predictions(
+    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8] | None = None
+) -> list[Outcome]:
+    """Predict many cases: return the prediction of each, or why there is none.
+
+    Parameters
+    ----------
+    model : Model
+    cases : sequence of Case
+    sizes : mapping of str to (n,) arrays, optional
+        `size_columns` of their patients at the first dose.
+    """
+    sizes = size_columns([case.patient for case in cases]) if sizes is None else sizes
     outcomes: dict[int, Outcome] = {}
     alike: dict[Hashable, list[int]] = {}
     for i, (patient, regimen, course) in enumerate(cases):
@@ -358,15 +369,18 @@ def predictions(model: Model, cases: Sequence[Case]) -> list[Outcome]:
         key = patient.egfr_formula, course.times_h, course.infusion_h, regimen.cells_at_h, changing
         alike.setdefault(key, []).append(i)
     for rows in alike.values():
-        outcomes.update(zip(rows, _alike(model, [cases[i] for i in rows]), strict=True))
+        own = {name: column[rows] for name, column in sizes.items()}
+        outcomes.update(zip(rows, _alike(model, [cases[i] for i in rows], own), strict=True))
     return [outcomes[i] for i in range(len(cases))]
 
 
-def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
+def _alike(model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]) -> list[Outcome]:
     """Predict cases with the same times and eGFR formula, all or none that change, all at once."""
     times = cases[0].course.times_h
     times = times if cases[0].patient.renal_changes else times[:1]
-    doses = [_covariates_at(model, cases, time) for time in times]
+    first = _covariates(model, cases, sizes)
+    later = (size_columns([case.patient for case in cases], time) for time in times[1:])
+    doses = [first, *(_covariates(model, cases, columns) for columns in later)]
     outcomes: dict[int, Outcome] = {}
     studied: dict[int, list[Outside]] = {}
     usable_at = np.array([_plainly_usable(model, at, len(cases)) for _, at in doses])
@@ -382,21 +396,21 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
     except InputError as error:  # of a row that this does not name: each by itself
         if len(cases) == 1:
             return [error]
-        return [_alike(model, [case])[0] for case in cases]
+        return [predictions(model, [case])[0] for case in cases]
     return [outcomes[i] for i in range(len(cases))]
 
 
-def _covariates_at(
-    model: Model, cases: Sequence[Case], time_h: float
+def _covariates(
+    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]
 ) -> tuple[dict[str, F8], Covariates]:
     """Return what is given of patients at a dose, and the covariates that follow."""
-    given = columns_of(
+    categories = category_columns(
         [case.patient for case in cases],
         model,
         [case.regimen.product for case in cases],
         [case.regimen.disease for case in cases],
-        time_h,
     )
+    given = {**sizes, **categories}
     return given, covariate_columns(model, given, cases[0].patient.egfr_formula)
 
 
@@ -437,7 +451,8 @@ def _typical_patients(
     cases : sequence of Case
         With the same times.
     doses : sequence of (mapping of str to arrays, Covariates)
-        Given and computed, with a row for each case: at the first dose, or at every dose if they change.
+        Given and computed, with a row for each case: at the first dose, or at every one if they
+        change.
     studied : mapping of int to list of Outside
         Place of a case that can be used -> its covariates outside the studied range.
 

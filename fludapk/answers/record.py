@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -141,7 +141,29 @@ def hash_of(table: object) -> str:
     >>> hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})
     True
     """
-    return hashlib.sha256(_SORTED.encode(table).encode()).hexdigest()
+    return hashlib.sha256(sorted_text(table).encode()).hexdigest()
+
+
+def sorted_text(table: object) -> str:
+    """Write a table as JSON, in the order of its keys."""
+    return "null" if table is None else _SORTED.encode(table)
+
+
+def hash_of_parts(texts: Mapping[str, str]) -> str:
+    """Return the hash of a table of which each value is written as JSON already.
+
+    Parameters
+    ----------
+    texts : mapping of str to str
+        In the order of their keys; see `sorted_text`.
+
+    Examples
+    --------
+    >>> hash_of_parts({"a": "1", "b": sorted_text("x")}) == hash_of({"a": 1, "b": "x"})
+    True
+    """
+    items = ", ".join([f'"{key}": {text}' for key, text in texts.items()])
+    return hashlib.sha256(f"{{{items}}}".encode()).hexdigest()
 
 
 _SORTED: Final = json.JSONEncoder(sort_keys=True)

@@ -459,7 +459,16 @@ def line(
     'ward 3;"13,5";\n'
     """
     write = writers or WRITERS[decimal_comma]
-    return delimiter.join([write[type(value)](value) for value in values]) + "\n"
+    number = write[float]
+    cells = [
+        ""
+        if value is None
+        else number(value)
+        if type(value) is float
+        else write[type(value)](value)
+        for value in values
+    ]
+    return delimiter.join(cells) + "\n"
 
 
 def document(rows: Sequence[Mapping[str, Value]]) -> str:
