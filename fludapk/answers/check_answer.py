@@ -40,7 +40,14 @@ from fludapk.answers.headline import (
 )
 from fludapk.answers.label_weights import Kidney, label_by_weight
 from fludapk.answers.prediction import Outcome, Prediction
-from fludapk.answers.record import Provenance, Row, hash_of_parts, sorted_text, worst_first
+from fludapk.answers.record import (
+    Provenance,
+    Row,
+    hash_of_parts,
+    sorted_text,
+    table_text,
+    worst_first,
+)
 from fludapk.answers.trail import trail_of
 from fludapk.errors import InputError
 from fludapk.language import language, marked, tr
@@ -380,7 +387,9 @@ def input_hash(request: Request, texts: dict[Regimen, str] | None = None) -> str
     parts = {
         "course": None if course is None else sorted_text(_asked_course(course)),
         "model": sorted_text(request.model),
-        "patient": sorted_text({k: patient[k] for k in _OF_PATIENT if k in _ALWAYS or patient[k]}),
+        "patient": table_text(
+            {k: sorted_text(patient[k]) for k in _OF_PATIENT if k in _ALWAYS or patient[k]}
+        ),
         "regimen": texts[request.regimen],
         "round_to_mg": sorted_text(request.round_to_mg),
     }
@@ -388,9 +397,7 @@ def input_hash(request: Request, texts: dict[Regimen, str] | None = None) -> str
 
 
 _RARE: Final = ("confirmed", "renal_changes", "gestational_age_weeks", "categories")
-_OF_PATIENT: Final = [
-    name for name in Patient.__dataclass_fields__ if name not in ("typed", "renal_clocks")
-]
+_OF_PATIENT: Final = sorted(Patient.__dataclass_fields__.keys() - {"typed", "renal_clocks"})
 _ALWAYS: Final = set(_OF_PATIENT) - set(_RARE)
 
 

@@ -145,8 +145,12 @@ def hash_of(table: object) -> str:
 
 
 def sorted_text(table: object) -> str:
-    """Write a table as JSON, in the order of its keys."""
-    return "null" if table is None else _SORTED.encode(table)
+    """Write a value as JSON, a table in the order of its keys."""
+    if table is None:
+        return "null"
+    if type(table) is float and math.isfinite(table):
+        return repr(table)
+    return _SORTED.encode(table)
 
 
 def hash_of_parts(texts: Mapping[str, str]) -> str:
@@ -162,8 +166,13 @@ def hash_of_parts(texts: Mapping[str, str]) -> str:
     >>> hash_of_parts({"a": "1", "b": sorted_text("x")}) == hash_of({"a": 1, "b": "x"})
     True
     """
+    return hashlib.sha256(table_text(texts).encode()).hexdigest()
+
+
+def table_text(texts: Mapping[str, str]) -> str:
+    """Put together the JSON of a table of which each value is written already."""
     items = ", ".join([f'"{key}": {text}' for key, text in texts.items()])
-    return hashlib.sha256(f"{{{items}}}".encode()).hexdigest()
+    return f"{{{items}}}"
 
 
 _SORTED: Final = json.JSONEncoder(sort_keys=True)

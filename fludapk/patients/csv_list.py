@@ -414,7 +414,7 @@ WRITERS: Final[Mapping[bool, Writers]] = {
     decimal_comma: {
         type(None): lambda _: "",
         str: _text_cell,
-        bool: lambda value: str(value).lower(),
+        bool: {True: "true", False: "false"}.__getitem__,
         int: str,
         float: (lambda value: f'"{value!r}"'.replace(".", ",")) if decimal_comma else repr,
     }
