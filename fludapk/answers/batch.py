@@ -95,9 +95,8 @@ class Plan:
             results = answer.values()
         return [*[cells[place] for place in self._kept], *results, self._read_as]
 
-    def text(self, row: int, cells: Sequence[str], answer: AnyAnswer | str, write: Writers) -> str:
+    def text(self, row: int, values: list[Value], write: Writers) -> str:
         """A line of the results."""
-        values = self.values(cells, answer)
         if not self.as_json:
             return line(values, self.delimiter, writers=write)
         as_read = dict(zip(self._kept_names, values, strict=False))
@@ -196,46 +195,58 @@ def compute(plan: Plan, chunk: Chunk) -> list[Done]:
     """Compute some courses."""
     write = writers_of_rows(decimal_comma=plan.layout.decimal_comma)
     with speaking(plan.language):
-        outcomes = answered(
-            plan.layout,
-            chunk,
-            log2_points=plan.log2_points,
-            amount=plan.amount,
-            again=plan.again,
-            folders=plan.folders,
+        outcomes = list(
+            answered(
+                plan.layout,
+                chunk,
+                log2_points=plan.log2_points,
+                amount=plan.amount,
+                again=plan.again,
+                folders=plan.folders,
+            )
         )
-        return [
-            _done(plan, row, rows[0], outcome, write)
-            for (row, rows), outcome in zip(chunk, outcomes, strict=True)
+        told = [_told(plan, outcome) for outcome in outcomes]
+        values = [
+            plan.values(rows[0], answer) for (_, rows), (answer, _) in zip(chunk, told, strict=True)
         ]
+        return [
+            _done(plan, row, rows[0], answer, asked, own, write)
+            for (row, rows), (answer, asked), own in zip(chunk, told, values, strict=True)
+        ]
+
+
+def _told(plan: Plan, outcome: AnyAnswer | FludapkError) -> tuple[AnyAnswer | str, tuple[str, ...]]:
+    """Return an answer, or why there is none, and the columns that somebody may confirm."""
+    if not isinstance(outcome, FludapkError):
+        return outcome, ()
+    asked = tuple(plan.layout.name(x.field) for x in outcome.faults if x.confirm)
+    return "; ".join(outcome.sentences(plan.layout.name)), asked
 
 
 def _done(
     plan: Plan,
     row: int,
     cells: Sequence[str],
-    outcome: AnyAnswer | FludapkError,
+    answer: AnyAnswer | str,
+    asked: tuple[str, ...],
+    values: list[Value],
     write: Writers,
 ) -> Done:
-    asked: tuple[str, ...] = ()
-    answer: AnyAnswer | str
-    if isinstance(outcome, FludapkError):
-        answer, shown = "; ".join(outcome.sentences(plan.layout.name)), None
-        asked = tuple(plan.layout.name(x.field) for x in outcome.faults if x.confirm)
-    else:
-        answer = outcome
+    """Put a row of the results together."""
+    shown = None
+    if not isinstance(answer, str):
         shown = Shown(
-            headline=outcome.headline,
-            doses=len(outcome.course.doses_mg),
-            dose_mg=outcome.course.doses_mg[0],
-            model=outcome.model_id,
-            model_sha256=outcome.model_sha256,
-            age_years=outcome.patient.age_years,
+            headline=answer.headline,
+            doses=len(answer.course.doses_mg),
+            dose_mg=answer.course.doses_mg[0],
+            model=answer.model_id,
+            model_sha256=answer.model_sha256,
+            age_years=answer.patient.age_years,
         )
     name, error = plan.layout.id_of(cells), answer if isinstance(answer, str) else None
     if plan.as_values:
-        return Done(row, "", name, error, shown, plan.values(cells, answer), asked)
-    return Done(row, plan.text(row, cells, answer, write), name, error, shown, asked=asked)
+        return Done(row, "", name, error, shown, values, asked)
+    return Done(row, plan.text(row, values, write), name, error, shown, asked=asked)
 
 
 def chunks(

@@ -7,6 +7,7 @@ and what the terminal page and the report are drawn from.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -177,21 +178,27 @@ def answers(
     leading = {i: leading_of(case.patient, case.regimen) for i, case in cases.items()}
     shown = _simulations(blends, rivals, leading, log2_points)
     common = Common(tuple(models.values()), log2_points)
-    for i, (request, blend) in enumerate(zip(requests, blends, strict=True)):
+    computed = [
+        Computed(request, prediction, rivals[i], leading[i], shown[i], kidneys[i], weighed[i])
+        for i, (request, blend) in enumerate(zip(requests, blends, strict=True))
+        if isinstance(blend, Blend)
+        for prediction in blend.predictions
+    ]
+    answered = iter(Answer.of_many(computed, common))
+    for request, blend in zip(requests, blends, strict=True):
         go_on()
         if isinstance(blend, FludapkError):
             yield blend
             continue
-        known = rivals[i], leading[i], shown[i], kidneys[i], weighed[i]
-        try:
-            each = [
-                Answer(Computed(request, prediction, *known), common)
-                for prediction in blend.predictions
-            ]
-        except InputError as error:  # more random effects than there are points for
-            yield error
-            continue
-        yield AveragedAnswer(request, each, blend) if is_averaged(request.model) else each[0]
+        each = list(islice(answered, len(blend.predictions)))
+        refused = next((answer for answer in each if isinstance(answer, InputError)), None)
+        if refused is not None:
+            yield refused
+        elif is_averaged(request.model):
+            own = [answer for answer in each if isinstance(answer, Answer)]
+            yield AveragedAnswer(request, own, blend)
+        else:
+            yield each[0]
 
 
 def _blend(

@@ -22,6 +22,7 @@ from fludapk.answers.check_records import (
     PatientRecord,
     RegimenRecord,
     SensitivityRecord,
+    TargetRecord,
     exposure_values,
     patient_values,
     regimen_values,
@@ -30,7 +31,7 @@ from fludapk.answers.check_records import (
     target_record,
     target_values,
 )
-from fludapk.answers.check_remarks import WARNINGS, remarks_of
+from fludapk.answers.check_remarks import WARNINGS, remarks_of, remarks_of_many
 from fludapk.answers.headline import (
     COVARIATES_ONLY,
     Headline,
@@ -42,6 +43,7 @@ from fludapk.answers.label_weights import Kidney, label_by_weight
 from fludapk.answers.prediction import Outcome, Prediction
 from fludapk.answers.record import (
     Provenance,
+    Remark,
     Row,
     hash_of_parts,
     sorted_text,
@@ -110,6 +112,10 @@ class Answer:
     ------
     InputError
         If its courses cannot be simulated.
+
+    Notes
+    -----
+    Made by `of_many`, which words the headline.
     """
 
     def __init__(self, computed: Computed, common: Common) -> None:
@@ -118,20 +124,46 @@ class Answer:
         self.model = self.prediction.model
         self.patient, self.regimen, self.course = self.prediction.case
         self.shown = computed.simulated(self.model.id)
-        self._sensitivity = [
-            sensitivity_record(model, self.prediction.case, computed.rivals.get(model.id))
-            for model in common.models
-        ]
+        self._sensitivity: list[SensitivityRecord] = []
         self._labels = _labels(self.patient, computed.kidney)
-        self._facts = CheckFacts(
+        self._warnings: list[Remark] = []
+        self.headline: Headline
+
+    @classmethod
+    def of_many(cls, computed: Sequence[Computed], common: Common) -> list[Answer | InputError]:
+        """Answer many checks, a step of all before the next step; one refused stops no other."""
+        try:
+            answers = [cls(each, common) for each in computed]
+            for answer in answers:
+                answer._sensitivity = answer._rivals()
+            warnings = remarks_of_many([answer._facts() for answer in answers], WARNINGS)
+            for answer, own in zip(answers, warnings, strict=True):
+                answer._warnings = own
+            for answer in answers:
+                answer.headline = answer._headline()
+        except InputError as error:  # more random effects than points, or no finite number
+            if len(computed) == 1:
+                return [error]
+            return [answer for each in computed for answer in cls.of_many([each], common)]
+        return list(answers)
+
+    def _rivals(self) -> list[SensitivityRecord]:
+        """Record the AUC by every model."""
+        case, rivals = self.prediction.case, self._computed.rivals
+        return [
+            sensitivity_record(model, case, rivals.get(model.id)) for model in self._common.models
+        ]
+
+    def _facts(self, judged: Sequence[TargetRecord] | None = None) -> CheckFacts:
+        """Collect what rules look at; those of notes also at targets and all label rules."""
+        needs_labels = judged is not None or self._refusing or self._computed.by_weight
+        return CheckFacts(
             prediction=self.prediction,
             sensitivity=self._sensitivity,
-            leading=computed.leading,
-            targets=(),
-            label_rules=self._label_records() if self._refusing or computed.by_weight else (),
+            leading=self._computed.leading,
+            targets=judged or (),
+            label_rules=self._label_records() if needs_labels else (),
         )
-        self._warnings = remarks_of(self._facts, WARNINGS)
-        self.headline = self._headline()
 
     @property
     def model_id(self) -> str:
@@ -234,7 +266,7 @@ class Answer:
         """
         prediction, shown = self.prediction, self.shown
         judged = [target_record(entry, shown, prediction.case) for entry in targets().values()]
-        facts = replace(self._facts, targets=judged)
+        facts = self._facts(judged)
         return CheckResult(
             headline=self.headline,
             remarks=worst_first([*self._warnings, *remarks_of(facts, NOTES)]),
@@ -253,7 +285,7 @@ class Answer:
             sensitivity=self._sensitivity,
             models_agree=self._models_agree,
             averaged=None,
-            label_rules=self._label_records(),
+            label_rules=list(facts.label_rules),
             reading_note=reading_note(self.model, self.patient),
             trail=trail_of(prediction) if trail else [],
             provenance=Provenance(**self._provenance),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeAlias
 
 from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
@@ -39,12 +38,12 @@ class CheckFacts:
     targets: Sequence[TargetRecord]
     label_rules: Sequence[LabelRecord]
 
-    @cached_property
+    @property
     def model(self) -> Model:
         """Chosen model."""
         return self.prediction.model
 
-    @cached_property
+    @property
     def patient(self) -> Patient:
         """Patient of the check."""
         return self.prediction.case.patient

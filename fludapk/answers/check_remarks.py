@@ -24,8 +24,17 @@ from fludapk.published.targets import HIGH, verdict
 
 def remarks_of(facts: CheckFacts, rules: Sequence[Rule] | None = None) -> list[Remark]:
     """Apply every rule; the worst first, and within a severity in the order of `RULES`."""
-    remarks = [remark for rule in rules or RULES if (remark := rule(facts)) is not None]
-    return worst_first(remarks) if len(remarks) > 1 else remarks
+    return remarks_of_many([facts], RULES if rules is None else rules)[0]
+
+
+def remarks_of_many(facts: Sequence[CheckFacts], rules: Sequence[Rule]) -> list[list[Remark]]:
+    """Apply each rule to many checks before the next one; see `remarks_of`."""
+    remarks: list[list[Remark]] = [[] for _ in facts]
+    for rule in rules:
+        for own, each in zip(remarks, facts, strict=True):
+            if (remark := rule(each)) is not None:
+                own.append(remark)
+    return [worst_first(own) if len(own) > 1 else own for own in remarks]
 
 
 # ------------------------------------------------------------------ stops
