@@ -27,7 +27,7 @@ from fludapk.answers.record import Row
 from fludapk.errors import FludapkError, InputError
 from fludapk.language import SOURCE, speaking, tr
 from fludapk.patients.columns import Layout
-from fludapk.patients.csv_list import Value, Writers, line, writers_of_rows
+from fludapk.patients.csv_list import Value, line, lines
 from fludapk.patients.list_rows import request_of
 from fludapk.patients.nonmem import by_course, comes_again, request_of_records
 from fludapk.patients.request import Request
@@ -95,10 +95,15 @@ class Plan:
             results = answer.values()
         return [*[cells[place] for place in self._kept], *results, self._read_as]
 
-    def text(self, row: int, values: list[Value], write: Writers) -> str:
-        """A line of the results."""
+    def texts(self, rows: Sequence[int], values: Sequence[Sequence[Value]]) -> list[str]:
+        """Lines of the results, of the values of some rows."""
+        if self.as_values:
+            return [""] * len(rows)
         if not self.as_json:
-            return line(values, self.delimiter, writers=write)
+            return lines(values, self.delimiter, decimal_comma=self.layout.decimal_comma)
+        return [self._json(row, own) for row, own in zip(rows, values, strict=True)]
+
+    def _json(self, row: int, values: Sequence[Value]) -> str:
         as_read = dict(zip(self._kept_names, values, strict=False))
         results: Row = dict(zip(self._results.values(), values[len(self._kept) :], strict=True))
         results[self._results[COLUMNS_READ]] = self.layout.read_as
@@ -193,7 +198,6 @@ def answered(
 
 def compute(plan: Plan, chunk: Chunk) -> list[Done]:
     """Compute some courses."""
-    write = writers_of_rows(decimal_comma=plan.layout.decimal_comma)
     with speaking(plan.language):
         outcomes = list(
             answered(
@@ -209,9 +213,10 @@ def compute(plan: Plan, chunk: Chunk) -> list[Done]:
         values = [
             plan.values(rows[0], answer) for (_, rows), (answer, _) in zip(chunk, told, strict=True)
         ]
+        texts = plan.texts([row for row, _ in chunk], values)
         return [
-            _done(plan, row, rows[0], answer, asked, own, write)
-            for (row, rows), (answer, asked), own in zip(chunk, told, values, strict=True)
+            _done(plan, row, plan.layout.id_of(rows[0]), *told_here, text, own)
+            for (row, rows), told_here, text, own in zip(chunk, told, texts, values, strict=True)
         ]
 
 
@@ -226,27 +231,25 @@ def _told(plan: Plan, outcome: AnyAnswer | FludapkError) -> tuple[AnyAnswer | st
 def _done(
     plan: Plan,
     row: int,
-    cells: Sequence[str],
+    name: str,
     answer: AnyAnswer | str,
     asked: tuple[str, ...],
+    text: str,
     values: list[Value],
-    write: Writers,
 ) -> Done:
     """Put a row of the results together."""
-    shown = None
-    if not isinstance(answer, str):
-        shown = Shown(
-            headline=answer.headline,
-            doses=len(answer.course.doses_mg),
-            dose_mg=answer.course.doses_mg[0],
-            model=answer.model_id,
-            model_sha256=answer.model_sha256,
-            age_years=answer.patient.age_years,
-        )
-    name, error = plan.layout.id_of(cells), answer if isinstance(answer, str) else None
-    if plan.as_values:
-        return Done(row, "", name, error, shown, values, asked)
-    return Done(row, plan.text(row, values, write), name, error, shown, asked=asked)
+    kept = values if plan.as_values else None
+    if isinstance(answer, str):
+        return Done(row, text, name, answer, None, kept, asked)
+    shown = Shown(
+        headline=answer.headline,
+        doses=len(answer.course.doses_mg),
+        dose_mg=answer.course.doses_mg[0],
+        model=answer.model_id,
+        model_sha256=answer.model_sha256,
+        age_years=answer.patient.age_years,
+    )
+    return Done(row, text, name, None, shown, kept, asked)
 
 
 def chunks(

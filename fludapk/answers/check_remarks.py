@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fludapk.answers.check_facts import CheckFacts, Rule, advice_here, counts, other_disease
-from fludapk.answers.check_notes import NOTES, comparison_reading, infant_practice
+from fludapk.answers.check_notes import NOTES, readings
 from fludapk.answers.clock_remarks import clocks_may_change
 from fludapk.answers.headline import auc_text
 from fludapk.answers.record import Remark, caution, stop, worst_first
@@ -340,6 +340,19 @@ def cells_before_last_dose(facts: CheckFacts) -> Remark | None:
     return caution("cells_before_last_dose", message)
 
 
+def comparison_reading(facts: CheckFacts) -> Remark | None:
+    """Warn if a reading of a paper was chosen that is kept for comparison."""
+    evident = facts.model.file.reading_of
+    if not evident:
+        return None
+    message = tr(
+        "{model} is a reading kept for comparison; the evidence is for {areas}",
+        model=facts.model.id,
+        areas=readings(row for row in facts.sensitivity if row.model == evident),
+    )
+    return caution("comparison_reading", message)
+
+
 WARNINGS: Final[tuple[Rule, ...]] = (
     label_contraindicated,
     given_above_ceiling,
@@ -363,7 +376,6 @@ WARNINGS: Final[tuple[Rule, ...]] = (
     formula_near_switch,
     label_by_weight,
     cells_before_last_dose,
-    infant_practice,
     comparison_reading,
 )
 """Rules up to the last that may stop or caution; these need no facts about targets."""
