@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from fludapk._version import __version__
@@ -99,6 +99,11 @@ class Common:
     hashed: dict[Regimen, str] = field(default_factory=dict)
     """Texts of courses for hashes, see `input_hash`."""
 
+    @cached_property
+    def of_others(self) -> list[tuple[Model, SensitivityRecord]]:
+        """Each model, and its record for those whom it is not for."""
+        return [(model, _of_others(model, language())) for model in self.models]
+
 
 class Answer:
     """Answer of a check, before it is written out.
@@ -151,7 +156,10 @@ class Answer:
         """Record the AUC by every model."""
         case, rivals = self.prediction.case, self._computed.rivals
         return [
-            sensitivity_record(model, case, rivals.get(model.id)) for model in self._common.models
+            of_others
+            if (other := rivals.get(of_others.model)) is None
+            else sensitivity_record(model, case, other)
+            for model, of_others in self._common.of_others
         ]
 
     def _facts(self, judged: Sequence[TargetRecord] | None = None) -> CheckFacts:

@@ -367,13 +367,20 @@ def row_values(
         values += _of_target(target)
     for rival in sensitivity:
         values += [rival.applies, rival.auc_0_inf, rival.flag]
-    for part in (patient, regimen):
-        values += [_joined(value) if type(value) is list else value for value in part.values()]
+    for part, several in ((patient, _OF_PATIENT), (regimen, _OF_REGIMEN)):
+        values += {**part, **{name: _joined(part[name]) for name in several}}.values()
     return [*values, model, "; ".join(weights), "; ".join(refusing), *provenance]
 
 
-def _joined(values: Sequence[str | float]) -> str:
+_OF_PATIENT: Final = ("confirmed", "renal_at_doses")
+_OF_REGIMEN: Final = ("doses_mg", "times_h")
+"""Fields that hold several values."""
+
+
+def _joined(values: Sequence[str | float] | None) -> str | None:
     """Put names, or numbers, into one cell."""
+    if values is None:
+        return None
     if not values or isinstance(values[0], str):
         return "; ".join(map(str, values))
     if values.count(values[0]) == len(values):  # equal doses

@@ -475,12 +475,12 @@ def lines(rows: Sequence[Sequence[Value]], delimiter: str, *, decimal_comma: boo
 
 
 def _column(values: Sequence[Value], write: Writers) -> list[str]:
-    first, number = values[0], write[float]
+    first, kinds = values[0], set(map(type, values))
     if first is values[-1] and all(value is first for value in values):
         return [write[type(first)](first)] * len(values)
-    return [
-        number(value) if type(value) is float else write[type(value)](value) for value in values
-    ]
+    if len(kinds) == 1:
+        return list(map(write[kinds.pop()], values))
+    return [write[type(value)](value) for value in values]
 
 
 def document(rows: Sequence[Mapping[str, Value]]) -> str:
