@@ -255,20 +255,21 @@ def _done(
 def chunks(
     layout: Layout, rows: Iterable[Sequence[str]], size: int = 500, first_row: int = 2
 ) -> Iterator[Chunk]:
-    """Courses of a list, some at a time; rows are numbered from the first below the header."""
+    """Courses of a list, some at a time; rows are numbered from the first below the header.
+
+    The first are few: other processes begin after them.
+    """
+    numbered: Iterator[tuple[int, list[Sequence[str]]]]
     if layout.is_events:
-        chunk: Chunk = []
-        for row, _, together in by_course(layout, rows, first_row):
-            chunk.append((row, together))
-            if len(chunk) == size:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
-        return
-    numbered = ((row, [cells]) for row, cells in enumerate(rows, start=first_row))
-    while chunk := list(itertools.islice(numbered, size)):
+        numbered = ((row, together) for row, _, together in by_course(layout, rows, first_row))
+    else:
+        numbered = ((row, [cells]) for row, cells in enumerate(rows, start=first_row))
+    sizes = itertools.chain([min(size, _FIRST)], itertools.repeat(size))
+    while chunk := list(itertools.islice(numbered, next(sizes))):
         yield chunk
+
+
+_FIRST: Final = 50
 
 
 def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Done, None, None]:
