@@ -253,6 +253,23 @@ def test_the_auc_by_the_other_formula_is_that_of_a_patient_just_beyond_the_chang
     assert abs(jump - 1) > 0.1
 
 
+def test_the_auc_by_the_other_formula_is_the_same_among_patients_who_have_none() -> None:
+    plan, typed = Regimen.named("tisa_cel_ball"), dict(BOY)
+    kinds: list[dict[str, Any]] = [
+        {"age": 14.0}, {"egfr": 80, "scr": None}, {"sex": None, "age": 10},
+        {"scr": "0.3 mg/dL; 48h 0.9 mg/dL"}, {"age": 13.2}, {"scr": "0.3 mg/dL; 24h 0.5 mg/dL"},
+    ]  # fmt: skip
+    requests = [Request(patient=Patient(**{**typed, **kind}), regimen=plan) for kind in kinds]
+    together = list(checks(requests, log2_points=6))
+    for request, result in zip(requests, together, strict=True):
+        (alone,) = checks([request], log2_points=6)
+        assert isinstance(result, CheckResult)
+        assert isinstance(alone, CheckResult)
+        assert result.remarks == alone.remarks
+    told = [any(r.code == "formula_switch" for r in getattr(x, "remarks", ())) for x in together]
+    assert told == [True, False, False, True, True, True]
+
+
 def test_a_formula_that_was_chosen_or_a_measured_kidney_does_not_change_with_age() -> None:
     for changes in ({"egfr_formula": "schwartz_bedside"}, {"scr": None, "egfr": 80}, {"sex": None}):
         assert RULES["formula_near_switch"](facts_of(checked(BOY, **changes))) is None
