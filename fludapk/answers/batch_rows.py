@@ -1,4 +1,4 @@
-"""Names of results beside the columns of a list, told apart."""
+"""Results of a list: names told apart from its columns, and several values in one cell."""
 
 from __future__ import annotations
 
@@ -42,3 +42,20 @@ def distinct_names(names: Sequence[str]) -> list[str]:
         taken.add(again)
         distinct.append(again)
     return distinct
+
+
+def joined(values: Sequence[str | float] | None) -> str | None:
+    """Put names, or numbers, into one cell.
+
+    Examples
+    --------
+    >>> joined([22.4, 22.4]), joined(["weight", "scr"]), joined(None)
+    ('22.4 22.4', 'weight; scr', None)
+    """
+    if values is None:
+        return None
+    if not values or isinstance(values[0], str):
+        return "; ".join(map(str, values))
+    if values.count(values[0]) == len(values):  # equal doses
+        return " ".join([f"{values[0]:.12g}"] * len(values))
+    return " ".join([f"{value:.12g}" for value in values])

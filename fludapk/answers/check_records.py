@@ -8,6 +8,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from fludapk.answers.batch_rows import joined
 from fludapk.answers.headline import Chances, Headline, Simulated, is_noteworthy
 from fludapk.answers.record import (
     DISCLAIMER,
@@ -368,24 +369,13 @@ def row_values(
     for rival in sensitivity:
         values += [rival.applies, rival.auc_0_inf, rival.flag]
     for part, several in ((patient, _OF_PATIENT), (regimen, _OF_REGIMEN)):
-        values += {**part, **{name: _joined(part[name]) for name in several}}.values()
+        values += {**part, **{name: joined(part[name]) for name in several}}.values()
     return [*values, model, "; ".join(weights), "; ".join(refusing), *provenance]
 
 
 _OF_PATIENT: Final = ("confirmed", "renal_at_doses")
 _OF_REGIMEN: Final = ("doses_mg", "times_h")
 """Fields that hold several values."""
-
-
-def _joined(values: Sequence[str | float] | None) -> str | None:
-    """Put names, or numbers, into one cell."""
-    if values is None:
-        return None
-    if not values or isinstance(values[0], str):
-        return "; ".join(map(str, values))
-    if values.count(values[0]) == len(values):  # equal doses
-        return " ".join([f"{values[0]:.12g}"] * len(values))
-    return " ".join([f"{value:.12g}" for value in values])
 
 
 def target_values(
