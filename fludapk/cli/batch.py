@@ -129,13 +129,12 @@ def batch(
     writing = _table() if as_table else _written(output, plan, source.written_encoding)
     parts = chunks(layout, source.rows(), first_row=source.first_row)
     with (
-        _stopped_by_signals() as told_to_stop,
+        _stopped_by_signals() as stop_if_told,
         writing as write,
         closing(run(plan, parts, processes)) as done,
     ):
         for answer in _with_progress(done, rows):
-            if told_to_stop():
-                raise KeyboardInterrupt
+            stop_if_told()
             write(answer)
             tally.add(answer)
             if share_vials and answer.shown and not answer.shown.headline.stops:
@@ -269,23 +268,27 @@ _STOPPING: Final = [
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
-    """Being told to stop leaves no file behind; yields a test for it.
+def _stopped_by_signals() -> Iterator[Callable[[], None]]:
+    """Being told to stop leaves no file behind; yields what stops if that was told.
 
     Python loses an exception that is raised while it collects garbage, so raising is not enough.
     """
     told: list[int] = []
 
+    def stop_if_told() -> None:
+        if told:
+            raise KeyboardInterrupt if told[0] == signal.SIGINT else SystemExit(128 + told[0])
+
     def stop(number: int, _frame: object) -> None:
         told.append(number)
-        raise KeyboardInterrupt
+        stop_if_told()
 
     before: dict[signal.Signals, Any] = {}
     for number in _STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, stop)
     try:
-        yield lambda: bool(told)
+        yield stop_if_told
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

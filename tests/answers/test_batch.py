@@ -913,8 +913,9 @@ def test_a_list_stopped_midway_leaves_no_results(tmp_path: Path, number: signal.
     assert stdout == ""
     if number != signal.SIGKILL:
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["list.csv", "out.csv"]
-        assert "Traceback" not in stderr
-        assert stderr.strip() == "Aborted!"
+        is_interrupt = number == signal.SIGINT
+        assert stderr.strip() == ("Aborted!" if is_interrupt else "")
+        assert process.returncode == (1 if is_interrupt else 128 + number)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -925,10 +926,11 @@ def test_a_stop_that_python_loses_is_not_forgotten(number: signal.Signals) -> No
             signal.raise_signal(number)  # raises here, where nobody hears it
 
     garbage = Garbage()
-    with _stopped_by_signals() as told_to_stop:
-        assert not told_to_stop()
+    with _stopped_by_signals() as stop_if_told:
+        stop_if_told()
         del garbage
-        assert told_to_stop()
+        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
+            stop_if_told()
 
 
 def limited(size: int, *words: str) -> Answer:
