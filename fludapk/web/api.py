@@ -51,6 +51,7 @@ from fludapk.web.problems import (
     shown,
     validation_faults,
 )
+from fludapk.web.together import Checks
 
 PREFIX: Final = "/api/v1"
 BATCH: Final = f"{PREFIX}/batch"
@@ -175,12 +176,12 @@ def _json(record: Record) -> Response:
 
 def router(folders: Folders, most_rows: int) -> APIRouter:
     """Routes of the API."""
-    routes = APIRouter()
+    routes, checks = APIRouter(), Checks(folders)
 
     @routes.post(f"{PREFIX}/check", response_model=CheckResult, tags=["one patient"])
-    def check(asked: CheckAsked) -> Response:
+    async def check(asked: CheckAsked) -> Response:
         """Check the planned course of one patient: `fludapk check --json`."""
-        return _json(asked.answer(folders))
+        return Response(await checks.answer(asked), media_type=_JSON)
 
     @routes.post(f"{PREFIX}/dose", response_model=DoseResult, tags=["one patient"])
     def dose(asked: DoseAsked) -> Response:

@@ -784,7 +784,7 @@ def test_an_error_of_ours_says_nothing_of_the_patient(
     def broken(*_: object, **__: object) -> None:
         raise ValueError("the girl of 18.2 kg")
 
-    monkeypatch.setattr("fludapk.answers.typed.check", broken)
+    monkeypatch.setattr("fludapk.web.together.checks", broken)
     found = problem(post("check", GIRL), 500)
     assert found["exit_status"] == 1
     said = capfd.readouterr().err
