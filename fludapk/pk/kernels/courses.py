@@ -297,6 +297,27 @@ def _occasion_lanes(w: F8, h: float, is_last: bool) -> None:
 
 
 @part
+def _brief_lanes(w: F8, h: float, rest: float) -> None:
+    """Pass an infusion of h hours and the rest of its occasion, only for the area."""
+    for q in range(3):
+        for j in range(LANES):
+            x = q * LANES + j
+            rate = w[_RATE + x]
+            p, power = exp_parts(max(-rate * h, -708.0))
+            tiny = rate * h < 1e-300
+            gain = h if tiny else -(power * p + (power - 1.0)) / (1.0 if tiny else rate)
+            end = w[_Z + x] * (power * p + power) + w[_PUSH + x] * (w[_DOSE + j] / h) * gain
+            p, power = exp_parts(max(-rate * rest, -708.0))
+            w[_Z + x] = end * (power * p + power)
+    for j in range(LANES):
+        after = 0.0
+        for q in range(3):
+            after += w[_BODY + q * LANES + j] * w[_Z + q * LANES + j]
+        w[_TOTAL + j] += (w[_DOSE + j] + w[_BEFORE + j] - after) / w[_CLEARANCE + j]
+        w[_BEFORE + j] = after
+
+
+@part
 def _last_area(w: F8) -> None:
     """Add the area from the last dose to infinity, for which no time need pass."""
     for j in range(LANES):
@@ -435,6 +456,11 @@ def _courses(
                 continue
             start, duration = infusions[0, k], infusions[1, k]
             end = start + duration
+            if is_brief:
+                _brief_lanes(w, duration, infusions[0, k + 1] - end)
+                if not together:
+                    _leave_lanes(w)
+                continue
             begin, middle, stop = reached[1, k], reached[0, k + 1], reached[1, k + 1]
             for wait in range(_N_WAITS):
                 w[_HOURS + wait] = np.nan
