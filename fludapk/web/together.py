@@ -114,7 +114,7 @@ def _answered(line: _Line, folders: Folders) -> list[tuple[_Waiting, _Outcome]]:
     gone = [each.is_abandoned() for each in taken]
     abandon_when(lambda: all(each.is_abandoned() for each in taken))
     wanted = [each.asked for each, is_gone in zip(taken, gone, strict=True) if not is_gone]
-    outcomes = iter(_outcomes(wanted, folders))
+    outcomes = iter(_outcomes(wanted, folders) if wanted else ())
     return [
         (each, AbandonedError() if is_gone else next(outcomes))
         for each, is_gone in zip(taken, gone, strict=True)

@@ -8,14 +8,15 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from asking import APP, HOME, ask
 
 from fludapk.answers import check
 from fludapk.language import speaking
 from fludapk.patience import AbandonedError, abandon_when
+from fludapk.web import together
 from fludapk.web.api import GIRL, MAN, PREFIX
 from fludapk.web.asked import CheckAsked
 from fludapk.web.together import MOST_TOGETHER, Checks
-from tests.asking import APP, HOME, ask
 
 PATH: Final = f"{PREFIX}/check"
 MIXED: Final[list[dict[str, Any]]] = [
@@ -51,7 +52,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> Sizes:
         counted.append(len(requests))
         return check.checks(requests, **options)
 
-    monkeypatch.setattr("fludapk.web.together.checks", counting)
+    monkeypatch.setattr(together, "checks", counting)
     return counted
 
 
@@ -99,7 +100,7 @@ def test_an_error_of_ours_about_one_is_not_told_to_the_others(
         return check.checks(requests, **options)
 
     alone = ask("POST", PATH, json=GIRL)
-    monkeypatch.setattr("fludapk.web.together.checks", broken)
+    monkeypatch.setattr(together, "checks", broken)
     answers = at_once([GIRL, MAN, GIRL, GIRL, MAN, GIRL])
     assert [status for status, _ in answers] == [200, 500, 200, 200, 500, 200]
     assert {content for status, content in answers if status == 200} == {alone.content}

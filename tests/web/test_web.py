@@ -32,6 +32,7 @@ from fludapk.patients.level import Level
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import read_patient
 from fludapk.published.regimens import regimens
+from fludapk.web import together
 from fludapk.web.api import BATCH, EXAMPLES, GIRL, MAN, PREFIX
 from fludapk.web.app import create_app
 from fludapk.web.forms import typed
@@ -784,7 +785,7 @@ def test_an_error_of_ours_says_nothing_of_the_patient(
     def broken(*_: object, **__: object) -> None:
         raise ValueError("the girl of 18.2 kg")
 
-    monkeypatch.setattr("fludapk.web.together.checks", broken)
+    monkeypatch.setattr(together, "checks", broken)
     found = problem(post("check", GIRL), 500)
     assert found["exit_status"] == 1
     said = capfd.readouterr().err
