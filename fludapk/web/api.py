@@ -42,6 +42,7 @@ from fludapk.web.asked import (
     UpdateAsked,
 )
 from fludapk.web.batch import BatchAsked
+from fludapk.web.beside import Beside
 from fludapk.web.problems import (
     MEDIA_TYPE,
     Problem,
@@ -174,9 +175,9 @@ def _json(record: Record) -> Response:
     return Response(record.to_json(indent=None), media_type=_JSON)
 
 
-def router(folders: Folders, most_rows: int) -> APIRouter:
+def router(folders: Folders, most_rows: int, beside: Beside | None = None) -> APIRouter:
     """Routes of the API."""
-    routes, checks = APIRouter(), Checks(folders)
+    routes, checks = APIRouter(), Checks(folders, beside)
 
     @routes.post(f"{PREFIX}/check", response_model=CheckResult, tags=["one patient"])
     async def check(asked: CheckAsked) -> Response:

@@ -7,29 +7,26 @@ has left, is no matter to the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final, TypeAlias
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from starlette.concurrency import run_in_threadpool
 
-from fludapk.answers.check import checks
-from fludapk.answers.check_records import CheckResult
 from fludapk.answers.typed import Folders
-from fludapk.errors import FludapkError
 from fludapk.patience import AbandonedError, IsAbandoned, abandon_when, is_abandoned
-from fludapk.patients.request import Request, read_request
 from fludapk.web.asked import CheckAsked
+from fludapk.web.beside import Beside
+from fludapk.web.computed import Outcome, outcomes
 
 MOST_TOGETHER: Final = 8
 """Checks of a computation: with more each is hardly quicker, and waits longer."""
+_LEAST_BESIDE: Final = 2
+"""Checks that are worth the way to another process."""
 _AT_ONCE: Final = 2
 """Computations: one has the interpreter lock while the kernel of the other runs."""
-_Outcome: TypeAlias = str | Exception
-"""JSON of an answer, or why there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +64,12 @@ class Checks:
     ----------
     folders : sequence of Path or None
         See `fludapk.published.models.model_folders`.
+    beside : Beside, optional
+        Process that computes some of them.
     """
 
     folders: Folders
+    beside: Beside | None = None
     _lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = field(
         default_factory=WeakKeyDictionary
     )
@@ -99,7 +99,7 @@ class Checks:
     async def _compute(self, line: _Line) -> None:
         """Answer what waits, until nothing does."""
         while line.waiting:
-            for each, outcome in await run_in_threadpool(_answered, line, self.folders):
+            for each, outcome in await run_in_threadpool(self._answered, line):
                 if each.answered.done():
                     continue
                 if isinstance(outcome, str):
@@ -107,47 +107,23 @@ class Checks:
                 else:
                     each.answered.set_exception(outcome)
 
+    def _answered(self, line: _Line) -> list[tuple[_Waiting, Outcome]]:
+        """Take checks that wait, and compute them until nobody waits for any of them."""
+        taken = line.take()
+        gone = [each.is_abandoned() for each in taken]
+        abandon_when(lambda: all(each.is_abandoned() for each in taken))
+        wanted = [each.asked for each, is_gone in zip(taken, gone, strict=True) if not is_gone]
+        made = iter(self._outcomes(wanted))
+        return [
+            (each, AbandonedError() if is_gone else next(made))
+            for each, is_gone in zip(taken, gone, strict=True)
+        ]
 
-def _answered(line: _Line, folders: Folders) -> list[tuple[_Waiting, _Outcome]]:
-    """Take checks that wait, and compute them until nobody waits for any of them."""
-    taken = line.take()
-    gone = [each.is_abandoned() for each in taken]
-    abandon_when(lambda: all(each.is_abandoned() for each in taken))
-    wanted = [each.asked for each, is_gone in zip(taken, gone, strict=True) if not is_gone]
-    outcomes = iter(_outcomes(wanted, folders) if wanted else ())
-    return [
-        (each, AbandonedError() if is_gone else next(outcomes))
-        for each, is_gone in zip(taken, gone, strict=True)
-    ]
-
-
-def _outcomes(asked: Sequence[CheckAsked], folders: Folders) -> list[_Outcome]:
-    """Compute checks together, or each by itself if one of them fails in a way of its own."""
-    try:
-        read = [_read(each) for each in asked]
-        requests = [each for each in read if isinstance(each, Request)]
-        strict = any(each.strict for each in asked)
-        results = checks(requests, strict=strict, folders=folders)
-        return [_json(next(results)) if isinstance(each, Request) else each for each in read]
-    except AbandonedError:
-        return [AbandonedError() for _ in asked]
-    except Exception as error:
-        if len(asked) == 1:
-            return [error]
-        return [outcome for each in asked for outcome in _outcomes([each], folders)]
-
-
-def _read(asked: CheckAsked) -> Request | FludapkError:
-    """Read what was typed, or return its faults."""
-    try:
-        return read_request(asked.typed)
-    except FludapkError as error:
-        return error
-
-
-def _json(result: CheckResult | FludapkError) -> _Outcome:
-    """Return the JSON of a result, or why there is none."""
-    try:
-        return result if isinstance(result, FludapkError) else result.to_json(indent=None)
-    except FludapkError as error:
-        return error
+    def _outcomes(self, asked: list[CheckAsked]) -> list[Outcome]:
+        """Compute checks in the other process, or here, as all that it did not answer."""
+        made: list[Outcome | None] = [None] * len(asked)
+        if self.beside is not None and len(asked) >= _LEAST_BESIDE:
+            made = [*(self.beside.answers(asked) or made)]
+        left = [each for each, outcome in zip(asked, made, strict=True) if outcome is None]
+        here = iter(outcomes(left, self.folders) if left else ())
+        return [next(here) if outcome is None else outcome for outcome in made]

@@ -1,9 +1,15 @@
-"""Checks that wait at the same time are computed together, and nobody notices."""
+"""Checks that wait at the same time are computed together, and beside, and nobody notices."""
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import Context
+from contextvars import Context, copy_context
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -13,9 +19,13 @@ from asking import APP, HOME, ask
 from fludapk.answers import check
 from fludapk.language import speaking
 from fludapk.patience import AbandonedError, abandon_when
-from fludapk.web import together
-from fludapk.web.api import GIRL, MAN, PREFIX
+from fludapk.web import computed
+from fludapk.web.api import EXAMPLES, GIRL, MAN, PREFIX
+from fludapk.web.app import create_app
 from fludapk.web.asked import CheckAsked
+from fludapk.web.beside import LEAST_TO_START, Beside
+from fludapk.web.computed import outcomes
+from fludapk.web.guard import App
 from fludapk.web.together import MOST_TOGETHER, Checks
 
 PATH: Final = f"{PREFIX}/check"
@@ -52,15 +62,15 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> Sizes:
         counted.append(len(requests))
         return check.checks(requests, **options)
 
-    monkeypatch.setattr(together, "checks", counting)
+    monkeypatch.setattr(computed, "checks", counting)
     return counted
 
 
-def at_once(bodies: Sequence[dict[str, Any]]) -> list[tuple[int, bytes]]:
+def at_once(bodies: Sequence[dict[str, Any]], app: App = APP) -> list[tuple[int, bytes]]:
     """Ask for all checks at the same time."""
 
     async def asked() -> list[tuple[int, bytes]]:
-        transport = httpx.ASGITransport(app=APP)
+        transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url=HOME) as client:
             answers = await asyncio.gather(*(client.post(PATH, json=body) for body in bodies))
             return [(answer.status_code, answer.content) for answer in answers]
@@ -100,7 +110,7 @@ def test_an_error_of_ours_about_one_is_not_told_to_the_others(
         return check.checks(requests, **options)
 
     alone = ask("POST", PATH, json=GIRL)
-    monkeypatch.setattr(together, "checks", broken)
+    monkeypatch.setattr(computed, "checks", broken)
     answers = at_once([GIRL, MAN, GIRL, GIRL, MAN, GIRL])
     assert [status for status, _ in answers] == [200, 500, 200, 200, 500, 200]
     assert {content for status, content in answers if status == 200} == {alone.content}
@@ -150,3 +160,114 @@ def test_a_computation_ends_once_nobody_waits_for_any_of_it() -> None:
     turns.update(first=0, second=0)
     first, second = asyncio.run(asked(10**6))
     assert json.loads(first)["patient"] != json.loads(second)["patient"]
+
+
+# --- in another process ---------------------------------------------------------------------------
+
+needs_process = pytest.mark.skipif(
+    sys.platform != "linux" or os.cpu_count() == 1, reason="the server computes alone"
+)
+MANY: Final = [CheckAsked.model_validate(GIRL)] * LEAST_TO_START
+
+
+def until(is_true: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Wait for something to come true."""
+    end = time.monotonic() + seconds
+    while not is_true() and time.monotonic() < end:
+        time.sleep(0.05)
+    return is_true()
+
+
+def lives(pid: int) -> bool:
+    """Tell if there is a process that runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.fixture
+def beside() -> Iterator[Beside]:
+    """The process, ready."""
+    process = Beside(None, EXAMPLES["CheckAsked"])
+    assert until(lambda: process.answers(MANY) is not None)
+    yield process
+    process.close()
+
+
+@needs_process
+def test_its_answers_are_those_of_the_server_to_the_byte(beside: Beside) -> None:
+    asked = [CheckAsked.model_validate(body) for body in MIXED]
+    for strict in (False, True):
+        alike = [each for each in asked if each.strict == strict]
+        expected = [each if isinstance(each, str) else None for each in outcomes(alike, None)]
+        assert beside.answers(alike) == expected
+        assert {type(each) for each in expected} == {str, type(None)}
+
+
+@needs_process
+def test_clients_get_the_same_whoever_computes(beside: Beside) -> None:
+    alone = [ask("POST", PATH, json=body) for body in MIXED]
+    answers = at_once(MIXED, create_app(beside=beside))
+    assert answers == [(each.status_code, each.content) for each in alone]
+    assert answers == at_once(MIXED, APP)
+
+
+def test_one_check_alone_starts_nothing() -> None:
+    process = Beside(None)
+    assert process.answers(MANY[1:]) is None
+    assert process.pid is None
+
+
+@needs_process
+def test_the_server_computes_by_itself_when_the_process_dies(beside: Beside) -> None:
+    alone = ask("POST", PATH, json=GIRL)
+    assert beside.pid is not None
+    os.kill(beside.pid, signal.SIGKILL)
+    answers = at_once([GIRL] * 8, create_app(beside=beside))
+    assert set(answers) == {(200, alone.content)}
+
+
+@needs_process
+def test_it_ends_what_nobody_waits_for_and_goes_on(beside: Beside) -> None:
+    context = copy_context()
+    context.run(abandon_when, lambda: True)
+    begun = time.monotonic()
+    left = context.run(beside.answers, MANY * 500)
+    assert left is not None
+    assert None in left
+    assert time.monotonic() - begun < 5.0
+    answers = beside.answers(MANY)
+    assert answers == [MANY[0].answer().to_json(indent=None)] * len(MANY)
+
+
+@needs_process
+def test_it_ends_with_the_application(beside: Beside) -> None:
+    pid = beside.pid
+    assert pid is not None
+    assert lives(pid)
+    beside.close()
+    assert not lives(pid)
+    assert beside.answers(MANY) is None
+    assert beside.pid is None
+
+
+@needs_process
+def test_it_does_not_outlive_a_server_that_is_killed() -> None:
+    program = (
+        "import os, sys, time\n"
+        "from fludapk.web.api import GIRL\n"
+        "from fludapk.web.asked import CheckAsked\n"
+        "from fludapk.web.beside import Beside\n"
+        "beside = Beside(None)\n"
+        "while beside.answers([CheckAsked.model_validate(GIRL)] * 4) is None: time.sleep(0.1)\n"
+        "print(beside.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        pid = int(server.stdout.readline())
+        assert lives(pid)
+        server.kill()
+    assert until(lambda: not lives(pid), 10.0)
