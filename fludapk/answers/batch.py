@@ -27,7 +27,7 @@ from fludapk.answers.record import Row
 from fludapk.errors import FludapkError, InputError
 from fludapk.language import SOURCE, speaking, tr
 from fludapk.patients.columns import Layout
-from fludapk.patients.csv_list import Value, Writers, line, writers_of_rows
+from fludapk.patients.csv_list import Value, line, lines
 from fludapk.patients.list_rows import request_of
 from fludapk.patients.nonmem import by_course, comes_again, request_of_records
 from fludapk.patients.request import Request
@@ -95,11 +95,15 @@ class Plan:
             results = answer.values()
         return [*[cells[place] for place in self._kept], *results, self._read_as]
 
-    def text(self, row: int, cells: Sequence[str], answer: AnyAnswer | str, write: Writers) -> str:
-        """A line of the results."""
-        values = self.values(cells, answer)
+    def texts(self, rows: Sequence[int], values: Sequence[Sequence[Value]]) -> list[str]:
+        """Lines of the results, of the values of some rows."""
+        if self.as_values:
+            return [""] * len(rows)
         if not self.as_json:
-            return line(values, self.delimiter, writers=write)
+            return lines(values, self.delimiter, decimal_comma=self.layout.decimal_comma)
+        return [self._json(row, own) for row, own in zip(rows, values, strict=True)]
+
+    def _json(self, row: int, values: Sequence[Value]) -> str:
         as_read = dict(zip(self._kept_names, values, strict=False))
         results: Row = dict(zip(self._results.values(), values[len(self._kept) :], strict=True))
         results[self._results[COLUMNS_READ]] = self.layout.read_as
@@ -194,67 +198,78 @@ def answered(
 
 def compute(plan: Plan, chunk: Chunk) -> list[Done]:
     """Compute some courses."""
-    write = writers_of_rows(decimal_comma=plan.layout.decimal_comma)
     with speaking(plan.language):
-        outcomes = answered(
-            plan.layout,
-            chunk,
-            log2_points=plan.log2_points,
-            amount=plan.amount,
-            again=plan.again,
-            folders=plan.folders,
+        outcomes = list(
+            answered(
+                plan.layout,
+                chunk,
+                log2_points=plan.log2_points,
+                amount=plan.amount,
+                again=plan.again,
+                folders=plan.folders,
+            )
         )
-        return [
-            _done(plan, row, rows[0], outcome, write)
-            for (row, rows), outcome in zip(chunk, outcomes, strict=True)
+        told = [_told(plan, outcome) for outcome in outcomes]
+        values = [
+            plan.values(rows[0], answer) for (_, rows), (answer, _) in zip(chunk, told, strict=True)
         ]
+        texts = plan.texts([row for row, _ in chunk], values)
+        return [
+            _done(plan, row, plan.layout.id_of(rows[0]), *told_here, text, own)
+            for (row, rows), told_here, text, own in zip(chunk, told, texts, values, strict=True)
+        ]
+
+
+def _told(plan: Plan, outcome: AnyAnswer | FludapkError) -> tuple[AnyAnswer | str, tuple[str, ...]]:
+    """Return an answer, or why there is none, and the columns that somebody may confirm."""
+    if not isinstance(outcome, FludapkError):
+        return outcome, ()
+    asked = tuple(plan.layout.name(x.field) for x in outcome.faults if x.confirm)
+    return "; ".join(outcome.sentences(plan.layout.name)), asked
 
 
 def _done(
     plan: Plan,
     row: int,
-    cells: Sequence[str],
-    outcome: AnyAnswer | FludapkError,
-    write: Writers,
+    name: str,
+    answer: AnyAnswer | str,
+    asked: tuple[str, ...],
+    text: str,
+    values: list[Value],
 ) -> Done:
-    asked: tuple[str, ...] = ()
-    answer: AnyAnswer | str
-    if isinstance(outcome, FludapkError):
-        answer, shown = "; ".join(outcome.sentences(plan.layout.name)), None
-        asked = tuple(plan.layout.name(x.field) for x in outcome.faults if x.confirm)
-    else:
-        answer = outcome
-        shown = Shown(
-            headline=outcome.headline,
-            doses=len(outcome.course.doses_mg),
-            dose_mg=outcome.course.doses_mg[0],
-            model=outcome.model_id,
-            model_sha256=outcome.model_sha256,
-            age_years=outcome.patient.age_years,
-        )
-    name, error = plan.layout.id_of(cells), answer if isinstance(answer, str) else None
-    if plan.as_values:
-        return Done(row, "", name, error, shown, plan.values(cells, answer), asked)
-    return Done(row, plan.text(row, cells, answer, write), name, error, shown, asked=asked)
+    """Put a row of the results together."""
+    kept = values if plan.as_values else None
+    if isinstance(answer, str):
+        return Done(row, text, name, answer, None, kept, asked)
+    shown = Shown(
+        headline=answer.headline,
+        doses=len(answer.course.doses_mg),
+        dose_mg=answer.course.doses_mg[0],
+        model=answer.model_id,
+        model_sha256=answer.model_sha256,
+        age_years=answer.patient.age_years,
+    )
+    return Done(row, text, name, None, shown, kept, asked)
 
 
 def chunks(
     layout: Layout, rows: Iterable[Sequence[str]], size: int = 500, first_row: int = 2
 ) -> Iterator[Chunk]:
-    """Courses of a list, some at a time; rows are numbered from the first below the header."""
+    """Courses of a list, some at a time; rows are numbered from the first below the header.
+
+    The first are few: other processes begin after them.
+    """
+    numbered: Iterator[tuple[int, list[Sequence[str]]]]
     if layout.is_events:
-        chunk: Chunk = []
-        for row, _, together in by_course(layout, rows, first_row):
-            chunk.append((row, together))
-            if len(chunk) == size:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
-        return
-    numbered = ((row, [cells]) for row, cells in enumerate(rows, start=first_row))
-    while chunk := list(itertools.islice(numbered, size)):
+        numbered = ((row, together) for row, _, together in by_course(layout, rows, first_row))
+    else:
+        numbered = ((row, [cells]) for row, cells in enumerate(rows, start=first_row))
+    sizes = itertools.chain([min(size, _FIRST)], itertools.repeat(size))
+    while chunk := list(itertools.islice(numbered, next(sizes))):
         yield chunk
+
+
+_FIRST: Final = 50
 
 
 def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Done, None, None]:
@@ -262,12 +277,8 @@ def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Don
 
     The results do not depend on `processes`.
     """
-    parts = iter(parts)
-    for part in parts if processes == 1 else itertools.islice(parts, 1):
-        yield from compute(plan, part)  # the first compiles the kernels for all
-    if processes > 1:
-        for done in in_processes(partial(compute, plan), parts, processes):
-            yield from done
+    for done in in_processes(partial(compute, plan), parts, processes):
+        yield from done
 
 
 class Tally:

@@ -7,23 +7,25 @@ and what the terminal page and the report are drawn from.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from fludapk.answers.averaging import AnyAnswer, AveragedAnswer, Blend
-from fludapk.answers.check_answer import Answer, Computed, sensitivity_record
+from fludapk.answers.check_answer import Answer, Common, Computed, sensitivity_record
 from fludapk.answers.check_facts import counts, other_disease
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.headline import Simulated, leading_of
 from fludapk.answers.label_weights import kidneys_by_weight
 from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predictions
 from fludapk.answers.simulation import simulated_of_many
+from fludapk.arrays import F8
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.language import tr
 from fludapk.patience import go_on
 from fludapk.patients.model_weights import read_weights
-from fludapk.patients.patient import Patient, columns_of
+from fludapk.patients.patient import Patient, size_columns
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case, Request
 from fludapk.published.course_files import TargetEntry
@@ -162,33 +164,41 @@ def answers(
     names = _names_in_use(models.values())
     read = [_case(request, models, names, folders) for request in requests]
     cases = {i: case for i, case in enumerate(read) if isinstance(case, Case)}
-    by_model = {model.id: _predicted(model, requests, cases) for model in models.values()}
+    sizes = size_columns([case.patient for case in cases.values()])
+    by_model = {model.id: _predicted(model, requests, cases, sizes) for model in models.values()}
     rivals = {i: {name: rows[i] for name, rows in by_model.items() if i in rows} for i in cases}
     blends = [
         _blend(request, case, rivals[i], models, strict=strict) if isinstance(case, Case) else case
         for i, (request, case) in enumerate(zip(requests, read, strict=True))
     ]
     patients = [case.patient.at_worst(case.course.times_h[-1]) for case in cases.values()]
-    kidneys = dict(zip(cases, _kidneys(patients), strict=True))
+    is_same = all(case.patient is p for case, p in zip(cases.values(), patients, strict=True))
+    kidneys = dict(zip(cases, _kidneys(sizes if is_same else size_columns(patients)), strict=True))
     weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
     leading = {i: leading_of(case.patient, case.regimen) for i, case in cases.items()}
     shown = _simulations(blends, rivals, leading, log2_points)
-    every = tuple(models.values())
-    for i, (request, blend) in enumerate(zip(requests, blends, strict=True)):
+    common = Common(tuple(models.values()), log2_points)
+    computed = [
+        Computed(request, prediction, rivals[i], leading[i], shown[i], kidneys[i], weighed[i])
+        for i, (request, blend) in enumerate(zip(requests, blends, strict=True))
+        if isinstance(blend, Blend)
+        for prediction in blend.predictions
+    ]
+    answered = iter(Answer.of_many(computed, common))
+    for request, blend in zip(requests, blends, strict=True):
         go_on()
         if isinstance(blend, FludapkError):
             yield blend
             continue
-        known = rivals[i], leading[i], shown[i], kidneys[i], weighed[i]
-        try:
-            each = [
-                Answer(Computed(request, prediction, *known), every, log2_points)
-                for prediction in blend.predictions
-            ]
-        except InputError as error:  # more random effects than there are points for
-            yield error
-            continue
-        yield AveragedAnswer(request, each, blend) if is_averaged(request.model) else each[0]
+        each = list(islice(answered, len(blend.predictions)))
+        refused = next((answer for answer in each if isinstance(answer, InputError)), None)
+        if refused is not None:
+            yield refused
+        elif is_averaged(request.model):
+            own = [answer for answer in each if isinstance(answer, Answer)]
+            yield AveragedAnswer(request, own, blend)
+        else:
+            yield each[0]
 
 
 def _blend(
@@ -268,7 +278,10 @@ def _case(
 
 
 def _predicted(
-    model: Model, requests: Sequence[Request], cases: Mapping[int, Case]
+    model: Model,
+    requests: Sequence[Request],
+    cases: Mapping[int, Case],
+    sizes: Mapping[str, F8],
 ) -> dict[int, Outcome]:
     """Predict by a model the cases that ask for it or have a disease that it was built from.
 
@@ -278,18 +291,22 @@ def _predicted(
     requests : sequence of Request
     cases : mapping of int to Case
         Place among the requests -> case.
+    sizes : mapping of str to arrays
+        Columns of the patients of these cases.
 
     Returns
     -------
     dict of int to Outcome
         With the same places.
     """
-    rows = [
-        i
-        for i, case in cases.items()
+    chosen = [
+        (place, i)
+        for place, (i, case) in enumerate(cases.items())
         if requests[i].model == model.id or other_disease(model, case) is None
     ]
-    return dict(zip(rows, predictions(model, [cases[i] for i in rows]), strict=True))
+    rows = [i for _, i in chosen]
+    own = {name: column[[place for place, _ in chosen]] for name, column in sizes.items()}
+    return dict(zip(rows, predictions(model, [cases[i] for i in rows], own), strict=True))
 
 
 def _names_in_use(models: Iterable[Model]) -> dict[str, set[str | None]]:
@@ -331,10 +348,9 @@ def _check_names(
         raise InputError(*faults)
 
 
-def _kidneys(patients: Sequence[Patient]) -> list[dict[str, float]]:
+def _kidneys(sizes: Mapping[str, F8]) -> list[dict[str, float]]:
     """Compute CrCl and eGFR of each patient for label rules; NaN if unknown."""
-    if not patients:
+    if not sizes["AGE"].size:
         return []
-    columns = columns_of(patients)
-    both = (renal_function(measure, columns).tolist() for measure in ("CrCl", "eGFR"))
+    both = (renal_function(measure, sizes).tolist() for measure in ("CrCl", "eGFR"))
     return [{"CrCl": crcl, "eGFR": egfr} for crcl, egfr in zip(*both, strict=True)]

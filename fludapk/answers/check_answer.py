@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from fludapk._version import __version__
@@ -22,6 +22,7 @@ from fludapk.answers.check_records import (
     PatientRecord,
     RegimenRecord,
     SensitivityRecord,
+    TargetRecord,
     exposure_values,
     patient_values,
     regimen_values,
@@ -30,7 +31,7 @@ from fludapk.answers.check_records import (
     target_record,
     target_values,
 )
-from fludapk.answers.check_remarks import WARNINGS, remarks_of
+from fludapk.answers.check_remarks import WARNINGS, remarks_of, remarks_of_many
 from fludapk.answers.headline import (
     COVARIATES_ONLY,
     Headline,
@@ -40,13 +41,22 @@ from fludapk.answers.headline import (
 )
 from fludapk.answers.label_weights import Kidney, label_by_weight
 from fludapk.answers.prediction import Outcome, Prediction
-from fludapk.answers.record import Provenance, Row, hash_of, worst_first
+from fludapk.answers.record import (
+    Provenance,
+    Remark,
+    Row,
+    hash_of_parts,
+    sorted_text,
+    table_text,
+    worst_first,
+)
 from fludapk.answers.trail import trail_of
 from fludapk.errors import InputError
 from fludapk.language import language, marked, tr
 from fludapk.patients.course import Course
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient
+from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case, Request
 from fludapk.pk.effects import POINT_SET_SEED
 from fludapk.published.course_files import LabelRule, LabelStep, TargetEntry
@@ -78,43 +88,90 @@ class Computed(NamedTuple):
         return shown
 
 
+@dataclass(frozen=True)
+class Common:
+    """Facts that many answers share; what is kept in it goes when they do."""
+
+    models: Sequence[Model]
+    """All of them."""
+    log2_points: int
+    """2 to this power simulated courses stand behind each answer."""
+    hashed: dict[Regimen, str] = field(default_factory=dict)
+    """Texts of courses for hashes, see `input_hash`."""
+
+    @cached_property
+    def of_others(self) -> list[tuple[Model, SensitivityRecord]]:
+        """Each model, and its record for those whom it is not for."""
+        return [(model, _of_others(model, language())) for model in self.models]
+
+
 class Answer:
     """Answer of a check, before it is written out.
 
     Parameters
     ----------
     computed : Computed
-    models : sequence of Model
-        All of them.
-    log2_points : int
-        2 to this power simulated courses stand behind it.
+    common : Common
 
     Raises
     ------
     InputError
         If its courses cannot be simulated.
+
+    Notes
+    -----
+    Made by `of_many`, which words the headline.
     """
 
-    def __init__(self, computed: Computed, models: Sequence[Model], log2_points: int) -> None:
-        self._computed, self._log2_points = computed, log2_points
+    def __init__(self, computed: Computed, common: Common) -> None:
+        self._computed, self._common = computed, common
         self.prediction = computed.prediction
         self.model = self.prediction.model
         self.patient, self.regimen, self.course = self.prediction.case
         self.shown = computed.simulated(self.model.id)
-        self._sensitivity = [
-            sensitivity_record(model, self.prediction.case, computed.rivals.get(model.id))
-            for model in models
-        ]
+        self._sensitivity: list[SensitivityRecord] = []
         self._labels = _labels(self.patient, computed.kidney)
-        self._facts = CheckFacts(
+        self._warnings: list[Remark] = []
+        self.headline: Headline
+
+    @classmethod
+    def of_many(cls, computed: Sequence[Computed], common: Common) -> list[Answer | InputError]:
+        """Answer many checks, a step of all before the next step; one refused stops no other."""
+        try:
+            answers = [cls(each, common) for each in computed]
+            for answer in answers:
+                answer._sensitivity = answer._rivals()
+            warnings = remarks_of_many([answer._facts() for answer in answers], WARNINGS)
+            for answer, own in zip(answers, warnings, strict=True):
+                answer._warnings = own
+            for answer in answers:
+                answer.headline = answer._headline()
+        except InputError as error:  # more random effects than points, or no finite number
+            if len(computed) == 1:
+                return [error]
+            return [answer for each in computed for answer in cls.of_many([each], common)]
+        return list(answers)
+
+    def _rivals(self) -> list[SensitivityRecord]:
+        """Record the AUC by every model."""
+        case, rivals = self.prediction.case, self._computed.rivals
+        return [
+            of_others
+            if (other := rivals.get(of_others.model)) is None
+            else sensitivity_record(model, case, other)
+            for model, of_others in self._common.of_others
+        ]
+
+    def _facts(self, judged: Sequence[TargetRecord] | None = None) -> CheckFacts:
+        """Collect what rules look at; those of notes also at targets and all label rules."""
+        needs_labels = judged is not None or self._refusing or self._computed.by_weight
+        return CheckFacts(
             prediction=self.prediction,
             sensitivity=self._sensitivity,
-            leading=computed.leading,
-            targets=(),
-            label_rules=self._label_records() if self._refusing or computed.by_weight else (),
+            leading=self._computed.leading,
+            targets=judged or (),
+            label_rules=self._label_records() if needs_labels else (),
         )
-        self._warnings = remarks_of(self._facts, WARNINGS)
-        self.headline = self._headline()
 
     @property
     def model_id(self) -> str:
@@ -171,9 +228,9 @@ class Answer:
         return {
             "version": __version__,
             "model_sha256": self.model.sha256,
-            "input_sha256": input_hash(self._computed.request),
+            "input_sha256": input_hash(self._computed.request, self._common.hashed),
             "seed": POINT_SET_SEED,
-            "points": 2**self._log2_points,
+            "points": 2**self._common.log2_points,
         }
 
     def values(self) -> list[Any]:
@@ -217,7 +274,7 @@ class Answer:
         """
         prediction, shown = self.prediction, self.shown
         judged = [target_record(entry, shown, prediction.case) for entry in targets().values()]
-        facts = replace(self._facts, targets=judged)
+        facts = self._facts(judged)
         return CheckResult(
             headline=self.headline,
             remarks=worst_first([*self._warnings, *remarks_of(facts, NOTES)]),
@@ -236,7 +293,7 @@ class Answer:
             sensitivity=self._sensitivity,
             models_agree=self._models_agree,
             averaged=None,
-            label_rules=self._label_records(),
+            label_rules=list(facts.label_rules),
             reading_note=reading_note(self.model, self.patient),
             trail=trail_of(prediction) if trail else [],
             provenance=Provenance(**self._provenance),
@@ -250,45 +307,45 @@ _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
 
 def sensitivity_record(model: Model, case: Case, other: Outcome | None) -> SensitivityRecord:
     """Record the AUC by another model, if its population covers the patient."""
-    who = tr(model.file.population.who)
     if other is None or other_disease(model, case) is not None:
         return _of_others(model, language())
+    who = tr(model.file.population.who)
     if isinstance(other, InputError):
         return _not_applying(model, f"{who}; {'; '.join(other.sentences(label))}")
     if other.outside:
         return _not_applying(model, f"{who}; {', '.join(map(str, other.outside))}")
-    return SensitivityRecord(
-        model=model.id,
-        name=model.file.citation.name,
-        who=who,
+    record = object.__new__(SensitivityRecord)  # replace() takes four times as long
+    vars(record).update(
+        vars(_of_others(model, language())),
         applies=True,
         auc_0_inf=other.auc_0_inf,
         flag=flag(other.auc_0_inf),
-        reading_of=model.file.reading_of,
         reason=None,
         auc_0_inf_other_basis=other.auc_0_inf_other_basis,
     )
+    return record
 
 
 def _not_applying(model: Model, reason: str) -> SensitivityRecord:
     """Record that a model is not for a patient, and why."""
-    return SensitivityRecord(
-        model=model.id,
-        name=model.file.citation.name,
-        who=tr(model.file.population.who),
-        applies=False,
-        auc_0_inf=None,
-        flag=None,
-        reading_of=model.file.reading_of,
-        reason=reason,
-        auc_0_inf_other_basis=None,
-    )
+    return replace(_of_others(model, language()), reason=reason)
 
 
 @lru_cache(maxsize=64)
 def _of_others(model: Model, _: str) -> SensitivityRecord:
     """Record that a model is for others: the same for every patient, in a language."""
-    return _not_applying(model, tr(model.file.population.who))
+    who = tr(model.file.population.who)
+    return SensitivityRecord(
+        model=model.id,
+        name=model.file.citation.name,
+        who=who,
+        applies=False,
+        auc_0_inf=None,
+        flag=None,
+        reading_of=model.file.reading_of,
+        reason=who,
+        auc_0_inf_other_basis=None,
+    )
 
 
 # ------------------------------------------------------------------ labels
@@ -352,30 +409,45 @@ def _full_dose(prediction: Prediction) -> float:
 # ------------------------------------------------------------------ provenance
 
 
-def input_hash(request: Request) -> str:
+def input_hash(request: Request, texts: dict[Regimen, str] | None = None) -> str:
     """Hash what was asked, whatever the order or unit it was typed in.
 
     A choice that nobody made is not in it, so that old hashes stay.
+
+    Parameters
+    ----------
+    request : Request
+    texts : dict, optional
+        Takes the text of the course, which many patients of a list share.
     """
     patient, course = vars(request.patient), request.course
-    asked = {
-        "patient": {k: patient[k] for k in _OF_PATIENT if k not in _RARE or patient[k]},
-        "regimen": {
-            k: v
-            for k, v in vars(request.regimen).items()
-            if k not in ("cells_clock", "warning") and (k != "bsa_cap_m2" or v is not None)
-        },
-        "model": request.model,
-        "round_to_mg": request.round_to_mg,
-        **({} if course is None else {"course": _asked_course(course)}),
+    texts = {} if texts is None else texts
+    if request.regimen not in texts:
+        texts[request.regimen] = sorted_text(_asked_regimen(request.regimen))
+    parts = {
+        "course": None if course is None else sorted_text(_asked_course(course)),
+        "model": sorted_text(request.model),
+        "patient": table_text(
+            {k: sorted_text(patient[k]) for k in _OF_PATIENT if k in _ALWAYS or patient[k]}
+        ),
+        "regimen": texts[request.regimen],
+        "round_to_mg": sorted_text(request.round_to_mg),
     }
-    return hash_of(asked)
+    return hash_of_parts({name: text for name, text in parts.items() if text is not None})
 
 
 _RARE: Final = ("confirmed", "renal_changes", "gestational_age_weeks", "categories")
-_OF_PATIENT: Final = [
-    name for name in Patient.__dataclass_fields__ if name not in ("typed", "renal_clocks")
-]
+_OF_PATIENT: Final = sorted(Patient.__dataclass_fields__.keys() - {"typed", "renal_clocks"})
+_ALWAYS: Final = set(_OF_PATIENT) - set(_RARE)
+
+
+def _asked_regimen(regimen: Regimen) -> dict[str, object]:
+    """Return a planned course as it is hashed."""
+    return {
+        k: v
+        for k, v in vars(regimen).items()
+        if k not in ("cells_clock", "warning") and (k != "bsa_cap_m2" or v is not None)
+    }
 
 
 def _asked_course(course: Course) -> dict[str, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeAlias
 
 from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
@@ -39,12 +38,12 @@ class CheckFacts:
     targets: Sequence[TargetRecord]
     label_rules: Sequence[LabelRecord]
 
-    @cached_property
+    @property
     def model(self) -> Model:
         """Chosen model."""
         return self.prediction.model
 
-    @cached_property
+    @property
     def patient(self) -> Patient:
         """Patient of the check."""
         return self.prediction.case.patient
@@ -56,8 +55,10 @@ Rule: TypeAlias = Callable[[CheckFacts], Remark | None]
 def other_disease(model: Model, case: Case) -> str | None:
     """Name the disease of a case if the model was built from patients with others."""
     diseases = model.file.population.diseases
+    if not diseases:
+        return None
     disease = Treated.by(case.patient, case.regimen).disease
-    return disease if diseases and disease is not None and disease not in diseases else None
+    return disease if disease is not None and disease not in diseases else None
 
 
 def reading_note(model: Model, patient: Patient) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from fludapk.answers.check_facts import CheckFacts, Rule
+from fludapk.answers.check_records import SensitivityRecord
 from fludapk.answers.clock_remarks import hours_counted
-from fludapk.answers.record import Remark, caution, note
+from fludapk.answers.record import Remark, note
 from fludapk.language import tr
 from fludapk.patients.renal_changes import described
 from fludapk.published.regimens import practices
@@ -36,28 +38,23 @@ def infant_practice(facts: CheckFacts) -> Remark | None:
     return note("infant_practice", message, practice.source)
 
 
-def comparison_reading(facts: CheckFacts) -> Remark | None:
-    """Note what the other reading of the same paper would give; warn if that one was chosen."""
-    chosen = facts.model.file.reading_of
-    related = {chosen} if chosen else {facts.model.id}
-    areas = ", ".join(
-        f"{row.model} {row.auc_0_inf:.2f} mg·h/L"
-        for row in facts.sensitivity
-        if row.auc_0_inf is not None and (row.model if chosen else row.reading_of) in related
-    )
-    if chosen:
-        message = tr(
-            "{model} is a reading kept for comparison; the evidence is for {areas}",
-            model=facts.model.id,
-            areas=areas,
-        )
-        return caution("comparison_reading", message)
+def other_reading(facts: CheckFacts) -> Remark | None:
+    """Note what another reading of the same paper, kept for comparison, would give."""
+    if facts.model.file.reading_of:
+        return None
+    areas = readings(row for row in facts.sensitivity if row.reading_of == facts.model.id)
     if not areas:
         return None
     message = tr(
         "the other reading of the paper, against the evidence, would give {areas}", areas=areas
     )
     return note("comparison_reading", message)
+
+
+def readings(rows: Iterable[SensitivityRecord]) -> str:
+    """Word the AUC by the readings of a paper that apply."""
+    areas = ((row.model, row.auc_0_inf) for row in rows)
+    return ", ".join(f"{model} {auc:.2f} mg·h/L" for model, auc in areas if auc is not None)
 
 
 def bsa_capped(facts: CheckFacts) -> Remark | None:
@@ -200,6 +197,8 @@ def hours_by_clock(facts: CheckFacts) -> Remark | None:
 
 
 NOTES: Final[tuple[Rule, ...]] = (
+    infant_practice,
+    other_reading,
     bsa_capped,
     renal_converted,
     units_converted,

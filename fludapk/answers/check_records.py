@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fludapk.answers.headline import Chances, Headline, Simulated, is_noteworthy
@@ -306,8 +307,10 @@ class CheckResult(Record):
 
 
 _INTERVALS: Final = {part.name for part in fields(ExposureRecord) if part.name.endswith("_pi90")}
+_EXPOSURE: Final = [part.name for part in fields(ExposureRecord) if part.name != "auc_per_dose"]
 _HEADLINE: Final = ("target", "p_below", "p_within", "p_above")
 _TARGET: Final = ("status", "p_below", "p_within", "p_above", "applies")
+_of_target = itemgetter(*_TARGET)
 _RIVAL: Final = ("applies", "auc_0_inf", "flag")
 _REGIMEN: Final = {"id": "regimen", "title": "regimen_title"}
 
@@ -320,10 +323,8 @@ def result_columns(models: Sequence[str]) -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def _columns(models: tuple[str, ...]) -> tuple[str, ...]:
     names = ["error", "stop", "headline", *_HEADLINE, "flag"]
-    for part in fields(ExposureRecord):
-        pair = [f"{part.name}_low", f"{part.name}_high"]
-        names += pair if part.name in _INTERVALS else [part.name]
-    names.remove("auc_per_dose")
+    for name in _EXPOSURE:
+        names += [f"{name}_low", f"{name}_high"] if name in _INTERVALS else [name]
     names += ["models_agree", "remarks"]
     names += [f"{target}_{what}" for target in targets() for what in _TARGET]
     names += [f"{model}_{what}" for model in models for what in _RIVAL]
@@ -356,25 +357,34 @@ def row_values(
     """
     values: list[Any] = [None, "; ".join(headline.stops), headline.sentence]
     values += [headline.target, headline.p_below, headline.p_within, headline.p_above, flag]
-    for name, value in exposure.items():
+    for name in _EXPOSURE:
         if name in _INTERVALS:
-            values += value or (None, None)
-        elif name != "auc_per_dose":
-            values.append(value)
+            values += exposure[name] or (None, None)
+        else:
+            values.append(exposure[name])
     values += [models_agree, "; ".join(r.code for r in remarks if r.severity != "note")]
     for target in targets:
-        values += [target[what] for what in _TARGET]
+        values += _of_target(target)
     for rival in sensitivity:
         values += [rival.applies, rival.auc_0_inf, rival.flag]
-    for part in (patient, regimen):
-        values += [_joined(value) if type(value) is list else value for value in part.values()]
+    for part, several in ((patient, _OF_PATIENT), (regimen, _OF_REGIMEN)):
+        values += {**part, **{name: _joined(part[name]) for name in several}}.values()
     return [*values, model, "; ".join(weights), "; ".join(refusing), *provenance]
 
 
-def _joined(values: Sequence[str | float]) -> str:
+_OF_PATIENT: Final = ("confirmed", "renal_at_doses")
+_OF_REGIMEN: Final = ("doses_mg", "times_h")
+"""Fields that hold several values."""
+
+
+def _joined(values: Sequence[str | float] | None) -> str | None:
     """Put names, or numbers, into one cell."""
-    if all(isinstance(value, str) for value in values):
+    if values is None:
+        return None
+    if not values or isinstance(values[0], str):
         return "; ".join(map(str, values))
+    if values.count(values[0]) == len(values):  # equal doses
+        return " ".join([f"{values[0]:.12g}"] * len(values))
     return " ".join([f"{value:.12g}" for value in values])
 
 
@@ -382,8 +392,7 @@ def target_values(
     entry: TargetEntry, shown: Simulated, age_years: float, treated: Treated
 ) -> dict[str, Any]:
     """Set the AUC of a patient, likely and simulated, against a published target."""
-    low, high = bounds(entry)
-    below, within, above = shown.chance(low, high)
+    below, within, above = shown.chance(*bounds(entry))
     return {
         "status": status(entry, shown.auc_0_inf),
         "p_below": below,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fludapk.answers.check_facts import CheckFacts, Rule, advice_here, counts, other_disease
-from fludapk.answers.check_notes import NOTES, comparison_reading, infant_practice
+from fludapk.answers.check_notes import NOTES, readings
 from fludapk.answers.clock_remarks import clocks_may_change
 from fludapk.answers.headline import auc_text
 from fludapk.answers.record import Remark, caution, stop, worst_first
@@ -24,8 +24,17 @@ from fludapk.published.targets import HIGH, verdict
 
 def remarks_of(facts: CheckFacts, rules: Sequence[Rule] | None = None) -> list[Remark]:
     """Apply every rule; the worst first, and within a severity in the order of `RULES`."""
-    remarks = [remark for rule in rules or RULES if (remark := rule(facts)) is not None]
-    return worst_first(remarks) if len(remarks) > 1 else remarks
+    return remarks_of_many([facts], RULES if rules is None else rules)[0]
+
+
+def remarks_of_many(facts: Sequence[CheckFacts], rules: Sequence[Rule]) -> list[list[Remark]]:
+    """Apply each rule to many checks before the next one; see `remarks_of`."""
+    remarks: list[list[Remark]] = [[] for _ in facts]
+    for rule in rules:
+        for own, each in zip(remarks, facts, strict=True):
+            if (remark := rule(each)) is not None:
+                own.append(remark)
+    return [worst_first(own) if len(own) > 1 else own for own in remarks]
 
 
 # ------------------------------------------------------------------ stops
@@ -331,6 +340,19 @@ def cells_before_last_dose(facts: CheckFacts) -> Remark | None:
     return caution("cells_before_last_dose", message)
 
 
+def comparison_reading(facts: CheckFacts) -> Remark | None:
+    """Warn if a reading of a paper was chosen that is kept for comparison."""
+    evident = facts.model.file.reading_of
+    if not evident:
+        return None
+    message = tr(
+        "{model} is a reading kept for comparison; the evidence is for {areas}",
+        model=facts.model.id,
+        areas=readings(row for row in facts.sensitivity if row.model == evident),
+    )
+    return caution("comparison_reading", message)
+
+
 WARNINGS: Final[tuple[Rule, ...]] = (
     label_contraindicated,
     given_above_ceiling,
@@ -354,7 +376,6 @@ WARNINGS: Final[tuple[Rule, ...]] = (
     formula_near_switch,
     label_by_weight,
     cells_before_last_dose,
-    infant_practice,
     comparison_reading,
 )
 """Rules up to the last that may stop or caution; these need no facts about targets."""

@@ -132,9 +132,19 @@ def design(
         raise InputError(
             tr("a course of one dose has nothing left to adjust: levels come too late")
         )
-    last_h = regimen.interval_h
-    grid = [t for t in AFTER_H if regimen.infusion_h < t <= last_h]
-    times_h = sorted({*grid, *(t for times in PUBLISHED for t in times if t <= last_h)})
+    first_h, last_h = regimen.infusion_h, regimen.interval_h
+    grid = [t for t in AFTER_H if first_h < t <= last_h]
+    if not grid:
+        raise InputError(
+            tr(
+                "between the end of an infusion ({end:g} h) and the next dose ({next:g} h) there "
+                "is no time to draw a level",
+                end=first_h,
+                next=last_h,
+            )
+        )
+    published = [times for times in PUBLISHED if first_h < min(times) and max(times) <= last_h]
+    times_h = sorted({*grid, *(t for times in published for t in times)})
     simulation = _simulation(chosen, patient, regimen, patients, times_h)
     error, width = simulation.covariates_alone
     return Design(
@@ -146,12 +156,8 @@ def design(
         seed=_SEED,
         covariates_error_mg_h_l=error,
         covariates_interval_width=width,
-        best=_best(simulation, grid, most),
-        published=[
-            replace(simulation.judge(times), published=True)
-            for times in PUBLISHED
-            if max(times) <= last_h
-        ],
+        best=_best(simulation, grid, min(most, len(grid))),
+        published=[replace(simulation.judge(times), published=True) for times in published],
     )
 
 

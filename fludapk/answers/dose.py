@@ -108,12 +108,12 @@ def find_dose(
 
     proposed = checked(schedule.in_mg(dose.dose_mg))
     plan = checked(schedule) if planned else None
-    change = None if plan is None else dose.dose_mg / plan.regimen.doses_mg[0] - 1.0
+    is_stopped = bool(proposed.headline.stops)
+    change = None if plan is None or is_stopped else dose.dose_mg / plan.regimen.doses_mg[0] - 1.0
     expected = _expected(proposed, aim)
     facts = DoseFacts(
         goal=aim, dose=dose, expected=expected, change=change, proposed=proposed, plan=plan
     )
-    is_stopped = bool(proposed.headline.stops)
     return DoseResult(
         headline=nothing_proposed(proposed.headline) if is_stopped else proposed.headline,
         remarks=remarks_of_dose(facts),
@@ -127,7 +127,7 @@ def find_dose(
         answer=None if is_stopped else dose,
         would_give=dose if is_stopped else None,
         expected=expected,
-        change_from_planned=None if is_stopped else change,
+        change_from_planned=change,
         proposed=None if is_stopped else proposed,
         planned=plan,
         source=(proposed, aim),

@@ -12,7 +12,7 @@ from fludapk.answers.goal import Goal
 from fludapk.answers.headline import auc_text, percent
 from fludapk.answers.record import Remark, caution, worst_first
 from fludapk.language import marked, tr
-from fludapk.patients.course import AGAINST_MORE
+from fludapk.patients.course import AGAINST_LESS, AGAINST_MORE, NOTEWORTHY_CUT
 from fludapk.published.targets import targets
 
 
@@ -28,7 +28,7 @@ class DoseFacts:
     expected : sequence of Expectation
         AUC of that dose by every model that applies, the chosen one first.
     change : float, optional
-        Relative change from the planned dose.
+        Relative change of a proposed dose from the planned one.
     proposed : CheckResult
         The check of the dose.
     plan : CheckResult, optional
@@ -149,10 +149,24 @@ def above_planned(facts: DoseFacts) -> Remark | None:
     return caution("above_planned", message)
 
 
+def below_planned(facts: DoseFacts) -> Remark | None:
+    """Say what speaks against much less than the planned dose."""
+    if facts.change is None or facts.change >= -NOTEWORTHY_CUT:
+        return None
+    message = tr(
+        "{percent:.0f} % below the planned dose, for: {goal}. {reasons}",
+        percent=-100 * facts.change,
+        goal=facts.goal,
+        reasons=tr(AGAINST_LESS),
+    )
+    return caution("below_planned", message)
+
+
 RULES: Final[tuple[Rule, ...]] = (
     target_of_others,
     not_reached,
     not_with_uncertainty,
     models_disagree,
     above_planned,
+    below_planned,
 )

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from fludapk.answers.drawn_effects import simulated_effects, uncertain_effects
+from fludapk.answers.typical import Together, at_cells, typical_rows
 from fludapk.arrays import F8, Bools
 from fludapk.errors import InputError
 from fludapk.patients.course import Course
-from fludapk.patients.patient import Patient, columns_of
+from fludapk.patients.patient import Patient, category_columns, size_columns
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case
 from fludapk.pk.effects import RandomEffects
@@ -23,7 +23,7 @@ from fludapk.pk.exposure import (
     course_areas,
     course_concentrations,
     course_exposure,
-    rates,
+    slowest_rate,
 )
 from fludapk.published.covariates import (
     Covariates,
@@ -46,31 +46,6 @@ PROBABILITY_SE: Final = 0.0015
 Against 4 million pseudo-random draws, over three models, five patients, 1 to 6 doses and the
 percentiles of the AUC, the root mean square of the error was 0.0003 to 0.0014, the largest 0.0041.
 """
-
-
-@dataclass(frozen=True, eq=False)
-class Together:
-    """Typical patients by one model, with the same times; arrays have a row for each."""
-
-    covariates: Sequence[Covariates]
-    """Covariates of these, and of others who could not be predicted: at the first dose, or at every
-    one if they change."""
-    tv: F8
-    """(n, 6 or more) Typical CL V1 Q2 V2 Q3 V3 at the first dose; see `Program.typical_values`."""
-    tv_by_dose: F8 | None
-    """(n, doses, 6 or more) The same at every dose, if the covariates change; else None."""
-    renal_fraction: F8
-    half_life_h: F8
-    typical: Exposure
-    at_cells: list[tuple[float | None, float | None]]
-    steps: list[Step] | None
-    """Steps by which the covariates of the only one were computed."""
-
-    @cached_property
-    def auc_0_inf(self) -> list[float]:
-        """AUC0-inf of each, mg·h/L."""
-        aucs: list[float] = self.typical.auc_0_inf.tolist()
-        return aucs
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,20 +191,10 @@ class Prediction:
 
     def auc_by(self, formula: str) -> float:
         """Compute AUC0-inf of the typical patient by another formula of renal function, mg·h/L."""
-        program, doses = self.model.program, self._covariate_rows(formula)
-        tv = np.stack([program.typical_values(row)[0] for row in doses], axis=1)
-        tv = tv[:, 0] if len(doses) == 1 else tv
-        return float(course_exposure(program, tv, self.no_effects, *self.arrays).auc_0_inf[0])
-
-    def _covariate_rows(self, formula: str | None) -> list[F8]:
-        """Rows of covariates: of the first dose, and of every other one if they change."""
-        model, (patient, regimen, course) = self.model, self.case
-        times = course.times_h if self.tv_by_dose is not None else course.times_h[:1]
-        rows = []
-        for time in times:
-            columns = columns_of([patient], model, [regimen.product], [regimen.disease], time)
-            rows.append(covariate_rows(model, covariate_columns(model, columns, formula).values))
-        return rows
+        auc = float(self.together.auc_by(formula)[self.place])
+        if math.isnan(auc):
+            raise InputError(f"no valid parameters by {formula}")
+        return auc
 
     def typical_mg_l(self, at_h: F8) -> F8:
         """Compute the concentration of the typical patient at ascending times, (times,) mg/L."""
@@ -321,8 +286,19 @@ def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) ->
     return outcome
 
 
-def predictions(model: Model, cases: Sequence[Case]) -> list[Outcome]:
-    """Predict many cases: return the prediction of each, or why there is none."""
+def predictions(
+    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8] | None = None
+) -> list[Outcome]:
+    """Predict many cases: return the prediction of each, or why there is none.
+
+    Parameters
+    ----------
+    model : Model
+    cases : sequence of Case
+    sizes : mapping of str to (n,) arrays, optional
+        `size_columns` of their patients at the first dose.
+    """
+    sizes = size_columns([case.patient for case in cases]) if sizes is None else sizes
     outcomes: dict[int, Outcome] = {}
     alike: dict[Hashable, list[int]] = {}
     for i, (patient, regimen, course) in enumerate(cases):
@@ -330,15 +306,18 @@ def predictions(model: Model, cases: Sequence[Case]) -> list[Outcome]:
         key = patient.egfr_formula, course.times_h, course.infusion_h, regimen.cells_at_h, changing
         alike.setdefault(key, []).append(i)
     for rows in alike.values():
-        outcomes.update(zip(rows, _alike(model, [cases[i] for i in rows]), strict=True))
+        own = {name: column[rows] for name, column in sizes.items()}
+        outcomes.update(zip(rows, _alike(model, [cases[i] for i in rows], own), strict=True))
     return [outcomes[i] for i in range(len(cases))]
 
 
-def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
+def _alike(model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]) -> list[Outcome]:
     """Predict cases with the same times and eGFR formula, all or none that change, all at once."""
     times = cases[0].course.times_h
     times = times if cases[0].patient.renal_changes else times[:1]
-    doses = [_covariates_at(model, cases, time) for time in times]
+    first = _covariates(model, cases, sizes)
+    later = (size_columns([case.patient for case in cases], time) for time in times[1:])
+    doses = [first, *(_covariates(model, cases, columns) for columns in later)]
     outcomes: dict[int, Outcome] = {}
     studied: dict[int, list[Outside]] = {}
     usable_at = np.array([_plainly_usable(model, at, len(cases)) for _, at in doses])
@@ -350,26 +329,25 @@ def _alike(model: Model, cases: Sequence[Case]) -> list[Outcome]:
             outcomes[i] = error
             studied.pop(i, None)
     try:
-        each = [computed for _, computed in doses]
-        outcomes |= _typical_patients(model, cases, each, studied) if studied else {}
+        outcomes |= _typical_patients(model, cases, doses, studied) if studied else {}
     except InputError as error:  # of a row that this does not name: each by itself
         if len(cases) == 1:
             return [error]
-        return [_alike(model, [case])[0] for case in cases]
+        return [predictions(model, [case])[0] for case in cases]
     return [outcomes[i] for i in range(len(cases))]
 
 
-def _covariates_at(
-    model: Model, cases: Sequence[Case], time_h: float
+def _covariates(
+    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]
 ) -> tuple[dict[str, F8], Covariates]:
     """Return what is given of patients at a dose, and the covariates that follow."""
-    given = columns_of(
+    categories = category_columns(
         [case.patient for case in cases],
         model,
         [case.regimen.product for case in cases],
         [case.regimen.disease for case in cases],
-        time_h,
     )
+    given = {**sizes, **categories}
     return given, covariate_columns(model, given, cases[0].patient.egfr_formula)
 
 
@@ -399,7 +377,7 @@ def _outside(
 def _typical_patients(
     model: Model,
     cases: Sequence[Case],
-    doses: Sequence[Covariates],
+    doses: Sequence[tuple[Mapping[str, F8], Covariates]],
     studied: Mapping[int, list[Outside]],
 ) -> dict[int, Prediction]:
     """Predict the typical patient of every case that can be used.
@@ -409,8 +387,9 @@ def _typical_patients(
     model : Model
     cases : sequence of Case
         With the same times.
-    doses : sequence of Covariates
-        A row for each case: at the first dose, or at every dose if they change.
+    doses : sequence of (mapping of str to arrays, Covariates)
+        Given and computed, with a row for each case: at the first dose, or at every one if they
+        change.
     studied : mapping of int to list of Outside
         Place of a case that can be used -> its covariates outside the studied range.
 
@@ -420,10 +399,7 @@ def _typical_patients(
         With the places of `studied`.
     """
     rows = list(studied)
-    each = []
-    for at_dose in doses:
-        usable = {name: column[rows] for name, column in at_dose.values.items()}
-        each.append(model.program.typical_values(covariate_rows(model, usable, len(rows))))
+    each = typical_rows(model, [covariates.values for _, covariates in doses], rows)
     tv, renal = each[0]
     by_dose = np.stack([own for own, _ in each], axis=1) if len(each) > 1 else None
     typical_values = tv if by_dose is None else by_dose
@@ -433,39 +409,20 @@ def _typical_patients(
     typical = course_exposure(model.program, typical_values, no_effects, times, lengths, amounts)
     at_h = cases[0].regimen.cells_at_h
     together = Together(
-        covariates=doses,
+        model=model,
+        given=[given for given, _ in doses],
+        rows=rows,
+        course=(times, lengths, amounts),
+        covariates=[covariates for _, covariates in doses],
         tv=tv,
         tv_by_dose=by_dose,
         renal_fraction=renal,
-        half_life_h=math.log(2) / rates(tv)[:, 3 - model.program.compartments],
+        half_life_h=math.log(2) / slowest_rate(tv, model.program.compartments),
         typical=typical,
-        at_cells=_at_cells(model, typical_values, times, lengths, amounts, at_h),
-        steps=doses[0].steps if len(cases) == 1 else None,
+        at_cells=at_cells(model, typical_values, times, lengths, amounts, at_h),
+        steps=doses[0][1].steps if len(cases) == 1 else None,
     )
     return {
         i: Prediction(model, cases[i], outside, together, place, i)
         for place, (i, outside) in enumerate(studied.items())
     }
-
-
-def _at_cells(
-    model: Model, tv: F8, times: F8, lengths: F8, amounts: F8, at_h: float | None
-) -> list[tuple[float | None, float | None]]:
-    """Compute AUC so far and concentration of typical patients when the cells are given."""
-    if at_h is None:
-        return [(None, None)] * len(tv)
-    program = model.program
-    if at_h >= times[-1] + lengths[-1]:  # a dose of nothing then: its trough is the concentration
-        typical = RandomEffects.none(program, len(times) + 1)
-        if tv.ndim == 3:
-            tv = np.concatenate([tv, tv[:, -1:]], axis=1)
-        nothing = np.zeros((len(tv), 1))
-        longer = np.append(times, at_h), np.append(lengths, 1.0), np.hstack([amounts, nothing])
-        result = course_exposure(program, tv, typical, *longer)
-        auc, conc = result.auc_per_dose[:, :-1].sum(axis=1), result.trough[:, -1]
-    else:
-        typical = RandomEffects.none(program, len(times))
-        at = np.array([at_h])
-        both = course_concentrations(program, tv, typical, times, lengths, amounts, at)
-        conc, auc = both[0][:, 0], both[1][:, 0]
-    return list(zip(auc.tolist(), conc.tolist(), strict=True))

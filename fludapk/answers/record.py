@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -141,7 +141,38 @@ def hash_of(table: object) -> str:
     >>> hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})
     True
     """
-    return hashlib.sha256(_SORTED.encode(table).encode()).hexdigest()
+    return hashlib.sha256(sorted_text(table).encode()).hexdigest()
+
+
+def sorted_text(table: object) -> str:
+    """Write a value as JSON, a table in the order of its keys."""
+    if table is None:
+        return "null"
+    if type(table) is float and math.isfinite(table):
+        return repr(table)
+    return _SORTED.encode(table)
+
+
+def hash_of_parts(texts: Mapping[str, str]) -> str:
+    """Return the hash of a table of which each value is written as JSON already.
+
+    Parameters
+    ----------
+    texts : mapping of str to str
+        In the order of their keys; see `sorted_text`.
+
+    Examples
+    --------
+    >>> hash_of_parts({"a": "1", "b": sorted_text("x")}) == hash_of({"a": 1, "b": "x"})
+    True
+    """
+    return hashlib.sha256(table_text(texts).encode()).hexdigest()
+
+
+def table_text(texts: Mapping[str, str]) -> str:
+    """Put together the JSON of a table of which each value is written already."""
+    items = ", ".join([f'"{key}": {text}' for key, text in texts.items()])
+    return f"{{{items}}}"
 
 
 _SORTED: Final = json.JSONEncoder(sort_keys=True)

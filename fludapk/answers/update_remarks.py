@@ -15,11 +15,8 @@ from fludapk.answers.record import Remark, caution, only_stops, stop, worst_firs
 from fludapk.answers.update_records import RemainingDose
 from fludapk.language import ntr, tr
 from fludapk.patients.clock import ClockTime
-from fludapk.patients.course import AGAINST_MORE, most_mg
+from fludapk.patients.course import AGAINST_LESS, AGAINST_MORE, NOTEWORTHY_CUT, most_mg
 from fludapk.patients.level import Level
-
-NOTEWORTHY_CUT: Final = 0.1
-"""A dose cut by more than this fraction of the plan has its reasons against it told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,10 +226,9 @@ def below_plan(facts: UpdateFacts) -> Remark | None:
     if remaining is None or remaining.dose_mg >= (1 - NOTEWORTHY_CUT) * remaining.planned_mg:
         return None
     message = tr(
-        "{change:.0f} % below the planned dose. Against it: too little exposure lets the "
-        "leukaemia come back; thresholds are retrospective, and no trial supports a dose "
-        "below the label",
+        "{change:.0f} % below the planned dose. {reasons}",
         change=100 * (1 - remaining.dose_mg / remaining.planned_mg),
+        reasons=tr(AGAINST_LESS),
     )
     return caution("below_plan", message)
 

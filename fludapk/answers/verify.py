@@ -22,7 +22,7 @@ from fludapk.pk.exposure import (
     course_concentrations,
     course_exposure,
     individual_parameters,
-    rates,
+    slowest_rate,
 )
 from fludapk.pk.program import SLOTS
 from fludapk.published.covariates import covariate_columns, covariate_rows
@@ -138,8 +138,7 @@ def _typical(model: Model, row: Reproduces) -> float:
     tv = _typical_values(model, row.at or {})
     litres = 1.0 if row.quantity == "half_life" else model.program.litres
     if row.quantity == "half_life":
-        slowest = rates(tv[:, :6])[0, 3 - model.program.compartments]
-        return math.log(2.0) / float(slowest)
+        return math.log(2.0) / float(slowest_rate(tv, model.program.compartments)[0])
     return float(tv[0, SLOTS.index(row.quantity)]) / litres
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
 
 import click
@@ -320,9 +321,11 @@ def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
 
     bar = Progress(BarColumn(), MofNCompleteColumn(), "rows", TimeRemainingColumn(),
                    console=Console(stderr=True), transient=True)  # fmt: skip
+    done = iter(done)
+    first = list(islice(done, 1))  # processes begin before the threads of the bar do
     with bar:
         task = bar.add_task("", total=rows)
-        for row in done:
+        for row in chain(first, done):
             bar.advance(task)
             yield row
 

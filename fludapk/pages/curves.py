@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from fludapk.arrays import F8
 
@@ -98,6 +99,9 @@ def draw_curves(axes: Axes, curves: Sequence[Curve], *, height_in: float) -> Non
     """
     for k, curve in enumerate(curves):
         axes.plot(curve.x, curve.y, **style(k))
+        alone = _without_neighbours(curve.y)
+        if alone.any():
+            axes.plot(curve.x[alone], curve.y[alone], "o", color="0.0", markersize=2.5)
     ends = []
     for curve in curves:
         seen = np.flatnonzero(np.isfinite(curve.y))
@@ -108,6 +112,12 @@ def draw_curves(axes: Axes, curves: Sequence[Curve], *, height_in: float) -> Non
     gap = LABEL_PT * 1.25 / 72 / height_in
     for (name, x, y), place in zip(ends, spread_apart(share, gap, 0.0, 1.0), strict=True):
         _name(axes, name, (x, y), place)
+
+
+def _without_neighbours(y: F8) -> npt.NDArray[np.bool_]:
+    """Mark points that no line would show."""
+    here = np.pad(np.isfinite(y), 1)
+    return np.asarray(here[1:-1] & ~here[:-2] & ~here[2:])
 
 
 def label_falling(axes: Axes, curves: Sequence[Curve]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -174,8 +175,28 @@ def _along(figure: Figure, counts: Sequence[Counts]) -> None:
         axes.set_xlabel(tr(title))
         axes.set_ylim(0, 100)
         axes.set_ylabel(tr("below 13.8, %"))
-        draw_curves(axes, curves, height_in=_panel_in(len(counts)) - 0.7)
+        if any(_is_line(curve.y) for curve in curves):
+            draw_curves(axes, curves, height_in=_panel_in(len(counts)) - 0.7)
+        else:
+            _too_few(axes, edges, counts[0].profiles[name][:, 0])
         plain(axes)
+
+
+def _is_line(y: F8) -> bool:
+    """True if two neighbours are known."""
+    return bool((np.isfinite(y[1:]) & np.isfinite(y[:-1])).any())
+
+
+def _too_few(axes: Axes, edges: F8, patients: npt.NDArray[np.int64]) -> None:
+    """Say why nothing is drawn over the bands that hold patients."""
+    text = fill(tr("too few patients: each point is of {n} or more", n=_PER_POINT), 36)
+    axes.text(
+        0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.25",
+        fontsize=LABEL_PT, bbox={"facecolor": "1.0", "edgecolor": "none"}, zorder=4,
+    )  # fmt: skip
+    held = np.flatnonzero(patients)
+    if held.size:
+        axes.set_xlim(edges[held[0]], edges[held[-1] + 1])
 
 
 def _attainment(figure: Figure, counts: Sequence[Counts], limits: Sequence[float]) -> None:
@@ -221,9 +242,12 @@ def _auc_along_age(figure: Figure, counts: Sequence[Counts], limits: Sequence[fl
             )
             for q in (0.05, 0.25, 0.5, 0.75, 0.95)
         )
-        axes.fill_between(middle, q05, q95, color="0.88", linewidth=0)
-        axes.fill_between(middle, q25, q75, color="0.72", linewidth=0)
-        axes.plot(middle, q50, color="0.0", linewidth=1.4)
+        if _is_line(q50):
+            axes.fill_between(middle, q05, q95, color="0.88", linewidth=0)
+            axes.fill_between(middle, q25, q75, color="0.72", linewidth=0)
+            axes.plot(middle, q50, color="0.0", linewidth=1.4)
+        else:
+            _too_few(axes, edges, strategy.auc_by_age.sum(axis=1))
         axes.set_title(_called(strategy, several).replace("\n", " "), fontsize=LABEL_PT, loc="left")
         axes.set_ylim(0, _last_auc(counts, limits))
         plain(axes)

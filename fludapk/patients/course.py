@@ -35,6 +35,9 @@ AGAINST_MORE: Final = marked(
     "warning); ≤ 0.2 % at CLL doses; thresholds are retrospective, and no trial supports a dose "
     "above the label"
 )
+AGAINST_LESS: Final = marked("Underexposure risks relapse")
+NOTEWORTHY_CUT: Final = 0.1
+"""A dose cut by more than this fraction of the plan has its reasons against it told."""
 HOURS: Final = (0.01, 1000.0)
 """Lowest and highest length of an interval or an infusion."""
 ROUNDING_CAUTION, ROUNDING_REFUSED = 0.05, 0.10

@@ -414,7 +414,7 @@ WRITERS: Final[Mapping[bool, Writers]] = {
     decimal_comma: {
         type(None): lambda _: "",
         str: _text_cell,
-        bool: lambda value: str(value).lower(),
+        bool: {True: "true", False: "false"}.__getitem__,
         int: str,
         float: (lambda value: f'"{value!r}"'.replace(".", ",")) if decimal_comma else repr,
     }
@@ -431,17 +431,11 @@ class _Texts(dict[str, str]):
         return cell
 
 
-def writers_of_rows(*, decimal_comma: bool) -> Writers:
-    """Writers for some rows, in which most texts come again: they hold them, so let them go."""
-    return {**WRITERS[decimal_comma], str: _Texts().__getitem__}
-
-
 def line(
     values: Iterable[Value],
     delimiter: str,
     *,
     decimal_comma: bool = False,
-    writers: Writers | None = None,
 ) -> str:
     r"""A line of a CSV file.
 
@@ -450,16 +444,43 @@ def line(
     values : iterable
     delimiter : str
     decimal_comma : bool
-    writers : mapping of type to callable, optional
-        Those of `writers_of_rows`, in place of `WRITERS`.
 
     Examples
     --------
     >>> line(["ward 3", 13.5, None], ";", decimal_comma=True)
     'ward 3;"13,5";\n'
     """
-    write = writers or WRITERS[decimal_comma]
+    write = WRITERS[decimal_comma]
     return delimiter.join([write[type(value)](value) for value in values]) + "\n"
+
+
+def lines(rows: Sequence[Sequence[Value]], delimiter: str, *, decimal_comma: bool) -> list[str]:
+    r"""Lines of a CSV file, written column by column.
+
+    Parameters
+    ----------
+    rows : sequence of sequence
+        Of the same length.
+    delimiter : str
+    decimal_comma : bool
+
+    Examples
+    --------
+    >>> lines([["ward 3", 13.5, None], ["ward 4", 14.5, None]], ";", decimal_comma=False)
+    ['ward 3;13.5;\n', 'ward 4;14.5;\n']
+    """
+    write = {**WRITERS[decimal_comma], str: _Texts().__getitem__}  # most texts come again
+    columns = [_column(values, write) for values in zip(*rows, strict=True)]
+    return [delimiter.join(cells) + "\n" for cells in zip(*columns, strict=True)]
+
+
+def _column(values: Sequence[Value], write: Writers) -> list[str]:
+    first, kinds = values[0], set(map(type, values))
+    if first is values[-1] and all(value is first for value in values):
+        return [write[type(first)](first)] * len(values)
+    if len(kinds) == 1:
+        return list(map(write[kinds.pop()], values))
+    return [write[type(value)](value) for value in values]
 
 
 def document(rows: Sequence[Mapping[str, Value]]) -> str:

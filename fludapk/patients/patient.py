@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import Literal
+from operator import attrgetter
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from fludapk.language import tr
 from fludapk.patients.clock import ClockTime, Moment
 from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, keyword, label
 from fludapk.patients.ordinary import is_ordinary, is_ordinary_size
+from fludapk.patients.plain import plain_quantities
 from fludapk.patients.plausible import (
     LIMITS,
     Values,
@@ -179,7 +181,7 @@ class Patient:
             "categories": own,
             "renal_changes": changes,
             "renal_clocks": tuple(at or renal_clocks),
-            "bsa_formula": bsa_formula or "mosteller",
+            "bsa_formula": bsa_formula or _NOTHING["bsa_formula"],
             "egfr_formula": egfr_formula,
             "typed": quantities,
         }
@@ -189,6 +191,33 @@ class Patient:
         object.__setattr__(self, "confirmed", needed)
         if faults:
             raise InputError(*faults)
+
+    @classmethod
+    def plainly(cls, texts: Mapping[str, Any]) -> Self | None:
+        """Read a patient of plain numbers at a glance; None for all that rules must look at.
+
+        Parameters
+        ----------
+        texts : mapping of str to str
+            Typed inputs by the names of requests.
+
+        Examples
+        --------
+        >>> girl = {"age": "5", "weight": "18.2", "height": "110", "scr": "0.3 mg/dL"}
+        >>> Patient.plainly(girl) == Patient(**girl), Patient.plainly(girl | {"weight": "99"})
+        (True, None)
+        """
+        sex = texts.get("sex")
+        if not texts.keys() <= _PLAIN or sex not in (None, "female", "male"):
+            return None
+        typed = plain_quantities(texts, sex)
+        if typed is None:
+            return None
+        patient = cls.__new__(cls)
+        own = {key: quantity.value for key, quantity in typed.items()}
+        names = {name: texts.get(name) for name in _NAMES}
+        vars(patient).update(_NOTHING, **own, **names, sex=sex, typed=typed, categories={})
+        return None if patient._formula_faults("bsa_formula", ("BSA",)) else patient
 
     def _judged(
         self, unreadable: Sequence[Fault], confirm: str | Sequence[str], confirmed: Sequence[str]
@@ -363,6 +392,17 @@ class Patient:
         return lines
 
 
+_NAMES: Final = ("product", "diagnosis", "genotype")
+_PLAIN: Final = {"sex", *_NAMES, *(FIELDS[key].name for key in QUANTITIES)}
+"""Inputs of a patient who may be read at a glance."""
+_NOTHING: Final[dict[str, Any]] = {
+    **dict.fromkeys((*QUANTITIES, "egfr_formula")),
+    **dict.fromkeys(("renal_changes", "renal_clocks", "confirmed"), ()),
+    "bsa_formula": "mosteller",
+}
+"""Attributes of a patient of whom nothing is typed."""
+
+
 @cache
 def _formulas_of(quantities: tuple[str, ...]) -> list[str]:
     return [name for name, entry in FORMULAS.items() if entry.quantity in quantities]
@@ -393,31 +433,50 @@ def columns_of(
     >>> columns_of([girl, girl])["WT"]
     array([18.2, 18.2])
     """
-    nothing = [None] * len(patients)
-    table: dict[str, list[float | None]] = {
-        "AGE": [p.age_years for p in patients],
-        "SEX": [None if p.sex is None else float(p.sex == "female") for p in patients],
-        "WT": [p.weight_kg for p in patients],
-        "HT": [p.height_cm for p in patients],
-        "BSA": [p.bsa_m2 for p in patients],
-        "SCR": [p.renal_at("scr_mg_dl", at_h) for p in patients],
-        "eGFR": [p.renal_at("egfr_ml_min_1_73m2", at_h) for p in patients],
-        "CrCl": [p.renal_at("crcl_ml_min", at_h) for p in patients],
-        "GA": [p.gestational_age_weeks for p in patients],
-    }
-    stated = {
-        "product": [p.product or q for p, q in zip(patients, products or nothing, strict=True)],
-        "diagnosis": [p.diagnosis or q for p, q in zip(patients, diseases or nothing, strict=True)],
-        "genotype": [p.genotype for p in patients],
-    }
-    for name in CATEGORICAL:
-        numbers = {} if model is None else {k: i for i, k in enumerate(model.categories(name))}
-        table[name] = [numbers.get(level or "") for level in stated[name]]
-    if model is not None:
-        for name in model.own_categories:
-            numbers = {k: i for i, k in enumerate(model.categories(name))}
-            table[name] = [numbers.get(p.categories.get(name, "")) for p in patients]
-    return {
-        name: np.array([math.nan if v is None else v for v in values], dtype=np.float64)
-        for name, values in table.items()
-    }
+    numbers = size_columns(patients, at_h)
+    return numbers | category_columns(patients, model, products, diseases)
+
+
+def size_columns(patients: Sequence[Patient], at_h: float = 0.0) -> dict[str, F8]:
+    """Return the numbers of many patients as arrays of one row each; see `columns_of`."""
+    at = attrgetter("age_years", "weight_kg", "height_cm", *RENAL, "gestational_age_weeks")
+    rows = [at(patient) for patient in patients]
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(_SIZES)).T  # NaN for None
+    columns = dict(zip(_SIZES, np.ascontiguousarray(table), strict=True))
+    columns["SEX"] = np.array([_FEMALE[p.sex] for p in patients], dtype=np.float64)
+    columns["BSA"] = np.array([p.bsa_m2 for p in patients], dtype=np.float64)
+    for i, patient in enumerate(patients):
+        for name, key in zip(_RENAL_COLUMNS, RENAL, strict=True) if patient.renal_changes else ():
+            value = patient.renal_at(key, at_h)
+            columns[name][i] = math.nan if value is None else value
+    return columns
+
+
+_RENAL_COLUMNS: Final = ("SCR", "eGFR", "CrCl")
+_SIZES: Final = ("AGE", "WT", "HT", *_RENAL_COLUMNS, "GA")
+_FEMALE: Final = {None: math.nan, "female": 1.0, "male": 0.0}
+
+
+def category_columns(
+    patients: Sequence[Patient],
+    model: Model | None = None,
+    products: Sequence[str | None] | None = None,
+    diseases: Sequence[str | None] | None = None,
+) -> dict[str, F8]:
+    """Return the categories of many patients as arrays of one row each; see `columns_of`."""
+    of_course = {"product": products, "diagnosis": diseases}
+    columns = {name: np.full(len(patients), np.nan) for name in CATEGORICAL}
+    if model is None:
+        return columns
+    for name in (*CATEGORICAL, *model.own_categories):
+        levels = {level: float(i) for i, level in enumerate(model.categories(name))}
+        if not levels:
+            continue
+        if name in CATEGORICAL:
+            stated = [getattr(patient, name) for patient in patients]
+        else:
+            stated = [patient.categories.get(name) for patient in patients]
+        if others := of_course.get(name):
+            stated = [own or other for own, other in zip(stated, others, strict=True)]
+        columns[name] = np.array([levels.get(level or "", math.nan) for level in stated])
+    return columns

@@ -7,7 +7,7 @@ command line, rows of lists, requests and forms alike. What is None or empty was
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self, TypeAlias
@@ -29,6 +29,8 @@ PATIENT_NAMES: Final = tuple(FIELDS[key].name for key in PATIENT)
 _CLOCK: Final = ("first_dose", "time_zone")
 """Fields of the course by which clock times of the patient are counted as well."""
 COURSE_NAMES: Final = tuple(FIELDS[key].name for key in COURSE)
+_OF_PATIENT: Final = {*PATIENT_NAMES, *_CLOCK}
+_OF_COURSE: Final = set(COURSE_NAMES)
 
 
 class Treated(NamedTuple):
@@ -117,7 +119,8 @@ def read_request(typed: Typed) -> Request:
 
 def read_patient(typed: Typed) -> Patient:
     """Read a patient; raises `InputError` listing every fault."""
-    return Patient(**_some(typed, (*PATIENT_NAMES, *_CLOCK)))
+    texts = _some(typed, _OF_PATIENT)
+    return Patient.plainly(texts) or Patient(**texts)
 
 
 def times_confirmed(typed: Typed) -> tuple[Typed, bool]:
@@ -137,7 +140,7 @@ def times_confirmed(typed: Typed) -> tuple[Typed, bool]:
 
 def read_regimen(typed: Typed) -> Regimen:
     """Read a planned course; raises `InputError` listing every fault."""
-    given = _some(typed, COURSE_NAMES)
+    given = _some(typed, _OF_COURSE)
     if given.keys() == {"regimen"} and given["regimen"] in regimens():
         return _published(given["regimen"])
     return Regimen.from_text(**given)
@@ -151,7 +154,7 @@ def _published(name: str) -> Regimen:
 
 def read_schedule(typed: Typed) -> tuple[Regimen, bool]:
     """Read infusions to find a dose for, and whether they come with a planned dose."""
-    return Regimen.schedule_from_text(**_some(typed, COURSE_NAMES))
+    return Regimen.schedule_from_text(**_some(typed, _OF_COURSE))
 
 
 def read_step_mg(typed: Typed) -> float | None:
@@ -168,5 +171,5 @@ def read_quantity(typed: Typed, key: str) -> float | None:
     return parse_quantity(value, dimension=field.dimension or "", field=key, unit=field.unit).value
 
 
-def _some(typed: Typed, names: Sequence[str]) -> dict[str, Any]:
-    return {name: typed[name] for name in names if typed.get(name) not in (None, "")}
+def _some(typed: Typed, names: Collection[str]) -> dict[str, Any]:
+    return {name: x for name, x in typed.items() if name in names and x is not None and x != ""}

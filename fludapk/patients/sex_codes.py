@@ -59,7 +59,7 @@ class SexCodes:
 
     def sex_of(self, cell: str) -> str | Fault:
         """Return the sex that a cell tells, or why it is not read."""
-        code = code_of(cell)
+        code = cell if cell in self.sexes else code_of(cell)
         sex = self.sexes.get(code)
         if sex is not None:
             return sex

@@ -368,6 +368,30 @@ def rates(parameters: F8) -> F8:
     return np.asarray(np.linalg.eigvalsh(m, UPLO="L")).clip(min=0.0)
 
 
+def slowest_rate(parameters: F8, compartments: int) -> F8:
+    """Compute terminal rates: the slowest of compartments that drug reaches.
+
+    Parameters
+    ----------
+    parameters : (n, 6 or more) array
+        As of `rates`. Nothing reaches a compartment by a flow of zero.
+    compartments : int
+
+    Returns
+    -------
+    (n,) array
+        1/h.
+
+    Examples
+    --------
+    >>> patient = np.array([[10.0, 20.0, 0.0, 1.0, 0.0, 1.0]])
+    >>> slowest_rate(patient, 1), slowest_rate(patient, 3)
+    (array([0.5]), array([0.5]))
+    """
+    own = rates(parameters)[..., 3 - compartments :]
+    return np.asarray(np.where(own > 0.0, own, np.inf).min(axis=-1))
+
+
 def terminal_rate(parameters: F8, compartments: int) -> F8:
     """Compute terminal rates of many patients: as `rates`, in closed form.
 

@@ -9,6 +9,7 @@ from typing import Final, Self
 import numpy as np
 
 from fludapk.arrays import F8, Bools
+from fludapk.pk.kernels.smoothing import shares
 
 WIDTH: Final = 1.06
 """SD of the kernel over that of the logarithms, times n^(1/5) (Silverman 1986, equation 3.28)."""
@@ -34,7 +35,7 @@ class Smoothed:
     ----------
     centres : (patients, n) array
         Logarithms, drawn towards their mean.
-    reach : (patients, 1) array
+    reach : (patients,) array
         Half width of the kernel.
     mean, sd : (patients,) array
         Of the logarithms.
@@ -60,7 +61,7 @@ class Smoothed:
         width = WIDTH * values.shape[1] ** -0.2
         towards = 1.0 / np.sqrt(1.0 + width**2)
         reach = np.maximum(_IN_REACH * width * towards * sd, _NARROWEST)
-        return cls(mean + towards * off, reach, mean[:, 0], sd[:, 0])
+        return cls(mean + towards * off, reach[:, 0], mean[:, 0], sd[:, 0])
 
     def below(self, bound: float) -> F8:
         """Compute the chance of a value below a bound above zero, (patients,).
@@ -82,10 +83,9 @@ class Smoothed:
         """
         at = self.mean + NormalDist().inv_cdf(chance) * self.sd
         for _ in range(_STEPS):
-            u, square = self._distances(at)
-            density = 0.75 * (1.0 - square.mean(axis=1)) / self.reach[:, 0]
-            reached = _kernel_below(u, square)
-            at = at - (reached - chance) / np.maximum(density, 1e-3 / self.reach[:, 0])
+            below, squares = shares(self.centres, self.reach, at)
+            density = 0.75 * (1.0 - squares) / self.reach
+            at = at - (below - chance) / np.maximum(density, 1e-3 / self.reach)
         missed = np.abs(self._chance(at) - chance) > _CLOSE
         if missed.any():
             at[missed] = self._rows(missed)._halved(chance)
@@ -96,8 +96,8 @@ class Smoothed:
 
     def _halved(self, chance: float) -> F8:
         """Find a quantile on the log scale by halving."""
-        low = self.centres.min(axis=1) - self.reach[:, 0]
-        high = self.centres.max(axis=1) + self.reach[:, 0]
+        low = self.centres.min(axis=1) - self.reach
+        high = self.centres.max(axis=1) + self.reach
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             is_low = self._chance(middle) < chance
@@ -106,20 +106,4 @@ class Smoothed:
 
     def _chance(self, at: F8) -> F8:
         """Compute the chance below a point of the log scale of each patient."""
-        return _kernel_below(*self._distances(at))
-
-    def _distances(self, at: F8) -> tuple[F8, F8]:
-        """Compute distances of a point from all centres, in half widths up to 1, and squares."""
-        u = at[:, None] - self.centres
-        u *= 1.0 / self.reach
-        np.maximum(u, -1.0, out=u)
-        np.minimum(u, 1.0, out=u)
-        return u, u * u
-
-
-def _kernel_below(u: F8, square: F8) -> F8:
-    """Compute the mean share of kernels below a point, from its distances; squares are used up."""
-    square *= -0.25
-    square += 0.75
-    square *= u
-    return np.asarray(np.clip(0.5 + square.mean(axis=1), 0.0, 1.0))
+        return shares(self.centres, self.reach, at)[0]

@@ -67,6 +67,11 @@ def _list(raw: Mapping[str, Any], key: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _text(raw: Mapping[str, Any], key: str) -> str | None:
+    value = raw.get(key)
+    return value if isinstance(value, str) else None
+
+
 def _is_category(name: str, table: Mapping[str, Any]) -> bool:
     """Tell a category: by its name, or by the levels of a name of its own."""
     is_number = name in PATIENT_COVARIATES or name in COURSE_COVARIATES or "derived" in table
@@ -139,7 +144,8 @@ def _derived_faults(
     return faults + [
         f".of.{key}: {value} is no number"
         for key, value in of.items()
-        if _is_category(str(value), covariates.get(value) or {}) or value in COURSE_COVARIATES
+        if isinstance(value, str)
+        and (_is_category(value, covariates.get(value) or {}) or value in COURSE_COVARIATES)
     ]
 
 
@@ -195,11 +201,12 @@ def _range_faults(table: Mapping[str, Any]) -> list[str]:
 
 
 def _parameter_set_faults(raw: Mapping[str, Any]) -> list[str]:
-    choices = ESTIMATED.get(raw.get("compartments", 0), ())
+    compartments = raw.get("compartments")
+    choices = ESTIMATED.get(compartments, ()) if isinstance(compartments, int) else ()
     if not choices or set(tables_in(raw, "parameters")) in [set(choice) for choice in choices]:
         return []
     expected = " or ".join(", ".join(choice) for choice in choices)
-    return [f"parameters: {raw['compartments']} compartments need exactly {expected}"]
+    return [f"parameters: {compartments} compartments need exactly {expected}"]
 
 
 def units_of_parameters(raw: Mapping[str, Any]) -> dict[str, str]:
@@ -215,7 +222,7 @@ def _parameter_faults(
     name: str, table: Mapping[str, Any], covariates: Mapping[str, Any], units: Mapping[str, str]
 ) -> Iterator[str]:
     path = f"parameters.{name}"
-    unit = units.get(name[0], units[""])
+    unit = units.get(name[:1], units[""])
     if table.get("unit") not in (unit, None):
         yield f"{path}.unit: is {unit!r}, not {table['unit']!r}"
     terms = rows_in(table, "terms")
@@ -230,8 +237,8 @@ def _effect_faults(
     path: str, owner: Mapping[str, Any], covariates: Mapping[str, Any]
 ) -> Iterator[str]:
     for i, effect in enumerate(rows_in(owner, "effects")):
-        covariate = effect.get("covariate")
-        is_category = _is_category(str(covariate), covariates.get(str(covariate)) or {})
+        covariate = str(effect.get("covariate"))
+        is_category = _is_category(covariate, covariates.get(covariate) or {})
         if covariate in covariates and is_category != (effect.get("kind") == "category"):
             kind = "a category" if is_category else "a number"
             yield f"{path}.effects[{i}]: {covariate} is {kind}"
@@ -248,10 +255,9 @@ def _effect_name_faults(raw: Mapping[str, Any], effects: str, prefix: str) -> li
 
 
 def _correlation_faults(raw: Mapping[str, Any], pairs: str) -> Iterator[str]:
-    earlier: list[set[Any]] = []
+    earlier: list[set[str]] = []
     for i, row in enumerate(rows_in(raw, pairs)):
-        between = row.get("between")
-        pair = set(between) if isinstance(between, list) else set()
+        pair = {str(name) for name in _list(row, "between")}
         if len(pair) == 1:
             yield f"{pairs}[{i}].between: an effect correlated with itself"
         if pair in earlier:
@@ -261,10 +267,12 @@ def _correlation_faults(raw: Mapping[str, Any], pairs: str) -> Iterator[str]:
 
 def _matrix_faults(raw: Mapping[str, Any], effects: str) -> Iterator[str]:
     """Find variances that are given twice, and effects in two matrices."""
-    valued = {row.get("name") for row in rows_in(raw, effects) if {"value", "scale"} & row.keys()}
-    earlier: list[Any] = []
+    valued = {
+        _text(row, "name") for row in rows_in(raw, effects) if {"value", "scale"} & row.keys()
+    }
+    earlier: list[str] = []
     for i, matrix in enumerate(rows_in(raw, f"{effects}_matrices")):
-        order = _list(matrix, "order")
+        order = [str(name) for name in _list(matrix, "order")]
         for name in order:
             if matrix.get("kind") == "covariance" and name in valued:
                 yield f"{effects}_matrices[{i}]: {name} has its variance here: no value, no scale"
@@ -273,19 +281,19 @@ def _matrix_faults(raw: Mapping[str, Any], effects: str) -> Iterator[str]:
         earlier += order
         for k, row in enumerate(rows_in(raw, f"{effects}_correlations")):
             between = row.get("between")
-            if isinstance(between, list) and set(map(str, between)) <= set(map(str, order)):
+            if isinstance(between, list) and set(map(str, between)) <= set(order):
                 yield f"{effects}_correlations[{k}].between: this pair is in a matrix"
 
 
 def _use_faults(raw: Mapping[str, Any], effects: str) -> Iterator[str]:
     """Find effects that are on nothing, and kappas of another kind than exponential."""
     on_terms = {
-        term.get("eta")
+        _text(term, "eta")
         for table in tables_in(raw, "parameters").values()
         for term in rows_in(table, "terms")
     }
     for i, row in enumerate(rows_in(raw, effects)):
-        is_on_term = effects == "iiv" and row.get("name") in on_terms
+        is_on_term = effects == "iiv" and _text(row, "name") in on_terms
         kind = row.get("kind", "exponential")
         if not row.get("on") and not is_on_term:
             yield f"{effects}[{i}].on: names no parameter" + (

@@ -120,7 +120,11 @@ def names_in(raw: Mapping[str, Any]) -> dict[str, Any]:
         "parameter": list(tables_in(raw, "parameters")),
         "iiv": [str(row.get("name")) for row in rows_in(raw, "iiv")],
         "iov": [str(row.get("name")) for row in rows_in(raw, "iov")],
-        "categories": {name: table.get("levels") or [] for name, table in covariates.items()},
+        "categories": {
+            name: [str(level) for level in levels] if isinstance(levels, list) else []
+            for name, table in covariates.items()
+            for levels in [table.get("levels")]
+        },
     }
 
 

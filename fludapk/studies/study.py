@@ -124,15 +124,17 @@ class Study:
             faults += [f"population: {fault}" for fault in error.faults]
             pilot = []
         if pilot:
-            faults += self._pilot_faults(pilot)
+            faults += self._pilot_faults(pilot, are_others=bool(faults))
         if faults:
             raise FileError(*dict.fromkeys(faults))
 
-    def _pilot_faults(self, pilot: Sequence[Patients]) -> list[str]:
-        """Return the faults that only patients show."""
+    def _pilot_faults(self, pilot: Sequence[Patients], *, are_others: bool) -> list[str]:
+        """Return the faults that only patients show; those of doses, if there are no others."""
         self.groupings[:], faults = groupings_of(self.scenario.strata, self.cohort, pilot)
         faults += studied_faults(self.truths, pilot)
         faults += [*shortage_faults(self.scenario), *trial_faults(self)]
+        if are_others:
+            return faults
         if self.scenario.outcome is not None and not faults:
             faults += outcome_faults(self)
         if not faults:

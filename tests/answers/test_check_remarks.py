@@ -121,9 +121,11 @@ CASES: Final = (
          {"weight": 125, "height": 178, "crcl": None, "scr": "1.1 mg/dL"}, "axi_cel"),
     Case("cells_before_last_dose", "cells 48 h after the first dose are given before the last",
          GIRL, regimen=Regimen(dose=30.0, unit="mg/m2", days=4, cells_at_h=48.0)),
+    Case("comparison_reading", "the evidence is for langenhorst2019 13.58 mg·h/L", GIRL,
+         options={"model": "langenhorst2019_indexed"}),
     Case("infant_practice", "gives 1-2 mg/kg, here 8.1-16.2 mg per dose; this one is 11.9 mg", GIRL,
          {"age": 0.7, "weight": 8.1, "height": 70}),
-    Case("comparison_reading", "would give langenhorst2019_indexed 19.57 mg·h/L", GIRL),
+    Case("other_reading", "would give langenhorst2019_indexed 19.57 mg·h/L", GIRL),
     Case("bsa_capped", "from 2 m2, the cap that was chosen, and not from 2.49 m2: 60 mg instead",
          ADULT, {"weight": 125, "height": 178},
          Regimen(dose=30.0, unit="mg/m2", days=3, bsa_cap_m2=2.0)),
@@ -146,7 +148,7 @@ CASES: Final = (
 RULES: Final[Mapping[str, Rule]] = {rule.__name__: rule for rule in ORDERED}
 
 
-TRUE_OF_MOST: Final = {"comparison_reading", "target_model", "inferred_dose_basis"}
+TRUE_OF_MOST: Final = {"other_reading", "target_model", "inferred_dose_basis"}
 
 
 def test_every_rule_has_a_case() -> None:

@@ -65,6 +65,20 @@ def test_one_dose_leaves_nothing_to_adjust() -> None:
         design(GIRL, Regimen(dose=30.0, unit="mg/m2", days=1))
 
 
+def test_an_infusion_until_the_next_dose_leaves_no_time_for_a_level() -> None:
+    without_pause = Regimen(dose=30.0, unit="mg/m2", days=4, infusion_h=24.0)
+    with pytest.raises(InputError, match="no time to draw a level"):
+        design(GIRL, without_pause, patients=16)
+
+
+def test_where_few_times_are_left_no_more_levels_are_drawn() -> None:
+    short = Regimen(dose=15.0, unit="mg/m2", days=4, infusion_h=17.0, interval_h=21.0)
+    result = design(GIRL, short, patients=16)
+    assert [schedule.times_h for schedule in result.best] == [(20.0,)]
+    assert result.published == []
+    assert "best 1 level   20 " in design_page(result)
+
+
 def test_the_page_fits_and_says_how(found: Design) -> None:
     lines = design_page(found).splitlines()
     assert max(map(len, lines)) <= 100

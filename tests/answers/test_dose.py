@@ -216,8 +216,15 @@ def test_a_proposal_above_the_plan_carries_reason_and_risk() -> None:
     assert "AUC0-inf 15 mg·h/L" in said
     assert "CNS toxicity" in said
     assert "no trial supports" in said
-    lower = find_dose(MAN, AXI, Goal.chosen(auc=15), planned=True)
-    assert "above_planned" not in [w.code for w in lower.remarks]
+
+
+def test_a_proposal_far_below_the_plan_carries_reason_and_risk() -> None:
+    result = find_dose(MAN, AXI, Goal.chosen(auc=15), planned=True)
+    (said,) = [w.message for w in result.remarks if w.code == "below_planned"]
+    assert "% below the planned dose, for: AUC0-inf 15 mg·h/L" in said
+    assert "Underexposure risks relapse" in said
+    assert "above_planned" not in [w.code for w in result.remarks]
+    assert result.change_from_planned == pytest.approx(-float(said.split()[0]) / 100, abs=0.005)
 
 
 def test_the_search_is_that_of_a_person_who_tries_every_dose() -> None:

@@ -66,7 +66,7 @@ CASES: Final = (
              GivenDose(start_h=24.0 * k, infusion_h=0.5, dose_mg=22.4) for k in range(4))),
     Case("not_reached", "no remaining dose reaches the goal", DAY_ONE, Goal.chosen(auc=90.0)),
     Case("above_plan", "above the planned dose. Against it: ", DAY_ONE, Goal.chosen(auc=25.0)),
-    Case("below_plan", "below the planned dose. Against it: too little exposure", DAY_ONE,
+    Case("below_plan", "below the planned dose. Underexposure risks relapse", DAY_ONE,
          Goal.chosen(auc=8.0)),
     Case("clock_change", "clocks change on 2026-03-29 in many places, and no time zone was given",
          ("2026-03-28 10:30 0.52mg/L", "2026-03-29 06:30 0.05mg/L"),

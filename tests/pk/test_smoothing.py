@@ -17,6 +17,7 @@ from fludapk.errors import InputError
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.effects import RandomEffects
+from fludapk.pk.kernels.smoothing import shares
 from fludapk.pk.smoothing import Smoothed
 from fludapk.published.models import load_model
 
@@ -53,6 +54,18 @@ def test_a_quantile_is_reached_with_its_chance(values: list[float], chance: floa
         assert smooth.below(at)[0] == pytest.approx(chance, abs=2e-6)
     else:
         assert at == pytest.approx(values[0], rel=1e-5)
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("n", [1, 31, 32, 70])
+def test_the_kernel_is_the_integral_of_epanechnikov_to_its_slow_twin(n: int) -> None:
+    rng = np.random.default_rng(n)
+    centres, reach, at = rng.normal(size=(3, n)), rng.uniform(0.1, 2.0, 3), rng.normal(size=3)
+    below, squares = shares(centres, reach, at)
+    for p in range(3):
+        us = [min(max((at[p] - centre) / reach[p], -1.0), 1.0) for centre in centres[p]]
+        assert below[p] == pytest.approx(sum(0.5 + 0.75 * u - 0.25 * u**3 for u in us) / n)
+        assert squares[p] == pytest.approx(sum(u**2 for u in us) / n)
 
 
 def test_two_groups_far_apart_are_not_mistaken_for_one() -> None:

@@ -645,6 +645,15 @@ def test_the_command_leaves_a_whole_folder_and_replays_it(tmp_path: Path) -> Non
         assert (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes() == file.read_bytes()
 
 
+def test_a_figure_of_too_few_patients_says_so(tmp_path: Path) -> None:
+    for patients, is_said in (("100", True), ("9000", False)):
+        path = toml(tmp_path, patients=patients)
+        assert run(path, "-o", tmp_path / patients).exit_code == 0
+        for name in ("below_13_8", "auc_along_age"):
+            drawn = next((tmp_path / patients).rglob(f"{name}.svg")).read_text("utf-8")
+            assert ("too few patients" in drawn) is is_said
+
+
 def test_shards_on_the_command_line_merge_to_the_same_folder(tmp_path: Path) -> None:
     path = toml(tmp_path, patients="9000")
     run(path, "-o", tmp_path / "whole")

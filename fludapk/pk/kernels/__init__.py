@@ -5,8 +5,9 @@ and int64 arrays in C order, trust them, never raise, draw no random numbers and
 for the same input. They release the interpreter lock, so callers may run blocks of subjects in
 threads. A kernel makes no array: the public function beside it hands it those to write into.
 
-There are three files: `arithmetic`, which both kernels share, `courses` for exposure and
-concentrations, `estimates` for the search for the most likely effects.
+There are four files: `arithmetic`, which two kernels share, `courses` for exposure and
+concentrations, `estimates` for the search for the most likely effects, `smoothing` for sums over
+simulated values.
 
 Mathematics
 -----------
