@@ -31,6 +31,10 @@ _LOOK_S: Final = 0.05
 _END_S: Final = 5.0
 """Time that it may take to end what nobody waits for."""
 
+_MALLOC: Final = {"MALLOC_MMAP_THRESHOLD_": f"{2**24}", "MALLOC_TRIM_THRESHOLD_": f"{2**25}"}
+"""Lets glibc keep what an answer has freed for the next: asking the system again takes a tenth of
+the time."""
+
 
 class Beside:
     """The process, seen from the server.
@@ -91,6 +95,7 @@ class Beside:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[there.fileno()],
+                env=_MALLOC | os.environ,
             )
         self._line.send(self._first)
 
