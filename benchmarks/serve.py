@@ -3,8 +3,8 @@
 Run ``python benchmarks/serve.py [--minutes M | --requests N] [--connections N] [--json FILE]``. It
 starts a server of its own. Every answer must be 200 and that of the command line to the byte; the
 median of one connection is at most 10 times the call in this process, and memory does not grow.
-Where other work shares the machine, judge by CPU time per request: of the server, and of this
-process, which sends the requests from the same cores.
+Where other work shares the machine, judge by CPU time per request: of the server with the process
+that computes beside it, and of this process, which sends the requests from the same cores.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,22 +89,25 @@ def load(
     return times, errors, time.perf_counter() - begun
 
 
+def family(pid: int) -> dict[int, list[str]]:
+    """Return the fields of a process and of its children on Linux, from the state on."""
+    every = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended since
+            every[int(stat.parent.name)] = stat.read_text("utf-8").rpartition(")")[2].split()
+    return {own: fields for own, fields in every.items() if own == pid or int(fields[1]) == pid}
+
+
 def resident_mib(pid: int) -> float:
-    """Return the memory of a process on Linux, MiB; NaN elsewhere."""
-    status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        return float("nan")
-    line = next(x for x in status.read_text("utf-8").splitlines() if x.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+    """Return the memory of a process and its children on Linux, MiB; NaN elsewhere."""
+    pages = [int(fields[21]) for fields in family(pid).values()]
+    return sum(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20 if pages else float("nan")
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process on Linux; NaN elsewhere."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return float("nan")
-    fields = stat.read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Return the CPU time of a process and its children on Linux; NaN elsewhere."""
+    ticks = [int(fields[11]) + int(fields[12]) for fields in family(pid).values()]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK") if ticks else float("nan")
 
 
 def main() -> None:
@@ -124,7 +128,7 @@ def main() -> None:
         port = int(line.split()[3].rstrip("/").rpartition(":")[2])
         try:
             alone, errors, _ = load(port, 1, 3.0, expected)
-            load(port, arguments.connections, 2.0, expected)
+            load(port, arguments.connections, 5.0, expected)  # until every process is there
             before, cpu, own_cpu = (
                 resident_mib(server.pid),
                 cpu_seconds(server.pid),

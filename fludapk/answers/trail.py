@@ -18,7 +18,8 @@ def trail_of(prediction: Prediction) -> list[Step]:
     model, (patient, regimen, course) = prediction.model, prediction.case
     auc = prediction.auc_0_inf
     dose, n = course.doses_mg[0], len(course.doses_mg)
-    how_bsa = evaluate(patient.bsa_formula, patient.columns())[1]
+    size = {"HT": np.array([patient.height_cm]), "WT": np.array([patient.weight_kg])}
+    how_bsa = evaluate(patient.bsa_formula, size)[1]
     bsa_of_dose = regimen.capped(patient.bsa_m2)
     per = {
         "mg/m2": f"{regimen.dose:g} mg/m2 × {bsa_of_dose:.4f} m2",

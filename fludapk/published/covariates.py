@@ -76,7 +76,7 @@ def evaluate(formula: str, columns: Columns) -> tuple[F8, str]:
         value = np.where(np.isnan(columns["SEX"]), np.nan, value)
     if value.size != 1 or not np.isfinite(value[0]):
         return value, ""
-    return value, entry.explain(**{key: column[0].item() for key, column in arguments.items()})
+    return value, entry.arithmetic(**{key: column[0].item() for key, column in arguments.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +201,7 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, result
         out = np.where(fits, value, out)
         origin[fits] = rule.formula
     is_given, is_converted = np.isfinite(columns[name]), np.isfinite(columns[other])
-    converted, how = evaluate(bridge, columns)
+    converted, how = evaluate(bridge, columns) if is_converted.any() else (out, "")
     if is_given[0]:
         result.steps.append(Step(name, float(columns[name][0]), unit, "given", ""))
     elif is_converted[0]:

@@ -42,6 +42,7 @@ from fludapk.web.asked import (
     UpdateAsked,
 )
 from fludapk.web.batch import BatchAsked
+from fludapk.web.beside import Beside
 from fludapk.web.problems import (
     MEDIA_TYPE,
     Problem,
@@ -51,6 +52,7 @@ from fludapk.web.problems import (
     shown,
     validation_faults,
 )
+from fludapk.web.together import Checks
 
 PREFIX: Final = "/api/v1"
 BATCH: Final = f"{PREFIX}/batch"
@@ -173,14 +175,14 @@ def _json(record: Record) -> Response:
     return Response(record.to_json(indent=None), media_type=_JSON)
 
 
-def router(folders: Folders, most_rows: int) -> APIRouter:
+def router(folders: Folders, most_rows: int, beside: Beside | None = None) -> APIRouter:
     """Routes of the API."""
-    routes = APIRouter()
+    routes, checks = APIRouter(), Checks(folders, beside)
 
     @routes.post(f"{PREFIX}/check", response_model=CheckResult, tags=["one patient"])
-    def check(asked: CheckAsked) -> Response:
+    async def check(asked: CheckAsked) -> Response:
         """Check the planned course of one patient: `fludapk check --json`."""
-        return _json(asked.answer(folders))
+        return Response(await checks.answer(asked), media_type=_JSON)
 
     @routes.post(f"{PREFIX}/dose", response_model=DoseResult, tags=["one patient"])
     def dose(asked: DoseAsked) -> Response:

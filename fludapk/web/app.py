@@ -24,6 +24,7 @@ from fludapk.pages.dose import dose_html
 from fludapk.pages.update_sheet import update_html
 from fludapk.web import api, evaluate_page, nomogram_page, simulate_page
 from fludapk.web.asked import CheckAsked, CompareAsked, DoseAsked, UpdateAsked
+from fludapk.web.beside import Beside
 from fludapk.web.cds import routes as orders
 from fludapk.web.cds.settings import PATH as ORDERS
 from fludapk.web.cds.settings import Settings
@@ -83,6 +84,7 @@ def create_app(
     limits: Limits | None = None,
     settings: Settings | None = None,
     jobs: Jobs | None = None,
+    beside: Beside | None = None,
 ) -> Languages:
     """The pages and the API, guarded, and the pages in the language of their readers.
 
@@ -99,6 +101,8 @@ def create_app(
         For orders of a record system.
     jobs : Jobs, optional
         Where studies of the tab Simulate run.
+    beside : Beside, optional
+        Process that computes some of the checks.
 
     Raises
     ------
@@ -126,6 +130,8 @@ def create_app(
         current_default_thread_limiter().total_tokens = max(3, 1 + (os.cpu_count() or 1))
         yield
         jobs.close()
+        if beside is not None:
+            beside.close()
 
     app = FastAPI(
         title="fludapk",
@@ -137,7 +143,7 @@ def create_app(
     )
     app.openapi = lambda: api.document(app)  # type: ignore[method-assign]
     api.handle_errors(app)
-    app.include_router(api.router(folders, limits.list_rows))
+    app.include_router(api.router(folders, limits.list_rows, beside))
     app.include_router(evaluate_page.api_router(folders, limits.list_rows))
     app.include_router(orders.router(folders, settings))
     hosts = {"localhost"} if local else {"localhost", host.lower(), socket.gethostname().lower()}
@@ -258,7 +264,8 @@ def serve(
     InputError
         If the address cannot be used, or others could ask without a token.
     """
-    app = create_app(host=host, token=token, folders=folders, settings=settings)
+    beside = Beside(folders, api.EXAMPLES["CheckAsked"])
+    app = create_app(host=host, token=token, folders=folders, settings=settings, beside=beside)
     with _listener(host, port) as listener:
         warm(folders)
         sys.setswitchinterval(_SWITCH_S)

@@ -43,6 +43,7 @@ HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
 }
 
+_HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 KIB: Final = 1024
 _SAFE: Final = ("GET", "HEAD")
 
@@ -166,7 +167,8 @@ class Guard:
         path = scope["path"]
         most, seconds = self._most(path)
         try:
-            body = await asyncio.wait_for(self._read(scope, receive, most), seconds)
+            async with asyncio.timeout(seconds):
+                body = await self._read(scope, receive, most)
         except TimeoutError:
             await answer.refuse(408, tr("the request did not arrive within {n:g} s", n=seconds))
             return
@@ -415,9 +417,9 @@ class _Answer:
         if message["type"] == "http.response.start":
             self._started = True
             ours = [
-                (name.encode(), value.encode())
-                for name, value in HEADERS.items()
-                if not self._more or name != "cross-origin-resource-policy"
+                header
+                for header in _HEADERS
+                if not self._more or header[0] != b"cross-origin-resource-policy"
             ]
             message = {**message, "headers": [*message.get("headers", []), *ours, *self._more]}
         await self._send(message)

@@ -54,7 +54,8 @@ class Queue:
         inside[0] += 1
         try:
             try:
-                await asyncio.wait_for(turns.acquire(), seconds)
+                async with asyncio.timeout(seconds):
+                    await turns.acquire()
             except TimeoutError:
                 raise FullError from None
             try:

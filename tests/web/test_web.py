@@ -32,6 +32,7 @@ from fludapk.patients.level import Level
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import read_patient
 from fludapk.published.regimens import regimens
+from fludapk.web import computed
 from fludapk.web.api import BATCH, EXAMPLES, GIRL, MAN, PREFIX
 from fludapk.web.app import create_app
 from fludapk.web.forms import typed
@@ -758,7 +759,11 @@ def test_a_large_body_is_refused() -> None:
 
 
 def test_a_request_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fludapk.answers.typed.check", lambda *_, **__: time.sleep(0.4))
+    def slow(*_: object, **__: object) -> list[object]:
+        time.sleep(0.4)
+        return []
+
+    monkeypatch.setattr(computed, "checks", slow)
     short = create_app(limits=Limits(seconds=0.1))
     found = ask("POST", f"{PREFIX}/check", short, json=GIRL)
     assert "no answer within 0.1 s" in problem(found, 503)["detail"]
@@ -784,7 +789,7 @@ def test_an_error_of_ours_says_nothing_of_the_patient(
     def broken(*_: object, **__: object) -> None:
         raise ValueError("the girl of 18.2 kg")
 
-    monkeypatch.setattr("fludapk.answers.typed.check", broken)
+    monkeypatch.setattr(computed, "checks", broken)
     found = problem(post("check", GIRL), 500)
     assert found["exit_status"] == 1
     said = capfd.readouterr().err

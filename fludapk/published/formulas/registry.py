@@ -76,6 +76,10 @@ class Formula:
             first, last = self.ages
             return tr("undefined here: {name} was published for {first:g} to {last:g} years",
                       name=self.name, first=first, last=last)  # fmt: skip
+        return self.arithmetic(**arguments)
+
+    def arithmetic(self, **arguments: float) -> str:
+        """Write out the arithmetic where the formula is defined; arguments as in `explain`."""
         template = self.shown if isinstance(self.shown, str) else self.shown(**arguments)
         return template.format(**arguments).translate(_TYPESET)
 
