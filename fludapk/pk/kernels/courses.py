@@ -64,8 +64,6 @@ _DONE: Final = _HOURS + _N_WAITS
 """Length, h, for which the block of each wait was last computed with these rates."""
 _WORKSPACE: Final = _HOURS + LANES
 
-_KEPT: Final = 11
-"""Number of elements that the basis of a patient needs, see `_keep_basis`."""
 _STEPS: Final = 32
 """Number of times of an even grid for which exponentials are taken once."""
 
@@ -175,26 +173,6 @@ def _shift_lanes(
 
 
 @part
-def _factor_lanes(
-    first: int, n: int, factors_eta: int, load_eta: F8, eta: F8, factors_kappa: int, load_kappa: F8,
-    kappa: F8, is_paced: bool, w: F8, shared: F8,
-) -> None:  # fmt: skip
-    """Compute the factors of subjects from `first` on, which every patient shares.
-
-    The first row of `shared` is that of etas, then follow those of kappas, a row per dose; if
-    subjects are paced, of both.
-    """
-    _shift_lanes(first, n, factors_eta, load_eta, eta, 0, w)
-    for x in range(6 * LANES):
-        shared[0, x] = w[_FACTOR + x]
-    for k in range(shared.shape[0] - 1):
-        column = k * load_kappa.shape[1]
-        _shift_lanes(first, n, factors_kappa, load_kappa, kappa, column, w)
-        for x in range(6 * LANES):
-            shared[k + 1, x] = w[_FACTOR + x] * (shared[0, x] if is_paced else 1.0)
-
-
-@part
 def _enter_lanes(first: int, n: int, tv: F8, w: F8) -> None:
     """Set parameters from typical values and factors, before any dose."""
     for j in range(LANES):
@@ -221,33 +199,11 @@ def _parameter_lanes(together: bool, w: F8) -> None:
 
 
 @part
-def _keep_basis(w: F8, kept: F8) -> None:
-    """Keep what `_decompose_lanes` computed, and clearance, if all lanes have the same."""
-    for q in range(3):
-        kept[q] = w[_LAM + q * LANES]
-        kept[3 + q] = w[_BODY + q * LANES]
-        kept[6 + q] = w[_PUSH + q * LANES]
-    kept[9], kept[10] = w[_P], w[_USABLE]
-
-
-@part
-def _recall_basis(kept: F8, w: F8) -> None:
-    """Set in every lane what `_keep_basis` kept."""
-    for q in range(3):
-        for j in range(LANES):
-            w[_LAM + q * LANES + j] = kept[q]
-            w[_BODY + q * LANES + j] = kept[3 + q]
-            w[_PUSH + q * LANES + j] = kept[6 + q]
-    for j in range(LANES):
-        w[_P + j], w[_USABLE + j] = kept[9], kept[10]
-
-
-@part
 def _start_lanes(together: bool, w: F8) -> None:
     """Set rates, and `_WEIGHT`, which converts z to a concentration.
 
-    `together`: z stays in the basis without the factors of the occasion, where amounts, and so z,
-    are continuous; only rates and concentrations are scaled.
+    `together`: z stays in the basis of the subject without kappa, where amounts, and so z, are
+    continuous; only rates and concentrations are scaled.
     """
     for j in range(0 if together else LANES):
         for q in range(3):
@@ -294,34 +250,6 @@ def _occasion_lanes(w: F8, h: float, is_last: bool) -> None:
         w[_AREA + j] = (w[_DOSE + j] + w[_BEFORE + j] - after) / w[_CLEARANCE + j]
         w[_TOTAL + j] += w[_AREA + j]
         w[_BEFORE + j] = after
-
-
-@part
-def _brief_lanes(w: F8, h: float, rest: float) -> None:
-    """Pass an infusion of h hours and the rest of its occasion, only for the area."""
-    for q in range(3):
-        for j in range(LANES):
-            x = q * LANES + j
-            rate = w[_RATE + x]
-            p, power = exp_parts(max(-rate * h, -708.0))
-            tiny = rate * h < 1e-300
-            gain = h if tiny else -(power * p + (power - 1.0)) / (1.0 if tiny else rate)
-            end = w[_Z + x] * (power * p + power) + w[_PUSH + x] * (w[_DOSE + j] / h) * gain
-            p, power = exp_parts(max(-rate * rest, -708.0))
-            w[_Z + x] = end * (power * p + power)
-    for j in range(LANES):
-        after = 0.0
-        for q in range(3):
-            after += w[_BODY + q * LANES + j] * w[_Z + q * LANES + j]
-        w[_TOTAL + j] += (w[_DOSE + j] + w[_BEFORE + j] - after) / w[_CLEARANCE + j]
-        w[_BEFORE + j] = after
-
-
-@part
-def _last_area(w: F8) -> None:
-    """Add the area from the last dose to infinity, for which no time need pass."""
-    for j in range(LANES):
-        w[_TOTAL + j] += (w[_DOSE + j] + w[_BEFORE + j]) / w[_CLEARANCE + j]
 
 
 @part
@@ -397,8 +325,8 @@ def _write(first: int, mine: int, found: F8, out: F8) -> None:
 @kernel
 def _courses(
     tv: F8, factors_eta: int, load_eta: F8, eta: F8, factors_kappa: int, load_kappa: F8, kappa: F8,
-    infusions: F8, amount: F8, times: F8, spacing: float, reached: I8, w: F8, shared: F8,
-    kept: F8, found: F8, whole: F8, each: F8, conc: F8, auc: F8,
+    infusions: F8, amount: F8, times: F8, spacing: float, reached: I8, w: F8, found: F8,
+    whole: F8, each: F8, conc: F8, auc: F8,
 ) -> None:  # fmt: skip
     """Compute `exposure` and `course`; the last four arrays are written unless empty.
 
@@ -409,58 +337,34 @@ def _courses(
 
     `tv` and `amount` have a first axis of patients; each patient has the same effects, and the
     subjects of one come after those of another in the arrays that are written.
-
-    If etas and kappas both have one factor on all flows and one on all volumes, subjects are paced:
-    they have the eigenvectors of their typical patient, and only rates and volumes of their own.
     """
     patients, doses = tv.shape[0], infusions.shape[1]
     n = whole.shape[1] // patients
     blocks = (n + LANES - 1) // LANES
     together = factors_kappa == 2
-    is_paced = together and factors_eta == 2
-    is_alike = is_paced and tv.shape[1] == 1  # all subjects of a patient have one basis
     steady = kappa.shape[1] == 0  # every occasion is like the first
-    is_brief = each.shape[1] == 0 and times.shape[0] == 0  # only areas are wanted
-    for turn in range(blocks * patients):
-        block = turn // patients
-        patient = turn - block * patients
-        first = block * LANES
+    for block in range(patients * blocks):
+        patient = block // blocks
+        first = (block - patient * blocks) * LANES
         mine, row = min(LANES, n - first), patient * n + first
         amounts = amount[row_of(patient, amount.shape[0])]
-        if patient == 0:
-            _factor_lanes(
-                first, n, factors_eta, load_eta, eta, factors_kappa, load_kappa, kappa, is_paced,
-                w, shared,
-            )  # fmt: skip
-        for x in range(6 * LANES):
-            w[_FACTOR + x] = 1.0 if is_paced else shared[0, x]
+        _shift_lanes(first, n, factors_eta, load_eta, eta, 0, w)
         _enter_lanes(first, n, tv[patient], w)
         for k in range(doses):
             for j in range(LANES):
                 w[_DOSE + j] = amounts[row_of(min(first + j, n - 1), amounts.shape[0]), k]
             if k == 0 or not steady:
-                for x in range(6 * LANES):
-                    w[_FACTOR + x] = shared[k + 1, x]
-                if is_alike and k == 0 and block > 0:
-                    _recall_basis(kept[patient], w)
-                elif k == 0 or not together:
+                column = k * load_kappa.shape[1]
+                _shift_lanes(first, n, factors_kappa, load_kappa, kappa, column, w)
+                if k == 0 or not together:
                     _parameter_lanes(together, w)
                     _decompose_lanes(w)
-                    _keep_basis(w, kept[patient])
                 _start_lanes(together, w)
                 for wait in range(_N_WAITS):
                     w[_DONE + wait] = np.nan
             is_last = k + 1 == doses
-            if is_last and is_brief:
-                _last_area(w)
-                continue
             start, duration = infusions[0, k], infusions[1, k]
             end = start + duration
-            if is_brief:
-                _brief_lanes(w, duration, infusions[0, k + 1] - end)
-                if not together:
-                    _leave_lanes(w)
-                continue
             begin, middle, stop = reached[1, k], reached[0, k + 1], reached[1, k + 1]
             for wait in range(_N_WAITS):
                 w[_HOURS + wait] = np.nan
@@ -502,14 +406,11 @@ def _run(
         reached[0, 1:] = np.searchsorted(times, start + duration, "right")
         reached[1] = np.searchsorted(times, np.append(start, np.inf), "right")
     found = np.zeros((2 if auc.size else 1, times.size, LANES))
-    tv = _by_patient(tv)
-    rows = 1 + (start.size if load_kappa.shape[1] else 1)
     _courses(
-        tv, factors_of(load_eta), load_eta, eta, factors_of(load_kappa), load_kappa,
+        _by_patient(tv), factors_of(load_eta), load_eta, eta, factors_of(load_kappa), load_kappa,
         kappa.reshape(len(kappa), start.size * load_kappa.shape[1]),
         np.array((start, duration)), _by_patient(amount), times, _even_spacing(times),
-        reached, np.empty(_WORKSPACE), np.empty((rows, 6 * LANES)), np.empty((len(tv), _KEPT)),
-        found, whole, each, conc, auc,
+        reached, np.empty(_WORKSPACE), found, whole, each, conc, auc,
     )  # fmt: skip
     bad = whole[2] != 1.0
     if bad.any():
