@@ -27,14 +27,27 @@ HEAD = "id,age_years,sex,weight_kg,height_cm,scr_mg_dl,regimen\n"
 
 
 def attacked(door: str, many: int, seed: int) -> tuple[Counter[str], float, int]:
-    """Try a door; return how often each outcome came, the longest time, s, and internal errors."""
+    """Try a door so often, each time with something else.
+
+    Returns
+    -------
+    outcomes : Counter of str
+    longest : float
+        s.
+    failed : int
+        Internal errors.
+    """
     rng = random.Random(f"{door} {seed}")
     outcomes: Counter[str] = Counter()
     longest, failed = 0.0, 0
-    for _ in range(many):
+    sent: set[str] = set()
+    while len(sent) < many:
         begun = time.perf_counter()
         tried = DOORS[door](rng)
         longest = max(longest, time.perf_counter() - begun)
+        if tried.sent in sent:
+            continue
+        sent.add(tried.sent)
         outcomes[tried.outcome] += 1
         if tried.is_internal:
             failed += 1

@@ -144,12 +144,12 @@ def asked(door: str, rng: random.Random) -> dict[str, Any]:
     for _ in range(rng.choice([1, 1, 2, 3])):
         key = rng.choice([*body, *KEYS])
         if rng.random() < 0.2:
-            body.pop(key, None)
+            body = {name: value for name, value in body.items() if name != key}
         elif rng.random() < 0.3 and body:
             body = changed(body, rng)
             body = body if isinstance(body, dict) else {"age": body}
         else:
-            body[key] = rng.choice(rng.choice([MILD, WEIRD]))
+            body = {**body, key: rng.choice(rng.choice([MILD, WEIRD]))}
     return dict(body)
 
 
@@ -281,7 +281,7 @@ def _called(call: Callable[[], object], sent: object) -> Tried:
         return Tried(f"refused {int(error.exit_status)}", internal, f"{sent!r}")
     except Exception:
         return Tried("traceback", True, f"{traceback.format_exc()} {sent!r}")
-    return Tried("answered", False, "")
+    return Tried("answered", False, f"{sent!r}")
 
 
 def _with_file(name: str, content: bytes, call: Callable[[Path], object]) -> Tried:
