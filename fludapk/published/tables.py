@@ -120,12 +120,13 @@ def names_in(raw: Mapping[str, Any]) -> dict[str, Any]:
         "parameter": list(tables_in(raw, "parameters")),
         "iiv": [str(row.get("name")) for row in rows_in(raw, "iiv")],
         "iov": [str(row.get("name")) for row in rows_in(raw, "iov")],
-        "categories": {
-            name: [str(level) for level in levels] if isinstance(levels, list) else []
-            for name, table in covariates.items()
-            for levels in [table.get("levels")]
-        },
+        "categories": {name: _levels_in(table) for name, table in covariates.items()},
     }
+
+
+def _levels_in(covariate: Mapping[str, Any]) -> list[str]:
+    levels = covariate.get("levels")
+    return [str(level) for level in levels] if isinstance(levels, list) else []
 
 
 # ------------------------------------------------------------------ reading
