@@ -212,6 +212,7 @@ def test_a_signal_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None
     process = subprocess.Popen(
         [*COMMAND, "batch", "list.csv", "-o", "out.csv"], cwd=tmp_path, stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # tests may run under nohup
     )  # fmt: skip
     while process.poll() is None and len(list(tmp_path.iterdir())) < 2:
         time.sleep(0.05)
