@@ -171,10 +171,9 @@ class Program:
         tv = np.empty((*shape, len(parameters)))
         for slot, parameter in enumerate(parameters):
             tv[..., slot] = parameter
-        is_missing = np.isnan(rows).any(axis=-1)  # NaN to the power of 0 is 1
-        plain = all((own > 0.0).all() and (own < np.inf).all() for own in parameters[:6])
-        if is_missing.any() or not (plain or usable(tv[..., :6]).all()):
-            bad = int(np.argwhere(~usable(tv[..., :6]) | is_missing)[0][0])
+        valid = usable(tv[..., :6]) & ~np.isnan(rows).any(axis=-1)  # NaN to the power of 0 is 1
+        if not valid.all():
+            bad = int(np.argwhere(~valid)[0][0])
             named = zip(self.covariates, rows[bad].ravel(), strict=True)
             values = ", ".join(f"{name} = {value:g}" for name, value in named)
             raise InputError(f"row {bad + 1}: no valid parameters from {values or 'no covariate'}")

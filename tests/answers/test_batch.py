@@ -13,8 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ import reference
 from click.testing import CliRunner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from waiting import eventually
 
 from fludapk.answers.batch import Done, Plan, Shown, Tally, chunks, run
 from fludapk.answers.batch_rows import distinct_names
@@ -869,13 +869,6 @@ def in_group(group: int) -> list[int]:
             if int(pgrp) == group and state != "Z":
                 found.append(int(stat.parent.name))
     return found
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.02)
-    return condition()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from fludapk.patients.patient import Patient
 from fludapk.patients.plain import plain_quantities
 
-GIRL = {"age": "5", "weight": "18.2", "height": "110", "scr": "0.3 mg/dL", "sex": "female"}
+GIRL: Final[dict[str, Any]] = {
+    "age": "5",
+    "weight": "18.2",
+    "height": "110",
+    "scr": "0.3 mg/dL",
+    "sex": "female",
+}
 
 
 def number(low: float, high: float, digits: int) -> st.SearchStrategy[str]:
@@ -52,7 +58,7 @@ def test_a_patient_read_at_a_glance_is_the_one_that_the_rules_read(texts: dict[s
 
 
 def test_a_plain_patient_needs_no_rules() -> None:
-    assert Patient.plainly(GIRL) == Patient(**GIRL)  # type: ignore[arg-type]
+    assert Patient.plainly(GIRL) == Patient(**GIRL)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ import io
 import json
 import multiprocessing
 import re
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,7 @@ from asking import APP, HOME, Page, ask
 from click.testing import CliRunner
 from serving import running_server
 from starlette.types import Message
+from waiting import eventually
 
 from fludapk.cli import main
 from fludapk.web import jobs, simulate_page
@@ -273,13 +273,6 @@ def begun(app: Languages, data: dict[str, str]) -> str:
     return response.headers["location"].partition("#")[0]
 
 
-def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def progress(app: Languages, address: str) -> str:
     """Word of a study that runs; empty if it is over."""
     found = re.search(r"data-progress>([^<]*)<", ask("GET", address, app).text)
@@ -291,7 +284,7 @@ def test_a_study_of_the_page_is_that_of_its_scenario_file(app: Languages, tmp_pa
     running = ask("GET", address, app).text
     assert '<noscript><meta http-equiv="refresh"' in running
     assert 'value="x 4 auc 17"' in running
-    until(lambda: not progress(app, address))
+    assert eventually(lambda: not progress(app, address))
     html = ask("GET", address, app).text
     assert "http-equiv" not in html
     files = files_of(html)
@@ -314,13 +307,13 @@ def test_one_study_runs_and_a_few_wait_for_it(app: Languages) -> None:
     assert full.status_code == 429
     assert "start yours in a minute" in full.text
     assert 'value="100000"' in full.text
-    until(lambda: progress(app, addresses[0]) > "s")  # starting, simulating
+    assert eventually(lambda: progress(app, addresses[0]) > "s")  # starting, simulating
     assert progress(app, addresses[1]) == "waiting: 1 study first"
     assert progress(app, addresses[2]) == "waiting: 2 studies first"
     assert len(multiprocessing.active_children()) == 1
     assert ask("POST", f"{addresses[0]}/cancel", app).status_code == 303
     assert "The study was cancelled." in ask("GET", addresses[0], app).text
-    until(lambda: "first" not in progress(app, addresses[1]))
+    assert eventually(lambda: "first" not in progress(app, addresses[1]))
     assert progress(app, addresses[2]) == "waiting: 1 study first"
 
 
@@ -329,7 +322,7 @@ def test_a_study_ends_when_its_client_has_left(
 ) -> None:
     monkeypatch.setattr(simulate_page, "LEFT_S", 0.5)
     address = begun(app, LONG)
-    until(lambda: len(multiprocessing.active_children()) == 1)
+    assert eventually(lambda: len(multiprocessing.active_children()) == 1)
 
     headers = {"host": httpx.URL(HOME).host, **PART}
     scope = {
@@ -345,7 +338,7 @@ def test_a_study_ends_when_its_client_has_left(
         """Lose an answer, as a closed connection does."""
 
     asyncio.run(app(scope, receive, send))
-    until(lambda: multiprocessing.active_children() == [], 10)
+    assert eventually(lambda: multiprocessing.active_children() == [], 10)
     assert "The study was cancelled." in ask("GET", address, app).text
 
 
@@ -355,18 +348,18 @@ def test_a_study_that_nobody_asks_for_never_starts() -> None:
     queue._jobs[first.id] = first
     queue.start(second)
     second.keep(-1.0)
-    until(lambda: second.state == "cancelled", 5)
+    assert eventually(lambda: second.state == "cancelled", 5)
 
 
 def test_a_process_that_dies_is_told_and_lets_the_next_begin(app: Languages) -> None:
     address = begun(app, LONG)
-    until(lambda: len(multiprocessing.active_children()) == 1)
+    assert eventually(lambda: len(multiprocessing.active_children()) == 1)
     (child,) = multiprocessing.active_children()
     child.kill()
-    until(lambda: not progress(app, address), 10)
+    assert eventually(lambda: not progress(app, address), 10)
     assert "ended without a result" in ask("GET", address, app).text
     second = begun(app, LONG)
-    until(lambda: "first" not in progress(app, second), 10)
+    assert eventually(lambda: "first" not in progress(app, second), 10)
 
 
 def test_a_study_that_is_refused_by_its_process_says_why() -> None:
@@ -431,7 +424,7 @@ def test_a_study_ends_when_the_server_stops(how: str) -> None:
         home = next(line for line in server.stderr if "listening on" in line).split()[3]
         started = httpx.post(f"{home}simulate", data=LONG, timeout=60)
         address = home.rstrip("/") + started.headers["location"].partition("#")[0]
-        until(lambda: "simulating" in httpx.get(address, timeout=30).text)
+        assert eventually(lambda: "simulating" in httpx.get(address, timeout=30).text)
         getattr(server, how)()
         # Whoever holds standard error open, the study too, is gone once it ends.
         assert server.stderr.read() == ""

@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from asking import APP, HOME, ask
+from waiting import eventually
 
 from fludapk.answers import check
 from fludapk.language import speaking
@@ -170,14 +171,6 @@ needs_process = pytest.mark.skipif(
 MANY: Final = [CheckAsked.model_validate(GIRL)] * LEAST_TO_START
 
 
-def until(is_true: Callable[[], bool], seconds: float = 60.0) -> bool:
-    """Wait for something to come true."""
-    end = time.monotonic() + seconds
-    while not is_true() and time.monotonic() < end:
-        time.sleep(0.05)
-    return is_true()
-
-
 def lives(pid: int) -> bool:
     """Tell if there is a process that runs."""
     try:
@@ -191,7 +184,7 @@ def lives(pid: int) -> bool:
 def beside() -> Iterator[Beside]:
     """The process, ready."""
     process = Beside(None, EXAMPLES["CheckAsked"])
-    assert until(lambda: process.answers(MANY) is not None)
+    assert eventually(lambda: process.answers(MANY) is not None)
     yield process
     process.close()
 
@@ -270,4 +263,4 @@ def test_it_does_not_outlive_a_server_that_is_killed() -> None:
         pid = int(server.stdout.readline())
         assert lives(pid)
         server.kill()
-    assert until(lambda: not lives(pid), 10.0)
+    assert eventually(lambda: not lives(pid), 10.0)
