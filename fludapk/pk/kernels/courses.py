@@ -39,19 +39,19 @@ def cache_folder() -> Path | None:
 
 LANES: Final = 32
 
-_BASE, _P, _FACTOR = (row * LANES for row in (0, 6, 12))
-_LAM, _OFF, _U, _BODY, _PUSH = (row * LANES for row in (18, 21, 23, 32, 35))
+_BASE, _P = (row * LANES for row in (0, 6))
+_LAM, _OFF, _U, _BODY, _PUSH = (row * LANES for row in (12, 15, 17, 26, 29))
 _LAM_1, _LAM_2, _OFF_1 = _LAM + LANES, _LAM + 2 * LANES, _OFF + LANES
 _V1, _Q2, _V2, _Q3, _V3 = (_P + row * LANES for row in range(1, 6))
-_END, _RATE, _WEIGHT, _NOW = (row * LANES for row in (38, 41, 44, 47))
+_END, _RATE, _WEIGHT, _NOW = (row * LANES for row in (32, 35, 38, 41))
 _DOSE, _CLEARANCE, _TROUGH, _WHOLE, _AREA, _USABLE, _NEGLIGIBLE = (
-    row * LANES for row in range(50, 57)
+    row * LANES for row in range(44, 51)
 )
-_Z, _AMOUNTS = 57 * LANES, 60 * LANES
-_CONC, _BEFORE, _TOTAL, _PEAK = (row * LANES for row in range(63, 67))
+_Z, _AMOUNTS = 51 * LANES, 54 * LANES
+_CONC, _BEFORE, _TOTAL, _PEAK = (row * LANES for row in range(57, 61))
 _CARRIED: Final = 10 * LANES
 """Number of elements from `_Z` on that an occasion hands to the next."""
-_WAITS: Final = 67 * LANES
+_WAITS: Final = 61 * LANES
 """Start of one block per wait: the share of the state that remains, then the gain per mg/h."""
 _WAIT: Final = 6 * LANES
 _INFUSION, _MOMENT, _REST, _SINCE, _STRIDE = range(5)
@@ -69,15 +69,29 @@ _STEPS: Final = 32
 
 
 @part
-def _exp_factors(w: F8, factors: int) -> None:
-    """Take exponentials of the `_FACTOR` rows; two `factors` are copied to the other rows."""
+def _factor_lanes(
+    first: int, n: int, factors: int, loads: F8, effects: F8, column: int, f: F8
+) -> None:
+    """Compute the factors of subjects from `first` on, by their effects from `column` on.
+
+    `f` has six of a lane, one for each parameter; two `factors` are copied to the others. Lanes
+    beyond the last subject repeat it.
+    """
+    for x in range(6 * LANES):
+        f[x] = 0.0
+    for q in range(factors):
+        for r in range(loads.shape[1]):
+            load = loads[q, r]
+            for j in range(LANES if load != 0.0 else 0):
+                me = row_of(min(first + j, n - 1), effects.shape[0])
+                f[q * LANES + j] += load * effects[me, column + r]
     for x in range(min(factors, 6) * LANES):
-        shift = w[_FACTOR + x]
+        shift = f[x]
         p, power = exp_parts(min(max(shift, -708.0), 708.0))
         value = power * p + power
-        w[_FACTOR + x] = 0.0 if shift < -708.0 else np.inf if shift > 708.0 else value
+        f[x] = 0.0 if shift < -708.0 else np.inf if shift > 708.0 else value
     for x in range(2 * LANES if factors == 2 else 0):
-        w[_FACTOR + 2 * LANES + x] = w[_FACTOR + 4 * LANES + x] = w[_FACTOR + x]
+        f[2 * LANES + x] = f[4 * LANES + x] = f[x]
 
 
 @part
@@ -153,44 +167,24 @@ def _decompose_lanes(w: F8) -> None:
 
 
 @part
-def _shift_lanes(
-    first: int, n: int, factors: int, loads: F8, effects: F8, column: int, w: F8
-) -> None:
-    """Compute the factors of subjects from `first` on, by their effects from `column` on.
-
-    Lanes beyond the last subject repeat it.
-    """
-    for x in range(6 * LANES):
-        w[_FACTOR + x] = 0.0
-    for q in range(factors):
-        to = _FACTOR + q * LANES
-        for r in range(loads.shape[1]):
-            load = loads[q, r]
-            for j in range(LANES if load != 0.0 else 0):
-                me = row_of(min(first + j, n - 1), effects.shape[0])
-                w[to + j] += load * effects[me, column + r]
-    _exp_factors(w, factors)
-
-
-@part
-def _enter_lanes(first: int, n: int, tv: F8, w: F8) -> None:
+def _enter_lanes(first: int, n: int, tv: F8, f: F8, w: F8) -> None:
     """Set parameters from typical values and factors, before any dose."""
     for j in range(LANES):
         i = row_of(min(first + j, n - 1), tv.shape[0])
         for q in range(6):
-            w[_BASE + q * LANES + j] = tv[i, q] * w[_FACTOR + q * LANES + j]
+            w[_BASE + q * LANES + j] = tv[i, q] * f[q * LANES + j]
         w[_USABLE + j] = 1.0
     for x in range(_CARRIED):
         w[_Z + x] = 0.0
 
 
 @part
-def _parameter_lanes(together: bool, w: F8) -> None:
+def _parameter_lanes(together: bool, f: F8, w: F8) -> None:
     """Set parameters, without the factors if these go `together`; replace impossible ones."""
     for j in range(LANES):
         for q in range(6):
             x = q * LANES + j
-            w[_P + x] = w[_BASE + x] * (1.0 if together else w[_FACTOR + x])
+            w[_P + x] = w[_BASE + x] * (1.0 if together else f[x])
         usable = is_usable(w[_P + j], w[_V1 + j], w[_Q2 + j], w[_V2 + j], w[_Q3 + j], w[_V3 + j])
         w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
         for q in range(6):
@@ -199,7 +193,7 @@ def _parameter_lanes(together: bool, w: F8) -> None:
 
 
 @part
-def _start_lanes(together: bool, w: F8) -> None:
+def _start_lanes(together: bool, f: F8, w: F8) -> None:
     """Set rates, and `_WEIGHT`, which converts z to a concentration.
 
     `together`: z stays in the basis of the subject without kappa, where amounts, and so z, are
@@ -213,8 +207,8 @@ def _start_lanes(together: bool, w: F8) -> None:
                 z += w[_U + (3 * i + q) * LANES + j] * x
             w[_Z + q * LANES + j] = z
     for j in range(LANES):
-        flow = w[_FACTOR + j] if together else 1.0
-        volume = w[_FACTOR + LANES + j] if together else 1.0
+        flow = f[j] if together else 1.0
+        volume = f[LANES + j] if together else 1.0
         cl = w[_P + j] * flow
         usable = (cl > 0.0) & (cl < np.inf) & (volume > 0.0) & (volume < np.inf)
         w[_USABLE + j] = w[_USABLE + j] if usable else 0.0
@@ -325,8 +319,8 @@ def _write(first: int, mine: int, found: F8, out: F8) -> None:
 @kernel
 def _courses(
     tv: F8, factors_eta: int, load_eta: F8, eta: F8, factors_kappa: int, load_kappa: F8, kappa: F8,
-    infusions: F8, amount: F8, times: F8, spacing: float, reached: I8, w: F8, found: F8,
-    whole: F8, each: F8, conc: F8, auc: F8,
+    infusions: F8, amount: F8, times: F8, spacing: float, reached: I8, f: F8, w: F8,
+    found: F8, whole: F8, each: F8, conc: F8, auc: F8,
 ) -> None:  # fmt: skip
     """Compute `exposure` and `course`; the last four arrays are written unless empty.
 
@@ -343,23 +337,26 @@ def _courses(
     blocks = (n + LANES - 1) // LANES
     together = factors_kappa == 2
     steady = kappa.shape[1] == 0  # every occasion is like the first
-    for block in range(patients * blocks):
-        patient = block // blocks
-        first = (block - patient * blocks) * LANES
+    for turn in range(blocks * patients):  # patients share the factors of a block
+        block = turn // patients
+        patient, first = turn - block * patients, block * LANES
         mine, row = min(LANES, n - first), patient * n + first
         amounts = amount[row_of(patient, amount.shape[0])]
-        _shift_lanes(first, n, factors_eta, load_eta, eta, 0, w)
-        _enter_lanes(first, n, tv[patient], w)
+        for k in range(f.shape[0] if patient == 0 else 0):
+            if k == 0:
+                _factor_lanes(first, n, factors_eta, load_eta, eta, 0, f[0])
+            else:
+                column = (k - 1) * load_kappa.shape[1]
+                _factor_lanes(first, n, factors_kappa, load_kappa, kappa, column, f[k])
+        _enter_lanes(first, n, tv[patient], f[0], w)
         for k in range(doses):
             for j in range(LANES):
                 w[_DOSE + j] = amounts[row_of(min(first + j, n - 1), amounts.shape[0]), k]
             if k == 0 or not steady:
-                column = k * load_kappa.shape[1]
-                _shift_lanes(first, n, factors_kappa, load_kappa, kappa, column, w)
                 if k == 0 or not together:
-                    _parameter_lanes(together, w)
+                    _parameter_lanes(together, f[k + 1], w)
                     _decompose_lanes(w)
-                _start_lanes(together, w)
+                _start_lanes(together, f[k + 1], w)
                 for wait in range(_N_WAITS):
                     w[_DONE + wait] = np.nan
             is_last = k + 1 == doses
@@ -406,11 +403,12 @@ def _run(
         reached[0, 1:] = np.searchsorted(times, start + duration, "right")
         reached[1] = np.searchsorted(times, np.append(start, np.inf), "right")
     found = np.zeros((2 if auc.size else 1, times.size, LANES))
+    occasions = start.size if load_kappa.shape[1] else 1  # that differ
     _courses(
         _by_patient(tv), factors_of(load_eta), load_eta, eta, factors_of(load_kappa), load_kappa,
         kappa.reshape(len(kappa), start.size * load_kappa.shape[1]),
         np.array((start, duration)), _by_patient(amount), times, _even_spacing(times),
-        reached, np.empty(_WORKSPACE), found, whole, each, conc, auc,
+        reached, np.empty((1 + occasions, 6 * LANES)), np.empty(_WORKSPACE), found, whole, each, conc, auc,
     )  # fmt: skip
     bad = whole[2] != 1.0
     if bad.any():
