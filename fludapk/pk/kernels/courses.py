@@ -247,6 +247,13 @@ def _occasion_lanes(w: F8, h: float, is_last: bool) -> None:
 
 
 @part
+def _end_lanes(w: F8) -> None:
+    """Add the area from the last dose to infinity, for which no time need pass."""
+    for j in range(LANES):
+        w[_TOTAL + j] += (w[_DOSE + j] + w[_BEFORE + j]) / w[_CLEARANCE + j]
+
+
+@part
 def _leave_lanes(w: F8) -> None:
     """Compute amounts, to carry them into another basis."""
     for j in range(LANES):
@@ -327,7 +334,8 @@ def _courses(
     `infusions` has two rows: starts and durations. So has `reached`: the numbers of times up to the
     end of each infusion, after an unused first column, and up to the start of each dose, with all
     times in the last column. `spacing` is that of an even grid, or 0. `whole` gets three rows:
-    areas, peaks, and 1 where a subject can be computed. `each` gets areas and troughs.
+    areas, peaks, and 1 where a subject can be computed; peaks only if `each` is not empty, which
+    gets areas and troughs. `f` is a workspace for factors: of etas, then of kappas of each dose.
 
     `tv` and `amount` have a first axis of patients; each patient has the same effects, and the
     subjects of one come after those of another in the arrays that are written.
@@ -336,6 +344,7 @@ def _courses(
     n = whole.shape[1] // patients
     blocks = (n + LANES - 1) // LANES
     together = factors_kappa == 2
+    is_whole = each.shape[1] == 0 and times.shape[0] == 0  # nothing but whole areas is wanted
     steady = kappa.shape[1] == 0  # every occasion is like the first
     for turn in range(blocks * patients):  # patients share the factors of a block
         block = turn // patients
@@ -360,6 +369,9 @@ def _courses(
                 for wait in range(_N_WAITS):
                     w[_DONE + wait] = np.nan
             is_last = k + 1 == doses
+            if is_last and is_whole:
+                _end_lanes(w)
+                continue
             start, duration = infusions[0, k], infusions[1, k]
             end = start + duration
             begin, middle, stop = reached[1, k], reached[0, k + 1], reached[1, k + 1]
