@@ -253,16 +253,27 @@ def uncertain_areas(alike: Sequence[Prediction], log2_points: int) -> F8 | None:
     if draws is None:
         return None
     theta, effects = draws
-    each = []
+    rows = []
     for dose in range(len(alike[0].together.covariates)):
         values = {
             name: np.array([p.covariate(name, dose) for p in alike])
             for name in model.program.covariates
         }
-        rows = covariate_rows(model, values, len(alike))
-        each.append(model.program.typical_values(rows[:, None], theta)[0])
-    tv = each[0] if len(each) == 1 else np.stack(each, axis=2)
-    return course_areas(model.program, tv, effects, times, lengths, amounts, theta)
+        rows.append(covariate_rows(model, values, len(alike))[:, None])
+    areas = np.empty((len(alike), theta.shape[1]))
+    size = max(_TOGETHER // len(alike), 1)
+    for first in range(0, theta.shape[1], size):
+        some = slice(first, first + size)
+        own, drawn = theta[:, some], RandomEffects(effects.eta[some], effects.kappa[some])
+        each = [model.program.typical_values(at_dose, own)[0] for at_dose in rows]
+        tv = each[0] if len(each) == 1 else np.stack(each, axis=2)
+        course = times, lengths, amounts
+        areas[:, some] = course_areas(model.program, tv, drawn, *course, own)
+    return areas
+
+
+_TOGETHER: Final = 2**15
+"""Number of typical patients that are held at once: more would not fit into a processor's cache."""
 
 
 def _arrays(alike: Sequence[Prediction]) -> tuple[F8, F8, F8]:

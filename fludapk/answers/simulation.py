@@ -39,8 +39,8 @@ from fludapk.published.targets import (
     window_probabilities_of_many,
 )
 
-LOG2_TOGETHER: Final = 15
-"""2 to this power simulated courses are in memory at once: 64 patients of 512, or 4 of 8192."""
+TOGETHER: Final = 64
+"""Number of patients whose courses are in memory at once: they share factors of random effects."""
 
 
 def simulated(prediction: Prediction, log2_points: int = LOG2_POINTS) -> Simulated:
@@ -72,11 +72,10 @@ def simulated_of_many(
         key = prediction.model.id, course.times_h, course.infusion_h, doses
         alike.setdefault(key, []).append(i)
     outcomes: dict[int, Simulated | InputError] = {}
-    size = 2 ** max(LOG2_TOGETHER - log2_points, 0)
     for rows in alike.values():
-        for first in range(0, len(rows), size):
+        for first in range(0, len(rows), TOGETHER):
             go_on()
-            part = rows[first : first + size]
+            part = rows[first : first + TOGETHER]
             each = _each([predictions[i] for i in part], log2_points)
             outcomes.update(zip(part, each, strict=True))
     return [outcomes[i] for i in range(len(predictions))]

@@ -19,8 +19,8 @@ _NARROWEST: Final = 1e-9
 """Least half width, on the log scale, where values do not vary."""
 _LEAST: Final = 1e-300
 """Value that stands for zero."""
-_STEPS, _HALVINGS, _CLOSE = 2, 60, 1e-6
-"""Newton steps; halvings where these miss the chance by more than the last."""
+_STEPS, _MORE_STEPS, _HALVINGS, _CLOSE = 2, 3, 60, 1e-6
+"""Newton steps; more of them, then halvings, where these miss the chance by more than the last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +83,26 @@ class Smoothed:
         """
         at = self.mean + NormalDist().inv_cdf(chance) * self.sd
         for _ in range(_STEPS):
-            below, squares = shares(self.centres, self.reach, at)
-            density = 0.75 * (1.0 - squares) / self.reach
-            at = at - (below - chance) / np.maximum(density, 1e-3 / self.reach)
+            at = self._nearer(at, chance)
+        missed = np.abs(self._chance(at) - chance) > _CLOSE
+        if missed.any():
+            at[missed] = self._rows(missed)._sought(at[missed], chance)
+        return np.asarray(np.exp(at))
+
+    def _nearer(self, at: F8, chance: float) -> F8:
+        """Take a Newton step to a quantile, on the log scale."""
+        below, squares = shares(self.centres, self.reach, at)
+        density = 0.75 * (1.0 - squares) / self.reach
+        return at - (below - chance) / np.maximum(density, 1e-3 / self.reach)
+
+    def _sought(self, at: F8, chance: float) -> F8:
+        """Find a quantile by further steps, or by halving where these come no nearer."""
+        for _ in range(_MORE_STEPS):
+            at = self._nearer(at, chance)
         missed = np.abs(self._chance(at) - chance) > _CLOSE
         if missed.any():
             at[missed] = self._rows(missed)._halved(chance)
-        return np.asarray(np.exp(at))
+        return at
 
     def _rows(self, rows: Bools) -> Smoothed:
         return Smoothed(self.centres[rows], self.reach[rows], self.mean[rows], self.sd[rows])
