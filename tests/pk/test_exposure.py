@@ -24,7 +24,7 @@ from fludapk.pk.effects import (
     sobol_points,
     standard_normal_points,
 )
-from fludapk.pk.exposure import course_concentrations
+from fludapk.pk.exposure import course_areas, course_concentrations, course_exposure
 from fludapk.published.models import Model, load_model
 from fludapk.published.targets import prediction_interval, window_probabilities
 
@@ -233,3 +233,22 @@ def test_variability_between_doses_widens_a_single_dose_more_than_a_course() -> 
     patients, doses = np.log1p(0.23**2), np.log1p(0.12**2)
     assert spread[1] == pytest.approx(np.sqrt(patients + doses), rel=2e-3)  # amount / CL of day 1
     assert np.sqrt(patients) < spread[4] < spread[1]
+
+
+@pytest.mark.parametrize("name", ["langenhorst2019", "mohanan2017", "varela2025"])
+@pytest.mark.parametrize("own_estimates", [False, True])
+def test_patients_computed_together_have_every_bit_of_the_areas_that_each_has_alone(
+    name: str, own_estimates: bool
+) -> None:
+    program, n, doses = load_model(name).program, 45, 4  # subjects that fill no block of lanes
+    rng = np.random.default_rng(1)
+    z = rng.normal(size=(n, program.n_eta + doses * program.n_kappa))
+    effects = RandomEffects.from_normals(program, z, doses)
+    spread = np.exp(0.3 * rng.normal(size=(5, n if own_estimates else 1, 6)))
+    typical = np.array([10.0, 39.0, 8.6, 20.0, 3.8, 50.0]) * spread
+    amounts = 40.0 * np.exp(0.3 * rng.normal(size=(5, doses)))
+    course = np.arange(doses) * 24.0, np.full(doses, 0.5)
+    together = course_areas(program, typical, effects, *course, amounts)
+    for areas, tv, mg in zip(together, typical, amounts, strict=True):
+        alone = course_exposure(program, tv, effects, *course, mg[None])
+        assert_array_equal(areas, alone.auc_0_inf)

@@ -420,7 +420,8 @@ def _run(
         _by_patient(tv), factors_of(load_eta), load_eta, eta, factors_of(load_kappa), load_kappa,
         kappa.reshape(len(kappa), start.size * load_kappa.shape[1]),
         np.array((start, duration)), _by_patient(amount), times, _even_spacing(times),
-        reached, np.empty((1 + occasions, 6 * LANES)), np.empty(_WORKSPACE), found, whole, each, conc, auc,
+        reached, np.empty((1 + occasions, 6 * LANES)), np.empty(_WORKSPACE),
+        found, whole, each, conc, auc,
     )  # fmt: skip
     bad = whole[2] != 1.0
     if bad.any():
