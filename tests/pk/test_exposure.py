@@ -247,8 +247,8 @@ def test_patients_computed_together_have_every_bit_of_the_areas_that_each_has_al
     spread = np.exp(0.3 * rng.normal(size=(5, n if own_estimates else 1, 6)))
     typical = np.array([10.0, 39.0, 8.6, 20.0, 3.8, 50.0]) * spread
     amounts = 40.0 * np.exp(0.3 * rng.normal(size=(5, doses)))
-    course = np.arange(doses) * 24.0, np.full(doses, 0.5)
-    together = course_areas(program, typical, effects, *course, amounts)
+    times, lengths = np.arange(0.0, 24.0 * doses, 24.0), np.full(doses, 0.5)
+    together = course_areas(program, typical, effects, times, lengths, amounts)
     for areas, tv, mg in zip(together, typical, amounts, strict=True):
-        alone = course_exposure(program, tv, effects, *course, mg[None])
+        alone = course_exposure(program, tv, effects, times, lengths, mg[None])
         assert_array_equal(areas, alone.auc_0_inf)
