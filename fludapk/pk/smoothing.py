@@ -19,8 +19,9 @@ _NARROWEST: Final = 1e-9
 """Least half width, on the log scale, where values do not vary."""
 _LEAST: Final = 1e-300
 """Value that stands for zero."""
-_STEPS, _MORE_STEPS, _HALVINGS, _CLOSE = 2, 3, 60, 1e-6
-"""Newton steps; more of them, then halvings, where these miss the chance by more than the last."""
+_STEPS, _MORE_STEPS, _HALVINGS, _CLOSE, _EXACT = 2, 4, 60, 1e-6, 1e-10
+"""Newton steps; further ones where these miss the chance by more than `_CLOSE`, and halvings where
+those do by more than `_EXACT`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,7 @@ class Smoothed:
         """Find a quantile by further steps, or by halving where these come no nearer."""
         for _ in range(_MORE_STEPS):
             at = self._nearer(at, chance)
-        missed = np.abs(self._chance(at) - chance) > _CLOSE
+        missed = np.abs(self._chance(at) - chance) > _EXACT
         if missed.any():
             at[missed] = self._rows(missed)._halved(chance)
         return at
