@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from fludapk.errors import Fault, InputError
 from fludapk.language import any_of, marked, tr
@@ -101,8 +100,7 @@ _BY_LOWER_CASE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A quantity as typed, and its value in the internal unit."""
 
     value: float

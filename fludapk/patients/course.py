@@ -94,6 +94,19 @@ class Course:
         if faults:
             raise InputError(*faults)
 
+    def of_doses(self, doses_mg: tuple[float, ...], planned_mg: float | None = None) -> Self:
+        """Return the same infusions, which are judged already, with other doses.
+
+        Examples
+        --------
+        >>> plan = Course(times_h=(0.0, 24.0), infusion_h=(0.5, 0.5), doses_mg=(30.0, 30.0))
+        >>> plan.of_doses((20.0, 20.0)) == replace(plan, doses_mg=(20.0, 20.0))
+        True
+        """
+        course = object.__new__(type(self))
+        vars(course).update(vars(self), doses_mg=doses_mg, planned_mg=planned_mg)
+        return course
+
     @property
     def total_mg(self) -> float:
         """Fludarabine phosphate, mg."""

@@ -49,7 +49,7 @@ def bounds_at(age_years: float, sex: str | None) -> Bounds:
     Examples
     --------
     >>> [round(x, 1) for x in bounds_at(5.0, "female")]
-    [14.2, 25.3, 95.4, 121.6, 0.1, 5.7]
+    [13.1, 30.8, 95.4, 121.6, 0.1, 5.7]
     """
     ages, bounds = _bounds(sex or "female")
     return bounds[max(bisect_right(ages, age_years) - 1, 0)]
