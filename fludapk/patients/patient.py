@@ -215,7 +215,7 @@ class Patient:
             return None
         patient = cls.__new__(cls)
         own = {key: quantity.value for key, quantity in typed.items()}
-        names = {name: texts.get(name) for name in _NAMES}
+        names = {name: texts[name] for name in _NAMES if name in texts}
         vars(patient).update(_NOTHING, **own, **names, sex=sex, typed=typed, categories={})
         return None if patient._formula_faults("bsa_formula", ("BSA",)) else patient
 
@@ -392,11 +392,13 @@ class Patient:
         return lines
 
 
-_NAMES: Final = ("product", "diagnosis", "genotype")
-_PLAIN: Final = {"sex", *_NAMES, *(FIELDS[key].name for key in QUANTITIES)}
+_NAMES: Final = ("product", "diagnosis", "genotype", "bsa_formula")
+_CLOCK: Final = ("first_dose", "time_zone")
+"""Of no use to a patient without clock times."""
+_PLAIN: Final = {"sex", *_NAMES, *_CLOCK, *(FIELDS[key].name for key in QUANTITIES)}
 """Inputs of a patient who may be read at a glance."""
 _NOTHING: Final[dict[str, Any]] = {
-    **dict.fromkeys((*QUANTITIES, "egfr_formula")),
+    **dict.fromkeys((*QUANTITIES, *_NAMES, "egfr_formula")),
     **dict.fromkeys(("renal_changes", "renal_clocks", "confirmed"), ()),
     "bsa_formula": "mosteller",
 }

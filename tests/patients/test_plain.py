@@ -40,6 +40,8 @@ def typed(draw: st.DrawFn) -> dict[str, Any]:
         "gestational_age": draw(st.none() | number(15, 50, 0)),
         "product": draw(st.none() | st.just("axi_cel")),
         "confirm": draw(st.none() | st.none() | st.just(["weight"])),
+        "bsa_formula": draw(st.sampled_from([None, "mosteller", "mosteller", "du_bois", "x"])),
+        "first_dose": draw(st.sampled_from([None, None, "2026-01-14 08:30", "x"])),
     }
     if draw(st.integers(0, 9)) == 0:
         slip = st.sampled_from(["", "1e2", "18,2", "0018.20", "-5", "1.1234567", "nan", "5 y", 5.0])
@@ -59,6 +61,12 @@ def test_a_patient_read_at_a_glance_is_the_one_that_the_rules_read(texts: dict[s
 
 def test_a_plain_patient_needs_no_rules() -> None:
     assert Patient.plainly(GIRL) == Patient(**GIRL)
+
+
+def test_a_formula_of_all_rows_leaves_them_plain() -> None:
+    formula = {"bsa_formula": "mosteller"}
+    assert Patient.plainly(GIRL | formula) == Patient(**GIRL)
+    assert Patient.plainly(GIRL | {"bsa_formula": "du_bois"}) is None  # not for a girl of 5
 
 
 @pytest.mark.parametrize(
