@@ -32,9 +32,14 @@ def typed(draw: st.DrawFn) -> dict[str, Any]:
     texts: dict[str, Any] = {
         "age": f"{age:.{draw(st.integers(0, 3))}f}",
         "weight": f"{draw(st.floats(13, 30)) * (cm / 100) ** 2:.1f}",
-        "height": f"{cm:.0f}{draw(st.sampled_from(['', '', ' cm', 'cm', ' in']))}",
+        "height": f"{cm:.0f}{draw(st.sampled_from(['', '', ' cm', 'cm', ' in', ' mm']))}",
         "sex": draw(st.sampled_from([None, "female", "male", "F", "x"])),
-        "scr": draw(st.none() | number(0.05, 9, 2).map(lambda x: f"{x} mg/dL") | number(0, 90, 0)),
+        "scr": draw(
+            st.none()
+            | number(0.05, 9, 2).map(lambda x: f"{x} mg/dL")
+            | number(5, 300, 1).map(lambda x: f"{x} umol/L")
+            | number(0, 90, 0)
+        ),
         "egfr": draw(st.none() | st.none() | number(0, 320, 0)),
         "crcl": draw(st.none() | st.none() | number(0, 420, 1)),
         "gestational_age": draw(st.none() | number(15, 50, 0)),
@@ -63,6 +68,13 @@ def test_a_plain_patient_needs_no_rules() -> None:
     assert Patient.plainly(GIRL) == Patient(**GIRL)
 
 
+@pytest.mark.parametrize(
+    "other", [{"scr": "26.5 umol/L"}, {"weight": "40 lb", "height": "43 in"}, {"age": "61 months"}]
+)
+def test_a_plain_patient_may_be_typed_in_other_units(other: dict[str, Any]) -> None:
+    assert vars(Patient.plainly(GIRL | other)) == vars(Patient(**GIRL | other))
+
+
 def test_a_formula_of_all_rows_leaves_them_plain() -> None:
     formula = {"bsa_formula": "mosteller"}
     assert Patient.plainly(GIRL | formula) == Patient(**GIRL)
@@ -72,7 +84,8 @@ def test_a_formula_of_all_rows_leaves_them_plain() -> None:
 @pytest.mark.parametrize(
     "slip",
     [
-        {"weight": "40 lb"},
+        {"weight": "40 stone"},
+        {"weight": "18.2 lb"},
         {"weight": "182"},
         {"height": "43"},
         {"age": "2019"},
