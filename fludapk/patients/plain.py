@@ -14,7 +14,7 @@ from fludapk.patients.ordinary import is_ordinary
 from fludapk.patients.plausible import LIMITS
 from fludapk.units import UNITS, Quantity, quantity_of
 
-_NUMBER: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
+_NUMBER: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,17})?")
 _READINGS: Final = tuple(
     (FIELDS[key].name, key, dimension, FIELDS[key].unit, *LIMITS[dimension])
     for key in QUANTITIES

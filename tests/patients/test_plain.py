@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fludapk.patients.patient import Patient
-from fludapk.patients.plain import plain_quantities
 
 GIRL: Final[dict[str, Any]] = {
     "age": "5",
@@ -101,5 +100,8 @@ def test_whatever_needs_a_second_look_is_left_to_the_rules(slip: dict[str, Any])
     assert Patient.plainly(GIRL | slip) is None
 
 
-def test_a_number_with_more_digits_than_are_kept_is_left_to_the_rules() -> None:
-    assert plain_quantities(GIRL | {"weight": "18.2000001"}, "female") is None
+@pytest.mark.parametrize("weight", ["18.2000001", "18.123456789012345", "18.2000000000001 kg"])
+def test_no_digit_of_a_plain_number_is_lost(weight: str) -> None:
+    glanced = Patient.plainly(GIRL | {"weight": weight})
+    assert glanced is not None
+    assert vars(glanced) == vars(Patient(**GIRL | {"weight": weight}))
