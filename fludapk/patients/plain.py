@@ -5,6 +5,7 @@ Most patients of a list are such. All others go through the rules, which alone d
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -29,7 +30,7 @@ def plain_quantities(texts: Mapping[str, Any], sex: str | None) -> dict[str, Qua
 
     Parameters
     ----------
-    texts : mapping of str to str
+    texts : mapping of str to str or float
         By the names of requests.
     sex : {'female', 'male'}, optional
 
@@ -51,13 +52,16 @@ def plain_quantities(texts: Mapping[str, Any], sex: str | None) -> dict[str, Qua
         text = texts.get(name)
         if text is None:
             continue
-        if not isinstance(text, str):
-            return None
-        digits, _, unit = text.partition(" ")
+        unit = ""
+        if isinstance(text, str):
+            digits, _, unit = text.partition(" ")
+            number = float(digits) if _NUMBER.fullmatch(digits) else math.nan
+        else:
+            number = text if isinstance(text, float) else math.nan
         unit_read = unit or default
-        if unit_read not in UNITS[dimension] or _NUMBER.fullmatch(digits) is None:
+        if unit_read not in UNITS[dimension]:
             return None
-        quantity = quantity_of(float(digits), unit_read, dimension, bare=not unit)
+        quantity = quantity_of(number, unit_read, dimension, bare=not unit)
         if not low <= quantity.value <= high:
             return None
         typed[key] = quantity

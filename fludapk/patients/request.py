@@ -187,4 +187,4 @@ def read_quantity(typed: Typed, key: str) -> float | None:
 
 
 def _some(typed: Typed, names: Collection[str]) -> dict[str, Any]:
-    return {name: x for name, x in typed.items() if name in names and x is not None and x != ""}
+    return {name: x for name, x in typed.items() if name in names and (x or x == 0)}

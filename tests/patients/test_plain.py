@@ -68,9 +68,15 @@ def test_a_plain_patient_needs_no_rules() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"scr": "26.5 umol/L"}, {"weight": "40 lb", "height": "43 in"}, {"age": "61 months"}]
+    "other",
+    [
+        {"scr": "26.5 umol/L"},
+        {"weight": "40 lb", "height": "43 in"},
+        {"age": "61 months"},
+        {"age": 5.0, "weight": 18.2, "height": 110.0},
+    ],
 )
-def test_a_plain_patient_may_be_typed_in_other_units(other: dict[str, Any]) -> None:
+def test_a_plain_patient_may_be_typed_in_other_units_or_as_numbers(other: dict[str, Any]) -> None:
     assert vars(Patient.plainly(GIRL | other)) == vars(Patient(**GIRL | other))
 
 
