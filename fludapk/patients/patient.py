@@ -242,12 +242,19 @@ class Patient:
         """Judge every later value of the renal function as the first is judged."""
         faults: list[Fault] = []
         key = self.renal_key
+        if key is None or not self.renal_changes:
+            return faults
         asked, _ = read_confirmations(confirm)
         asked |= {keyword(name) for name in confirmed}
-        for time, value in self.renal_changes if key else ():
-            typed = Quantity(value, internal_unit(key or ""), value, bare=False)
-            own = quantity_faults(key or "", typed, self.age_years)
-            values = Values(typed={**self.quantities, str(key): typed}, sex=self.sex)
+        possible = {
+            name: typed
+            for name, typed in self.quantities.items()
+            if not quantity_faults(name, typed, self.age_years)
+        }
+        for time, value in self.renal_changes:
+            typed = Quantity(value, internal_unit(key), value, bare=False)
+            own = quantity_faults(key, typed, self.age_years)
+            values = Values(typed=possible | {key: typed}, sex=self.sex)
             own = own or [f for f in to_be_confirmed(values, asked)[0] if f.field == key]
             faults += [
                 replace(fault, found=tr("at {time:g} h {fault}", time=time, fault=fault.found))

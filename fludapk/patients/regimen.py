@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final, Literal, Self, TypeVar, cast
 
 import numpy as np
@@ -276,7 +276,7 @@ class Regimen:
     @property
     def times_h(self) -> tuple[float, ...]:
         """Starts of the infusions, h from the first."""
-        return _times_h(self.days, self.interval_h)
+        return tuple([k * self.interval_h for k in range(self.days)])
 
     def in_mg(self, dose_mg: float) -> Self:
         """Return the same infusions with a dose in mg."""
@@ -302,8 +302,7 @@ class Regimen:
 
     def course_of(self, dose_mg: float, planned_mg: float | None = None) -> Course:
         """Return the infusions with a dose in mg, whatever the ceilings."""
-        infusions = _infusions(self.days, self.interval_h, self.infusion_h)
-        return infusions.of_doses((dose_mg,) * self.days, planned_mg)
+        return Course.equal(self.times_h, self.infusion_h, dose_mg, planned_mg)
 
     def course(self, patient: Patient, round_to_mg: float | None = None) -> Course:
         """Compute the doses of a patient.
@@ -338,17 +337,6 @@ class Regimen:
         if faults:
             raise InputError(*faults)
         return course
-
-
-def _times_h(days: int, interval_h: float) -> tuple[float, ...]:
-    return tuple(k * interval_h for k in range(days))
-
-
-@lru_cache(maxsize=64, typed=True)
-def _infusions(days: int, interval_h: float, infusion_h: float) -> Course:
-    """Make the infusions of a schedule, judged once for many patients, without their doses."""
-    lengths = (infusion_h,) * days
-    return Course(times_h=_times_h(days, interval_h), infusion_h=lengths, doses_mg=(0.0,) * days)
 
 
 def _from_to(value: float, low: float, high: float) -> str:
