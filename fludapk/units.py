@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from fludapk.errors import Fault, InputError
 from fludapk.language import any_of, marked, tr
@@ -101,8 +100,7 @@ _BY_LOWER_CASE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A quantity as typed, and its value in the internal unit."""
 
     value: float
@@ -292,12 +290,33 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
     if not rest:
         if unit is None:
             raise InputError(_without_unit(field, as_typed(value), number, list(units)))
-        return Quantity(number * units[unit], unit, number, True)
+        return quantity_of(number, unit, dimension, bare=True)
     typed_unit = canonical_unit(rest, dimension)
     if typed_unit is None:
         found = tr("= {typed!r}: unknown unit {unit!r}", typed=as_typed(value), unit=rest)
         raise InputError(Fault(field, found, allowed=", ".join(units)))
-    return Quantity(float(f"{number * units[typed_unit]:.12g}"), typed_unit, number, False)
+    return quantity_of(number, typed_unit, dimension, bare=False)
+
+
+def quantity_of(number: float, unit: str, dimension: str, *, bare: bool) -> Quantity:
+    """Return a number in a unit as a quantity; a typed unit is converted to 12 digits.
+
+    Parameters
+    ----------
+    number : float
+    unit : str
+        A key of ``UNITS[dimension]``.
+    dimension : str
+    bare : bool
+        True if the unit was not typed.
+
+    Examples
+    --------
+    >>> quantity_of(43.0, "in", "height", bare=False).value
+    109.22
+    """
+    value = number * UNITS[dimension][unit]
+    return Quantity(value if bare else float(f"{value:.12g}"), unit, number, bare)
 
 
 def _without_unit(field: str, typed: str, number: float, units: Sequence[str]) -> Fault:

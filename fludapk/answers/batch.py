@@ -30,7 +30,7 @@ from fludapk.patients.columns import Layout
 from fludapk.patients.csv_list import Value, line, lines
 from fludapk.patients.list_rows import request_of
 from fludapk.patients.nonmem import by_course, comes_again, request_of_records
-from fludapk.patients.request import Request
+from fludapk.patients.request import Courses, Request
 from fludapk.published.models import load_models
 
 COLUMNS_READ: Final = "columns_read"
@@ -180,10 +180,11 @@ def answered(
 ) -> Iterator[AnyAnswer | FludapkError]:
     """Read and check some courses; parameters as those of `Plan`."""
     requests: list[Request | FludapkError] = []
+    courses: Courses = {}
     for _, rows in chunk:
         try:
             if not layout.is_events:
-                requests.append(request_of(layout, rows[0]))
+                requests.append(request_of(layout, rows[0], courses))
             elif layout.id_of(rows[0]) in again:
                 raise comes_again(layout.id_of(rows[0]))
             else:

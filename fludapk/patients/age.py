@@ -116,6 +116,8 @@ def _days(text: str, formats: tuple[str, ...]) -> list[dt.date]:
     """Days that a text may be, each once."""
     days = []
     for written in formats:
+        if written[2] not in text:  # the sign between its parts
+            continue
         try:
             days.append(dt.datetime.strptime(text, written).date())
         except ValueError:

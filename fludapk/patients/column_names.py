@@ -161,9 +161,11 @@ def with_point(cell: str, name: str) -> str:
     >>> with_point("18,2", "weight_kg"), with_point("0,3 mg/dL", "scr")
     ('18.2', '0.3 mg/dL')
     """
-    if re.match(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(?!\d)", cell):
+    if "." in cell and re.match(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(?!\d)", cell):
         do = tr("write the number without separator of thousands")
         found = tr("= {typed!r}: thousands or decimals? Other cells have decimal commas",
                    typed=cell)  # fmt: skip
         raise InputError(Fault(name, found, do=do))
+    if "," not in cell:
+        return cell
     return re.sub(r"^([+-]?\d*),(\d+)(?=$|\s|[a-zA-Zµμ])", r"\1.\2", cell)

@@ -94,6 +94,29 @@ class Course:
         if faults:
             raise InputError(*faults)
 
+    @classmethod
+    def equal(
+        cls, times_h: tuple[float, ...], infusion_h: float, dose_mg: float, planned_mg: float | None
+    ) -> Self:
+        """Make equal infusions of a regimen, which has judged their times and length already.
+
+        Examples
+        --------
+        >>> plan = Course(times_h=(0.0, 24.0), infusion_h=(0.5, 0.5), doses_mg=(30.0, 30.0))
+        >>> Course.equal((0.0, 24.0), 0.5, 30.0, None) == plan
+        True
+        """
+        course, n = cls.__new__(cls), len(times_h)
+        vars(course).update(
+            times_h=times_h,
+            infusion_h=(infusion_h,) * n,
+            doses_mg=(dose_mg,) * n,
+            planned_mg=planned_mg,
+            day_h=DAY_H,
+            given=0,
+        )
+        return course
+
     @property
     def total_mg(self) -> float:
         """Fludarabine phosphate, mg."""

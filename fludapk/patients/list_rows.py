@@ -11,11 +11,18 @@ from fludapk.patients.column_names import IGNORED
 from fludapk.patients.columns import Layout
 from fludapk.patients.csv_list import DELIMITERS
 from fludapk.patients.fields import RENAL
-from fludapk.patients.request import Request, read_request
+from fludapk.patients.request import Courses, Request, read_request
 
 
-def request_of(layout: Layout, cells: Sequence[str]) -> Request:
+def request_of(layout: Layout, cells: Sequence[str], courses: Courses | None = None) -> Request:
     """Read a row.
+
+    Parameters
+    ----------
+    layout : Layout
+    cells : sequence of str
+    courses : dict, optional
+        See `fludapk.patients.request.read_request`.
 
     Raises
     ------
@@ -34,7 +41,7 @@ def request_of(layout: Layout, cells: Sequence[str]) -> Request:
         raise InputError(wrong_length(cells, len(layout.header)))
     texts, faults = layout.read_cells(cells)
     try:
-        request = read_request(texts)
+        request = read_request(texts, courses)
     except InputError as error:
         told = {fault.field for fault in faults}
         faults += [

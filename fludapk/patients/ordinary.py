@@ -13,14 +13,15 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fludapk.arrays import F8
-from fludapk.patients.fields import RENAL
-from fludapk.patients.plausible import BMI, GROWTH_END_YEARS, LOW_RENAL, bmi_kg_m2
+from fludapk.patients.fields import RENAL, REQUIRED
+from fludapk.patients.plausible import BMI, GROWTH_END_YEARS, LOW_RENAL, USUAL, bmi_kg_m2
 from fludapk.published.formulas import fas_q, lms_value
 from fludapk.published.growth import growth_reference
 from fludapk.units import Quantity
 
-WITHIN_SD: Final = {"weight": 2.0, "height": 2.8}
-"""An ordinary size is within so many SD of the median for age; rules ask, or warn, from 3 on."""
+WITHIN_SD: Final = 2.8
+"""An ordinary size is within so many SD of the median for age, and within the multiples of it in
+`USUAL`; rules ask, or warn, from 3 SD on, or outside of those."""
 CREATININE: Final = (0.3, 15.0)
 """Multiples of the normal creatinine between which it is ordinary."""
 
@@ -48,7 +49,7 @@ def bounds_at(age_years: float, sex: str | None) -> Bounds:
     Examples
     --------
     >>> [round(x, 1) for x in bounds_at(5.0, "female")]
-    [14.2, 25.3, 95.4, 121.6, 0.1, 5.7]
+    [13.1, 30.8, 95.4, 121.6, 0.1, 5.7]
     """
     ages, bounds = _bounds(sex or "female")
     return bounds[max(bisect_right(ages, age_years) - 1, 0)]
@@ -60,10 +61,12 @@ def _bounds(sex: str) -> tuple[list[float], list[Bounds]]:
     tables = growth_reference()
     ages = np.union1d(tables["weight", sex][:, 0], tables["height", sex][:, 0])
     columns: list[F8] = []
-    for dimension, sd in WITHIN_SD.items():
+    for dimension in ("weight", "height"):
         at, *lms = tables[dimension, sex].T
         L, M, S = (np.interp(ages, at, column) for column in lms)
-        columns += [np.asarray(lms_value(z=z, L=L, M=M, S=S)) for z in (-sd, sd)]
+        least, most = (ratio * M for ratio in USUAL[dimension])
+        sizes = (lms_value(z=z, L=L, M=M, S=S) for z in (-WITHIN_SD, WITHIN_SD))
+        columns += [np.clip(size, least, most) for size in sizes]
     normal = fas_q(age_years=np.clip(ages, 1.0, GROWTH_END_YEARS), female=sex == "female")
     columns += [ratio * np.asarray(normal) for ratio in CREATININE]
     for k, column in enumerate(columns):
@@ -101,16 +104,15 @@ def is_ordinary(typed: Mapping[str, Quantity], sex: str | None) -> bool:
     >>> is_ordinary({key: Quantity(x, "", x, True) for key, x in girl.items()}, "female")
     True
     """
-    size = [typed[key].value for key in ("age_years", "weight_kg", "height_cm") if key in typed]
-    if len(size) < 3:
+    age, weight, height = map(typed.get, REQUIRED)
+    if age is None or weight is None or height is None:
         return False
-    age, weight, height = size
-    at = bounds_at(age, sex)
-    if not (at.low_kg <= weight <= at.high_kg and at.low_cm <= height <= at.high_cm):
+    at, kg, cm = bounds_at(age.value, sex), weight.value, height.value
+    if not (at.low_kg <= kg <= at.high_kg and at.low_cm <= cm <= at.high_cm):
         return False
-    if not BMI[0] <= bmi_kg_m2(weight, height) <= BMI[1]:
+    if not BMI[0] <= bmi_kg_m2(kg, cm) <= BMI[1]:
         return False
-    scr, *others = (typed.get(key) for key in RENAL)
+    scr, *others = map(typed.get, RENAL)
     if scr is not None and not at.low_mg_dl <= scr.value <= at.high_mg_dl:
         return False
     return all(other is None or other.value >= LOW_RENAL for other in others)

@@ -215,7 +215,7 @@ class Patient:
             return None
         patient = cls.__new__(cls)
         own = {key: quantity.value for key, quantity in typed.items()}
-        names = {name: texts.get(name) for name in _NAMES}
+        names = {name: texts[name] for name in _NAMES if name in texts}
         vars(patient).update(_NOTHING, **own, **names, sex=sex, typed=typed, categories={})
         return None if patient._formula_faults("bsa_formula", ("BSA",)) else patient
 
@@ -242,12 +242,19 @@ class Patient:
         """Judge every later value of the renal function as the first is judged."""
         faults: list[Fault] = []
         key = self.renal_key
+        if key is None or not self.renal_changes:
+            return faults
         asked, _ = read_confirmations(confirm)
         asked |= {keyword(name) for name in confirmed}
-        for time, value in self.renal_changes if key else ():
-            typed = Quantity(value, internal_unit(key or ""), value, bare=False)
-            own = quantity_faults(key or "", typed, self.age_years)
-            values = Values(typed={**self.quantities, str(key): typed}, sex=self.sex)
+        possible = {
+            name: typed
+            for name, typed in self.quantities.items()
+            if not quantity_faults(name, typed, self.age_years)
+        }
+        for time, value in self.renal_changes:
+            typed = Quantity(value, internal_unit(key), value, bare=False)
+            own = quantity_faults(key, typed, self.age_years)
+            values = Values(typed=possible | {key: typed}, sex=self.sex)
             own = own or [f for f in to_be_confirmed(values, asked)[0] if f.field == key]
             faults += [
                 replace(fault, found=tr("at {time:g} h {fault}", time=time, fault=fault.found))
@@ -392,11 +399,13 @@ class Patient:
         return lines
 
 
-_NAMES: Final = ("product", "diagnosis", "genotype")
-_PLAIN: Final = {"sex", *_NAMES, *(FIELDS[key].name for key in QUANTITIES)}
+_NAMES: Final = ("product", "diagnosis", "genotype", "bsa_formula")
+_CLOCK: Final = ("first_dose", "time_zone")
+"""Of no use to a patient without clock times."""
+_PLAIN: Final = {"sex", *_NAMES, *_CLOCK, *(FIELDS[key].name for key in QUANTITIES)}
 """Inputs of a patient who may be read at a glance."""
 _NOTHING: Final[dict[str, Any]] = {
-    **dict.fromkeys((*QUANTITIES, "egfr_formula")),
+    **dict.fromkeys((*QUANTITIES, *_NAMES, "egfr_formula")),
     **dict.fromkeys(("renal_changes", "renal_clocks", "confirmed"), ()),
     "bsa_formula": "mosteller",
 }

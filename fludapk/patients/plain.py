@@ -1,27 +1,28 @@
-"""Quantities typed as plain numbers in the usual unit, about which nothing can be wrong.
+"""Quantities typed as plain numbers, with a unit or in the usual one, with nothing to ask about.
 
 Most patients of a list are such. All others go through the rules, which alone decide.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL, REQUIRED
+from fludapk.patients.fields import FIELDS, QUANTITIES, RENAL
 from fludapk.patients.ordinary import is_ordinary
 from fludapk.patients.plausible import LIMITS
-from fludapk.units import UNITS, Quantity
+from fludapk.units import UNITS, Quantity, quantity_of
 
-_NUMBER: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
-"""So short that no digit of it is rounded."""
+_NUMBER: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,17})?")
 _READINGS: Final = tuple(
-    (FIELDS[key].name, key, FIELDS[key].unit, next(iter(UNITS[dimension])), *LIMITS[dimension])
+    (FIELDS[key].name, key, dimension, FIELDS[key].unit, *LIMITS[dimension])
     for key in QUANTITIES
     if (dimension := FIELDS[key].dimension)
 )
-"""Name and keyword, unit of a bare number, internal unit, and limits of each quantity."""
+"""Name, keyword, dimension, unit of a bare number, and limits of each quantity."""
+_RENAL: Final = frozenset(RENAL)
 
 
 def plain_quantities(texts: Mapping[str, Any], sex: str | None) -> dict[str, Quantity] | None:
@@ -29,7 +30,7 @@ def plain_quantities(texts: Mapping[str, Any], sex: str | None) -> dict[str, Qua
 
     Parameters
     ----------
-    texts : mapping of str to str
+    texts : mapping of str to str or float
         By the names of requests.
     sex : {'female', 'male'}, optional
 
@@ -43,22 +44,26 @@ def plain_quantities(texts: Mapping[str, Any], sex: str | None) -> dict[str, Qua
     >>> girl = {"age": "5", "weight": "18.2", "height": "110", "scr": "0.3 mg/dL"}
     >>> plain_quantities(girl, "female")["scr_mg_dl"]
     Quantity(value=0.3, unit='mg/dL', given=0.3, bare=False)
-    >>> plain_quantities(girl | {"weight": "40 lb"}, "female") is None
+    >>> plain_quantities(girl | {"weight": "40"}, "female") is None
     True
     """
     typed: dict[str, Quantity] = {}
-    for name, key, default, internal, low, high in _READINGS:
+    for name, key, dimension, default, low, high in _READINGS:
         text = texts.get(name)
         if text is None:
             continue
-        if not isinstance(text, str):
+        unit = ""
+        if isinstance(text, str):
+            digits, _, unit = text.partition(" ")
+            number = float(digits) if _NUMBER.fullmatch(digits) else math.nan
+        else:
+            number = text if isinstance(text, float) else math.nan
+        unit_read = unit or default
+        if unit_read not in UNITS[dimension]:
             return None
-        digits, _, unit = text.partition(" ")
-        if unit != internal and (unit or default != internal):
+        quantity = quantity_of(number, unit_read, dimension, bare=not unit)
+        if not low <= quantity.value <= high:
             return None
-        if _NUMBER.fullmatch(digits) is None or not low <= (value := float(digits)) <= high:
-            return None
-        typed[key] = Quantity(value, internal, value, bare=not unit)
-    if any(key not in typed for key in REQUIRED) or sum(key in typed for key in RENAL) > 1:
-        return None
-    return typed if is_ordinary(typed, sex) else None
+        typed[key] = quantity
+    is_one = len(_RENAL & typed.keys()) <= 1
+    return typed if is_one and is_ordinary(typed, sex) else None

@@ -276,7 +276,7 @@ class Regimen:
     @property
     def times_h(self) -> tuple[float, ...]:
         """Starts of the infusions, h from the first."""
-        return tuple(k * self.interval_h for k in range(self.days))
+        return tuple([k * self.interval_h for k in range(self.days)])
 
     def in_mg(self, dose_mg: float) -> Self:
         """Return the same infusions with a dose in mg."""
@@ -302,13 +302,7 @@ class Regimen:
 
     def course_of(self, dose_mg: float, planned_mg: float | None = None) -> Course:
         """Return the infusions with a dose in mg, whatever the ceilings."""
-        n = self.days
-        return Course(
-            times_h=self.times_h,
-            infusion_h=(self.infusion_h,) * n,
-            doses_mg=(dose_mg,) * n,
-            planned_mg=planned_mg,
-        )
+        return Course.equal(self.times_h, self.infusion_h, dose_mg, planned_mg)
 
     def course(self, patient: Patient, round_to_mg: float | None = None) -> Course:
         """Compute the doses of a patient.

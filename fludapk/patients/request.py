@@ -24,6 +24,8 @@ from fludapk.units import parse_quantity
 
 Typed: TypeAlias = Mapping[str, Any]
 """Name in a request -> text, or a number in the default unit."""
+Courses: TypeAlias = dict[tuple[tuple[str, Any], ...], Regimen]
+"""Names and texts of a planned course -> the course."""
 
 PATIENT_NAMES: Final = tuple(FIELDS[key].name for key in PATIENT)
 _CLOCK: Final = ("first_dose", "time_zone")
@@ -98,8 +100,14 @@ class Request:
         return Case(self.patient, self.regimen, course)
 
 
-def read_request(typed: Typed) -> Request:
+def read_request(typed: Typed, courses: Courses | None = None) -> Request:
     """Read a patient, a course, a rounding step and a model.
+
+    Parameters
+    ----------
+    typed : mapping of str to str
+    courses : dict, optional
+        Takes each course as read, which many rows of a list share.
 
     Raises
     ------
@@ -107,7 +115,9 @@ def read_request(typed: Typed) -> Request:
         With the faults of all of them.
     """
     patient, regimen, step = gathered(
-        lambda: read_patient(typed), lambda: read_regimen(typed), lambda: read_step_mg(typed)
+        lambda: read_patient(typed),
+        lambda: read_regimen(typed, courses),
+        lambda: read_step_mg(typed),
     )
     return Request(
         patient=patient,
@@ -138,12 +148,17 @@ def times_confirmed(typed: Typed) -> tuple[Typed, bool]:
     return {**typed, "confirm": others}, len(others) < len(names)
 
 
-def read_regimen(typed: Typed) -> Regimen:
-    """Read a planned course; raises `InputError` listing every fault."""
+def read_regimen(typed: Typed, courses: Courses | None = None) -> Regimen:
+    """Read a planned course; raises `InputError` listing every fault. See `read_request`."""
     given = _some(typed, _OF_COURSE)
     if given.keys() == {"regimen"} and given["regimen"] in regimens():
         return _published(given["regimen"])
-    return Regimen.from_text(**given)
+    if courses is None:
+        return Regimen.from_text(**given)
+    texts = tuple(given.items())
+    if texts not in courses:
+        courses[texts] = Regimen.from_text(**given)
+    return courses[texts]
 
 
 @lru_cache(maxsize=64)
@@ -172,4 +187,4 @@ def read_quantity(typed: Typed, key: str) -> float | None:
 
 
 def _some(typed: Typed, names: Collection[str]) -> dict[str, Any]:
-    return {name: x for name, x in typed.items() if name in names and x is not None and x != ""}
+    return {name: x for name, x in typed.items() if name in names and (x or x == 0)}

@@ -155,6 +155,13 @@ def test_what_is_not_meant_is_refused(scr: str, fault: str) -> None:
     assert fault in str(refused.value)
 
 
+def test_an_impossible_height_is_refused_whether_or_not_creatinine_changes() -> None:
+    for scr in ("0.8 mg/dL", "0.8 mg/dL; 48h 1.2 mg/dL"):
+        with pytest.raises(InputError) as refused:
+            Patient(age=45, weight=80, height=0, scr=scr)
+        assert str(refused.value) == "height_cm = 0 cm must be above zero"
+
+
 FIRST: Final = "2026-01-14 08:30"
 BY_CLOCK: Final = "0.8 mg/dL; 2026-01-16 08:30 1.6 mg/dL"
 

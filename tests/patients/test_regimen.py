@@ -124,6 +124,24 @@ def test_a_doubtful_course_carries_its_warning(name: str) -> None:
     )
 
 
+@given(
+    days=st.integers(0, MAX_DOSES + 1),
+    interval_h=st.floats(0.0, 1100.0) | st.sampled_from([0.5, 1, 24]),
+    infusion_h=st.floats(0.0, 30.0) | st.sampled_from([0.005, 0.5, 1, 24.0]),
+)
+def test_whatever_infusions_a_regimen_takes_are_possible_ones(
+    days: int, interval_h: float, infusion_h: float
+) -> None:
+    try:
+        plan = Regimen(
+            dose=30.0, unit="mg", days=days, interval_h=interval_h, infusion_h=infusion_h
+        )
+    except InputError:
+        return
+    course = plan.course_of(30.0)
+    assert vars(course) == vars(Course(**vars(course)))  # no rule of a course refuses them
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_published_course_is_below_the_ceilings(name: str) -> None:
     course = Regimen.named(name).course(GIRL)
