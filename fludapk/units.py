@@ -198,6 +198,9 @@ def parse_number(text: str, field: str) -> tuple[float, str]:
         raise refused(tr("= {typed!r} has a thousands separator", typed=text), _write(digits))
     match = _NUMBER.match(stripped)
     if match is None:
+        if stripped.startswith(("<", ">", "≤", "≥")):
+            do = tr("write the value itself")
+            raise refused(tr("= {typed!r} is a limit, not a value", typed=text), do)
         lowered = stripped.lower()
         if re.match(r"[+-]?(nan|inf)", lowered):
             raise refused(tr("= {typed!r} is not a finite number", typed=text))

@@ -223,7 +223,8 @@ def _judged(
     last_dose_h = prediction.case.course.times_h[-1]
     asked = unlikely_times(times, typical, places, last_dose_h=last_dose_h, peak_mg_l=peak)
     after = times > 0
-    faults = slips(times[after], conc[after], typical[after], places[after])
+    lloq = np.asarray(known.lloq_mg_l)[0]
+    faults = slips(times[after], conc[after], typical[after], places[after], lloq[after])
     if faults or (asked and not are_confirmed):
         raise InputError(*faults, *([] if are_confirmed else asked))
     usable = after | np.isnan(conc)

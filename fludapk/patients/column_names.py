@@ -48,7 +48,9 @@ ALIASES: Final = {
 }
 """Other names of columns, as exports have them; AGE is in years, SCR needs a unit in each cell.
 Names in other languages and headers with units are in `fludapk.patients.header_words`."""
-MISSING: Final = frozenset({"", ".", "na", "n/a", "nan", "null", "none", "#n/a", "<na>"})
+MISSING: Final = frozenset(
+    {"", ".", "na", "n/a", "nan", "null", "none", "#n/a", "<na>", "nat", "#null!"}
+)
 """Cells without a value, in small letters: of NONMEM, R, pandas, SQL and spreadsheets."""
 _LONGEST_MISSING: Final = max(map(len, MISSING))
 

@@ -22,7 +22,7 @@ from fludapk.patients.nonmem import (
     recorded,
     substance_of,
 )
-from fludapk.patients.record_faults import list_faults
+from fludapk.patients.record_faults import id_faults, list_faults
 from fludapk.patients.record_levels import Assay, Sample
 from fludapk.patients.records import Records
 from fludapk.patients.request import Request
@@ -161,7 +161,8 @@ def read_subjects(
     if not courses:
         raise InputError(tr("the file has no records below its header"))
     every = (cells for _, _, together in courses for cells in together)
-    faults = list_faults(records, every, with_levels=True)
+    faults = id_faults([name for _, name, _ in courses])
+    faults += list_faults(records, every, with_levels=True)
     if faults:
         raise InputError(*faults)
     times = Counter(name for _, name, _ in courses)
