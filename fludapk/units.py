@@ -300,7 +300,20 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
     if typed_unit is None:
         found = tr("= {typed!r}: unknown unit {unit!r}", typed=as_typed(value), unit=rest)
         raise InputError(Fault(field, found, allowed=", ".join(units)))
+    if typed_unit == "ft" and isinstance(value, str):
+        _check_feet(value, field)
     return Quantity(float(f"{number * units[typed_unit]:.12g}"), typed_unit, number, False)
+
+
+def _check_feet(text: str, field: str) -> None:
+    """Refuse 5.11 ft, which may be 5 ft 11 in; 5.5 ft is half a foot, and 5 ft 5 in is near."""
+    match = re.match(r"\s*(\d+)\.([1-46-9]|1[01])(?!\d)", text)
+    if match is None:
+        return
+    inches = [12.0 * int(match[1]) + int(match[2]), 12.0 * float(match[0])]
+    do = tr("write {example}", example=any_of([f'"{each:.4g} in"' for each in inches]))
+    found = tr("= {typed!r} may be feet and inches, or decimals of a foot", typed=text)
+    raise InputError(Fault(field, found, do=do))
 
 
 def _without_unit(field: str, typed: str, number: float, units: Sequence[str]) -> Fault:

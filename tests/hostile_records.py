@@ -141,6 +141,11 @@ LEVELS: Final = (
         "the levels are of 2 patients",
     ),
     Hostile("at most the limit", "time_h,conc_mg_l\n2,0.52\n24,<=0.01\n", MEASURED),
+    Hostile(
+        "another unit in a column of the laboratory",
+        "time_h,conc_mg_l,Result Unit\n2,1.82,µmol/L\n",
+        "but conc_mg_l is in mg/L",
+    ),
     Hostile("two columns of one name", "time_h,conc_mg_l,conc_mg_l\n2,0.52,0.3\n", "leave one out"),
     Hostile("two columns of levels", "time_h,conc_mg_l,conc_ng_ml\n2,0.52,300\n", "leave one out"),
     Hostile("two analytes", "time_h,conc_mg_l,DVID\n2,0.52,1\n2,0.3,2\n", "tells levels apart"),
@@ -308,6 +313,26 @@ DOSES: Final = (
         "an ID in two ways",
         records("TIME,AMT,RATE,EVID", "0,20,40,1") + f"1.0,{GIRL},24,20,40,1\n",
         "'1' and '1.0' may be one ID",
+    ),
+    Hostile(
+        "a column of units says mg/m2",
+        records("TIME,AMT,UNIT,DUR,EVID", "0,30,mg/m2,0.5,1"),
+        "UNIT = mg/m2 is not used here: write amounts in mg",
+    ),
+    Hostile(
+        "a column of units says minutes",
+        records("TIME,AMT,DUR,DUR_UNIT,EVID", "0,20,15,min,1"),
+        "DUR_UNIT = min is not used here",
+    ),
+    Hostile(
+        "a depot",
+        records("TIME,AMT,RATE,EVID,CMT", "0,20,40,1,depot"),
+        "CMT = 'depot'",
+    ),
+    Hostile(
+        "a route with more words",
+        records("TIME,AMT,RATE,EVID,Route of administration", "0,20,40,1,oral"),
+        "is not one we know",
     ),
     Hostile("a bolus", records("TIME,AMT,EVID", "0,20,1"), "fludarabine is infused"),
     Hostile(

@@ -72,7 +72,7 @@ def _patients(source: CsvList, layout: Layout) -> tuple[list[Patient], list[list
     for row, cells in enumerate(source.rows(), start=source.first_row):
         try:
             first = next(filter(None, map(str.strip, cells)), "")
-            if first.lower() in TOTALS:
+            if first.lower() in TOTALS or first.startswith("#"):
                 raise InputError(f"{first!r} is no patient: take the row out")
             patients.append(request_of(layout, cells).patient)
             rows.append(cells)

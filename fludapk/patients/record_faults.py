@@ -21,7 +21,7 @@ from fludapk.patients.record_names import (
     key_of,
 )
 from fludapk.patients.records import NO, Records
-from fludapk.units import parse_number
+from fludapk.units import canonical_unit, parse_number
 
 Row = Sequence[str]
 
@@ -38,6 +38,17 @@ _OURS: Final = {
     ),
 }  # fmt: skip
 """Texts that say by themselves that a row is about F-ara-A, in plasma, infused."""
+_NOT_CENTRAL: Final = (
+    "depot",
+    "gut",
+    "abs",
+    "absorption",
+    "peripheral",
+    "periph",
+    "urine",
+    "effect",
+)
+"""Names of compartments that are not the one into which fludarabine is infused."""
 _AROUND: Final = re.compile(r"[(),]|\b(?:plasma|serum|levels?|conc|concentration|spiegel)\b")
 """Words beside the name of an analyte that do not make it another."""
 
@@ -188,9 +199,11 @@ def _several(records: Records, rows: Sequence[Row], kind: str, name: str, use: s
                    column=column, kind=shown_kind, rows=shown_use, values=shown)  # fmt: skip
         return Fault("", found, do=keep)
     ours = _OURS.get(kind)
-    if ours and values and values[0] and not _is_code(values[0]) and _core(values[0]) not in ours:
+    only = values[0] if values else ""
+    is_other = ours is not None and only and not _is_code(only) and _core(only) not in ours
+    if is_other or (kind == "compartment" and only in _NOT_CENTRAL):
         found = tr("{column} = {value!r} ({kind} of all {rows}) is not one we know",
-                   column=column, value=values[0], kind=shown_kind, rows=shown_use)  # fmt: skip
+                   column=column, value=only, kind=shown_kind, rows=shown_use)  # fmt: skip
         return Fault("", found, do=keep)
     return None
 
@@ -222,12 +235,24 @@ def course_faults(records: Records, rows: Sequence[Row]) -> list[Fault]:
             do = tr("give each course an ID of its own, its TIME from its own first dose")
             found = tr("tells {n} courses of one ID apart", n=len(values))
             faults.append(Fault(records.called(name), found, do=do))
+    faults += _dose_unit_faults(records, rows)
     for name in filter(records.has, NEUTRAL):
         faults += _not_neutral(records, rows, name, NEUTRAL[name])
     for name in filter(records.has, UNREADABLE):
         faults += _not_neutral(records, rows, name, ())
     faults += _occasion_faults(records, rows)
     return faults
+
+
+def _dose_unit_faults(records: Records, rows: Sequence[Row]) -> Iterator[Fault]:
+    """Fault of a dose whose unit, in a column of units, is not mg."""
+    for cells in rows if records.has("dv_unit") else ():
+        text = records.text(cells, "dv_unit")
+        is_other = text.lower() not in ("", "mg") and canonical_unit(text, "concentration") is None
+        if is_other and _is_dose(records, cells):
+            found = tr("= {typed} is not used here", typed=text)
+            yield Fault(records.called("dv_unit"), found, do=tr("write amounts in mg"))
+            return
 
 
 _DO: Final = {
@@ -239,10 +264,22 @@ _DO: Final = {
         ("timeu", "time_unit"),
         marked("write times in h, or the unit into the name: TIME_MIN, TIME_DAYS"),
     ),
+    **dict.fromkeys(
+        ("dur_unit", "duration_unit", "tinf_unit", "duru"),
+        marked("write the length of infusions in h, or the unit into the name: DUR_MIN"),
+    ),
+    **dict.fromkeys(
+        ("rate_unit", "rateu"),
+        marked("write rates in mg/h, or the unit into the name: RATE_MG_MIN"),
+    ),
 }
 _READS: Final = {
     **dict.fromkeys(("amtu", "amt_unit", "dose_unit", "doseu"), ("mg",)),
-    **dict.fromkeys(("timeu", "time_unit"), ("h", "hr", "hrs", "hour", "hours")),
+    **dict.fromkeys(
+        ("timeu", "time_unit", "dur_unit", "duration_unit", "tinf_unit", "duru"),
+        ("h", "hr", "hrs", "hour", "hours"),
+    ),
+    **dict.fromkeys(("rate_unit", "rateu"), ("mg/h", "mg/hr", "mg/hour")),
 }
 """Units that a column of units may say."""
 

@@ -48,7 +48,9 @@ _PLAIN: Final = {
     "below_lloq": "blq", "blqfl": "blq", "blqflag": "blq", "blq_flag": "blq",
     "cens": "cens", "censored": "cens",
     "unit": "dv_unit", "units": "dv_unit", "dvu": "dv_unit", "dv_unit": "dv_unit",
-    "conc_unit": "dv_unit", "concu": "dv_unit",
+    "conc_unit": "dv_unit", "concu": "dv_unit", "result_unit": "dv_unit", "result_units": "dv_unit",
+    "einheit": "dv_unit", "unidad": "dv_unit", "unita": "dv_unit", "eenheid": "dv_unit",
+    "uom": "dv_unit",
     "c": "excluded", "ignore": "excluded", "excl": "excluded", "exclude": "excluded",
     "excluded": "excluded", "exclusion": "excluded", "omit": "excluded", "drop": "excluded",
     "occ": "occ", "occasion": "occ", "iov": "occ",
@@ -74,7 +76,10 @@ SELECTORS: Final[Mapping[str, tuple[str, ...]]] = {
         "probenmaterial", "specimen_type", "specimen_source", "specimen_description",
     ),
     "kind of row": ("flag", "type", "rectype", "status", "qc"),
-    "route": ("route", "adm", "admid", "dosid", "medication", "agent", "extrt"),
+    "route": (
+        "route", "route_of_administration", "admin_route", "applikation", "adm", "admid", "dosid",
+        "medication", "agent", "extrt",
+    ),
     "choice of rows": (
         "include", "included", "keep", "use", "usable", "valid", "gueltig", "anlfl",
     ),
@@ -104,7 +109,8 @@ LOGARITHMS: Final = (
     "lnconc", "ln_conc",
 )  # fmt: skip
 UNREADABLE: Final = (
-    *LOGARITHMS, "lod", "amtu", "amt_unit", "dose_unit", "doseu", "timeu", "time_unit",
+    *LOGARITHMS, "lod", "amtu", "amt_unit", "dose_unit", "doseu", "timeu", "time_unit", "dur_unit",
+    "duration_unit", "tinf_unit", "duru", "rate_unit", "rateu",
 )  # fmt: skip
 """Columns that are not used: logarithms, limits of detection, units of their own."""
 
