@@ -299,6 +299,37 @@ def unlikely_times(
     return faults
 
 
+def repeated(times_h: F8, conc_mg_l: F8, places: I8 | None = None) -> list[Fault]:
+    """Ask about a level that stands twice, as laboratories send it again: it would count twice.
+
+    Parameters
+    ----------
+    times_h, conc_mg_l : (m,)
+        h from the first dose; mg/L, NaN below the limit of quantification.
+    places : (m,), optional
+        Place of each level as it was given, from 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [fault.found for fault in repeated(np.array([2.0, 2.0, 7.0]), np.array([0.5, 0.5, 0.5]))]
+    ['level at 2 h: 0.5 mg/L stands twice']
+    """
+    faults = []
+    earlier: set[tuple[float, float]] = set()
+    for k, level in enumerate(zip(times_h.tolist(), conc_mg_l.tolist(), strict=True)):
+        if level in earlier:
+            time, conc = level
+            found = tr("level at {time:g} h: {conc:g} mg/L stands twice", time=time, conc=conc)
+            inside = None if places is None else ("levels", int(places[k]))
+            faults.append(
+                Fault("levels", found, do=tr("leave one out"), inside=inside, whole=True,
+                      confirm=CONFIRMS_TIMES, meant=f"2 × {conc:g} mg/L")
+            )  # fmt: skip
+        earlier.add(level)
+    return faults
+
+
 def slips(
     times_h: F8,
     conc_mg_l: F8,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.language import tr
 from fludapk.patients.columns import Layout, few
+from fludapk.patients.level import repeated
 from fludapk.patients.nonmem import (
     FAR_APART_H,
     Recorded,
@@ -203,6 +204,8 @@ def _subject(row: int, name: str, course: Recorded, assay: Assay) -> Subject:
     if faults:
         raise InputError(*faults)
     times, measured, limits = np.array(samples).T
+    if twice := repeated(times, measured):
+        raise InputError(*(replace(fault, confirm="") for fault in twice))
     levels = Levels(times_h=times, conc_mg_l=measured, lloq_mg_l=limits)
     return Subject(name, row, course.request, levels, before, without, course.set_aside)
 
