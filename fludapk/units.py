@@ -196,6 +196,9 @@ def parse_number(text: str, field: str) -> tuple[float, str]:
         raise refused(tr("= {typed!r} has a thousands separator", typed=text), _write(digits))
     match = _NUMBER.match(stripped)
     if match is None:
+        if stripped.startswith(("<", ">", "≤", "≥")):
+            do = tr("write the value itself")
+            raise refused(tr("= {typed!r} is a limit, not a value", typed=text), do)
         lowered = stripped.lower()
         if re.match(r"[+-]?(nan|inf)", lowered):
             raise refused(tr("= {typed!r} is not a finite number", typed=text))
@@ -295,6 +298,8 @@ def parse_quantity(value: str | float, *, dimension: str, field: str, unit: str 
     if typed_unit is None:
         found = tr("= {typed!r}: unknown unit {unit!r}", typed=as_typed(value), unit=rest)
         raise InputError(Fault(field, found, allowed=", ".join(units)))
+    if typed_unit == "ft" and isinstance(value, str):
+        _check_feet(value, field)
     return quantity_of(number, typed_unit, dimension, bare=False)
 
 
@@ -317,6 +322,17 @@ def quantity_of(number: float, unit: str, dimension: str, *, bare: bool) -> Quan
     """
     value = number * UNITS[dimension][unit]
     return Quantity(value if bare else float(f"{value:.12g}"), unit, number, bare)
+
+
+def _check_feet(text: str, field: str) -> None:
+    """Refuse 5.11 ft, which may be 5 ft 11 in; 5.5 ft is half a foot, and 5 ft 5 in is near."""
+    match = re.match(r"\s*(\d+)\.([1-46-9]|1[01])(?!\d)", text)
+    if match is None:
+        return
+    inches = [12.0 * int(match[1]) + int(match[2]), 12.0 * float(match[0])]
+    do = tr("write {example}", example=any_of([f'"{each:.4g} in"' for each in inches]))
+    found = tr("= {typed!r} may be feet and inches, or decimals of a foot", typed=text)
+    raise InputError(Fault(field, found, do=do))
 
 
 def _without_unit(field: str, typed: str, number: float, units: Sequence[str]) -> Fault:

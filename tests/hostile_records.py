@@ -104,6 +104,48 @@ LEVELS: Final = (
     Hostile(
         "two patients", "ID,time_h,conc_mg_l\n1,2,0.52\n2,2,0.3\n", "the levels are of 2 patients"
     ),
+    Hostile(
+        "a column that is not read tells another analyte",
+        "time_h,conc_mg_l,Messgröße\n2,0.52,F-ara-A\n2,5,F-ara-ATP\n",
+        "Messgröße (not read) tells levels apart: 'F-ara-A', 'F-ara-ATP'",
+    ),
+    Hostile(
+        "a comment on one level",
+        "time_h,conc_mg_l,comment\n2,0.52,\n6,0.2,hemolysed\n",
+        "take the column comment out of the file",
+    ),
+    Hostile(
+        "a name of an analyte",
+        "time_h,conc_mg_l,Component Name\n2,0.52,Busulfan\n",
+        "is not one we know",
+    ),
+    Hostile(
+        "our analyte with words around it",
+        "time_h,conc_mg_l,Component\n2,0.52,Fludarabine level (plasma)\n"
+        "24,<0.01,Fludarabine level (plasma)\n",
+        MEASURED,
+    ),
+    Hostile(
+        "when and by whom is no matter",
+        "time_h,conc_mg_l,Timepoint,Drawn by,Sample\n2,0.52,peak,AB,S001\n24,<0.01,trough,CD,S2\n",
+        MEASURED,
+    ),
+    Hostile(
+        "numbers of two patients beside an ID",
+        "ID,MRN,time_h,conc_mg_l\n1,4711,2,0.52\n1,4712,24,<0.01\n",
+        "MRN (patient) tells levels apart: '4711', '4712'",
+    ),
+    Hostile(
+        "patients without the word ID",
+        "Patient,time_h,conc_mg_l\n7,2,0.52\n8,24,<0.01\n",
+        "the levels are of 2 patients",
+    ),
+    Hostile("at most the limit", "time_h,conc_mg_l\n2,0.52\n24,<=0.01\n", MEASURED),
+    Hostile(
+        "another unit in a column of the laboratory",
+        "time_h,conc_mg_l,Result Unit\n2,1.82,µmol/L\n",
+        "but conc_mg_l is in mg/L",
+    ),
     Hostile("two columns of one name", "time_h,conc_mg_l,conc_mg_l\n2,0.52,0.3\n", "leave one out"),
     Hostile("two columns of levels", "time_h,conc_mg_l,conc_ng_ml\n2,0.52,300\n", "leave one out"),
     Hostile("two analytes", "time_h,conc_mg_l,DVID\n2,0.52,1\n2,0.3,2\n", "tells levels apart"),
@@ -236,6 +278,61 @@ DOSES: Final = (
         "micrograms",
         records("TIME,AMT,RATE,EVID", "0,20000,40000,1"),
         "is this µg? Write mg",
+    ),
+    Hostile(
+        "grams",
+        records("TIME,AMT,DUR,EVID", "0,0.02,0.5,1"),
+        "is this g? Write mg",
+    ),
+    Hostile(
+        "a dose that was not given, in a column that is not read",
+        records("TIME,AMT,RATE,EVID,MAR Action", "0,20,40,1,Given", "24,20,40,1,Not Given"),
+        "MAR Action (not read) tells doses apart: 'Given', 'Not Given'",
+    ),
+    Hostile(
+        "another drug's dose in a column of another language",
+        records("TIME,AMT,RATE,EVID,Arznei", "0,20,40,1,Fludarabin", "24,20,40,1,Endoxan"),
+        "if they are, leave it out by",
+    ),
+    Hostile(
+        "the text of doses and levels may differ",
+        records(
+            "TIME,AMT,RATE,EVID,EVENT,VISIT",
+            "0,20,40,1,dose,a",
+            "2,.,.,0,obs,b",
+            "24,20,40,1,dose,c",
+        ),
+        TWO,
+    ),
+    Hostile(
+        "an ID only in the first of merged cells",
+        records("TIME,AMT,RATE,EVID", "0,20,40,1") + ",,,,,24,20,40,1\n",
+        "the ID is empty in some records, and '1' in others",
+    ),
+    Hostile(
+        "an ID in two ways",
+        records("TIME,AMT,RATE,EVID", "0,20,40,1") + f"1.0,{GIRL},24,20,40,1\n",
+        "'1' and '1.0' may be one ID",
+    ),
+    Hostile(
+        "a column of units says mg/m2",
+        records("TIME,AMT,UNIT,DUR,EVID", "0,30,mg/m2,0.5,1"),
+        "UNIT = mg/m2 is not used here: write amounts in mg",
+    ),
+    Hostile(
+        "a column of units says minutes",
+        records("TIME,AMT,DUR,DUR_UNIT,EVID", "0,20,15,min,1"),
+        "DUR_UNIT = min is not used here",
+    ),
+    Hostile(
+        "a depot",
+        records("TIME,AMT,RATE,EVID,CMT", "0,20,40,1,depot"),
+        "CMT = 'depot'",
+    ),
+    Hostile(
+        "a route with more words",
+        records("TIME,AMT,RATE,EVID,Route of administration", "0,20,40,1,oral"),
+        "is not one we know",
     ),
     Hostile("a bolus", records("TIME,AMT,EVID", "0,20,1"), "fludarabine is infused"),
     Hostile(
@@ -371,6 +468,16 @@ EVALUATED: Final = (
         "rows of two kinds by FLAG",
         levels("DV,FLAG", "2,.,.,0,0.5,0", "2,.,.,0,1.5,1"),
         "tells levels apart",
+    ),
+    Hostile(
+        "a comment on one level of a patient",
+        levels("DV,COMMENT", "2,.,.,0,0.5,", "23,.,.,0,<0.01,clotted"),
+        "COMMENT (not read) tells levels apart: '(empty)', 'clotted'",
+    ),
+    Hostile(
+        "a comment on all levels",
+        levels("DV,COMMENT", "2,.,.,0,0.5,ok", "23,.,.,0,<0.01,ok"),
+        BOTH,
     ),
     Hostile("censored on the right", levels("DV,CENS", "2,.,.,0,0.5,-1"), "above the upper limit"),
     Hostile("above ULOQ", levels("DV,ULOQ", "2,.,.,0,2.5,2"), "above the upper limit"),

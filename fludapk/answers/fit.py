@@ -18,7 +18,14 @@ from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, StudiedRangeError
 from fludapk.language import tr
 from fludapk.patients.course import DAY_H, GIVEN_DAY_H, Course, GivenDose
-from fludapk.patients.level import CONFIRMS_TIMES, Level, slips, unlikely_times, used_places
+from fludapk.patients.level import (
+    CONFIRMS_TIMES,
+    Level,
+    repeated,
+    slips,
+    unlikely_times,
+    used_places,
+)
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Request
@@ -221,9 +228,11 @@ def _judged(
     typical = prediction.typical_mg_l(times)
     peak = float(prediction.typical.cmax[0])
     last_dose_h = prediction.case.course.times_h[-1]
-    asked = unlikely_times(times, typical, places, last_dose_h=last_dose_h, peak_mg_l=peak)
+    unlikely = unlikely_times(times, typical, places, last_dose_h=last_dose_h, peak_mg_l=peak)
+    asked = [*unlikely, *repeated(times, conc, places)]
     after = times > 0
-    faults = slips(times[after], conc[after], typical[after], places[after])
+    lloq = np.asarray(known.lloq_mg_l)[0]
+    faults = slips(times[after], conc[after], typical[after], places[after], lloq[after])
     if faults or (asked and not are_confirmed):
         raise InputError(*faults, *([] if are_confirmed else asked))
     usable = after | np.isnan(conc)
@@ -234,7 +243,7 @@ def _judged(
         levels=levels,
         used=sorted(places[usable].tolist()),
         excluded=[place for place in range(1, len(levels) + 1) if place not in used],
-        confirmed=sorted(fault.inside[1] for fault in asked if fault.inside),
+        confirmed=sorted(fault.inside[1] for fault in unlikely if fault.inside),
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Final
 
 from fludapk.errors import Fault, nearest
 from fludapk.language import marked, tr
 from fludapk.patients.column_names import COLUMNS, DATES, IGNORED, NO_FIELDS, few, known_column
 from fludapk.patients.fields import FIELDS, RENAL, REQUIRED, keyword
-from fludapk.patients.header_words import plain, unread_because
+from fludapk.patients.header_words import is_unit_of, plain, unit_word, unread_because
 from fludapk.patients.record_names import record_column
 from fludapk.patients.sex_codes import SEX_COLUMNS
 from fludapk.units import UNITS
@@ -55,6 +56,7 @@ def header_faults(
         *twice(header, meaning),
         *twice(header, recorded),
         *_lacking(header, there | constants, is_events),
+        *_doses_not_read(header, names, {"dose"} if is_events else there, constants),
     ]
 
 
@@ -116,6 +118,89 @@ def twice(header: Sequence[str], meaning: Meaning) -> Iterator[Fault]:
             yield Fault("names", found, do=do, whole=True)
 
 
+def units_row_faults(
+    header: Sequence[str], meaning: Meaning, rows: Sequence[Sequence[str]]
+) -> list[Fault]:
+    """Find a row of units below the header by which a column would be read otherwise.
+
+    Examples
+    --------
+    >>> meaning = {0: ("age", "years"), 1: ("weight", "kg")}
+    >>> rows = [["years", "lb"], ["60", "140"]]
+    >>> [fault.found for fault in units_row_faults(["AGE", "WT"], meaning, rows)]
+    ["WT has 'lb' below it, and would be read in kg"]
+    """
+    faults = []
+    for cells in rows:
+        for place, (what, unit) in _units_read(meaning).items():
+            cell = cells[place].strip() if place < len(cells) else ""
+            stated = unit_word(what, cell) if unit else None
+            if stated is not None and stated != unit:
+                found = tr("{column} has {cell!r} below it, and would be read in {unit}",
+                           column=header[place], cell=cell, unit=unit)  # fmt: skip
+                do = tr("write the unit into the header, as in {example}",
+                        example=f'"{header[place]} ({cell.strip("()[]")})"')  # fmt: skip
+                faults.append(Fault("", found, do=do))
+    return faults
+
+
+def unit_columns(header: Sequence[str], unread: Iterable[int]) -> list[int]:
+    """Places of the columns that are not read and say units of others."""
+    return [place for place in unread if is_unit_of(header[place]) is not None]
+
+
+def unit_column_faults(
+    header: Sequence[str], meaning: Meaning, units: Mapping[int, Iterable[str]]
+) -> list[Fault]:
+    """Find columns of units by which another would be read otherwise.
+
+    Parameters
+    ----------
+    header : sequence of str
+    meaning : mapping of int to (field, unit)
+    units : mapping of int to iterable of str
+        Place of a column of units -> its different cells.
+
+    Examples
+    --------
+    >>> meaning = {0: ("weight", "kg")}
+    >>> faults = unit_column_faults(["WT", "WT_UNIT"], meaning, {1: ["kg", "lb"]})
+    >>> [fault.found for fault in faults]
+    ["WT_UNIT has 'lb', and WT would be read in kg"]
+    """
+    read = _units_read(meaning)
+    faults = []
+    for place, cells in units.items():
+        named = is_unit_of(header[place])
+        of = {k: what for k, (what, unit) in read.items() if unit and named in ("", what)}
+        for cell in filter(None, cells):
+            stated = {k: unit_word(what, cell) for k, what in of.items()}
+            if not named:  # the unit of whichever column has such units
+                stated = {k: unit for k, unit in stated.items() if unit}
+            if not stated or any(unit == read[k][1] for k, unit in stated.items()):
+                continue
+            k = next(iter(stated))
+            other, usual = header[k], read[k][1]
+            found = tr("{column} has {cell!r}, and {other} would be read in {unit}",
+                       column=header[place], cell=cell, other=other, unit=usual)  # fmt: skip
+            pair = f"{header[place]}={IGNORED}"
+            do = tr("write the unit into the header, as in {example}, or into each cell; if it "
+                    "says nothing, leave it out by {names} {pair}",
+                    example=f'"{other} ({cell})"',
+                    pair=repr(pair) if " " in pair else pair)  # fmt: skip
+            faults.append(Fault("names", f"{found}: {do}", whole=True))
+    return faults
+
+
+def _units_read(meaning: Meaning) -> dict[int, tuple[str, str | None]]:
+    """Field and unit by which the numbers of each column are read, by its place."""
+    return {
+        place: (what, unit or FIELDS[keyword(what)].unit)
+        for place, (what, unit) in meaning.items()
+        if what not in NO_FIELDS
+    }
+
+
 _OF_RECORDS: Final = {
     ("id",): marked("ID: records are of one course per ID"),
     ("time", "date"): "TIME (h)",
@@ -148,6 +233,22 @@ def _lacking(header: Sequence[str], there: Set[str], is_events: bool) -> Iterato
         yield Fault("names", " ".join(sentences), whole=True)
 
 
+def _doses_not_read(
+    header: Sequence[str], names: Mapping[str, str], there: Set[str], constants: Set[str]
+) -> Iterator[Fault]:
+    """Faults of doses that are not read, where a course of all rows would take their place."""
+    if "dose" in there or not constants & {"regimen", "dose"}:  # told with what is lacking
+        return
+    for column in header:
+        what, rest = unread_because(column) or ("", "")
+        if what == "dose" and column not in names and re.match(r"(in )?(mg|g|ug|mcg)\b", rest):
+            pair = f"{column}={IGNORED}"
+            do = tr("map it to dose_mg_per_infusion, or leave it out by {names} {pair}",
+                    pair=repr(pair) if " " in pair else pair)  # fmt: skip
+            found = tr("{column!r} is not read because of {rest!r}", column=column, rest=rest)
+            yield Fault("names", found, do=do, whole=True)
+
+
 def _units_not_read(header: Sequence[str], there: Set[str]) -> Iterator[str]:
     """Sentences about headers that name a field that is lacking, with something else."""
     for column in header:
@@ -159,7 +260,7 @@ def _units_not_read(header: Sequence[str], there: Set[str]) -> Iterator[str]:
         if what == "egfr" and rest == "ml min":
             hint = tr("is it per 1.73 m2 (map it to egfr) or not (map it to crcl)?")
         elif what == "crcl" and "1 73" in rest:
-            hint = tr("per 1.73 m2 it is an eGFR: map it to egfr if it is meant so")
+            hint = tr("per 1.73 m2 it is an eGFR: map it to egfr if it is meant so.")
         elif dimension:
             units = ", ".join(UNITS[dimension])
             hint = tr("units of {field}: {units}.", field=what, units=units)

@@ -48,7 +48,9 @@ ALIASES: Final = {
 }
 """Other names of columns, as exports have them; AGE is in years, SCR needs a unit in each cell.
 Names in other languages and headers with units are in `fludapk.patients.header_words`."""
-MISSING: Final = frozenset({"", ".", "na", "n/a", "nan", "null", "none", "#n/a", "<na>"})
+MISSING: Final = frozenset(
+    {"", ".", "na", "n/a", "nan", "null", "none", "#n/a", "<na>", "nat", "#null!"}
+)
 """Cells without a value, in small letters: of NONMEM, R, pandas, SQL and spreadsheets."""
 _LONGEST_MISSING: Final = max(map(len, MISSING))
 
@@ -69,9 +71,18 @@ def names_of(pairs: Sequence[str]) -> dict[str, str]:
     {'KREA': 'scr_umol_l', 'a=b': '-'}
     """
     wrong = [Fault("names", pair, do=tr("write COLUMN=NAME")) for pair in pairs if "=" not in pair]
+    names: dict[str, str] = {}
+    for pair in pairs:
+        column, _, name = pair.rpartition("=")
+        if names.setdefault(column, name) != name:
+            wrong.append(Fault("names", pair, do=_once(names[column])))
     if wrong:
         raise InputError(*wrong)
-    return {column: name for column, _, name in (pair.rpartition("=") for pair in pairs)}
+    return names
+
+
+def _once(other: str) -> str:
+    return tr("it is {other} as well: say one of them", other=other)
 
 
 def values_of(typed: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -90,10 +101,11 @@ def values_of(typed: Sequence[str]) -> dict[str, dict[str, str]]:
         if not column or not code or not all("=" in pair for pair in pairs):
             faults.append(Fault("values", f"{text}", do=tr("write COLUMN:CODE=VALUE,CODE=VALUE")))
             continue
-        coded = (pair.partition("=") for pair in pairs)
-        values.setdefault(column, {}).update(
-            {code.strip(): value.strip() for code, _, value in coded}
-        )
+        meanings = values.setdefault(column, {})
+        for code, _, value in (pair.partition("=") for pair in pairs):
+            other = meanings.setdefault(code.strip(), value.strip())
+            if other != value.strip():
+                faults.append(Fault("values", f"{text}", do=_once(other)))
     if faults:
         raise InputError(*faults)
     return values

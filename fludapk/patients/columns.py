@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,14 @@ from fludapk.errors import Fault, InputError, gathered
 from fludapk.language import all_of, tr
 from fludapk.patients.age import age_years, read_day
 from fludapk.patients.clock import is_clock
-from fludapk.patients.column_faults import header_faults, twice, with_one_id
+from fludapk.patients.column_faults import (
+    header_faults,
+    twice,
+    unit_column_faults,
+    unit_columns,
+    units_row_faults,
+    with_one_id,
+)
 from fludapk.patients.column_names import (
     ALIASES,
     COLUMNS,
@@ -48,6 +56,8 @@ _BY_CLOCK: Final = FIELDS["cells_at_h"].name
 """May be a clock time, which has no unit."""
 _MAY_CHANGE: Final = tuple(FIELDS[key].name for key in RENAL)
 """May have later values, each with its time."""
+_TOP: Final = 20
+"""Rows among which one of units is looked for."""
 _OWN_OF_RECORDS: Final = ("dose", "days", "interval", "infusion_time", "bsa_cap", "round_to")
 """Inputs that records say themselves."""
 
@@ -75,6 +85,8 @@ class Layout:
         Codes of sex in this list, see `surveyed`.
     recorded : mapping of int to (what, unit)
         Columns of records by their place, see `fludapk.patients.record_names`.
+    dismissed : frozenset of int
+        Places of columns that somebody has said not to read.
     """
 
     header: tuple[str, ...]
@@ -85,6 +97,7 @@ class Layout:
     values: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     sexes: SexCodes | None = None
     recorded: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    dismissed: frozenset[int] = frozenset()
 
     @classmethod
     def read(
@@ -157,6 +170,7 @@ class Layout:
             decimal_comma=decimal_comma,
             is_events=is_events,
             recorded=recorded,
+            dismissed=frozenset(k for k, name in enumerate(called) if name == IGNORED),
             values={
                 place: {code_of(code): text for code, text in values[column].items()}
                 for place, column in enumerate(header)
@@ -199,13 +213,38 @@ class Layout:
         )
 
     def surveyed(self, rows: Iterable[Sequence[str]]) -> Layout:
-        """Return the layout that knows the codes of sex in all rows of the list."""
-        place = self._sex_place
-        if place is None or place in self.values:
+        """Return the layout that knows the codes of sex in all rows of the list.
+
+        Raises
+        ------
+        InputError
+            If a row or a column holds units that are not those by which others are read.
+        """
+        every = iter(rows)
+        top = list(islice(every, _TOP))
+        faults = units_row_faults(self.header, self.meaning, top)
+        if faults:
+            raise InputError(*faults)
+        sex = None if self._sex_place in self.values else self._sex_place
+        unread = sorted(
+            {*range(len(self.header))} - {*self.meaning, *self.recorded} - self.dismissed
+        )
+        units = unit_columns(self.header, unread)
+        watched = units if sex is None else [*units, sex]
+        if not watched:
             return self
-        cells = dict.fromkeys(cells[place] for cells in rows if place < len(cells))
-        filled = [cell for cell in cells if not is_missing(cell)]
-        return replace(self, sexes=sex_codes(self.header[place], self.meaning[place][0], filled))
+        codes: dict[int, dict[str, None]] = {place: {} for place in watched}
+        for cells in chain(top, every):
+            for place in watched:
+                if place < len(cells):
+                    codes[place][cells[place]] = None
+        filled = {k: [cell for cell in own if not is_missing(cell)] for k, own in codes.items()}
+        faults = unit_column_faults(self.header, self.meaning, {k: filled[k] for k in units})
+        if faults:
+            raise InputError(*faults)
+        if sex is None:
+            return self
+        return replace(self, sexes=sex_codes(self.header[sex], self.meaning[sex][0], filled[sex]))
 
     @cached_property
     def _sex_place(self) -> int | None:
@@ -254,7 +293,7 @@ class Layout:
             return ""
         if not self.decimal_comma:
             return text
-        number = text.lstrip("<>≤≥ ")  # a limit, "<0,01"
+        number = text.lstrip("<>=≤≥ ")  # a limit, "<0,01"
         return text.removesuffix(number) + with_point(number, self.header[place])
 
     def texts(self, cells: Sequence[str]) -> dict[str, str]:
@@ -363,6 +402,14 @@ class Layout:
             years = age_years(
                 birth, read_day(day, key="course_date", order=orders.get("course_date", ""))
             )
+            starts = texts.get("first_dose", day)
+            if read_day(starts, key="first_dose") != read_day(
+                day, key="course_date", order=orders.get("course_date", "")
+            ):
+                found = tr("needs one day of the course: {day!r} is not {first_dose!r}",
+                           day=day, first_dose=starts)  # fmt: skip
+                do = tr("check both, or leave one column unread")
+                return [Fault("age_years", found, do=do)]
             if "age" not in texts:
                 texts["age"] = f"{as_typed(years)} years"
                 return []

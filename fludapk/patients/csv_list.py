@@ -33,7 +33,9 @@ _INSIDE: Final = re.compile(
 )
 """Places where a formula would begin if the spreadsheet split at another separator; not at -4
 between two of the same."""
-_TENTHS: Final = re.compile(r"[+-]?(?:0?([.,])\d+|\d+([.,])(?:\d\d?|\d{4,}))(?!\d|[.,]\d)")
+_TENTHS: Final = re.compile(
+    r"[<>≤≥=\s]{0,9}[+-]?(?:0?([.,])\d+|\d+([.,])(?:\d\d?|\d{4,}))(?!\d|[.,]\d)"
+)
 """A number whose separator is a decimal one: 18,2 and 0,345, but not 1,234."""
 
 

@@ -15,9 +15,10 @@ from fludapk.units import UNITS
 
 HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "id": (
-        "id", "patient id", "subject", "subject id", "usubjid", "record id", "mrn",
-        "Patienten-ID", "Patientennummer", "Fallnummer", "id patient", "IPP", "id paciente", "NHC",
-        "id paziente", "patiëntnummer",
+        "id", "patient", "patient id", "patientid", "patient number", "patient no", "pat id",
+        "pat no", "subject", "subject id", "subjid", "usubjid", "record id", "mrn",
+        "Patienten-ID", "Patientennummer", "Pat-Nr", "Patienten-Nr", "Fallnummer", "Fall-Nr",
+        "id patient", "IPP", "id paciente", "NHC", "id paziente", "patiëntnummer",
     ),
     "age": (
         "age", "age at treatment", "Alter", "âge", "edad", "età", "leeftijd", "idade",
@@ -32,8 +33,8 @@ HEADERS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "height": (
         "height", "ht", "body height", "stature", "Größe", "Groesse", "Körpergröße",
-        "Koerpergroesse", "taille", "talla", "altura", "estatura", "altezza", "statura", "lengte",
-        "lichaamslengte",
+        "Koerpergroesse", "Länge", "Körperlänge", "taille", "talla", "altura", "estatura",
+        "altezza", "statura", "lengte", "lichaamslengte",
     ),
     "scr": (
         "scr", "creatinine", "serum creatinine", "creat", "Kreatinin", "Krea", "Serumkreatinin",
@@ -54,7 +55,7 @@ HEADERS: Final[dict[str, tuple[str, ...]]] = {
         "fecha de nacimiento", "data di nascita", "geboortedatum",
     ),
     "course_date": ("course date", "date of first dose", "lymphodepletion date"),
-    "dose": ("dose", "fludarabine dose"),
+    "dose": ("dose", "fludarabine dose", "Dosis", "Fludarabin-Dosis"),
     "days": ("days", "number of infusions", "number of doses"),
 }  # fmt: skip
 """Field -> names of its column, besides those of `fludapk.patients.columns.COLUMNS`; capitals,
@@ -65,7 +66,7 @@ ONLY_WITH_UNIT: Final = ("eta",)
 
 UNIT_WORDS: Final[dict[str, dict[str, str]]] = {
     "age": {
-        **dict.fromkeys(("y", "yr", "yrs", "year", "jahre", "jahren", "ans", "annees", "años",
+        **dict.fromkeys(("y", "yr", "yrs", "year", "j", "jahre", "jahren", "ans", "annees", "años",
                          "anni", "jaar", "jaren", "anos"), "years"),
         **dict.fromkeys(("mo", "mos", "month", "monate", "mois", "meses", "mesi", "maanden"),
                         "months"),
@@ -73,7 +74,8 @@ UNIT_WORDS: Final[dict[str, dict[str, str]]] = {
                         "weeks"),
         **dict.fromkeys(("d", "day", "tage", "jours", "días", "giorni", "dagen"), "days"),
     },
-    "weight": {"kgs": "kg", "kilograms": "kg", "grams": "g", "lbs": "lb", "pounds": "lb"},
+    "weight": {"kgs": "kg", "kilograms": "kg", "lbs": "lb", "pounds": "lb",
+               **dict.fromkeys(("grams", "gram", "Gramm", "grammes", "gramos", "grammi"), "g")},
     "height": {"centimeters": "cm", "meters": "m", "inches": "in", "inch": "in", "feet": "ft"},
     "creatinine": {"mg%": "mg/dL", "micromol/L": "umol/L", "mcmol/L": "umol/L", "uM": "umol/L"},
     "eGFR": {"mL/min/1.73": "mL/min/1.73 m2", "mL/min per 1.73 m2": "mL/min/1.73 m2"},
@@ -163,6 +165,39 @@ def unread_because(header: str) -> tuple[str, str] | None:
     return next(
         ((what, rest.replace("_", " ")) for what, _, rest in _divisions(header) if rest), None
     )
+
+
+def unit_word(what: str, cell: str) -> str | None:
+    """Return the unit that a cell consists of, for a field that has units; None if it is none.
+
+    Examples
+    --------
+    >>> unit_word("weight", "[lbs]"), unit_word("weight", "40 lb"), unit_word("sex", "m")
+    ('lb', None, None)
+    """
+    if what not in HEADERS or what in ("id", "sex", *_DATES):
+        return None
+    return _unit_of(what, plain(cell)) or None
+
+
+def is_unit_of(header: str) -> str | None:
+    """Return the field whose unit a column of units tells, "" if it tells none; None for others.
+
+    Examples
+    --------
+    >>> is_unit_of("WT_UNIT"), is_unit_of("Einheit Gewicht"), is_unit_of("Unit"), is_unit_of("WT")
+    ('weight', 'weight', '', None)
+    """
+    name = plain(header)
+    rest = _UNIT_NAMES.sub("", name)
+    return None if rest == name else _FIELDS.get(rest, "")
+
+
+_UNIT_NAMES: Final = re.compile(
+    r"(?:^|_)(?:units?|uom|einheit|unite|unidad|unidade|unita|eenheid)(?:_of|_de)?(?:_|$)"
+    r"|(?<=^age)u$"
+)
+"""Words for a unit in the name of a column; AGEU is the unit of AGE in clinical trials."""
 
 
 def _divisions(header: str) -> list[tuple[str, str, str]]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Self, TypeAlias
 
+import numpy as np
+
 from fludapk.arrays import F8, I8
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.language import tr
@@ -23,6 +25,9 @@ FAR_OF_LITTLE: Final = 1000.0
 LITTLE_MG_L: Final = 0.01
 TRACE_MG_L: Final = 1e-5
 """Below this a prediction says nothing of units: no assay sees it."""
+LIMITS_MG_L: Final = (1e-4, 1.0)
+"""Limits of quantification outside these are slips of the unit: those of assays of F-ara-A are of
+1 to 50 ng/mL."""
 LATE_H: Final = 14 * 24.0
 """A level so long after the last dose is asked about."""
 TRACE_OF_PEAK: Final = 1e-4
@@ -294,7 +299,44 @@ def unlikely_times(
     return faults
 
 
-def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8, places: I8 | None = None) -> list[Fault]:
+def repeated(times_h: F8, conc_mg_l: F8, places: I8 | None = None) -> list[Fault]:
+    """Ask about a level that stands twice, as laboratories send it again: it would count twice.
+
+    Parameters
+    ----------
+    times_h, conc_mg_l : (m,)
+        h from the first dose; mg/L, NaN below the limit of quantification.
+    places : (m,), optional
+        Place of each level as it was given, from 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [fault.found for fault in repeated(np.array([2.0, 2.0, 7.0]), np.array([0.5, 0.5, 0.5]))]
+    ['level at 2 h: 0.5 mg/L stands twice']
+    """
+    faults = []
+    earlier: set[tuple[float, float]] = set()
+    for k, level in enumerate(zip(times_h.tolist(), conc_mg_l.tolist(), strict=True)):
+        if level in earlier:
+            time, conc = level
+            found = tr("level at {time:g} h: {conc:g} mg/L stands twice", time=time, conc=conc)
+            inside = None if places is None else ("levels", int(places[k]))
+            faults.append(
+                Fault("levels", found, do=tr("leave one out"), inside=inside, whole=True,
+                      confirm=CONFIRMS_TIMES, meant=f"2 × {conc:g} mg/L")
+            )  # fmt: skip
+        earlier.add(level)
+    return faults
+
+
+def slips(
+    times_h: F8,
+    conc_mg_l: F8,
+    typical_mg_l: F8,
+    places: I8 | None = None,
+    lloq_mg_l: F8 | None = None,
+) -> list[Fault]:
     """Find levels that only another unit, or another clock, explains.
 
     Parameters
@@ -303,6 +345,8 @@ def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8, places: I8 | None = None
         h from the first dose; mg/L, NaN below the limit of quantification; prediction, mg/L.
     places : (m,), optional
         Place of each level as it was given, from 1.
+    lloq_mg_l : (m,), optional
+        Limits of quantification, mg/L, of levels below them.
 
     Examples
     --------
@@ -312,8 +356,9 @@ def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8, places: I8 | None = None
     level at 2 h: 600 mg/L is 1.2e+03 times the 0.5 mg/L expected
     """
     faults = []
-    rows = zip(times_h, conc_mg_l, typical_mg_l, strict=True)
-    for k, (time, conc, expected) in enumerate(rows):
+    limits = np.full_like(conc_mg_l, np.nan) if lloq_mg_l is None else lloq_mg_l
+    rows = zip(times_h, conc_mg_l, typical_mg_l, limits, strict=True)
+    for k, (time, conc, expected, limit) in enumerate(rows):
         inside = None if places is None else ("levels", int(places[k]))
         if time <= 0:
             early = tr(
@@ -322,6 +367,14 @@ def slips(times_h: F8, conc_mg_l: F8, typical_mg_l: F8, places: I8 | None = None
                 time=time,
             )
             faults.append(Fault("levels", early, inside=inside, whole=True))
+            continue
+        low, high = LIMITS_MG_L
+        if math.isnan(conc) and (limit < low or limit > high):
+            no_limit = tr("level at {time:g} h: no assay has a limit of {limit:g} mg/L",
+                          time=time, limit=limit)  # fmt: skip
+            unit = "ng/mL" if limit > high else "mg/L"
+            do = tr("check the unit, is it {unit}?", unit=unit)
+            faults.append(Fault("levels", no_limit, do=do, inside=inside, whole=True))
             continue
         ratio = conc / expected if expected > TRACE_MG_L else math.nan
         far = FAR if expected > LITTLE_MG_L else FAR_OF_LITTLE

@@ -14,7 +14,7 @@ from fludapk.patients.columns import Layout
 from fludapk.patients.course import GIVEN_DAY_H, Course
 from fludapk.patients.fields import FIELDS, RENAL
 from fludapk.patients.list_rows import typed_of, wrong_length
-from fludapk.patients.record_faults import course_faults, list_faults
+from fludapk.patients.record_faults import course_faults, id_faults, list_faults
 from fludapk.patients.records import Records
 from fludapk.patients.regimen import Regimen, read_cells
 from fludapk.patients.request import Request, read_patient
@@ -29,6 +29,7 @@ LONG_INFUSION_H: Final = 24.0
 """An infusion that takes longer was written in minutes, unless its column says hours."""
 MOST_RECORDED_MG: Final = 500.0
 """Twice the 96 mg/m2 that were given with severe toxicity, for a body surface area of 2.6 m2."""
+LEAST_RECORDED_MG: Final = 0.2  # less than anybody gives, and more than any dose in g
 _SAME: Final = 0.03
 """Relative difference of two amounts that is rounding; F-ara-A and phosphate differ by 0.22."""
 _MOST_ADDED: Final = 30
@@ -78,7 +79,8 @@ def survey(layout: Layout, rows: Iterable[Row]) -> tuple[int, frozenset[str]]:
     if not layout.is_events:
         return sum(1 for _ in rows), frozenset()
     courses = [(name, together) for _, name, together in by_course(layout, rows)]
-    faults = list_faults(Records(layout), itertools.chain.from_iterable(t for _, t in courses))
+    faults = id_faults([name for name, _ in courses])
+    faults += list_faults(Records(layout), itertools.chain.from_iterable(t for _, t in courses))
     if faults:
         raise InputError(*faults)
     times = Counter(name for name, _ in courses)
@@ -318,17 +320,17 @@ def _dose(records: Records, cells: Row, row: int, place: int) -> list[Dose]:
         size = mg
     elif not records.has("dose_mg"):
         mg = size
-    what, least = ("amt", size) if size <= mg else ("dose_mg", mg)
-    what = what if records.has(what) else "dose_mg"
+    what, least = ("amt", size) if size <= mg and records.has("amt") else ("dose_mg", mg)
     if least <= 0:
         found = tr("{column} = {size:g}: a dose in mg above zero",
                    column=records.called(what), size=least)  # fmt: skip
         raise InputError(found)
-    if mg > MOST_RECORDED_MG:
+    if not LEAST_RECORDED_MG <= mg <= MOST_RECORDED_MG:
         name = records.called("dose_mg" if records.has("dose_mg") else "amt")
-        found = tr("= {mg:g}: no infusion of fludarabine is above {most:g} mg",
-                   mg=mg, most=MOST_RECORDED_MG)  # fmt: skip
-        raise InputError(Fault(name, found, do=tr("is this µg? Write mg")))
+        found = tr("= {mg:g}: an infusion of fludarabine is of {least:g} to {most:g} mg",
+                   mg=mg, least=LEAST_RECORDED_MG, most=MOST_RECORDED_MG)  # fmt: skip
+        do = tr("is this {unit}? Write mg", unit="µg" if mg > MOST_RECORDED_MG else "g")
+        raise InputError(Fault(name, found, do=do))
     if all(abs(size / mg / ratio - 1) > _SAME for ratio in (1.0, MASS_RATIO)):
         found = tr(
             "{amt} = {size:g} with {dose_mg} = {mg:g}: {dose_mg} is mg of fludarabine phosphate, "

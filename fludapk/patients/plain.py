@@ -23,6 +23,8 @@ _READINGS: Final = tuple(
 )
 """Name, keyword, dimension, unit of a bare number, and limits of each quantity."""
 _RENAL: Final = frozenset(RENAL)
+_ASKED: Final = frozenset({"ft"})
+"""Units that are no plain matter: 5.11 ft may be feet and inches."""
 
 
 def plain_quantities(texts: Mapping[str, Any], sex: str | None) -> dict[str, Quantity] | None:
@@ -59,7 +61,7 @@ def plain_quantities(texts: Mapping[str, Any], sex: str | None) -> dict[str, Qua
         else:
             number = text if isinstance(text, float) else math.nan
         unit_read = unit or default
-        if unit_read not in UNITS[dimension]:
+        if unit_read not in UNITS[dimension] or unit_read in _ASKED:
             return None
         quantity = quantity_of(number, unit_read, dimension, bare=not unit)
         if not low <= quantity.value <= high:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from fludapk.errors import Fault, InputError
 from fludapk.language import marked, tr
+from fludapk.patients.clock import is_clock
+from fludapk.patients.column_names import is_missing, known_column
 from fludapk.patients.columns import few
-from fludapk.patients.record_names import LOGARITHMS, NEUTRAL, OF_COURSE, SELECTORS, UNREADABLE
+from fludapk.patients.record_names import (
+    CIRCUMSTANCES,
+    LOGARITHMS,
+    NEUTRAL,
+    OF_COURSE,
+    SELECTORS,
+    UNREADABLE,
+    key_of,
+)
 from fludapk.patients.records import NO, Records
-from fludapk.units import parse_number
+from fludapk.units import canonical_unit, parse_number
 
 Row = Sequence[str]
 
@@ -18,15 +29,28 @@ _OURS: Final = {
     "analyte": (
         "f-ara-a", "fara-a", "faraa", "2f-ara-a", "2-fluoro-ara-a", "2-f-ara-a", "fludarabine",
         "flu", "fludara", "fludarabine phosphate", "fludarabine_phosphate", "plasma f-ara-a",
-        "f-ara-amp", "conc", "concentration", "pk",
+        "f-ara-amp", "conc", "concentration", "pk", "fludarabin", "fludarabina",
     ),
-    "specimen": ("plasma", "serum", "edta plasma"),
+    "specimen": ("plasma", "serum", "edta plasma", "edta-plasma", "blood plasma"),
     "route": (
         "iv", "i.v.", "intravenous", "infusion", "iv infusion", "intravenous infusion",
         "fludarabine", "fludarabine phosphate", "fludara", "flu",
     ),
 }  # fmt: skip
 """Texts that say by themselves that a row is about F-ara-A, in plasma, infused."""
+_NOT_CENTRAL: Final = (
+    "depot",
+    "gut",
+    "abs",
+    "absorption",
+    "peripheral",
+    "periph",
+    "urine",
+    "effect",
+)
+"""Names of compartments that are not the one into which fludarabine is infused."""
+_AROUND: Final = re.compile(r"[(),]|\b(?:plasma|serum|levels?|conc|concentration|spiegel)\b")
+"""Words beside the name of an analyte that do not make it another."""
 
 _NEEDS: Final = {
     marked("compartment"): marked("keep the rows of the central compartment alone"),
@@ -35,7 +59,38 @@ _NEEDS: Final = {
     marked("kind of row"): marked("keep the rows that are meant alone"),
     marked("route"): marked("keep the infusions of fludarabine alone"),
     marked("choice of rows"): marked("keep the rows that are meant alone"),
+    marked("not read"): marked("keep the rows that are meant alone"),
+    marked("patient"): marked("keep the rows of one patient"),
 }
+
+
+def id_faults(names: Sequence[str]) -> list[Fault]:
+    """Find IDs of records that are empty beside others, or one ID that is written in two ways.
+
+    Examples
+    --------
+    >>> [fault.found for fault in id_faults(["1", "", "1.0"])]
+    ["the ID is empty in some records, and '1' in others", "'1' and '1.0' may be one ID"]
+    >>> id_faults(["1", "2"])
+    []
+    """
+    faults = []
+    different = list(dict.fromkeys(filter(None, names)))
+    if different and "" in names:
+        do = tr("write the ID in every record: of merged cells only the first has it")
+        found = tr("the ID is empty in some records, and {name!r} in others", name=different[0])
+        faults.append(Fault("", found, do=do))
+    first: dict[str, str] = {}
+    for name in different:
+        other = first.setdefault(re.sub(r"\.0+$", "", name.casefold()), name)
+        if other != name:
+            do = tr("write each ID in one way")
+            found = tr("{name!r} and {other!r} may be one ID", name=other, other=name)
+            faults.append(Fault("", found, do=do))
+    return faults[:_SHOWN]
+
+
+_SHOWN: Final = 5
 
 
 def list_faults(records: Records, rows: Iterable[Row], *, with_levels: bool = False) -> list[Fault]:
@@ -51,16 +106,67 @@ def list_faults(records: Records, rows: Iterable[Row], *, with_levels: bool = Fa
     columns = [
         (kind, name) for kind, names in SELECTORS.items() for name in names if records.has(name)
     ]
-    if not columns:
+    unread = _unread(records)
+    if not columns and not unread:
         return []
     doses, levels = _by_use(records, rows)
     groups = [(marked("doses"), doses), *([(marked("levels"), levels)] if with_levels else [])]
-    return [
+    faults = [
         fault
         for kind, name in columns
         for use, used in groups
         if (fault := _several(records, used, kind, name, use)) is not None
     ]
+    for use, used in groups:
+        faults += _told_apart(records, used, unread, use)
+    return faults
+
+
+def _unread(records: Records) -> list[int]:
+    """Places of columns that are not read and may hold more than circumstances."""
+    layout = records.layout
+    places = {*range(len(layout.header))} - layout.dismissed
+    return [
+        place
+        for place in sorted(places - layout.meaning.keys() - layout.recorded.keys())
+        if not CIRCUMSTANCES & {*key_of(layout.header[place]).split("_")}
+    ]
+
+
+def _told_apart(
+    records: Records, rows: Sequence[Row], unread: Sequence[int], use: str
+) -> Iterator[Fault]:
+    """Faults of columns that are not read, and whose words differ among the rows of one ID."""
+    layout = records.layout
+    for place in unread:
+        is_id = known_column(layout.header[place]) == ("id", "")
+        told: dict[str, dict[str, str]] = {}
+        for cells in rows:
+            text = cells[place].strip() if place < len(cells) else ""
+            words = text if is_id else _words(text)
+            told.setdefault(layout.id_of(cells), {}).setdefault(words, text)
+        apart = next((list(texts.values()) for texts in told.values() if len(texts) > 1), None)
+        if apart is None:
+            continue
+        column = layout.header[place].strip()
+        kind = "patient" if is_id else "not read"
+        shown = few([text or tr("(empty)") for text in apart], most=4)
+        found = tr("{column} ({kind}) tells {rows} apart: {values}",
+                   column=column, kind=tr(kind), rows=tr(use), values=shown)  # fmt: skip
+        do = tr("{keep}; if they are, {leave_out}",
+                keep=tr(_NEEDS[kind]), leave_out=records.without(column))  # fmt: skip
+        yield Fault("", found, do=do)
+
+
+def _words(text: str) -> str:
+    """Letters of a text that is no number and no time; numbers beside them do not count."""
+    if is_missing(text) or is_clock(text):
+        return ""
+    try:
+        float(text)
+    except ValueError:
+        return "".join(filter(str.isalpha, text.casefold()))
+    return ""
 
 
 def _by_use(records: Records, rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
@@ -93,9 +199,11 @@ def _several(records: Records, rows: Sequence[Row], kind: str, name: str, use: s
                    column=column, kind=shown_kind, rows=shown_use, values=shown)  # fmt: skip
         return Fault("", found, do=keep)
     ours = _OURS.get(kind)
-    if ours and values and values[0] and not _is_code(values[0]) and values[0] not in ours:
+    only = values[0] if values else ""
+    is_other = ours is not None and only and not _is_code(only) and _core(only) not in ours
+    if is_other or (kind == "compartment" and only in _NOT_CENTRAL):
         found = tr("{column} = {value!r} ({kind} of all {rows}) is not one we know",
-                   column=column, value=values[0], kind=shown_kind, rows=shown_use)  # fmt: skip
+                   column=column, value=only, kind=shown_kind, rows=shown_use)  # fmt: skip
         return Fault("", found, do=keep)
     return None
 
@@ -107,6 +215,11 @@ def _plain(text: str) -> str:
     except InputError:
         return text.strip().lower()
     return text.strip().lower() if rest else f"{number:g}"
+
+
+def _core(value: str) -> str:
+    """A value without words that do not make it another, unless it is all of such words."""
+    return " ".join(_AROUND.sub(" ", value).split()) or value
 
 
 def _is_code(text: str) -> bool:
@@ -122,12 +235,24 @@ def course_faults(records: Records, rows: Sequence[Row]) -> list[Fault]:
             do = tr("give each course an ID of its own, its TIME from its own first dose")
             found = tr("tells {n} courses of one ID apart", n=len(values))
             faults.append(Fault(records.called(name), found, do=do))
+    faults += _dose_unit_faults(records, rows)
     for name in filter(records.has, NEUTRAL):
         faults += _not_neutral(records, rows, name, NEUTRAL[name])
     for name in filter(records.has, UNREADABLE):
         faults += _not_neutral(records, rows, name, ())
     faults += _occasion_faults(records, rows)
     return faults
+
+
+def _dose_unit_faults(records: Records, rows: Sequence[Row]) -> Iterator[Fault]:
+    """Fault of a dose whose unit, in a column of units, is not mg."""
+    for cells in rows if records.has("dv_unit") else ():
+        text = records.text(cells, "dv_unit")
+        is_other = text.lower() not in ("", "mg") and canonical_unit(text, "concentration") is None
+        if is_other and _is_dose(records, cells):
+            found = tr("= {typed} is not used here", typed=text)
+            yield Fault(records.called("dv_unit"), found, do=tr("write amounts in mg"))
+            return
 
 
 _DO: Final = {
@@ -139,10 +264,22 @@ _DO: Final = {
         ("timeu", "time_unit"),
         marked("write times in h, or the unit into the name: TIME_MIN, TIME_DAYS"),
     ),
+    **dict.fromkeys(
+        ("dur_unit", "duration_unit", "tinf_unit", "duru"),
+        marked("write the length of infusions in h, or the unit into the name: DUR_MIN"),
+    ),
+    **dict.fromkeys(
+        ("rate_unit", "rateu"),
+        marked("write rates in mg/h, or the unit into the name: RATE_MG_MIN"),
+    ),
 }
 _READS: Final = {
     **dict.fromkeys(("amtu", "amt_unit", "dose_unit", "doseu"), ("mg",)),
-    **dict.fromkeys(("timeu", "time_unit"), ("h", "hr", "hrs", "hour", "hours")),
+    **dict.fromkeys(
+        ("timeu", "time_unit", "dur_unit", "duration_unit", "tinf_unit", "duru"),
+        ("h", "hr", "hrs", "hour", "hours"),
+    ),
+    **dict.fromkeys(("rate_unit", "rateu"), ("mg/h", "mg/hr", "mg/hour")),
 }
 """Units that a column of units may say."""
 

@@ -160,7 +160,7 @@ class Assay:
             raise InputError(Fault(name, found, do=do))
         if word[0] in ">≥" or word in _ABOVE:
             raise InputError(_above(name, text))
-        rest = text.lstrip().lstrip("<≤").strip()
+        rest = text.lstrip().lstrip("<≤=").strip()
         if word in _BELOW:
             return True, None, None
         if word[0] not in "<≤":

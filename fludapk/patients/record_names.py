@@ -48,7 +48,9 @@ _PLAIN: Final = {
     "below_lloq": "blq", "blqfl": "blq", "blqflag": "blq", "blq_flag": "blq",
     "cens": "cens", "censored": "cens",
     "unit": "dv_unit", "units": "dv_unit", "dvu": "dv_unit", "dv_unit": "dv_unit",
-    "conc_unit": "dv_unit", "concu": "dv_unit",
+    "conc_unit": "dv_unit", "concu": "dv_unit", "result_unit": "dv_unit", "result_units": "dv_unit",
+    "einheit": "dv_unit", "unidad": "dv_unit", "unita": "dv_unit", "eenheid": "dv_unit",
+    "uom": "dv_unit",
     "c": "excluded", "ignore": "excluded", "excl": "excluded", "exclude": "excluded",
     "excluded": "excluded", "exclusion": "excluded", "omit": "excluded", "drop": "excluded",
     "occ": "occ", "occasion": "occ", "iov": "occ",
@@ -56,19 +58,42 @@ _PLAIN: Final = {
 }  # fmt: skip
 _UNITS_OF_PLAIN: Final = {"rate_mg_min": "mg/min", "rate_mg_h": "mg/h"}
 
+_ANALYTES: Final = (
+    "analyte", "analyt", "compound", "component", "substance", "substanz", "drug", "medikament",
+    "wirkstoff", "medicamento", "farmaco", "parameter", "test",
+)  # fmt: skip
+_ENDINGS: Final = ("name", "id", "code", "desc", "description", "type")
+
 SELECTORS: Final[Mapping[str, tuple[str, ...]]] = {
     "compartment": ("cmt", "compartment"),
     "analyte": (
-        "dvid", "dvname", "dvtype", "ytype", "yname", "analyte", "compound", "substance", "moiety",
-        "species", "drug", "param", "paramcd", "parameter", "test", "testcd", "pctest", "pctestcd",
+        "dvid", "dvname", "dvtype", "ytype", "yname", "moiety", "species", "param", "paramcd",
+        "testcd", "pctest", "pctestcd", *_ANALYTES,
+        *(f"{name}_{end}" for name in _ANALYTES for end in _ENDINGS),
     ),
-    "specimen": ("matrix", "specimen", "spec", "pcspec", "sampletype", "sample_type"),
+    "specimen": (
+        "spec", "pcspec", "sampletype", "sample_type", "matrix", "specimen", "material",
+        "probenmaterial", "specimen_type", "specimen_source", "specimen_description",
+    ),
     "kind of row": ("flag", "type", "rectype", "status", "qc"),
-    "route": ("route", "adm", "admid", "dosid", "medication", "agent", "extrt"),
-    "choice of rows": ("include", "included", "keep", "use", "anlfl"),
+    "route": (
+        "route", "route_of_administration", "admin_route", "applikation", "adm", "admid", "dosid",
+        "medication", "agent", "extrt",
+    ),
+    "choice of rows": (
+        "include", "included", "keep", "use", "usable", "valid", "gueltig", "anlfl",
+    ),
 }  # fmt: skip
 """Columns that say which substance, compartment or choice a row belongs to, by kind: one value in
 the whole file is harmless."""
+
+CIRCUMSTANCES: Final = frozenset({
+    "visit", "timepoint", "tpt", "pctpt", "time", "date", "datetime", "day", "week", "nominal",
+    "zeit", "uhrzeit", "datum", "tag", "ward", "station", "site", "centre", "center", "lab", "bed",
+    "room", "nurse", "staff", "operator", "initials", "collector", "by", "age", "weight", "height",
+    "sampleid", "barcode", "accession", "tube",
+})  # fmt: skip
+"""Words in the names of columns whose texts may differ: when, where and by whom, not of what."""
 
 OF_COURSE: Final = ("period", "cycle", "course", "crs")
 """Columns that tell courses of a patient apart: one value per ID is harmless."""
@@ -84,7 +109,8 @@ LOGARITHMS: Final = (
     "lnconc", "ln_conc",
 )  # fmt: skip
 UNREADABLE: Final = (
-    *LOGARITHMS, "lod", "amtu", "amt_unit", "dose_unit", "doseu", "timeu", "time_unit",
+    *LOGARITHMS, "lod", "amtu", "amt_unit", "dose_unit", "doseu", "timeu", "time_unit", "dur_unit",
+    "duration_unit", "tinf_unit", "duru", "rate_unit", "rateu",
 )  # fmt: skip
 """Columns that are not used: logarithms, limits of detection, units of their own."""
 
@@ -151,12 +177,11 @@ def is_records(names: Iterable[str]) -> bool:
     --------
     >>> is_records(["ID", "TIME", "AMT", "DV"]), is_records(["subject", "time", "conc"])
     (True, True)
-    >>> is_records(["ID", "AGE", "time", "regimen"])
-    False
+    >>> is_records(["ID", "AGE", "time", "regimen"]), is_records(["ID", "START", "AMT"])
+    (False, True)
     """
     whats = {meaning[0] for name in names if (meaning := record_column(name))}
     return bool(
-        whats & {"evid", "mdv"}
-        or ("amt" in whats and whats & {"time", "date", "rate", "dur", "addl", "dv"})
+        whats & {"evid", "mdv", "amt"}
         or ("time" in whats and whats & {"rate", "dv", "dose_mg", "cens", "blq"})
     )

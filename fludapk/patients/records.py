@@ -74,10 +74,15 @@ class Records:
         return "" if place is None else self.layout.recorded[place][1]
 
     def left_out(self, what: str) -> str:
+        """Say how to leave a column of this meaning out."""
+        return self.without(self.called(what))
+
+    def without(self, column: str) -> str:
         """Say how to leave a column out."""
         if self.can_map:
-            return tr("leave it out by {names} {column}=-", column=self.called(what))
-        return tr("take the column {column} out of the file", column=self.called(what))
+            shown = repr(column) if " " in column else column
+            return tr("leave it out by {names} {column}=-", column=shown)
+        return tr("take the column {column} out of the file", column=column)
 
     def text(self, cells: Sequence[str], what: str) -> str:
         """Read a cell; empty if it or its column is missing."""

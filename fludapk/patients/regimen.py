@@ -428,4 +428,13 @@ def parse_dose(typed: str | float) -> tuple[float, DoseUnit]:
             "infusion)"
         )
         raise InputError(Fault("dose", found, do=do))
+    if 0 < number < _LEAST[unit]:
+        per = unit.removeprefix("mg")
+        would_be = tr("{typed} would be {value}",
+                      typed=f"{number:g} g{per}", value=f"{1000 * number:g} mg{per}")  # fmt: skip
+        raise InputError(Fault("dose", f"= {text!r}; {would_be}"))
     return number, cast(DoseUnit, unit)
+
+
+_LEAST: Final = {"mg/m2": 0.2, "mg/kg": 0.01, "mg": 0.2}
+"""A smaller dose than anybody gives was typed in g."""

@@ -144,6 +144,9 @@ def _letters(letters: set[str], *, iberian: bool, dutch: bool) -> tuple[dict[str
     """Meaning of single letters among one another, or why some have none."""
     sure = {"f": "female", "h": "male", "w": "female", "k": "female"}
     sexes = {letter: sure[letter] for letter in sorted(letters) if letter in sure}
+    if "n" in letters and "m" not in letters:
+        sexes.pop("f", None)
+        return sexes, marked("may be female, or férfi (male) beside nő")
     if "v" in letters:
         if iberian == dutch or {"f", "h", "w", "k"} & letters:
             return sexes, _VROUW_OR_VARON if "m" not in letters else _DUTCH_OR_SPANISH

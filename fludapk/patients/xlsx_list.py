@@ -22,6 +22,8 @@ _OLE: Final = b"\xd0\xcf\x11\xe0"
 _MOST_BYTES: Final = 150_000_000
 """A workbook that unpacks to more is not read: a small file can hold gigabytes of blanks."""
 _SHOWN: Final = 5
+_ESCAPED: Final = re.compile(r"\\([^\W\d_]| )")
+"""A letter or blank of the format as it is written without quotation marks."""
 _UNIT_OF_FORMAT: Final = re.compile(r'"\s*([^"\d]+?)\s*"')
 
 
@@ -181,7 +183,7 @@ def _text(cell: Any) -> str:
 
 def _unit_shown(number_format: str | None) -> str:
     """Words in the format of a number, as in ``0.0" lb"``; a percent sign as well."""
-    shown = number_format or ""
+    shown = _ESCAPED.sub(r'"\1"', number_format or "").replace('""', "")
     words = _UNIT_OF_FORMAT.findall(shown.partition(";")[0])
     percent = ["%"] if "%" in re.sub(r'"[^"]*"', "", shown) else []
     return " ".join(chain(words, percent)).strip()

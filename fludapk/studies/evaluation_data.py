@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from fludapk.arrays import F8
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.language import tr
 from fludapk.patients.columns import Layout, few
+from fludapk.patients.level import repeated
 from fludapk.patients.nonmem import (
     FAR_APART_H,
     Recorded,
@@ -22,7 +23,7 @@ from fludapk.patients.nonmem import (
     recorded,
     substance_of,
 )
-from fludapk.patients.record_faults import list_faults
+from fludapk.patients.record_faults import id_faults, list_faults
 from fludapk.patients.record_levels import Assay, Sample
 from fludapk.patients.records import Records
 from fludapk.patients.request import Request
@@ -161,7 +162,8 @@ def read_subjects(
     if not courses:
         raise InputError(tr("the file has no records below its header"))
     every = (cells for _, _, together in courses for cells in together)
-    faults = list_faults(records, every, with_levels=True)
+    faults = id_faults([name for _, name, _ in courses])
+    faults += list_faults(records, every, with_levels=True)
     if faults:
         raise InputError(*faults)
     times = Counter(name for _, name, _ in courses)
@@ -202,6 +204,8 @@ def _subject(row: int, name: str, course: Recorded, assay: Assay) -> Subject:
     if faults:
         raise InputError(*faults)
     times, measured, limits = np.array(samples).T
+    if twice := repeated(times, measured):
+        raise InputError(*(replace(fault, confirm="") for fault in twice))
     levels = Levels(times_h=times, conc_mg_l=measured, lloq_mg_l=limits)
     return Subject(name, row, course.request, levels, before, without, course.set_aside)
 

@@ -89,7 +89,9 @@ class Fits:
         for i, (subject, prediction) in enumerate(zip(subjects, predicted, strict=True)):
             go_on()
             typical = prediction.typical_mg_l(subject.times_h)
-            messages = [str(fault) for fault in slips(subject.times_h, subject.conc_mg_l, typical)]
+            limits = np.asarray(subject.levels.lloq_mg_l)[0]
+            odd = slips(subject.times_h, subject.conc_mg_l, typical, lloq_mg_l=limits)
+            messages = [str(fault) for fault in odd]
             if estimate.status[i] != OK and not messages:
                 messages = [tr("no most likely patient was found: check times, units and doses")]
             drawn, scores = _simulated(subject, prediction, simulations)

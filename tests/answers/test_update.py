@@ -429,3 +429,22 @@ def test_draws_are_read_back_from_their_file(ending: str, tmp_path: Path) -> Non
 def test_no_or_too_many_draws_are_refused(draws: int) -> None:
     with pytest.raises(InputError, match="from 1 to 10000"):
         update(GIRL, PLAN, DAY_ONE, draws=draws)
+
+
+# --- Levels that stand twice, and limits no assay has ---------------------------------------------
+
+
+def test_a_level_that_stands_twice_is_asked_about() -> None:
+    twice = ("2h 0.52mg/L", "2h 520ng/mL", "7h 0.15mg/L")
+    with pytest.raises(InputError, match=r"0.52 mg/L stands twice: leave one out"):
+        updated(*twice)
+    assert "level_confirmed" not in codes(updated(*twice, confirm="level"))
+    assert updated("2h 0.52mg/L", "2h 0.53mg/L").posterior.auc_0_inf > 0
+
+
+@pytest.mark.parametrize(
+    ("level", "unit"), [("23.5h <0.01ng/mL", "mg/L"), ("23.5h <10mg/L", "ng/mL")]
+)
+def test_a_limit_that_no_assay_has_is_a_slip_of_the_unit(level: str, unit: str) -> None:
+    with pytest.raises(InputError, match=rf"no assay has a limit.*is it {unit}"):
+        updated("2h 0.52mg/L", level)

@@ -124,7 +124,7 @@ def written(rows: list[list[str]], delimiter: str) -> str:
     if delimiter != ",":
         rows = [
             rows[0],
-            *([re.sub(r"^(<?\d+)\.(\d+)$", r"\1,\2", c) for c in row] for row in rows[1:]),
+            *([re.sub(r"^(<?=?\d+)\.(\d+)$", r"\1,\2", c) for c in row] for row in rows[1:]),
         ]
     file = io.StringIO()
     csv.writer(file, delimiter=delimiter).writerows(rows)
