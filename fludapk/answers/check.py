@@ -7,27 +7,28 @@ and what the terminal page and the report are drawn from.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from fludapk.answers.averaging import AnyAnswer, AveragedAnswer, Blend
-from fludapk.answers.check_answer import Answer, Common, Computed, sensitivity_record
-from fludapk.answers.check_facts import counts, other_disease
+from fludapk.answers.check_answer import Answer, Common, Computed, covers
+from fludapk.answers.check_facts import is_for_disease
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.headline import Simulated, leading_of
 from fludapk.answers.label_weights import kidneys_by_weight
 from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predictions
 from fludapk.answers.simulation import simulated_of_many
-from fludapk.arrays import F8
+from fludapk.arrays import F8, Bools
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.language import tr
 from fludapk.patience import go_on
 from fludapk.patients.model_weights import read_weights
 from fludapk.patients.patient import Patient, size_columns
 from fludapk.patients.regimen import Regimen
-from fludapk.patients.request import Case, Request
+from fludapk.patients.request import Case, Request, Treated
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import renal_function
 from fludapk.published.models import DEFAULT_MODEL, Model, is_averaged, load_model, load_models
@@ -165,7 +166,11 @@ def answers(
     read = [_case(request, models, names, folders) for request in requests]
     cases = {i: case for i, case in enumerate(read) if isinstance(case, Case)}
     sizes = size_columns([case.patient for case in cases.values()])
-    by_model = {model.id: _predicted(model, requests, cases, sizes) for model in models.values()}
+    treated = {i: case.treated for i, case in cases.items()}
+    by_model = {
+        model.id: _predicted(model, _who(model, requests, treated), cases, sizes)
+        for model in models.values()
+    }
     rivals = {i: {name: rows[i] for name, rows in by_model.items() if i in rows} for i in cases}
     blends = [
         _blend(request, case, rivals[i], models, strict=strict) if isinstance(case, Case) else case
@@ -215,7 +220,8 @@ def _blend(
             outcome
             for name, outcome in rivals.items()
             if isinstance(outcome, Prediction)
-            and counts(sensitivity_record(models[name], case, outcome))
+            and models[name].file.reading_of is None
+            and covers(models[name], case, outcome)
         ]
         try:
             return Blend.of(applying, read_weights(request.model, models))
@@ -233,7 +239,12 @@ def _blend(
                 ranges=listed,
             )
         )
-    return Blend([outcome], np.ones(1))
+    return Blend([outcome], _WHOLE)
+
+
+_WHOLE: Final = np.ones(1)
+"""Weight of a model that answers alone."""
+_WHOLE.setflags(write=False)
 
 
 def _simulations(
@@ -277,21 +288,32 @@ def _case(
         return error
 
 
+def _who(model: Model, requests: Sequence[Request], treated: Mapping[int, Treated]) -> Bools:
+    """Tell which cases ask for a model or have a disease that it was built from."""
+    fitting = {
+        disease
+        for disease in {each.disease for each in treated.values()}
+        if is_for_disease(model, disease)
+    }
+    return np.array(
+        [each.disease in fitting or requests[i].model == model.id for i, each in treated.items()],
+        dtype=np.bool_,
+    )
+
+
 def _predicted(
-    model: Model,
-    requests: Sequence[Request],
-    cases: Mapping[int, Case],
-    sizes: Mapping[str, F8],
+    model: Model, chosen: Bools, cases: Mapping[int, Case], sizes: Mapping[str, F8]
 ) -> dict[int, Outcome]:
-    """Predict by a model the cases that ask for it or have a disease that it was built from.
+    """Predict some cases by a model.
 
     Parameters
     ----------
     model : Model
-    requests : sequence of Request
+    chosen : (n,) array of bool
+        True for these cases.
     cases : mapping of int to Case
         Place among the requests -> case.
-    sizes : mapping of str to arrays
+    sizes : mapping of str to (n,) arrays
         Columns of the patients of these cases.
 
     Returns
@@ -299,14 +321,9 @@ def _predicted(
     dict of int to Outcome
         With the same places.
     """
-    chosen = [
-        (place, i)
-        for place, (i, case) in enumerate(cases.items())
-        if requests[i].model == model.id or other_disease(model, case) is None
-    ]
-    rows = [i for _, i in chosen]
-    own = {name: column[[place for place, _ in chosen]] for name, column in sizes.items()}
-    return dict(zip(rows, predictions(model, [cases[i] for i in rows], own), strict=True))
+    own = dict(compress(cases.items(), chosen.tolist()))
+    columns = {name: column[chosen] for name, column in sizes.items()}
+    return dict(zip(own, predictions(model, list(own.values()), columns), strict=True))
 
 
 def _names_in_use(models: Iterable[Model]) -> dict[str, set[str | None]]:

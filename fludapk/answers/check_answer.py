@@ -5,7 +5,6 @@ A list needs a row of every answer, a person the whole result; both are read fro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -61,7 +60,7 @@ from fludapk.patients.request import Case, Request
 from fludapk.pk.effects import POINT_SET_SEED
 from fludapk.published.course_files import LabelRule, LabelStep, TargetEntry
 from fludapk.published.models import Model
-from fludapk.published.regimens import ADULT_YEARS, label_rules, label_step
+from fludapk.published.regimens import ADULT_YEARS, label_rules, label_steps
 from fludapk.published.targets import flag, targets
 
 
@@ -130,7 +129,13 @@ class Answer:
         self.patient, self.regimen, self.course = self.prediction.case
         self.shown = computed.simulated(self.model.id)
         self._sensitivity: list[SensitivityRecord] = []
-        self._labels = _labels(self.patient, computed.kidney)
+        self._steps = label_steps(self.patient.age_years, computed.kidney)
+        self._refusing = [
+            rule.id
+            for rule, step in zip(label_rules(), self._steps, strict=True)
+            if step is not None and step.refuse
+        ]
+        """Rules of labels that say not to give it."""
         self._warnings: list[Remark] = []
         self.headline: Headline
 
@@ -153,13 +158,19 @@ class Answer:
         return list(answers)
 
     def _rivals(self) -> list[SensitivityRecord]:
-        """Record the AUC by every model."""
+        """Record the AUC by every model; why one does not apply is worded in the result."""
         case, rivals = self.prediction.case, self._computed.rivals
         return [
-            of_others
-            if (other := rivals.get(of_others.model)) is None
-            else sensitivity_record(model, case, other)
+            rival_record(of_others, model, case, rivals.get(of_others.model))
             for model, of_others in self._common.of_others
+        ]
+
+    def _reasoned(self) -> list[SensitivityRecord]:
+        """Record the AUC by every model, or why it does not apply."""
+        case, rivals = self.prediction.case, self._computed.rivals
+        return [
+            row if row.applies else replace(row, reason=_reason(model, case, rivals.get(model.id)))
+            for row, (model, _) in zip(self._sensitivity, self._common.of_others, strict=True)
         ]
 
     def _facts(self, judged: Sequence[TargetRecord] | None = None) -> CheckFacts:
@@ -205,16 +216,12 @@ class Answer:
         headline = headline_of(self._warnings, target, self.shown, judged, notes)
         return headline.preceded_by(dict.fromkeys(filter(None, doubts)))
 
-    @property
-    def _refusing(self) -> list[str]:
-        """Rules of labels that say not to give it."""
-        return [rule.id for rule, _, step in self._labels if step is not None and step.refuse]
-
     def _label_records(self) -> list[LabelRecord]:
         auc = self.prediction.auc_0_inf * _full_dose(self.prediction)
+        kidney, by_weight = self._computed.kidney, self._computed.by_weight
         return [
-            _label_record(rule, value, step, self.patient, auc, self._computed.by_weight)
-            for rule, value, step in self._labels
+            _label_record(rule, kidney[rule.measure], step, self.patient, auc, by_weight)
+            for rule, step in zip(label_rules(), self._steps, strict=True)
         ]
 
     @property
@@ -290,7 +297,7 @@ class Answer:
             flag=flag(prediction.auc_0_inf),
             flag_context=tr(FLAG_CONTEXT),
             targets=judged,
-            sensitivity=self._sensitivity,
+            sensitivity=self._reasoned(),
             models_agree=self._models_agree,
             averaged=None,
             label_rules=list(facts.label_rules),
@@ -305,18 +312,15 @@ _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
 """Codes of remarks without which the chance would mislead."""
 
 
-def sensitivity_record(model: Model, case: Case, other: Outcome | None) -> SensitivityRecord:
-    """Record the AUC by another model, if its population covers the patient."""
-    if other is None or other_disease(model, case) is not None:
-        return _of_others(model, language())
-    who = tr(model.file.population.who)
-    if isinstance(other, InputError):
-        return _not_applying(model, f"{who}; {'; '.join(other.sentences(label))}")
-    if other.outside:
-        return _not_applying(model, f"{who}; {', '.join(map(str, other.outside))}")
+def rival_record(
+    of_others: SensitivityRecord, model: Model, case: Case, other: Outcome | None
+) -> SensitivityRecord:
+    """Record the AUC by another model; if it does not apply, that it is for others."""
+    if not isinstance(other, Prediction) or not covers(model, case, other):
+        return of_others
     record = object.__new__(SensitivityRecord)  # replace() takes four times as long
     vars(record).update(
-        vars(_of_others(model, language())),
+        vars(of_others),
         applies=True,
         auc_0_inf=other.auc_0_inf,
         flag=flag(other.auc_0_inf),
@@ -326,9 +330,19 @@ def sensitivity_record(model: Model, case: Case, other: Outcome | None) -> Sensi
     return record
 
 
-def _not_applying(model: Model, reason: str) -> SensitivityRecord:
-    """Record that a model is not for a patient, and why."""
-    return replace(_of_others(model, language()), reason=reason)
+def covers(model: Model, case: Case, prediction: Prediction) -> bool:
+    """Tell if the population of a model covers the patient of a case."""
+    return not prediction.outside and other_disease(model, case) is None
+
+
+def _reason(model: Model, case: Case, other: Outcome | None) -> str:
+    """Word why a model does not apply."""
+    who = tr(model.file.population.who)
+    if other is None or other_disease(model, case) is not None:
+        return who
+    if isinstance(other, InputError):
+        return f"{who}; {'; '.join(other.sentences(label))}"
+    return f"{who}; {', '.join(map(str, other.outside))}"
 
 
 @lru_cache(maxsize=64)
@@ -349,19 +363,6 @@ def _of_others(model: Model, _: str) -> SensitivityRecord:
 
 
 # ------------------------------------------------------------------ labels
-
-
-def _labels(
-    patient: Patient, kidney: Mapping[str, float]
-) -> list[tuple[LabelRule, float, LabelStep | None]]:
-    """Return each label rule, its renal function, and its row; those for adults only for adults."""
-    adult = patient.age_years >= ADULT_YEARS
-    rows: list[tuple[LabelRule, float, LabelStep | None]] = []
-    for rule in label_rules():
-        value = kidney[rule.measure]
-        usable = (adult or not rule.adults_only) and math.isfinite(value)
-        rows.append((rule, value, label_step(rule, value) if usable else None))
-    return rows
 
 
 def _label_record(

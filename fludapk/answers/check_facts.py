@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
@@ -38,12 +39,12 @@ class CheckFacts:
     targets: Sequence[TargetRecord]
     label_rules: Sequence[LabelRecord]
 
-    @property
+    @cached_property
     def model(self) -> Model:
         """Chosen model."""
         return self.prediction.model
 
-    @property
+    @cached_property
     def patient(self) -> Patient:
         """Patient of the check."""
         return self.prediction.case.patient
@@ -54,11 +55,16 @@ Rule: TypeAlias = Callable[[CheckFacts], Remark | None]
 
 def other_disease(model: Model, case: Case) -> str | None:
     """Name the disease of a case if the model was built from patients with others."""
-    diseases = model.file.population.diseases
-    if not diseases:
+    if not model.file.population.diseases:
         return None
     disease = Treated.by(case.patient, case.regimen).disease
-    return disease if disease is not None and disease not in diseases else None
+    return None if is_for_disease(model, disease) else disease
+
+
+def is_for_disease(model: Model, disease: str | None) -> bool:
+    """Tell if a model was built from patients with a disease, or any; None is unknown."""
+    diseases = model.file.population.diseases
+    return disease is None or not diseases or disease in diseases
 
 
 def reading_note(model: Model, patient: Patient) -> str | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from fludapk.answers.drawn_effects import simulated_effects, uncertain_effects
-from fludapk.answers.typical import Together, at_cells, typical_rows
-from fludapk.arrays import F8, Bools
-from fludapk.errors import InputError
+from fludapk.answers.typical import Given, Switch, Together, at_cells, typical_rows
+from fludapk.arrays import F8
+from fludapk.errors import Fault, InputError
 from fludapk.patients.course import Course
 from fludapk.patients.patient import Patient, category_columns, size_columns
 from fludapk.patients.regimen import Regimen
@@ -23,7 +24,6 @@ from fludapk.pk.exposure import (
     course_areas,
     course_concentrations,
     course_exposure,
-    slowest_rate,
 )
 from fludapk.published.covariates import (
     Covariates,
@@ -165,8 +165,8 @@ class Prediction:
     @property
     def steps(self) -> list[Step]:
         """Steps by which the covariates were computed."""
-        if self.together.steps is not None:
-            return self.together.steps
+        if self.together.given.columns[0]["AGE"].size == 1:
+            return self._covariates.steps
         return covariate_columns(self.model, self._columns, self.case.patient.egfr_formula).steps
 
     @property
@@ -189,11 +189,17 @@ class Prediction:
         """Random effects of the typical patient: zero."""
         return RandomEffects.none(self.model.program, len(self.case.course.doses_mg))
 
-    def auc_by(self, formula: str) -> float:
-        """Compute AUC0-inf of the typical patient by another formula of renal function, mg·h/L."""
-        auc = float(self.together.auc_by(formula)[self.place])
+    @property
+    def switch(self) -> Switch | None:
+        """Age near that of the patient at which the formula of renal function changes."""
+        return self.together.switches.get(self.place)
+
+    @property
+    def auc_by_other(self) -> float:
+        """AUC0-inf of the typical patient by the other formula of `switch`, mg·h/L."""
+        auc = self.together.auc_by_other[self.place]
         if math.isnan(auc):
-            raise InputError(f"no valid parameters by {formula}")
+            raise InputError(f"no valid parameters by {self.together.switches[self.place].other}")
         return auc
 
     def typical_mg_l(self, at_h: F8) -> F8:
@@ -299,130 +305,137 @@ def predictions(
         `size_columns` of their patients at the first dose.
     """
     sizes = size_columns([case.patient for case in cases]) if sizes is None else sizes
-    outcomes: dict[int, Outcome] = {}
-    alike: dict[Hashable, list[int]] = {}
+    alike: dict[tuple[Hashable, ...], list[int]] = {}
     for i, (patient, regimen, course) in enumerate(cases):
-        changing = bool(patient.renal_changes)
-        key = patient.egfr_formula, course.times_h, course.infusion_h, regimen.cells_at_h, changing
+        changing = course.times_h if patient.renal_changes else None
+        key = (
+            (patient.egfr_formula, changing),
+            course.times_h,
+            course.infusion_h,
+            regimen.cells_at_h,
+        )
         alike.setdefault(key, []).append(i)
-    for rows in alike.values():
-        own = {name: column[rows] for name, column in sizes.items()}
-        outcomes.update(zip(rows, _alike(model, [cases[i] for i in rows], own), strict=True))
-    return [outcomes[i] for i in range(len(cases))]
-
-
-def _alike(model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]) -> list[Outcome]:
-    """Predict cases with the same times and eGFR formula, all or none that change, all at once."""
-    times = cases[0].course.times_h
-    times = times if cases[0].patient.renal_changes else times[:1]
-    first = _covariates(model, cases, sizes)
-    later = (size_columns([case.patient for case in cases], time) for time in times[1:])
-    doses = [first, *(_covariates(model, cases, columns) for columns in later)]
+    by_covariates: dict[Hashable, list[list[int]]] = {}
+    for (same, *_), rows in alike.items():
+        by_covariates.setdefault(same, []).append(rows)
     outcomes: dict[int, Outcome] = {}
-    studied: dict[int, list[Outside]] = {}
-    usable_at = np.array([_plainly_usable(model, at, len(cases)) for _, at in doses])
-    plain = np.all(usable_at, axis=0)
-    for i, is_plain in enumerate(plain.tolist()):
-        try:
-            studied[i] = [] if is_plain else _outside(model, doses, i)
-        except InputError as error:
-            outcomes[i] = error
-            studied.pop(i, None)
-    try:
-        outcomes |= _typical_patients(model, cases, doses, studied) if studied else {}
-    except InputError as error:  # of a row that this does not name: each by itself
-        if len(cases) == 1:
-            return [error]
-        return [predictions(model, [case])[0] for case in cases]
+    for groups in by_covariates.values():
+        outcomes |= _of_groups(model, cases, sizes, groups)
     return [outcomes[i] for i in range(len(cases))]
 
 
-def _covariates(
-    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]
-) -> tuple[dict[str, F8], Covariates]:
-    """Return what is given of patients at a dose, and the covariates that follow."""
-    categories = category_columns(
-        [case.patient for case in cases],
-        model,
-        [case.regimen.product for case in cases],
-        [case.regimen.disease for case in cases],
-    )
-    given = {**sizes, **categories}
-    return given, covariate_columns(model, given, cases[0].patient.egfr_formula)
-
-
-def _plainly_usable(model: Model, covariates: Covariates, n: int) -> Bools:
-    """Tell which patients lack nothing and are inside the studied range."""
-    possible, outside = studied_range(model, covariates.values)
-    is_plain = np.full(n, True) & possible & ~outside
-    for value in covariates.values.values():
-        is_plain &= ~np.isnan(value)
-    return is_plain
-
-
-def _outside(
-    model: Model, doses: Sequence[tuple[Mapping[str, F8], Covariates]], i: int
-) -> list[Outside]:
-    """Return the covariates of a patient outside the studied range; refuse one who lacks some."""
-    outside: dict[str, Outside] = {}
-    for given, covariates in doses:
-        lacking = missing_covariates(model, covariates.values, given, i)
-        if lacking:
-            raise InputError(*lacking)
-        for entry in outside_studied_range(model, covariates.values, i):
-            outside.setdefault(entry.covariate, entry)
-    return list(outside.values())
-
-
-def _typical_patients(
-    model: Model,
-    cases: Sequence[Case],
-    doses: Sequence[tuple[Mapping[str, F8], Covariates]],
-    studied: Mapping[int, list[Outside]],
-) -> dict[int, Prediction]:
-    """Predict the typical patient of every case that can be used.
+def _of_groups(
+    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8], groups: Sequence[list[int]]
+) -> dict[int, Outcome]:
+    """Predict cases with the same eGFR formula, all or none of which change.
 
     Parameters
     ----------
     model : Model
     cases : sequence of Case
-        With the same times.
-    doses : sequence of (mapping of str to arrays, Covariates)
-        Given and computed, with a row for each case: at the first dose, or at every one if they
-        change.
-    studied : mapping of int to list of Outside
-        Place of a case that can be used -> its covariates outside the studied range.
+    sizes : mapping of str to arrays
+        Of their patients, at the first dose.
+    groups : sequence of list of int
+        Places of cases with the same times.
 
     Returns
     -------
-    dict of int to Prediction
-        With the places of `studied`.
+    dict of int to Outcome
+        With these places.
     """
-    rows = list(studied)
-    each = typical_rows(model, [covariates.values for _, covariates in doses], rows)
+    rows = [i for group in groups for i in group]
+    given = _given(model, [cases[i] for i in rows], {name: x[rows] for name, x in sizes.items()})
+    outside, refused = _studied(given)
+    usable = [row for row in range(len(rows)) if row not in refused]
+    outcomes: dict[int, Outcome] = {rows[row]: error for row, error in refused.items()}
+    ends = np.searchsorted(usable, np.cumsum([len(group) for group in groups])).tolist()
+    try:
+        each = typical_rows(model, [at.values for at in given.covariates], usable)
+        for start, end in pairwise([0, *ends]):
+            if start == end:
+                continue
+            own = usable[start:end]
+            treated = [cases[rows[row]] for row in own]
+            typical = [(tv[start:end], renal[start:end]) for tv, renal in each]
+            together = _together(given, own, typical, treated)
+            for place, (row, case) in enumerate(zip(own, treated, strict=True)):
+                beyond = outside.get(row, [])
+                outcomes[rows[row]] = Prediction(model, case, beyond, together, place, row)
+    except InputError as error:  # of a row that this does not name: each by itself
+        if len(rows) == 1:
+            return {rows[0]: error}
+        return {i: predictions(model, [cases[i]])[0] for i in rows}
+    return outcomes
+
+
+def _given(model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]) -> Given:
+    """Collect the data of patients at the first dose, or at every one if they change."""
+    patients, times = [case.patient for case in cases], cases[0].course.times_h
+    categories = category_columns(
+        patients,
+        model,
+        [case.regimen.product for case in cases],
+        [case.regimen.disease for case in cases],
+    )
+    later = times[1:] if patients[0].renal_changes else ()
+    at_doses = [sizes, *(size_columns(patients, time) for time in later)]
+    return Given(model, [{**at, **categories} for at in at_doses], patients[0].egfr_formula)
+
+
+def _studied(given: Given) -> tuple[dict[int, list[Outside]], dict[int, InputError]]:
+    """Return rows outside the studied range, with the covariates that are, and rows refused."""
+    outside: dict[int, dict[str, Outside]] = {}
+    refused: dict[int, InputError] = {}
+    for columns, at in zip(given.columns, given.covariates, strict=True):
+        possible, beyond = studied_range(given.model, at.values)
+        lacking = np.zeros(columns["AGE"].shape, dtype=np.bool_)
+        for value in at.values.values():
+            lacking |= np.isnan(value)
+        for row in np.flatnonzero(lacking | beyond | ~possible).tolist():
+            try:
+                if lacking[row]:
+                    _refuse(missing_covariates(given.model, at.values, columns, row))
+                for entry in outside_studied_range(given.model, at.values, row):
+                    outside.setdefault(row, {}).setdefault(entry.covariate, entry)
+            except InputError as error:
+                refused.setdefault(row, error)
+    return {row: list(entries.values()) for row, entries in outside.items()}, refused
+
+
+def _refuse(faults: Sequence[Fault]) -> None:
+    if faults:
+        raise InputError(*faults)
+
+
+def _together(
+    given: Given, rows: Sequence[int], each: Sequence[tuple[F8, F8]], cases: Sequence[Case]
+) -> Together:
+    """Compute the exposure of typical patients with the same times.
+
+    Parameters
+    ----------
+    given : Given
+    rows : sequence of int
+        Of these patients.
+    each : sequence of (tv, renal fraction)
+        At the first dose, or at every one if they change; see `Program.typical_values`.
+    cases : sequence of Case
+    """
+    program, (regimen, course) = given.model.program, cases[0][1:]
     tv, renal = each[0]
     by_dose = np.stack([own for own, _ in each], axis=1) if len(each) > 1 else None
     typical_values = tv if by_dose is None else by_dose
-    times, lengths, _ = cases[0].course.arrays(1.0)
-    amounts = np.array([cases[i].course.doses_mg for i in rows]) * model.file.dose_factor
-    no_effects = RandomEffects.none(model.program, len(times))
-    typical = course_exposure(model.program, typical_values, no_effects, times, lengths, amounts)
-    at_h = cases[0].regimen.cells_at_h
-    together = Together(
-        model=model,
-        given=[given for given, _ in doses],
+    times, lengths, _ = course.arrays(1.0)
+    amounts = np.array([case.course.doses_mg for case in cases]) * given.model.file.dose_factor
+    no_effects = RandomEffects.none(program, len(times))
+    own = times, lengths, amounts
+    return Together(
+        given=given,
         rows=rows,
-        course=(times, lengths, amounts),
-        covariates=[covariates for _, covariates in doses],
+        course=own,
         tv=tv,
         tv_by_dose=by_dose,
         renal_fraction=renal,
-        half_life_h=math.log(2) / slowest_rate(tv, model.program.compartments),
-        typical=typical,
-        at_cells=at_cells(model, typical_values, times, lengths, amounts, at_h),
-        steps=doses[0][1].steps if len(cases) == 1 else None,
+        typical=course_exposure(program, typical_values, no_effects, *own),
+        at_cells=at_cells(given.model, typical_values, *own, regimen.cells_at_h),
     )
-    return {
-        i: Prediction(model, cases[i], outside, together, place, i)
-        for place, (i, outside) in enumerate(studied.items())
-    }

@@ -2,45 +2,117 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.pk.effects import RandomEffects
-from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure
-from fludapk.published.covariates import Covariates, Step, covariate_columns, covariate_rows
+from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure, slowest_rate
+from fludapk.published.covariates import Covariates, covariate_columns, covariate_rows
+from fludapk.published.formula_rules import formula_switch, may_switch
 from fludapk.published.models import Model
+from fludapk.published.tables import SEXES
+
+
+class Switch(NamedTuple):
+    """Age at which a model turns to another formula of renal function."""
+
+    age_years: float
+    below: str
+    above: str
+    used: str
+    """The one of these that a patient near this age has."""
+    other: str
+
+
+NEAR_YEARS: Final = 1.0
+"""So near such an age the other formula is told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Patients whose covariates a model computes at once."""
+
+    model: Model
+    columns: Sequence[Mapping[str, F8]]
+    """Data that covariates are computed from, with a row for each patient: at the first dose, or at
+    every one if they change."""
+    formula: str | None
+    """Formula of renal function that was chosen instead of the model's own."""
+
+    @cached_property
+    def covariates(self) -> list[Covariates]:
+        """Covariates at each of these doses."""
+        return self.covariates_by(self.formula)
+
+    def covariates_by(self, formula: str | None) -> list[Covariates]:
+        """Compute covariates by a formula of renal function."""
+        if formula not in self._by:
+            self._by[formula] = [covariate_columns(self.model, at, formula) for at in self.columns]
+        return self._by[formula]
+
+    @cached_property
+    def _by(self) -> dict[str | None, list[Covariates]]:
+        return {}
+
+    def switches(self, rows: Sequence[int]) -> dict[int, Switch]:
+        """Find patients near an age at which the model turns to another formula for a creatinine.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Rows of some patients.
+
+        Returns
+        -------
+        dict of int to Switch
+            Place among `rows` -> the switch. Of unknown sex, or if a formula was chosen, none.
+        """
+        if self.formula is not None:
+            return {}
+        ages, women, creatinine = (self.columns[0][name][rows] for name in ("AGE", "SEX", "SCR"))
+        near = may_switch(self.model, ages, within_years=NEAR_YEARS)
+        near &= ~np.isnan(women) & ~np.isnan(creatinine)
+        switches = {}
+        for place in np.flatnonzero(near).tolist():
+            age, sex = float(ages[place]), SEXES[0] if women[place] == 1.0 else SEXES[1]
+            switch = formula_switch(self.model, age_years=age, sex=sex, within_years=NEAR_YEARS)
+            if switch is not None:
+                edge, below, above = switch
+                pair = (below, above) if age < edge else (above, below)
+                switches[place] = Switch(*switch, *pair)
+        return switches
 
 
 @dataclass(frozen=True, eq=False)
 class Together:
     """Typical patients by one model, with the same times; arrays have a row for each."""
 
-    model: Model
-    given: Sequence[Mapping[str, F8]]
-    """Columns that `covariates` were computed from."""
-    rows: list[int]
-    """Row of each typical patient in these."""
+    given: Given
+    """These patients, among others."""
+    rows: Sequence[int]
+    """Row of each typical patient there."""
     course: tuple[F8, F8, F8]
     """Times and durations, h, and (n, doses) amounts of F-ara-A, mg."""
-    covariates: Sequence[Covariates]
-    """Covariates of these, and of others who could not be predicted: at the first dose, or at every
-    one if they change."""
     tv: F8
     """(n, 6 or more) Typical CL V1 Q2 V2 Q3 V3 at the first dose; see `Program.typical_values`."""
     tv_by_dose: F8 | None
     """(n, doses, 6 or more) The same at every dose, if the covariates change; else None."""
     renal_fraction: F8
-    half_life_h: F8
     typical: Exposure
     at_cells: list[tuple[float | None, float | None]]
-    steps: list[Step] | None
-    """Steps by which the covariates of the only one were computed."""
+
+    @property
+    def covariates(self) -> Sequence[Covariates]:
+        """Covariates of `given`: at the first dose, or at every one if they change."""
+        return self.given.covariates
 
     @cached_property
     def auc_0_inf(self) -> list[float]:
@@ -48,35 +120,53 @@ class Together:
         aucs: list[float] = self.typical.auc_0_inf.tolist()
         return aucs
 
-    def auc_by(self, formula: str) -> F8:
-        """Compute AUC0-inf of each by another formula of renal function, mg·h/L; NaN without."""
-        if formula not in self._auc_by:
-            doses = [covariate_columns(self.model, each, formula).values for each in self.given]
-            n = len(self.rows)
-            auc = self._auc_by[formula] = np.full(n, np.nan)
-            usable = np.ones(n, dtype=np.bool_)
-            for column in (column for values in doses for column in values.values()):
-                usable &= ~np.isnan(column[self.rows])
-            places = np.flatnonzero(usable).tolist()
-            try:
-                auc[places] = self._areas(doses, places)
-            except InputError:  # of one of them
-                for place in places:
-                    with suppress(InputError):
-                        auc[place] = self._areas(doses, [place])[0]
-        return self._auc_by[formula]
+    @cached_property
+    def half_life_h(self) -> F8:
+        """Half-life of the last phase of each."""
+        rates = slowest_rate(self.tv, self.given.model.program.compartments)
+        return np.asarray(math.log(2) / rates)
 
     @cached_property
-    def _auc_by(self) -> dict[str, F8]:
-        return {}
+    def switches(self) -> dict[int, Switch]:
+        """Patients, by place, near an age at which the formula of renal function changes."""
+        return self.given.switches(self.rows)
 
-    def _areas(self, doses: Sequence[Mapping[str, F8]], places: Sequence[int]) -> F8:
-        """Compute AUC0-inf of typical patients with other covariates."""
-        program, (times, lengths, amounts) = self.model.program, self.course
-        each = typical_rows(self.model, doses, [self.rows[place] for place in places])
+    @cached_property
+    def auc_by_other(self) -> dict[int, float]:
+        """AUC0-inf of each of these by the other formula, mg·h/L; NaN without."""
+        places, doses = list(self.switches), []
+        for dose, at in enumerate(self.covariates):
+            by = {
+                switch.other: self.given.covariates_by(switch.other)[dose].values
+                for switch in self.switches.values()
+            }
+            rows = [(by[switch.other], self.rows[k]) for k, switch in self.switches.items()]
+            doses.append({x: np.array([own[x][row] for own, row in rows]) for x in at.values})
+        usable = np.ones(len(places), dtype=np.bool_)
+        for column in (column for values in doses for column in values.values()):
+            usable &= ~np.isnan(column)
+        aucs = dict.fromkeys(places, math.nan)
+
+        some = np.flatnonzero(usable).tolist()
+        for together in (some, *([k] for k in some)):  # each by itself if one cannot be computed
+            with suppress(InputError):
+                own = [places[k] for k in together]
+                areas = self._areas(doses, together, own) if own else np.empty(0)
+                aucs |= zip(own, areas.tolist(), strict=True)
+                if together is some:
+                    break
+        return aucs
+
+    def _areas(
+        self, doses: Sequence[Mapping[str, F8]], rows: Sequence[int], places: Sequence[int]
+    ) -> F8:
+        """Compute AUC0-inf with rows of other covariates of the patients at some places."""
+        model, (times, lengths, amounts) = self.given.model, self.course
+        each = typical_rows(model, doses, rows)
         tv = each[0][0] if len(each) == 1 else np.stack([own for own, _ in each], axis=1)
-        no_effects = RandomEffects.none(program, len(times))
-        return course_exposure(program, tv, no_effects, times, lengths, amounts[places]).auc_0_inf
+        no_effects = RandomEffects.none(model.program, len(times))
+        own = times, lengths, amounts[places]
+        return course_exposure(model.program, tv, no_effects, *own).auc_0_inf
 
 
 def typical_rows(

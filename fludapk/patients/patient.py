@@ -217,6 +217,7 @@ class Patient:
         own = {key: quantity.value for key, quantity in typed.items()}
         names = {name: texts.get(name) for name in _NAMES}
         vars(patient).update(_NOTHING, **own, **names, sex=sex, typed=typed, categories={})
+        vars(patient)["_is_of_ordinary_size"] = True  # or it would not be plain
         return None if patient._formula_faults("bsa_formula", ("BSA",)) else patient
 
     def _judged(

@@ -136,13 +136,16 @@ def applies(
     product, disease : str or None
         Identifiers; None if unknown.
     """
+    return _is_of_age(target, age_years) and _is_of_such(target, product, disease)
+
+
+def _is_of_age(target: TargetEntry, age_years: float) -> bool:
     low, high = target.ages or (0.0, np.inf)
-    return (
-        low <= age_years <= high
-        and age_years < np.inf
-        and target.disease in (None, disease)
-        and target.product in (None, product)
-    )
+    return low <= age_years <= high and age_years < np.inf
+
+
+def _is_of_such(target: TargetEntry, product: str | None, disease: str | None) -> bool:
+    return target.disease in (None, disease) and target.product in (None, product)
 
 
 def verdict(auc_0_inf: float, target: TargetEntry | None) -> str:
@@ -153,15 +156,29 @@ def verdict(auc_0_inf: float, target: TargetEntry | None) -> str:
     >>> verdict(21.7, targets()["scordo2023"]), verdict(13.5, None)
     ('above 20', 'below 13.8')
     """
+    at = side(auc_0_inf, target)
     if target is None:
-        side = flag(auc_0_inf)
-        if side == "borderline":
+        if at == "borderline":
             return tr("{low:g} to {high:g}", low=LOW, high=MET)
-        return _below(LOW) if side == "below" else _or_more(MET)
+        return _below(LOW) if at == "below" else _or_more(MET)
     low, high = bounds(target)
     if target.optimum is not None:
-        return _below(low) if status(target, auc_0_inf) == "below" else _or_more(low)
+        return _below(low) if at == "below" else _or_more(low)
     return side_of(auc_0_inf, low, high)
+
+
+def side(auc_0_inf: float, target: TargetEntry | None) -> Flag | TargetStatus:
+    """Tell on which side of the limits of a target, or of the flag, an AUC is; see `verdict`.
+
+    Examples
+    --------
+    >>> side(21.7, targets()["scordo2023"]), side(13.9, None)
+    ('above', 'borderline')
+    """
+    if target is None:
+        return flag(auc_0_inf)
+    at = status(target, auc_0_inf)
+    return "above" if at == "within" and target.optimum is not None else at
 
 
 def side_of(auc_0_inf: float, low: float, high: float) -> str:
@@ -205,14 +222,13 @@ def leading_target(
     >>> leading_target(age_years=60, product="tisa_cel", disease="b_all") is None
     True
     """
-    return next(
-        (
-            entry
-            for entry in targets().values()
-            if applies(entry, age_years=age_years, product=product, disease=disease)
-        ),
-        None,
-    )
+    return next((e for e in _of_such(product, disease) if _is_of_age(e, age_years)), None)
+
+
+@lru_cache(maxsize=256)
+def _of_such(product: str | None, disease: str | None) -> list[TargetEntry]:
+    """Return the targets of a product and a disease, at any age."""
+    return [entry for entry in targets().values() if _is_of_such(entry, product, disease)]
 
 
 def window_probabilities(
