@@ -318,12 +318,13 @@ def rival_record(
     """Record the AUC by another model; if it does not apply, that it is for others."""
     if not isinstance(other, Prediction) or not covers(model, case, other):
         return of_others
+    auc = other.auc_0_inf
     record = object.__new__(SensitivityRecord)  # replace() takes four times as long
     vars(record).update(
         vars(of_others),
         applies=True,
-        auc_0_inf=other.auc_0_inf,
-        flag=flag(other.auc_0_inf),
+        auc_0_inf=auc,
+        flag=flag(auc),
         reason=None,
         auc_0_inf_other_basis=other.auc_0_inf_other_basis,
     )

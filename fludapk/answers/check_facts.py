@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
@@ -38,16 +37,14 @@ class CheckFacts:
     leading: TargetEntry | None
     targets: Sequence[TargetRecord]
     label_rules: Sequence[LabelRecord]
+    model: Model = field(init=False)
+    """Chosen model."""
+    patient: Patient = field(init=False)
+    """Patient of the check."""
 
-    @cached_property
-    def model(self) -> Model:
-        """Chosen model."""
-        return self.prediction.model
-
-    @cached_property
-    def patient(self) -> Patient:
-        """Patient of the check."""
-        return self.prediction.case.patient
+    def __post_init__(self) -> None:
+        """Keep what nearly every rule looks at within reach."""
+        vars(self).update(model=self.prediction.model, patient=self.prediction.case.patient)
 
 
 Rule: TypeAlias = Callable[[CheckFacts], Remark | None]

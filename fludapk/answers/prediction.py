@@ -70,8 +70,8 @@ class Prediction:
     @property
     def uncapped(self) -> float | None:
         """eGFR or CrCl before the cap of the model."""
-        name, free = self.model.renal_covariate, self._covariates.uncapped
-        return None if name is None else float(free[name][self.covariate_place])
+        free = self.together.given.uncapped
+        return free[self.covariate_place] if free else None
 
     @property
     def origin(self) -> str | None:
@@ -97,8 +97,8 @@ class Prediction:
 
     def covariate(self, name: str, dose: int = 0) -> float | None:
         """Return a covariate of the model at a dose; None if it has no such covariate."""
-        column = self.together.covariates[dose].values.get(name)
-        return None if column is None else float(column[self.covariate_place])
+        column = self.together.given.values[dose].get(name)
+        return None if column is None else column[self.covariate_place]
 
     @property
     def clearance_l_h(self) -> float:
@@ -157,9 +157,10 @@ class Prediction:
         A model of mg of phosphate takes the prescribed mg as they are, one of F-ara-A the mass
         ratio of them.
         """
-        dose, ratio = self.model.file.dose, MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
+        dose = self.model.file.dose
         if dose.basis != "unknown":
             return None
+        ratio = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
         return self.auc_0_inf / dose.factor if dose.factor < 1.0 else self.auc_0_inf * ratio
 
     @property

@@ -52,6 +52,20 @@ class Given:
         """Covariates at each of these doses."""
         return self.covariates_by(self.formula)
 
+    @cached_property
+    def values(self) -> list[dict[str, list[float]]]:
+        """Values of each covariate at each of these doses, as numbers of Python."""
+        return [
+            {name: column.tolist() for name, column in at.values.items()} for at in self.covariates
+        ]
+
+    @cached_property
+    def uncapped(self) -> list[float]:
+        """eGFR or CrCl before the cap of the model, at the first dose; empty without either."""
+        name, free = self.model.renal_covariate, self.covariates[0].uncapped
+        values: list[float] = [] if name is None else free[name].tolist()
+        return values
+
     def covariates_by(self, formula: str | None) -> list[Covariates]:
         """Compute covariates by a formula of renal function."""
         if formula not in self._by:
