@@ -14,12 +14,12 @@ from typing import Final
 import numpy as np
 
 from fludapk.answers.averaging import AnyAnswer, AveragedAnswer, Blend
-from fludapk.answers.check_answer import Answer, Common, Computed, covers
+from fludapk.answers.check_answer import Answer, Common, Computed, auc_by
 from fludapk.answers.check_facts import is_for_disease
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.headline import Simulated, leading_of
 from fludapk.answers.label_weights import kidneys_by_weight
-from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predictions
+from fludapk.answers.prediction import LOG2_POINTS, Prediction, Predictions, predicted
 from fludapk.answers.simulation import simulated_of_many
 from fludapk.arrays import F8, Bools
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
@@ -171,9 +171,8 @@ def answers(
         model.id: _predicted(model, _who(model, requests, treated), cases, sizes)
         for model in models.values()
     }
-    rivals = {i: {name: rows[i] for name, rows in by_model.items() if i in rows} for i in cases}
     blends = [
-        _blend(request, case, rivals[i], models, strict=strict) if isinstance(case, Case) else case
+        _blend(request, i, by_model, strict=strict) if isinstance(case, Case) else case
         for i, (request, case) in enumerate(zip(requests, read, strict=True))
     ]
     patients = [case.patient.at_worst(case.course.times_h[-1]) for case in cases.values()]
@@ -181,10 +180,10 @@ def answers(
     kidneys = dict(zip(cases, _kidneys(sizes if is_same else size_columns(patients)), strict=True))
     weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
     leading = {i: leading_of(case.patient, case.regimen) for i, case in cases.items()}
-    shown = _simulations(blends, rivals, leading, log2_points)
-    common = Common(tuple(models.values()), log2_points)
+    common = Common(by_model, log2_points)
+    shown = _simulations(blends, leading, common)
     computed = [
-        Computed(request, prediction, rivals[i], leading[i], shown[i], kidneys[i], weighed[i])
+        Computed(request, prediction, i, leading[i], shown[i], kidneys[i], weighed[i])
         for i, (request, blend) in enumerate(zip(requests, blends, strict=True))
         if isinstance(blend, Blend)
         for prediction in blend.predictions
@@ -207,27 +206,22 @@ def answers(
 
 
 def _blend(
-    request: Request,
-    case: Case,
-    rivals: Mapping[str, Outcome],
-    models: Mapping[str, Model],
-    *,
-    strict: bool,
+    request: Request, place: int, by_model: Mapping[str, Predictions], *, strict: bool
 ) -> Blend | FludapkError:
     """Choose the prediction, or those to be averaged, or say why there is none."""
     if is_averaged(request.model):
         applying = [
             outcome
-            for name, outcome in rivals.items()
-            if isinstance(outcome, Prediction)
-            and models[name].file.reading_of is None
-            and covers(models[name], case, outcome)
+            for rival in by_model.values()
+            if rival.model.file.reading_of is None
+            and auc_by(rival, place) is not None
+            and isinstance(outcome := rival[place], Prediction)
         ]
         try:
-            return Blend.of(applying, read_weights(request.model, models))
+            return Blend.of(applying, read_weights(request.model, by_model))
         except InputError as error:
             return error
-    outcome = rivals[request.model]
+    outcome = by_model[request.model][place]
     if isinstance(outcome, FludapkError):
         return outcome
     if strict and outcome.outside:
@@ -249,9 +243,8 @@ _WHOLE.setflags(write=False)
 
 def _simulations(
     blends: Sequence[Blend | FludapkError],
-    rivals: Mapping[int, Mapping[str, Outcome]],
     leading: Mapping[int, TargetEntry | None],
-    log2_points: int,
+    common: Common,
 ) -> list[dict[str, Simulated | InputError]]:
     """Simulate all patients by their models, and by those that their leading targets are of."""
     wanted: dict[tuple[int, str], Prediction] = {}
@@ -259,12 +252,14 @@ def _simulations(
         if isinstance(blend, FludapkError):
             continue
         target = leading[i]
-        judging = None if target is None else rivals[i].get(target.derived_with)
-        for prediction in (*blend.predictions, judging):
-            if isinstance(prediction, Prediction):
-                wanted[i, prediction.model.id] = prediction
+        for prediction in blend.predictions:
+            wanted[i, prediction.model.id] = prediction
+        if target is not None and (i, target.derived_with) not in wanted:
+            judging = common.outcome(target.derived_with, i)
+            if isinstance(judging, Prediction):
+                wanted[i, judging.model.id] = judging
     shown: list[dict[str, Simulated | InputError]] = [{} for _ in blends]
-    simulated = simulated_of_many(list(wanted.values()), log2_points)
+    simulated = simulated_of_many(list(wanted.values()), common.log2_points)
     for (i, model), patients in zip(wanted, simulated, strict=True):
         shown[i][model] = patients
     return shown
@@ -303,7 +298,7 @@ def _who(model: Model, requests: Sequence[Request], treated: Mapping[int, Treate
 
 def _predicted(
     model: Model, chosen: Bools, cases: Mapping[int, Case], sizes: Mapping[str, F8]
-) -> dict[int, Outcome]:
+) -> Predictions:
     """Predict some cases by a model.
 
     Parameters
@@ -318,12 +313,11 @@ def _predicted(
 
     Returns
     -------
-    dict of int to Outcome
+    Predictions
         With the same places.
     """
     own = dict(compress(cases.items(), chosen.tolist()))
-    columns = {name: column[chosen] for name, column in sizes.items()}
-    return dict(zip(own, predictions(model, list(own.values()), columns), strict=True))
+    return predicted(model, own, {name: column[chosen] for name, column in sizes.items()})
 
 
 def _names_in_use(models: Iterable[Model]) -> dict[str, set[str | None]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from fludapk._version import __version__
@@ -39,7 +39,7 @@ from fludapk.answers.headline import (
     notes_in_headline,
 )
 from fludapk.answers.label_weights import Kidney, label_by_weight
-from fludapk.answers.prediction import Outcome, Prediction
+from fludapk.answers.prediction import Outcome, Prediction, Predictions, by_other_basis
 from fludapk.answers.record import (
     Provenance,
     Remark,
@@ -56,7 +56,7 @@ from fludapk.patients.course import Course
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
-from fludapk.patients.request import Case, Request
+from fludapk.patients.request import Request
 from fludapk.pk.effects import POINT_SET_SEED
 from fludapk.published.course_files import LabelRule, LabelStep, TargetEntry
 from fludapk.published.models import Model
@@ -69,8 +69,8 @@ class Computed(NamedTuple):
 
     request: Request
     prediction: Prediction
-    rivals: Mapping[str, Outcome]
-    """By every model that was built from such patients, and by the one that was asked for."""
+    place: int
+    """Place among the requests."""
     leading: TargetEntry | None
     """The target that leads the answer."""
     shown: Mapping[str, Simulated | InputError]
@@ -91,17 +91,24 @@ class Computed(NamedTuple):
 class Common:
     """Facts that many answers share; what is kept in it goes when they do."""
 
-    models: Sequence[Model]
-    """All of them."""
+    by_model: Mapping[str, Predictions]
+    """By every model, of the cases that it was built for, or that ask for it."""
     log2_points: int
     """2 to this power simulated courses stand behind each answer."""
     hashed: dict[Regimen, str] = field(default_factory=dict)
     """Texts of courses for hashes, see `input_hash`."""
 
-    @cached_property
-    def of_others(self) -> list[tuple[Model, SensitivityRecord]]:
-        """Each model, and its record for those whom it is not for."""
-        return [(model, _of_others(model, language())) for model in self.models]
+    def outcome(self, model: str, place: int) -> Outcome | None:
+        """Return the prediction of a case by a model; None if nobody asked for it."""
+        return self.by_model[model].get(place) if model in self.by_model else None
+
+    def rivals(self, places: Sequence[int]) -> list[tuple[SensitivityRecord, ...]]:
+        """Record the AUC of some cases by every model, without why one does not apply."""
+        columns = []
+        for rival in self.by_model.values():
+            of_others = _of_others(rival.model, language())
+            columns.append([_rival_record(rival, place, of_others) for place in places])
+        return list(zip(*columns, strict=True))
 
 
 class Answer:
@@ -128,7 +135,7 @@ class Answer:
         self.model = self.prediction.model
         self.patient, self.regimen, self.course = self.prediction.case
         self.shown = computed.simulated(self.model.id)
-        self._sensitivity: list[SensitivityRecord] = []
+        self._sensitivity: Sequence[SensitivityRecord] = ()
         self._steps = label_steps(self.patient.age_years, computed.kidney)
         self._refusing = [
             rule.id
@@ -144,8 +151,9 @@ class Answer:
         """Answer many checks, a step of all before the next step; one refused stops no other."""
         try:
             answers = [cls(each, common) for each in computed]
-            for answer in answers:
-                answer._sensitivity = answer._rivals()
+            rivals = common.rivals([each.place for each in computed])
+            for answer, row in zip(answers, rivals, strict=True):
+                answer._sensitivity = row
             warnings = remarks_of_many([answer._facts() for answer in answers], WARNINGS)
             for answer, own in zip(answers, warnings, strict=True):
                 answer._warnings = own
@@ -157,20 +165,12 @@ class Answer:
             return [answer for each in computed for answer in cls.of_many([each], common)]
         return list(answers)
 
-    def _rivals(self) -> list[SensitivityRecord]:
-        """Record the AUC by every model; why one does not apply is worded in the result."""
-        case, rivals = self.prediction.case, self._computed.rivals
-        return [
-            rival_record(of_others, model, case, rivals.get(of_others.model))
-            for model, of_others in self._common.of_others
-        ]
-
     def _reasoned(self) -> list[SensitivityRecord]:
         """Record the AUC by every model, or why it does not apply."""
-        case, rivals = self.prediction.case, self._computed.rivals
+        rivals, place = self._common.by_model.values(), self._computed.place
         return [
-            row if row.applies else replace(row, reason=_reason(model, case, rivals.get(model.id)))
-            for row, (model, _) in zip(self._sensitivity, self._common.of_others, strict=True)
+            row if row.applies else replace(row, reason=_reason(rival, place))
+            for row, rival in zip(self._sensitivity, rivals, strict=True)
         ]
 
     def _facts(self, judged: Sequence[TargetRecord] | None = None) -> CheckFacts:
@@ -201,7 +201,7 @@ class Answer:
         notes.append(tr(COVARIATES_ONLY))
         doubts = [self.model.not_shipped]
         if target is not None and target.derived_with != self.model.id:
-            own = computed.rivals.get(target.derived_with)
+            own = self._common.outcome(target.derived_with, computed.place)
             if isinstance(own, Prediction):
                 judged = computed.simulated(own.model.id)
                 doubts.append(own.model.not_shipped)
@@ -312,13 +312,21 @@ _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
 """Codes of remarks without which the chance would mislead."""
 
 
-def rival_record(
-    of_others: SensitivityRecord, model: Model, case: Case, other: Outcome | None
+def auc_by(rival: Predictions, place: int) -> float | None:
+    """Return AUC0-inf of a case by a model whose population covers the patient; None by others."""
+    auc = rival.auc_inside(place)
+    if auc is None or other_disease(rival.model, rival.cases[place]) is not None:
+        return None
+    return auc
+
+
+def _rival_record(
+    rival: Predictions, place: int, of_others: SensitivityRecord
 ) -> SensitivityRecord:
     """Record the AUC by another model; if it does not apply, that it is for others."""
-    if not isinstance(other, Prediction) or not covers(model, case, other):
+    auc = auc_by(rival, place)
+    if auc is None:
         return of_others
-    auc = other.auc_0_inf
     record = object.__new__(SensitivityRecord)  # replace() takes four times as long
     vars(record).update(
         vars(of_others),
@@ -326,20 +334,15 @@ def rival_record(
         auc_0_inf=auc,
         flag=flag(auc),
         reason=None,
-        auc_0_inf_other_basis=other.auc_0_inf_other_basis,
+        auc_0_inf_other_basis=by_other_basis(rival.model, auc),
     )
     return record
 
 
-def covers(model: Model, case: Case, prediction: Prediction) -> bool:
-    """Tell if the population of a model covers the patient of a case."""
-    return not prediction.outside and other_disease(model, case) is None
-
-
-def _reason(model: Model, case: Case, other: Outcome | None) -> str:
+def _reason(rival: Predictions, place: int) -> str:
     """Word why a model does not apply."""
-    who = tr(model.file.population.who)
-    if other is None or other_disease(model, case) is not None:
+    who, other = tr(rival.model.file.population.who), rival.get(place)
+    if other is None or other_disease(rival.model, rival.cases[place]) is not None:
         return who
     if isinstance(other, InputError):
         return f"{who}; {'; '.join(other.sentences(label))}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -152,16 +152,8 @@ class Prediction:
 
     @property
     def auc_0_inf_other_basis(self) -> float | None:
-        """AUC0-inf if the paper fitted mg of the other substance; None unless it leaves that open.
-
-        A model of mg of phosphate takes the prescribed mg as they are, one of F-ara-A the mass
-        ratio of them.
-        """
-        dose = self.model.file.dose
-        if dose.basis != "unknown":
-            return None
-        ratio = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
-        return self.auc_0_inf / dose.factor if dose.factor < 1.0 else self.auc_0_inf * ratio
+        """AUC0-inf by the other dose basis; see `by_other_basis`."""
+        return by_other_basis(self.model, self.auc_0_inf)
 
     @property
     def steps(self) -> list[Step]:
@@ -229,8 +221,57 @@ class Prediction:
         return None if auc is None else np.asarray(auc[0])
 
 
+def by_other_basis(model: Model, auc_0_inf: float) -> float | None:
+    """Compute AUC0-inf if the paper fitted mg of the other substance; None unless it is open.
+
+    A model of mg of phosphate takes the prescribed mg as they are, one of F-ara-A the mass ratio of
+    them.
+    """
+    dose = model.file.dose
+    if dose.basis != "unknown":
+        return None
+    ratio = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
+    return auc_0_inf / dose.factor if dose.factor < 1.0 else auc_0_inf * ratio
+
+
 Outcome: TypeAlias = Prediction | InputError
 """A prediction, or why there is none."""
+
+
+class At(NamedTuple):
+    """Place of a patient among those predicted at once."""
+
+    together: Together
+    place: int
+    row: int
+    """Row among the covariates."""
+    outside: list[Outside]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predictions of some cases by a model, of which each is made when somebody asks for it."""
+
+    model: Model
+    cases: Mapping[int, Case]
+    at: Mapping[int, At | InputError]
+    """Of these cases, or why there is no prediction."""
+
+    def get(self, key: int) -> Outcome | None:
+        """Return the prediction of a case; None if it is not among these."""
+        return self[key] if key in self.at else None
+
+    def __getitem__(self, key: int) -> Outcome:
+        at = self.at[key]
+        if isinstance(at, InputError):
+            return at
+        together, place, row, outside = at
+        return Prediction(self.model, self.cases[key], outside, together, place, row)
+
+    def auc_inside(self, key: int) -> float | None:
+        """Return AUC0-inf of a case inside the studied range, mg·h/L; None of others."""
+        at = self.at.get(key)
+        return at.together.auc_0_inf[at.place] if isinstance(at, At) and not at.outside else None
 
 
 def drawn_areas(alike: Sequence[Prediction], log2_points: int) -> F8:
@@ -293,18 +334,32 @@ def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) ->
     return outcome
 
 
-def predictions(
-    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8] | None = None
-) -> list[Outcome]:
-    """Predict many cases: return the prediction of each, or why there is none.
+def predictions(model: Model, cases: Sequence[Case]) -> list[Outcome]:
+    """Predict many cases: return the prediction of each, or why there is none."""
+    each = predicted(model, dict(enumerate(cases)))
+    return [each[i] for i in each.at]
+
+
+def predicted(
+    model: Model, cases: Mapping[int, Case], sizes: Mapping[str, F8] | None = None
+) -> Predictions:
+    """Predict many cases.
 
     Parameters
     ----------
     model : Model
-    cases : sequence of Case
+    cases : mapping of int to Case
     sizes : mapping of str to (n,) arrays, optional
         `size_columns` of their patients at the first dose.
     """
+    at = _places(model, list(cases.values()), sizes)
+    return Predictions(model, cases, dict(zip(cases, at, strict=True)))
+
+
+def _places(
+    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8] | None = None
+) -> list[At | InputError]:
+    """Predict cases together that have the same times."""
     sizes = size_columns([case.patient for case in cases]) if sizes is None else sizes
     alike: dict[tuple[Hashable, ...], list[int]] = {}
     for i, (patient, regimen, course) in enumerate(cases):
@@ -319,15 +374,15 @@ def predictions(
     by_covariates: dict[Hashable, list[list[int]]] = {}
     for (same, *_), rows in alike.items():
         by_covariates.setdefault(same, []).append(rows)
-    outcomes: dict[int, Outcome] = {}
+    places: dict[int, At | InputError] = {}
     for groups in by_covariates.values():
-        outcomes |= _of_groups(model, cases, sizes, groups)
-    return [outcomes[i] for i in range(len(cases))]
+        places |= _of_groups(model, cases, sizes, groups)
+    return [places[i] for i in range(len(cases))]
 
 
 def _of_groups(
     model: Model, cases: Sequence[Case], sizes: Mapping[str, F8], groups: Sequence[list[int]]
-) -> dict[int, Outcome]:
+) -> dict[int, At | InputError]:
     """Predict cases with the same eGFR formula, all or none of which change.
 
     Parameters
@@ -341,14 +396,14 @@ def _of_groups(
 
     Returns
     -------
-    dict of int to Outcome
+    dict of int to At or InputError
         With these places.
     """
     rows = [i for group in groups for i in group]
     given = _given(model, [cases[i] for i in rows], {name: x[rows] for name, x in sizes.items()})
     outside, refused = _studied(given)
     usable = [row for row in range(len(rows)) if row not in refused]
-    outcomes: dict[int, Outcome] = {rows[row]: error for row, error in refused.items()}
+    places: dict[int, At | InputError] = {rows[row]: error for row, error in refused.items()}
     ends = np.searchsorted(usable, np.cumsum([len(group) for group in groups])).tolist()
     try:
         each = typical_rows(model, [at.values for at in given.covariates], usable)
@@ -359,14 +414,13 @@ def _of_groups(
             treated = [cases[rows[row]] for row in own]
             typical = [(tv[start:end], renal[start:end]) for tv, renal in each]
             together = _together(given, own, typical, treated)
-            for place, (row, case) in enumerate(zip(own, treated, strict=True)):
-                beyond = outside.get(row, [])
-                outcomes[rows[row]] = Prediction(model, case, beyond, together, place, row)
+            for place, row in enumerate(own):
+                places[rows[row]] = At(together, place, row, outside.get(row, []))
     except InputError as error:  # of a row that this does not name: each by itself
         if len(rows) == 1:
             return {rows[0]: error}
-        return {i: predictions(model, [cases[i]])[0] for i in rows}
-    return outcomes
+        return {i: _places(model, [cases[i]])[0] for i in rows}
+    return places
 
 
 def _given(model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]) -> Given:
