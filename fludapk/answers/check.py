@@ -194,15 +194,13 @@ def answers(
         if isinstance(blend, FludapkError):
             yield blend
             continue
+        if not is_averaged(request.model):
+            yield next(answered)
+            continue
         each = list(islice(answered, len(blend.predictions)))
-        refused = next((answer for answer in each if isinstance(answer, InputError)), None)
-        if refused is not None:
-            yield refused
-        elif is_averaged(request.model):
-            own = [answer for answer in each if isinstance(answer, Answer)]
-            yield AveragedAnswer(request, own, blend)
-        else:
-            yield each[0]
+        own = [answer for answer in each if isinstance(answer, Answer)]
+        refused = (answer for answer in each if isinstance(answer, InputError))
+        yield next(refused, AveragedAnswer(request, own, blend))
 
 
 def _blend(

@@ -269,8 +269,7 @@ class Patient:
         until_h : float
             Start of the last dose, h from the first; later values concern no dose.
         """
-        key = self.renal_key
-        if key is None or not self.renal_changes:
+        if not self.renal_changes or (key := self.renal_key) is None:
             return self
         values = [value for time, value in self.renal_changes if time <= until_h + 1e-9]
         worst = max if key == "scr_mg_dl" else min
