@@ -168,7 +168,7 @@ def answers(
     sizes = size_columns([case.patient for case in cases.values()])
     treated = {i: case.treated for i, case in cases.items()}
     by_model = {
-        model.id: _predicted(model, _who(model, requests, treated), cases, sizes)
+        model.id: _predicted(model, _is_chosen(model, requests, treated), cases, sizes)
         for model in models.values()
     }
     blends = [
@@ -281,7 +281,7 @@ def _case(
         return error
 
 
-def _who(model: Model, requests: Sequence[Request], treated: Mapping[int, Treated]) -> Bools:
+def _is_chosen(model: Model, requests: Sequence[Request], treated: Mapping[int, Treated]) -> Bools:
     """Tell which cases ask for a model or have a disease that it was built from."""
     fitting = {
         disease

@@ -39,7 +39,7 @@ from fludapk.answers.headline import (
     notes_in_headline,
 )
 from fludapk.answers.label_weights import Kidney, label_by_weight
-from fludapk.answers.prediction import Outcome, Prediction, Predictions, by_other_basis
+from fludapk.answers.prediction import Outcome, Prediction, Predictions
 from fludapk.answers.record import (
     Provenance,
     Remark,
@@ -50,6 +50,7 @@ from fludapk.answers.record import (
     worst_first,
 )
 from fludapk.answers.trail import trail_of
+from fludapk.answers.typical import by_other_basis
 from fludapk.errors import InputError
 from fludapk.language import language, marked, tr
 from fludapk.patients.course import Course

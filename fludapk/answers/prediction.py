@@ -11,11 +11,18 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from fludapk.answers.drawn_effects import simulated_effects, uncertain_effects
-from fludapk.answers.typical import Given, Switch, Together, at_cells, typical_rows
+from fludapk.answers.typical import (
+    Given,
+    Switch,
+    Together,
+    at_cells,
+    by_other_basis,
+    typical_rows,
+)
 from fludapk.arrays import F8
-from fludapk.errors import Fault, InputError
+from fludapk.errors import InputError
 from fludapk.patients.course import Course
-from fludapk.patients.patient import Patient, category_columns, size_columns
+from fludapk.patients.patient import Patient, size_columns
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case
 from fludapk.pk.effects import RandomEffects
@@ -31,12 +38,8 @@ from fludapk.published.covariates import (
     Step,
     covariate_columns,
     covariate_rows,
-    missing_covariates,
-    outside_studied_range,
-    studied_range,
 )
 from fludapk.published.models import Model
-from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE
 
 LOG2_POINTS: Final = 13
 """Sobol points behind the probabilities: keeps them within 0.005 (tested)."""
@@ -221,19 +224,6 @@ class Prediction:
         return None if auc is None else np.asarray(auc[0])
 
 
-def by_other_basis(model: Model, auc_0_inf: float) -> float | None:
-    """Compute AUC0-inf if the paper fitted mg of the other substance; None unless it is open.
-
-    A model of mg of phosphate takes the prescribed mg as they are, one of F-ara-A the mass ratio of
-    them.
-    """
-    dose = model.file.dose
-    if dose.basis != "unknown":
-        return None
-    ratio = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
-    return auc_0_inf / dose.factor if dose.factor < 1.0 else auc_0_inf * ratio
-
-
 Outcome: TypeAlias = Prediction | InputError
 """A prediction, or why there is none."""
 
@@ -400,10 +390,13 @@ def _of_groups(
         With these places.
     """
     rows = [i for group in groups for i in group]
-    given = _given(model, [cases[i] for i in rows], {name: x[rows] for name, x in sizes.items()})
-    outside, refused = _studied(given)
-    usable = [row for row in range(len(rows)) if row not in refused]
+    own_sizes = {name: column[rows] for name, column in sizes.items()}
+    given = Given.of(model, [cases[i] for i in rows], own_sizes)
+    outside, refused = given.studied()
     places: dict[int, At | InputError] = {rows[row]: error for row, error in refused.items()}
+    usable = [row for row in range(len(rows)) if row not in refused]
+    if not usable:
+        return places
     ends = np.searchsorted(usable, np.cumsum([len(group) for group in groups])).tolist()
     try:
         each = typical_rows(model, [at.values for at in given.covariates], usable)
@@ -421,45 +414,6 @@ def _of_groups(
             return {rows[0]: error}
         return {i: _places(model, [cases[i]])[0] for i in rows}
     return places
-
-
-def _given(model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]) -> Given:
-    """Collect the data of patients at the first dose, or at every one if they change."""
-    patients, times = [case.patient for case in cases], cases[0].course.times_h
-    categories = category_columns(
-        patients,
-        model,
-        [case.regimen.product for case in cases],
-        [case.regimen.disease for case in cases],
-    )
-    later = times[1:] if patients[0].renal_changes else ()
-    at_doses = [sizes, *(size_columns(patients, time) for time in later)]
-    return Given(model, [{**at, **categories} for at in at_doses], patients[0].egfr_formula)
-
-
-def _studied(given: Given) -> tuple[dict[int, list[Outside]], dict[int, InputError]]:
-    """Return rows outside the studied range, with the covariates that are, and rows refused."""
-    outside: dict[int, dict[str, Outside]] = {}
-    refused: dict[int, InputError] = {}
-    for columns, at in zip(given.columns, given.covariates, strict=True):
-        possible, beyond = studied_range(given.model, at.values)
-        lacking = np.zeros(columns["AGE"].shape, dtype=np.bool_)
-        for value in at.values.values():
-            lacking |= np.isnan(value)
-        for row in np.flatnonzero(lacking | beyond | ~possible).tolist():
-            try:
-                if lacking[row]:
-                    _refuse(missing_covariates(given.model, at.values, columns, row))
-                for entry in outside_studied_range(given.model, at.values, row):
-                    outside.setdefault(row, {}).setdefault(entry.covariate, entry)
-            except InputError as error:
-                refused.setdefault(row, error)
-    return {row: list(entries.values()) for row, entries in outside.items()}, refused
-
-
-def _refuse(faults: Sequence[Fault]) -> None:
-    if faults:
-        raise InputError(*faults)
 
 
 def _together(

@@ -7,18 +7,29 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from fludapk.arrays import F8
 from fludapk.errors import InputError
+from fludapk.patients.patient import category_columns, size_columns
+from fludapk.patients.request import Case
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure, slowest_rate
-from fludapk.published.covariates import Covariates, covariate_columns, covariate_rows
+from fludapk.published.covariates import (
+    Covariates,
+    Outside,
+    covariate_columns,
+    covariate_rows,
+    missing_covariates,
+    outside_studied_range,
+    studied_range,
+)
 from fludapk.published.formula_rules import formula_switch, may_switch
 from fludapk.published.models import Model
 from fludapk.published.tables import SEXES
+from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE
 
 
 class Switch(NamedTuple):
@@ -46,6 +57,49 @@ class Given:
     every one if they change."""
     formula: str | None
     """Formula of renal function that was chosen instead of the model's own."""
+
+    @classmethod
+    def of(cls, model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]) -> Self:
+        """Collect the data of cases.
+
+        Parameters
+        ----------
+        model : Model
+        cases : sequence of Case
+            With the same eGFR formula; if a renal function changes, all with the same times.
+        sizes : mapping of str to (n,) arrays
+            `size_columns` of their patients at the first dose.
+        """
+        patients, times = [case.patient for case in cases], cases[0].course.times_h
+        categories = category_columns(
+            patients,
+            model,
+            [case.regimen.product for case in cases],
+            [case.regimen.disease for case in cases],
+        )
+        later = times[1:] if patients[0].renal_changes else ()
+        at_doses = [sizes, *(size_columns(patients, time) for time in later)]
+        return cls(model, [{**at, **categories} for at in at_doses], patients[0].egfr_formula)
+
+    def studied(self) -> tuple[dict[int, list[Outside]], dict[int, InputError]]:
+        """Return rows outside the studied range, with the covariates that are, and rows refused."""
+        outside: dict[int, dict[str, Outside]] = {}
+        refused: dict[int, InputError] = {}
+        for columns, at in zip(self.columns, self.covariates, strict=True):
+            possible, beyond = studied_range(self.model, at.values)
+            lacking = np.zeros(columns["AGE"].shape, dtype=np.bool_)
+            for value in at.values.values():
+                lacking |= np.isnan(value)
+            for row in np.flatnonzero(lacking | beyond | ~possible).tolist():
+                try:
+                    given = self.model, at.values
+                    if lacking[row] and (faults := missing_covariates(*given, columns, row)):
+                        raise InputError(*faults)
+                    for entry in outside_studied_range(*given, row):
+                        outside.setdefault(row, {}).setdefault(entry.covariate, entry)
+                except InputError as error:
+                    refused.setdefault(row, error)
+        return {row: list(entries.values()) for row, entries in outside.items()}, refused
 
     @cached_property
     def covariates(self) -> list[Covariates]:
@@ -181,6 +235,19 @@ class Together:
         no_effects = RandomEffects.none(model.program, len(times))
         own = times, lengths, amounts[places]
         return course_exposure(model.program, tv, no_effects, *own).auc_0_inf
+
+
+def by_other_basis(model: Model, auc_0_inf: float) -> float | None:
+    """Compute AUC0-inf if the paper fitted mg of the other substance; None unless it is open.
+
+    A model of mg of phosphate takes the prescribed mg as they are, one of F-ara-A the mass ratio of
+    them.
+    """
+    dose = model.file.dose
+    if dose.basis != "unknown":
+        return None
+    ratio = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
+    return auc_0_inf / dose.factor if dose.factor < 1.0 else auc_0_inf * ratio
 
 
 def typical_rows(
