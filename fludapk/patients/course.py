@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from itertools import pairwise
 from typing import Final, NamedTuple, Self, TypeAlias
 
@@ -111,7 +111,8 @@ class Course:
 
     def highest_daily_mg(self) -> float:
         """Highest dose that starts within any day, mg."""
-        if _are_days_apart(self.times_h, self.day_h):
+        day = self.day_h - _SLACK_H
+        if all(later >= earlier + day for earlier, later in pairwise(self.times_h)):
             return max(self.doses_mg)  # as a rule
         return max(
             math.fsum(self.doses_mg[k] for k in together)
@@ -338,13 +339,6 @@ def _days(times_h: Sequence[float], day_h: float) -> list[list[int]]:
 def _days_of(times_h: tuple[float, ...], day_h: float) -> list[list[int]]:
     day = day_h - _SLACK_H
     return [[k for k, t in enumerate(times_h) if start <= t < start + day] for start in times_h]
-
-
-@lru_cache(maxsize=256)
-def _are_days_apart(times_h: tuple[float, ...], day_h: float) -> bool:
-    """Tell if no two infusions start within a day; asked several times of every course."""
-    day = day_h - _SLACK_H
-    return all(later >= earlier + day for earlier, later in pairwise(times_h))
 
 
 def largest_steps(most: F8, step_mg: float) -> F8:

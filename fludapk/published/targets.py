@@ -136,16 +136,13 @@ def applies(
     product, disease : str or None
         Identifiers; None if unknown.
     """
-    return _is_of_age(target, age_years) and _is_of_such(target, product, disease)
-
-
-def _is_of_age(target: TargetEntry, age_years: float) -> bool:
     low, high = target.ages or (0.0, np.inf)
-    return low <= age_years <= high and age_years < np.inf
-
-
-def _is_of_such(target: TargetEntry, product: str | None, disease: str | None) -> bool:
-    return target.disease in (None, disease) and target.product in (None, product)
+    return (
+        low <= age_years <= high
+        and age_years < np.inf
+        and target.disease in (None, disease)
+        and target.product in (None, product)
+    )
 
 
 def verdict(auc_0_inf: float, target: TargetEntry | None) -> str:
@@ -222,13 +219,14 @@ def leading_target(
     >>> leading_target(age_years=60, product="tisa_cel", disease="b_all") is None
     True
     """
-    return next((e for e in _of_such(product, disease) if _is_of_age(e, age_years)), None)
-
-
-@lru_cache(maxsize=256)
-def _of_such(product: str | None, disease: str | None) -> list[TargetEntry]:
-    """Return the targets of a product and a disease, at any age."""
-    return [entry for entry in targets().values() if _is_of_such(entry, product, disease)]
+    return next(
+        (
+            entry
+            for entry in targets().values()
+            if applies(entry, age_years=age_years, product=product, disease=disease)
+        ),
+        None,
+    )
 
 
 def window_probabilities(
