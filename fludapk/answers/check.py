@@ -7,27 +7,28 @@ and what the terminal page and the report are drawn from.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from fludapk.answers.averaging import AnyAnswer, AveragedAnswer, Blend
-from fludapk.answers.check_answer import Answer, Common, Computed, sensitivity_record
-from fludapk.answers.check_facts import counts, other_disease
+from fludapk.answers.check_answer import Answer, Common, Computed, auc_by
+from fludapk.answers.check_facts import is_for_disease
 from fludapk.answers.check_records import CheckResult
 from fludapk.answers.headline import Simulated, leading_of
 from fludapk.answers.label_weights import kidneys_by_weight
-from fludapk.answers.prediction import LOG2_POINTS, Outcome, Prediction, predictions
+from fludapk.answers.prediction import LOG2_POINTS, Prediction, Predictions, predicted
 from fludapk.answers.simulation import simulated_of_many
-from fludapk.arrays import F8
+from fludapk.arrays import F8, Bools
 from fludapk.errors import Fault, FludapkError, InputError, StudiedRangeError, nearest
 from fludapk.language import tr
 from fludapk.patience import go_on
 from fludapk.patients.model_weights import read_weights
 from fludapk.patients.patient import Patient, size_columns
 from fludapk.patients.regimen import Regimen
-from fludapk.patients.request import Case, Request
+from fludapk.patients.request import Case, Request, Treated
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import renal_function
 from fludapk.published.models import DEFAULT_MODEL, Model, is_averaged, load_model, load_models
@@ -165,10 +166,13 @@ def answers(
     read = [_case(request, models, names, folders) for request in requests]
     cases = {i: case for i, case in enumerate(read) if isinstance(case, Case)}
     sizes = size_columns([case.patient for case in cases.values()])
-    by_model = {model.id: _predicted(model, requests, cases, sizes) for model in models.values()}
-    rivals = {i: {name: rows[i] for name, rows in by_model.items() if i in rows} for i in cases}
+    treated = {i: case.treated for i, case in cases.items()}
+    by_model = {
+        model.id: _predicted(model, _is_chosen(model, requests, treated), cases, sizes)
+        for model in models.values()
+    }
     blends = [
-        _blend(request, case, rivals[i], models, strict=strict) if isinstance(case, Case) else case
+        _blend(request, i, by_model, strict=strict) if isinstance(case, Case) else case
         for i, (request, case) in enumerate(zip(requests, read, strict=True))
     ]
     patients = [case.patient.at_worst(case.course.times_h[-1]) for case in cases.values()]
@@ -176,10 +180,10 @@ def answers(
     kidneys = dict(zip(cases, _kidneys(sizes if is_same else size_columns(patients)), strict=True))
     weighed = dict(zip(cases, kidneys_by_weight(patients), strict=True))
     leading = {i: leading_of(case.patient, case.regimen) for i, case in cases.items()}
-    shown = _simulations(blends, rivals, leading, log2_points)
-    common = Common(tuple(models.values()), log2_points)
+    common = Common(by_model, log2_points)
+    shown = _simulations(blends, leading, common)
     computed = [
-        Computed(request, prediction, rivals[i], leading[i], shown[i], kidneys[i], weighed[i])
+        Computed(request, prediction, i, leading[i], shown[i], kidneys[i], weighed[i])
         for i, (request, blend) in enumerate(zip(requests, blends, strict=True))
         if isinstance(blend, Blend)
         for prediction in blend.predictions
@@ -190,38 +194,32 @@ def answers(
         if isinstance(blend, FludapkError):
             yield blend
             continue
+        if not is_averaged(request.model):
+            yield next(answered)
+            continue
         each = list(islice(answered, len(blend.predictions)))
-        refused = next((answer for answer in each if isinstance(answer, InputError)), None)
-        if refused is not None:
-            yield refused
-        elif is_averaged(request.model):
-            own = [answer for answer in each if isinstance(answer, Answer)]
-            yield AveragedAnswer(request, own, blend)
-        else:
-            yield each[0]
+        own = [answer for answer in each if isinstance(answer, Answer)]
+        refused = (answer for answer in each if isinstance(answer, InputError))
+        yield next(refused, AveragedAnswer(request, own, blend))
 
 
 def _blend(
-    request: Request,
-    case: Case,
-    rivals: Mapping[str, Outcome],
-    models: Mapping[str, Model],
-    *,
-    strict: bool,
+    request: Request, place: int, by_model: Mapping[str, Predictions], *, strict: bool
 ) -> Blend | FludapkError:
     """Choose the prediction, or those to be averaged, or say why there is none."""
     if is_averaged(request.model):
         applying = [
             outcome
-            for name, outcome in rivals.items()
-            if isinstance(outcome, Prediction)
-            and counts(sensitivity_record(models[name], case, outcome))
+            for rival in by_model.values()
+            if rival.model.file.reading_of is None
+            and auc_by(rival, place) is not None
+            and isinstance(outcome := rival[place], Prediction)
         ]
         try:
-            return Blend.of(applying, read_weights(request.model, models))
+            return Blend.of(applying, read_weights(request.model, by_model))
         except InputError as error:
             return error
-    outcome = rivals[request.model]
+    outcome = by_model[request.model][place]
     if isinstance(outcome, FludapkError):
         return outcome
     if strict and outcome.outside:
@@ -233,14 +231,18 @@ def _blend(
                 ranges=listed,
             )
         )
-    return Blend([outcome], np.ones(1))
+    return Blend([outcome], _WHOLE)
+
+
+_WHOLE: Final = np.ones(1)
+"""Weight of a model that answers alone."""
+_WHOLE.setflags(write=False)
 
 
 def _simulations(
     blends: Sequence[Blend | FludapkError],
-    rivals: Mapping[int, Mapping[str, Outcome]],
     leading: Mapping[int, TargetEntry | None],
-    log2_points: int,
+    common: Common,
 ) -> list[dict[str, Simulated | InputError]]:
     """Simulate all patients by their models, and by those that their leading targets are of."""
     wanted: dict[tuple[int, str], Prediction] = {}
@@ -248,12 +250,14 @@ def _simulations(
         if isinstance(blend, FludapkError):
             continue
         target = leading[i]
-        judging = None if target is None else rivals[i].get(target.derived_with)
-        for prediction in (*blend.predictions, judging):
-            if isinstance(prediction, Prediction):
-                wanted[i, prediction.model.id] = prediction
+        for prediction in blend.predictions:
+            wanted[i, prediction.model.id] = prediction
+        if target is not None and (i, target.derived_with) not in wanted:
+            judging = common.outcome(target.derived_with, i)
+            if isinstance(judging, Prediction):
+                wanted[i, judging.model.id] = judging
     shown: list[dict[str, Simulated | InputError]] = [{} for _ in blends]
-    simulated = simulated_of_many(list(wanted.values()), log2_points)
+    simulated = simulated_of_many(list(wanted.values()), common.log2_points)
     for (i, model), patients in zip(wanted, simulated, strict=True):
         shown[i][model] = patients
     return shown
@@ -277,36 +281,41 @@ def _case(
         return error
 
 
+def _is_chosen(model: Model, requests: Sequence[Request], treated: Mapping[int, Treated]) -> Bools:
+    """Tell which cases ask for a model or have a disease that it was built from."""
+    fitting = {
+        disease
+        for disease in {each.disease for each in treated.values()}
+        if is_for_disease(model, disease)
+    }
+    return np.array(
+        [each.disease in fitting or requests[i].model == model.id for i, each in treated.items()],
+        dtype=np.bool_,
+    )
+
+
 def _predicted(
-    model: Model,
-    requests: Sequence[Request],
-    cases: Mapping[int, Case],
-    sizes: Mapping[str, F8],
-) -> dict[int, Outcome]:
-    """Predict by a model the cases that ask for it or have a disease that it was built from.
+    model: Model, chosen: Bools, cases: Mapping[int, Case], sizes: Mapping[str, F8]
+) -> Predictions:
+    """Predict some cases by a model.
 
     Parameters
     ----------
     model : Model
-    requests : sequence of Request
+    chosen : (n,) array of bool
+        True for these cases.
     cases : mapping of int to Case
         Place among the requests -> case.
-    sizes : mapping of str to arrays
+    sizes : mapping of str to (n,) arrays
         Columns of the patients of these cases.
 
     Returns
     -------
-    dict of int to Outcome
+    Predictions
         With the same places.
     """
-    chosen = [
-        (place, i)
-        for place, (i, case) in enumerate(cases.items())
-        if requests[i].model == model.id or other_disease(model, case) is None
-    ]
-    rows = [i for _, i in chosen]
-    own = {name: column[[place for place, _ in chosen]] for name, column in sizes.items()}
-    return dict(zip(rows, predictions(model, [cases[i] for i in rows], own), strict=True))
+    own = dict(compress(cases.items(), chosen.tolist()))
+    return predicted(model, own, {name: column[chosen] for name, column in sizes.items()})
 
 
 def _names_in_use(models: Iterable[Model]) -> dict[str, set[str | None]]:

@@ -5,10 +5,9 @@ A list needs a row of every answer, a person the whole result; both are read fro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from fludapk._version import __version__
@@ -40,7 +39,7 @@ from fludapk.answers.headline import (
     notes_in_headline,
 )
 from fludapk.answers.label_weights import Kidney, label_by_weight
-from fludapk.answers.prediction import Outcome, Prediction
+from fludapk.answers.prediction import Outcome, Prediction, Predictions
 from fludapk.answers.record import (
     Provenance,
     Remark,
@@ -51,17 +50,18 @@ from fludapk.answers.record import (
     worst_first,
 )
 from fludapk.answers.trail import trail_of
+from fludapk.answers.typical import by_other_basis
 from fludapk.errors import InputError
 from fludapk.language import language, marked, tr
 from fludapk.patients.course import Course
 from fludapk.patients.fields import label
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
-from fludapk.patients.request import Case, Request
+from fludapk.patients.request import Request
 from fludapk.pk.effects import POINT_SET_SEED
 from fludapk.published.course_files import LabelRule, LabelStep, TargetEntry
 from fludapk.published.models import Model
-from fludapk.published.regimens import ADULT_YEARS, label_rules, label_step
+from fludapk.published.regimens import ADULT_YEARS, label_rules, label_steps
 from fludapk.published.targets import flag, targets
 
 
@@ -70,8 +70,8 @@ class Computed(NamedTuple):
 
     request: Request
     prediction: Prediction
-    rivals: Mapping[str, Outcome]
-    """By every model that was built from such patients, and by the one that was asked for."""
+    place: int
+    """Place among the requests."""
     leading: TargetEntry | None
     """The target that leads the answer."""
     shown: Mapping[str, Simulated | InputError]
@@ -92,17 +92,24 @@ class Computed(NamedTuple):
 class Common:
     """Facts that many answers share; what is kept in it goes when they do."""
 
-    models: Sequence[Model]
-    """All of them."""
+    by_model: Mapping[str, Predictions]
+    """By every model, of the cases that it was built for, or that ask for it."""
     log2_points: int
     """2 to this power simulated courses stand behind each answer."""
     hashed: dict[Regimen, str] = field(default_factory=dict)
     """Texts of courses for hashes, see `input_hash`."""
 
-    @cached_property
-    def of_others(self) -> list[tuple[Model, SensitivityRecord]]:
-        """Each model, and its record for those whom it is not for."""
-        return [(model, _of_others(model, language())) for model in self.models]
+    def outcome(self, model: str, place: int) -> Outcome | None:
+        """Return the prediction of a case by a model; None if nobody asked for it."""
+        return self.by_model[model].get(place) if model in self.by_model else None
+
+    def rivals(self, places: Sequence[int]) -> list[tuple[SensitivityRecord, ...]]:
+        """Record the AUC of some cases by every model, without why one does not apply."""
+        columns = []
+        for rival in self.by_model.values():
+            of_others = _of_others(rival.model, language())
+            columns.append([_rival_record(rival, place, of_others) for place in places])
+        return list(zip(*columns, strict=True))
 
 
 class Answer:
@@ -129,8 +136,14 @@ class Answer:
         self.model = self.prediction.model
         self.patient, self.regimen, self.course = self.prediction.case
         self.shown = computed.simulated(self.model.id)
-        self._sensitivity: list[SensitivityRecord] = []
-        self._labels = _labels(self.patient, computed.kidney)
+        self._sensitivity: Sequence[SensitivityRecord] = ()
+        self._steps = label_steps(self.patient.age_years, computed.kidney)
+        self._refusing = [
+            rule.id
+            for rule, step in zip(label_rules(), self._steps, strict=True)
+            if step is not None and step.refuse
+        ]
+        """Rules of labels that say not to give it."""
         self._warnings: list[Remark] = []
         self.headline: Headline
 
@@ -139,8 +152,9 @@ class Answer:
         """Answer many checks, a step of all before the next step; one refused stops no other."""
         try:
             answers = [cls(each, common) for each in computed]
-            for answer in answers:
-                answer._sensitivity = answer._rivals()
+            rivals = common.rivals([each.place for each in computed])
+            for answer, row in zip(answers, rivals, strict=True):
+                answer._sensitivity = row
             warnings = remarks_of_many([answer._facts() for answer in answers], WARNINGS)
             for answer, own in zip(answers, warnings, strict=True):
                 answer._warnings = own
@@ -152,14 +166,12 @@ class Answer:
             return [answer for each in computed for answer in cls.of_many([each], common)]
         return list(answers)
 
-    def _rivals(self) -> list[SensitivityRecord]:
-        """Record the AUC by every model."""
-        case, rivals = self.prediction.case, self._computed.rivals
+    def _reasoned(self) -> list[SensitivityRecord]:
+        """Record the AUC by every model, or why it does not apply."""
+        rivals, place = self._common.by_model.values(), self._computed.place
         return [
-            of_others
-            if (other := rivals.get(of_others.model)) is None
-            else sensitivity_record(model, case, other)
-            for model, of_others in self._common.of_others
+            row if row.applies else replace(row, reason=_reason(rival, place))
+            for row, rival in zip(self._sensitivity, rivals, strict=True)
         ]
 
     def _facts(self, judged: Sequence[TargetRecord] | None = None) -> CheckFacts:
@@ -190,7 +202,7 @@ class Answer:
         notes.append(tr(COVARIATES_ONLY))
         doubts = [self.model.not_shipped]
         if target is not None and target.derived_with != self.model.id:
-            own = computed.rivals.get(target.derived_with)
+            own = self._common.outcome(target.derived_with, computed.place)
             if isinstance(own, Prediction):
                 judged = computed.simulated(own.model.id)
                 doubts.append(own.model.not_shipped)
@@ -205,16 +217,12 @@ class Answer:
         headline = headline_of(self._warnings, target, self.shown, judged, notes)
         return headline.preceded_by(dict.fromkeys(filter(None, doubts)))
 
-    @property
-    def _refusing(self) -> list[str]:
-        """Rules of labels that say not to give it."""
-        return [rule.id for rule, _, step in self._labels if step is not None and step.refuse]
-
     def _label_records(self) -> list[LabelRecord]:
         auc = self.prediction.auc_0_inf * _full_dose(self.prediction)
+        kidney, by_weight = self._computed.kidney, self._computed.by_weight
         return [
-            _label_record(rule, value, step, self.patient, auc, self._computed.by_weight)
-            for rule, value, step in self._labels
+            _label_record(rule, kidney[rule.measure], step, self.patient, auc, by_weight)
+            for rule, step in zip(label_rules(), self._steps, strict=True)
         ]
 
     @property
@@ -290,7 +298,7 @@ class Answer:
             flag=flag(prediction.auc_0_inf),
             flag_context=tr(FLAG_CONTEXT),
             targets=judged,
-            sensitivity=self._sensitivity,
+            sensitivity=self._reasoned(),
             models_agree=self._models_agree,
             averaged=None,
             label_rules=list(facts.label_rules),
@@ -305,30 +313,41 @@ _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
 """Codes of remarks without which the chance would mislead."""
 
 
-def sensitivity_record(model: Model, case: Case, other: Outcome | None) -> SensitivityRecord:
-    """Record the AUC by another model, if its population covers the patient."""
-    if other is None or other_disease(model, case) is not None:
-        return _of_others(model, language())
-    who = tr(model.file.population.who)
-    if isinstance(other, InputError):
-        return _not_applying(model, f"{who}; {'; '.join(other.sentences(label))}")
-    if other.outside:
-        return _not_applying(model, f"{who}; {', '.join(map(str, other.outside))}")
+def auc_by(rival: Predictions, place: int) -> float | None:
+    """Return AUC0-inf of a case by a model whose population covers the patient; None by others."""
+    auc = rival.auc_inside(place)
+    if auc is None or other_disease(rival.model, rival.cases[place]) is not None:
+        return None
+    return auc
+
+
+def _rival_record(
+    rival: Predictions, place: int, of_others: SensitivityRecord
+) -> SensitivityRecord:
+    """Record the AUC by another model; if it does not apply, that it is for others."""
+    auc = auc_by(rival, place)
+    if auc is None:
+        return of_others
     record = object.__new__(SensitivityRecord)  # replace() takes four times as long
     vars(record).update(
-        vars(_of_others(model, language())),
+        vars(of_others),
         applies=True,
-        auc_0_inf=other.auc_0_inf,
-        flag=flag(other.auc_0_inf),
+        auc_0_inf=auc,
+        flag=flag(auc),
         reason=None,
-        auc_0_inf_other_basis=other.auc_0_inf_other_basis,
+        auc_0_inf_other_basis=by_other_basis(rival.model, auc),
     )
     return record
 
 
-def _not_applying(model: Model, reason: str) -> SensitivityRecord:
-    """Record that a model is not for a patient, and why."""
-    return replace(_of_others(model, language()), reason=reason)
+def _reason(rival: Predictions, place: int) -> str:
+    """Word why a model does not apply."""
+    who, other = tr(rival.model.file.population.who), rival.get(place)
+    if other is None or other_disease(rival.model, rival.cases[place]) is not None:
+        return who
+    if isinstance(other, InputError):
+        return f"{who}; {'; '.join(other.sentences(label))}"
+    return f"{who}; {', '.join(map(str, other.outside))}"
 
 
 @lru_cache(maxsize=64)
@@ -349,19 +368,6 @@ def _of_others(model: Model, _: str) -> SensitivityRecord:
 
 
 # ------------------------------------------------------------------ labels
-
-
-def _labels(
-    patient: Patient, kidney: Mapping[str, float]
-) -> list[tuple[LabelRule, float, LabelStep | None]]:
-    """Return each label rule, its renal function, and its row; those for adults only for adults."""
-    adult = patient.age_years >= ADULT_YEARS
-    rows: list[tuple[LabelRule, float, LabelStep | None]] = []
-    for rule in label_rules():
-        value = kidney[rule.measure]
-        usable = (adult or not rule.adults_only) and math.isfinite(value)
-        rows.append((rule, value, label_step(rule, value) if usable else None))
-    return rows
 
 
 def _label_record(

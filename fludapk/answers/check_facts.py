@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fludapk.answers.check_records import LabelRecord, SensitivityRecord, TargetRecord
@@ -37,16 +37,14 @@ class CheckFacts:
     leading: TargetEntry | None
     targets: Sequence[TargetRecord]
     label_rules: Sequence[LabelRecord]
+    model: Model = field(init=False)
+    """Chosen model."""
+    patient: Patient = field(init=False)
+    """Patient of the check."""
 
-    @property
-    def model(self) -> Model:
-        """Chosen model."""
-        return self.prediction.model
-
-    @property
-    def patient(self) -> Patient:
-        """Patient of the check."""
-        return self.prediction.case.patient
+    def __post_init__(self) -> None:
+        """Keep what nearly every rule looks at within reach."""
+        vars(self).update(model=self.prediction.model, patient=self.prediction.case.patient)
 
 
 Rule: TypeAlias = Callable[[CheckFacts], Remark | None]
@@ -54,11 +52,16 @@ Rule: TypeAlias = Callable[[CheckFacts], Remark | None]
 
 def other_disease(model: Model, case: Case) -> str | None:
     """Name the disease of a case if the model was built from patients with others."""
-    diseases = model.file.population.diseases
-    if not diseases:
+    if not model.file.population.diseases:
         return None
     disease = Treated.by(case.patient, case.regimen).disease
-    return disease if disease is not None and disease not in diseases else None
+    return None if is_for_disease(model, disease) else disease
+
+
+def is_for_disease(model: Model, disease: str | None) -> bool:
+    """Tell if a model was built from patients with a disease, or any; None is unknown."""
+    diseases = model.file.population.diseases
+    return disease is None or not diseases or disease in diseases
 
 
 def reading_note(model: Model, patient: Patient) -> str | None:

@@ -18,8 +18,7 @@ from fludapk.language import tr
 from fludapk.patients.course import NEUROTOXICITY, NEUROTOXICITY_MG_M2, ROUNDING_CAUTION
 from fludapk.patients.fields import FIELDS, keyword
 from fludapk.patients.plausible import bmi_kg_m2
-from fludapk.published.formula_rules import formula_switch
-from fludapk.published.targets import HIGH, verdict
+from fludapk.published.targets import HIGH, side, verdict
 
 
 def remarks_of(facts: CheckFacts, rules: Sequence[Rule] | None = None) -> list[Remark]:
@@ -74,20 +73,20 @@ def models_disagree(facts: CheckFacts) -> Remark | None:
 
     Without a target that fits, the flag counts.
     """
+    leading, own = facts.leading, side(facts.prediction.auc_0_inf, facts.leading)
     rivals = [
         tr(
             "{model}, built from {who}, expects {auc} mg·h/L: {side}",
             model=row.name,
             who=row.who,
             auc=auc_text(row.auc_0_inf),
-            side=verdict(row.auc_0_inf, facts.leading),
+            side=verdict(row.auc_0_inf, leading),
         )
         for row in facts.sensitivity
-        if counts(row)
+        if row.auc_0_inf is not None
+        and counts(row)
         and row.model != facts.model.id
-        and row.auc_0_inf is not None
-        and verdict(row.auc_0_inf, facts.leading)
-        != verdict(facts.prediction.auc_0_inf, facts.leading)
+        and side(row.auc_0_inf, leading) != own
     ]
     return caution("models_disagree", "; ".join(rivals)) if rivals else None
 
@@ -275,31 +274,24 @@ FAR_ABOVE_CAP: Final = 1.5
 
 def formula_near_switch(facts: CheckFacts) -> Remark | None:
     """Warn of what the other formula would give within a year of the age at which they change."""
-    patient = facts.patient
-    if patient.scr_mg_dl is None or patient.sex is None or patient.egfr_formula is not None:
-        return None
-    switch = formula_switch(
-        facts.model, age_years=patient.age_years, sex=patient.sex, within_years=1.0
-    )
+    patient, switch = facts.patient, facts.prediction.switch
     if switch is None:
         return None
-    age, below, above = switch
-    used, other = (below, above) if patient.age_years < age else (above, below)
-    auc, by_other = facts.prediction.auc_0_inf, facts.prediction.auc_by(other)
+    auc, by_other = facts.prediction.auc_0_inf, facts.prediction.auc_by_other
     if abs(by_other / auc - 1.0) < NOTEWORTHY_JUMP:
         return None  # both above the model's highest renal function
     message = tr(
         "{model} changes from {below} to {above} at {age:g} y ({sex}): AUC {auc:.2f} mg·h/L "
         "by {used}, {by_other:.2f} by {other}",
         model=facts.model.id,
-        below=below,
-        above=above,
-        age=age,
-        sex=tr(patient.sex),
+        below=switch.below,
+        above=switch.above,
+        age=switch.age_years,
+        sex=tr(patient.sex or ""),
         auc=auc,
-        used=used,
+        used=switch.used,
         by_other=by_other,
-        other=other,
+        other=switch.other,
     )
     return caution("formula_switch", message)
 

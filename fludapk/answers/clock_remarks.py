@@ -48,6 +48,8 @@ def hours_counted(times: Sequence[ClockTime], cells: ClockTime | None = None) ->
 
 def clocks_may_change(times: Sequence[ClockTime], cells: ClockTime | None = None) -> Remark | None:
     """Warn if clocks may have changed between the first dose and a clock time."""
+    if not times and cells is None:  # as a rule
+        return None
     typed = times if cells is None else (*times, cells)
     days = sorted({day for at in typed for day in at.changes})
     if not days:

@@ -116,8 +116,8 @@ class AnswerHeadline:
             *(self.interval or ()),
         )
         for number in numbers:
-            if number is not None:
-                finite_auc(number)
+            if number is not None and not math.isfinite(number):
+                finite_auc(number)  # raises
 
     @property
     def standing(self) -> Standing:
@@ -149,8 +149,8 @@ class Headline(AnswerHeadline):
 
     def preceded_by(self, warnings: Iterable[str]) -> Headline:
         """Return the headline with warnings before everything else that it says."""
-        sentence = ": ".join([*warnings, self.sentence])
-        return self if sentence == self.sentence else replace(self, sentence=sentence)
+        before = list(warnings)
+        return replace(self, sentence=": ".join([*before, self.sentence])) if before else self
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +191,8 @@ class Simulated:
 
 def leading_of(patient: Patient, regimen: Regimen) -> TargetEntry | None:
     """Return the target that leads the answer for a course of a patient; None if none fits."""
-    return leading_target(age_years=patient.age_years, **Treated.by(patient, regimen)._asdict())
+    product, disease = Treated.by(patient, regimen)
+    return leading_target(age_years=patient.age_years, product=product, disease=disease)
 
 
 def notes_in_headline(remarks: Sequence[Remark], codes: Collection[str]) -> list[str]:
@@ -281,7 +282,8 @@ def _chances(target: TargetEntry | None, judged: Simulated) -> tuple[Chances, bo
 
 def is_noteworthy(narrow: Chances, wide: Chances) -> bool:
     """Tell if the uncertainty of the model's numbers moves a chance by so much that it is said."""
-    return max(abs(a - b) for a, b in zip(narrow, wide, strict=True)) > NOTEWORTHY
+    (below, within, above), (b, w, a) = narrow, wide
+    return max(abs(below - b), abs(within - w), abs(above - a)) > NOTEWORTHY
 
 
 def chance_sentence(target: TargetEntry, chances: Chances) -> str:

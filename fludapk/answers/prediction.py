@@ -5,16 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from itertools import pairwise
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from fludapk.answers.drawn_effects import simulated_effects, uncertain_effects
-from fludapk.answers.typical import Together, at_cells, typical_rows
-from fludapk.arrays import F8, Bools
+from fludapk.answers.typical import (
+    Given,
+    Switch,
+    Together,
+    at_cells,
+    by_other_basis,
+    typical_rows,
+)
+from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.patients.course import Course
-from fludapk.patients.patient import Patient, category_columns, size_columns
+from fludapk.patients.patient import Patient, size_columns
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Case
 from fludapk.pk.effects import RandomEffects
@@ -23,7 +31,6 @@ from fludapk.pk.exposure import (
     course_areas,
     course_concentrations,
     course_exposure,
-    slowest_rate,
 )
 from fludapk.published.covariates import (
     Covariates,
@@ -31,12 +38,8 @@ from fludapk.published.covariates import (
     Step,
     covariate_columns,
     covariate_rows,
-    missing_covariates,
-    outside_studied_range,
-    studied_range,
 )
 from fludapk.published.models import Model
-from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE
 
 LOG2_POINTS: Final = 13
 """Sobol points behind the probabilities: keeps them within 0.005 (tested)."""
@@ -70,8 +73,8 @@ class Prediction:
     @property
     def uncapped(self) -> float | None:
         """eGFR or CrCl before the cap of the model."""
-        name, free = self.model.renal_covariate, self._covariates.uncapped
-        return None if name is None else float(free[name][self.covariate_place])
+        free = self.together.given.uncapped
+        return free[self.covariate_place] if free else None
 
     @property
     def origin(self) -> str | None:
@@ -97,8 +100,8 @@ class Prediction:
 
     def covariate(self, name: str, dose: int = 0) -> float | None:
         """Return a covariate of the model at a dose; None if it has no such covariate."""
-        column = self.together.covariates[dose].values.get(name)
-        return None if column is None else float(column[self.covariate_place])
+        column = self.together.given.values[dose].get(name)
+        return None if column is None else column[self.covariate_place]
 
     @property
     def clearance_l_h(self) -> float:
@@ -152,21 +155,14 @@ class Prediction:
 
     @property
     def auc_0_inf_other_basis(self) -> float | None:
-        """AUC0-inf if the paper fitted mg of the other substance; None unless it leaves that open.
-
-        A model of mg of phosphate takes the prescribed mg as they are, one of F-ara-A the mass
-        ratio of them.
-        """
-        dose, ratio = self.model.file.dose, MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
-        if dose.basis != "unknown":
-            return None
-        return self.auc_0_inf / dose.factor if dose.factor < 1.0 else self.auc_0_inf * ratio
+        """AUC0-inf by the other dose basis; see `by_other_basis`."""
+        return by_other_basis(self.model, self.auc_0_inf)
 
     @property
     def steps(self) -> list[Step]:
         """Steps by which the covariates were computed."""
-        if self.together.steps is not None:
-            return self.together.steps
+        if self.together.given.columns[0]["AGE"].size == 1:
+            return self._covariates.steps
         return covariate_columns(self.model, self._columns, self.case.patient.egfr_formula).steps
 
     @property
@@ -189,11 +185,17 @@ class Prediction:
         """Random effects of the typical patient: zero."""
         return RandomEffects.none(self.model.program, len(self.case.course.doses_mg))
 
-    def auc_by(self, formula: str) -> float:
-        """Compute AUC0-inf of the typical patient by another formula of renal function, mg·h/L."""
-        auc = float(self.together.auc_by(formula)[self.place])
+    @property
+    def switch(self) -> Switch | None:
+        """Age near that of the patient at which the formula of renal function changes."""
+        return self.together.switches.get(self.place)
+
+    @property
+    def auc_by_other(self) -> float:
+        """AUC0-inf of the typical patient by the other formula of `switch`, mg·h/L."""
+        auc = self.together.auc_by_other[self.place]
         if math.isnan(auc):
-            raise InputError(f"no valid parameters by {formula}")
+            raise InputError(f"no valid parameters by {self.together.switches[self.place].other}")
         return auc
 
     def typical_mg_l(self, at_h: F8) -> F8:
@@ -224,6 +226,42 @@ class Prediction:
 
 Outcome: TypeAlias = Prediction | InputError
 """A prediction, or why there is none."""
+
+
+class At(NamedTuple):
+    """Place of a patient among those predicted at once."""
+
+    together: Together
+    place: int
+    row: int
+    """Row among the covariates."""
+    outside: list[Outside]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predictions of some cases by a model, of which each is made when somebody asks for it."""
+
+    model: Model
+    cases: Mapping[int, Case]
+    at: Mapping[int, At | InputError]
+    """Of these cases, or why there is no prediction."""
+
+    def get(self, key: int) -> Outcome | None:
+        """Return the prediction of a case; None if it is not among these."""
+        return self[key] if key in self.at else None
+
+    def __getitem__(self, key: int) -> Outcome:
+        at = self.at[key]
+        if isinstance(at, InputError):
+            return at
+        together, place, row, outside = at
+        return Prediction(self.model, self.cases[key], outside, together, place, row)
+
+    def auc_inside(self, key: int) -> float | None:
+        """Return AUC0-inf of a case inside the studied range, mg·h/L; None of others."""
+        at = self.at.get(key)
+        return at.together.auc_0_inf[at.place] if isinstance(at, At) and not at.outside else None
 
 
 def drawn_areas(alike: Sequence[Prediction], log2_points: int) -> F8:
@@ -297,143 +335,127 @@ def predict(model: Model, patient: Patient, regimen: Regimen, course: Course) ->
     return outcome
 
 
-def predictions(
-    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8] | None = None
-) -> list[Outcome]:
-    """Predict many cases: return the prediction of each, or why there is none.
+def predictions(model: Model, cases: Sequence[Case]) -> list[Outcome]:
+    """Predict many cases: return the prediction of each, or why there is none."""
+    each = predicted(model, dict(enumerate(cases)))
+    return [each[i] for i in each.at]
+
+
+def predicted(
+    model: Model, cases: Mapping[int, Case], sizes: Mapping[str, F8] | None = None
+) -> Predictions:
+    """Predict many cases.
 
     Parameters
     ----------
     model : Model
-    cases : sequence of Case
+    cases : mapping of int to Case
     sizes : mapping of str to (n,) arrays, optional
         `size_columns` of their patients at the first dose.
     """
+    at = _places(model, list(cases.values()), sizes)
+    return Predictions(model, cases, dict(zip(cases, at, strict=True)))
+
+
+def _places(
+    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8] | None = None
+) -> list[At | InputError]:
+    """Predict cases together that have the same times."""
     sizes = size_columns([case.patient for case in cases]) if sizes is None else sizes
-    outcomes: dict[int, Outcome] = {}
-    alike: dict[Hashable, list[int]] = {}
+    alike: dict[tuple[Hashable, ...], list[int]] = {}
     for i, (patient, regimen, course) in enumerate(cases):
-        changing = bool(patient.renal_changes)
-        key = patient.egfr_formula, course.times_h, course.infusion_h, regimen.cells_at_h, changing
+        changing = course.times_h if patient.renal_changes else None
+        key = (
+            (patient.egfr_formula, changing),
+            course.times_h,
+            course.infusion_h,
+            regimen.cells_at_h,
+        )
         alike.setdefault(key, []).append(i)
-    for rows in alike.values():
-        own = {name: column[rows] for name, column in sizes.items()}
-        outcomes.update(zip(rows, _alike(model, [cases[i] for i in rows], own), strict=True))
-    return [outcomes[i] for i in range(len(cases))]
+    by_covariates: dict[Hashable, list[list[int]]] = {}
+    for (same, *_), rows in alike.items():
+        by_covariates.setdefault(same, []).append(rows)
+    places: dict[int, At | InputError] = {}
+    for groups in by_covariates.values():
+        places |= _of_groups(model, cases, sizes, groups)
+    return [places[i] for i in range(len(cases))]
 
 
-def _alike(model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]) -> list[Outcome]:
-    """Predict cases with the same times and eGFR formula, all or none that change, all at once."""
-    times = cases[0].course.times_h
-    times = times if cases[0].patient.renal_changes else times[:1]
-    first = _covariates(model, cases, sizes)
-    later = (size_columns([case.patient for case in cases], time) for time in times[1:])
-    doses = [first, *(_covariates(model, cases, columns) for columns in later)]
-    outcomes: dict[int, Outcome] = {}
-    studied: dict[int, list[Outside]] = {}
-    usable_at = np.array([_plainly_usable(model, at, len(cases)) for _, at in doses])
-    plain = np.all(usable_at, axis=0)
-    for i, is_plain in enumerate(plain.tolist()):
-        try:
-            studied[i] = [] if is_plain else _outside(model, doses, i)
-        except InputError as error:
-            outcomes[i] = error
-            studied.pop(i, None)
-    try:
-        outcomes |= _typical_patients(model, cases, doses, studied) if studied else {}
-    except InputError as error:  # of a row that this does not name: each by itself
-        if len(cases) == 1:
-            return [error]
-        return [predictions(model, [case])[0] for case in cases]
-    return [outcomes[i] for i in range(len(cases))]
-
-
-def _covariates(
-    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8]
-) -> tuple[dict[str, F8], Covariates]:
-    """Return what is given of patients at a dose, and the covariates that follow."""
-    categories = category_columns(
-        [case.patient for case in cases],
-        model,
-        [case.regimen.product for case in cases],
-        [case.regimen.disease for case in cases],
-    )
-    given = {**sizes, **categories}
-    return given, covariate_columns(model, given, cases[0].patient.egfr_formula)
-
-
-def _plainly_usable(model: Model, covariates: Covariates, n: int) -> Bools:
-    """Tell which patients lack nothing and are inside the studied range."""
-    possible, outside = studied_range(model, covariates.values)
-    is_plain = np.full(n, True) & possible & ~outside
-    for value in covariates.values.values():
-        is_plain &= ~np.isnan(value)
-    return is_plain
-
-
-def _outside(
-    model: Model, doses: Sequence[tuple[Mapping[str, F8], Covariates]], i: int
-) -> list[Outside]:
-    """Return the covariates of a patient outside the studied range; refuse one who lacks some."""
-    outside: dict[str, Outside] = {}
-    for given, covariates in doses:
-        lacking = missing_covariates(model, covariates.values, given, i)
-        if lacking:
-            raise InputError(*lacking)
-        for entry in outside_studied_range(model, covariates.values, i):
-            outside.setdefault(entry.covariate, entry)
-    return list(outside.values())
-
-
-def _typical_patients(
-    model: Model,
-    cases: Sequence[Case],
-    doses: Sequence[tuple[Mapping[str, F8], Covariates]],
-    studied: Mapping[int, list[Outside]],
-) -> dict[int, Prediction]:
-    """Predict the typical patient of every case that can be used.
+def _of_groups(
+    model: Model, cases: Sequence[Case], sizes: Mapping[str, F8], groups: Sequence[list[int]]
+) -> dict[int, At | InputError]:
+    """Predict cases with the same eGFR formula, all or none of which change.
 
     Parameters
     ----------
     model : Model
     cases : sequence of Case
-        With the same times.
-    doses : sequence of (mapping of str to arrays, Covariates)
-        Given and computed, with a row for each case: at the first dose, or at every one if they
-        change.
-    studied : mapping of int to list of Outside
-        Place of a case that can be used -> its covariates outside the studied range.
+    sizes : mapping of str to arrays
+        Of their patients, at the first dose.
+    groups : sequence of list of int
+        Places of cases with the same times.
 
     Returns
     -------
-    dict of int to Prediction
-        With the places of `studied`.
+    dict of int to At or InputError
+        With these places.
     """
-    rows = list(studied)
-    each = typical_rows(model, [covariates.values for _, covariates in doses], rows)
+    rows = [i for group in groups for i in group]
+    own_sizes = {name: column[rows] for name, column in sizes.items()}
+    given = Given.of(model, [cases[i] for i in rows], own_sizes)
+    outside, refused = given.studied()
+    places: dict[int, At | InputError] = {rows[row]: error for row, error in refused.items()}
+    usable = [row for row in range(len(rows)) if row not in refused]
+    if not usable:
+        return places
+    ends = np.searchsorted(usable, np.cumsum([len(group) for group in groups])).tolist()
+    try:
+        each = typical_rows(model, [at.values for at in given.covariates], usable)
+        for start, end in pairwise([0, *ends]):
+            if start == end:
+                continue
+            own = usable[start:end]
+            treated = [cases[rows[row]] for row in own]
+            typical = [(tv[start:end], renal[start:end]) for tv, renal in each]
+            together = _together(given, own, typical, treated)
+            for place, row in enumerate(own):
+                places[rows[row]] = At(together, place, row, outside.get(row, []))
+    except InputError as error:  # of a row that this does not name: each by itself
+        if len(rows) == 1:
+            return {rows[0]: error}
+        return {i: _places(model, [cases[i]])[0] for i in rows}
+    return places
+
+
+def _together(
+    given: Given, rows: Sequence[int], each: Sequence[tuple[F8, F8]], cases: Sequence[Case]
+) -> Together:
+    """Compute the exposure of typical patients with the same times.
+
+    Parameters
+    ----------
+    given : Given
+    rows : sequence of int
+        Of these patients.
+    each : sequence of (tv, renal fraction)
+        At the first dose, or at every one if they change; see `Program.typical_values`.
+    cases : sequence of Case
+    """
+    program, (regimen, course) = given.model.program, cases[0][1:]
     tv, renal = each[0]
     by_dose = np.stack([own for own, _ in each], axis=1) if len(each) > 1 else None
     typical_values = tv if by_dose is None else by_dose
-    times, lengths, _ = cases[0].course.arrays(1.0)
-    amounts = np.array([cases[i].course.doses_mg for i in rows]) * model.file.dose_factor
-    no_effects = RandomEffects.none(model.program, len(times))
-    typical = course_exposure(model.program, typical_values, no_effects, times, lengths, amounts)
-    at_h = cases[0].regimen.cells_at_h
-    together = Together(
-        model=model,
-        given=[given for given, _ in doses],
+    times, lengths, _ = course.arrays(1.0)
+    amounts = np.array([case.course.doses_mg for case in cases]) * given.model.file.dose_factor
+    no_effects = RandomEffects.none(program, len(times))
+    own = times, lengths, amounts
+    return Together(
+        given=given,
         rows=rows,
-        course=(times, lengths, amounts),
-        covariates=[covariates for _, covariates in doses],
+        course=own,
         tv=tv,
         tv_by_dose=by_dose,
         renal_fraction=renal,
-        half_life_h=math.log(2) / slowest_rate(tv, model.program.compartments),
-        typical=typical,
-        at_cells=at_cells(model, typical_values, times, lengths, amounts, at_h),
-        steps=doses[0][1].steps if len(cases) == 1 else None,
+        typical=course_exposure(program, typical_values, no_effects, *own),
+        at_cells=at_cells(given.model, typical_values, *own, regimen.cells_at_h),
     )
-    return {
-        i: Prediction(model, cases[i], outside, together, place, i)
-        for place, (i, outside) in enumerate(studied.items())
-    }

@@ -217,6 +217,7 @@ class Patient:
         own = {key: quantity.value for key, quantity in typed.items()}
         names = {name: texts[name] for name in _NAMES if name in texts}
         vars(patient).update(_NOTHING, **own, **names, sex=sex, typed=typed, categories={})
+        vars(patient)["_is_of_ordinary_size"] = True  # or it would not be plain
         return None if patient._formula_faults("bsa_formula", ("BSA",)) else patient
 
     def _judged(
@@ -275,8 +276,7 @@ class Patient:
         until_h : float
             Start of the last dose, h from the first; later values concern no dose.
         """
-        key = self.renal_key
-        if key is None or not self.renal_changes:
+        if not self.renal_changes or (key := self.renal_key) is None:
             return self
         values = [value for time, value in self.renal_changes if time <= until_h + 1e-9]
         worst = max if key == "scr_mg_dl" else min

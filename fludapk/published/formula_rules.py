@@ -6,8 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from fludapk.arrays import F8, Bools
 from fludapk.published.formulas import FORMULAS
 from fludapk.published.models import Model
+from fludapk.published.tables import SEXES
 
 
 def formula_switch(
@@ -38,6 +40,29 @@ def formula_switch(
     """
     near = (s for s in _formula_switches(model, sex) if abs(age_years - s[0]) <= within_years)
     return next(near, None)
+
+
+def may_switch(model: Model, ages: F8, *, within_years: float) -> Bools:
+    """Tell for which patients `formula_switch` may find an age; not for others, of either sex.
+
+    Parameters
+    ----------
+    model : Model
+    ages : (n,) array
+        Years.
+    within_years : float
+        As in `formula_switch`.
+
+    Examples
+    --------
+    >>> from fludapk.published.models import load_model
+    >>> may_switch(load_model(), np.array([5.0, 13.5]), within_years=1.0).tolist()
+    [False, True]
+    """
+    near = np.zeros(ages.shape, dtype=np.bool_)
+    for age in {switch[0] for sex in SEXES for switch in _formula_switches(model, sex)}:
+        near |= np.abs(ages - age) <= within_years
+    return near
 
 
 def needs_sex(model: Model, *, age_years: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -67,3 +68,61 @@ def label_step(rule: LabelRule, renal_function: float) -> LabelStep:
         found = tr("{measure} is no number: {value}", measure=rule.measure, value=renal_function)
         raise InputError(f"{rule.title}: {found}")
     return next(step for step in rule.steps if renal_function >= step.at_least)
+
+
+def label_steps(
+    age_years: float, renal_functions: Mapping[str, float]
+) -> tuple[LabelStep | None, ...]:
+    """Return the row of each rule that applies to a patient, in the order of `label_rules`.
+
+    Parameters
+    ----------
+    age_years : float
+    renal_functions : mapping of str to float
+        CrCl, mL/min, and eGFR, mL/min/1.73 m2; NaN if unknown.
+
+    Returns
+    -------
+    tuple of LabelStep or None
+        None without a renal function, and for children if the rule is for adults.
+
+    Raises
+    ------
+    InputError
+        As `label_step`.
+
+    Examples
+    --------
+    >>> steps = label_steps(60.0, {"CrCl": 62.0, "eGFR": math.nan})
+    >>> [step and step.factor for step in steps]
+    [0.8, None, 0.5, None, 1.0, None]
+    """
+    floors: list[float | None] = []
+    for measure, edges in _edges().items():
+        value = renal_functions[measure]
+        place = bisect_right(edges, value)
+        known = edges[place - 1] if place else value  # below zero `label_step` refuses it
+        floors.append(known if math.isfinite(value) else None)
+    return _steps_from(age_years >= ADULT_YEARS, *floors)
+
+
+@lru_cache(maxsize=1)
+def _edges() -> Mapping[str, list[float]]:
+    """Return the renal functions at which the row of some rule begins, ascending."""
+    rules = {"CrCl": [0.0], "eGFR": [0.0]}
+    for rule in label_rules():
+        rules[rule.measure] += [step.at_least for step in rule.steps]
+    return {measure: sorted(edges) for measure, edges in rules.items()}
+
+
+@lru_cache(maxsize=1024)
+def _steps_from(
+    is_adult: bool, crcl: float | None, egfr: float | None
+) -> tuple[LabelStep | None, ...]:
+    """Return the rows that apply from these renal functions up to the next edge."""
+    steps: list[LabelStep | None] = []
+    for rule in label_rules():
+        value = crcl if rule.measure == "CrCl" else egfr
+        is_for = is_adult or not rule.adults_only
+        steps.append(label_step(rule, value) if is_for and value is not None else None)
+    return tuple(steps)

@@ -153,15 +153,29 @@ def verdict(auc_0_inf: float, target: TargetEntry | None) -> str:
     >>> verdict(21.7, targets()["scordo2023"]), verdict(13.5, None)
     ('above 20', 'below 13.8')
     """
+    at = side(auc_0_inf, target)
     if target is None:
-        side = flag(auc_0_inf)
-        if side == "borderline":
+        if at == "borderline":
             return tr("{low:g} to {high:g}", low=LOW, high=MET)
-        return _below(LOW) if side == "below" else _or_more(MET)
+        return _below(LOW) if at == "below" else _or_more(MET)
     low, high = bounds(target)
     if target.optimum is not None:
-        return _below(low) if status(target, auc_0_inf) == "below" else _or_more(low)
+        return _below(low) if at == "below" else _or_more(low)
     return side_of(auc_0_inf, low, high)
+
+
+def side(auc_0_inf: float, target: TargetEntry | None) -> Flag | TargetStatus:
+    """Tell on which side of the limits of a target, or of the flag, an AUC is; see `verdict`.
+
+    Examples
+    --------
+    >>> side(21.7, targets()["scordo2023"]), side(13.9, None)
+    ('above', 'borderline')
+    """
+    if target is None:
+        return flag(auc_0_inf)
+    at = status(target, auc_0_inf)
+    return "above" if at == "within" and target.optimum is not None else at
 
 
 def side_of(auc_0_inf: float, low: float, high: float) -> str:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fludapk.answers.check import check, checks
 from fludapk.answers.check_facts import CheckFacts, Rule
@@ -16,6 +19,8 @@ from fludapk.patients.course import Course
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.patients.request import Request
+from fludapk.published.formula_rules import formula_switch, may_switch
+from fludapk.published.models import load_models
 from fludapk.published.targets import targets
 
 Typed = Mapping[str, Any]
@@ -225,6 +230,17 @@ def test_the_comparison_reading_as_the_chosen_model_is_a_caution() -> None:
 
 
 # --- The formula of renal function changes with age -----------------------------------------------
+
+
+@given(
+    st.sampled_from([13.0, 14.0, 15.0, 16.0, 17.0, 18.0]) | st.floats(10.0, 20.0),
+    st.sampled_from(["female", "male"]),
+    st.sampled_from([0.5, 1.0, 2.0]),
+)
+def test_no_change_of_formula_is_overlooked(age: float, sex: str, years: float) -> None:
+    for model in load_models():
+        if formula_switch(model, age_years=age, sex=sex, within_years=years) is not None:
+            assert may_switch(model, np.array([age]), within_years=years).all()
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_a_patient_read_at_a_glance_is_the_one_that_the_rules_read(texts: dict[s
     glanced = Patient.plainly(texts)
     if glanced is not None:  # so no rule refuses it, or has it confirmed
         by_rules = Patient(**texts)
+        assert not by_rules.unusual_for_age()  # of its size, too, no rule says anything
         assert vars(glanced) == vars(by_rules)
         assert list(glanced.typed) == list(by_rules.typed)
 

@@ -14,7 +14,7 @@ from fludapk.errors import ExitStatus, InputError
 from fludapk.patients.course import COURSE_CEILING_MG_M2, DAILY_CEILING_MG_M2, Course
 from fludapk.patients.patient import Patient
 from fludapk.patients.regimen import MAX_DOSES, Regimen, parse_dose
-from fludapk.published.regimens import label_rules, label_step, regimens
+from fludapk.published.regimens import label_rules, label_step, label_steps, regimens
 
 DoseUnit = Literal["mg/m2", "mg/kg", "mg"]
 GIRL: Final = Patient(age_years=5, weight_kg=18.2, height_cm=110)
@@ -451,6 +451,27 @@ def test_a_label_rule_says_what_the_label_says(
     (entry,) = [entry for entry in label_rules() if entry.id == rule]
     assert entry.measure == measure
     assert label_step(entry, renal_function).factor == factor
+
+
+RENAL: Final = st.sampled_from([29.999, 30.0, 45.0, 50.0, 60.0, 70.0, 80.0]) | st.floats(0, 400)
+
+
+@given(st.floats(0, 100) | st.just(18.0), RENAL | st.just(math.nan), RENAL | st.just(math.nan))
+def test_all_label_rules_at_once_are_each_rule_by_itself(
+    age: float, crcl: float, egfr: float
+) -> None:
+    renal = {"CrCl": crcl, "eGFR": egfr}
+    for rule, step in zip(label_rules(), label_steps(age, renal), strict=True):
+        value = renal[rule.measure]
+        if age < 18.0 or math.isnan(value):
+            assert step is None
+        else:
+            assert step == label_step(rule, value)
+
+
+def test_no_label_rule_is_for_a_renal_function_below_zero() -> None:
+    with pytest.raises(InputError, match="is no number"):
+        label_steps(60.0, {"CrCl": -1.0, "eGFR": 90.0})
 
 
 @pytest.mark.parametrize(("rule", "said"), [("us_iv", "do not give"), ("eu", "contraindicated")])

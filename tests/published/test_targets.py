@@ -2,7 +2,7 @@
 
 import math
 from statistics import NormalDist
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -16,9 +16,12 @@ from fludapk.published.targets import (
     applies,
     bounds,
     flag,
+    leading_target,
     prediction_interval,
+    side,
     status,
     targets,
+    verdict,
     window_probabilities,
 )
 
@@ -201,3 +204,30 @@ def test_a_higher_threshold_is_missed_more_often(auc: F8, low: float, more: floa
         window_probabilities(auc, low, math.inf)[0]
         <= window_probabilities(auc, low + more, math.inf)[0]
     )
+
+
+# --- Sides, and the target that leads -------------------------------------------------------------
+
+LIMITS: Final = sorted({0.0, 13.8, 14.0, *(x for t in targets().values() for x in bounds(t))})
+AUCS: Final = st.sampled_from([x for x in LIMITS if math.isfinite(x)]) | st.floats(0.0, 60.0)
+
+
+@given(AUCS, AUCS, st.sampled_from([None, *targets()]))
+def test_two_aucs_are_on_one_side_if_the_same_words_name_it(
+    a: float, b: float, name: str | None
+) -> None:
+    target = None if name is None else targets()[name]
+    assert (side(a, target) == side(b, target)) == (verdict(a, target) == verdict(b, target))
+
+
+@given(
+    st.sampled_from([0.0, 18.0, 26.0, 120.0]) | st.floats(0.0, 120.0),
+    st.sampled_from([None, "tisa_cel", "axi_cel", "other"]),
+    st.sampled_from([None, "b_all", "lbcl", "hct", "other"]),
+)
+def test_the_first_target_that_applies_leads(
+    age: float, product: str | None, disease: str | None
+) -> None:
+    patient: dict[str, Any] = {"age_years": age, "product": product, "disease": disease}
+    fitting = [entry for entry in targets().values() if applies(entry, **patient)]
+    assert leading_target(**patient) == (fitting[0] if fitting else None)
