@@ -27,7 +27,8 @@ from fludapk.answers.record import Row
 from fludapk.errors import FludapkError, InputError
 from fludapk.language import SOURCE, speaking, tr
 from fludapk.patients.columns import Layout
-from fludapk.patients.csv_list import Value, line, lines
+from fludapk.patients.csv_columns import lines
+from fludapk.patients.csv_list import Value, line
 from fludapk.patients.list_rows import request_of
 from fludapk.patients.nonmem import by_course, comes_again, request_of_records
 from fludapk.patients.request import Request
@@ -100,7 +101,11 @@ class Plan:
         if self.as_values:
             return [""] * len(rows)
         if not self.as_json:
-            return lines(values, self.delimiter, decimal_comma=self.layout.decimal_comma)
+            return lines(
+                list(zip(*values, strict=True)),
+                self.delimiter,
+                decimal_comma=self.layout.decimal_comma,
+            )
         return [self._json(row, own) for row, own in zip(rows, values, strict=True)]
 
     def _json(self, row: int, values: Sequence[Value]) -> str:
