@@ -12,6 +12,14 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from fludapk._version import __version__
+from fludapk.answers.check_columns import (
+    Columns,
+    exposure_columns,
+    first_row,
+    patient_columns,
+    regimen_columns,
+    target_columns,
+)
 from fludapk.answers.check_facts import CheckFacts, counts, other_disease, reading_note
 from fludapk.answers.check_notes import NOTES
 from fludapk.answers.check_records import (
@@ -23,13 +31,9 @@ from fludapk.answers.check_records import (
     RegimenRecord,
     SensitivityRecord,
     TargetRecord,
-    exposure_values,
-    patient_values,
-    regimen_values,
     result_columns,
-    row_values,
+    result_values,
     target_record,
-    target_values,
 )
 from fludapk.answers.check_remarks import WARNINGS, remarks_of, remarks_of_many
 from fludapk.answers.headline import (
@@ -222,42 +226,50 @@ class Answer:
         flags = {row.flag for row in self._sensitivity if counts(row)}
         return len(flags | {flag(self.prediction.auc_0_inf)}) == 1
 
-    @property
-    def _provenance(self) -> dict[str, Any]:
-        """Fields of `Provenance`, in their order."""
-        return {
-            "version": __version__,
-            "model_sha256": self.model.sha256,
-            "input_sha256": input_hash(self._computed.request, self._common.hashed),
-            "seed": POINT_SET_SEED,
-            "points": 2**self._common.log2_points,
-        }
-
-    def values(self) -> list[Any]:
-        """Return the row of a list, in the order of `result_columns`."""
-        treated = self.prediction.case.treated
-        return row_values(
-            headline=self.headline,
-            flag=flag(self.prediction.auc_0_inf),
-            exposure=exposure_values(self.prediction, self.shown),
-            models_agree=self._models_agree,
-            remarks=self._warnings,
+    @classmethod
+    def columns(cls, answers: Sequence[Answer]) -> list[Sequence[Any]]:
+        """Return the results of some answers as columns, in the order of `result_columns`."""
+        predictions = [answer.prediction for answer in answers]
+        shown = [answer.shown for answer in answers]
+        ages_years = [answer.patient.age_years for answer in answers]
+        treated = [prediction.case.treated for prediction in predictions]
+        return result_values(
+            headlines=[answer.headline for answer in answers],
+            flags=[flag(prediction.auc_0_inf) for prediction in predictions],
+            exposure=exposure_columns(predictions, shown),
+            models_agree=[answer._models_agree for answer in answers],
+            remarks=[answer._warnings for answer in answers],
             targets=[
-                target_values(entry, self.shown, self.patient.age_years, treated)
-                for entry in targets().values()
+                target_columns(entry, shown, ages_years, treated) for entry in targets().values()
             ],
-            sensitivity=self._sensitivity,
-            patient=patient_values(self.prediction),
-            regimen=regimen_values(self.prediction, self._computed.request.round_to_mg),
-            model=self.model.id,
-            refusing=self._refusing,
-            provenance=self._provenance.values(),
+            sensitivity=[answer._sensitivity for answer in answers],
+            patient=patient_columns(predictions),
+            regimen=regimen_columns(
+                predictions, [a._computed.request.round_to_mg for a in answers]
+            ),
+            models=[answer.model_id for answer in answers],
+            weights=[()] * len(answers),
+            refusing=[answer._refusing for answer in answers],
+            provenance=cls._provenance(answers),
         )
+
+    @staticmethod
+    def _provenance(answers: Sequence[Answer]) -> Columns:
+        """Return the fields of `Provenance`, in their order."""
+        n, common = len(answers), answers[0]._common
+        return {
+            "version": [__version__] * n,
+            "model_sha256": [answer.model_sha256 for answer in answers],
+            "input_sha256": [input_hash(a._computed.request, common.hashed) for a in answers],
+            "seed": [POINT_SET_SEED] * n,
+            "points": [2**common.log2_points] * n,
+        }
 
     def row(self) -> Row:
         """Return the row of a list by the names of its columns."""
         names = result_columns([rival.model for rival in self._sensitivity])
-        return dict(zip(names, self.values(), strict=True))
+        columns = self.columns([self])
+        return {name: column[0] for name, column in zip(names, columns, strict=True)}
 
     def result(self, *, trail: bool = True) -> CheckResult:
         """Return the whole result.
@@ -273,6 +285,7 @@ class Answer:
             If a number is not finite.
         """
         prediction, shown = self.prediction, self.shown
+        step_mg = self._computed.request.round_to_mg
         judged = [target_record(entry, shown, prediction.case) for entry in targets().values()]
         facts = self._facts(judged)
         return CheckResult(
@@ -281,11 +294,11 @@ class Answer:
             model=self.model.id,
             model_title=tr(self.model.file.title),
             model_citation=self.model.file.citation.short,
-            patient=PatientRecord(**patient_values(prediction)),
-            regimen=RegimenRecord(**regimen_values(prediction, self._computed.request.round_to_mg)),
+            patient=PatientRecord(**first_row(patient_columns([prediction]))),
+            regimen=RegimenRecord(**first_row(regimen_columns([prediction], [step_mg]))),
             exposure=ExposureRecord(
                 auc_per_dose=prediction.typical.auc_per_dose[0].tolist(),
-                **exposure_values(prediction, shown),
+                **first_row(exposure_columns([prediction], [shown])),
             ),
             flag=flag(prediction.auc_0_inf),
             flag_context=tr(FLAG_CONTEXT),
@@ -296,7 +309,7 @@ class Answer:
             label_rules=list(facts.label_rules),
             reading_note=reading_note(self.model, self.patient),
             trail=trail_of(prediction) if trail else [],
-            provenance=Provenance(**self._provenance),
+            provenance=Provenance(**first_row(self._provenance([self]))),
             source=prediction,
         )
 
