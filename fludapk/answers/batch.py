@@ -10,7 +10,7 @@ import heapq
 import itertools
 import json
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from fludapk.answers.batch_rows import clear_names, distinct_names
 from fludapk.answers.check import answers
 from fludapk.answers.check_answer import Answer
 from fludapk.answers.check_records import result_columns
-from fludapk.answers.headline import Headline
+from fludapk.answers.headline import STANDINGS, Headline, Standing
 from fludapk.answers.prediction import LOG2_POINTS
 from fludapk.answers.processes import in_processes
 from fludapk.answers.record import Row
@@ -76,7 +76,8 @@ class Plan:
     language: str = SOURCE
     """Language of the rows; of what goes into a file that of all data."""
     keep: int = KEEP
-    """So many rows to look at first are told of, see `Tally`."""
+    standings: Collection[Standing] = STANDINGS
+    """Rows that are told of, see `Tally`."""
     in_short: bool = False
     """True if every row is wanted in short as well."""
 
@@ -87,6 +88,10 @@ class Plan:
     def names(self) -> list[str]:
         """Names of the columns of the results; those of the list first."""
         return [*self._kept.values(), *self._results.values()]
+
+    def tally(self) -> Tally:
+        """Return the tally of no row yet."""
+        return Tally(self.keep, self.standings)
 
     @property
     def kept(self) -> int:
@@ -233,7 +238,7 @@ def compute(plan: Plan, chunk: Chunk) -> Results:
             _done(plan.layout, row, rows[0], outcome)
             for (row, rows), outcome in zip(chunk, outcomes, strict=True)
         ]
-        tally = Tally(plan.keep)
+        tally = plan.tally()
         for each in done:
             tally.add(each)
         lines: dict[int, str] = {}
@@ -324,9 +329,11 @@ class Tally:
     ----------
     keep : int
         So many of these, and of refused rows.
+    standings : collection of {'stop', 'below', 'above', 'within', 'no_target'}
+        Rows of another are only counted.
     """
 
-    def __init__(self, keep: int = KEEP) -> None:
+    def __init__(self, keep: int = KEEP, standings: Collection[Standing] = STANDINGS) -> None:
         self.rows = 0
         self.counts: Counter[str] = Counter()
         """Rows by standing, see `fludapk.answers.headline.Headline`, and refused rows."""
@@ -335,7 +342,7 @@ class Tally:
         self.asked: Counter[str] = Counter()
         """Rows in which a column looks like a slip, by its name."""
         self.refused: list[Done] = []
-        self._keep = keep
+        self._keep, self._standings = keep, standings
         self._worst: list[tuple[tuple[float, ...], int, Done]] = []
 
     def add(self, done: Done) -> None:
@@ -347,8 +354,11 @@ class Tally:
             if len(self.refused) < self._keep:
                 self.refused.append(done)
             return
-        self.counts[done.shown.headline.standing] += 1
+        standing = done.shown.headline.standing
+        self.counts[standing] += 1
         self.models[done.shown.model] = done.shown.model_sha256
+        if standing not in self._standings:
+            return
         item = (_urgency(done.shown), -done.row, done)
         push = heapq.heappush if len(self._worst) < self._keep else heapq.heappushpop
         push(self._worst, item)

@@ -34,6 +34,7 @@ from fludapk.language import SOURCE, language, marked, tr
 
 if TYPE_CHECKING:
     from fludapk.answers.batch import Chunk, Done, Plan, Results, Tally
+    from fludapk.answers.headline import Standing
     from fludapk.patients.columns import Layout
     from fludapk.patients.csv_list import CsvList
 
@@ -94,7 +95,8 @@ def batch(
     row that cannot be computed says why in `error`; then the exit code is 3. NONMEM-style records
     (ID TIME AMT RATE or DUR, EVID) give one row per ID. A terminal without -o shows a table.
     """
-    from fludapk.answers.batch import KEEP, SMALL, Plan, Tally, chunks, log2_points_of, run
+    from fludapk.answers.batch import KEEP, SMALL, Plan, chunks, log2_points_of, run
+    from fludapk.answers.headline import STANDINGS
     from fludapk.pages.decimals import marked_text
     from fludapk.patients.columns import opened
     from fludapk.patients.nonmem import not_used, survey
@@ -122,10 +124,11 @@ def batch(
         as_values=as_sheet,
         language=language() if as_table else SOURCE,
         keep=_SHOWN if report is None else KEEP,
+        standings=_URGENT if report is None else STANDINGS,
         in_short=as_table or share_vials,
     )
     say_first_compilation()
-    tally = Tally(plan.keep)
+    tally = plan.tally()
     doses_of_the_day: list[tuple[str, float]] = []
     processes = 1 if rows <= SMALL else _cores()
     writing = _table() if as_table else _written(output, plan, source.written_encoding)
@@ -162,10 +165,10 @@ def batch(
 
 def _worded_again(tally: Tally, plan: Plan, parts: Iterable[Chunk]) -> Tally:
     """Compute the rows that a report shows once more, in the language that is spoken."""
-    from fludapk.answers.batch import Tally, compute
+    from fludapk.answers.batch import compute
 
     shown = {done.row for done in (*tally.worst, *tally.refused)}
-    again, spoken = Tally(plan.keep), replace(plan, language=language())
+    again, spoken = plan.tally(), replace(plan, language=language())
     for part in parts:
         again.join(compute(spoken, [course for course in part if course[0] in shown]).tally)
     again.rows, again.counts = tally.rows, tally.counts
@@ -408,7 +411,7 @@ def _urgent_lines(tally: Tally) -> Iterator[str]:
         yield "  " + tr("... and {n} more refused: see error", n=n)
 
 
-_URGENT: Final = ("stop", "below", "above")
+_URGENT: Final[tuple[Standing, ...]] = ("stop", "below", "above")
 
 
 def _called(row: Done) -> str:
