@@ -14,7 +14,7 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from fludapk.answers.averaging import AnyAnswer, AveragedAnswer
 from fludapk.answers.batch_rows import clear_names, distinct_names
@@ -150,8 +150,7 @@ class Plan:
         return dict(zip(names, clear_names(names, taken), strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """A computed row in short."""
 
     headline: Headline
@@ -162,8 +161,7 @@ class Shown:
     age_years: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """A row of the results in short."""
 
     row: int

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fludapk.answers.batch_rows import joined
-from fludapk.answers.check_columns import first_row, one_row, target_columns
+from fludapk.answers.check_columns import TARGET, Values, target_columns
 from fludapk.answers.headline import Chances, Headline, Simulated, is_noteworthy
 from fludapk.answers.record import (
     DISCLAIMER,
@@ -290,29 +290,30 @@ class CheckResult(Record):
         columns = result_values(
             headlines=[self.headline],
             flags=[self.flag],
-            exposure=one_row(vars(self.exposure)),
+            exposure=[_values(self.exposure, EXPOSURE)],
             models_agree=[self.models_agree],
             remarks=[self.remarks],
-            targets=[one_row(vars(target)) for target in self.targets],
+            targets=[[[value] for value in _values(target, TARGET)] for target in self.targets],
             sensitivity=[self.sensitivity],
-            patient=one_row(vars(self.patient)),
-            regimen=one_row(vars(self.regimen)),
+            patient=[_values(self.patient, PATIENT)],
+            regimen=[_values(self.regimen, REGIMEN)],
             models=[self.model],
             weights=[[f"{m.model}={m.weight:.6g}" for m in self.averaged or ()]],
             refusing=[[rule.id for rule in self.label_rules if rule.refused]],
-            provenance=one_row(vars(self.provenance)),
+            provenance=[_values(self.provenance, PROVENANCE)],
         )
         return [{name: column[0] for name, column in zip(names, columns, strict=True)}]
 
 
 _INTERVALS: Final = {part.name for part in fields(ExposureRecord) if part.name.endswith("_pi90")}
-_EXPOSURE: Final = [part.name for part in fields(ExposureRecord) if part.name != "auc_per_dose"]
+EXPOSURE: Final = [part.name for part in fields(ExposureRecord) if part.name != "auc_per_dose"]
 _HEADLINE: Final = ("target", "p_below", "p_within", "p_above")
-_TARGET: Final = ("status", "p_below", "p_within", "p_above", "applies")
 _RIVAL: Final = ("applies", "auc_0_inf", "flag")
 _of_headline, _of_rival = attrgetter(*_HEADLINE), attrgetter(*_RIVAL)
-_of_target = itemgetter(*_TARGET)
-_REGIMEN: Final = {"id": "regimen", "title": "regimen_title"}
+PATIENT: Final = [part.name for part in fields(PatientRecord)]
+REGIMEN: Final = [part.name for part in fields(RegimenRecord)]
+PROVENANCE: Final = [part.name for part in fields(Provenance)]
+_CALLED: Final = {"id": "regimen", "title": "regimen_title"}
 
 
 def result_columns(models: Sequence[str]) -> tuple[str, ...]:
@@ -323,32 +324,31 @@ def result_columns(models: Sequence[str]) -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def _columns(models: tuple[str, ...]) -> tuple[str, ...]:
     names = ["error", "stop", "headline", *_HEADLINE, "flag"]
-    for name in _EXPOSURE:
+    for name in EXPOSURE:
         names += [f"{name}_low", f"{name}_high"] if name in _INTERVALS else [name]
     names += ["models_agree", "remarks"]
-    names += [f"{target}_{what}" for target in targets() for what in _TARGET]
+    names += [f"{target}_{what}" for target in targets() for what in TARGET]
     names += [f"{model}_{what}" for model in models for what in _RIVAL]
-    names += [part.name for part in fields(PatientRecord)]
-    names += [_REGIMEN.get(part.name, part.name) for part in fields(RegimenRecord)]
+    names += [*PATIENT, *(_CALLED.get(name, name) for name in REGIMEN)]
     names += ["model", "weights", "label_rules_refusing"]
-    return (*names, *(part.name for part in fields(Provenance)))
+    return (*names, *PROVENANCE)
 
 
 def result_values(
     *,
     headlines: Sequence[Headline],
     flags: Sequence[Flag],
-    exposure: Mapping[str, Sequence[Any]],
+    exposure: Sequence[Values],
     models_agree: Sequence[bool],
     remarks: Sequence[Sequence[Remark]],
-    targets: Iterable[Mapping[str, Sequence[Any]]],
+    targets: Iterable[Sequence[Sequence[Any]]],
     sensitivity: Sequence[Sequence[SensitivityRecord]],
-    patient: Mapping[str, Sequence[Any]],
-    regimen: Mapping[str, Sequence[Any]],
+    patient: Sequence[Values],
+    regimen: Sequence[Values],
     models: Sequence[str],
     weights: Sequence[Sequence[str]],
     refusing: Sequence[Sequence[str]],
-    provenance: Mapping[str, Sequence[Any]],
+    provenance: Sequence[Values],
 ) -> list[Sequence[Any]]:
     """Return the columns of results in the order of `result_columns`.
 
@@ -363,30 +363,35 @@ def result_values(
         *zip(*map(_of_headline, headlines), strict=True),
         flags,
     ]
-    for name in _EXPOSURE:
+    for name, column in zip(EXPOSURE, zip(*exposure, strict=True), strict=True):
         if name in _INTERVALS:
-            columns += zip(*(pair or (None, None) for pair in exposure[name]), strict=True)
+            columns += zip(*(pair or (None, None) for pair in column), strict=True)
         else:
-            columns.append(exposure[name])
+            columns.append(column)
     columns.append(models_agree)
     columns.append(["; ".join([r.code for r in own if r.severity != "note"]) for own in remarks])
     for target in targets:
-        columns += _of_target(target)
+        columns += target
     for rivals in zip(*sensitivity, strict=True):
         columns += zip(*map(_of_rival, rivals), strict=True)
-    for part, several in ((patient, _OF_PATIENT), (regimen, _OF_REGIMEN)):
-        columns += {**part, **{name: list(map(joined, part[name])) for name in several}}.values()
+    for names, rows in ((PATIENT, patient), (REGIMEN, regimen)):
+        for name, column in zip(names, zip(*rows, strict=True), strict=True):
+            columns.append(list(map(joined, column)) if name in _SEVERAL else column)
     columns += [models, list(map("; ".join, weights)), list(map("; ".join, refusing))]
-    return [*columns, *provenance.values()]
+    return [*columns, *zip(*provenance, strict=True)]
 
 
-_OF_PATIENT: Final = ("confirmed", "renal_at_doses")
-_OF_REGIMEN: Final = ("doses_mg", "times_h")
+_SEVERAL: Final = ("confirmed", "renal_at_doses", "doses_mg", "times_h")
 """Fields that hold several values."""
+
+
+def _values(record: object, names: Sequence[str]) -> Values:
+    return tuple(getattr(record, name) for name in names)
 
 
 def target_record(entry: TargetEntry, shown: Simulated, case: Case) -> TargetRecord:
     """Record a target with the chances of a patient, also with uncertain numbers of the model."""
+    columns = target_columns(entry, [shown], [case.patient.age_years], [case.treated])
     wider: tuple[float | None, ...] = (None, None, None)
     if shown.uncertain is not None:
         wider = shown.chance(*bounds(entry), wide=True)
@@ -404,5 +409,5 @@ def target_record(entry: TargetEntry, shown: Simulated, case: Case) -> TargetRec
         context=tr(entry.context),
         finding=tr(entry.finding),
         citation=entry.citation,
-        **first_row(target_columns(entry, [shown], [case.patient.age_years], [case.treated])),
+        **{name: column[0] for name, column in zip(TARGET, columns, strict=True)},
     )

@@ -673,6 +673,24 @@ def test_a_tally_keeps_the_most_urgent_however_many_there_are() -> None:
     assert tally.counts == {"within": 2, "below": 3, "no_target": 2, "stop": 1}
 
 
+def test_tallies_of_parts_joined_are_the_tally_of_the_whole() -> None:
+    people = [None if k % 7 == 3 else shown(k * 37 % 101 / 101, stop_it=k % 11 == 5)
+              for k in range(40)]  # fmt: skip
+    rows = [Done(k, "", None if person else "no", person, () if person else ("WT",))
+            for k, person in enumerate(people)]  # fmt: skip
+    whole, joined = Tally(keep=3), Tally(keep=3)
+    for row in rows:
+        whole.add(row)
+    for start in range(0, 40, 8):
+        part = Tally(keep=3)
+        for row in rows[start : start + 8]:
+            part.add(row)
+        joined.join(part)
+    assert joined.worst == whole.worst
+    assert joined.refused == whole.refused
+    assert (joined.rows, joined.counts, joined.asked) == (40, whole.counts, whole.asked)
+
+
 # --- Whatever the file holds ----------------------------------------------------------------------
 
 CELLS: Final = st.one_of(
