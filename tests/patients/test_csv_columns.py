@@ -1,6 +1,6 @@
 """Lines written column by column are those written value by value, to the byte."""
 
-import math
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ from fludapk.patients.csv_columns import lines
 from fludapk.patients.csv_list import Value, line
 
 FLOATS = st.floats() | st.floats(1e-6, 1e-3) | st.floats(1e14, 1e18) | st.sampled_from([0.0, -0.0])
-VALUES: st.SearchStrategy[Value] = (
+VALUES: st.SearchStrategy[Any] = (
     FLOATS
     | st.none()
     | st.booleans()
@@ -23,10 +23,6 @@ VALUES: st.SearchStrategy[Value] = (
 @given(st.lists(FLOATS))
 def test_many_floats_keep_every_digit_as_each_alone_does(values: list[float]) -> None:
     assert digits(values) == [repr(value) for value in values]
-    back = [float(text) for text in digits(values)]
-    assert all(
-        math.isnan(a) if math.isnan(b) else a == b for a, b in zip(back, values, strict=True)
-    )
 
 
 @given(
