@@ -156,10 +156,9 @@ def requests() -> list[Request]:
 
 
 def together(listed: Sequence[Request]) -> list[Any]:
-    return [
-        answer.values() if isinstance(answer, Answer) else answer
-        for answer in answers(listed, log2_points=9)
-    ]
+    checked = list(answers(listed, log2_points=9))
+    columns = Answer.columns([answer for answer in checked if isinstance(answer, Answer)])
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def one_at_a_time(listed: Sequence[Request]) -> list[Any]:

@@ -16,13 +16,15 @@ PACKAGE: Final = ROOT / "fludapk"
 ROOMS: Final = ("pk", "published", "patients", "answers", "studies", "pages", "web", "cli")
 """From the ground up: a file imports from rooms to its left, and inside its own no circle."""
 
-GROUND: Final = ("_version", "arrays", "atomic", "errors", "language", "patience", "units")
+GROUND: Final = (
+    "_version", "arrays", "atomic", "digits", "errors", "language", "patience", "units",
+)  # fmt: skip
 """Files below all rooms."""
 
 HOMES: Final = {
     "numba": ("fludapk.pk.jit", "fludapk.pk.kernels"),
     "llvmlite": ("fludapk.pk.kernels",),
-    "pydantic": ("fludapk.published", "fludapk.studies.scenario", "fludapk.web"),
+    "pydantic": ("fludapk.digits", "fludapk.published", "fludapk.studies.scenario", "fludapk.web"),
     "pandas": ("fludapk.answers.record", "fludapk.studies"),
     "click": ("fludapk.cli",),
     "rich": ("fludapk.cli",),

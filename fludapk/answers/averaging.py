@@ -156,9 +156,10 @@ class AveragedAnswer:
         """Hash of the files of all models."""
         return self._brief.provenance.model_sha256
 
-    def values(self) -> list[Any]:
-        """Return the row of a list, in the order of `result_columns`."""
-        return list(self.row().values())
+    @staticmethod
+    def columns(answers: Sequence[AveragedAnswer]) -> list[Sequence[Any]]:
+        """Return the results of some answers as columns, in the order of `result_columns`."""
+        return list(zip(*(answer.row().values() for answer in answers), strict=True))
 
     def row(self) -> Row:
         """Return the row of a list by the names of its columns."""

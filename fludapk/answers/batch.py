@@ -10,24 +10,26 @@ import heapq
 import itertools
 import json
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from fludapk.answers.averaging import AnyAnswer
+from fludapk.answers.averaging import AnyAnswer, AveragedAnswer
 from fludapk.answers.batch_rows import clear_names, distinct_names
 from fludapk.answers.check import answers
+from fludapk.answers.check_answer import Answer
 from fludapk.answers.check_records import result_columns
-from fludapk.answers.headline import Headline
+from fludapk.answers.headline import STANDINGS, Headline, Standing
 from fludapk.answers.prediction import LOG2_POINTS
 from fludapk.answers.processes import in_processes
 from fludapk.answers.record import Row
 from fludapk.errors import FludapkError, InputError
 from fludapk.language import SOURCE, speaking, tr
 from fludapk.patients.columns import Layout
-from fludapk.patients.csv_list import Value, line, lines
+from fludapk.patients.csv_columns import lines
+from fludapk.patients.csv_list import Value, line
 from fludapk.patients.list_rows import request_of
 from fludapk.patients.nonmem import by_course, comes_again, request_of_records
 from fludapk.patients.request import Courses, Request
@@ -35,6 +37,8 @@ from fludapk.published.models import load_models
 
 COLUMNS_READ: Final = "columns_read"
 """Result that tells from which column, and in which unit, each field was read."""
+KEEP: Final = 500
+"""Rows to look at first, and refused ones, that a report shows."""
 SMALL: Final = 1000
 """Up to so many rows each has as many points as a check, and one process does."""
 _FEW_LOG2_POINTS: Final = 9
@@ -71,6 +75,11 @@ class Plan:
     """True if rows are wanted as values, for a workbook, and not as text."""
     language: str = SOURCE
     """Language of the rows; of what goes into a file that of all data."""
+    keep: int = KEEP
+    standings: Collection[Standing] = STANDINGS
+    """Rows that are told of, see `Tally`."""
+    in_short: bool = False
+    """True if every row is wanted in short as well."""
 
     def header(self) -> str:
         """First line of the results."""
@@ -80,28 +89,34 @@ class Plan:
         """Names of the columns of the results; those of the list first."""
         return [*self._kept.values(), *self._results.values()]
 
+    def tally(self) -> Tally:
+        """Return the tally of no row yet."""
+        return Tally(self.keep, self.standings)
+
     @property
     def kept(self) -> int:
         """Number of columns that come from the list."""
         return len(self._kept)
 
-    def values(self, cells: Sequence[str], answer: AnyAnswer | str) -> list[Value]:
-        """A row of the results, of an answer or the reason why there is none."""
-        if len(cells) < len(self.layout.header):
-            cells = [*cells, *[""] * (len(self.layout.header) - len(cells))]
-        if isinstance(answer, str):
-            results = [answer, *[None] * (len(self._results) - 2)]
-        else:
-            results = answer.values()
-        return [*[cells[place] for place in self._kept], *results, self._read_as]
+    def table(
+        self, cells: Sequence[Sequence[str]], results: Sequence[Sequence[Value]]
+    ) -> list[Sequence[Value]]:
+        """Columns of the results of some rows: those of the list, the results, and their origin."""
+        n = len(self.layout.header)
+        whole = [own if len(own) >= n else [*own, *[""] * (n - len(own))] for own in cells]
+        kept = ([own[place] for own in whole] for place in self._kept)
+        return [*kept, *results, [self._read_as] * len(cells)]
 
-    def texts(self, rows: Sequence[int], values: Sequence[Sequence[Value]]) -> list[str]:
-        """Lines of the results, of the values of some rows."""
-        if self.as_values:
-            return [""] * len(rows)
+    def refusals(self, reasons: Sequence[str]) -> list[Sequence[Value]]:
+        """Columns of results of rows without any, but for the reason."""
+        nothing = [None] * len(reasons)
+        return [reasons, *[nothing] * (len(self._results) - 2)]
+
+    def lines(self, rows: Sequence[int], table: Sequence[Sequence[Value]]) -> list[str]:
+        """Lines of the results of some rows, of their numbers and columns."""
         if not self.as_json:
-            return lines(values, self.delimiter, decimal_comma=self.layout.decimal_comma)
-        return [self._json(row, own) for row, own in zip(rows, values, strict=True)]
+            return lines(table, self.delimiter, decimal_comma=self.layout.decimal_comma)
+        return [self._json(row, own) for row, *own in zip(rows, *table, strict=True)]
 
     def _json(self, row: int, values: Sequence[Value]) -> str:
         as_read = dict(zip(self._kept_names, values, strict=False))
@@ -135,8 +150,7 @@ class Plan:
         return dict(zip(names, clear_names(names, taken), strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """A computed row in short."""
 
     headline: Headline
@@ -147,20 +161,16 @@ class Shown:
     age_years: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A row of the results, as text and in short."""
+class Done(NamedTuple):
+    """A row of the results in short."""
 
     row: int
     """Number of the row as a spreadsheet counts: the header is row 1."""
-    text: str
     id: str
     error: str | None
     """Reason of a refusal."""
     shown: Shown | None
     """None if it was refused."""
-    values: list[Value] | None = None
-    """The row as values, if the plan wants those instead of text."""
     asked: tuple[str, ...] = ()
     """Columns whose value looks like a slip that somebody may confirm."""
 
@@ -197,7 +207,20 @@ def answered(
         yield next(checked) if isinstance(request, Request) else request
 
 
-def compute(plan: Plan, chunk: Chunk) -> list[Done]:
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Results of some rows."""
+
+    text: str
+    """Their lines; empty if the plan wants values."""
+    values: list[tuple[Value, ...]]
+    """Each row as values, if the plan wants those."""
+    tally: Tally
+    rows: list[Done]
+    """Each row in short, if the plan wants that."""
+
+
+def compute(plan: Plan, chunk: Chunk) -> Results:
     """Compute some courses."""
     with speaking(plan.language):
         outcomes = list(
@@ -210,47 +233,64 @@ def compute(plan: Plan, chunk: Chunk) -> list[Done]:
                 folders=plan.folders,
             )
         )
-        told = [_told(plan, outcome) for outcome in outcomes]
-        values = [
-            plan.values(rows[0], answer) for (_, rows), (answer, _) in zip(chunk, told, strict=True)
+        done = [
+            _done(plan.layout, row, rows[0], outcome)
+            for (row, rows), outcome in zip(chunk, outcomes, strict=True)
         ]
-        texts = plan.texts([row for row, _ in chunk], values)
-        return [
-            _done(plan, row, plan.layout.id_of(rows[0]), *told_here, text, own)
-            for (row, rows), told_here, text, own in zip(chunk, told, texts, values, strict=True)
-        ]
+        tally = plan.tally()
+        for each in done:
+            tally.add(each)
+        lines: dict[int, str] = {}
+        values: dict[int, tuple[Value, ...]] = {}
+        for places, results in _columns(plan, outcomes, done):
+            cells = [chunk[place][1][0] for place in places]
+            table = plan.table(cells, results)
+            if plan.as_values:
+                values.update(zip(places, zip(*table, strict=True), strict=True))
+            else:
+                written = plan.lines([chunk[place][0] for place in places], table)
+                lines.update(zip(places, written, strict=True))
+        return Results(
+            text="".join([lines[place] for place in sorted(lines)]),
+            values=[values[place] for place in sorted(values)],
+            tally=tally,
+            rows=done if plan.in_short else [],
+        )
 
 
-def _told(plan: Plan, outcome: AnyAnswer | FludapkError) -> tuple[AnyAnswer | str, tuple[str, ...]]:
-    """Return an answer, or why there is none, and the columns that somebody may confirm."""
-    if not isinstance(outcome, FludapkError):
-        return outcome, ()
-    asked = tuple(plan.layout.name(x.field) for x in outcome.faults if x.confirm)
-    return "; ".join(outcome.sentences(plan.layout.name)), asked
+def _columns(
+    plan: Plan, outcomes: Sequence[AnyAnswer | FludapkError], done: Sequence[Done]
+) -> Iterator[tuple[list[int], list[Sequence[Value]]]]:
+    """Yield places of rows with the columns of their results: by kind of answer, and refused."""
+    places = range(len(outcomes))
+    answers = {k: answer for k in places if isinstance(answer := outcomes[k], Answer)}
+    if answers:
+        yield list(answers), Answer.columns(list(answers.values()))
+    averages = {k: answer for k in places if isinstance(answer := outcomes[k], AveragedAnswer)}
+    if averages:
+        yield list(averages), AveragedAnswer.columns(list(averages.values()))
+    refused = {k: why for k in places if (why := done[k].error) is not None}
+    if refused:
+        yield list(refused), plan.refusals(list(refused.values()))
 
 
 def _done(
-    plan: Plan,
-    row: int,
-    name: str,
-    answer: AnyAnswer | str,
-    asked: tuple[str, ...],
-    text: str,
-    values: list[Value],
+    layout: Layout, row: int, cells: Sequence[str], outcome: AnyAnswer | FludapkError
 ) -> Done:
-    """Put a row of the results together."""
-    kept = values if plan.as_values else None
-    if isinstance(answer, str):
-        return Done(row, text, name, answer, None, kept, asked)
+    """Put a row of the results together in short."""
+    name = layout.id_of(cells)
+    if isinstance(outcome, FludapkError):
+        asked = tuple(layout.name(fault.field) for fault in outcome.faults if fault.confirm)
+        return Done(row, name, "; ".join(outcome.sentences(layout.name)), None, asked)
     shown = Shown(
-        headline=answer.headline,
-        doses=len(answer.course.doses_mg),
-        dose_mg=answer.course.doses_mg[0],
-        model=answer.model_id,
-        model_sha256=answer.model_sha256,
-        age_years=answer.patient.age_years,
+        headline=outcome.headline,
+        doses=len(outcome.course.doses_mg),
+        dose_mg=outcome.course.doses_mg[0],
+        model=outcome.model_id,
+        model_sha256=outcome.model_sha256,
+        age_years=outcome.patient.age_years,
     )
-    return Done(row, text, name, None, shown, kept, asked)
+    return Done(row, name, None, shown)
 
 
 def chunks(
@@ -273,19 +313,26 @@ def chunks(
 _FIRST: Final = 50
 
 
-def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Done, None, None]:
+def run(plan: Plan, parts: Iterable[Chunk], processes: int = 1) -> Generator[Results, None, None]:
     """Compute a list in order; with more processes, some chunks at a time.
 
     The results do not depend on `processes`.
     """
-    for done in in_processes(partial(compute, plan), parts, processes):
-        yield from done
+    yield from in_processes(partial(compute, plan), parts, processes)
 
 
 class Tally:
-    """Outcome of a list: counts, and the rows to look at first."""
+    """Outcome of a list: counts, and the rows to look at first.
 
-    def __init__(self, keep: int = 500) -> None:
+    Parameters
+    ----------
+    keep : int
+        So many of these, and of refused rows.
+    standings : collection of {'stop', 'below', 'above', 'within', 'no_target'}
+        Rows of another are only counted.
+    """
+
+    def __init__(self, keep: int = KEEP, standings: Collection[Standing] = STANDINGS) -> None:
         self.rows = 0
         self.counts: Counter[str] = Counter()
         """Rows by standing, see `fludapk.answers.headline.Headline`, and refused rows."""
@@ -294,7 +341,7 @@ class Tally:
         self.asked: Counter[str] = Counter()
         """Rows in which a column looks like a slip, by its name."""
         self.refused: list[Done] = []
-        self._keep = keep
+        self._keep, self._standings = keep, standings
         self._worst: list[tuple[tuple[float, ...], int, Done]] = []
 
     def add(self, done: Done) -> None:
@@ -306,11 +353,24 @@ class Tally:
             if len(self.refused) < self._keep:
                 self.refused.append(done)
             return
-        self.counts[done.shown.headline.standing] += 1
+        standing = done.shown.headline.standing
+        self.counts[standing] += 1
         self.models[done.shown.model] = done.shown.model_sha256
+        if standing not in self._standings:
+            return
         item = (_urgency(done.shown), -done.row, done)
         push = heapq.heappush if len(self._worst) < self._keep else heapq.heappushpop
         push(self._worst, item)
+
+    def join(self, following: Tally) -> None:
+        """Count the rows of another that come after these."""
+        self.rows += following.rows
+        self.counts += following.counts
+        self.models |= following.models
+        self.asked += following.asked
+        self.refused = (self.refused + following.refused)[: self._keep]
+        self._worst = heapq.nlargest(self._keep, [*self._worst, *following._worst])
+        heapq.heapify(self._worst)
 
     @property
     def worst(self) -> list[Done]:
@@ -324,8 +384,8 @@ def doubts(tally: Tally) -> list[str]:
     Examples
     --------
     >>> tally = Tally()
-    >>> tally.add(Done(2, "", "", "WT = 170 kg is unusual", None, asked=("WT",)))
-    >>> tally.add(Done(3, "", "", "WT = 190 kg is unusual", None, asked=("WT",)))
+    >>> tally.add(Done(2, "", "WT = 170 kg is unusual", None, asked=("WT",)))
+    >>> tally.add(Done(3, "", "WT = 190 kg is unusual", None, asked=("WT",)))
     >>> print(*doubts(tally))
     WT looks like a slip in 2 of 2 rows: if the column is in another unit, rows that were computed \
 are wrong as well

@@ -52,9 +52,9 @@ def joined(values: Sequence[str | float] | None) -> str | None:
     >>> joined([22.4, 22.4]), joined(["weight", "scr"]), joined(None)
     ('22.4 22.4', 'weight; scr', None)
     """
-    if values is None:
-        return None
-    if not values or isinstance(values[0], str):
+    if not values:
+        return None if values is None else ""
+    if isinstance(values[0], str):
         return "; ".join(map(str, values))
     if values.count(values[0]) == len(values):  # equal doses
         return " ".join([f"{values[0]:.12g}"] * len(values))

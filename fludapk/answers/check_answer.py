@@ -5,16 +5,28 @@ A list needs a row of every answer, a person the whole result; both are read fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from fludapk._version import __version__
+from fludapk.answers.check_columns import (
+    Values,
+    exposure_values,
+    patient_values,
+    regimen_values,
+    target_columns,
+)
 from fludapk.answers.check_facts import CheckFacts, counts, other_disease, reading_note
 from fludapk.answers.check_notes import NOTES
 from fludapk.answers.check_records import (
+    EXPOSURE,
     FLAG_CONTEXT,
+    PATIENT,
+    PROVENANCE,
+    REGIMEN,
     CheckResult,
     ExposureRecord,
     LabelRecord,
@@ -22,13 +34,9 @@ from fludapk.answers.check_records import (
     RegimenRecord,
     SensitivityRecord,
     TargetRecord,
-    exposure_values,
-    patient_values,
-    regimen_values,
     result_columns,
-    row_values,
+    result_values,
     target_record,
-    target_values,
 )
 from fludapk.answers.check_remarks import WARNINGS, remarks_of, remarks_of_many
 from fludapk.answers.headline import (
@@ -44,9 +52,8 @@ from fludapk.answers.record import (
     Provenance,
     Remark,
     Row,
-    hash_of_parts,
     sorted_text,
-    table_text,
+    text_hash,
     worst_first,
 )
 from fludapk.answers.trail import trail_of
@@ -230,42 +237,52 @@ class Answer:
         flags = {row.flag for row in self._sensitivity if counts(row)}
         return len(flags | {flag(self.prediction.auc_0_inf)}) == 1
 
-    @property
-    def _provenance(self) -> dict[str, Any]:
-        """Fields of `Provenance`, in their order."""
-        return {
-            "version": __version__,
-            "model_sha256": self.model.sha256,
-            "input_sha256": input_hash(self._computed.request, self._common.hashed),
-            "seed": POINT_SET_SEED,
-            "points": 2**self._common.log2_points,
-        }
-
-    def values(self) -> list[Any]:
-        """Return the row of a list, in the order of `result_columns`."""
-        treated = self.prediction.case.treated
-        return row_values(
-            headline=self.headline,
-            flag=flag(self.prediction.auc_0_inf),
-            exposure=exposure_values(self.prediction, self.shown),
-            models_agree=self._models_agree,
-            remarks=self._warnings,
+    @classmethod
+    def columns(cls, answers: Sequence[Answer]) -> list[Sequence[Any]]:
+        """Return the results of some answers as columns, in the order of `result_columns`."""
+        predictions = [answer.prediction for answer in answers]
+        shown = [answer.shown for answer in answers]
+        ages_years = [answer.patient.age_years for answer in answers]
+        treated = [prediction.case.treated for prediction in predictions]
+        return result_values(
+            headlines=[answer.headline for answer in answers],
+            flags=[flag(prediction.auc_0_inf) for prediction in predictions],
+            exposure=list(map(exposure_values, predictions, shown)),
+            models_agree=[answer._models_agree for answer in answers],
+            remarks=[answer._warnings for answer in answers],
             targets=[
-                target_values(entry, self.shown, self.patient.age_years, treated)
-                for entry in targets().values()
+                target_columns(entry, shown, ages_years, treated) for entry in targets().values()
             ],
-            sensitivity=self._sensitivity,
-            patient=patient_values(self.prediction),
-            regimen=regimen_values(self.prediction, self._computed.request.round_to_mg),
-            model=self.model.id,
-            refusing=self._refusing,
-            provenance=self._provenance.values(),
+            sensitivity=[answer._sensitivity for answer in answers],
+            patient=list(map(patient_values, predictions, treated)),
+            regimen=[regimen_values(a.prediction, a._step_mg) for a in answers],
+            models=[answer.model_id for answer in answers],
+            weights=[()] * len(answers),
+            refusing=[answer._refusing for answer in answers],
+            provenance=[answer._provenance for answer in answers],
+        )
+
+    @property
+    def _step_mg(self) -> float | None:
+        """Step to which the doses were rounded."""
+        return self._computed.request.round_to_mg
+
+    @property
+    def _provenance(self) -> Values:
+        """Fields of `Provenance`, in their order."""
+        return (
+            __version__,
+            self.model.sha256,
+            input_hash(self._computed.request, self._common.hashed),
+            POINT_SET_SEED,
+            2**self._common.log2_points,
         )
 
     def row(self) -> Row:
         """Return the row of a list by the names of its columns."""
         names = result_columns([rival.model for rival in self._sensitivity])
-        return dict(zip(names, self.values(), strict=True))
+        columns = self.columns([self])
+        return {name: column[0] for name, column in zip(names, columns, strict=True)}
 
     def result(self, *, trail: bool = True) -> CheckResult:
         """Return the whole result.
@@ -281,6 +298,7 @@ class Answer:
             If a number is not finite.
         """
         prediction, shown = self.prediction, self.shown
+        treated = prediction.case.treated
         judged = [target_record(entry, shown, prediction.case) for entry in targets().values()]
         facts = self._facts(judged)
         return CheckResult(
@@ -289,11 +307,11 @@ class Answer:
             model=self.model.id,
             model_title=tr(self.model.file.title),
             model_citation=self.model.file.citation.short,
-            patient=PatientRecord(**patient_values(prediction)),
-            regimen=RegimenRecord(**regimen_values(prediction, self._computed.request.round_to_mg)),
+            patient=PatientRecord(**_named(PATIENT, patient_values(prediction, treated))),
+            regimen=RegimenRecord(**_named(REGIMEN, regimen_values(prediction, self._step_mg))),
             exposure=ExposureRecord(
                 auc_per_dose=prediction.typical.auc_per_dose[0].tolist(),
-                **exposure_values(prediction, shown),
+                **_named(EXPOSURE, exposure_values(prediction, shown)),
             ),
             flag=flag(prediction.auc_0_inf),
             flag_context=tr(FLAG_CONTEXT),
@@ -304,9 +322,13 @@ class Answer:
             label_rules=list(facts.label_rules),
             reading_note=reading_note(self.model, self.patient),
             trail=trail_of(prediction) if trail else [],
-            provenance=Provenance(**self._provenance),
+            provenance=Provenance(**_named(PROVENANCE, self._provenance)),
             source=prediction,
         )
+
+
+def _named(names: Sequence[str], values: Values) -> dict[str, Any]:
+    return dict(zip(names, values, strict=True))
 
 
 _IN_THE_HEADLINE: Final = ("outside_studied_range", "other_disease")
@@ -426,25 +448,32 @@ def input_hash(request: Request, texts: dict[Regimen, str] | None = None) -> str
     texts : dict, optional
         Takes the text of the course, which many patients of a list share.
     """
-    patient, course = vars(request.patient), request.course
-    texts = {} if texts is None else texts
-    if request.regimen not in texts:
-        texts[request.regimen] = sorted_text(_asked_regimen(request.regimen))
-    parts = {
-        "course": None if course is None else sorted_text(_asked_course(course)),
-        "model": sorted_text(request.model),
-        "patient": table_text(
-            {k: sorted_text(patient[k]) for k in _OF_PATIENT if k in _ALWAYS or patient[k]}
-        ),
-        "regimen": texts[request.regimen],
-        "round_to_mg": sorted_text(request.round_to_mg),
-    }
-    return hash_of_parts({name: text for name, text in parts.items() if text is not None})
+    patient, texts = vars(request.patient), {} if texts is None else texts
+    regimen = texts.get(request.regimen)
+    if regimen is None:
+        regimen = texts[request.regimen] = sorted_text(_asked_regimen(request.regimen))
+    form, values = _form_of_patient(tuple([name for name in _RARE if patient[name]]))
+    course = request.course
+    parts = [
+        *([] if course is None else [f'"course": {sorted_text(_asked_course(course))}']),
+        f'"model": {sorted_text(request.model)}',
+        f'"patient": {form % tuple(map(sorted_text, values(patient)))}',
+        f'"regimen": {regimen}',
+        f'"round_to_mg": {sorted_text(request.round_to_mg)}',
+    ]
+    return text_hash(f"{{{', '.join(parts)}}}")
 
 
 _RARE: Final = ("confirmed", "renal_changes", "gestational_age_weeks", "categories")
-_OF_PATIENT: Final = sorted(Patient.__dataclass_fields__.keys() - {"typed", "renal_clocks"})
-_ALWAYS: Final = set(_OF_PATIENT) - set(_RARE)
+_ALWAYS: Final = Patient.__dataclass_fields__.keys() - {"typed", "renal_clocks", *_RARE}
+
+
+@lru_cache(maxsize=16)
+def _form_of_patient(rare: tuple[str, ...]) -> tuple[str, Callable[[Mapping[str, Any]], Any]]:
+    """Return the JSON of a patient without its values, and what takes them from one, in order."""
+    names = sorted({*_ALWAYS, *rare})
+    fields = ", ".join(f'"{name}": %s' for name in names)
+    return f"{{{fields}}}", itemgetter(*names)
 
 
 def _asked_regimen(regimen: Regimen) -> dict[str, object]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fludapk.answers.batch_rows import joined
+from fludapk.answers.check_columns import TARGET, Values, target_columns
 from fludapk.answers.headline import Chances, Headline, Simulated, is_noteworthy
 from fludapk.answers.record import (
     DISCLAIMER,
@@ -18,16 +19,13 @@ from fludapk.answers.record import (
     Row,
 )
 from fludapk.language import marked, tr
-from fludapk.patients.renal_changes import described
-from fludapk.patients.request import Case, Treated
+from fludapk.patients.request import Case
 from fludapk.published.course_files import TargetEntry
 from fludapk.published.covariates import Step
 from fludapk.published.targets import (
     Flag,
     TargetStatus,
-    applies,
     bounds,
-    status,
     targets,
 )
 
@@ -289,31 +287,33 @@ class CheckResult(Record):
     def rows(self) -> list[Row]:
         """Return the scalars of the check as one row, with the names of `fludapk batch`."""
         names = result_columns([rival.model for rival in self.sensitivity])
-        values = row_values(
-            headline=self.headline,
-            flag=self.flag,
-            exposure=vars(self.exposure),
-            models_agree=self.models_agree,
-            remarks=self.remarks,
-            targets=[vars(target) for target in self.targets],
-            sensitivity=self.sensitivity,
-            patient=vars(self.patient),
-            regimen=vars(self.regimen),
-            model=self.model,
-            weights=[f"{m.model}={m.weight:.6g}" for m in self.averaged or ()],
-            refusing=[rule.id for rule in self.label_rules if rule.refused],
-            provenance=vars(self.provenance).values(),
+        columns = result_values(
+            headlines=[self.headline],
+            flags=[self.flag],
+            exposure=[_values(self.exposure, EXPOSURE)],
+            models_agree=[self.models_agree],
+            remarks=[self.remarks],
+            targets=[[[value] for value in _values(target, TARGET)] for target in self.targets],
+            sensitivity=[self.sensitivity],
+            patient=[_values(self.patient, PATIENT)],
+            regimen=[_values(self.regimen, REGIMEN)],
+            models=[self.model],
+            weights=[[f"{m.model}={m.weight:.6g}" for m in self.averaged or ()]],
+            refusing=[[rule.id for rule in self.label_rules if rule.refused]],
+            provenance=[_values(self.provenance, PROVENANCE)],
         )
-        return [dict(zip(names, values, strict=True))]
+        return [{name: column[0] for name, column in zip(names, columns, strict=True)}]
 
 
 _INTERVALS: Final = {part.name for part in fields(ExposureRecord) if part.name.endswith("_pi90")}
-_EXPOSURE: Final = [part.name for part in fields(ExposureRecord) if part.name != "auc_per_dose"]
+EXPOSURE: Final = [part.name for part in fields(ExposureRecord) if part.name != "auc_per_dose"]
 _HEADLINE: Final = ("target", "p_below", "p_within", "p_above")
-_TARGET: Final = ("status", "p_below", "p_within", "p_above", "applies")
-_of_target = itemgetter(*_TARGET)
 _RIVAL: Final = ("applies", "auc_0_inf", "flag")
-_REGIMEN: Final = {"id": "regimen", "title": "regimen_title"}
+_of_headline, _of_rival = attrgetter(*_HEADLINE), attrgetter(*_RIVAL)
+PATIENT: Final = [part.name for part in fields(PatientRecord)]
+REGIMEN: Final = [part.name for part in fields(RegimenRecord)]
+PROVENANCE: Final = [part.name for part in fields(Provenance)]
+_CALLED: Final = {"id": "regimen", "title": "regimen_title"}
 
 
 def result_columns(models: Sequence[str]) -> tuple[str, ...]:
@@ -324,78 +324,74 @@ def result_columns(models: Sequence[str]) -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def _columns(models: tuple[str, ...]) -> tuple[str, ...]:
     names = ["error", "stop", "headline", *_HEADLINE, "flag"]
-    for name in _EXPOSURE:
+    for name in EXPOSURE:
         names += [f"{name}_low", f"{name}_high"] if name in _INTERVALS else [name]
     names += ["models_agree", "remarks"]
-    names += [f"{target}_{what}" for target in targets() for what in _TARGET]
+    names += [f"{target}_{what}" for target in targets() for what in TARGET]
     names += [f"{model}_{what}" for model in models for what in _RIVAL]
-    names += [part.name for part in fields(PatientRecord)]
-    names += [_REGIMEN.get(part.name, part.name) for part in fields(RegimenRecord)]
+    names += [*PATIENT, *(_CALLED.get(name, name) for name in REGIMEN)]
     names += ["model", "weights", "label_rules_refusing"]
-    return (*names, *(part.name for part in fields(Provenance)))
+    return (*names, *PROVENANCE)
 
 
-def row_values(
+def result_values(
     *,
-    headline: Headline,
-    flag: Flag,
-    exposure: Mapping[str, Any],
-    models_agree: bool,
-    remarks: Iterable[Remark],
-    targets: Iterable[Mapping[str, Any]],
-    sensitivity: Iterable[SensitivityRecord],
-    patient: Mapping[str, Any],
-    regimen: Mapping[str, Any],
-    model: str,
-    weights: Iterable[str] = (),
-    refusing: Iterable[str],
-    provenance: Iterable[str | int],
-) -> list[Any]:
-    """Return the values of a row in the order of `result_columns`.
+    headlines: Sequence[Headline],
+    flags: Sequence[Flag],
+    exposure: Sequence[Values],
+    models_agree: Sequence[bool],
+    remarks: Sequence[Sequence[Remark]],
+    targets: Iterable[Sequence[Sequence[Any]]],
+    sensitivity: Sequence[Sequence[SensitivityRecord]],
+    patient: Sequence[Values],
+    regimen: Sequence[Values],
+    models: Sequence[str],
+    weights: Sequence[Sequence[str]],
+    refusing: Sequence[Sequence[str]],
+    provenance: Sequence[Values],
+) -> list[Sequence[Any]]:
+    """Return the columns of results in the order of `result_columns`.
 
-    Parameters are those of `CheckResult`; of targets the values that `target_values` names, of
-    label rules the ids of those that refuse, and of models that are averaged their weights.
+    Parameters are those of `CheckResult`, of each row; of targets the columns that
+    `target_columns` names, of label rules the ids of those that refuse, and of models that are
+    averaged their weights.
     """
-    values: list[Any] = [None, "; ".join(headline.stops), headline.sentence]
-    values += [headline.target, headline.p_below, headline.p_within, headline.p_above, flag]
-    for name in _EXPOSURE:
+    columns: list[Sequence[Any]] = [
+        [None] * len(headlines),
+        ["; ".join(headline.stops) for headline in headlines],
+        [headline.sentence for headline in headlines],
+        *zip(*map(_of_headline, headlines), strict=True),
+        flags,
+    ]
+    for name, column in zip(EXPOSURE, zip(*exposure, strict=True), strict=True):
         if name in _INTERVALS:
-            values += exposure[name] or (None, None)
+            columns += zip(*(pair or (None, None) for pair in column), strict=True)
         else:
-            values.append(exposure[name])
-    values += [models_agree, "; ".join(r.code for r in remarks if r.severity != "note")]
+            columns.append(column)
+    columns.append(models_agree)
+    columns.append(["; ".join([r.code for r in own if r.severity != "note"]) for own in remarks])
     for target in targets:
-        values += _of_target(target)
-    for rival in sensitivity:
-        values += [rival.applies, rival.auc_0_inf, rival.flag]
-    for part, several in ((patient, _OF_PATIENT), (regimen, _OF_REGIMEN)):
-        values += {**part, **{name: joined(part[name]) for name in several}}.values()
-    return [*values, model, "; ".join(weights), "; ".join(refusing), *provenance]
+        columns += target
+    for rivals in zip(*sensitivity, strict=True):
+        columns += zip(*map(_of_rival, rivals), strict=True)
+    for names, rows in ((PATIENT, patient), (REGIMEN, regimen)):
+        for name, column in zip(names, zip(*rows, strict=True), strict=True):
+            columns.append(list(map(joined, column)) if name in _SEVERAL else column)
+    columns += [models, list(map("; ".join, weights)), list(map("; ".join, refusing))]
+    return [*columns, *zip(*provenance, strict=True)]
 
 
-_OF_PATIENT: Final = ("confirmed", "renal_at_doses")
-_OF_REGIMEN: Final = ("doses_mg", "times_h")
+_SEVERAL: Final = ("confirmed", "renal_at_doses", "doses_mg", "times_h")
 """Fields that hold several values."""
 
 
-def target_values(
-    entry: TargetEntry, shown: Simulated, age_years: float, treated: Treated
-) -> dict[str, Any]:
-    """Set the AUC of a patient, likely and simulated, against a published target."""
-    below, within, above = shown.chance(*bounds(entry))
-    return {
-        "status": status(entry, shown.auc_0_inf),
-        "p_below": below,
-        "p_within": within if entry.optimum is None else None,
-        "p_above": above,
-        "applies": applies(
-            entry, age_years=age_years, product=treated.product, disease=treated.disease
-        ),
-    }
+def _values(record: object, names: Sequence[str]) -> Values:
+    return tuple(getattr(record, name) for name in names)
 
 
 def target_record(entry: TargetEntry, shown: Simulated, case: Case) -> TargetRecord:
     """Record a target with the chances of a patient, also with uncertain numbers of the model."""
+    columns = target_columns(entry, [shown], [case.patient.age_years], [case.treated])
     wider: tuple[float | None, ...] = (None, None, None)
     if shown.uncertain is not None:
         wider = shown.chance(*bounds(entry), wide=True)
@@ -413,87 +409,5 @@ def target_record(entry: TargetEntry, shown: Simulated, case: Case) -> TargetRec
         context=tr(entry.context),
         finding=tr(entry.finding),
         citation=entry.citation,
-        **target_values(entry, shown, case.patient.age_years, case.treated),
+        **{name: column[0] for name, column in zip(TARGET, columns, strict=True)},
     )
-
-
-def patient_values(prediction: Prediction) -> dict[str, Any]:
-    """Return the fields of `PatientRecord` for a prediction, in their order."""
-    patient, treated = prediction.case.patient, prediction.case.treated
-    egfr, crcl = prediction.covariate("eGFR"), prediction.covariate("CrCl")
-    uncapped = None if egfr is None else prediction.uncapped
-    key = patient.renal_key if patient.renal_changes else None
-    times = prediction.case.course.times_h
-    return {
-        "age_years": patient.age_years,
-        "sex": patient.sex,
-        "weight_kg": patient.weight_kg,
-        "height_cm": patient.height_cm,
-        "bsa_m2": patient.bsa_m2,
-        "bsa_formula": patient.bsa_formula,
-        "scr_mg_dl": patient.scr_mg_dl,
-        "egfr_ml_min_1_73m2": egfr,
-        "egfr_uncapped_ml_min_1_73m2": uncapped,
-        "egfr_formula": None if egfr is None else prediction.origin,
-        "egfr_capped": egfr is not None and uncapped is not None and egfr < uncapped,
-        "crcl_ml_min": patient.crcl_ml_min if crcl is None else crcl,
-        "crcl_formula": None if crcl is None else prediction.origin,
-        "product": treated.product,
-        "diagnosis": treated.disease,
-        "genotype": patient.genotype,
-        "confirmed": list(patient.confirmed),
-        "gestational_age_weeks": patient.gestational_age_weeks,
-        "renal_changes": described(key, patient.renal_changes) if key else None,
-        "renal_at_doses": [patient.renal_at(key, t) or 0.0 for t in times] if key else None,
-    }
-
-
-def regimen_values(prediction: Prediction, round_to_mg: float | None) -> dict[str, Any]:
-    """Return the fields of `RegimenRecord` for a prediction, in their order."""
-    patient, regimen, course = prediction.case
-    bench, total_mg = course.preparation(), course.total_mg
-    return {
-        "id": regimen.id,
-        "title": tr(regimen.title),
-        "dose": regimen.dose,
-        "dose_unit": regimen.unit,
-        "doses_mg": list(course.doses_mg),
-        "planned_dose_mg": (
-            course.planned_mg if course.planned_mg is not None else course.doses_mg[0]
-        ),
-        "round_to_mg": round_to_mg,
-        "total_mg": total_mg,
-        "total_mg_m2": total_mg / patient.bsa_m2,
-        "amount_f_ara_a_mg": total_mg * prediction.model.file.dose.factor,
-        "times_h": list(course.times_h),
-        "infusion_h": course.infusion_h[0],
-        "volume_ml_per_dose": bench.volume_ml,
-        "vials_per_dose": bench.vials,
-        "waste_mg_per_dose": bench.waste_mg,
-        "cells_at_h": regimen.cells_at_h,
-        "change": regimen.change,
-        "cells": tr(regimen.cells),
-        "bsa_cap_m2": regimen.bsa_cap_m2,
-    }
-
-
-def exposure_values(prediction: Prediction, shown: Simulated) -> dict[str, Any]:
-    """Return the fields of `ExposureRecord`, in their order, without the areas per dose."""
-    to_cells, at_cells = prediction.at_cells
-    has_renal_term, fu = prediction.model.program.has_renal_term, prediction.model.file.fu
-    auc = prediction.auc_0_inf
-    return {
-        "auc_0_inf": auc,
-        "auc_0_inf_pi90": shown.interval(),
-        "auc_0_inf_uncertain_pi90": (
-            None if shown.uncertain is None else shown.interval(wide=True)
-        ),
-        "auc_0_inf_other_basis": prediction.auc_0_inf_other_basis,
-        "cmax_mg_l": prediction.cmax_mg_l,
-        "auc_to_cells": to_cells,
-        "conc_at_cells_mg_l": at_cells,
-        "clearance_l_h": prediction.clearance_l_h,
-        "renal_fraction": prediction.renal_fraction if has_renal_term else None,
-        "half_life_h": prediction.half_life_h,
-        "auc_0_inf_unbound": None if fu is None else auc * fu,
-    }

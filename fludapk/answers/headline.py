@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from fludapk.answers.record import Remark, only_stops
 from fludapk.arrays import F8
@@ -48,6 +48,7 @@ _SLACK: Final = 1e-9
 
 
 Standing: TypeAlias = Literal["stop", "below", "above", "within", "no_target"]
+STANDINGS: Final[tuple[Standing, ...]] = get_args(Standing)
 
 
 Window: TypeAlias = tuple[float, float, bool]

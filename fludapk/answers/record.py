@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import InitVar, dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -141,7 +141,12 @@ def hash_of(table: object) -> str:
     >>> hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1})
     True
     """
-    return hashlib.sha256(sorted_text(table).encode()).hexdigest()
+    return text_hash(sorted_text(table))
+
+
+def text_hash(text: str) -> str:
+    """Return the hash of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sorted_text(table: object) -> str:
@@ -150,32 +155,13 @@ def sorted_text(table: object) -> str:
         return "null"
     if type(table) is float and math.isfinite(table):
         return repr(table)
+    if type(table) is str:
+        return _quoted(table)
     return _SORTED.encode(table)
 
 
-def hash_of_parts(texts: Mapping[str, str]) -> str:
-    """Return the hash of a table of which each value is written as JSON already.
-
-    Parameters
-    ----------
-    texts : mapping of str to str
-        In the order of their keys; see `sorted_text`.
-
-    Examples
-    --------
-    >>> hash_of_parts({"a": "1", "b": sorted_text("x")}) == hash_of({"a": 1, "b": "x"})
-    True
-    """
-    return hashlib.sha256(table_text(texts).encode()).hexdigest()
-
-
-def table_text(texts: Mapping[str, str]) -> str:
-    """Put together the JSON of a table of which each value is written already."""
-    items = ", ".join([f'"{key}": {text}' for key, text in texts.items()])
-    return f"{{{items}}}"
-
-
 _SORTED: Final = json.JSONEncoder(sort_keys=True)
+_quoted: Final = json.encoder.encode_basestring_ascii
 
 
 def document(value: Any, *, indent: int | None = 2) -> str:

@@ -33,7 +33,8 @@ from fludapk.errors import ExitStatus, InputError
 from fludapk.language import SOURCE, language, marked, tr
 
 if TYPE_CHECKING:
-    from fludapk.answers.batch import Chunk, Done, Plan, Tally
+    from fludapk.answers.batch import Chunk, Done, Plan, Results, Tally
+    from fludapk.answers.headline import Standing
     from fludapk.patients.columns import Layout
     from fludapk.patients.csv_list import CsvList
 
@@ -94,7 +95,8 @@ def batch(
     row that cannot be computed says why in `error`; then the exit code is 3. NONMEM-style records
     (ID TIME AMT RATE or DUR, EVID) give one row per ID. A terminal without -o shows a table.
     """
-    from fludapk.answers.batch import SMALL, Plan, Tally, chunks, log2_points_of, run
+    from fludapk.answers.batch import KEEP, SMALL, Plan, chunks, log2_points_of, run
+    from fludapk.answers.headline import STANDINGS
     from fludapk.pages.decimals import marked_text
     from fludapk.patients.columns import opened
     from fludapk.patients.nonmem import not_used, survey
@@ -121,9 +123,12 @@ def batch(
         as_json=as_json,
         as_values=as_sheet,
         language=language() if as_table else SOURCE,
+        keep=_SHOWN if report is None else KEEP,
+        standings=_URGENT if report is None else STANDINGS,
+        in_short=as_table or share_vials,
     )
     say_first_compilation()
-    tally = Tally()
+    tally = plan.tally()
     doses_of_the_day: list[tuple[str, float]] = []
     processes = 1 if rows <= SMALL else _cores()
     writing = _table() if as_table else _written(output, plan, source.written_encoding)
@@ -133,12 +138,11 @@ def batch(
         writing as write,
         closing(run(plan, parts, processes)) as done,
     ):
-        for answer in _with_progress(done, rows):
+        for results in _with_progress(done, rows):
             stop_if_told()
-            write(answer)
-            tally.add(answer)
-            if share_vials and answer.shown and not answer.shown.headline.stops:
-                doses_of_the_day.append((answer.id or f"row {answer.row}", answer.shown.dose_mg))
+            write(results)
+            tally.join(results.tally)
+            doses_of_the_day += _doses_of_the_day(results.rows) if share_vials else []
     if not as_table and language() != SOURCE:
         tally = _worded_again(tally, plan, chunks(layout, source.rows(), 500, source.first_row))
     summary = _summary(list_file, source, layout, tally, plan.log2_points, is_short=as_table)
@@ -161,16 +165,24 @@ def batch(
 
 def _worded_again(tally: Tally, plan: Plan, parts: Iterable[Chunk]) -> Tally:
     """Compute the rows that a report shows once more, in the language that is spoken."""
-    from fludapk.answers.batch import Tally, compute
+    from fludapk.answers.batch import compute
 
     shown = {done.row for done in (*tally.worst, *tally.refused)}
-    again, spoken = Tally(), replace(plan, language=language())
+    again, spoken = plan.tally(), replace(plan, language=language())
     for part in parts:
-        for done in compute(spoken, [course for course in part if course[0] in shown]):
-            again.add(done)
+        again.join(compute(spoken, [course for course in part if course[0] in shown]).tally)
     again.rows, again.counts = tally.rows, tally.counts
     again.models, again.asked = tally.models, tally.asked
     return again
+
+
+def _doses_of_the_day(rows: Iterable[Done]) -> list[tuple[str, float]]:
+    """Name and dose, mg, of each row that may be given one."""
+    return [
+        (done.id or f"row {done.row}", done.shown.dose_mg)
+        for done in rows
+        if done.shown and not done.shown.headline.stops
+    ]
 
 
 def _check_report(report: str | None, *others: str | None) -> None:
@@ -182,8 +194,8 @@ def _check_report(report: str | None, *others: str | None) -> None:
         raise InputError(f"--report {report}: is the list or its results: name another file")
 
 
-_Write: TypeAlias = "Callable[[Done], None]"
-"""Takes the next row of the results."""
+_Write: TypeAlias = "Callable[[Results], None]"
+"""Takes the next rows of the results."""
 
 
 @contextmanager
@@ -193,12 +205,17 @@ def _written(output: str | None, plan: Plan, encoding: str) -> Iterator[_Write]:
         if not plan.as_values:
             if not plan.as_json:
                 file.write(plan.header().encode(encoding, "surrogateescape"))
-            yield lambda done: _write_text(file, done.text)
+            yield lambda results: _write_text(file, results.text)
             return
         from fludapk.patients.xlsx_results import Workbook
 
         book = Workbook(plan.names(), kept=plan.kept, columns_read=plan.layout.read_as)
-        yield lambda done: book.add(done.values or [])
+
+        def add(results: Results) -> None:
+            for values in results.values:
+                book.add(values)
+
+        yield add
         file.write(book.content())
 
 
@@ -239,7 +256,11 @@ def _table() -> Iterator[_Write]:
             marked_text(f"{auc} ({interval})"), Text(marked_text(chance), style),
         )  # fmt: skip
 
-    yield add
+    def add_all(results: Results) -> None:
+        for done in results.rows:
+            add(done)
+
+    yield add_all
     width = min(Console().width, _WIDEST)
     Console(width=width, highlight=False).print(table)
     if hidden:
@@ -312,7 +333,7 @@ def _destination(output: str | None) -> Iterator[BinaryIO]:
         raise InputError(f"standard output: cannot be written: {error.strerror}") from error
 
 
-def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
+def _with_progress(done: Iterable[Results], rows: int) -> Iterator[Results]:
     """Rows per second and time left, on a terminal."""
     from fludapk.answers.batch import SMALL
 
@@ -328,9 +349,9 @@ def _with_progress(done: Iterable[Done], rows: int) -> Iterator[Done]:
     first = list(islice(done, 1))  # processes begin before the threads of the bar do
     with bar:
         task = bar.add_task("", total=rows)
-        for row in chain(first, done):
-            bar.advance(task)
-            yield row
+        for results in chain(first, done):
+            bar.advance(task, results.tally.rows)
+            yield results
 
 
 def _summary(
@@ -390,7 +411,7 @@ def _urgent_lines(tally: Tally) -> Iterator[str]:
         yield "  " + tr("... and {n} more refused: see error", n=n)
 
 
-_URGENT: Final = ("stop", "below", "above")
+_URGENT: Final[tuple[Standing, ...]] = ("stop", "below", "above")
 
 
 def _called(row: Done) -> str:

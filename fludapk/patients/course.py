@@ -374,8 +374,7 @@ def is_above(mg: F8, most: F8) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]
     return np.asarray(mg > most * (1 + _SLACK))
 
 
-@dataclass(frozen=True)
-class Preparation:
+class Preparation(NamedTuple):
     """One dose drawn up from 50 mg / 2 mL vials."""
 
     dose_mg: float

@@ -425,14 +425,6 @@ WRITERS: Final[Mapping[bool, Writers]] = {
 """Writers with a decimal point, and with a decimal comma."""
 
 
-class _Texts(dict[str, str]):
-    """Texts as cells, each made once."""
-
-    def __missing__(self, text: str) -> str:
-        self[text] = cell = _text_cell(text)
-        return cell
-
-
 def line(
     values: Iterable[Value],
     delimiter: str,
@@ -454,35 +446,6 @@ def line(
     """
     write = WRITERS[decimal_comma]
     return delimiter.join([write[type(value)](value) for value in values]) + "\n"
-
-
-def lines(rows: Sequence[Sequence[Value]], delimiter: str, *, decimal_comma: bool) -> list[str]:
-    r"""Lines of a CSV file, written column by column.
-
-    Parameters
-    ----------
-    rows : sequence of sequence
-        Of the same length.
-    delimiter : str
-    decimal_comma : bool
-
-    Examples
-    --------
-    >>> lines([["ward 3", 13.5, None], ["ward 4", 14.5, None]], ";", decimal_comma=False)
-    ['ward 3;13.5;\n', 'ward 4;14.5;\n']
-    """
-    write = {**WRITERS[decimal_comma], str: _Texts().__getitem__}  # most texts come again
-    columns = [_column(values, write) for values in zip(*rows, strict=True)]
-    return [delimiter.join(cells) + "\n" for cells in zip(*columns, strict=True)]
-
-
-def _column(values: Sequence[Value], write: Writers) -> list[str]:
-    first, kinds = values[0], set(map(type, values))
-    if first is values[-1] and all(value is first for value in values):
-        return [write[type(first)](first)] * len(values)
-    if len(kinds) == 1:
-        return list(map(write[kinds.pop()], values))
-    return [write[type(value)](value) for value in values]
 
 
 def document(rows: Sequence[Mapping[str, Value]]) -> str:

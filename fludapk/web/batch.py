@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 
@@ -13,7 +13,7 @@ from fastapi import UploadFile
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from fludapk.answers.batch import Chunk, Done, Plan, Tally, chunks, compute, log2_points_of
+from fludapk.answers.batch import Chunk, Done, Plan, Results, Tally, chunks, compute, log2_points_of
 from fludapk.answers.typed import Folders
 from fludapk.errors import InputError
 from fludapk.language import language, tr
@@ -68,11 +68,9 @@ class BatchAsked(Asked):
         """
         content = await self.file.read()
         plan, parts, encoding = await run_in_threadpool(self._planned, content, folders, most_rows)
-        done: list[Done] = []
-        for part in parts:
-            done += await run_in_threadpool(compute, plan, part)
+        results = [await run_in_threadpool(compute, plan, part) for part in parts]
         cells = {row: rows[0] for part in parts for row, rows in part}
-        return Computed(plan, done, cells, encoding)
+        return Computed(plan, results, cells, encoding)
 
     def _planned(
         self, content: bytes, folders: Folders, most_rows: int
@@ -105,6 +103,7 @@ class BatchAsked(Asked):
             as_json=self.format == "json",
             as_values=self.format == "xlsx",
             language=language(),
+            in_short=True,
         )
         parts = list(chunks(layout, rows, _AT_ONCE, source.first_row))
         return plan, parts, source.written_encoding
@@ -115,7 +114,7 @@ class Computed:
     """A computed list."""
 
     plan: Plan
-    done: Sequence[Done]
+    results: Sequence[Results]
     cells: Mapping[int, Sequence[str]]
     """Rows of the list by their numbers; of records the first of each course."""
     encoding: str = "utf-8"
@@ -127,18 +126,24 @@ class Computed:
 
             plan = self.plan
             book = Workbook(plan.names(), kept=plan.kept, columns_read=plan.layout.read_as)
-            for row in self.done:
-                book.add(row.values or [])
+            for values in chain.from_iterable(part.values for part in self.results):
+                book.add(values)
             return book.content()
+        text = "".join(part.text for part in self.results)
         if self.plan.as_json:
-            return "".join(row.text for row in self.done).encode()
-        return (self.plan.header() + "".join(row.text for row in self.done)).encode(self.encoding)
+            return text.encode()
+        return (self.plan.header() + text).encode(self.encoding)
+
+    @property
+    def done(self) -> list[Done]:
+        """Every row in short."""
+        return [row for part in self.results for row in part.rows]
 
     def tally(self) -> Tally:
         """Counts and the worst rows."""
         tally = Tally()
-        for row in self.done:
-            tally.add(row)
+        for part in self.results:
+            tally.join(part.tally)
         return tally
 
     def form_of(self, row: int) -> str:

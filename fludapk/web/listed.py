@@ -20,14 +20,15 @@ SHOWN_ROWS: Final = 1000
 
 def list_shown(done: Computed) -> str:
     """A computed list as a part of the page; refused rows stand in their place."""
-    rows = [row for k, row in enumerate(done.done) if k < SHOWN_ROWS or row.error is not None]
+    every = done.done
+    rows = [row for k, row in enumerate(every) if k < SHOWN_ROWS or row.error is not None]
     tally = done.tally()
     return rendered(
         "listed.html",
         tally=tally,
         counts=counts_line(tally.counts),
         rows=[_of_row(row, done.form_of(row.row)) for row in rows[: 2 * SHOWN_ROWS]],
-        hidden=len(done.done) - len(rows[: 2 * SHOWN_ROWS]),
+        hidden=len(every) - len(rows[: 2 * SHOWN_ROWS]),
         unused=done.plan.layout.unused,
         read_as=done.plan.layout.read_as,
         doubts=doubts(tally),

@@ -668,9 +668,27 @@ def test_a_tally_keeps_the_most_urgent_however_many_there_are() -> None:
     people = [shown(0.5), shown(0.1), shown(0.9), shown(None, 5.0), shown(0.0, stop_it=True),
               shown(0.9), shown(0.2), shown(None, 4.0)]  # fmt: skip
     for row, person in enumerate(people):
-        tally.add(Done(row, "", "", None, person))
+        tally.add(Done(row, "", None, person))
     assert [done.row for done in tally.worst] == [4, 2, 5, 0]
     assert tally.counts == {"within": 2, "below": 3, "no_target": 2, "stop": 1}
+
+
+def test_tallies_of_parts_joined_are_the_tally_of_the_whole() -> None:
+    people = [None if k % 7 == 3 else shown(k * 37 % 101 / 101, stop_it=k % 11 == 5)
+              for k in range(40)]  # fmt: skip
+    rows = [Done(k, "", None if person else "no", person, () if person else ("WT",))
+            for k, person in enumerate(people)]  # fmt: skip
+    whole, joined = Tally(keep=3), Tally(keep=3)
+    for row in rows:
+        whole.add(row)
+    for start in range(0, 40, 8):
+        part = Tally(keep=3)
+        for row in rows[start : start + 8]:
+            part.add(row)
+        joined.join(part)
+    assert joined.worst == whole.worst
+    assert joined.refused == whole.refused
+    assert (joined.rows, joined.counts, joined.asked) == (40, whole.counts, whole.asked)
 
 
 # --- Whatever the file holds ----------------------------------------------------------------------
@@ -831,13 +849,15 @@ def test_results_do_not_depend_on_chunks_or_processes(tmp_path: Path) -> None:
     layout = Layout.read(source.header)
     plan = Plan(layout=layout, log2_points=4)
 
-    def done(size: int, processes: int) -> list[Done]:
-        return list(run(plan, chunks(layout, source.rows(), size), processes))
+    def done(size: int, processes: int) -> str:
+        return "".join(
+            part.text for part in run(plan, chunks(layout, source.rows(), size), processes)
+        )
 
-    whole = [one.text for one in done(250, 1)]
-    assert len(whole) == 120
+    whole = done(250, 1)
+    assert whole.count("\n") == 120
     for size, processes in ((1, 1), (7, 1), (40, 2)):
-        assert [one.text for one in done(size, processes)] == whole
+        assert done(size, processes) == whole
 
 
 def test_the_same_list_twice_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -510,7 +510,7 @@ def listed(tmp_path: Path, text: str = LISTED, keep: int = 500) -> str:
     plan = Plan(layout=Layout.read(source.header), log2_points=5)
     tally = Tally(keep=keep)
     for one in run(plan, chunks(plan.layout, source.rows())):
-        tally.add(one)
+        tally.join(one.tally)
     return batch_html(tally, "0" * 64, 5)
 
 

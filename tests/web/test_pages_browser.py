@@ -37,7 +37,7 @@ def a_list(folder: Path) -> str:
     source = open_list(path, is_column)
     plan, tally = Plan(layout=Layout.read(source.header), log2_points=5), Tally()
     for one in run(plan, chunks(plan.layout, source.rows())):
-        tally.add(one)
+        tally.join(one.tally)
     return batch_html(tally, "0" * 64, 5)
 
 
