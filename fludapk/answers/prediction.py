@@ -165,15 +165,7 @@ class Prediction:
     @property
     def steps(self) -> list[Step]:
         """Steps by which the covariates were computed."""
-        if self.together.steps is not None:
-            return self.together.steps
-        return covariate_columns(self.model, self._columns, self.case.patient.egfr_formula).steps
-
-    @property
-    def _columns(self) -> dict[str, F8]:
-        """Covariates given of the patient, as arrays of one row."""
-        patient, regimen, _ = self.case
-        return patient.columns(self.model, regimen.product, regimen.disease)
+        return self._covariates.steps(self.covariate_place)
 
     def exposure(self, effects: RandomEffects) -> Exposure:
         """Compute the exposure with random effects, a row for each set of them."""
@@ -420,7 +412,6 @@ def _typical_patients(
         half_life_h=math.log(2) / slowest_rate(tv, model.program.compartments),
         typical=typical,
         at_cells=at_cells(model, typical_values, times, lengths, amounts, at_h),
-        steps=doses[0][1].steps if len(cases) == 1 else None,
     )
     return {
         i: Prediction(model, cases[i], outside, together, place, i)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, fields, is_dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from fludapk.answers.renderer import RENDERERS
@@ -251,10 +252,8 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
 
 def _fields_of(record: Any) -> dict[str, Any]:
     """Return the fields of a record, which may hold further records."""
-    if not is_dataclass(record):
-        raise TypeError(f"{type(record).__name__} is no record")
-    kind: Any = type(record)
-    return {name: getattr(record, name) for name in _names(kind)}
+    names, values = _reader(type(record))
+    return dict(zip(names, values(record), strict=True))
 
 
 def to_plain(value: Any) -> Any:
@@ -271,6 +270,15 @@ def to_plain(value: Any) -> Any:
 @lru_cache(maxsize=128)
 def _names(kind: type) -> tuple[str, ...]:
     return tuple(part.name for part in fields(kind))
+
+
+@lru_cache(maxsize=128)
+def _reader(kind: type) -> tuple[tuple[str, ...], Callable[[Any], Any]]:
+    """Return the names of the fields of a class of records, and what reads all of them at once."""
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} is no record")
+    names = _names(kind)
+    return names, attrgetter(*names) if len(names) > 1 else lambda own: [getattr(own, names[0])]
 
 
 def scalars(record: object) -> Row:

@@ -13,7 +13,7 @@ from fludapk.arrays import F8
 from fludapk.errors import InputError
 from fludapk.pk.effects import RandomEffects
 from fludapk.pk.exposure import Exposure, course_concentrations, course_exposure
-from fludapk.published.covariates import Covariates, Step, covariate_columns, covariate_rows
+from fludapk.published.covariates import Covariates, covariate_columns, covariate_rows
 from fludapk.published.models import Model
 
 
@@ -39,8 +39,6 @@ class Together:
     half_life_h: F8
     typical: Exposure
     at_cells: list[tuple[float | None, float | None]]
-    steps: list[Step] | None
-    """Steps by which the covariates of the only one were computed."""
 
     @cached_property
     def auc_0_inf(self) -> list[float]:
