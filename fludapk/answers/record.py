@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, fields, is_dataclass
 from functools import lru_cache
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from fludapk.answers.renderer import RENDERERS
@@ -252,8 +251,9 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
 
 def _fields_of(record: Any) -> dict[str, Any]:
     """Return the fields of a record, which may hold further records."""
-    names, values = _reader(type(record))
-    return dict(zip(names, values(record), strict=True))
+    names = _names(type(record))
+    own: dict[str, Any] = vars(record)
+    return own if len(own) == len(names) else {name: own[name] for name in names}
 
 
 def to_plain(value: Any) -> Any:
@@ -269,16 +269,10 @@ def to_plain(value: Any) -> Any:
 
 @lru_cache(maxsize=128)
 def _names(kind: type) -> tuple[str, ...]:
-    return tuple(part.name for part in fields(kind))
-
-
-@lru_cache(maxsize=128)
-def _reader(kind: type) -> tuple[tuple[str, ...], Callable[[Any], Any]]:
-    """Return the names of the fields of a class of records, and what reads all of them at once."""
+    """Name the fields of a class of records."""
     if not is_dataclass(kind):
         raise TypeError(f"{kind.__name__} is no record")
-    names = _names(kind)
-    return names, attrgetter(*names) if len(names) > 1 else lambda own: [getattr(own, names[0])]
+    return tuple(part.name for part in fields(kind))
 
 
 def scalars(record: object) -> Row:

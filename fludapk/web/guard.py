@@ -13,9 +13,10 @@ import ipaddress
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Event
 from typing import Any, Final
 
@@ -155,12 +156,13 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        foreign = self._foreign(scope)
+        headers = _headers(scope)
+        foreign = self._foreign(scope, headers)
         answer = _Answer(send, self.shared.headers(foreign) if foreign else [])
         if foreign and scope["method"] == "OPTIONS":
             await answer.preflight()
             return
-        refusal = await self._refusal(scope)
+        refusal = await self._refusal(scope, headers, is_foreign=bool(foreign))
         if refusal is not None:
             await answer.refuse(*refusal)
             return
@@ -291,13 +293,14 @@ class Guard:
         except AbandonedError:
             return
 
-    async def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+    async def _refusal(
+        self, scope: Scope, headers: Mapping[str, str], *, is_foreign: bool
+    ) -> tuple[int, str] | None:
         """Status and reason, if a request is not answered at all."""
-        headers = _headers(scope)
         host = headers.get("host", "")
         if not self._is_ours(host):
             return 421, tr("this server does not answer to the name in the Host header")
-        if scope["method"] not in _SAFE and not self._foreign(scope):
+        if scope["method"] not in _SAFE and not is_foreign:
             origin, site = headers.get("origin"), headers.get("sec-fetch-site")
             if site not in (None, "same-origin", "none"):
                 return 403, tr("posts from other sites are not answered")
@@ -313,20 +316,18 @@ class Guard:
                 return 401, tr("give the token of this server: Authorization: Bearer ...")
         return None
 
-    def _foreign(self, scope: Scope) -> str:
+    def _foreign(self, scope: Scope, headers: Mapping[str, str]) -> str:
         """Origin of an allowed page that asks for what it may; empty for everybody else."""
-        headers = _headers(scope)
         origin = headers.get("origin", "")
         may = self.shared.covers(scope["path"]) and origin in self.shared.origins
         return origin if may and self._is_ours(headers.get("host", "")) else ""
 
     def _is_ours(self, host: str) -> bool:
         name = _without_port(host).lower().rstrip(".")
-        try:
-            address = ipaddress.ip_address(name)
-        except ValueError:
+        is_loopback = _is_loopback(name)
+        if is_loopback is None:
             return name in self.hosts
-        return address.is_loopback if self.is_local else True
+        return is_loopback if self.is_local else True
 
     def _is_open(self, path: str) -> bool:
         return self._is_in(path, self.open_paths)
@@ -389,6 +390,15 @@ def _without_port(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(name: str) -> bool | None:
+    """Tell if an address is one of this machine; None if it is a name."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
