@@ -78,7 +78,7 @@ def evaluate(formula: str, columns: Columns) -> F8:
 def arithmetic(formula: str, columns: Columns, row: int = 0) -> str:
     """Write out the arithmetic of a published formula for a row on which it is defined."""
     entry = FORMULAS[formula]
-    own = {name: columns[COLUMN_OF[name]][row].item() for name in entry.needs}
+    own = {name: columns[COLUMN_OF[name]].item(row) for name in entry.needs}
     if "female" in own:
         own["female"] = own["female"] == 1.0
     return entry.arithmetic(**own)
@@ -112,7 +112,7 @@ class Covariates:
     def steps(self, row: int = 0) -> list[Step]:
         """Word the calculation of the values of a patient."""
         return [
-            Step(name, float(value[row]), unit, by, how(row) if math.isfinite(value[row]) else "")
+            Step(name, own := value.item(row), unit, by, how(row) if math.isfinite(own) else "")
             for name, value, unit, by, how, holds in self.lines
             if holds is None or holds[row]
         ]
