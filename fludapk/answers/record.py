@@ -201,6 +201,7 @@ def document(value: Any, *, indent: int | None = 2) -> str:
             separators=separators,
             ensure_ascii=False,
             allow_nan=False,
+            check_circular=False,  # records are made of what was made before them
             default=_fields_of,
         )
     except ValueError as error:

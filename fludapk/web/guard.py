@@ -284,8 +284,9 @@ class Guard:
             gone.cancel()
             # What still computes keeps its place in the queue; a cancelled task would leave its
             # thread behind.
-            await asyncio.wait({task}, timeout=self.limits.list_seconds)
-            task.cancel()
+            if not task.done():
+                await asyncio.wait({task}, timeout=self.limits.list_seconds)
+                task.cancel()
 
     async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
