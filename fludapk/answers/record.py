@@ -252,8 +252,8 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
 
 def _fields_of(record: Any) -> dict[str, Any]:
     """Return the fields of a record, which may hold further records."""
-    names = _names(type(record))
-    own: dict[str, Any] = vars(record)
+    kind: Any = type(record)
+    names, own = _names(kind), vars(record)
     return own if len(own) == len(names) else {name: own[name] for name in names}
 
 

@@ -155,8 +155,9 @@ def covariate_columns(
             born = columns.get("GA", np.full(columns["AGE"].shape, np.nan))
             available["GA"] = np.where(np.isnan(born), TERM_WEEKS, born)
             if name == "PMA":
+                how = partial(arithmetic, "postmenstrual_age", available)
                 value = available[name] = evaluate("postmenstrual_age", available)
-                add(_Line(name, value, unit, "", partial(arithmetic, "postmenstrual_age", available)))
+                add(_Line(name, value, unit, "", how))
         elif name == SEX:
             woman = covariate.levels.index(SEXES[0])
             number = np.abs(1.0 - woman - columns[SEX])  # NaN stays

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
-from json import dumps, loads
+from collections.abc import Iterator
+from json import dumps
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -43,7 +42,6 @@ from fludapk.web.asked import (
     UpdateAsked,
 )
 from fludapk.web.batch import BatchAsked
-from fludapk.web.beside import Beside
 from fludapk.web.problems import (
     MEDIA_TYPE,
     Problem,
@@ -56,8 +54,9 @@ from fludapk.web.problems import (
 from fludapk.web.together import Checks
 
 PREFIX: Final = "/api/v1"
+CHECK: Final = f"{PREFIX}/check"
 BATCH: Final = f"{PREFIX}/batch"
-_JSON: Final = "application/json"
+JSON: Final = "application/json"
 _LINES: Final = "application/x-ndjson"
 _CSV: Final = "text/csv; charset=utf-8"
 
@@ -173,46 +172,17 @@ class Version(BaseModel):
 
 
 def _json(record: Record) -> Response:
-    return Response(record.to_json(indent=None), media_type=_JSON)
+    return Response(record.to_json(indent=None), media_type=JSON)
 
 
-class _CheckRoute(APIRoute):
-    """Route of checks, the quickest answers: a sound request goes straight to its endpoint.
-
-    All others go the way of FastAPI, which says what is wrong with them.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        usual = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            asked = None
-            if request.headers.get("content-type") == _JSON:
-                asked = _sound(await request.body())
-            answer: Response = await (usual(request) if asked is None else self.endpoint(asked))
-            return answer
-
-        return handle
-
-
-def _sound(body: bytes) -> CheckAsked | None:
-    """Return the request in a body; None if there is anything wrong with it."""
-    try:
-        return CheckAsked.model_validate(loads(body))
-    except (ValueError, RecursionError):
-        return None
-
-
-def router(folders: Folders, most_rows: int, beside: Beside | None = None) -> APIRouter:
+def router(folders: Folders, most_rows: int, checks: Checks) -> APIRouter:
     """Routes of the API."""
-    routes, checks = APIRouter(route_class=_CheckRoute), Checks(folders, beside)
+    routes = APIRouter()
 
-    @routes.post(f"{PREFIX}/check", response_model=CheckResult, tags=["one patient"])
+    @routes.post(CHECK, response_model=CheckResult, tags=["one patient"])
     async def check(asked: CheckAsked) -> Response:
         """Check the planned course of one patient: `fludapk check --json`."""
-        return Response(await checks.answer(asked), media_type=_JSON)
-
-    routes.route_class = APIRoute
+        return Response(await checks.answer(asked), media_type=JSON)
 
     @routes.post(f"{PREFIX}/dose", response_model=DoseResult, tags=["one patient"])
     def dose(asked: DoseAsked) -> Response:

@@ -189,11 +189,11 @@ class Guard:
         try:
             queue = self._queue(scope)
             if queue is None:
-                await self._answered(scope, _replay(body, receive), receive, answer, seconds)
+                await self._answered(scope, replay(body, receive), receive, answer, seconds)
                 return
             try:
                 async with queue.place(seconds):
-                    await self._answered(scope, _replay(body, receive), receive, answer, seconds)
+                    await self._answered(scope, replay(body, receive), receive, answer, seconds)
             except FullError:
                 await answer.refuse(429, tr("too much to compute at once: ask again in a moment"))
         finally:
@@ -402,7 +402,7 @@ def _is_loopback(name: str) -> bool | None:
         return None
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replay(body: bytes, receive: Receive) -> Receive:
     """The body once, then what the server has to say."""
     waiting = [body]
 
