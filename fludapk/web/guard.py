@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from functools import lru_cache
 from threading import Event
 from typing import Any, Final
 
@@ -325,10 +324,11 @@ class Guard:
 
     def _is_ours(self, host: str) -> bool:
         name = _without_port(host).lower().rstrip(".")
-        is_loopback = _is_loopback(name)
-        if is_loopback is None:
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
             return name in self.hosts
-        return is_loopback if self.is_local else True
+        return address.is_loopback if self.is_local else True
 
     def _is_open(self, path: str) -> bool:
         return self._is_in(path, self.open_paths)
@@ -391,15 +391,6 @@ def _without_port(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]
-
-
-@lru_cache(maxsize=64)
-def _is_loopback(name: str) -> bool | None:
-    """Tell if an address is one of this machine; None if it is a name."""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return None
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
