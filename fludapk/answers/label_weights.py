@@ -62,8 +62,8 @@ def kidneys_by_weight(patients: Sequence[Patient]) -> list[list[Kidney]]:
     columns = columns_of([patients[k] for k in rows])
     weights: dict[Weight, F8] = {
         "actual": columns["WT"],
-        "adjusted": evaluate("adjusted_weight", columns)[0],
-        "ideal": evaluate("devine", columns)[0],
+        "adjusted": evaluate("adjusted_weight", columns),
+        "ideal": evaluate("devine", columns),
     }
     for weight, kg in weights.items():
         by_this = {**columns, "WT": kg}

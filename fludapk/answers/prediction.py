@@ -36,7 +36,6 @@ from fludapk.published.covariates import (
     Covariates,
     Outside,
     Step,
-    covariate_columns,
     covariate_rows,
 )
 from fludapk.published.models import Model
@@ -161,15 +160,7 @@ class Prediction:
     @property
     def steps(self) -> list[Step]:
         """Steps by which the covariates were computed."""
-        if self.together.given.columns[0]["AGE"].size == 1:
-            return self._covariates.steps
-        return covariate_columns(self.model, self._columns, self.case.patient.egfr_formula).steps
-
-    @property
-    def _columns(self) -> dict[str, F8]:
-        """Covariates given of the patient, as arrays of one row."""
-        patient, regimen, _ = self.case
-        return patient.columns(self.model, regimen.product, regimen.disease)
+        return self._covariates.steps(self.covariate_place)
 
     def exposure(self, effects: RandomEffects) -> Exposure:
         """Compute the exposure with random effects, a row for each set of them."""

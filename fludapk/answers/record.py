@@ -187,6 +187,7 @@ def document(value: Any, *, indent: int | None = 2) -> str:
             separators=separators,
             ensure_ascii=False,
             allow_nan=False,
+            check_circular=False,  # records are made of what was made before them
             default=_fields_of,
         )
     except ValueError as error:
@@ -237,10 +238,9 @@ def frame_of(rows: Sequence[Row], index: str | None = None) -> Frame:
 
 def _fields_of(record: Any) -> dict[str, Any]:
     """Return the fields of a record, which may hold further records."""
-    if not is_dataclass(record):
-        raise TypeError(f"{type(record).__name__} is no record")
     kind: Any = type(record)
-    return {name: getattr(record, name) for name in _names(kind)}
+    names, own = _names(kind), vars(record)
+    return own if len(own) == len(names) else {name: own[name] for name in names}
 
 
 def to_plain(value: Any) -> Any:
@@ -256,6 +256,9 @@ def to_plain(value: Any) -> Any:
 
 @lru_cache(maxsize=128)
 def _names(kind: type) -> tuple[str, ...]:
+    """Name the fields of a class of records."""
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} is no record")
     return tuple(part.name for part in fields(kind))
 
 

@@ -8,7 +8,7 @@ from fludapk.answers.prediction import Prediction
 from fludapk.language import marked, tr
 from fludapk.patients.regimen import Regimen
 from fludapk.pk.exposure import individual_parameters
-from fludapk.published.covariates import Step, evaluate
+from fludapk.published.covariates import Step, arithmetic
 from fludapk.published.equations import equation
 from fludapk.units import as_typed
 
@@ -19,7 +19,7 @@ def trail_of(prediction: Prediction) -> list[Step]:
     auc = prediction.auc_0_inf
     dose, n = course.doses_mg[0], len(course.doses_mg)
     size = {"HT": np.array([patient.height_cm]), "WT": np.array([patient.weight_kg])}
-    how_bsa = evaluate(patient.bsa_formula, size)[1]
+    how_bsa = arithmetic(patient.bsa_formula, size)
     bsa_of_dose = regimen.capped(patient.bsa_m2)
     per = {
         "mg/m2": f"{regimen.dose:g} mg/m2 × {bsa_of_dose:.4f} m2",

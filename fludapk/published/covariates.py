@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Final
+from functools import lru_cache, partial
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,8 +53,8 @@ def _arguments(needs: Sequence[str], columns: Columns) -> dict[str, F8 | npt.NDA
     return {name: column == 1.0 if name == "female" else column for name, column in named.items()}
 
 
-def evaluate(formula: str, columns: Columns) -> tuple[F8, str]:
-    """Evaluate a published formula on columns, and write out its arithmetic.
+def evaluate(formula: str, columns: Columns) -> F8:
+    """Evaluate a published formula on columns.
 
     Parameters
     ----------
@@ -64,19 +65,36 @@ def evaluate(formula: str, columns: Columns) -> tuple[F8, str]:
 
     Returns
     -------
-    value : (n,) array
+    (n,) array
         In the unit of the formula; NaN where an input is unknown.
-    arithmetic : str
-        Calculation of a single row; empty for several rows, or if the value is not finite.
     """
     entry = FORMULAS[formula]
-    arguments = _arguments(entry.needs, columns)
-    value = np.asarray(entry.function(**arguments), dtype=np.float64)
+    value = np.asarray(entry.function(**_arguments(entry.needs, columns)), dtype=np.float64)
     if "female" in entry.needs:
         value = np.where(np.isnan(columns["SEX"]), np.nan, value)
-    if value.size != 1 or not np.isfinite(value[0]):
-        return value, ""
-    return value, entry.arithmetic(**{key: column[0].item() for key, column in arguments.items()})
+    return value
+
+
+def arithmetic(formula: str, columns: Columns, row: int = 0) -> str:
+    """Write out the arithmetic of a published formula for a row on which it is defined."""
+    entry = FORMULAS[formula]
+    own = {name: columns[COLUMN_OF[name]].item(row) for name in entry.needs}
+    if "female" in own:
+        own["female"] = own["female"] == 1.0
+    return entry.arithmetic(**own)
+
+
+class _Line(NamedTuple):
+    """A step of many patients, worded for one of them when somebody asks."""
+
+    name: str
+    value: F8
+    unit: str
+    by: str
+    how: Callable[[int], str]
+    """Arithmetic of a row."""
+    holds: Bools | None = None
+    """Rows that have this step; all of them if None."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +107,15 @@ class Covariates:
     """eGFR or CrCl before the cap of the model."""
     origin: dict[str, npt.NDArray[np.object_]]
     """Origin of eGFR or CrCl: a formula, "given", "from" the other one, or None."""
-    steps: list[Step]
-    """Calculation of the values of the first patient."""
+    lines: list[_Line]
+
+    def steps(self, row: int = 0) -> list[Step]:
+        """Word the calculation of the values of a patient."""
+        return [
+            Step(name, own := value.item(row), unit, by, how(row) if math.isfinite(own) else "")
+            for name, value, unit, by, how, holds in self.lines
+            if holds is None or holds[row]
+        ]
 
 
 def covariate_columns(
@@ -108,6 +133,7 @@ def covariate_columns(
     """
     available = dict(columns)
     result = Covariates({}, {}, {}, [])
+    add = result.lines.append
     for name, covariate in _in_order(model):
         unit = covariate.unit or ""
         if covariate.rules:
@@ -116,22 +142,22 @@ def covariate_columns(
             available[name] = result.uncapped[name] = uncapped
             if covariate.cap is not None:
                 at = available[covariate.cap.by]
-                available[name] = np.asarray(
+                value = np.asarray(
                     capped_by_knots(value=uncapped, at=at, knots=covariate.cap.knots)
                 )
-                if available[name][0] < uncapped[0]:
-                    how = tr("the model's highest value at {age:.3g} y", age=at[0])
-                    result.steps.append(Step(name, float(available[name][0]), unit, "cap", how))
+                available[name] = value
+                add(_Line(name, value, unit, "cap", partial(_highest, at), value < uncapped))
         elif covariate.derived is not None:
             sources = _sources(model, covariate, available)
-            available[name], how = evaluate(covariate.derived, sources)
-            result.steps.append(Step(name, float(available[name][0]), unit, "", how))
+            value = available[name] = evaluate(covariate.derived, sources)
+            add(_Line(name, value, unit, "", partial(arithmetic, covariate.derived, sources)))
         elif name in ("GA", "PMA"):
             born = columns.get("GA", np.full(columns["AGE"].shape, np.nan))
             available["GA"] = np.where(np.isnan(born), TERM_WEEKS, born)
             if name == "PMA":
-                available[name], how = evaluate("postmenstrual_age", available)
-                result.steps.append(Step(name, float(available[name][0]), unit, "", how))
+                how = partial(arithmetic, "postmenstrual_age", available)
+                value = available[name] = evaluate("postmenstrual_age", available)
+                add(_Line(name, value, unit, "", how))
         elif name == SEX:
             woman = covariate.levels.index(SEXES[0])
             number = np.abs(1.0 - woman - columns[SEX])  # NaN stays
@@ -142,6 +168,14 @@ def covariate_columns(
             available[name] = np.full(columns["AGE"].shape, np.nan)
         result.values[name] = available[name]
     return result
+
+
+def _highest(at: F8, row: int) -> str:
+    return tr("the model's highest value at {age:.3g} y", age=at[row])
+
+
+def _no_arithmetic(_: int) -> str:
+    return ""
 
 
 @lru_cache(maxsize=64)
@@ -174,12 +208,12 @@ def _sources(model: Model, covariate: Covariate, available: Columns) -> dict[str
 def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, result: Covariates) -> F8:
     """Return eGFR or CrCl: as given, else from the other one, else from creatinine by the rules.
 
-    Add its origin and steps to the result.
+    Add its origin and lines to the result.
     """
     other = "CrCl" if name == "eGFR" else "eGFR"
     bridge = "index_gfr" if name == "eGFR" else "deindex_gfr"
     age, sex = columns["AGE"], columns["SEX"]
-    out = np.full(age.shape, np.nan)
+    out, add = np.full(age.shape, np.nan), result.lines.append
     origin = np.full(age.shape, None, dtype=object)
     remaining = np.isnan(columns[name]) & np.isnan(columns[other])
     for rule in rules:
@@ -190,22 +224,20 @@ def _renal(name: str, unit: str, rules: Sequence[Rule], columns: Columns, result
         remaining = remaining & ~fits
         if not fits.any():
             continue
-        value, how = evaluate(rule.formula, columns)
-        quantity, value_unit = FORMULAS[rule.formula].quantity, FORMULAS[rule.formula].unit
-        if fits[0]:
-            result.steps.append(Step(quantity, float(value[0]), value_unit, rule.formula, how))
-        if quantity != name:
-            value, how = evaluate(bridge, {**columns, quantity: value})
-            if fits[0]:
-                result.steps.append(Step(name, float(value[0]), unit, "", how))
+        formula = FORMULAS[rule.formula]
+        value, how = evaluate(formula.name, columns), partial(arithmetic, formula.name, columns)
+        add(_Line(formula.quantity, value, formula.unit, formula.name, how, fits))
+        if formula.quantity != name:
+            bridged = {**columns, formula.quantity: value}
+            value = evaluate(bridge, bridged)
+            add(_Line(name, value, unit, "", partial(arithmetic, bridge, bridged), fits))
         out = np.where(fits, value, out)
         origin[fits] = rule.formula
     is_given, is_converted = np.isfinite(columns[name]), np.isfinite(columns[other])
-    converted, how = evaluate(bridge, columns) if is_converted.any() else (out, "")
-    if is_given[0]:
-        result.steps.append(Step(name, float(columns[name][0]), unit, "given", ""))
-    elif is_converted[0]:
-        result.steps.append(Step(name, float(converted[0]), unit, f"from {other}", how))
+    converted = evaluate(bridge, columns) if is_converted.any() else out
+    add(_Line(name, columns[name], unit, "given", _no_arithmetic, is_given))
+    is_bridged, how = is_converted & ~is_given, partial(arithmetic, bridge, columns)
+    add(_Line(name, converted, unit, f"from {other}", how, is_bridged))
     origin[is_converted], origin[is_given] = f"from {other}", "given"
     result.origin[name] = origin
     return np.where(is_given, columns[name], np.where(is_converted, converted, out))
@@ -457,9 +489,9 @@ def renal_function(measure: str, columns: Columns) -> F8:
         model before its cap (bedside Schwartz in children, Cockcroft-Gault per 1.73 m2 in adults).
     """
     if measure == "CrCl":
-        given, other = columns["CrCl"], evaluate("deindex_gfr", columns)[0]
-        formula = evaluate("cockcroft_gault", columns)[0]
+        given, other = columns["CrCl"], evaluate("deindex_gfr", columns)
+        formula = evaluate("cockcroft_gault", columns)
     else:
-        given, other = columns["eGFR"], evaluate("index_gfr", columns)[0]
+        given, other = columns["eGFR"], evaluate("index_gfr", columns)
         formula = covariate_columns(load_model(), columns).uncapped["eGFR"]
     return np.where(np.isfinite(given), given, np.where(np.isfinite(other), other, formula))

@@ -42,7 +42,6 @@ from fludapk.web.asked import (
     UpdateAsked,
 )
 from fludapk.web.batch import BatchAsked
-from fludapk.web.beside import Beside
 from fludapk.web.problems import (
     MEDIA_TYPE,
     Problem,
@@ -55,8 +54,9 @@ from fludapk.web.problems import (
 from fludapk.web.together import Checks
 
 PREFIX: Final = "/api/v1"
+CHECK: Final = f"{PREFIX}/check"
 BATCH: Final = f"{PREFIX}/batch"
-_JSON: Final = "application/json"
+JSON: Final = "application/json"
 _LINES: Final = "application/x-ndjson"
 _CSV: Final = "text/csv; charset=utf-8"
 
@@ -172,17 +172,17 @@ class Version(BaseModel):
 
 
 def _json(record: Record) -> Response:
-    return Response(record.to_json(indent=None), media_type=_JSON)
+    return Response(record.to_json(indent=None), media_type=JSON)
 
 
-def router(folders: Folders, most_rows: int, beside: Beside | None = None) -> APIRouter:
+def router(folders: Folders, most_rows: int, checks: Checks) -> APIRouter:
     """Routes of the API."""
-    routes, checks = APIRouter(), Checks(folders, beside)
+    routes = APIRouter()
 
-    @routes.post(f"{PREFIX}/check", response_model=CheckResult, tags=["one patient"])
+    @routes.post(CHECK, response_model=CheckResult, tags=["one patient"])
     async def check(asked: CheckAsked) -> Response:
         """Check the planned course of one patient: `fludapk check --json`."""
-        return Response(await checks.answer(asked), media_type=_JSON)
+        return Response(await checks.answer(asked), media_type=JSON)
 
     @routes.post(f"{PREFIX}/dose", response_model=DoseResult, tags=["one patient"])
     def dose(asked: DoseAsked) -> Response:

@@ -33,6 +33,8 @@ from fludapk.web.guard import Guard, Limits, Shared
 from fludapk.web.jobs import Jobs
 from fludapk.web.languages import Languages
 from fludapk.web.pages import ABOUT, DESIGN, DOWNLOAD, TABS, Pages
+from fludapk.web.sound import SoundChecks
+from fludapk.web.together import Checks
 
 PORT: Final = 8765
 LEAST_TOKEN: Final = 16
@@ -143,13 +145,14 @@ def create_app(
     )
     app.openapi = lambda: api.document(app)  # type: ignore[method-assign]
     api.handle_errors(app)
-    app.include_router(api.router(folders, limits.list_rows, beside))
+    checks = Checks(folders, beside)
+    app.include_router(api.router(folders, limits.list_rows, checks))
     app.include_router(evaluate_page.api_router(folders, limits.list_rows))
     app.include_router(orders.router(folders, settings))
     hosts = {"localhost"} if local else {"localhost", host.lower(), socket.gethostname().lower()}
     hosts |= {settings.public_host} - {""}
     guard = Guard(
-        app=app,
+        app=SoundChecks(app, checks),
         hosts=frozenset(hosts),
         is_local=local,
         token=token,

@@ -13,7 +13,7 @@ import ipaddress
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from threading import Event
@@ -155,12 +155,13 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        foreign = self._foreign(scope)
+        headers = _headers(scope)
+        foreign = self._foreign(scope, headers)
         answer = _Answer(send, self.shared.headers(foreign) if foreign else [])
         if foreign and scope["method"] == "OPTIONS":
             await answer.preflight()
             return
-        refusal = await self._refusal(scope)
+        refusal = await self._refusal(scope, headers, is_foreign=bool(foreign))
         if refusal is not None:
             await answer.refuse(*refusal)
             return
@@ -187,11 +188,11 @@ class Guard:
         try:
             queue = self._queue(scope)
             if queue is None:
-                await self._answered(scope, _replay(body, receive), receive, answer, seconds)
+                await self._answered(scope, replay(body, receive), receive, answer, seconds)
                 return
             try:
                 async with queue.place(seconds):
-                    await self._answered(scope, _replay(body, receive), receive, answer, seconds)
+                    await self._answered(scope, replay(body, receive), receive, answer, seconds)
             except FullError:
                 await answer.refuse(429, tr("too much to compute at once: ask again in a moment"))
         finally:
@@ -282,8 +283,9 @@ class Guard:
             gone.cancel()
             # What still computes keeps its place in the queue; a cancelled task would leave its
             # thread behind.
-            await asyncio.wait({task}, timeout=self.limits.list_seconds)
-            task.cancel()
+            if not task.done():
+                await asyncio.wait({task}, timeout=self.limits.list_seconds)
+                task.cancel()
 
     async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -291,13 +293,14 @@ class Guard:
         except AbandonedError:
             return
 
-    async def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+    async def _refusal(
+        self, scope: Scope, headers: Mapping[str, str], *, is_foreign: bool
+    ) -> tuple[int, str] | None:
         """Status and reason, if a request is not answered at all."""
-        headers = _headers(scope)
         host = headers.get("host", "")
         if not self._is_ours(host):
             return 421, tr("this server does not answer to the name in the Host header")
-        if scope["method"] not in _SAFE and not self._foreign(scope):
+        if scope["method"] not in _SAFE and not is_foreign:
             origin, site = headers.get("origin"), headers.get("sec-fetch-site")
             if site not in (None, "same-origin", "none"):
                 return 403, tr("posts from other sites are not answered")
@@ -313,9 +316,8 @@ class Guard:
                 return 401, tr("give the token of this server: Authorization: Bearer ...")
         return None
 
-    def _foreign(self, scope: Scope) -> str:
+    def _foreign(self, scope: Scope, headers: Mapping[str, str]) -> str:
         """Origin of an allowed page that asks for what it may; empty for everybody else."""
-        headers = _headers(scope)
         origin = headers.get("origin", "")
         may = self.shared.covers(scope["path"]) and origin in self.shared.origins
         return origin if may and self._is_ours(headers.get("host", "")) else ""
@@ -391,7 +393,7 @@ def _without_port(host: str) -> str:
     return host.partition(":")[0]
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replay(body: bytes, receive: Receive) -> Receive:
     """The body once, then what the server has to say."""
     waiting = [body]
 

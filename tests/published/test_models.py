@@ -116,10 +116,12 @@ def test_typical_values_of_patients_are_those_of_the_twin(model: Model, twin: Ta
 
 def test_many_patients_at_once_are_the_patients_one_by_one(model: Model) -> None:
     patients = random_patients(model, 60)
-    together = covariate_columns(model, columns(model, patients)).values
-    rows = covariate_rows(model, together)
+    every = covariate_columns(model, columns(model, patients))
+    together, rows = every.values, covariate_rows(model, every.values)
     for i, patient in enumerate(patients):
-        alone = covariate_columns(model, columns(model, [patient])).values
+        own = covariate_columns(model, columns(model, [patient]))
+        assert every.steps(i) == own.steps()
+        alone = own.values
         for name, column in alone.items():
             assert_array_equal(column, together[name][i : i + 1])
         assert_array_equal(covariate_rows(model, alone)[0], rows[i])
@@ -152,11 +154,11 @@ def test_an_egfr_is_deindexed_where_a_clearance_is_wanted_and_the_reverse() -> N
 def test_egfr_is_capped_by_age_even_if_given(age: float, highest: float) -> None:
     model = load_model("langenhorst2019")
     result = covariate_columns(model, columns(model, [person(AGE=age, eGFR=250.0)]))
-    values, steps = result.values, result.steps
+    values, steps = result.values, result.steps()
     assert values["eGFR"][0] == pytest.approx(highest, rel=1e-14)
     assert [step.by for step in steps if step.name == "eGFR"] == ["given", "cap"]
     result = covariate_columns(model, columns(model, [person(AGE=age, eGFR=highest - 1)]))
-    values, steps = result.values, result.steps
+    values, steps = result.values, result.steps()
     assert values["eGFR"][0] == highest - 1
     assert [step.by for step in steps if step.name == "eGFR"] == ["given"]
 
@@ -192,7 +194,7 @@ def test_the_steps_say_where_the_renal_function_comes_from(data: Table, by: str)
     model = load_model("langenhorst2019")
     patient = person(**{"AGE": 40.0, "HT": 170.0, "WT": 70.0} | data)
     result = covariate_columns(model, columns(model, [patient]))
-    values, steps = result.values, result.steps
+    values, steps = result.values, result.steps()
     assert steps[0].by == by
     renal = [step for step in steps if step.name == "eGFR"]
     assert renal[-1].value == values["eGFR"][0]
@@ -260,7 +262,7 @@ def test_an_other_egfr_formula_replaces_the_rules_of_the_model() -> None:
     model = load_model("langenhorst2019")
     table = columns(model, [person(AGE=40.0, HT=170.0, WT=70.0, SCR=1.1, SEX="male")])
     result = covariate_columns(model, table, egfr_formula="ckd_epi_2021")
-    values, steps = result.values, result.steps
+    values, steps = result.values, result.steps()
     assert values["eGFR"][0] == pytest.approx(142 * (1.1 / 0.9) ** -1.2 * 0.9938**40, rel=1e-14)
     assert steps[0].by == "ckd_epi_2021"
 

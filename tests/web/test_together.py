@@ -88,6 +88,23 @@ def test_each_gets_the_answer_that_it_gets_alone_to_the_byte(sizes: Sizes) -> No
     assert max(sizes) > 1
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(json.dumps(body) for body in MIXED),
+        *("", "{", "null", "[]", "[[[", '"text"', '{"age": NaN}', '{"age": 1e999}', "{}" * 2),
+        *('{"age": 5, "age": 6}', '{"age": {}}', '{"nobody": 1}', '{"strict": "yes"}', "[" * 9999),
+    ],
+)
+def test_the_short_way_of_a_sound_check_answers_as_the_long_way_does(body: str) -> None:
+    ways = ("application/json", "application/json; charset=utf-8")
+    short, long = (
+        ask("POST", PATH, content=body, headers={"content-type": content_type})
+        for content_type in ways
+    )
+    assert (short.status_code, short.content) == (long.status_code, long.content)
+
+
 def test_the_answer_is_that_of_the_library_in_english() -> None:
     with speaking("de"):
         (answer,) = at_once([GIRL])
