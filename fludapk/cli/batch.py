@@ -374,7 +374,7 @@ def _summary(
             "patient",
             name=name,
             n=tally.rows,
-            counts=counts_line(tally.counts),
+            counts=counts_line(tally.counts) or tr("none below the header"),
             courses=2**log2_points,
         )
     ]

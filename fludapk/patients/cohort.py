@@ -19,13 +19,6 @@ from fludapk.patients.population import Patients
 from fludapk.patients.record_names import is_records
 from fludapk.published.tables import CATEGORICAL
 
-TOTALS: Final = frozenset({
-    "mean", "average", "median", "sum", "total", "totals", "sd", "min", "max",
-    "mittelwert", "mittel", "summe", "gesamt", "moyenne", "médiane", "somme", "media", "promedio",
-    "mediana", "suma", "gemiddelde", "mediaan", "totaal", "som",
-})  # fmt: skip
-"""Words that begin a row below a list, which is no patient."""
-
 
 def read_cohort(path: Path) -> tuple[Patients, str]:
     """Patients of a list, as `fludapk batch` reads it, and the hash of the file.
@@ -71,9 +64,6 @@ def _patients(source: CsvList, layout: Layout) -> tuple[list[Patient], list[list
     patients, faults, rows = [], [], []
     for row, cells in enumerate(source.rows(), start=source.first_row):
         try:
-            first = next(filter(None, map(str.strip, cells)), "")
-            if first.lower() in TOTALS or first.startswith("#"):
-                raise InputError(f"{first!r} is no patient: take the row out")
             patients.append(request_of(layout, cells).patient)
             rows.append(cells)
         except FludapkError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from fludapk.errors import Fault, InputError
 from fludapk.language import tr
@@ -12,6 +13,13 @@ from fludapk.patients.columns import Layout
 from fludapk.patients.csv_list import DELIMITERS
 from fludapk.patients.fields import RENAL
 from fludapk.patients.request import Courses, Request, read_request
+
+TOTALS: Final = frozenset({
+    "mean", "average", "median", "sum", "total", "totals", "sd", "min", "max",
+    "mittelwert", "mittel", "summe", "gesamt", "moyenne", "médiane", "somme", "media", "promedio",
+    "mediana", "suma", "gemiddelde", "mediaan", "totaal", "som",
+})  # fmt: skip
+"""Words that begin a row below a list, which is no patient."""
 
 
 def request_of(layout: Layout, cells: Sequence[str], courses: Courses | None = None) -> Request:
@@ -35,8 +43,13 @@ def request_of(layout: Layout, cells: Sequence[str], courses: Courses | None = N
     >>> request_of(layout, ["5", "18.2", "110", "0.3", "tisa_cel_ball"]).patient.weight_kg
     18.2
     """
-    if not any(cell.strip() for cell in cells):
+    first = next(filter(None, map(str.strip, cells)), "")
+    if not first:
         raise InputError(tr("the row is empty"))
+    if first[0] == "#" or first.lower() in TOTALS:
+        found = tr("{cell!r} begins a comment or a row of totals: take the row out, or name the "
+                   "patient otherwise", cell=first)  # fmt: skip
+        raise InputError(found)
     if len(cells) != len(layout.header):
         raise InputError(wrong_length(cells, len(layout.header)))
     texts, faults = layout.read_cells(cells)

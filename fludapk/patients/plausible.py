@@ -45,6 +45,8 @@ GROWTH_END_YEARS: Final = 20.0
 """End of the CDC 2000 reference; adults are compared with its last row."""
 EXTREME_SD: Final = {"weight": (-5.0, 8.0), "height": (-5.0, 4.0)}
 """Modified z-scores for age beyond which the CDC's own program calls a value implausible."""
+ADULT_EXTREME_SD: Final = {"height": (-5.0, 5.0)}
+"""The same of adults, against the end of the reference; some peoples are an SD taller than it."""
 FITS_SD: Final = 3.0
 """A size within so many SD fits an age."""
 MISFITS_SD: Final = 3.5
@@ -205,7 +207,7 @@ def age_in_another_unit(values: Values) -> Fault | None:
     = 60 years does not go with 18.2 kg and 110 cm; 60 months would be 5 y
     """
     size = {"weight": values.number("weight_kg"), "height": values.number("height_cm")}
-    if math.isnan(values.age_years) or any(map(math.isnan, size.values())):
+    if any(map(math.isnan, (values.age_years, *size.values()))):
         return None
     if abs(values.sd("height", size["height"], values.age_years)) <= MISFITS_SD:
         return None
@@ -283,15 +285,16 @@ def weight_for_age(values: Values) -> Fault | None:
 
 
 def height_for_age(values: Values) -> Fault | None:
-    """Ask about a height of a child that the CDC calls implausible at the age."""
+    """Ask about a height that the CDC calls implausible at the age, or about 110 cm at 40 y."""
     return _size_for_age(values, "height_cm")
 
 
 def _size_for_age(values: Values, key: str) -> Fault | None:
     dimension, typed = FIELDS[key].dimension or "", values.typed.get(key)
-    if typed is None or not values.age_years <= GROWTH_END_YEARS:
+    extreme = EXTREME_SD if values.age_years <= GROWTH_END_YEARS else ADULT_EXTREME_SD
+    if typed is None or math.isnan(values.age_years) or dimension not in extreme:
         return None
-    score, (low, high) = values.sd(dimension, typed.value, values.age_years), EXTREME_SD[dimension]
+    score, (low, high) = values.sd(dimension, typed.value, values.age_years), extreme[dimension]
     if low <= score <= high:
         return None
 
@@ -313,10 +316,9 @@ def creatinine_for_age(values: Values) -> Fault | None:
     typed = values.typed.get("scr_mg_dl")
     if typed is None or math.isnan(values.age_years):
         return None
-    normals = [
-        _normal_creatinine(min(max(values.age_years, 1.0), GROWTH_END_YEARS), sex)
-        for sex in ([values.sex] if values.sex else _SEXES)
-    ]
+    years = min(max(values.age_years, 1.0), GROWTH_END_YEARS)
+    sexes = [values.sex] if values.sex else _SEXES
+    normals = [float(fas_q(age_years=years, female=sex == "female")) for sex in sexes]
     low, high = CREATININE_RATIO
     if low * min(normals) <= typed.value <= high * max(normals):
         return None
@@ -333,10 +335,6 @@ def creatinine_for_age(values: Values) -> Fault | None:
                typed=_with_unit(typed), times=typed.value / normal, unit=typed.unit,
                normal=normal / scale[typed.unit], age=values.age_years)  # fmt: skip
     return _asked("scr_mg_dl", typed, found + _would_be(typed, "creatinine", readings))
-
-
-def _normal_creatinine(age_years: float, sex: str) -> float:
-    return float(fas_q(age_years=age_years, female=sex == "female"))
 
 
 def low_egfr(values: Values) -> Fault | None:

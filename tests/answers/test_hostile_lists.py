@@ -161,6 +161,11 @@ HOSTILE: Final = (
                                                 "1,5,2011-01-14,2026-01-14,18.2,110,0.3\n",
            row="age = '5' contradicts the date of birth, by which it is 15 y"),
     a_list("months", f"{HEAD}\n1,60,18.2,110,0.3\n", row="60 months would be 5 y"),
+    # rows that are no patients
+    a_list("a row of means", f"{HEAD}\nMean,5.5,19.1,112.5,0.35\n",
+           row="'Mean' begins a comment or a row of totals"),
+    a_list("a row that is commented out", f"{HEAD}\n#1,5,18.2,110,0.3\n",
+           row="'#1' begins a comment or a row of totals"),
     # units of values
     a_list("inches", f"{HEAD}\n1,45,70,70,0.9\n", row="70 in would be 177.8 cm"),
     a_list("feet and inches", "id,age,WT,Height (ft),scr_mg_dl\n1,45,70,5.11,0.9\n",
