@@ -20,6 +20,8 @@ import math
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Final, TypeAlias
 
+import numpy as np
+
 from fludapk.answers.headline import Chances, Interval, Simulated
 from fludapk.answers.prediction import (
     LOG2_POINTS,
@@ -105,8 +107,9 @@ def _together(alike: Sequence[Prediction], log2_points: int) -> list[Simulated]:
     for wide, table in tables.items():
         chances, intervals = (_smoothed if is_few else _counted)(table)
         for window, rows in chances.items():
+            key = *window, wide
             for patient, chance in zip(patients, rows, strict=True):
-                patient.chances[*window, wide] = chance
+                patient.chances[key] = chance
         for patient, interval in zip(patients, intervals, strict=True):
             patient.intervals[wide] = interval
     return patients
@@ -134,15 +137,12 @@ def _smoothed(aucs: F8) -> _Judged:
     """Compute chances and intervals of smoothed distributions, from fewer simulated patients."""
     smooth = Smoothed.of_values(aucs)
     edges = {edge for window in _windows() for edge in window if 0.0 < edge < math.inf}
-    below = {0.0: [0.0] * len(aucs), math.inf: [1.0] * len(aucs)}
-    below |= {edge: smooth.below(edge).tolist() for edge in edges}
-    chances = {
-        (low, high): [
-            Chances(short, max(reached - short, 0.0), 1.0 - reached)
-            for short, reached in zip(below[low], below[high], strict=True)
-        ]
-        for low, high in _windows()
-    }
+    below = {0.0: np.zeros(len(aucs)), math.inf: np.ones(len(aucs))}
+    below |= {edge: smooth.below(edge) for edge in edges}
+    chances = {}
+    for low, high in _windows():
+        each = below[low], np.maximum(below[high] - below[low], 0.0), 1.0 - below[high]
+        chances[low, high] = list(map(Chances, *(part.tolist() for part in each)))
     ends = (smooth.quantile(chance).tolist() for chance in ((1 - PI) / 2, (1 + PI) / 2))
     return chances, list(zip(*ends, strict=True))
 
