@@ -164,9 +164,9 @@ def unit_column_faults(
     Examples
     --------
     >>> meaning = {0: ("weight", "kg")}
-    >>> faults = unit_column_faults(["WT", "WT_UNIT"], meaning, {1: ["kg", "lb"]})
-    >>> [fault.found for fault in faults]
-    ["WT_UNIT has 'lb', and WT would be read in kg"]
+    >>> (fault,) = unit_column_faults(["WT", "WT_UNIT"], meaning, {1: ["kg", "lb"]})
+    >>> fault.found.partition(":")[0]
+    "WT_UNIT has 'lb', and WT would be read in kg"
     """
     read = _units_read(meaning)
     faults = []
