@@ -294,7 +294,7 @@ def _done(
 
 
 def chunks(
-    layout: Layout, rows: Iterable[Sequence[str]], size: int = 500, first_row: int = 2
+    layout: Layout, rows: Iterable[Sequence[str]], size: int = 1000, first_row: int = 2
 ) -> Iterator[Chunk]:
     """Courses of a list, some at a time; rows are numbered from the first below the header.
 
