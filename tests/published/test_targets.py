@@ -1,6 +1,7 @@
 """Targets: applicability, classification of an AUC, and probabilities."""
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from fludapk.published.targets import (
@@ -182,6 +184,19 @@ def test_the_interval_of_a_log_normal_auc_is_that_of_the_closed_form(
 
 def test_the_interval_is_the_90_percent_interval() -> None:
     assert prediction_interval(np.linspace(0.0, 100.0, 1001)) == pytest.approx((5.0, 95.0))
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.9, 0.999])
+@pytest.mark.parametrize("n", [1, 2, 512, 2047, 2048, 8192])
+@pytest.mark.parametrize(
+    "order", [np.array, np.sort, lambda x: -np.sort(-x), np.round, np.ones_like]
+)
+def test_the_ends_of_an_interval_are_quantiles_whatever_the_order_and_the_ties(
+    coverage: float, n: int, order: Callable[[F8], F8]
+) -> None:
+    values = order(np.exp(np.random.default_rng(n).normal(2.7, 0.4, n)))
+    ends = np.quantile(values, [(1 - coverage) / 2, (1 + coverage) / 2])
+    assert_allclose(prediction_interval(values, coverage), ends, rtol=1e-13)
 
 
 def test_the_edges_of_a_window_are_within() -> None:
