@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
@@ -269,10 +269,13 @@ def drawn_areas(alike: Sequence[Prediction], log2_points: int) -> F8:
     (predictions, n)
         mg·h/L.
     """
+    program, (times, lengths, amounts) = alike[0].model.program, _arrays(alike)
     tv = np.stack([prediction.typical_values for prediction in alike])
-    times, lengths, amounts = _arrays(alike)
-    effects = simulated_effects(alike[0].model.program, len(times), log2_points)
-    return course_areas(alike[0].model.program, tv, effects, times, lengths, amounts)
+    effects = simulated_effects(program, len(times), log2_points)
+    areas = np.empty((len(alike), 2**log2_points))
+    for some in _blocks(areas):
+        areas[:, some] = course_areas(program, tv, effects.rows(some), times, lengths, amounts)
+    return areas
 
 
 def uncertain_areas(alike: Sequence[Prediction], log2_points: int) -> F8 | None:
@@ -289,20 +292,24 @@ def uncertain_areas(alike: Sequence[Prediction], log2_points: int) -> F8 | None:
             for name in model.program.covariates
         }
         rows.append(covariate_rows(model, values, len(alike))[:, None])
-    areas = np.empty((len(alike), theta.shape[1]))
-    size = max(_TOGETHER // len(alike), 1)
-    for first in range(0, theta.shape[1], size):
-        some = slice(first, first + size)
-        own, drawn = theta[:, some], RandomEffects(effects.eta[some], effects.kappa[some])
+    areas = np.empty((len(alike), 2**log2_points))
+    for some in _blocks(areas):
+        own, drawn = theta[:, some], effects.rows(some)
         each = [model.program.typical_values(at_dose, own)[0] for at_dose in rows]
         tv = each[0] if len(each) == 1 else np.stack(each, axis=2)
-        course = times, lengths, amounts
-        areas[:, some] = course_areas(model.program, tv, drawn, *course, own)
+        areas[:, some] = course_areas(model.program, tv, drawn, times, lengths, amounts, own)
     return areas
 
 
+def _blocks(areas: F8) -> Iterator[slice]:
+    """Part courses of many patients, so that a processor's cache holds what a part needs."""
+    patients, n = areas.shape
+    size = max(_TOGETHER // patients, 1)
+    return (slice(first, first + size) for first in range(0, n, size))
+
+
 _TOGETHER: Final = 2**15
-"""Number of typical patients that are held at once: more would not fit into a processor's cache."""
+"""Number of courses of a part."""
 
 
 def _arrays(alike: Sequence[Prediction]) -> tuple[F8, F8, F8]:

@@ -42,6 +42,10 @@ class RandomEffects:
         """Return the effects of the typical patient: all zero."""
         return cls(np.zeros((1, program.n_eta)), np.zeros((1, n_doses, program.n_kappa)))
 
+    def rows(self, rows: slice) -> RandomEffects:
+        """Return the effects of some subjects."""
+        return RandomEffects(self.eta[rows], self.kappa[rows])
+
     @classmethod
     def from_normals(cls, program: Program, z: F8, n_doses: int) -> RandomEffects:
         """Return effects from standard normals.
