@@ -286,6 +286,8 @@ def weight_for_age(values: Values) -> Fault | None:
 
 def height_for_age(values: Values) -> Fault | None:
     """Ask about a height that the CDC calls implausible at the age, or about 110 cm at 40 y."""
+    if values.age_years > GROWTH_END_YEARS and age_in_another_unit(values):
+        return None  # asked about with the age
     return _size_for_age(values, "height_cm")
 
 
