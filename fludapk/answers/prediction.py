@@ -236,7 +236,7 @@ class Predictions:
     model: Model
     cases: Mapping[int, Case]
     at: Mapping[int, At | InputError]
-    """Of these cases, or why there is no prediction."""
+    """Place of each case among those predicted at once, or why there is no prediction."""
 
     def get(self, key: int) -> Outcome | None:
         """Return the prediction of a case; None if it is not among these."""
@@ -304,11 +304,11 @@ def uncertain_areas(alike: Sequence[Prediction], log2_points: int) -> F8 | None:
 def _blocks(areas: F8) -> Iterator[slice]:
     """Part courses of many patients, so that a processor's cache holds what a part needs."""
     patients, n = areas.shape
-    size = max(_TOGETHER // patients, 1)
+    size = max(_COURSES_OF_PART // patients, 1)
     return (slice(first, first + size) for first in range(0, n, size))
 
 
-_TOGETHER: Final = 2**15
+_COURSES_OF_PART: Final = 2**15
 """Number of courses of a part."""
 
 

@@ -213,16 +213,19 @@ class Together:
         usable = np.ones(len(places), dtype=np.bool_)
         for column in (column for values in doses for column in values.values()):
             usable &= ~np.isnan(column)
+        some = np.flatnonzero(usable).tolist()
         aucs = dict.fromkeys(places, math.nan)
 
-        some = np.flatnonzero(usable).tolist()
-        for together in (some, *([k] for k in some)):  # each by itself if one cannot be computed
-            with suppress(InputError):
-                own = [places[k] for k in together]
-                areas = self._areas(doses, together, own) if own else np.empty(0)
-                aucs |= zip(own, areas.tolist(), strict=True)
-                if together is some:
-                    break
+        def computed(rows: list[int]) -> dict[int, float]:
+            own = [places[k] for k in rows]
+            return dict(zip(own, self._areas(doses, rows, own).tolist(), strict=True))
+
+        try:
+            aucs |= computed(some) if some else {}
+        except InputError:  # of one of them
+            for k in some:
+                with suppress(InputError):
+                    aucs |= computed([k])
         return aucs
 
     def _areas(

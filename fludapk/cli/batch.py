@@ -144,7 +144,9 @@ def batch(
             tally.join(results.tally)
             doses_of_the_day += _doses_of_the_day(results.rows) if share_vials else []
     if not as_table and language() != SOURCE:
-        tally = _worded_again(tally, plan, chunks(layout, source.rows(), 500, source.first_row))
+        tally = _worded_again(
+            tally, plan, chunks(layout, source.rows(), first_row=source.first_row)
+        )
     summary = _summary(list_file, source, layout, tally, plan.log2_points, is_short=as_table)
     click.echo(marked_text(summary), err=True)
     if layout.is_events and (n := not_used(layout, source.rows())):

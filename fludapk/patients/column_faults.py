@@ -111,11 +111,15 @@ def twice(header: Sequence[str], meaning: Meaning) -> Iterator[Fault]:
         if len(columns) > 1:
             do = tr("give each a name of its own")
             if len(set(columns)) == len(columns):
-                pair = f"{columns[-1]}={IGNORED}"
-                pair = repr(pair) if " " in pair else pair
-                do = tr("leave one out by {names} {pair}", pair=pair)
+                do = tr("leave one out by {names} {pair}", pair=_left_out(columns[-1]))
             found = tr("columns {columns} are all {meaning}", columns=few(columns), meaning=what)
             yield Fault("names", found, do=do, whole=True)
+
+
+def _left_out(column: str) -> str:
+    """Word the pair that leaves a column out, as a shell takes it."""
+    pair = f"{column}={IGNORED}"
+    return repr(pair) if " " in pair else pair
 
 
 def units_row_faults(
@@ -183,11 +187,9 @@ def unit_column_faults(
             other, usual = header[k], read[k][1]
             found = tr("{column} has {cell!r}, and {other} would be read in {unit}",
                        column=header[place], cell=cell, other=other, unit=usual)  # fmt: skip
-            pair = f"{header[place]}={IGNORED}"
             do = tr("write the unit into the header, as in {example}, or into each cell; if it "
                     "says nothing, leave it out by {names} {pair}",
-                    example=f'"{other} ({cell})"',
-                    pair=repr(pair) if " " in pair else pair)  # fmt: skip
+                    example=f'"{other} ({cell})"', pair=_left_out(header[place]))  # fmt: skip
             faults.append(Fault("names", f"{found}: {do}", whole=True))
     return faults
 
@@ -242,9 +244,8 @@ def _doses_not_read(
     for column in header:
         what, rest = unread_because(column) or ("", "")
         if what == "dose" and column not in names and re.match(r"(in )?(mg|g|ug|mcg)\b", rest):
-            pair = f"{column}={IGNORED}"
             do = tr("map it to dose_mg_per_infusion, or leave it out by {names} {pair}",
-                    pair=repr(pair) if " " in pair else pair)  # fmt: skip
+                    pair=_left_out(column))  # fmt: skip
             found = tr("{column!r} is not read because of {rest!r}", column=column, rest=rest)
             yield Fault("names", found, do=do, whole=True)
 

@@ -400,9 +400,9 @@ class Patient:
 
 
 _NAMES: Final = ("product", "diagnosis", "genotype", "bsa_formula")
-_CLOCK: Final = ("first_dose", "time_zone")
-"""Of no use to a patient without clock times."""
-_PLAIN: Final = {"sex", *_NAMES, *_CLOCK, *(FIELDS[key].name for key in QUANTITIES)}
+CLOCK: Final = ("first_dose", "time_zone")
+"""Fields of the course by which clock times of the patient are counted."""
+_PLAIN: Final = {"sex", *_NAMES, *CLOCK, *(FIELDS[key].name for key in QUANTITIES)}
 """Inputs of a patient who may be read at a glance."""
 _NOTHING: Final[dict[str, Any]] = {
     **dict.fromkeys((*QUANTITIES, *_NAMES, "egfr_formula")),

@@ -16,7 +16,7 @@ from fludapk.errors import InputError, gathered
 from fludapk.patients.course import Course
 from fludapk.patients.fields import COURSE, FIELDS, PATIENT
 from fludapk.patients.level import CONFIRMS_TIMES
-from fludapk.patients.patient import Patient
+from fludapk.patients.patient import CLOCK, Patient
 from fludapk.patients.regimen import Regimen
 from fludapk.published.models import DEFAULT_MODEL
 from fludapk.published.regimens import regimens
@@ -28,10 +28,8 @@ Courses: TypeAlias = dict[tuple[tuple[str, Any], ...], Regimen]
 """Names and texts of a planned course -> the course."""
 
 PATIENT_NAMES: Final = tuple(FIELDS[key].name for key in PATIENT)
-_CLOCK: Final = ("first_dose", "time_zone")
-"""Fields of the course by which clock times of the patient are counted as well."""
 COURSE_NAMES: Final = tuple(FIELDS[key].name for key in COURSE)
-_OF_PATIENT: Final = {*PATIENT_NAMES, *_CLOCK}
+_OF_PATIENT: Final = {*PATIENT_NAMES, *CLOCK}
 _OF_COURSE: Final = set(COURSE_NAMES)
 
 

@@ -351,12 +351,11 @@ def _courses(
         patient, first = turn - block * patients, block * LANES
         mine, row = min(LANES, n - first), patient * n + first
         amounts = amount[row_of(patient, amount.shape[0])]
-        for k in range(f.shape[0] if patient == 0 else 0):
-            if k == 0:
-                _factor_lanes(first, n, factors_eta, load_eta, eta, 0, f[0])
-            else:
-                column = (k - 1) * load_kappa.shape[1]
-                _factor_lanes(first, n, factors_kappa, load_kappa, kappa, column, f[k])
+        if patient == 0:
+            _factor_lanes(first, n, factors_eta, load_eta, eta, 0, f[0])
+            for k in range(f.shape[0] - 1):
+                column = k * load_kappa.shape[1]
+                _factor_lanes(first, n, factors_kappa, load_kappa, kappa, column, f[k + 1])
         _enter_lanes(first, n, tv[patient], f[0], w)
         for k in range(doses):
             for j in range(LANES):
