@@ -74,6 +74,11 @@ def start(
     )
 
 
+def expect(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == line
+
+
 def end(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Let a process continue; return its stdout, without "ready", and stderr."""
     try:
@@ -107,14 +112,15 @@ def cannot_be_a_folder(path: Path) -> None:
 def two_at_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, str]]]:
     """A folder that two processes used at the same time, before any kernel was cached."""
     folder = copy(tmp_path_factory.mktemp("kept"))
-    processes = [start(folder), start(folder)]
+    wait = 'on_first_compilation(lambda: input(print("compiling", flush=True) or ""))'
+    processes = [start(folder, before=wait), start(folder, before=wait)]
     for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:  # both compile now
+        expect(process, "ready\n")
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
+    for process in processes:  # neither ends its compilation before the other begins
+        expect(process, "compiling\n")
     return folder, [end(process) for process in processes]
 
 
