@@ -16,13 +16,19 @@ def digits(values: Sequence[float]) -> list[str]:
     ['13.5', '0.3333333333333333', '1e-07']
     """
     text = _json()(list(values)).decode()
+    cells = text[1:-1].split(",") if values else []
     if any(sign in text for sign in _OTHERWISE):
-        return list(map(repr, values))
-    return text[1:-1].split(",") if values else []
+        return [
+            cell if _SMALLEST <= abs(value) < _LARGEST else repr(value)
+            for cell, value in zip(cells, values, strict=True)
+        ]
+    return cells
 
 
 _OTHERWISE: Final = ("e", "0.0000", "null")
 """Signs of numbers that JSON may write in another way: very small, very large, not finite."""
+_SMALLEST, _LARGEST = 1e-4, 1e16
+"""`repr` writes numbers between these without an exponent, as JSON does."""
 
 
 @cache

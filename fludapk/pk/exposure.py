@@ -132,14 +132,13 @@ def course_areas(
     """
     amounts = _array(amounts_mg, 2)
     if np.ndim(tv) == 4 or not program.only_shifts:  # occasions that differ from patient to patient
-        course = times_h, infusion_h
         each = (
-            course_exposure(program, own, effects, *course, mg[None], theta).auc_0_inf
+            course_exposure(program, own, effects, times_h, infusion_h, mg[None], theta).auc_0_inf
             for own, mg in zip(tv, amounts, strict=True)
         )
         return np.array(list(each))
-    check_infusions(times_h, infusion_h, amounts)
-    shared = _arguments(program, tv[0], effects, times_h, infusion_h, amounts[:1])[1:7]
+    course = times_h, infusion_h, amounts
+    shared = _arguments(program, tv[0], effects, *course, are_patients=True)[1:7]
     auc, status = kernels.areas(_array(tv, 3), *shared, amounts[:, None])
     _raise_for(status.ravel())
     _raise_unless_finite(auc.ravel())
@@ -283,8 +282,13 @@ def _arguments(
     infusion_h: F8,
     amounts_mg: F8,
     theta: F8 | None = None,
+    *,
+    are_patients: bool = False,
 ) -> tuple[F8, F8, F8, F8, F8, F8, F8, F8]:
-    """Return kernel arguments as float64, C order, writable, so that a kernel is compiled once."""
+    """Return kernel arguments as float64, C order, writable, so that a kernel is compiled once.
+
+    If amounts are those of patients, other arguments may have another number of rows.
+    """
     times, lengths, amounts = _array(times_h, 1), _array(infusion_h, 1), _array(amounts_mg, 2)
     check_infusions(times, lengths, amounts)
     own = _array(tv, 3 if np.ndim(tv) == 3 else 2)
@@ -295,7 +299,7 @@ def _arguments(
             "tv": (own.shape, (width,) if own.ndim == 2 else (len(times), width)),
             "eta": (eta.shape, (program.n_eta,)),
             "kappa": (kappa.shape, (len(times), program.n_kappa)),
-            "amounts": (amounts.shape, (len(times),)),
+            "amounts": (amounts[: 1 if are_patients else None].shape, (len(times),)),
         }
     )
     typical, shifts = split(program, own, eta, times, theta)

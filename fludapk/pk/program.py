@@ -52,7 +52,7 @@ def usable(tv: F8) -> Bools:
     -------
     (...) array of bool
     """
-    if (tv > 0.0).all() and (tv < np.inf).all():  # as a rule
+    if tv.size and tv.min() > 0.0 and tv.max() < np.inf:  # as a rule; NaN is neither
         return np.ones(tv.shape[:-1], np.bool_)
     may_be_zero = [slot in ("Q2", "Q3") for slot in SLOTS]
     allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
@@ -177,7 +177,7 @@ class Program:
             named = zip(self.covariates, rows[bad].ravel(), strict=True)
             values = ", ".join(f"{name} = {value:g}" for name, value in named)
             raise InputError(f"row {bad + 1}: no valid parameters from {values or 'no covariate'}")
-        return tv, np.broadcast_to(renal, shape).copy()
+        return tv, np.broadcast_to(renal, shape)
 
     def _typical_values(self, columns: F8, own: F8 | None) -> tuple[list[F8], F8]:
         """Compute the six parameters, and the renal fraction, from covariates in columns."""
