@@ -107,7 +107,7 @@ class Record:
         strong : callable, optional
             Sets off what must not be missed, for example in bold.
         is_brief : bool
-            Only the answer, in a few lines.
+            Only the answer and its cautions.
         """
         renderer = RENDERERS.get(type(self).__name__)
         if renderer is None:

@@ -169,7 +169,7 @@ def show(
     report : str, optional
         File of the sheet.
     is_brief : bool
-        Print the answer only, in a few lines.
+        Print the answer and its cautions only.
     """
     if report is not None:
         from fludapk.atomic import write_whole
@@ -365,7 +365,7 @@ amount_option = click.option(
     help=FIELDS["amount"].help,
 )
 brief_option = click.option(
-    "--brief", "is_brief", is_flag=True, help="Print the answer only, in a few lines."
+    "--brief", "is_brief", is_flag=True, help="Print the answer and its cautions only."
 )
 strict_option = click.option("--strict", is_flag=True, help=FIELDS["strict"].help)
 

@@ -5,11 +5,12 @@ Each page is imported when it is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fludapk.answers import renderer
 from fludapk.answers.renderer import Renderer
+from fludapk.language import tr
 from fludapk.pages.decimals import marked_text
 
 if TYPE_CHECKING:
@@ -83,6 +84,22 @@ def _preformatted(text: Callable[[Any, Strong], str]) -> Sheet:
     return html
 
 
+def _with_cautions(page: str, record: CheckResult | DoseResult | UpdateResult) -> str:
+    """Add to an answer in short the cautions that its headline does not say."""
+    said = {note.casefold() for note in record.headline.notes}
+    cautions = [remark.message for remark in record.remarks if remark.severity == "caution"]
+    return _followed_by(page, [text for text in cautions if text.casefold() not in said])
+
+
+def _followed_by(page: str, cautions: Sequence[str]) -> str:
+    """Set cautions in columns below an answer in short."""
+    from fludapk.pages.layout import table, width
+    from fludapk.pages.words import SEVERITY_WORDS, typeset
+
+    rows = [(tr(SEVERITY_WORDS["caution"]), typeset(text)) for text in cautions]
+    return f"{page}\n{table(rows, width())}" if rows else page
+
+
 def _check_text(result: CheckResult, strong: Strong) -> str:
     from fludapk.pages.check import check_page
     from fludapk.pages.layout import width
@@ -94,7 +111,7 @@ def _check_brief(result: CheckResult, strong: Strong) -> str:
     from fludapk.pages.check import brief_page
     from fludapk.pages.layout import width
 
-    return brief_page(result, width(), strong)
+    return _with_cautions(brief_page(result, width(), strong), result)
 
 
 def _check_sheet(result: CheckResult, whole: bool) -> str:
@@ -112,9 +129,11 @@ def _compare_text(result: CompareResult, strong: Strong) -> str:
 
 def _compare_brief(result: CompareResult, strong: Strong) -> str:
     from fludapk.pages.compare import brief_page
+    from fludapk.pages.compare_rows import remark_rows
     from fludapk.pages.layout import width
 
-    return brief_page(result, width(), strong)
+    cautions = [text for severity, text in remark_rows(result) if severity == "caution"]
+    return _followed_by(brief_page(result, width(), strong), cautions)
 
 
 def _compare_sheet(result: CompareResult, whole: bool) -> str:
@@ -134,7 +153,7 @@ def _dose_brief(result: DoseResult, strong: Strong) -> str:
     from fludapk.pages.dose import brief_dose_page
     from fludapk.pages.layout import width
 
-    return brief_dose_page(result, width(), strong)
+    return _with_cautions(brief_dose_page(result, width(), strong), result)
 
 
 def _dose_sheet(result: DoseResult, whole: bool) -> str:
@@ -154,7 +173,7 @@ def _update_brief(result: UpdateResult, strong: Strong) -> str:
     from fludapk.pages.layout import width
     from fludapk.pages.update import brief_update
 
-    return brief_update(result, width(), strong)
+    return _with_cautions(brief_update(result, width(), strong), result)
 
 
 def _update_sheet(result: UpdateResult, whole: bool) -> str:
