@@ -105,13 +105,17 @@ EVALUATION_NOTE: Final = marked(
 
 
 def evaluation_counts(r: EvaluationRecord) -> list[str]:
-    """Records that were not used, by reason."""
+    """Records that were not used, by reason, and courses of which hours are unsure."""
     counts = {
         marked("{n} records below the limit before the first dose: not used"): (
             r.records_before_first_dose
         ),
         marked("{n} records without level (MDV 1): not used"): r.records_without_level,
         marked("{n} records marked in the file as not to be used: not used"): r.records_set_aside,
+        marked(
+            "{n} courses during which clocks change in many places, without a time zone: hours are "
+            "those that the clock showed"
+        ): r.courses_over_clock_change,
     }
     return [tr(text, n=n) for text, n in counts.items() if n]
 

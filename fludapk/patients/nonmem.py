@@ -135,6 +135,8 @@ class Recorded(NamedTuple):
     """Time of each of those records from the first dose, h."""
     set_aside: int
     """Number of records that the file marks as not to be used."""
+    clocks_may_change: bool
+    """True if clocks may have changed between its records, and no time zone was given."""
 
 
 def request_of_records(
@@ -191,7 +193,7 @@ def recorded(
     if faults:
         raise InputError(*dict.fromkeys(faults))
     first = {name: text for row in reversed(texts) for name, text in row.items()}
-    times, first_dose = records.times_h(kept, doses[0].row, first.get("time_zone"))
+    times, first_dose, may_change = records.times_h(kept, doses[0].row, first.get("time_zone"))
     model = first.get("model", DEFAULT_MODEL)
     factor = 1.0
     if substance == "f_ara_a":
@@ -203,7 +205,7 @@ def recorded(
         raise InputError(*faults)
     first |= _renal(texts, times)
     request = _recorded(_clocked(first, first_dose), given, model)
-    return Recorded(request, kept, times, n_aside)
+    return Recorded(request, kept, times, n_aside, may_change)
 
 
 _MAY_CHANGE: Final = tuple(FIELDS[key].name for key in RENAL)

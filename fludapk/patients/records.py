@@ -10,7 +10,15 @@ from typing import Final
 
 from fludapk.errors import Fault, InputError
 from fludapk.language import all_of, tr
-from fludapk.patients.clock import NO_CLOCK, Clock, divided, is_clock, read_clock, read_hours
+from fludapk.patients.clock import (
+    NO_CLOCK,
+    Clock,
+    ClockTime,
+    divided,
+    is_clock,
+    read_clock,
+    read_hours,
+)
 from fludapk.patients.columns import Layout
 from fludapk.units import parse_number
 
@@ -212,7 +220,7 @@ class Records:
 
     def times_h(
         self, rows: Sequence[Sequence[str]], first: int, zone: str | None = None
-    ) -> tuple[list[float], str | None]:
+    ) -> tuple[list[float], str | None, bool]:
         """Read the times of the records of a course, in the order of the file.
 
         Parameters
@@ -230,6 +238,8 @@ class Records:
             h from the first dose.
         first_dose : str or None
             The first dose by the clock, if times are clock times.
+        may_change : bool
+            True if clocks may have changed between them, as far as we cannot know.
 
         Raises
         ------
@@ -248,15 +258,16 @@ class Records:
         for text in texts:
             divided(text, name)  # names what cannot be read
         clock = read_clock(texts[first], zone) if all(clocks) else NO_CLOCK
-        hours = [self.hours(text, clock, key=name) for text in texts]
-        start = hours[first]
-        return [hour - start for hour in hours], texts[first] if all(clocks) else None
+        hours, at = zip(*[self.hours(text, clock, key=name) for text in texts], strict=True)
+        may_change = any(each.changes for each in at if each is not None)
+        first_dose = texts[first] if all(clocks) else None
+        return [hour - hours[first] for hour in hours], first_dose, may_change
 
-    def hours(self, text: str, clock: Clock, *, key: str) -> float:
+    def hours(self, text: str, clock: Clock, *, key: str) -> tuple[float, ClockTime | None]:
         """Read the text of a time; a number without unit is in h."""
         if not text:
             raise InputError(Fault(key, tr("is missing")))
-        return read_hours(text, clock, key=key)[0]
+        return read_hours(text, clock, key=key)
 
 
 def midnight(name: str, text: str) -> Fault:

@@ -285,6 +285,7 @@ def _result(
         records_before_first_dose=sum(subject.before_first_dose for subject in subjects),
         records_without_level=sum(subject.without_level for subject in subjects),
         records_set_aside=data.comments + sum(subject.set_aside for subject in subjects),
+        courses_over_clock_change=sum(subject.clocks_may_change for subject in subjects),
         models=models,
         averaged=errors(averaged) if len(scores) > 1 else [],
         left_out=left_out,

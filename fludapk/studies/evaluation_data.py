@@ -48,6 +48,8 @@ class Subject:
     """Number of records without level (MDV 1)."""
     set_aside: int = 0
     """Number of records that the file marks as not to be used."""
+    clocks_may_change: bool = False
+    """True if clocks may have changed between its records, and no time zone was given."""
 
     @property
     def times_h(self) -> F8:
@@ -207,7 +209,8 @@ def _subject(row: int, name: str, course: Recorded, assay: Assay) -> Subject:
     if twice := repeated(times, measured):
         raise InputError(*(replace(fault, confirm="") for fault in twice))
     levels = Levels(times_h=times, conc_mg_l=measured, lloq_mg_l=limits)
-    return Subject(name, row, course.request, levels, before, without, course.set_aside)
+    aside, may_change = course.set_aside, course.clocks_may_change
+    return Subject(name, row, course.request, levels, before, without, aside, may_change)
 
 
 def _sample(

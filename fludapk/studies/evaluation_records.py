@@ -144,6 +144,9 @@ class EvaluationRecord(Record):
     """Number of records without level (MDV 1)."""
     records_set_aside: int
     """Number of rows that the file marks as not to be used: comments, and a column such as C."""
+    courses_over_clock_change: int
+    """Number of courses during which clocks may have changed, without a time zone: hours were
+    counted as the clock showed."""
     models: list[ModelRecord]
     """Models, the best first."""
     averaged: list[ErrorRecord]

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import random
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,3 +144,24 @@ def test_what_is_not_used_is_counted_on_the_page_and_in_the_record(tmp_path: Pat
     page = " ".join(run(path).stdout.split())
     assert "1 records without level (MDV 1): not used" in page
     assert "1 records marked in the file as not to be used: not used" in page
+
+
+@pytest.mark.parametrize(("first_day", "zone", "counted"), [
+    ("2026-03-27", "", 1), ("2026-03-27", "Europe/Berlin", 0), ("2026-03-16", "", 0),
+])  # fmt: skip
+def test_a_change_of_clocks_between_records_is_told(
+    first_day: str, zone: str, counted: int, tmp_path: Path
+) -> None:
+    """Six patients by hours, and the first of them by the clock of a weekend in March."""
+    start = datetime.fromisoformat(f"{first_day} 09:00")
+    time = HEAD.index("TIME")
+    rows = [[*row, zone] for row in PATIENTS[0]]
+    for row in rows:
+        row[time] = f"{start + timedelta(hours=float(row[time])):%Y-%m-%d %H:%M}"
+    others = [[[*row, ""] for row in patient] for patient in PATIENTS[1:]]
+    path = tmp_path / "clock.csv"
+    path.write_text(text_of([rows, *others], [*HEAD, "time_zone"]), encoding="utf-8")
+    assert json.loads(run(path, "--json").stdout)["courses_over_clock_change"] == counted
+    page = " ".join(run(path).stdout.split())
+    told = f"{counted} courses during which clocks change in many places, without a time zone"
+    assert (told in page) is bool(counted)
