@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
+from itertools import pairwise
 from typing import Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -133,10 +134,13 @@ class Course:
 
     def highest_daily_mg(self) -> float:
         """Highest dose that starts within any day, mg."""
-        days = _days(self.times_h, self.day_h)
-        if sum(map(len, days)) == len(days):  # as a rule one a day
-            return max(self.doses_mg)
-        return max(math.fsum(self.doses_mg[k] for k in together) for together in days)
+        day = self.day_h - _SLACK_H
+        if all(later >= earlier + day for earlier, later in pairwise(self.times_h)):
+            return max(self.doses_mg)  # as a rule
+        return max(
+            math.fsum(self.doses_mg[k] for k in together)
+            for together in _days(self.times_h, self.day_h)
+        )
 
     def ceiling_faults(self, bsa_m2: float) -> list[Fault]:
         """Name the ceilings per day and per course that the doses pass."""
@@ -342,7 +346,7 @@ def most_mg(
     n_given = given.shape[1]
     course = COURSE_CEILING_MG_M2 * bsa - given.sum(axis=1)
     most = course / (len(times_h) - n_given)
-    for together in _days(tuple(times_h), day_h):
+    for together in _days(times_h, day_h):
         left = sum(k >= n_given for k in together)
         if left:
             before = given[:, [k for k in together if k < n_given]].sum(axis=1)
@@ -350,13 +354,14 @@ def most_mg(
     return np.asarray(np.maximum(most, 0.0))
 
 
-@lru_cache(maxsize=256)  # many patients share a regimen
-def _days(times_h: tuple[float, ...], day_h: float) -> tuple[tuple[int, ...], ...]:
+def _days(times_h: Sequence[float], day_h: float) -> list[list[int]]:
     """Numbers of the infusions that start within a day of each infusion."""
+    return _days_of(tuple(times_h), day_h)
+
+
+def _days_of(times_h: tuple[float, ...], day_h: float) -> list[list[int]]:
     day = day_h - _SLACK_H
-    return tuple(
-        tuple(k for k, t in enumerate(times_h) if start <= t < start + day) for start in times_h
-    )
+    return [[k for k, t in enumerate(times_h) if start <= t < start + day] for start in times_h]
 
 
 def largest_steps(most: F8, step_mg: float) -> F8:
