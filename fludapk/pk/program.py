@@ -52,7 +52,7 @@ def usable(tv: F8) -> Bools:
     -------
     (...) array of bool
     """
-    if tv.size and tv.min() > 0.0 and tv.max() < np.inf:  # as a rule; NaN is neither
+    if tv.size and np.min(tv) > 0.0 and np.max(tv) < np.inf:  # as a rule; NaN is neither
         return np.ones(tv.shape[:-1], np.bool_)
     may_be_zero = [slot in ("Q2", "Q3") for slot in SLOTS]
     allowed = ((tv > 0.0) | ((tv == 0.0) & may_be_zero)) & (tv < np.inf)
