@@ -5,12 +5,11 @@ Each page is imported when it is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fludapk.answers import renderer
 from fludapk.answers.renderer import Renderer
-from fludapk.language import tr
 from fludapk.pages.decimals import marked_text
 
 if TYPE_CHECKING:
@@ -86,18 +85,16 @@ def _preformatted(text: Callable[[Any, Strong], str]) -> Sheet:
 
 def _with_cautions(page: str, record: CheckResult | DoseResult | UpdateResult) -> str:
     """Add to an answer in short the cautions that its headline does not say."""
+    from fludapk.pages.layout import width
+    from fludapk.pages.words import remark_table, typeset
+
     said = {note.casefold() for note in record.headline.notes}
-    cautions = [remark.message for remark in record.remarks if remark.severity == "caution"]
-    return _followed_by(page, [text for text in cautions if text.casefold() not in said])
-
-
-def _followed_by(page: str, cautions: Sequence[str]) -> str:
-    """Set cautions in columns below an answer in short."""
-    from fludapk.pages.layout import table, width
-    from fludapk.pages.words import SEVERITY_WORDS, typeset
-
-    rows = [(tr(SEVERITY_WORDS["caution"]), typeset(text)) for text in cautions]
-    return f"{page}\n{table(rows, width())}" if rows else page
+    untold = [
+        remark
+        for remark in record.remarks
+        if remark.severity == "caution" and remark.message.casefold() not in said
+    ]
+    return f"{page}\n{typeset(remark_table(untold, width()))}" if untold else page
 
 
 def _check_text(result: CheckResult, strong: Strong) -> str:
@@ -129,11 +126,12 @@ def _compare_text(result: CompareResult, strong: Strong) -> str:
 
 def _compare_brief(result: CompareResult, strong: Strong) -> str:
     from fludapk.pages.compare import brief_page
-    from fludapk.pages.compare_rows import remark_rows
-    from fludapk.pages.layout import width
+    from fludapk.pages.compare_rows import remark_rows, severity_word
+    from fludapk.pages.layout import table, width
 
-    cautions = [text for severity, text in remark_rows(result) if severity == "caution"]
-    return _followed_by(brief_page(result, width(), strong), cautions)
+    rows = [(severity_word(x), text) for x, text in remark_rows(result) if x == "caution"]
+    page = brief_page(result, width(), strong)
+    return f"{page}\n{table(rows, width())}" if rows else page
 
 
 def _compare_sheet(result: CompareResult, whole: bool) -> str:

@@ -15,16 +15,13 @@ from fludapk.patients.course import GIVEN_DAY_H, Course
 from fludapk.patients.fields import FIELDS, RENAL
 from fludapk.patients.list_rows import typed_of, wrong_length
 from fludapk.patients.record_faults import course_faults, id_faults, list_faults
-from fludapk.patients.records import Records
+from fludapk.patients.records import Records, order_faults
 from fludapk.patients.regimen import Regimen, read_cells
 from fludapk.patients.request import Request, read_patient
 from fludapk.published.models import DEFAULT_MODEL, is_averaged, load_model
 from fludapk.units import MOLAR_MASS_F_ARA_A, MOLAR_MASS_PHOSPHATE, parse_quantity
 
 MASS_RATIO: Final = MOLAR_MASS_F_ARA_A / MOLAR_MASS_PHOSPHATE
-FAR_APART_H: Final = 336.0
-"""Two weeks: doses of one course, or a level and the dose before it, are nearer; 24 h in minutes
-are not."""
 LONG_INFUSION_H: Final = 24.0
 """An infusion that takes longer was written in minutes, unless its column says hours."""
 MOST_RECORDED_MG: Final = 500.0
@@ -200,7 +197,7 @@ def recorded(
         own = DEFAULT_MODEL if is_averaged(model) else model
         factor = load_model(own, folders).file.dose.factor
     given = [(times[d.row] + d.after_h, d.infusion_h, d.mg / factor) for d in doses]
-    faults = _order_faults(records, times, [start for start, *_ in given])
+    faults = order_faults(records, times, [start for start, *_ in given])
     if faults:
         raise InputError(*faults)
     first |= _renal(texts, times)
@@ -418,38 +415,6 @@ def _says_hours(records: Records, what: str) -> bool:
     """Tell a column whose name has the unit."""
     ends = records.called(what).strip().lower().rstrip(")")
     return ends.endswith(("_h", "/h", "(h", " h", "_mg_h", "hours"))
-
-
-def _order_faults(records: Records, times: Sequence[float], starts: Sequence[float]) -> list[Fault]:
-    """Faults of times that go backwards, or that are too far apart or too near for hours."""
-    name = records.called("time")
-    if any(later <= earlier for earlier, later in itertools.pairwise(starts)):
-        found = tr("{column} of the doses must ascend, each later than the one before", column=name)
-        return [Fault("", found)]
-    do = tr("sort the records of an ID by time, and give each course an ID of its own")
-    for earlier, later in itertools.pairwise(times):
-        if later < earlier:
-            found = tr(
-                "goes backwards within an ID, from {earlier:g} to {later:g} h after its first dose",
-                earlier=earlier,
-                later=later,
-            )
-            return [Fault(name, found, do=do)]
-    gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
-    if gaps and max(gaps) > FAR_APART_H:
-        found = tr("puts {hours:g} h between two doses of a course", hours=max(gaps))
-        return [Fault(name, found, do=tr(_MINUTES))]
-    is_bare = not records.unit("time") and not records.has("date")
-    if is_bare and len(gaps) > 1 and all(0.9 <= gap <= 1.1 for gap in gaps):
-        found = tr("puts 1 h between all doses of a course")
-        do = tr("are these days? Call the column TIME_DAYS, or TIME_H if hours are meant")
-        return [Fault(name, found, do=do)]
-    return []
-
-
-_MINUTES: Final = marked(
-    "are these minutes? Call the column TIME_MIN. Doses of another course have an ID of their own"
-)
 
 
 # ------------------------------------------------------------------ the course as a request

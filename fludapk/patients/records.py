@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import cached_property
 from typing import Final
 
 from fludapk.errors import Fault, InputError
-from fludapk.language import all_of, tr
+from fludapk.language import all_of, marked, tr
 from fludapk.patients.clock import (
     NO_CLOCK,
     Clock,
@@ -31,6 +32,9 @@ NO: Final = frozenset({
 })  # fmt: skip
 COMMENTS: Final = ("#", "@", ";", "!")
 """Begin a row that is not data."""
+FAR_APART_H: Final = 336.0
+"""Two weeks: doses of one course, or a level and the dose before it, are nearer; 24 h in minutes
+are not."""
 
 _DIGITS: Final = re.compile(r"-?\d{1,15}(?:\.\d{0,15})?")
 _MIDNIGHT: Final = re.compile(r"[T ]0{1,2}:00(:00(\.0+)?)?$")
@@ -268,6 +272,47 @@ class Records:
         if not text:
             raise InputError(Fault(key, tr("is missing")))
         return read_hours(text, clock, key=key)
+
+
+def order_faults(records: Records, times: Sequence[float], starts: Sequence[float]) -> list[Fault]:
+    """Faults of times that go backwards, or that are too far apart or too near for hours.
+
+    Parameters
+    ----------
+    records : Records
+    times : sequence of float
+        Times of the records of a course, h.
+    starts : sequence of float
+        Starts of its doses, h.
+    """
+    name = records.called("time")
+    if any(later <= earlier for earlier, later in itertools.pairwise(starts)):
+        found = tr("{column} of the doses must ascend, each later than the one before", column=name)
+        return [Fault("", found)]
+    do = tr("sort the records of an ID by time, and give each course an ID of its own")
+    for earlier, later in itertools.pairwise(times):
+        if later < earlier:
+            found = tr(
+                "goes backwards within an ID, from {earlier:g} to {later:g} h after its first dose",
+                earlier=earlier,
+                later=later,
+            )
+            return [Fault(name, found, do=do)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    if gaps and max(gaps) > FAR_APART_H:
+        found = tr("puts {hours:g} h between two doses of a course", hours=max(gaps))
+        return [Fault(name, found, do=tr(_MINUTES))]
+    is_bare = not records.unit("time") and not records.has("date")
+    if is_bare and len(gaps) > 1 and all(0.9 <= gap <= 1.1 for gap in gaps):
+        found = tr("puts 1 h between all doses of a course")
+        do = tr("are these days? Call the column TIME_DAYS, or TIME_H if hours are meant")
+        return [Fault(name, found, do=do)]
+    return []
+
+
+_MINUTES: Final = marked(
+    "are these minutes? Call the column TIME_MIN. Doses of another course have an ID of their own"
+)
 
 
 def midnight(name: str, text: str) -> Fault:

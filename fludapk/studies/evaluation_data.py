@@ -15,17 +15,10 @@ from fludapk.errors import Fault, InputError, gathered
 from fludapk.language import tr
 from fludapk.patients.columns import Layout, few
 from fludapk.patients.level import repeated
-from fludapk.patients.nonmem import (
-    FAR_APART_H,
-    Recorded,
-    by_course,
-    comes_again,
-    recorded,
-    substance_of,
-)
+from fludapk.patients.nonmem import Recorded, by_course, comes_again, recorded, substance_of
 from fludapk.patients.record_faults import id_faults, list_faults
 from fludapk.patients.record_levels import Assay, Sample
-from fludapk.patients.records import Records
+from fludapk.patients.records import FAR_APART_H, Records
 from fludapk.patients.request import Request
 from fludapk.pk.estimates import Levels
 
@@ -209,8 +202,16 @@ def _subject(row: int, name: str, course: Recorded, assay: Assay) -> Subject:
     if twice := repeated(times, measured):
         raise InputError(*(replace(fault, confirm="") for fault in twice))
     levels = Levels(times_h=times, conc_mg_l=measured, lloq_mg_l=limits)
-    aside, may_change = course.set_aside, course.clocks_may_change
-    return Subject(name, row, course.request, levels, before, without, aside, may_change)
+    return Subject(
+        id=name,
+        row=row,
+        request=course.request,
+        levels=levels,
+        before_first_dose=before,
+        without_level=without,
+        set_aside=course.set_aside,
+        clocks_may_change=course.clocks_may_change,
+    )
 
 
 def _sample(
