@@ -41,7 +41,7 @@ from fludapk.published.targets import (
     window_probabilities_of_many,
 )
 
-TOGETHER: Final = 64
+TOGETHER: Final = 128
 """Number of patients whose courses are in memory at once: they share factors of random effects."""
 
 

@@ -3,25 +3,19 @@
 A command, a request of the API, a form and a case file all hold the same thing: a mapping from the
 name of a field to a text, a number or a list of them. Here it is read, every fault of it is told at
 once, and the question is answered.
+
+What only other questions need is imported where they are asked: a check should not wait for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from fludapk.answers.check import check
 from fludapk.answers.check_records import CheckResult
-from fludapk.answers.compare import compare
-from fludapk.answers.compare_plans import read_plans
-from fludapk.answers.compare_records import CompareResult
-from fludapk.answers.design import Design, design
-from fludapk.answers.dose import find_dose
-from fludapk.answers.dose_records import DoseResult
 from fludapk.answers.goal import Goal
-from fludapk.answers.update import answer_levels
-from fludapk.answers.update_records import UpdateResult
 from fludapk.errors import Fault, InputError, gathered
 from fludapk.language import tr
 from fludapk.patients.clock import Clock, by_clock, read_clock
@@ -37,6 +31,12 @@ from fludapk.patients.request import (
     times_confirmed,
 )
 from fludapk.published.models import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from fludapk.answers.compare_records import CompareResult
+    from fludapk.answers.design import Design
+    from fludapk.answers.dose_records import DoseResult
+    from fludapk.answers.update_records import UpdateResult
 
 Folders: TypeAlias = Sequence[Path] | None
 Ready: TypeAlias = Callable[[], None]
@@ -87,6 +87,8 @@ def dose_typed(typed: Typed, folders: Folders = None, *, ready: Ready = _at_once
 
     Without a rounding step doses are multiples of 1 mg.
     """
+    from fludapk.answers.dose import find_dose
+
     goal, patient, (schedule, is_planned), step = gathered(
         lambda: goal_typed(typed) or Goal.chosen(),
         lambda: read_patient(typed),
@@ -110,6 +112,9 @@ def compare_typed(
     typed: Typed, folders: Folders = None, *, ready: Ready = _at_once
 ) -> CompareResult:
     """Compare plans for one patient; parameters and errors as `check_typed`."""
+    from fludapk.answers.compare import compare
+    from fludapk.answers.compare_plans import read_plans
+
     patient, plans, step = gathered(
         lambda: read_patient(typed),
         lambda: read_plans(typed.get("plans") or (), typed),
@@ -140,6 +145,8 @@ def update_typed(
     levels : callable, optional
         Reads the levels by the clock of the first dose, where they are not among what was typed.
     """
+    from fludapk.answers.update import answer_levels
+
     when = typed.get("first_dose"), typed.get("time_zone")
     about_patient, are_confirmed = times_confirmed(typed)
     patient, regimen, (measured,), goal, step = gathered(
@@ -172,6 +179,8 @@ def design_typed(typed: Typed, folders: Folders = None, *, ready: Ready = _at_on
 
     With ``population`` they are found for such patients, and not for the one that was typed.
     """
+    from fludapk.answers.design import design
+
     whose, regimen = gathered(
         lambda: typed.get("population") or read_patient(typed), lambda: read_regimen(typed)
     )

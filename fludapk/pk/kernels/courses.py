@@ -422,13 +422,14 @@ def _run(
         reached, np.empty((1 + occasions, 6 * LANES)), np.empty(_WORKSPACE),
         found, whole, each, conc, auc,
     )  # fmt: skip
-    bad = whole[2] != 1.0
+    bad, status = whole[2] != 1.0, np.full(whole.shape[1], OK, np.int8)
     if bad.any():
+        status[bad] = BAD_PARAMETER
         whole[:, bad] = np.nan
         for array in (*each, conc, auc):
             if array.size:
                 array[bad] = np.nan
-    return np.where(bad, BAD_PARAMETER, OK).astype(np.int8)
+    return status
 
 
 def _by_patient(rows: F8) -> F8:
