@@ -252,6 +252,8 @@ def test_a_check_loads_no_more_than_it_needs() -> None:
     )
     assert "numba" in loaded
     assert not loaded & {"scipy.stats", "scipy.linalg", "pandas", "matplotlib"}
+    others = ("compare", "design", "dose", "update")
+    assert not loaded & {f"fludapk.answers.{question}" for question in others}
 
 
 # --- Documentation --------------------------------------------------------------------------------
