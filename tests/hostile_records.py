@@ -58,6 +58,9 @@ LEVELS: Final = (
         "Time (min),Conc (µg/L)\n120,520\n1440,<10\n",
         MEASURED,
     ),
+    Hostile("in German", "Zeit (h);Spiegel (µg/mL)\n2;0,52\n24;<0,01\n", MEASURED),
+    Hostile("in French", "Temps (heures),Concentration (ng/mL)\n2,520\n24,<10\n", MEASURED),
+    Hostile("in Spanish", "Tiempo (min),Concentración (mg/L)\n120,0.52\n1440,<0.01\n", MEASURED),
     Hostile("units in a column", "time_h,conc,unit\n2,520,ng/mL\n24,<0.01,mg/L\n", MEASURED),
     Hostile("units in the cells", "time_h,conc\n2,520 ng/mL\n24,<10 ng/mL\n", MEASURED),
     Hostile(

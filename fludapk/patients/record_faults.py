@@ -11,6 +11,7 @@ from fludapk.language import marked, tr
 from fludapk.patients.clock import is_clock
 from fludapk.patients.column_names import is_missing, known_column
 from fludapk.patients.columns import few
+from fludapk.patients.header_words import plain
 from fludapk.patients.record_names import (
     CIRCUMSTANCES,
     LOGARITHMS,
@@ -18,7 +19,6 @@ from fludapk.patients.record_names import (
     OF_COURSE,
     SELECTORS,
     UNREADABLE,
-    key_of,
 )
 from fludapk.patients.records import NO, Records
 from fludapk.units import canonical_unit, parse_number
@@ -129,7 +129,7 @@ def _unread(records: Records) -> list[int]:
     return [
         place
         for place in sorted(places - layout.meaning.keys() - layout.recorded.keys())
-        if not CIRCUMSTANCES & {*key_of(layout.header[place]).split("_")}
+        if not CIRCUMSTANCES & {*plain(layout.header[place]).split("_")}
     ]
 
 

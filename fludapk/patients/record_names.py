@@ -7,34 +7,38 @@ only kept, and named.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from fludapk.patients.header_words import plain
 from fludapk.units import CONC_COLUMNS
 
 Meaning = tuple[str, str]
 """Meaning of a column, and the unit of its numbers: ``("time", "min")``."""
 
 _TIME_UNITS: Final = {
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), "min"),
-    **dict.fromkeys(("d", "day", "days"), "days"),
-}
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "std", "stunden", "heures", "horas", "ore",
+                     "uur", "uren"), "h"),
+    **dict.fromkeys(("min", "mins", "minute", "minutes", "minuten", "minutos", "minuti"), "min"),
+    **dict.fromkeys(("d", "day", "days", "tage", "jours", "dias", "giorni", "dagen"), "days"),
+}  # fmt: skip
 _CONC_UNITS: Final = {
     **{column.removeprefix("conc_"): unit for column, unit in CONC_COLUMNS.items()},
     "mcg_ml": "ug/mL", "mcg_l": "ug/L", "um": "umol/L",
 }  # fmt: skip
 _OF_TIME: Final = {
-    "time": ("time",),
+    "time": ("time", "zeit", "temps", "tiempo", "tempo", "tijd"),
     "dur": ("dur", "duration", "tinf", "infusion_time", "infusion_duration", "infusion"),
     "ii": ("ii",),
 }
 _OF_CONC: Final = {
-    "dv": ("dv", "conc", "concentration", "lidv", "level", "f_ara_a"),
+    "dv": (
+        "dv", "conc", "concentration", "lidv", "level", "f_ara_a", "konzentration", "spiegel",
+        "concentracion", "concentrazione", "concentratie",
+    ),
     "lloq": ("lloq", "loq"),
     "uloq": ("uloq",),
-}
+}  # fmt: skip
 
 _PLAIN: Final = {
     "y": "dv",
@@ -81,7 +85,7 @@ SELECTORS: Final[Mapping[str, tuple[str, ...]]] = {
         "medication", "agent", "extrt",
     ),
     "choice of rows": (
-        "include", "included", "keep", "use", "usable", "valid", "gueltig", "anlfl",
+        "include", "included", "keep", "use", "usable", "valid", "gueltig", "gultig", "anlfl",
     ),
 }  # fmt: skip
 """Columns that say which substance, compartment or choice a row belongs to, by kind: one value in
@@ -115,18 +119,6 @@ UNREADABLE: Final = (
 """Columns that are not used: logarithms, limits of detection, units of their own."""
 
 
-def key_of(name: str) -> str:
-    """Name of a column without capitals, signs and blanks.
-
-    Examples
-    --------
-    >>> key_of(" Conc (µg/L)"), key_of("#ID")
-    ('conc_ug_l', 'id')
-    """
-    plain = name.strip().lower().replace("µ", "u").replace("μ", "u")
-    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
-
-
 def _table() -> dict[str, Meaning]:
     table = {name: (what, _UNITS_OF_PLAIN.get(name, "")) for name, what in _PLAIN.items()}
     for names, units, default in ((_OF_TIME, _TIME_UNITS, "h"), (_OF_CONC, _CONC_UNITS, "")):
@@ -146,11 +138,13 @@ def record_column(name: str) -> Meaning | None:
 
     Examples
     --------
-    >>> record_column("TIME"), record_column("Time (min)"), record_column("DVID")
+    >>> record_column("TIME"), record_column("Zeit (min)"), record_column("#DVID")
     (('time', ''), ('time', 'min'), ('dvid', ''))
+    >>> record_column(" Concentración (µg/L)"), record_column("DV (%)")
+    (('dv', 'ug/L'), None)
     >>> record_column("ward")
     """
-    return _TABLE.get(key_of(name))
+    return _TABLE.get(plain(name))
 
 
 _TELLING: Final = frozenset({

@@ -101,15 +101,15 @@ def test_levels_of_records_are_read_as_they_are_meant_or_refused(file: Hostile) 
 RECORD_FILES = tuple(file for file in (*DOSES, *EVALUATED) if file.verdict.startswith("="))
 LEVEL_FILES = tuple(file for file in LEVELS if file.verdict.startswith("= "))
 ALIASES = {
-    "TIME": ("TIME", "time_h", "Time (h)"),
+    "TIME": ("TIME", "time_h", "Time (h)", "Zeit (Std)"),
     "AMT": ("AMT", "Amount", "amt_mg"),
     "RATE": ("RATE", "rate_mg_h", "Rate (mg/h)"),
     "DUR": ("DUR", "TINF", "duration_h", "Infusion time (h)"),
     "BLQ": ("BLQ", "BQL", "bloq", "BLQ flag"),
     "LLOQ": ("LLOQ", "loq", "Lloq"),
     "DV": ("DV", "conc", "LIDV"),
-    "time_h": ("time_h", "TIME_HOURS", "Time (hr)"),
-    "conc_mg_l": ("conc_mg_l", "DV_mg_L", "Concentration (mg/L)"),
+    "time_h": ("time_h", "TIME_HOURS", "Time (hr)", "Tijd (uur)", "Tempo (ore)"),
+    "conc_mg_l": ("conc_mg_l", "DV_mg_L", "Concentration (mg/L)", "Konzentration [mg/l]"),
     "blq": ("blq", "BQL", "below LLOQ"),
 }
 
