@@ -262,6 +262,10 @@ def _units_not_read(header: Sequence[str], there: Set[str]) -> Iterator[str]:
             hint = tr("is it per 1.73 m2 (map it to egfr) or not (map it to crcl)?")
         elif what == "crcl" and "1 73" in rest:
             hint = tr("per 1.73 m2 it is an eGFR: map it to egfr if it is meant so.")
+        elif what == "dose" and rest in ("mg", "in mg"):
+            hint = tr(
+                "of one infusion, or of the course? If of one, map it to dose_mg_per_infusion."
+            )
         elif dimension:
             units = ", ".join(UNITS[dimension])
             hint = tr("units of {field}: {units}.", field=what, units=units)

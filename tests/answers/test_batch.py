@@ -511,6 +511,7 @@ def test_a_mapped_column_tells_the_separator_and_its_decimals() -> None:
         ("age,HT,scr_mg_dl,regimen", (), "no column for weight; there are 'age', 'HT'"),
         ("age,WT,HT,regimen", (), "no column for a renal function"),
         ("age,WT,HT,egfr", (), "no column for a course"),
+        ("age,WT,HT,egfr,dose (mg),days", (), "of one infusion, or of the course? If of one,"),
         ("a,b", (), "no column for age, weight, height, a renal function"),
         ("age,WT,weight_lb,HT,egfr,regimen", (), "'WT', 'weight_lb' are all weight: leave one out"),
         ("age,WT,WT,HT,egfr,regimen", (), "'WT', 'WT' are all weight: give each a name"),
