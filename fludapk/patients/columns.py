@@ -38,7 +38,7 @@ from fludapk.patients.column_names import (
 )
 from fludapk.patients.csv_list import CsvList, open_list
 from fludapk.patients.fields import FIELDS, RENAL, keyword
-from fludapk.patients.record_names import is_records, record_column
+from fludapk.patients.record_names import doses_read_as, is_records, record_column
 from fludapk.patients.sex_codes import SEX_COLUMNS, SexCodes, code_of, sex_codes
 from fludapk.units import as_typed, parse_quantity
 
@@ -430,7 +430,7 @@ class Layout:
 
     @cached_property
     def read_as(self) -> dict[str, str]:
-        """Column, unit and meaning of the codes of each field that is read from the list."""
+        """Column, unit and meaning of the codes of each field, and of what doses are read from."""
         shown: dict[str, str] = {}
         for place, (what, unit) in self.meaning.items():
             parts = [self.header[place]]
@@ -444,7 +444,7 @@ class Layout:
             else:
                 parts.append(unit)
             shown["sex" if what in SEX_COLUMNS else what] = ": ".join(filter(None, parts))
-        return shown
+        return shown | (doses_read_as(self.header, self.recorded) if self.is_events else {})
 
 
 @cache

@@ -7,7 +7,7 @@ only kept, and named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from fludapk.patients.header_words import plain
@@ -61,6 +61,13 @@ _PLAIN: Final = {
     "bsa": "bsa", "egfr_model": "egfr_model", "crcl_model": "crcl_model",
 }  # fmt: skip
 _UNITS_OF_PLAIN: Final = {"rate_mg_min": "mg/min", "rate_mg_h": "mg/h"}
+
+_OF_DOSES: Final[Mapping[str, str]] = {
+    "time": "h, or date and time", "date": "", "dat1": "", "dat2": "", "dat3": "",
+    "amt": "mg", "dose_mg": "mg", "rate": "mg/h", "dur": "h", "ii": "h", "addl": "",
+    "evid": "", "mdv": "", "excluded": "",
+}  # fmt: skip
+"""Columns that the doses of records are read from -> unit of numbers without one."""
 
 _ANALYTES: Final = (
     "analyte", "analyt", "compound", "component", "substance", "substanz", "drug", "medikament",
@@ -162,6 +169,21 @@ def is_telling(name: str) -> bool:
     """
     meaning = record_column(name)
     return meaning is not None and meaning[0] in _TELLING
+
+
+def doses_read_as(header: Sequence[str], recorded: Mapping[int, Meaning]) -> dict[str, str]:
+    """Return column and unit of all that the doses of records are read from.
+
+    Examples
+    --------
+    >>> doses_read_as(["TIME", "AMT", "DV"], {0: ("time", ""), 1: ("amt", ""), 2: ("dv", "")})
+    {'time': 'TIME: h, or date and time', 'amt': 'AMT: mg'}
+    """
+    return {
+        what: ": ".join(filter(None, (header[place], unit or _OF_DOSES[what])))
+        for place, (what, unit) in recorded.items()
+        if what in _OF_DOSES
+    }
 
 
 def is_records(names: Iterable[str]) -> bool:

@@ -1190,6 +1190,12 @@ def test_what_records_say_is_not_to_be_said_again() -> None:
     assert (kept["error"], kept["DOSE"], kept["product"]) == ("", "1", "tisa_cel")
 
 
+def test_a_row_of_records_says_what_its_doses_were_read_from() -> None:
+    text = records("0,20,40,1,1").replace("TIME", "Time (min)").replace("AMT", "Amount")
+    read_as = one(text, "--amt=phosphate")["columns_read"]
+    assert "time = Time (min): min; amt = Amount: mg; rate = RATE: mg/h; evid = EVID" in read_as
+
+
 def test_a_survey_counts_results() -> None:
     layout = Layout.read(["ID", "TIME", "AMT", "EVID", "age", "WT", "HT", "egfr"])
     rows = [[name] for name in "aabbacc"]
