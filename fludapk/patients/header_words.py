@@ -80,7 +80,12 @@ UNIT_WORDS: Final[dict[str, dict[str, str]]] = {
     "creatinine": {"mg%": "mg/dL", "micromol/L": "umol/L", "mcmol/L": "umol/L", "uM": "umol/L"},
     "eGFR": {"mL/min/1.73": "mL/min/1.73 m2", "mL/min per 1.73 m2": "mL/min/1.73 m2"},
     "CrCl": {"mL/sec": "mL/s"},
-    "time": {"hours": "h", "hr": "h", "hrs": "h", "minutes": "min", "day": "days"},
+    "time": {
+        **dict.fromkeys(("hr", "hrs", "hour", "hours", "Std", "Stunden", "heures", "horas", "ore",
+                         "uur", "uren"), "h"),
+        **dict.fromkeys(("mins", "minute", "minutes", "Minuten", "minutos", "minuti"), "min"),
+        **dict.fromkeys(("d", "day", "Tage", "jours", "días", "giorni", "dagen"), "days"),
+    },
 }  # fmt: skip
 """Dimension -> further spellings of its units in headers."""
 

@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from fludapk.patients.header_words import plain
-from fludapk.units import CONC_COLUMNS
+from fludapk.patients.header_words import UNIT_WORDS, plain
+from fludapk.units import CONC_COLUMNS, UNITS
 
 Meaning = tuple[str, str]
 """Meaning of a column, and the unit of its numbers: ``("time", "min")``."""
 
 _TIME_UNITS: Final = {
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "std", "stunden", "heures", "horas", "ore",
-                     "uur", "uren"), "h"),
-    **dict.fromkeys(("min", "mins", "minute", "minutes", "minuten", "minutos", "minuti"), "min"),
-    **dict.fromkeys(("d", "day", "days", "tage", "jours", "dias", "giorni", "dagen"), "days"),
-}  # fmt: skip
+    **{unit: unit for unit in UNITS["time"]},
+    **{plain(word): unit for word, unit in UNIT_WORDS["time"].items()},
+}
 _CONC_UNITS: Final = {
     **{column.removeprefix("conc_"): unit for column, unit in CONC_COLUMNS.items()},
     "mcg_ml": "ug/mL", "mcg_l": "ug/L", "um": "umol/L",
